@@ -1,0 +1,1 @@
+"""Who decides: the agents that choose which knowledge to distil."""

@@ -1,0 +1,1 @@
+"""The episode: a distillation run as a Gymnasium environment."""

@@ -1,0 +1,1 @@
+"""kselect: learned knowledge selection for distilling transformer encoders."""

@@ -1,0 +1,140 @@
+"""Every setting, as flat dataclasses: one noun each, filled from YAML and from the command line over it.
+
+A command's settings are the union of the dataclasses it names, so field names are unique across this file. The
+docstring under each field is its `--help` text. Contradictions are refused in `__post_init__`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from kselect.errors import UserError
+
+KNOWLEDGE_NAMES = ("gold", "logits", "hidden", "attention", "relations")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UserError(message)
+
+
+@dataclass
+class TaskConfig:
+    """What is learned, and from which data."""
+
+    task: str = "synthetic-acceptability"
+    """Task name: synthetic-acceptability, synthetic-entailment, mrpc, rte, cola or sst2."""
+    data_dir: str | None = None
+    """Folder in GLUE's TSV layout; the environment variable KSELECT_DATA by default."""
+    max_length: int = 128
+    """Longest input in tokens; what is beyond is cut, and counted."""
+    reward_fraction: float = 0.1
+    """Share of train held out to measure rewards and to choose anything by."""
+    train_limit: int | None = None
+    """Use only this many training examples (a stratified slice), for a quick look."""
+    data_seed: int = 0
+    """Seed of the splits and of the synthetic data; kept apart from the seed of a run."""
+
+    def __post_init__(self) -> None:
+        _require(self.max_length >= 4, f"max_length is {self.max_length}: give at least 4 tokens.")
+        _require(
+            0 < self.reward_fraction < 1,
+            f"reward_fraction is {self.reward_fraction}: give a share of train between 0 and 1.",
+        )
+        _require(
+            self.train_limit is None or self.train_limit > 0,
+            f"train_limit is {self.train_limit}: give a positive number of examples.",
+        )
+
+
+@dataclass
+class TrainingConfig:
+    """How a student takes its steps."""
+
+    epochs: float = 3.0
+    """Passes over the training split; an episode lasts this long."""
+    batch_size: int = 32
+    """Examples per training step, over all accumulated parts."""
+    accumulation: int = 1
+    """Parts a batch is cut into, their gradients added up."""
+    learning_rate: float = 1e-4
+    """Peak learning rate of AdamW; rises over the warm-up, then falls linearly to 0."""
+    warmup: float = 0.1
+    """Share of the training steps over which the learning rate rises."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay, on weight matrices only."""
+    max_grad_norm: float = 1.0
+    """Gradients longer than this are shortened to it."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Arithmetic of forward passes; auto takes bf16 where the hardware multiplies it natively."""
+
+    def __post_init__(self) -> None:
+        _require(self.epochs > 0, f"epochs is {self.epochs}: give a positive number.")
+        _require(self.batch_size > 0, f"batch_size is {self.batch_size}: give a positive number.")
+        _require(
+            self.accumulation > 0 and self.batch_size % self.accumulation == 0,
+            f"accumulation is {self.accumulation}: give a number that divides batch_size ({self.batch_size}).",
+        )
+        _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}: give a positive number.")
+        _require(0 <= self.warmup < 1, f"warmup is {self.warmup}: give a share of the steps from 0 up to 1.")
+        _require(self.max_grad_norm > 0, f"max_grad_norm is {self.max_grad_norm}: give a positive number.")
+
+
+@dataclass
+class KnowledgeConfig:
+    """What a teacher offers, and how each kind of it is compared."""
+
+    knowledge: list[str] = field(default_factory=lambda: list(KNOWLEDGE_NAMES))
+    """The kinds on offer, out of gold, logits, hidden, attention, relations; an agent weighs each of them."""
+    temperature: float = 2.0
+    """Softening of teacher's and student's logits; the KL is multiplied by its square."""
+    layer_map: str = "uniform"
+    """Which teacher layer each student layer is compared with: uniform, last, or pairs such as 1:2,2:4,3:6."""
+    scales: dict[str, float] = field(default_factory=dict)
+    """Factor on a knowledge's loss, by name, where the default is not wanted (see docs/knowledge.md)."""
+
+    def __post_init__(self) -> None:
+        _require(len(self.knowledge) > 0, "knowledge is empty: name at least gold.")
+        _require(
+            len(set(self.knowledge)) == len(self.knowledge),
+            f"knowledge names a kind twice: {', '.join(self.knowledge)}.",
+        )
+        _require(self.temperature > 0, f"temperature is {self.temperature}: give a positive number.")
+        for name, scale in self.scales.items():
+            _require(scale > 0, f"scales gives {name} {scale}: give a positive number.")
+
+
+@dataclass
+class PhaseConfig:
+    """When the agent is asked, and when its reward is measured (the efficient refinement)."""
+
+    phases: Literal["constant", "growing", "adaptive"] = "growing"
+    """How long phases last: all alike; each longer than the one before; or longer while the agent repeats itself."""
+    phase_steps: int | None = None
+    """Training steps of the first phase; by default chosen so that an episode has about 20 phases."""
+    phase_growth: float = 1.2
+    """Factor from one phase to the next, growing and adaptive phases only."""
+    reward_every: int = 1
+    """Measure the reward once in so many phases; what the others earned goes to the next measured one."""
+    reward_examples: int = 256
+    """Examples of the reward split that one measurement reads."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.phase_steps is None or self.phase_steps > 0,
+            f"phase_steps is {self.phase_steps}: give a positive number of training steps.",
+        )
+        _require(self.phase_growth >= 1, f"phase_growth is {self.phase_growth}: give 1 or more.")
+        _require(self.reward_every > 0, f"reward_every is {self.reward_every}: give a positive number of phases.")
+        _require(self.reward_examples > 0, f"reward_examples is {self.reward_examples}: give a positive number.")
+
+
+@dataclass
+class AgentConfig:
+    """Who decides."""
+
+    agent: str = "actor-critic"
+    """An agent's name (see kselect distill --help), `online`, or the folder of a trained policy."""
+    agent_settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of that agent by name, such as {"learning_rate": 0.001} or, for fixed, {"weights": {"gold": 1}}."""
