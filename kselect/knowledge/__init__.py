@@ -1,0 +1,1 @@
+"""Knowledge: the kinds of thing a teacher can transfer, one file each."""

@@ -1,0 +1,52 @@
+"""The teacher's attention."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kselect.knowledge.base import Knowledge, mean_of, mean_over_tokens
+from kselect.models.needs import Needs
+from kselect.models.outputs import ModelOutputs
+
+
+class Attention(Knowledge):
+    """KL between attention distributions, in nats: a mean over heads, real queries and mapped layers.
+
+    The attention part of MiniLM (Wang et al., 2020, eq. 3), over mapped layers where that takes the last alone.
+    Probabilities are taken before dropout; padded keys have none, padded queries do not count.
+    """
+
+    name: ClassVar[str] = "attention"
+    scale: float | None = None
+
+    def __init__(self, layer_map: tuple[tuple[int, int], ...]) -> None:
+        """Compare the (student layer, teacher layer) pairs of `layer_map`, counted from 1."""
+        self.layer_map = layer_map
+        self.student_needs = Needs(attentions=frozenset(student for student, _ in layer_map))
+        self.teacher_needs = Needs(attentions=frozenset(teacher for _, teacher in layer_map))
+
+    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, labels: Tensor) -> Tensor:
+        """Return the mean divergence of each example, `[B]`."""
+        assert teacher is not None
+        return mean_of(
+            [
+                attention_divergence(teacher.attentions[t], student.attentions[s], student.attention_mask)
+                for s, t in self.layer_map
+            ]
+        )
+
+
+def attention_divergence(p: Tensor, q: Tensor, attention_mask: Tensor) -> Tensor:
+    """Return `KL(p || q)` `[B]` of attention probabilities `[B, H, n, n]`, a mean over heads and real queries.
+
+    Keys are summed over where `attention_mask [B, n]` is 1; the floor under the logarithm only guards probabilities
+    that have underflowed.
+    """
+    p, q = p.float(), q.float()
+    floor = torch.finfo(torch.float32).tiny
+    divergence = p * (p.clamp_min(floor).log() - q.clamp_min(floor).log())
+    divergence = (divergence * attention_mask[:, None, None, :].to(p.dtype)).sum(-1)
+    return mean_over_tokens(divergence.mean(1), attention_mask)

@@ -1,0 +1,48 @@
+"""What every kind of knowledge has in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kselect.models.needs import Needs
+from kselect.models.outputs import ModelOutputs
+
+
+class Knowledge(ABC):
+    """A kind of thing to transfer: what it reads of both models, and how far apart they are in it.
+
+    `scale` is the factor on its loss; None asks for it to be measured, so that at the start of a run this loss is
+    worth as much as the cross-entropy of a model that knows nothing, log K.
+    """
+
+    name: ClassVar[str]
+    scale: float | None = 1.0
+
+    student_needs: Needs = Needs()
+    teacher_needs: Needs | None = Needs()
+    """What is read of the teacher; None where the teacher is not read at all."""
+
+    @abstractmethod
+    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, labels: Tensor) -> Tensor:
+        """Return the distance of each example, `[B]` in float32, without scale or weight.
+
+        Args:
+            student: outputs of the student, with at least `student_needs`.
+            teacher: outputs of the teacher, with at least `teacher_needs`; None if that is None.
+            labels: gold labels, `[B]`.
+        """
+
+
+def mean_over_tokens(values: Tensor, attention_mask: Tensor) -> Tensor:
+    """Average `values [B, n]` over the real tokens of each example; returns `[B]`."""
+    mask = attention_mask.to(values.dtype)
+    return (values * mask).sum(-1) / mask.sum(-1)
+
+
+def mean_of(values: list[Tensor]) -> Tensor:
+    """Average tensors of one shape, elementwise."""
+    return torch.stack(values).mean(0)

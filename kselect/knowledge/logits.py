@@ -1,0 +1,31 @@
+"""The teacher's logits."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn.functional import kl_div, log_softmax
+
+from kselect.knowledge.base import Knowledge
+from kselect.models.outputs import ModelOutputs
+
+
+class Logits(Knowledge):
+    """`T² · KL(p || q)` of the softened class distributions, in nats (Hinton et al., 2015; ResK of Wang et al., 2022).
+
+    The factor T² keeps the gradient's size independent of the temperature.
+    """
+
+    name: ClassVar[str] = "logits"
+
+    def __init__(self, temperature: float = 2.0) -> None:
+        """Compare at `temperature` > 0."""
+        self.temperature = temperature
+
+    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, labels: Tensor) -> Tensor:
+        """Return the divergence of each example, `[B]`."""
+        assert teacher is not None
+        log_q = log_softmax(student.logits.float() / self.temperature, dim=-1)
+        log_p = log_softmax(teacher.logits.float() / self.temperature, dim=-1)
+        return kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1) * self.temperature**2

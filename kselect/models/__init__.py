@@ -1,0 +1,1 @@
+"""Models: load, shrink, and read the outputs that knowledge needs."""

@@ -1,0 +1,142 @@
+"""A sequence classifier and its tokenizer, loaded with its pitfalls checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
+
+from kselect.errors import UserError
+
+if TYPE_CHECKING:
+    from kselect.tasks.task import Task
+
+
+@dataclass
+class Classifier:
+    """A sequence classifier together with the tokenizer that its inputs come from."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def layers(self) -> int:
+        """Number of transformer layers."""
+        return int(self.model.config.num_hidden_layers)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write model and tokenizer as plain transformers files, readable without this package."""
+        self.model.set_attn_implementation("sdpa")
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+def load_classifier(path: str | Path, task: Task) -> Classifier:
+    """Load a fine-tuned classifier (teacher or student) for `task` from a folder or a hub id.
+
+    Raises:
+        UserError: no model there; a head that was never trained (the missing weights are named); labels other than
+            the task's, or in another order.
+    """
+    model, missing = _load_model(path)
+    if missing:
+        raise UserError(
+            f"{path} is not fine-tuned: {', '.join(sorted(missing))} would be random. "
+            f"Run `kselect train-teacher --encoder {path} --task {task.name}` and use the model it saves."
+        )
+    _check_labels(model, task, path)
+    return Classifier(model, _load_tokenizer(path))
+
+
+def load_encoder(path: str | Path, task: Task, seed: int = 0) -> Classifier:
+    """Load a pretrained encoder and put a fresh head for `task` on it, drawn with `seed`."""
+    with seeded(seed):
+        model, _ = _load_model(path, **label_settings(task))
+    return Classifier(model, _load_tokenizer(path))
+
+
+def _load_model(path: str | Path, **settings: Any) -> tuple[PreTrainedModel, set[str]]:
+    _check_location(path)
+    verbosity, progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # the library's own load report is replaced by our checks
+    logging.disable_progress_bar()
+    try:
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            path, output_loading_info=True, dtype=torch.float32, **settings
+        )
+    except (OSError, ValueError) as error:
+        raise UserError(f"Cannot load a model from {path}: {_first_line(error)}") from error
+    finally:
+        logging.set_verbosity(verbosity)
+        if progress:
+            logging.enable_progress_bar()
+    return model, set(info["missing_keys"])
+
+
+def _load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
+    try:
+        return AutoTokenizer.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"No tokenizer in {path}: {_first_line(error)} Save it there with tokenizer.save_pretrained."
+        ) from error
+
+
+def _check_location(path: str | Path) -> None:
+    folder = Path(path)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise UserError(
+                f"No model in {path}: config.json is missing. Give a folder that save_pretrained wrote."
+            )
+    elif folder.is_absolute() or str(path).startswith((".", "runs/")) or str(path).count("/") > 1:
+        raise UserError(
+            f"No such model folder: {path}. Give a folder that save_pretrained wrote, or a hub id."
+        )
+
+
+def _check_labels(model: PreTrainedModel, task: Task, path: str | Path) -> None:
+    labels = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
+    if len(labels) != task.num_labels:
+        raise UserError(
+            f"{path} tells {len(labels)} labels apart, {task.name} has {task.num_labels} "
+            f"({', '.join(task.labels)}): give a model fine-tuned on {task.name}."
+        )
+    unnamed = all(label == f"LABEL_{i}" for i, label in enumerate(labels))
+    if not unnamed and labels != task.labels:
+        raise UserError(
+            f"{path} orders its labels {', '.join(labels)}, {task.name} has {', '.join(task.labels)}: "
+            f"give a model fine-tuned on {task.name}, or mend id2label in its config.json."
+        )
+
+
+def label_settings(task: Task) -> dict[str, Any]:
+    """Return the entries of a model's config that name the task's labels in order."""
+    return {
+        "num_labels": task.num_labels,
+        "id2label": dict(enumerate(task.labels)),
+        "label2id": {label: i for i, label in enumerate(task.labels)},
+    }
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from the seed inside, and leave the global stream as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0]

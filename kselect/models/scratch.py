@@ -1,0 +1,41 @@
+"""A small encoder from scratch, for tasks that carry their own vocabulary."""
+
+from __future__ import annotations
+
+from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerBase
+
+from kselect.errors import UserError
+from kselect.models.classifier import Classifier, label_settings, seeded
+from kselect.tasks.task import Task
+
+
+def new_classifier(
+    task: Task,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    layers: int = 4,
+    hidden_size: int = 128,
+    heads: int = 4,
+    max_length: int = 128,
+    seed: int = 0,
+) -> Classifier:
+    """Make a BERT classifier for `task` with random weights drawn from `seed`.
+
+    Raises:
+        UserError: `hidden_size` is not a multiple of `heads`.
+    """
+    if hidden_size % heads:
+        raise UserError(f"hidden_size {hidden_size} is not a multiple of heads {heads}: change one of them.")
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden_size,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * hidden_size,
+        max_position_embeddings=max_length,
+        pad_token_id=tokenizer.pad_token_id,
+        **label_settings(task),
+    )
+    with seeded(seed):
+        model = BertForSequenceClassification(config)
+    return Classifier(model, tokenizer)
