@@ -31,13 +31,9 @@ def parse_layer_map(text: str, student_layers: int, teacher_layers: int) -> tupl
     pairs = tuple(_parse_pair(item, text) for item in text.split(","))
     for student, teacher in pairs:
         if not 1 <= student <= student_layers:
-            raise UserError(
-                f"layer_map names student layer {student}: the student has 1 to {student_layers}."
-            )
+            raise UserError(f"layer_map names student layer {student}: the student has 1 to {student_layers}.")
         if not 1 <= teacher <= teacher_layers:
-            raise UserError(
-                f"layer_map names teacher layer {teacher}: the teacher has 1 to {teacher_layers}."
-            )
+            raise UserError(f"layer_map names teacher layer {teacher}: the teacher has 1 to {teacher_layers}.")
     if list(pairs) != sorted(pairs) or len({student for student, _ in pairs}) < len(pairs):
         raise UserError(f"layer_map {text} is out of order: name each student layer once, in rising order.")
     return pairs

@@ -27,9 +27,7 @@ BUILDERS: dict[str, Callable[[KnowledgeConfig, LayerMap], Knowledge]] = {
 assert tuple(BUILDERS) == KNOWLEDGE_NAMES
 
 
-def build_knowledge(
-    config: KnowledgeConfig, student: Classifier, teacher: Classifier | None
-) -> tuple[Knowledge, ...]:
+def build_knowledge(config: KnowledgeConfig, student: Classifier, teacher: Classifier | None) -> tuple[Knowledge, ...]:
     """Make the kinds of knowledge that `config` names, in its order.
 
     Raises:
@@ -41,9 +39,7 @@ def build_knowledge(
             raise unknown("knowledge", name, BUILDERS)
     for name in config.scales:
         if name not in config.knowledge:
-            raise UserError(
-                f"scales names {name}, which is not on offer: add it to knowledge, or drop its scale."
-            )
+            raise UserError(f"scales names {name}, which is not on offer: add it to knowledge, or drop its scale.")
     if teacher is None:
         layer_map: LayerMap = ()
     else:

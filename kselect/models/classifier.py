@@ -97,13 +97,9 @@ def _check_location(path: str | Path) -> None:
     folder = Path(path)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise UserError(
-                f"No model in {path}: config.json is missing. Give a folder that save_pretrained wrote."
-            )
+            raise UserError(f"No model in {path}: config.json is missing. Give a folder that save_pretrained wrote.")
     elif folder.is_absolute() or str(path).startswith((".", "runs/")) or str(path).count("/") > 1:
-        raise UserError(
-            f"No such model folder: {path}. Give a folder that save_pretrained wrote, or a hub id."
-        )
+        raise UserError(f"No such model folder: {path}. Give a folder that save_pretrained wrote, or a hub id.")
 
 
 def _check_labels(model: PreTrainedModel, task: Task, path: str | Path) -> None:

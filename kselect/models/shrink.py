@@ -47,16 +47,12 @@ def shrink(teacher: Classifier, layers: int | Sequence[int] = 3) -> Classifier:
 def _chosen(layers: int | Sequence[int], available: int) -> list[int]:
     if isinstance(layers, int):
         if not 1 <= layers <= available:
-            raise UserError(
-                f"layers is {layers}, the teacher has {available}: give a number from 1 to {available}."
-            )
+            raise UserError(f"layers is {layers}, the teacher has {available}: give a number from 1 to {available}.")
         return uniform_layers(available, layers)
     kept = list(layers)
     for layer in kept:
         if not 1 <= layer <= available:
-            raise UserError(
-                f"layers names {layer}, the teacher has 1 to {available}: name layers among those."
-            )
+            raise UserError(f"layers names {layer}, the teacher has 1 to {available}: name layers among those.")
     if not kept or kept != sorted(set(kept)):
         raise UserError(f"layers is {kept}: name at least one layer, in rising order, none twice.")
     return kept
@@ -68,9 +64,7 @@ def _layer_stack(model: nn.Module) -> tuple[str, nn.ModuleList]:
     stacks = [
         (name, module)
         for name, module in model.named_modules()
-        if isinstance(module, nn.ModuleList)
-        and len(module) == depth
-        and len({type(layer) for layer in module}) == 1
+        if isinstance(module, nn.ModuleList) and len(module) == depth and len({type(layer) for layer in module}) == 1
     ]
     if len(stacks) != 1:
         raise UserError(

@@ -1,0 +1,142 @@
+"""A distillation run as a Gymnasium episode."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from envs.observation import Observer, observation_space
+from envs.phases import SCHEDULERS
+from kselect.config import PhaseConfig
+from kselect.distillation.distiller import Distiller
+from kselect.distillation.selection import selection_weights
+from kselect.errors import unknown
+
+Observation = dict[str, NDArray[np.float32]]
+
+ACTION_SPACES = {
+    "hard": lambda k: spaces.MultiBinary(k),
+    "soft": lambda k: spaces.Box(0.0, 1.0, (k,), np.float32),
+}
+
+
+class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
+    """One student's whole training; each step of the environment is a phase of training steps under one selection.
+
+    ## Description
+    A student is distilled from a teacher that offers k kinds of knowledge. At each decision the agent says how much of
+    each to use; the student then takes the training steps of one phase under that selection (Wang et al., Findings of
+    EMNLP 2022). How long the phases are and when rewards are measured is the scheduler's to decide.
+
+    ## Action Space
+    `MultiBinary(k)` with hard actions, `Box(0, 1, (k,), float32)` with soft ones: one weight for each kind of
+    knowledge, in the order of `distiller.names`. Weights are normalised to sum to 1. All zeros mean gold labels.
+
+    ## Observation Space
+    `Dict` of two `Box` spaces, all values free of the scale of task and losses and clipped to [-5, 5]:
+
+    * `context`, `(c,)`: progress of the run; learning rate relative to its peak; confidence, entropy (over log K) and
+      accuracy of the student, confidence and entropy of the teacher, and their agreement, as means over the last
+      phase's batches; how long the teacher has not been read; loss on the reward split and last reward (over log K);
+      log(1 + gradient norm).
+    * `knowledge`, `(k, f)`: a row for each kind: its loss relative to the start of the run, the slope of that loss
+      within the last phase, how long it has not been measured, its last weight, and a fixed code of its name.
+
+    ## Rewards
+    The decrease, in nats, of the student's cross-entropy on a reward split held out of train. What phases gain whose
+    reward is not measured goes to the next measured one, so the rewards of an episode add up to the whole decrease.
+
+    ## Starting State
+    The student with its first weights, before its first training step. `reset(seed=)` fixes the order of the data and
+    dropout; nothing else is random.
+
+    ## Episode End
+    The episode terminates with the last training step. It is never truncated.
+
+    ## Arguments
+    * `distiller`: the run, see `kselect.distillation.distiller.Distiller`. With `gymnasium.make`, its plain settings
+      are given instead: see `envs.registration.make_distillation_env`.
+    * `actions`: `"hard"` or `"soft"`.
+    * `phases`: a `PhaseConfig`.
+    * `measure_rewards`: False leaves out the cost of rewards, which are then 0, where nobody learns from them.
+
+    ## Version History
+    * v0: initial version.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+
+    def __init__(
+        self,
+        distiller: Distiller,
+        actions: Literal["hard", "soft"] = "hard",
+        phases: PhaseConfig | None = None,
+        measure_rewards: bool = True,
+    ) -> None:
+        """Make an episode of `distiller`'s run; see the class for the arguments."""
+        if actions not in ACTION_SPACES:
+            raise unknown("kind of actions", actions, ACTION_SPACES)
+        self.distiller = distiller
+        self.phases = phases or PhaseConfig()
+        self.measure_rewards = measure_rewards
+        self.scheduler = SCHEDULERS[self.phases.phases](self.phases, distiller.total_steps)
+        self.observer = Observer(
+            distiller.names, distiller.initial_losses, distiller.total_steps, distiller.task.num_labels
+        )
+        self.observation_space = observation_space(len(distiller.names))
+        self.action_space = ACTION_SPACES[actions](len(distiller.names))
+        self._initial_reward_loss: float | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start a run with the student's first weights; a run without a seed draws one from the last seed given."""
+        super().reset(seed=seed)
+        self.distiller.reset(int(self.np_random.integers(2**31)) if seed is None else seed)
+        self.scheduler.restart()
+        if self.measure_rewards and self._initial_reward_loss is None:
+            self._initial_reward_loss = self._measure_loss()
+        self._reward_loss = self._initial_reward_loss or 0.0
+        self.observer.restart(self._relative_learning_rate(), self._reward_loss)
+        return self.observer.observation(), {"step": 0, "total_steps": self.distiller.total_steps}
+
+    def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Take one phase of training steps under the selection `action` `[k]`.
+
+        `info` tells the phase (`phase`, `steps`, and `step`, the training steps so far), the normalised `weights` by
+        knowledge, `losses` and `signals` as the phase showed them, and `reward_loss` where it was measured.
+
+        Raises:
+            TrainingDiverged: a loss was not finite; the student is in its last good state.
+        """
+        selection = np.asarray(action, dtype=np.float32)
+        weights = selection_weights(selection, self.distiller.names)
+        report = self.distiller.advance(selection, self.scheduler.length(selection))
+        self.observer.see(report, weights, self._relative_learning_rate())
+        terminated = self.distiller.step == self.distiller.total_steps
+        info: dict[str, Any] = {
+            "phase": self.scheduler.phase,
+            "step": self.distiller.step,
+            "steps": report.steps,
+            "weights": dict(zip(self.distiller.names, weights.tolist(), strict=True)),
+            "losses": report.losses,
+            "signals": report.signals,
+        }
+        reward = 0.0
+        if self.scheduler.finish_phase(terminated) and self.measure_rewards:
+            loss = self._measure_loss()
+            reward, self._reward_loss = self._reward_loss - loss, loss
+            self.observer.see_reward(reward, loss)
+            info["reward_loss"] = loss
+        return self.observer.observation(), reward, terminated, False, info
+
+    def _measure_loss(self) -> float:
+        with self.distiller.account.measure("reward"):
+            return self.distiller.evaluate("reward", self.phases.reward_examples).loss
+
+    def _relative_learning_rate(self) -> float:
+        return self.distiller.learning_rate / self.distiller.training.learning_rate

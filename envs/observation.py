@@ -1,0 +1,101 @@
+"""What an agent sees at a decision."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from kselect.distillation.signals import SIGNALS, PhaseReport
+
+CONTEXT = ("progress", "learning_rate", *SIGNALS, "teacher_age", "reward_loss", "last_reward", "grad_norm")
+FEATURES = ("relative_loss", "slope", "age", "last_weight")
+CODE_SIZE = 16
+LIMIT = 5.0
+
+
+def observation_space(knowledge: int) -> spaces.Dict:
+    """Return the space of observations of a run with so many kinds of knowledge."""
+    return spaces.Dict(
+        {
+            "context": spaces.Box(-LIMIT, LIMIT, (len(CONTEXT),), np.float32),
+            "knowledge": spaces.Box(-LIMIT, LIMIT, (knowledge, len(FEATURES) + CODE_SIZE), np.float32),
+        }
+    )
+
+
+def name_code(name: str) -> NDArray[np.float32]:
+    """Return a fixed vector of ±1 `[16]` for a knowledge's name, by which a shared network tells the rows apart."""
+    bits = np.unpackbits(np.frombuffer(hashlib.sha256(name.encode()).digest()[: CODE_SIZE // 8], dtype=np.uint8))
+    return bits.astype(np.float32) * 2 - 1
+
+
+class Observer:
+    """Keeps what has been seen of a run, and puts it in an agent's terms, free of the scale of any task or loss.
+
+    Losses are relative to their start; ages and progress to the length of the run; what is not measured keeps its last
+    value while its age grows.
+    """
+
+    def __init__(self, names: tuple[str, ...], initial_losses: dict[str, float], total_steps: int, labels: int) -> None:
+        """Watch a run over knowledge `names` whose losses start at `initial_losses`.
+
+        Args:
+            names: the kinds of knowledge on offer.
+            initial_losses: of every name, before the first step.
+            total_steps: length of the run.
+            labels: number of classes; log of it is the cross-entropy of knowing nothing.
+        """
+        self.names = names
+        self.initial_losses = initial_losses
+        self.total_steps = total_steps
+        self.uninformed_loss = math.log(labels)
+        self.codes = np.stack([name_code(name) for name in names])
+
+    def restart(self, learning_rate: float, reward_loss: float) -> None:
+        """Begin a run; `learning_rate` is the first step's as a share of the peak, `reward_loss` in nats."""
+        self.rows = np.zeros((len(self.names), len(FEATURES)), dtype=np.float32)
+        self.rows[:, FEATURES.index("relative_loss")] = 1.0
+        self.context = dict.fromkeys(CONTEXT, 0.0)
+        self.context |= {"learning_rate": learning_rate, "reward_loss": reward_loss / self.uninformed_loss}
+        self.last_seen = dict.fromkeys((*self.names, "teacher"), 0)
+
+    def see(self, report: PhaseReport, weights: NDArray[np.float32], learning_rate: float) -> None:
+        """Take in a phase governed by normalised `weights` `[k]`."""
+        step = report.first_step + report.steps
+        for name in report.losses:
+            self.last_seen[name] = step
+        if "agreement" in report.signals:
+            self.last_seen["teacher"] = step
+        for i, name in enumerate(self.names):
+            if name in report.losses:
+                self.rows[i, 0] = report.losses[name] / max(self.initial_losses[name], 1e-8)
+                self.rows[i, 1] = report.slopes[name]
+            self.rows[i, 2] = (step - self.last_seen[name]) / self.total_steps
+        self.rows[:, 3] = weights
+        self.context |= report.signals
+        self.context |= {
+            "progress": step / self.total_steps,
+            "learning_rate": learning_rate,
+            "teacher_age": (step - self.last_seen["teacher"]) / self.total_steps,
+            "grad_norm": math.log1p(report.grad_norm),
+        }
+
+    def see_reward(self, reward: float, reward_loss: float) -> None:
+        """Take in a measured reward and the loss it left, both in nats."""
+        self.context |= {
+            "last_reward": reward / self.uninformed_loss,
+            "reward_loss": reward_loss / self.uninformed_loss,
+        }
+
+    def observation(self) -> dict[str, NDArray[np.float32]]:
+        """Return `context [c]` and `knowledge [k, f]`."""
+        context = np.array([self.context[name] for name in CONTEXT], dtype=np.float32)
+        knowledge = np.concatenate([self.rows, self.codes], axis=1)
+        return {
+            "context": np.clip(context, -LIMIT, LIMIT),
+            "knowledge": np.clip(knowledge, -LIMIT, LIMIT).astype(np.float32),
+        }

@@ -1,0 +1,90 @@
+"""When the agent is asked, and when its reward is measured: the efficient refinement of Wang et al. (2022)."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kselect.config import PhaseConfig
+
+DEFAULT_PHASES = 20
+SETTLED_DISTANCE = 0.1
+
+
+class PhaseScheduler(ABC):
+    """Decides how many training steps the next phase has, and whether its reward is worth measuring."""
+
+    def __init__(self, config: PhaseConfig, total_steps: int) -> None:
+        """Plan a run of `total_steps` training steps."""
+        self.config = config
+        self.total_steps = total_steps
+        self.first_steps = min(config.phase_steps or self._default_first_steps(), total_steps)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a new run."""
+        self.phase = 0
+
+    @abstractmethod
+    def length(self, selection: NDArray[np.float32]) -> int:
+        """Return the training steps of the phase that `selection` is about to govern, at least 1."""
+
+    def finish_phase(self, ended: bool) -> bool:
+        """Count a phase as done; returns whether its reward is to be measured (the last one always is)."""
+        self.phase += 1
+        return ended or self.phase % self.config.reward_every == 0
+
+    def _default_first_steps(self) -> int:
+        return max(1, round(self.total_steps / DEFAULT_PHASES))
+
+
+class ConstantPhases(PhaseScheduler):
+    """All phases alike."""
+
+    def length(self, selection: NDArray[np.float32]) -> int:
+        """Return the first phase's length."""
+        return self.first_steps
+
+
+class GrowingPhases(PhaseScheduler):
+    """Each phase longer than the one before by `phase_growth`: many decisions early, when much changes."""
+
+    def length(self, selection: NDArray[np.float32]) -> int:
+        """Return the first phase's length times the growth so far."""
+        return round(self.first_steps * self.config.phase_growth**self.phase)
+
+    def _default_first_steps(self) -> int:
+        growth = self.config.phase_growth
+        if growth == 1:
+            return super()._default_first_steps()
+        return max(1, math.ceil(self.total_steps * (growth - 1) / (growth**DEFAULT_PHASES - 1)))
+
+
+class AdaptivePhases(PhaseScheduler):
+    """Phases that grow while the agent repeats itself, and fall back to the first length when it changes its mind.
+
+    A selection repeats the one before when no weight moves by more than 0.1.
+    """
+
+    def restart(self) -> None:
+        """Begin a new run."""
+        super().restart()
+        self.repeats = 0
+        self.previous: NDArray[np.float32] | None = None
+
+    def length(self, selection: NDArray[np.float32]) -> int:
+        """Return the first phase's length, grown once for every repetition in a row."""
+        settled = self.previous is not None and bool(np.abs(selection - self.previous).max() <= SETTLED_DISTANCE)
+        self.repeats = self.repeats + 1 if settled else 0
+        self.previous = np.array(selection, dtype=np.float32)
+        return round(self.first_steps * self.config.phase_growth**self.repeats)
+
+
+SCHEDULERS: dict[str, type[PhaseScheduler]] = {
+    "constant": ConstantPhases,
+    "growing": GrowingPhases,
+    "adaptive": AdaptivePhases,
+}

@@ -1,0 +1,1 @@
+"""Distillation: a student's training steps under whatever selection it is given."""

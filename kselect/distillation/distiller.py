@@ -1,0 +1,274 @@
+"""A student's training, step by step, under whatever selection it is given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
+
+from kselect.config import KnowledgeConfig, TrainingConfig
+from kselect.distillation.account import CostAccount
+from kselect.distillation.batches import BatchPosition, BucketedBatches, sorted_batches
+from kselect.distillation.diverged import check_finite
+from kselect.distillation.optimizer import learning_rate_factor, make_optimizer
+from kselect.distillation.precision import autocast, resolve_precision
+from kselect.distillation.random_stream import RandomStream
+from kselect.distillation.selection import selection_weights
+from kselect.distillation.signals import SIGNALS, PhaseReport, read_signals, summarise
+from kselect.distillation.snapshot import Snapshot
+from kselect.distillation.teacher_outputs import LiveTeacher, TeacherOutputs
+from kselect.errors import UserError
+from kselect.knowledge.base import Knowledge
+from kselect.knowledge.registry import build_knowledge
+from kselect.models.classifier import Classifier
+from kselect.models.needs import Needs
+from kselect.models.outputs import ModelOutputs, forward
+from kselect.tasks.encoding import EncodedSplit, encode
+from kselect.tasks.task import Task
+
+PROBE_EXAMPLES = 32
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How the student does on a split: mean cross-entropy in nats, the task's metrics, and on how many examples."""
+
+    loss: float
+    metrics: dict[str, float]
+    examples: int
+
+
+class Distiller:
+    """Trains one student; the one place where training steps are taken.
+
+    A run lasts `total_steps` training steps. Each call of `advance` takes some of them under one selection, computing
+    only what that selection needs. `snapshot` and `restore` move freely between moments of a run, bit by bit.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        teacher: Classifier | None,
+        student: Classifier,
+        training: TrainingConfig | None = None,
+        knowledge: KnowledgeConfig | None = None,
+        max_length: int = 128,
+    ) -> None:
+        """Set up a run; the student is trained in place, the teacher only read.
+
+        Args:
+            task: what is learned.
+            teacher: whose knowledge is on offer; None to train on gold labels alone.
+            student: the classifier to train.
+            training: how steps are taken.
+            knowledge: what is on offer; gold alone where there is no teacher.
+            max_length: longest input in tokens.
+
+        Raises:
+            UserError: knowledge that these models cannot give.
+        """
+        self.task = task
+        self.teacher = teacher
+        self.student = student
+        self.training = training or TrainingConfig()
+        if knowledge is None:
+            knowledge = KnowledgeConfig() if teacher else KnowledgeConfig(knowledge=["gold"])
+        self.knowledge: tuple[Knowledge, ...] = build_knowledge(knowledge, student, teacher)
+        self.accelerator = Accelerator()
+        if self.accelerator.num_processes > 1:
+            raise UserError("A run trains in one process: start it without a launcher.")
+        self.device = self.accelerator.device
+        self.dtype = resolve_precision(self.training.precision, self.device)
+        self.account = CostAccount(self.device)
+
+        self._splits: dict[str, EncodedSplit] = {
+            name: encode(split, student.tokenizer, max_length) for name, split in task.splits.items()
+        }
+        self._model = student.model.to(self.device)
+        self._teacher_outputs: TeacherOutputs | None = None
+        if teacher is not None:
+            self._teacher_outputs = LiveTeacher(teacher.model.to(self.device), self.dtype)
+        self._initial = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
+        self._batches = BucketedBatches(self._splits["train"].lengths, self.training.batch_size)
+        self._dropout = RandomStream(self.device)
+        self.total_steps = math.ceil(self.training.epochs * self._batches.batches_per_epoch)
+        with self.account.measure("probing"):
+            self.initial_losses = self._probe()
+        self.scales = np.array([self._scale_of(knowledge) for knowledge in self.knowledge], dtype=np.float32)
+        self._restart(seed=0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the knowledge on offer, in the order of a selection."""
+        return tuple(knowledge.name for knowledge in self.knowledge)
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the next step."""
+        factor = learning_rate_factor(self.step, self.total_steps, self.training.warmup)
+        return self.training.learning_rate * factor
+
+    @property
+    def truncated(self) -> dict[str, int]:
+        """How many texts of each split were longer than the model's input, by split."""
+        return {name: split.truncated for name, split in self._splits.items()}
+
+    def reset(self, seed: int) -> None:
+        """Put the student back to its first weights and start a run under `seed` (order of data, dropout)."""
+        self._model.load_state_dict(self._initial)
+        self._restart(seed)
+
+    def _restart(self, seed: int) -> None:
+        self.step = 0
+        self._batches.restart(seed)
+        self._dropout.restart(seed)
+        self._optimizer = make_optimizer(self._model, self.training.learning_rate, self.training.weight_decay)
+        self._broken = torch.zeros((), device=self.device)
+
+    def advance(self, selection: ArrayLike, steps: int) -> PhaseReport:
+        """Take up to `steps` training steps under `selection` `[k]`, each weight in [0, 1].
+
+        Raises:
+            TrainingDiverged: a loss or gradient was not finite; the student is as it was before that step.
+            ValueError: the run is over, or `selection` is not one.
+        """
+        if self.step == self.total_steps:
+            raise ValueError(f"The run is over after {self.total_steps} steps: call reset.")
+        weights = selection_weights(selection, self.names)
+        selected = np.flatnonzero(weights)
+        factors = torch.from_numpy(weights[selected] * self.scales[selected]).to(self.device)
+        first_step, rows = self.step, []
+        self._model.train()
+        with self.account.measure("student"), self._dropout.active():
+            for _ in range(min(steps, self.total_steps - self.step)):
+                rows.append(self._take_step(selected, factors))
+                self.step += 1
+            table = torch.stack(rows).cpu().numpy()  # the phase's only wait for the device
+        losses, signals, grad_norms = np.split(table, [len(selected), len(selected) + len(SIGNALS)], axis=1)
+        computed = [self.names[i] for i in selected]
+        check_finite(first_step, losses, grad_norms[:, 0], computed, self.training.learning_rate)
+        return summarise(first_step, losses, signals, grad_norms[:, 0], tuple(computed))
+
+    def evaluate(self, split: str, examples: int | None = None) -> Evaluation:
+        """Measure the student on a split, or on a sample of `examples` of it, the same at every call."""
+        encoded = self._splits[split]
+        indices = fixed_sample(len(encoded), examples)
+        logits, labels = self._logits(encoded, indices), encoded.labels[indices]
+        return Evaluation(
+            loss=float(cross_entropy(logits, torch.from_numpy(labels))),
+            metrics=self.task.score(logits.argmax(-1).numpy(), labels),
+            examples=len(indices),
+        )
+
+    def snapshot(self) -> Snapshot:
+        """Copy everything that the rest of the run depends on."""
+        tensors = {f"student/{name}": value for name, value in self._model.state_dict().items()}
+        for name, parameter in self._model.named_parameters():
+            for moment, value in self._optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer/{moment}/{name}"] = value
+        tensors |= {f"random/{device}": value for device, value in self._dropout.state.items()}
+        facts = {"step": self.step, "batches": self._batches.position, "scales": self.scales.tolist()}
+        return Snapshot({name: value.detach().clone() for name, value in tensors.items()}, facts)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Return to the moment of `snapshot`; what follows is equal bit by bit to what followed then."""
+        groups: dict[str, dict[str, Tensor]] = {"student": {}, "optimizer": {}, "random": {}}
+        for name, value in snapshot.tensors.items():
+            group, _, rest = name.partition("/")
+            groups[group][rest] = value
+        self._model.load_state_dict(groups["student"])
+        self._restart(seed=0)
+        for name, parameter in self._model.named_parameters():
+            state = {
+                moment: groups["optimizer"][f"{moment}/{name}"].clone()
+                for moment in ("step", "exp_avg", "exp_avg_sq")
+                if f"{moment}/{name}" in groups["optimizer"]
+            }
+            if state:
+                self._optimizer.state[parameter] = state
+        self._dropout.state = {device: value.clone() for device, value in groups["random"].items()}
+        self._batches.position = BatchPosition(**snapshot.facts["batches"])
+        self.scales = np.array(snapshot.facts["scales"], dtype=np.float32)
+        self.step = snapshot.facts["step"]
+
+    def _take_step(self, selected: NDArray[np.int64], factors: Tensor) -> Tensor:
+        """Take one step; returns its losses, signals and gradient norm in one row, still on the device."""
+        indices = self._batches.next()
+        row = torch.zeros(len(selected) + len(SIGNALS), device=self.device)
+        for part in np.array_split(indices, min(self.training.accumulation, len(indices))):
+            share = len(part) / len(indices)
+            losses, signals = self._losses(part, selected)
+            means = torch.stack([loss.mean() for loss in losses])
+            self.accelerator.backward((means * factors).sum() * share)
+            row += torch.cat([means.detach(), signals]) * share
+        grad_norm = clip_grad_norm_(self._model.parameters(), self.training.max_grad_norm)
+        self._update(torch.isfinite(grad_norm) & torch.isfinite(row[: len(selected)]).all())
+        return torch.cat([row, grad_norm.detach().reshape(1)])
+
+    def _update(self, finite: Tensor) -> None:
+        # Once a step was not finite, no later one may touch the student either. The fused optimiser skips the update on
+        # the device itself where found_inf is 1, so that nobody has to wait for the answer.
+        self._broken = torch.maximum(self._broken, (~finite).float())
+        self._optimizer.found_inf = self._broken  # type: ignore[attr-defined]
+        self._optimizer.grad_scale = None  # type: ignore[attr-defined]
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.learning_rate
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def _losses(
+        self, indices: NDArray[np.int64], selected: Iterable[int]
+    ) -> tuple[list[Tensor], Tensor]:
+        """Run both models as far as `selected` needs them; returns each loss `[B]`, and the signals `[6]`."""
+        chosen = [self.knowledge[i] for i in selected]
+        batch = {name: value.to(self.device) for name, value in self._splits["train"].batch(indices).items()}
+        teacher: ModelOutputs | None = None
+        teacher_needs = [knowledge.teacher_needs for knowledge in chosen if knowledge.teacher_needs is not None]
+        if teacher_needs:
+            assert self._teacher_outputs is not None
+            with self.account.measure("teacher"):
+                teacher = self._teacher_outputs.read(indices, batch, Needs.union(teacher_needs))
+        with autocast(self.device, self.dtype):
+            student = forward(self._model, batch, Needs.union(knowledge.student_needs for knowledge in chosen))
+            losses = [knowledge.loss(student, teacher, batch["labels"]) for knowledge in chosen]
+        return losses, read_signals(student.logits, teacher.logits if teacher else None, batch["labels"])
+
+    @torch.no_grad()
+    def _probe(self) -> dict[str, float]:
+        """Measure every knowledge once, without dropout, on a few training examples."""
+        self._model.eval()
+        indices = fixed_sample(len(self._splits["train"]), PROBE_EXAMPLES)
+        losses, _ = self._losses(indices, range(len(self.knowledge)))
+        return {name: float(loss.mean()) for name, loss in zip(self.names, losses, strict=True)}
+
+    def _scale_of(self, knowledge: Knowledge) -> float:
+        if knowledge.scale is not None:
+            return knowledge.scale
+        start = self.initial_losses[knowledge.name]
+        return math.log(self.task.num_labels) / start if start > 0 else 1.0
+
+    @torch.no_grad()
+    def _logits(self, encoded: EncodedSplit, indices: NDArray[np.int64]) -> Tensor:
+        """Return the student's logits on the examples `indices [N]`, `[N, K]` float32 on the CPU."""
+        self._model.eval()
+        logits = torch.empty(len(indices), self.task.num_labels)
+        for rows in sorted_batches(encoded.lengths[indices], self.training.batch_size):
+            batch = {name: value.to(self.device) for name, value in encoded.batch(indices[rows]).items()}
+            with autocast(self.device, self.dtype):
+                logits[rows] = forward(self._model, batch, Needs()).logits.float().cpu()
+        return logits
+
+
+def fixed_sample(size: int, count: int | None) -> NDArray[np.int64]:
+    """Choose `count` of `size` examples, always the same; all of them, in order, where there are no more."""
+    if count is None or count >= size:
+        return np.arange(size)
+    return np.sort(np.random.default_rng(0).permutation(size)[:count])

@@ -1,0 +1,44 @@
+"""Training that went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kselect.errors import UserError
+
+
+class TrainingDiverged(UserError):
+    """A loss or its gradient is no longer a number. The student is left as it was before that step."""
+
+    def __init__(self, step: int, knowledge: str, learning_rate: float) -> None:
+        """Name the training step, counted from 1, and the knowledge whose loss it was."""
+        self.step = step
+        self.knowledge = knowledge
+        super().__init__(
+            f"Training diverged at step {step}: {knowledge} is not a number any more. "
+            f"Lower learning_rate (now {learning_rate:g}) or the scale of that knowledge."
+        )
+
+
+def check_finite(
+    first_step: int,
+    losses: NDArray[np.float32],
+    grad_norms: NDArray[np.float32],
+    computed: Sequence[str],
+    learning_rate: float,
+) -> None:
+    """Raise for the first step whose losses `[steps, len(computed)]` or gradient norm `[steps]` is not finite.
+
+    Raises:
+        TrainingDiverged: naming that step, and the first knowledge whose loss is not finite.
+    """
+    broken = ~np.isfinite(grad_norms) | ~np.isfinite(losses).all(axis=1)
+    if not broken.any():
+        return
+    row = int(np.argmax(broken))
+    names = [name for name, value in zip(computed, losses[row], strict=True) if not np.isfinite(value)]
+    culprit = f"the loss of {names[0]}" if names else f"the gradient of {' + '.join(computed)}"
+    raise TrainingDiverged(first_step + row + 1, culprit, learning_rate)

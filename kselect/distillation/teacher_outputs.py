@@ -1,0 +1,44 @@
+"""Where a teacher's outputs come from."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from kselect.distillation.precision import autocast
+from kselect.models.needs import Needs
+from kselect.models.outputs import ModelOutputs, forward
+
+
+class TeacherOutputs(Protocol):
+    """A source of a teacher's outputs on training examples."""
+
+    def read(self, indices: NDArray[np.int64], batch: dict[str, Tensor], needs: Needs) -> ModelOutputs:
+        """Return the outputs that `needs` names.
+
+        Args:
+            indices: which training examples, `[B]`, for a source that looks them up.
+            batch: those examples as tensors, for a source that computes them.
+            needs: the layers wanted.
+        """
+        ...
+
+
+class LiveTeacher:
+    """A forward pass for every batch, without gradient and without dropout."""
+
+    def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
+        """Run `model` (moved to where the batches are beforehand) in arithmetic of `dtype`."""
+        self.model = model.eval().requires_grad_(False)
+        self.dtype = dtype
+
+    @torch.no_grad()
+    def read(self, indices: NDArray[np.int64], batch: dict[str, Tensor], needs: Needs) -> ModelOutputs:
+        """Run the teacher on `batch`."""
+        with autocast(batch["input_ids"].device, self.dtype):
+            return forward(self.model, batch, needs)

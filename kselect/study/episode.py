@@ -1,0 +1,119 @@
+"""Episodes: an agent meets the environment. The one loop behind every command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+
+from agents.agent import Agent
+from envs.distillation import DistillationEnv
+from kselect.models.classifier import Classifier
+
+OnPhase = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One distillation run, as it went.
+
+    total_reward: nats of cross-entropy on the reward split. seconds: wall time by part; see
+    `kselect.distillation.account`. history: a record a phase, as `DistillationEnv.step` tells it, with its `reward`
+    and the agent's own figures under `agent`.
+    """
+
+    total_reward: float
+    seconds: dict[str, float]
+    history: list[dict[str, Any]] = field(repr=False)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Each part's share of the run's wall time."""
+        total = sum(self.seconds.values())
+        return {part: seconds / total for part, seconds in self.seconds.items()}
+
+
+@dataclass(frozen=True)
+class Result(Episode):
+    """A finished distillation: the episode, the student, and how it does on dev (metrics in [0, 1], loss in nats)."""
+
+    student: Classifier
+    metrics: dict[str, float]
+    examples: int
+
+
+def run_episode(
+    agent: Agent, env: gymnasium.Env[Any, Any], *, seed: int | None, learning: bool, on_phase: OnPhase | None = None
+) -> Episode:
+    """Play one episode of `env`, a `DistillationEnv` or a wrapper of one.
+
+    Args:
+        agent: who decides.
+        env: the run.
+        seed: of the order of data and of dropout; None for the environment's next.
+        learning: whether the agent explores and learns.
+        on_phase: called after each phase with its record.
+    """
+    base = env.unwrapped
+    assert isinstance(base, DistillationEnv)
+    account = base.distiller.account
+    observation, _ = env.reset(seed=seed)
+    history: list[dict[str, Any]] = []
+    terminated = False
+    while not terminated:
+        with account.measure("deciding"):
+            action = agent.act(observation, explore=learning)
+        next_observation, reward, terminated, _, info = env.step(action)
+        record = {**info, "reward": float(reward)}
+        if learning:
+            with account.measure("updating"):
+                agent.observe(observation, action, float(reward), next_observation, terminated)
+                record["agent"] = agent.update()
+        history.append(record)
+        if on_phase is not None:
+            on_phase(record)
+        observation = next_observation
+    return Episode(sum(record["reward"] for record in history), account.settle(), history)
+
+
+def learn(
+    agent: Agent,
+    env: gymnasium.Env[Any, Any],
+    episodes: int,
+    *,
+    seed: int = 0,
+    on_phase: OnPhase | None = None,
+) -> list[Episode]:
+    """Train a selection policy over so many distillations, each under its own seed drawn from `seed`."""
+    return [
+        run_episode(agent, env, seed=seed if i == 0 else None, learning=True, on_phase=on_phase)
+        for i in range(episodes)
+    ]
+
+
+def rollout(
+    agent: Agent,
+    env: gymnasium.Env[Any, Any],
+    *,
+    seed: int = 0,
+    learning: bool = False,
+    on_phase: OnPhase | None = None,
+) -> Result:
+    """Distil one student under an agent's selection, and evaluate it on dev.
+
+    With `learning` the agent explores and learns while it distils.
+    """
+    episode = run_episode(agent, env, seed=seed, learning=learning, on_phase=on_phase)
+    base = env.unwrapped
+    assert isinstance(base, DistillationEnv)
+    evaluation = base.distiller.evaluate("dev")
+    return Result(
+        total_reward=episode.total_reward,
+        seconds=episode.seconds,
+        history=episode.history,
+        student=base.distiller.student,
+        metrics={**evaluation.metrics, "loss": evaluation.loss},
+        examples=evaluation.examples,
+    )
