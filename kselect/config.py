@@ -1,8 +1,8 @@
 """Every setting, as flat dataclasses: one noun each, filled from YAML and from the command line over it.
 
-A command's settings are the union of the dataclasses it names, so field names are unique within a command. A class's
-docstring heads its options in `--help`; the docstring under each field is the option's help text. Contradictions are
-refused in `__post_init__`.
+A command's settings are the union of the dataclasses it names, so field names are unique within a command. A
+class's docstring heads its options in `--help`; the docstring under each field is the option's help text.
+Contradictions are refused in `__post_init__`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class EncoderConfig:
     """Model: the encoder that becomes a teacher."""
 
     encoder: str | None = None
-    """Folder or hub id of a pretrained encoder to fine-tune; without one, a small encoder is trained from scratch."""
+    """Folder or hub id of a pretrained encoder to fine-tune; without one, a small one is made from scratch."""
     hidden_size: int = 128
     """Width of an encoder from scratch."""
     encoder_layers: int = 4
@@ -95,7 +95,7 @@ class StudentConfig:
         layers = self.layers if isinstance(self.layers, list) else [self.layers]
         _require(
             len(layers) > 0 and min(layers) > 0,
-            f"layers is {self.layers}: give how many to keep, or the numbers of those to keep from 1 upwards.",
+            f"layers is {self.layers}: give how many to keep, or which ones, counted from 1.",
         )
         _require(len(set(layers)) == len(layers), f"layers names one twice: {self.layers}.")
 
@@ -126,7 +126,7 @@ class TrainingConfig:
         _require(self.batch_size > 0, f"batch_size is {self.batch_size}: give a positive number.")
         _require(
             self.accumulation > 0 and self.batch_size % self.accumulation == 0,
-            f"accumulation is {self.accumulation}: give a number that divides batch_size ({self.batch_size}).",
+            f"accumulation is {self.accumulation}: give a divisor of batch_size ({self.batch_size}).",
         )
         _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}: give a positive number.")
         _require(0 <= self.warmup < 1, f"warmup is {self.warmup}: give a share of the steps from 0 up to 1.")
@@ -142,7 +142,7 @@ class KnowledgeConfig:
     temperature: float = 2.0
     """Softening of teacher's and student's logits; the KL is multiplied by its square."""
     layer_map: str = "uniform"
-    """Which teacher layer each student layer is compared with: uniform, last, or pairs such as 1:2,2:4,3:6."""
+    """The teacher layer each student layer is compared with: uniform, last, or pairs such as 1:2,2:4,3:6."""
     scales: dict[str, float] = field(default_factory=dict)
     """Factor on a knowledge's loss, by name, where the default is not wanted (see docs/knowledge.md)."""
 
@@ -162,7 +162,7 @@ class PhaseConfig:
     """Phases: when the agent is asked, and when its reward is measured."""
 
     phases: Literal["constant", "growing", "adaptive"] = "growing"
-    """How long phases last: all alike; each longer than the one before; or longer while the agent repeats itself."""
+    """How long phases last: all alike; each longer than the last; or longer while the agent repeats itself."""
     phase_steps: int | None = None
     """Training steps of the first phase; by default chosen so that an episode has about 20 phases."""
     phase_growth: float = 1.2
@@ -191,9 +191,10 @@ class AgentConfig:
     """Agent: who decides what to transfer."""
 
     agent: str = "actor-critic"
-    """Who decides: an agent's name, `online` (learns while distilling), or the folder of a trained policy."""
+    """A trained policy's folder, `online` (learns while distilling), or one of actor-critic,
+    deterministic-actor-critic, fine-tune, vanilla-kd, all, fixed, random-hard, random-soft."""
     agent_settings: dict[str, Any] = field(default_factory=dict)
-    """Settings of that agent by name, such as {"learning_rate": 0.001} or, for fixed, {"weights": {"gold": 1}}."""
+    """Settings of that agent by name, such as learning_rate=0.001 or, for fixed, {"weights": {"gold": 1}}."""
 
 
 @dataclass

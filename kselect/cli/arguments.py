@@ -10,7 +10,7 @@ from kselect.errors import UserError, did_you_mean
 
 @dataclass
 class Arguments:
-    """What a command line says: options and their texts, the YAML files under them, and whether it asks for help."""
+    """What a command line says: options and their texts, YAML files under them, whether it asks for help."""
 
     options: dict[str, str] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)

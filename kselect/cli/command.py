@@ -1,4 +1,4 @@
-"""A command: a module with a name, the settings it takes and a `run`, and the parser that fills those settings."""
+"""A command: a module with a name, settings and a `run`, and the parser that fills those settings."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
 class Command:
     """One command of `kselect`, read from its module.
 
-    The module's docstring is its help: the first line in the list of commands, all of it above the options. The module
-    defines `NAME`, `Settings` (a dataclass whose every field is one of the dataclasses of `kselect.config`), `run`, and
-    where it needs them `DEFAULTS` (settings that start elsewhere than in `kselect.config`) and `POSITIONAL` (the
-    setting that needs no option before it).
+    The module's docstring is its help: the first line in the list of commands, all of it above the options.
+    The module defines `NAME`, `Settings` (a dataclass whose every field is one of the dataclasses of
+    `kselect.config`), `run`, and where it needs them `DEFAULTS` (settings that start elsewhere than in
+    `kselect.config`) and `POSITIONAL` (the setting that needs no option before it).
     """
 
     def __init__(self, module_name: str) -> None:

@@ -1,12 +1,12 @@
 """Distil one student under an agent's selection.
 
-The agent is a trained policy, a baseline by name, or `online`: one that learns while it distils, in this single run.
-The student is left in the run folder, and plain transformers loads it.
+The agent is a trained policy, a baseline by name, or `online`: one that learns while it distils, in this
+single run. The student is left in the run folder, and plain transformers loads it.
 
 Examples:
   kselect distill --task mrpc --teacher runs/teacher/model --layers 3 --agent runs/policy/policy
   kselect distill --config configs/mrpc.yaml --agent vanilla-kd --seed 1
-  kselect distill --config configs/mrpc.yaml --agent fixed --agent_settings '{"weights": {"gold": 1, "hidden": 1}}'
+  kselect distill --config configs/mrpc.yaml --agent fixed --agent_settings '{"weights": {"gold": 1}}'
 """
 
 from __future__ import annotations

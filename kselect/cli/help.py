@@ -1,4 +1,4 @@
-"""How the help of a command looks: what an option expects, what it does, what it is by default; no class names."""
+"""How the help of a command looks: what an option expects, what it does, and its default."""
 
 from __future__ import annotations
 

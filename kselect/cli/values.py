@@ -1,4 +1,4 @@
-"""Shorthands for lists and mappings on the command line, and what each type of setting expects in plain words."""
+"""Shorthands for lists and mappings on the command line, and what each type of setting expects."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from kselect.cli.yaml_file import Loader
 
 
 def expand(hint: Any, value: Any) -> Any:
-    """Return the list or mapping that a text stands for where the type `hint` takes one; anything else unchanged.
+    """Return the list or mapping that a text stands for where the type takes one; anything else unchanged.
 
-    A list is written `gold,logits`, a mapping `hidden=10,attention=2`; both may be JSON or YAML flow style, too. A
-    text that stands for nothing is left as it is, for the type check to refuse.
+    A list is written `gold,logits`, a mapping `hidden=10,attention=2`; both may be JSON or YAML flow style,
+    too. A text that stands for nothing is left as it is, for the type check to refuse.
 
     >>> expand(list[str], "gold,logits")
     ['gold', 'logits']
@@ -49,7 +49,7 @@ def expected(hint: Any) -> str:
 
 
 def metavar(hint: Any) -> str | None:
-    """Return the placeholder that `--help` shows for a value of this type; None where the option's name serves."""
+    """Return what `--help` shows for a value of this type; None where the option's name serves."""
     for option in _options(hint):
         kind = get_origin(option) or option
         if kind is Literal:

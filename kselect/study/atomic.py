@@ -11,7 +11,7 @@ from typing import Any
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text beside `path` and move it there in one step, so that no reader ever sees a part of it."""
+    """Write UTF-8 text beside `path` and move it there in one step, so that no reader sees a part of it."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -33,7 +33,7 @@ def describe(seed: int) -> dict[str, Any]:
 
 
 def _commit() -> dict[str, Any]:
-    """The commit of the checkout this package is read from and whether files differ from it; nothing elsewhere."""
+    """The commit of the checkout that this package is read from, and how many files differ from it."""
     root = Path(kselect.__file__).resolve().parent.parent
     # A package installed below somebody else's checkout must not report that one's commit.
     if not (root / ".git").exists():

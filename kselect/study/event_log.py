@@ -35,8 +35,8 @@ class EventLog:
     def outcome(self, settings: Mapping[str, Any], metrics: Mapping[str, float], step: int = 0) -> None:
         """Write final metrics as scalars `result/<name>` and beside the settings in the tab "HParams".
 
-        `SummaryWriter.add_hparams` would open a second run in a sub-folder; writing its three summaries here keeps
-        everything in this file.
+        `SummaryWriter.add_hparams` would open a second run in a sub-folder; writing its three summaries here
+        keeps everything in this file.
         """
         results = {f"result/{name}": float(value) for name, value in metrics.items()}
         shown = {

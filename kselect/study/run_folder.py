@@ -17,7 +17,7 @@ from kselect.study.event_log import EventLog
 
 
 class RunFolder:
-    """Writes the files of one run; made by `RunFolder.create` and closed by `close` or by leaving its `with` block.
+    """Writes the files of one run; made by `create`, closed by `close` or by leaving its `with` block.
 
     Attributes:
         path: the folder; models, policies and checkpoints go below it.
@@ -43,8 +43,8 @@ class RunFolder:
     ) -> RunFolder:
         """Make the folder and write config.yaml and environment.json into it.
 
-        `kselect <command> --config <folder>/config.yaml` repeats the run into a new folder: the file holds every
-        setting but `run_name`, which names this folder only.
+        `kselect <command> --config <folder>/config.yaml` repeats the run into a new folder: the file holds
+        every setting but `run_name`, which names this folder only.
 
         Args:
             runs_dir: folder of the run folders; made if need be.
