@@ -12,18 +12,7 @@ from typing import Any, Literal
 
 from kselect.errors import UserError
 
-TASK_NAMES = ("synthetic-acceptability", "synthetic-entailment", "mrpc", "rte", "cola", "sst2")
 KNOWLEDGE_NAMES = ("gold", "logits", "hidden", "attention", "relations")
-AGENT_NAMES = (
-    "actor-critic",
-    "deterministic-actor-critic",
-    "fine-tune",
-    "vanilla-kd",
-    "all",
-    "fixed",
-    "random-hard",
-    "random-soft",
-)
 
 
 def _require(condition: bool, message: str) -> None:
@@ -65,7 +54,7 @@ class EncoderConfig:
     """Model: the encoder that becomes a teacher."""
 
     encoder: str | None = None
-    """Folder or hub id of a pretrained encoder to fine-tune; without one, a small one is made from scratch."""
+    """Folder or hub id of a pretrained encoder to fine-tune; without it, a small one from scratch."""
     hidden_size: int = 128
     """Width of an encoder from scratch."""
     encoder_layers: int = 4
@@ -162,7 +151,7 @@ class PhaseConfig:
     """Phases: when the agent is asked, and when its reward is measured."""
 
     phases: Literal["constant", "growing", "adaptive"] = "growing"
-    """How long phases last: all alike; each longer than the last; or longer while the agent repeats itself."""
+    """How long phases last: all alike, each longer than the last, or longer as the agent settles."""
     phase_steps: int | None = None
     """Training steps of the first phase; by default chosen so that an episode has about 20 phases."""
     phase_growth: float = 1.2

@@ -75,7 +75,7 @@ def dispatch(words: Sequence[str]) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run `kselect` with the words of a command line; return its exit code: 0, 2 (bad input), 130 (Ctrl-C)."""
+    """Run the words of a command line and return its exit code: 0; 2, bad input; 130, Ctrl-C."""
     try:
         dispatch(sys.argv[1:] if words is None else words)
     except UserError as error:
