@@ -1,7 +1,8 @@
 """Every setting, as flat dataclasses: one noun each, filled from YAML and from the command line over it.
 
-A command's settings are the union of the dataclasses it names, so field names are unique across this file. The
-docstring under each field is its `--help` text. Contradictions are refused in `__post_init__`.
+A command's settings are the union of the dataclasses it names, so field names are unique within a command. A
+class's docstring heads its options in `--help`; the docstring under each field is the option's help text.
+Contradictions are refused in `__post_init__`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def _require(condition: bool, message: str) -> None:
 
 @dataclass
 class TaskConfig:
-    """What is learned, and from which data."""
+    """Task: what is learned, and from which data."""
 
     task: str = "synthetic-acceptability"
     """Task name: synthetic-acceptability, synthetic-entailment, mrpc, rte, cola or sst2."""
@@ -49,8 +50,48 @@ class TaskConfig:
 
 
 @dataclass
+class EncoderConfig:
+    """Model: the encoder that becomes a teacher."""
+
+    encoder: str | None = None
+    """Folder or hub id of a pretrained encoder to fine-tune; without it, a small one from scratch."""
+    hidden_size: int = 128
+    """Width of an encoder from scratch."""
+    encoder_layers: int = 4
+    """Layers of an encoder from scratch."""
+    heads: int = 4
+    """Attention heads of an encoder from scratch."""
+
+    def __post_init__(self) -> None:
+        _require(self.encoder_layers > 0, f"encoder_layers is {self.encoder_layers}: give a positive number.")
+        _require(
+            self.heads > 0 and self.hidden_size > 0 and self.hidden_size % self.heads == 0,
+            f"hidden_size is {self.hidden_size}: give a positive multiple of heads ({self.heads}).",
+        )
+
+
+@dataclass
+class StudentConfig:
+    """Model: the teacher, and the student cut out of it."""
+
+    teacher: str
+    """Folder or hub id of a fine-tuned classifier, such as `kselect train-teacher` makes."""
+    layers: int | list[int] = 3
+    """How many of the teacher's layers the student keeps, or which ones, such as 1,3,5 (the first is 1)."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.teacher), "teacher is empty: give the folder of a fine-tuned classifier.")
+        layers = self.layers if isinstance(self.layers, list) else [self.layers]
+        _require(
+            len(layers) > 0 and min(layers) > 0,
+            f"layers is {self.layers}: give how many to keep, or which ones, counted from 1.",
+        )
+        _require(len(set(layers)) == len(layers), f"layers names one twice: {self.layers}.")
+
+
+@dataclass
 class TrainingConfig:
-    """How a student takes its steps."""
+    """Training: how a model takes its steps."""
 
     epochs: float = 3.0
     """Passes over the training split; an episode lasts this long."""
@@ -74,7 +115,7 @@ class TrainingConfig:
         _require(self.batch_size > 0, f"batch_size is {self.batch_size}: give a positive number.")
         _require(
             self.accumulation > 0 and self.batch_size % self.accumulation == 0,
-            f"accumulation is {self.accumulation}: give a number that divides batch_size ({self.batch_size}).",
+            f"accumulation is {self.accumulation}: give a divisor of batch_size ({self.batch_size}).",
         )
         _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}: give a positive number.")
         _require(0 <= self.warmup < 1, f"warmup is {self.warmup}: give a share of the steps from 0 up to 1.")
@@ -83,14 +124,14 @@ class TrainingConfig:
 
 @dataclass
 class KnowledgeConfig:
-    """What a teacher offers, and how each kind of it is compared."""
+    """Knowledge: what a teacher offers, and how each kind of it is compared."""
 
     knowledge: list[str] = field(default_factory=lambda: list(KNOWLEDGE_NAMES))
     """The kinds on offer, out of gold, logits, hidden, attention, relations; an agent weighs each of them."""
     temperature: float = 2.0
     """Softening of teacher's and student's logits; the KL is multiplied by its square."""
     layer_map: str = "uniform"
-    """Which teacher layer each student layer is compared with: uniform, last, or pairs such as 1:2,2:4,3:6."""
+    """The teacher layer each student layer is compared with: uniform, last, or pairs such as 1:2,2:4,3:6."""
     scales: dict[str, float] = field(default_factory=dict)
     """Factor on a knowledge's loss, by name, where the default is not wanted (see docs/knowledge.md)."""
 
@@ -107,10 +148,10 @@ class KnowledgeConfig:
 
 @dataclass
 class PhaseConfig:
-    """When the agent is asked, and when its reward is measured (the efficient refinement)."""
+    """Phases: when the agent is asked, and when its reward is measured."""
 
     phases: Literal["constant", "growing", "adaptive"] = "growing"
-    """How long phases last: all alike; each longer than the one before; or longer while the agent repeats itself."""
+    """How long phases last: all alike, each longer than the last, or longer as the agent settles."""
     phase_steps: int | None = None
     """Training steps of the first phase; by default chosen so that an episode has about 20 phases."""
     phase_growth: float = 1.2
@@ -126,15 +167,75 @@ class PhaseConfig:
             f"phase_steps is {self.phase_steps}: give a positive number of training steps.",
         )
         _require(self.phase_growth >= 1, f"phase_growth is {self.phase_growth}: give 1 or more.")
-        _require(self.reward_every > 0, f"reward_every is {self.reward_every}: give a positive number of phases.")
-        _require(self.reward_examples > 0, f"reward_examples is {self.reward_examples}: give a positive number.")
+        _require(
+            self.reward_every > 0, f"reward_every is {self.reward_every}: give a positive number of phases."
+        )
+        _require(
+            self.reward_examples > 0, f"reward_examples is {self.reward_examples}: give a positive number."
+        )
 
 
 @dataclass
 class AgentConfig:
-    """Who decides."""
+    """Agent: who decides what to transfer."""
 
     agent: str = "actor-critic"
-    """An agent's name (see kselect distill --help), `online`, or the folder of a trained policy."""
+    """A trained policy's folder, `online` (learns while distilling), or one of actor-critic,
+    deterministic-actor-critic, fine-tune, vanilla-kd, all, fixed, random-hard, random-soft."""
     agent_settings: dict[str, Any] = field(default_factory=dict)
-    """Settings of that agent by name, such as {"learning_rate": 0.001} or, for fixed, {"weights": {"gold": 1}}."""
+    """Settings of that agent by name, such as learning_rate=0.001 or, for fixed, {"weights": {"gold": 1}}."""
+
+
+@dataclass
+class PolicyConfig:
+    """Policy: how long an agent learns before it is saved."""
+
+    episodes: int = 8
+    """Distillations the agent learns from, one after the other."""
+
+    def __post_init__(self) -> None:
+        _require(self.episodes > 0, f"episodes is {self.episodes}: give a positive number.")
+
+
+@dataclass
+class EvaluationConfig:
+    """Model: what is evaluated, and how."""
+
+    model: str
+    """Folder or hub id of a classifier: a student, or a teacher."""
+    batch_size: int = 64
+    """Examples per forward pass."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Arithmetic of forward passes; auto takes bf16 where the hardware multiplies it natively."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.model), "model is empty: give the folder of a classifier.")
+        _require(self.batch_size > 0, f"batch_size is {self.batch_size}: give a positive number.")
+
+
+@dataclass
+class RunConfig:
+    """Run: chance, and where results go."""
+
+    seed: int = 0
+    """Seed of everything random in this run, the splits apart."""
+    runs_dir: str = "runs"
+    """Folder that holds the run folders."""
+    run_name: str | None = None
+    """Name of this run's folder; <task>-<agent>-<seed>-<time> by default."""
+
+    def __post_init__(self) -> None:
+        _require(self.seed >= 0, f"seed is {self.seed}: give 0 or more.")
+
+
+@dataclass
+class DemoConfig:
+    """Run: chance, and where results go."""
+
+    seed: int = 0
+    """Seed of everything random in the demonstration."""
+    runs_dir: str = "runs"
+    """Folder that holds the run folders."""
+
+    def __post_init__(self) -> None:
+        _require(self.seed >= 0, f"seed is {self.seed}: give 0 or more.")

@@ -1,0 +1,91 @@
+"""`kselect`: the list of commands, and the one place where an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from kselect import __version__
+from kselect.cli.command import Command
+from kselect.errors import UserError, unknown
+
+COMMANDS = {
+    "train-teacher": "kselect.cli.train_teacher",
+    "train-policy": "kselect.cli.train_policy",
+    "distill": "kselect.cli.distill",
+    "evaluate": "kselect.cli.evaluate",
+    "demo": "kselect.cli.demo",
+}
+
+OVERVIEW = """\
+usage: kselect COMMAND [options]
+
+Learned knowledge selection for distilling transformer encoders.
+While a small student learns from a large teacher, an agent decides which knowledge to transfer:
+gold labels, logits, hidden states, attention, relations between layers.
+
+commands:
+{commands}
+
+A teacher, a selection policy, and a student distilled under it:
+  kselect train-teacher --task mrpc --encoder bert-base-uncased --run_name teacher
+  kselect train-policy  --task mrpc --teacher runs/teacher/model --layers 3 --run_name policy
+  kselect distill       --task mrpc --teacher runs/teacher/model --layers 3 --agent runs/policy/policy
+
+Everything small, from nothing, in minutes:
+  kselect demo
+
+  kselect COMMAND --help   what a command takes, and examples
+  kselect --version        the version
+"""
+
+
+def overview() -> str:
+    """Return the text of `kselect --help`."""
+    commands = [Command(module) for module in COMMANDS.values()]
+    width = max(len(command.name) for command in commands)
+    return OVERVIEW.format(commands="\n".join(f"  {c.name:<{width}}  {c.summary}" for c in commands))
+
+
+def dispatch(words: Sequence[str]) -> None:
+    """Run what the words of a command line ask for.
+
+    Raises:
+        UserError: whatever the user can mend.
+    """
+    if not words or words[0] in ("-h", "--help"):
+        print(overview(), end="")
+        return
+    if words[0] == "--version":
+        print(f"kselect {__version__}")
+        return
+    name, *rest = words
+    if name.startswith("-"):
+        raise UserError(
+            f"'{name}' comes before any command: write `kselect COMMAND {name}`; see `kselect --help`."
+        )
+    if name not in COMMANDS:
+        raise unknown("command", name, COMMANDS)
+    command = Command(COMMANDS[name])
+    settings = command.settings(rest)
+    if settings is None:
+        command.parser.print_help()
+    else:
+        command.module.run(settings)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the words of a command line and return its exit code: 0; 2, bad input; 130, Ctrl-C."""
+    try:
+        dispatch(sys.argv[1:] if words is None else words)
+    except UserError as error:
+        print(f"kselect: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("kselect: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Progress of a long job: a bar on a terminal, now and then a line where there is none."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import timedelta
+from types import TracebackType
+from typing import TextIO
+
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from kselect.cli.terminal import live_console
+
+
+class Progress:
+    """Shows how far a job is; a context manager.
+
+    >>> with Progress(total=100, title="Distilling mrpc", stream=sys.stdout) as progress:
+    ...     progress.advance(100, loss="0.52")  # doctest: +ELLIPSIS
+    Distilling mrpc: 100/100 (100 %), ... gone, loss 0.52
+
+    Args:
+        total: steps of the whole job.
+        title: what the job is, in a few words.
+        every: seconds between two lines where there is no terminal; the end always has one.
+        stream: where to write; standard error by default, so that standard output holds results only.
+    """
+
+    def __init__(self, total: int, title: str, *, every: float = 5.0, stream: TextIO | None = None) -> None:
+        self.total = total
+        self.title = title
+        self.done = 0
+        self._every = every
+        self._stream = sys.stderr if stream is None else stream
+        self._facts = ""
+        self._start = self._last_line = time.monotonic()
+        self._printed = -1
+        self._bar = _bar(self._stream)
+
+    def advance(self, steps: int = 1, **facts: str) -> None:
+        """Count steps and show facts beside them, such as `loss="0.52"`; the last given ones stay."""
+        self.done += steps
+        if facts:
+            self._facts = ", ".join(f"{name} {value}" for name, value in facts.items())
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=self.done, facts=self._facts)
+        elif time.monotonic() - self._last_line >= self._every:
+            self._print_line()
+
+    def _print_line(self) -> None:
+        self._last_line = time.monotonic()
+        self._printed = self.done
+        elapsed = self._last_line - self._start
+        parts = [
+            f"{self.done}/{self.total} ({100 * self.done // max(self.total, 1)} %)",
+            f"{_clock(elapsed)} gone",
+        ]
+        if 0 < self.done < self.total:
+            parts.append(f"{_clock(elapsed / self.done * (self.total - self.done))} left")
+        if self._facts:
+            parts.append(self._facts)
+        print(f"{self.title}: {', '.join(parts)}", file=self._stream, flush=True)
+
+    def __enter__(self) -> Progress:
+        if self._bar is not None:
+            self._bar.add_task(self.title, total=self.total, facts="")
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        elif self._printed != self.done:
+            self._print_line()
+
+
+def _bar(stream: TextIO) -> Bar | None:
+    console = live_console(stream)
+    if console is None:
+        return None
+    return Bar(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[facts]}"),
+        console=console,
+    )
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

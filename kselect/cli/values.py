@@ -1,0 +1,89 @@
+"""Shorthands for lists and mappings on the command line, and what each type of setting expects."""
+
+from __future__ import annotations
+
+import types
+from typing import Any, Literal, Union, get_args, get_origin
+
+import yaml
+
+from kselect.cli.yaml_file import Loader
+
+
+def expand(hint: Any, value: Any) -> Any:
+    """Return the list or mapping that a text stands for where the type takes one; anything else unchanged.
+
+    A list is written `gold,logits`, a mapping `hidden=10,attention=2`; both may be JSON or YAML flow style,
+    too. A text that stands for nothing is left as it is, for the type check to refuse.
+
+    >>> expand(list[str], "gold,logits")
+    ['gold', 'logits']
+    >>> expand(dict[str, float], "hidden=10,attention=2")
+    {'hidden': 10, 'attention': 2}
+    >>> expand(int | list[int], "3"), expand(int | list[int], "1,3,5")
+    ('3', ['1', '3', '5'])
+    """
+    if not isinstance(value, str):
+        return value
+    kinds = {get_origin(option) or option for option in _options(hint)}
+    if not kinds & {list, dict}:
+        return value
+    if value.lstrip().startswith(("[", "{")):
+        return _flow(value)
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if dict in kinds:
+        pairs = [part.partition("=") for part in parts]
+        return (
+            {name.strip(): _flow(text) for name, sign, text in pairs} if all(p[1] for p in pairs) else value
+        )
+    return parts if list in kinds and (len(kinds) == 1 or "," in value) else value
+
+
+def expected(hint: Any) -> str:
+    """Say in plain words what a setting of this type expects.
+
+    >>> expected(float), expected(int | None), expected(Literal["bf16", "fp32"])
+    ('a number', 'a whole number', 'bf16 or fp32')
+    """
+    return " or ".join(dict.fromkeys(_describe(option) for option in _options(hint)))
+
+
+def metavar(hint: Any) -> str | None:
+    """Return what `--help` shows for a value of this type; None where the option's name serves."""
+    for option in _options(hint):
+        kind = get_origin(option) or option
+        if kind is Literal:
+            return "{" + ",".join(map(str, get_args(option))) + "}"
+        if kind in _METAVARS:
+            return _METAVARS[kind]
+    return None
+
+
+_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+_METAVARS = {float: "X", int: "N", bool: "{true,false}", list: "A,B,...", dict: "NAME=VALUE,..."}
+
+
+def _describe(option: Any) -> str:
+    kind = get_origin(option) or option
+    if kind is Literal:
+        *others, last = map(str, get_args(option))
+        return f"{', '.join(others)} or {last}" if others else last
+    if kind is list:
+        return {int: "whole numbers such as 1,3,5"}.get(get_args(option)[0], "names such as gold,logits")
+    if kind is dict:
+        numbers = get_args(option)[1] in (int, float)
+        return f"name=value pairs{' with numbers' if numbers else ''}, such as hidden=10,attention=2"
+    return _WORDS.get(kind, str(option))
+
+
+def _options(hint: Any) -> list[Any]:
+    """The members of a union without None, or the type alone."""
+    members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return [member for member in members if member is not type(None)]
+
+
+def _flow(text: str) -> Any:
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError:
+        return text

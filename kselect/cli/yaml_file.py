@@ -1,0 +1,46 @@
+"""A YAML file of settings, read as a mapping or refused in one line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kselect.errors import UserError
+
+
+class Loader(yaml.SafeLoader):
+    """YAML's safe subset, where 1e-4 is a number, as in YAML 1.2 and in every reader's mind."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def read(path: str) -> dict[str, Any]:
+    """Read a mapping of settings.
+
+    Raises:
+        UserError: the file is missing, is not YAML (with the line), or is not a mapping of names to values.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: give --config the path of a YAML file.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as text: {error}.") from None
+    try:
+        values = yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it has characters that YAML does not allow"
+        raise UserError(f"{path}{line} is not valid YAML: {problem}.") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise UserError(f"{path} is not a mapping: write one setting a line, such as `epochs: 3`.")
+    return values

@@ -1,0 +1,51 @@
+"""Where a run took place: what a reader needs to explain a number that does not come out again."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import torch
+import transformers
+
+import kselect
+
+
+def describe(seed: int) -> dict[str, Any]:
+    """Return versions, device, threads, platform, seed and, in a checkout of kselect, its commit."""
+    return {
+        "python": platform.python_version(),
+        "kselect": kselect.__version__,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "gymnasium": gymnasium.__version__,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "platform": platform.platform(),
+        "seed": seed,
+        **_commit(),
+    }
+
+
+def _commit() -> dict[str, Any]:
+    """The commit of the checkout that this package is read from, and how many files differ from it."""
+    root = Path(kselect.__file__).resolve().parent.parent
+    # A package installed below somebody else's checkout must not report that one's commit.
+    if not (root / ".git").exists():
+        return {"commit": None}
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return {"commit": commit, "changed_files": len(_git(root, "status", "--porcelain").splitlines())}
+    except (OSError, subprocess.CalledProcessError):  # no git here, or no commit yet
+        return {"commit": None}
+
+
+def _git(root: Path, *words: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(root), *words], capture_output=True, text=True, check=True
+    ).stdout.strip()

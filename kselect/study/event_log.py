@@ -1,0 +1,61 @@
+"""TensorBoard events of one run, all in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+# The tab "Custom scalars" draws each of these groups in one chart, however many knowledge types a run has.
+LAYOUT = {
+    "Selection": {"weight of each knowledge": ["Multiline", [r"selection/.+"]]},
+    "Losses": {"loss of each knowledge": ["Multiline", [r"loss/.+"]]},
+    "Reward": {"reward of each phase": ["Multiline", [r"reward/.+"]]},
+    "Cost": {"share of wall time": ["Multiline", [r"cost/.+"]]},
+}
+
+
+class EventLog:
+    """Scalars by step, their layout, and the settings beside the final metrics."""
+
+    def __init__(self, folder: Path) -> None:
+        self._writer = SummaryWriter(str(folder))
+        self._writer.add_custom_scalars(LAYOUT)
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Write one scalar a tag at a training step."""
+        for tag, value in values.items():
+            self._writer.add_scalar(tag, value, step)
+        self._writer.flush()
+
+    def outcome(self, settings: Mapping[str, Any], metrics: Mapping[str, float], step: int = 0) -> None:
+        """Write final metrics as scalars `result/<name>` and beside the settings in the tab "HParams".
+
+        `SummaryWriter.add_hparams` would open a second run in a sub-folder; writing its three summaries here
+        keeps everything in this file.
+        """
+        results = {f"result/{name}": float(value) for name, value in metrics.items()}
+        shown = {
+            name: value if isinstance(value, bool | int | float) else str(value)
+            for name, value in settings.items()
+        }
+        writer = self._writer._get_file_writer()
+        for summary in hparams(shown, results):
+            writer.add_summary(summary)
+        self.scalars(results, step)
+
+    def close(self) -> None:
+        """Write what is pending and close the file."""
+        self._writer.close()
+
+    def __enter__(self) -> EventLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,107 @@
+"""A model card: what a saved model is, how good it is, and the command that makes it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+CARD = """\
+---
+{front_matter}---
+
+# {title}
+
+{description}
+
+## Scores
+
+On {examples} examples of {task}'s dev split, which nothing was chosen by.
+
+{scores}
+{cost}
+## Use
+
+```python
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+model = AutoModelForSequenceClassification.from_pretrained("{model_folder}")
+tokenizer = AutoTokenizer.from_pretrained("{model_folder}")
+```
+
+## Make it again
+
+```
+{command}
+```
+"""
+
+
+def model_card(results: Mapping[str, Any], command: str, model_folder: str = "student") -> str:
+    """Return the text of a README.md with the front matter that the Hugging Face hub reads.
+
+    Args:
+        results: what results.json holds. Read here: "task"; "metrics", name to number on the dev split, and "examples",
+            how many these are; and where they apply "teacher", "agent", "layers" (how many, or which), "seed",
+            "constant" (the metrics of always predicting train's most frequent label) and "cost" (part to share of
+            wall time).
+        command: the command that repeats the run.
+        model_folder: folder of the model, beside the card.
+
+    Raises:
+        KeyError: "task", "metrics" or "examples" is not in the results.
+    """
+    task = results["task"]
+    distilled = "agent" in results
+    return CARD.format(
+        front_matter=yaml.safe_dump(_front_matter(task, distilled), sort_keys=False),
+        title=f"{'Student' if distilled else 'Teacher'} for {task}",
+        description=_description(results),
+        examples=results["examples"],
+        task=task,
+        scores=_scores(results["metrics"], results.get("constant")),
+        cost=_cost(results.get("cost", {})),
+        command=command,
+        model_folder=model_folder,
+    )
+
+
+def _front_matter(task: str, distilled: bool) -> dict[str, Any]:
+    return {
+        "library_name": "transformers",
+        "pipeline_tag": "text-classification",
+        "tags": ["kselect", *(["knowledge-distillation"] if distilled else []), task],
+    }
+
+
+def _description(results: Mapping[str, Any]) -> str:
+    seed = f" Seed {results['seed']}." if "seed" in results else ""
+    if "agent" not in results:
+        return f"A classifier fine-tuned on {results['task']}, made to be a teacher.{seed}"
+    layers = results.get("layers")
+    kept = f"layers {', '.join(map(str, layers))}" if isinstance(layers, list) else f"{layers} layers"
+    return (
+        f"A classifier distilled on {results['task']} from the teacher `{results.get('teacher', 'unknown')}`"
+        f"{f', of which it keeps {kept}' if layers else ''}. What to transfer, and when, was decided by the agent"
+        f" `{results['agent']}`.{seed}"
+    )
+
+
+def _scores(metrics: Mapping[str, float], constant: Mapping[str, float] | None) -> str:
+    lines = (
+        ["| metric | model | constant prediction |", "|---|---|---|"]
+        if constant
+        else ["| metric | model |", "|---|---|"]
+    )
+    for name, value in metrics.items():
+        beside = f" {constant[name]:.4f} |" if constant else ""
+        lines.append(f"| {name} | {value:.4f} |{beside}")
+    return "\n".join(lines) + "\n"
+
+
+def _cost(shares: Mapping[str, float]) -> str:
+    if not shares:
+        return ""
+    lines = "\n".join(f"| {part} | {share:.1%} |" for part, share in shares.items())
+    return f"\n## Cost of making it\n\n| part | share of wall time |\n|---|---|\n{lines}\n"
