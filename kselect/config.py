@@ -134,6 +134,8 @@ class KnowledgeConfig:
     """The teacher layer each student layer is compared with: uniform, last, or pairs such as 1:2,2:4,3:6."""
     scales: dict[str, float] = field(default_factory=dict)
     """Factor on a knowledge's loss, by name, where the default is not wanted (see docs/knowledge.md)."""
+    teacher_memory: float = 4.0
+    """GiB of memory for the teacher's outputs on train, so that each is computed once; 0 computes it every time."""
 
     def __post_init__(self) -> None:
         _require(len(self.knowledge) > 0, "knowledge is empty: name at least gold.")
@@ -142,6 +144,7 @@ class KnowledgeConfig:
             f"knowledge names a kind twice: {', '.join(self.knowledge)}.",
         )
         _require(self.temperature > 0, f"temperature is {self.temperature}: give a positive number.")
+        _require(self.teacher_memory >= 0, f"teacher_memory is {self.teacher_memory}: give 0 or more GiB.")
         for name, scale in self.scales.items():
             _require(scale > 0, f"scales gives {name} {scale}: give a positive number.")
 

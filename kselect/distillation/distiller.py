@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.account import CostAccount
-from kselect.distillation.batches import BatchPosition, BucketedBatches, sorted_batches
+from kselect.distillation.batches import BatchPosition, BucketedBatches
 from kselect.distillation.diverged import check_finite
+from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample
 from kselect.distillation.optimizer import learning_rate_factor, make_optimizer
 from kselect.distillation.precision import autocast, resolve_precision
 from kselect.distillation.random_stream import RandomStream
 from kselect.distillation.selection import selection_weights
 from kselect.distillation.signals import SIGNALS, PhaseReport, read_signals, summarise
 from kselect.distillation.snapshot import Snapshot
-from kselect.distillation.teacher_outputs import LiveTeacher, TeacherOutputs
+from kselect.distillation.teacher_outputs import LiveTeacher, RememberedTeacher, TeacherOutputs
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.registry import build_knowledge
@@ -35,15 +34,7 @@ from kselect.tasks.encoding import EncodedSplit, encode
 from kselect.tasks.task import Task
 
 PROBE_EXAMPLES = 32
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How the student does on a split: mean cross-entropy in nats, the task's metrics, and on how many examples."""
-
-    loss: float
-    metrics: dict[str, float]
-    examples: int
+GIBIBYTE = 2**30
 
 
 class Distiller:
@@ -79,9 +70,8 @@ class Distiller:
         self.teacher = teacher
         self.student = student
         self.training = training or TrainingConfig()
-        if knowledge is None:
-            knowledge = KnowledgeConfig() if teacher else KnowledgeConfig(knowledge=["gold"])
-        self.knowledge: tuple[Knowledge, ...] = build_knowledge(knowledge, student, teacher)
+        offered = knowledge or (KnowledgeConfig() if teacher else KnowledgeConfig(knowledge=["gold"]))
+        self.knowledge: tuple[Knowledge, ...] = build_knowledge(offered, student, teacher)
         self.accelerator = Accelerator()
         if self.accelerator.num_processes > 1:
             raise UserError("A run trains in one process: start it without a launcher.")
@@ -93,9 +83,8 @@ class Distiller:
             name: encode(split, student.tokenizer, max_length) for name, split in task.splits.items()
         }
         self._model = student.model.to(self.device)
-        self._teacher_outputs: TeacherOutputs | None = None
-        if teacher is not None:
-            self._teacher_outputs = LiveTeacher(teacher.model.to(self.device), self.dtype)
+        self._live_teacher = LiveTeacher(teacher.model.to(self.device), self.dtype) if teacher else None
+        self._teacher_outputs = self._remembered(offered.teacher_memory * GIBIBYTE)
         self._initial = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
         self._batches = BucketedBatches(self._splits["train"].lengths, self.training.batch_size)
         self._dropout = RandomStream(self.device)
@@ -161,12 +150,7 @@ class Distiller:
         """Measure the student on a split, or on a sample of `examples` of it, the same at every call."""
         encoded = self._splits[split]
         indices = fixed_sample(len(encoded), examples)
-        logits, labels = self._logits(encoded, indices), encoded.labels[indices]
-        return Evaluation(
-            loss=float(cross_entropy(logits, torch.from_numpy(labels))),
-            metrics=self.task.score(logits.argmax(-1).numpy(), labels),
-            examples=len(indices),
-        )
+        return evaluate(self._model, self.task, encoded, indices, self.training.batch_size, self.dtype)
 
     def snapshot(self) -> Snapshot:
         """Copy everything that the rest of the run depends on."""
@@ -205,7 +189,7 @@ class Distiller:
         row = torch.zeros(len(selected) + len(SIGNALS), device=self.device)
         for part in np.array_split(indices, min(self.training.accumulation, len(indices))):
             share = len(part) / len(indices)
-            losses, signals = self._losses(part, selected)
+            losses, signals = self._losses(part, selected, self._teacher_outputs)
             means = torch.stack([loss.mean() for loss in losses])
             self.accelerator.backward((means * factors).sum() * share)
             row += torch.cat([means.detach(), signals]) * share
@@ -225,7 +209,7 @@ class Distiller:
         self._optimizer.zero_grad(set_to_none=True)
 
     def _losses(
-        self, indices: NDArray[np.int64], selected: Iterable[int]
+        self, indices: NDArray[np.int64], selected: Iterable[int], source: TeacherOutputs | None
     ) -> tuple[list[Tensor], Tensor]:
         """Run both models as far as `selected` needs them; returns each loss `[B]`, and the signals `[6]`."""
         chosen = [self.knowledge[i] for i in selected]
@@ -233,20 +217,26 @@ class Distiller:
         teacher: ModelOutputs | None = None
         teacher_needs = [knowledge.teacher_needs for knowledge in chosen if knowledge.teacher_needs is not None]
         if teacher_needs:
-            assert self._teacher_outputs is not None
+            assert source is not None
             with self.account.measure("teacher"):
-                teacher = self._teacher_outputs.read(indices, batch, Needs.union(teacher_needs))
+                teacher = source.read(indices, batch, Needs.union(teacher_needs))
         with autocast(self.device, self.dtype):
             student = forward(self._model, batch, Needs.union(knowledge.student_needs for knowledge in chosen))
             losses = [knowledge.loss(student, teacher, batch["labels"]) for knowledge in chosen]
         return losses, read_signals(student.logits, teacher.logits if teacher else None, batch["labels"])
+
+    def _remembered(self, memory: float) -> TeacherOutputs | None:
+        if self._live_teacher is None or memory == 0:
+            return self._live_teacher
+        offered = [knowledge.teacher_needs for knowledge in self.knowledge if knowledge.teacher_needs is not None]
+        return RememberedTeacher(self._live_teacher, self._splits["train"], Needs.union(offered), memory)
 
     @torch.no_grad()
     def _probe(self) -> dict[str, float]:
         """Measure every knowledge once, without dropout, on a few training examples."""
         self._model.eval()
         indices = fixed_sample(len(self._splits["train"]), PROBE_EXAMPLES)
-        losses, _ = self._losses(indices, range(len(self.knowledge)))
+        losses, _ = self._losses(indices, range(len(self.knowledge)), self._live_teacher)
         return {name: float(loss.mean()) for name, loss in zip(self.names, losses, strict=True)}
 
     def _scale_of(self, knowledge: Knowledge) -> float:
@@ -254,21 +244,3 @@ class Distiller:
             return knowledge.scale
         start = self.initial_losses[knowledge.name]
         return math.log(self.task.num_labels) / start if start > 0 else 1.0
-
-    @torch.no_grad()
-    def _logits(self, encoded: EncodedSplit, indices: NDArray[np.int64]) -> Tensor:
-        """Return the student's logits on the examples `indices [N]`, `[N, K]` float32 on the CPU."""
-        self._model.eval()
-        logits = torch.empty(len(indices), self.task.num_labels)
-        for rows in sorted_batches(encoded.lengths[indices], self.training.batch_size):
-            batch = {name: value.to(self.device) for name, value in encoded.batch(indices[rows]).items()}
-            with autocast(self.device, self.dtype):
-                logits[rows] = forward(self._model, batch, Needs()).logits.float().cpu()
-        return logits
-
-
-def fixed_sample(size: int, count: int | None) -> NDArray[np.int64]:
-    """Choose `count` of `size` examples, always the same; all of them, in order, where there are no more."""
-    if count is None or count >= size:
-        return np.arange(size)
-    return np.sort(np.random.default_rng(0).permutation(size)[:count])

@@ -1,0 +1,52 @@
+"""What the commands that train have in common: a run folder, progress, and a run that may go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kselect.cli.progress import Progress
+from kselect.distillation.distiller import Distiller
+from kselect.distillation.diverged import TrainingDiverged
+from kselect.errors import UserError
+from kselect.study.recorder import describe_selection, phase_record
+from kselect.study.run_folder import RunFolder
+
+
+@contextmanager
+def recorded(
+    folder: RunFolder, distiller: Distiller, title: str, episodes: int = 1
+) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Give the `on_phase` that writes each phase to the run folder and shows how far the run is.
+
+    Raises:
+        UserError: training diverged; the last good state is kept in the run folder.
+    """
+    before = 0
+    with folder, Progress(episodes * distiller.total_steps, title) as progress:
+
+        def on_phase(record: dict[str, Any]) -> None:
+            nonlocal before
+            flat = phase_record(record, distiller.account)
+            folder.log_phase({**flat, "step": before + record["step"]})
+            if record["step"] == distiller.total_steps:
+                before += distiller.total_steps
+            facts = {"selected": describe_selection(record["weights"])}
+            if "reward_loss" in record:
+                facts["reward_loss"] = f"{record['reward_loss']:.3f}"
+            progress.advance(record["steps"], **facts)
+
+        try:
+            yield on_phase
+        except TrainingDiverged as error:
+            kept = folder.path / "checkpoints" / "last-good"
+            distiller.snapshot().save(kept)
+            raise UserError(f"{error} The last good state is kept in {kept}.") from error
+
+
+def warn_truncated(distiller: Distiller, max_length: int) -> None:
+    """Say once how many texts are longer than the model's input, where there are any."""
+    cut = sum(distiller.truncated.values())
+    if cut:
+        print(f"{cut} texts are longer than max_length ({max_length} tokens) and were cut.")

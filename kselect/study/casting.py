@@ -1,0 +1,79 @@
+"""Who decides in a run: an agent from the words of a setting, and the environment it acts in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from agents.agent import Agent
+from agents.registry import AGENTS, LEARNERS, make_agent, wants_soft
+from agents.storage import load_agent
+from envs.distillation import DistillationEnv
+from kselect.config import AgentConfig, PhaseConfig
+from kselect.distillation.distiller import Distiller
+from kselect.errors import UserError, unknown
+
+ONLINE = {"online": "actor-critic", "online-soft": "deterministic-actor-critic"}
+
+
+@dataclass(frozen=True)
+class Cast:
+    """An agent, its environment, and whether it is to explore and learn in this run."""
+
+    agent: Agent
+    env: DistillationEnv
+    learning: bool
+
+
+def cast_learner(config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int) -> Cast:
+    """Make a fresh agent that learns a policy.
+
+    Raises:
+        UserError: an agent that is unknown, or that has nothing to learn.
+    """
+    if config.agent not in AGENTS:
+        raise unknown("agent", config.agent, LEARNERS)
+    if config.agent not in LEARNERS:
+        raise UserError(f"{config.agent} has nothing to learn: train one of {', '.join(LEARNERS)}.")
+    return _fresh(config.agent, config, distiller, phases, seed, learning=True)
+
+
+def cast_decider(config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int) -> Cast:
+    """Make whoever decides in one distillation: a trained policy, a baseline, or an agent that learns on the way.
+
+    Raises:
+        UserError: an agent that is unknown, that would need training first, or that does not fit this knowledge.
+    """
+    name = config.agent
+    if name in ONLINE:
+        return _fresh(ONLINE[name], config, distiller, phases, seed, learning=True)
+    if Path(name).is_dir():
+        return _trained(config, distiller, phases)
+    if name in LEARNERS:
+        raise UserError(
+            f"{name} has no policy yet: give the folder of one that `kselect train-policy` made, or --agent online."
+        )
+    if name not in AGENTS:
+        raise unknown("agent or policy folder", name, [*AGENTS, *ONLINE])
+    return _fresh(name, config, distiller, phases, seed, learning=False)
+
+
+def _fresh(
+    name: str, config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int, learning: bool
+) -> Cast:
+    actions: Literal["hard", "soft"] = "soft" if wants_soft(name) else "hard"
+    env = DistillationEnv(distiller, actions=actions, phases=phases, measure_rewards=learning)
+    agent = make_agent(
+        name, env.observation_space, env.action_space, distiller.names, seed=seed, **config.agent_settings
+    )
+    return Cast(agent, env, learning)
+
+
+def _trained(config: AgentConfig, distiller: Distiller, phases: PhaseConfig) -> Cast:
+    if config.agent_settings:
+        raise UserError("agent_settings cannot change a trained policy: leave them out, or train another.")
+    agent = load_agent(config.agent)
+    actions: Literal["hard", "soft"] = "soft" if agent.kind == "soft" else "hard"
+    env = DistillationEnv(distiller, actions=actions, phases=phases)
+    return Cast(load_agent(config.agent, env.observation_space, env.action_space), env, learning=False)

@@ -1,0 +1,41 @@
+"""A run as it goes, written down phase by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kselect.distillation.account import CostAccount
+
+
+def phase_record(record: Mapping[str, Any], account: CostAccount) -> dict[str, Any]:
+    """Flatten a phase's record, as `run_episode` tells it, to numbers by TensorBoard tag.
+
+    Tags: `loss/<knowledge>` (unscaled), `selection/<knowledge>` (normalised weight), `signal/<name>`,
+    `reward/phase` and `reward/loss` (nats; None where it was not measured), `agent/<figure>`, and `cost/<part>`, the
+    share of wall time so far.
+    """
+    measured = "reward_loss" in record
+    flat: dict[str, Any] = {"step": record["step"], "phase": record["phase"], "steps": record["steps"]}
+    flat |= {f"loss/{name}": value for name, value in record["losses"].items()}
+    flat |= {f"selection/{name}": value for name, value in record["weights"].items()}
+    flat |= {f"signal/{name}": value for name, value in record["signals"].items()}
+    flat |= {"reward/phase": record["reward"] if measured else None, "reward/loss": record.get("reward_loss")}
+    flat |= {f"agent/{name}": value for name, value in record.get("agent", {}).items()}
+    total = sum(account.seconds.values())
+    flat |= {f"cost/{part}": seconds / total for part, seconds in account.seconds.items()}
+    return flat
+
+
+def describe_selection(weights: Mapping[str, float]) -> str:
+    """Name what is selected, heaviest first, with weights where they are not all alike.
+
+    >>> describe_selection({"gold": 0.5, "logits": 0.5, "hidden": 0.0})
+    'gold+logits'
+    >>> describe_selection({"gold": 0.2, "logits": 0.8})
+    'logits 0.80 + gold 0.20'
+    """
+    chosen = sorted(((name, weight) for name, weight in weights.items() if weight > 0), key=lambda item: -item[1])
+    if len({round(weight, 6) for _, weight in chosen}) == 1:
+        return "+".join(name for name, _ in chosen)
+    return " + ".join(f"{name} {weight:.2f}" for name, weight in chosen)
