@@ -1,0 +1,107 @@
+"""Texts turned into token ids once, and batches cut from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kselect.errors import UserError
+from kselect.tasks.split import Split
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class EncodedSplit:
+    """A split as token ids, unpadded, in the order of the split."""
+
+    input_ids: list[NDArray[np.int32]]
+    """Token ids of each example, special tokens included."""
+    token_type_ids: list[NDArray[np.int32]] | None
+    """Segment of each token, 0 or 1; None where the tokenizer makes none."""
+    labels: NDArray[np.int64]
+    """Label ids [n]."""
+    lengths: NDArray[np.int32]
+    """Number of tokens of each example [n]."""
+    truncated: int
+    """How many examples were longer than `max_length` and lost tokens."""
+    pad_token_id: int
+    """Fills a batch behind each example's end."""
+    max_length: int
+    """No batch is wider than this, padding included."""
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self.labels)
+
+    def batch(
+        self, indices: Sequence[int] | NDArray[np.integer], pad_to_multiple_of: int = 8
+    ) -> dict[str, torch.Tensor]:
+        """Return the examples at `indices` [b] as int64 tensors under the names transformers' models take.
+
+        `input_ids`, `attention_mask` and, where there are any, `token_type_ids` are [b, width], padded on
+        the right; width is the longest length rounded up to a multiple of `pad_to_multiple_of`, though never
+        above `max_length`. `labels` is [b].
+        """
+        import torch
+
+        rows = [int(index) for index in indices]
+        longest = max(int(self.lengths[row]) for row in rows)
+        width = min(-(-longest // pad_to_multiple_of) * pad_to_multiple_of, self.max_length)
+        tensors = {
+            "input_ids": _padded([self.input_ids[row] for row in rows], width, self.pad_token_id),
+            "attention_mask": (np.arange(width) < self.lengths[rows][:, None]).astype(np.int64),
+        }
+        if self.token_type_ids is not None:
+            tensors["token_type_ids"] = _padded([self.token_type_ids[row] for row in rows], width, 0)
+        tensors["labels"] = self.labels[rows]
+        return {name: torch.from_numpy(values) for name, values in tensors.items()}
+
+
+def _padded(sequences: list[NDArray[np.int32]], width: int, fill: int) -> NDArray[np.int64]:
+    padded = np.full((len(sequences), width), fill, dtype=np.int64)
+    for row, sequence in zip(padded, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return padded
+
+
+def encode(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
+    """Encode a split, each example or pair cut to `max_length` tokens (the longer text of a pair first).
+
+    Raises `UserError` for a tokenizer that cannot pad.
+    """
+    if tokenizer.pad_token_id is None:
+        raise UserError(
+            f"{type(tokenizer).__name__} has no padding token: set its pad_token and save it again."
+        )
+    whole = _token_ids(split, tokenizer)
+    too_long = [row for row, ids in enumerate(whole["input_ids"]) if len(ids) > max_length]
+    if too_long:
+        cut = _token_ids(split.take(too_long), tokenizer, truncation=True, max_length=max_length)
+        for name, sequences in cut.items():
+            for row, sequence in zip(too_long, sequences, strict=True):
+                whole[name][row] = sequence
+    return EncodedSplit(
+        input_ids=whole["input_ids"],
+        token_type_ids=whole.get("token_type_ids"),
+        labels=np.asarray(split.labels, dtype=np.int64),
+        lengths=np.asarray([len(ids) for ids in whole["input_ids"]], dtype=np.int32),
+        truncated=len(too_long),
+        pad_token_id=int(tokenizer.pad_token_id),
+        max_length=max_length,
+    )
+
+
+def _token_ids(
+    split: Split, tokenizer: PreTrainedTokenizerBase, **truncation: Any
+) -> dict[str, list[NDArray[np.int32]]]:
+    texts = (split.text_a,) if split.text_b is None else (split.text_a, split.text_b)
+    # verbose=False: texts beyond the model's length are expected here, and cut above.
+    encoded = tokenizer(*texts, return_attention_mask=False, verbose=False, **truncation)
+    return {name: [np.asarray(ids, dtype=np.int32) for ids in encoded[name]] for name in encoded}

@@ -1,0 +1,54 @@
+"""Stratified, seeded samples of a split: the reward split, and slices for a quick look."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kselect.errors import UserError
+from kselect.tasks.split import Split
+
+
+def stratified_sample(labels: list[int], count: int, seed: int) -> list[int]:
+    """Return `count` indices, ascending, whose label shares are those of `labels` up to rounding.
+
+    Shares are rounded by the largest remainder. The sample depends on nothing but the three arguments.
+    """
+    if not 0 <= count <= len(labels):
+        raise ValueError(f"Cannot draw {count} of {len(labels)} examples.")
+    generator = np.random.default_rng(seed)
+    gold = np.asarray(labels)
+    classes, sizes = np.unique(gold, return_counts=True)
+    exact = sizes * (count / len(gold)) if count else np.zeros(len(sizes))
+    quotas = np.floor(exact).astype(int)
+    by_remainder = np.argsort(quotas - exact, kind="stable")
+    quotas[by_remainder[: count - quotas.sum()]] += 1
+    chosen = [
+        generator.permutation(np.flatnonzero(gold == label))[:quota]
+        for label, quota in zip(classes, quotas, strict=True)
+    ]
+    return [int(index) for index in np.sort(np.concatenate(chosen))] if chosen else []
+
+
+def limit(split: Split, count: int, seed: int) -> Split:
+    """Return a stratified slice of at most `count` examples, in their original order."""
+    if count >= len(split):
+        return split
+    return split.take(stratified_sample(split.labels, count, seed))
+
+
+def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+    """Cut a split into (the rest, a stratified share of about `fraction`), both in their original order.
+
+    The held-out part has at least one example; raises `UserError` where nothing would be left of either.
+    """
+    if not 0 < fraction < 1:
+        raise UserError(f"reward_fraction is {fraction}: give a share of train between 0 and 1.")
+    count = max(1, round(fraction * len(split)))
+    if count >= len(split):
+        raise UserError(
+            f"A reward split of {count} out of {len(split)} training examples leaves none to train on: "
+            "give more examples or a smaller reward_fraction."
+        )
+    held = stratified_sample(split.labels, count, seed)
+    rest = sorted(set(range(len(split))) - set(held))
+    return split.take(rest), split.take(held)

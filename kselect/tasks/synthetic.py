@@ -1,0 +1,72 @@
+"""A synthetic suite in GLUE's style, generated from a seeded grammar: no download, and known difficulty.
+
+The labels of dev are those of the grammar, half of each class, so constant prediction has an accuracy of 0.5.
+In train a known share of the labels is flipped: a student that fits its gold labels fits their noise, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from kselect.tasks import acceptability, entailment
+from kselect.tasks.split import Split
+
+
+@dataclass(frozen=True)
+class SyntheticTask:
+    """A generated two-class task."""
+
+    labels: tuple[str, ...]
+    metrics: tuple[str, ...]
+    example: Callable[[Random, int], tuple[str, str | None]]
+    """Draws the text, or pair, of an example of a given label."""
+    train_size: int
+    dev_size: int
+    noise: float
+    """Share of each class's training labels that are flipped."""
+
+    def generate(self, seed: int) -> tuple[Split, Split]:
+        """Return (train, dev), balanced and without a text in common, the same for the same seed."""
+        random = Random(seed)
+        seen: set[tuple[str, str | None]] = set()
+        dev = self._draw(random, self.dev_size, seen)
+        train = self._draw(random, self.train_size, seen)
+        labels = list(train.labels)
+        for label in (0, 1):
+            own = [index for index, value in enumerate(train.labels) if value == label]
+            for index in random.sample(own, round(self.noise * len(own))):
+                labels[index] = 1 - label
+        return Split(train.text_a, train.text_b, labels), dev
+
+    def _draw(self, random: Random, size: int, seen: set[tuple[str, str | None]]) -> Split:
+        examples: list[tuple[str, str | None]] = []
+        while len(examples) < size:
+            example = self.example(random, len(examples) % 2)
+            if example not in seen:
+                seen.add(example)
+                examples.append(example)
+        seconds = [second for _, second in examples if second is not None]
+        labels = [index % 2 for index in range(size)]
+        return Split([first for first, _ in examples], seconds or None, labels)
+
+
+SYNTHETIC_TASKS = {
+    "synthetic-acceptability": SyntheticTask(
+        labels=("unacceptable", "acceptable"),
+        metrics=("matthews",),
+        example=acceptability.sentence,
+        train_size=6000,
+        dev_size=1000,
+        noise=0.1,
+    ),
+    "synthetic-entailment": SyntheticTask(
+        labels=("entailment", "not_entailment"),
+        metrics=("accuracy",),
+        example=entailment.pair,
+        train_size=6000,
+        dev_size=1000,
+        noise=0.1,
+    ),
+}
