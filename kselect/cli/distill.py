@@ -42,3 +42,20 @@ class Settings:
 
 def run(settings: Settings) -> None:
     """Distil one student and save it in a run folder."""
+    from kselect.cli.session import describe_metrics, open_folder, recorded, save_model, warn_truncated
+    from kselect.distillation.setup import make_distiller
+    from kselect.study.casting import cast_decider
+    from kselect.study.episode import rollout
+    from kselect.study.results import summarise_run
+
+    distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
+    task = distiller.task
+    warn_truncated(distiller, settings.task.max_length)
+    cast = cast_decider(settings.agent, distiller, settings.phases, settings.run.seed)
+    folder = open_folder(settings, task.name, settings.agent.agent, NAME)
+    title = f"Distilling {task.name} under {settings.agent.agent}"
+    with recorded(folder, distiller, title) as on_phase:
+        result = rollout(cast.agent, cast.env, seed=settings.run.seed, learning=cast.learning, on_phase=on_phase)
+        results = summarise_run(result, task, seed=settings.run.seed, agent=settings.agent.agent, model=settings.model)
+        save_model(folder, results, result.student, "student")
+    print(f"{describe_metrics(result.metrics, task)}\nstudent: {folder.path / 'student'}")

@@ -25,3 +25,29 @@ class Settings:
 
 def run(settings: Settings) -> None:
     """Print the model's scores on the dev split."""
+    import numpy as np
+    from accelerate import Accelerator
+
+    from kselect.cli.table import print_table
+    from kselect.distillation.evaluation import evaluate
+    from kselect.distillation.precision import resolve_precision
+    from kselect.distillation.setup import make_task
+    from kselect.models.classifier import load_classifier
+    from kselect.tasks.encoding import encode
+
+    task = make_task(settings.task)
+    classifier = load_classifier(settings.model.model, task)
+    device = Accelerator().device
+    encoded = encode(task.splits["dev"], classifier.tokenizer, settings.task.max_length)
+    evaluation = evaluate(
+        classifier.model.to(device),
+        task,
+        encoded,
+        np.arange(len(encoded)),
+        settings.model.batch_size,
+        resolve_precision(settings.model.precision, device),
+    )
+    constant = task.constant_score("dev")
+    rows = [[name, f"{value:.4f}", f"{constant[name]:.4f}"] for name, value in evaluation.metrics.items()]
+    rows.append(["cross-entropy", f"{evaluation.loss:.4f}", ""])
+    print_table(f"{task.name}, {evaluation.examples} examples of dev", ["metric", "model", "constant"], rows)

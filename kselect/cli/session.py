@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from kselect.cli.command import flatten
 from kselect.cli.progress import Progress
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.diverged import TrainingDiverged
 from kselect.errors import UserError
+from kselect.models.classifier import Classifier
+from kselect.study.model_card import model_card
 from kselect.study.recorder import describe_selection, phase_record
 from kselect.study.run_folder import RunFolder
+from kselect.tasks.task import Task
+
+
+def open_folder(settings: Any, task: str, agent: str, command: str) -> RunFolder:
+    """Make the run folder of a command's settings."""
+    run = settings.run
+    return RunFolder.create(run.runs_dir, task, agent, run.seed, flatten(settings), run.run_name, command)
+
+
+def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classifier, name: str) -> None:
+    """Write the trained model, its results and its card."""
+    classifier.save_pretrained(folder.path / name)
+    folder.write_results(results)
+    folder.write_card(model_card(results, f"kselect {folder.command} --config config.yaml", name))
 
 
 @contextmanager
@@ -50,3 +67,9 @@ def warn_truncated(distiller: Distiller, max_length: int) -> None:
     cut = sum(distiller.truncated.values())
     if cut:
         print(f"{cut} texts are longer than max_length ({max_length} tokens) and were cut.")
+
+
+def describe_metrics(metrics: dict[str, float], task: Task) -> str:
+    """Say in a line how a model does on dev, beside the constant prediction."""
+    shown = ", ".join(f"{name} {metrics[name]:.4f}" for name in task.constant_score())
+    return f"dev: {shown} (constant prediction: score {task.constant_score()['score']:.4f})"

@@ -41,4 +41,22 @@ class Settings:
 
 
 def run(settings: Settings) -> None:
-    """Train the agent over the episodes and save the policy in a run folder."""
+    """Train a selection policy and save it in a run folder."""
+    from kselect.cli.session import open_folder, recorded, warn_truncated
+    from kselect.distillation.setup import make_distiller
+    from kselect.study.casting import cast_learner
+    from kselect.study.episode import learn
+    from kselect.study.results import summarise_policy
+
+    distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
+    warn_truncated(distiller, settings.task.max_length)
+    cast = cast_learner(settings.agent, distiller, settings.phases, settings.run.seed)
+    folder = open_folder(settings, distiller.task.name, f"policy-{settings.agent.agent}", NAME)
+    title = f"Training a policy on {distiller.task.name}"
+    with recorded(folder, distiller, title, settings.policy.episodes) as on_phase:
+        episodes = learn(cast.agent, cast.env, settings.policy.episodes, seed=settings.run.seed, on_phase=on_phase)
+        cast.agent.save(folder.path / "policy")
+        folder.write_results(summarise_policy(episodes, distiller.task, settings.agent.agent, settings.run.seed))
+    for i, episode in enumerate(episodes, 1):
+        print(f"episode {i}: reward {episode.total_reward:.4f}")
+    print(f"policy: {folder.path / 'policy'}")

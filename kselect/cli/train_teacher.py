@@ -29,3 +29,21 @@ class Settings:
 
 def run(settings: Settings) -> None:
     """Fine-tune the encoder and save it in a run folder."""
+    from kselect.cli.session import describe_metrics, open_folder, recorded, save_model, warn_truncated
+    from kselect.config import AgentConfig, PhaseConfig
+    from kselect.distillation.distiller import Distiller
+    from kselect.distillation.setup import make_encoder, make_task
+    from kselect.study.casting import cast_decider
+    from kselect.study.episode import rollout
+    from kselect.study.results import summarise_run
+
+    task = make_task(settings.task)
+    teacher = make_encoder(settings.model, task, settings.task.max_length, settings.run.seed)
+    distiller = Distiller(task, None, teacher, settings.training, max_length=settings.task.max_length)
+    warn_truncated(distiller, settings.task.max_length)
+    cast = cast_decider(AgentConfig("fine-tune"), distiller, PhaseConfig("constant"), settings.run.seed)
+    folder = open_folder(settings, task.name, "teacher", NAME)
+    with recorded(folder, distiller, f"Fine-tuning a teacher for {task.name}") as on_phase:
+        result = rollout(cast.agent, cast.env, seed=settings.run.seed, on_phase=on_phase)
+        save_model(folder, summarise_run(result, task, seed=settings.run.seed), result.student, "model")
+    print(f"{describe_metrics(result.metrics, task)}\nteacher: {folder.path / 'model'}")

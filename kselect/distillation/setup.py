@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from kselect.config import KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig
+from kselect.config import EncoderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
-from kselect.models.classifier import load_classifier
+from kselect.errors import UserError
+from kselect.models.classifier import Classifier, load_classifier, load_encoder
+from kselect.models.scratch import new_classifier
 from kselect.models.shrink import shrink
 from kselect.tasks.registry import load_task
+from kselect.tasks.synthetic import SYNTHETIC_TASKS
+from kselect.tasks.tokenizer import synthetic_tokenizer
 from kselect.tasks.task import Task
 
 
@@ -22,6 +26,27 @@ def make_task(config: TaskConfig) -> Task:
         reward_fraction=config.reward_fraction,
         seed=config.data_seed,
         train_limit=config.train_limit,
+    )
+
+
+def make_encoder(config: EncoderConfig, task: Task, max_length: int, seed: int) -> Classifier:
+    """Load a pretrained encoder under a fresh head or, without one, make a small one from scratch.
+
+    Raises:
+        UserError: nothing to start from: a task without a vocabulary of its own needs an encoder.
+    """
+    if config.encoder is not None:
+        return load_encoder(config.encoder, task, seed)
+    if task.name not in SYNTHETIC_TASKS:
+        raise UserError(f"{task.name} needs a pretrained encoder: give its folder or hub id as --encoder.")
+    return new_classifier(
+        task,
+        synthetic_tokenizer(),
+        layers=config.encoder_layers,
+        hidden_size=config.hidden_size,
+        heads=config.heads,
+        max_length=max_length,
+        seed=seed,
     )
 
 

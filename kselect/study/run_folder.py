@@ -22,10 +22,12 @@ class RunFolder:
     Attributes:
         path: the folder; models, policies and checkpoints go below it.
         config: every setting of the run, by name.
+        command: the command that the settings belong to.
     """
 
-    def __init__(self, path: Path, config: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, config: Mapping[str, Any], command: str) -> None:
         self.path = path
+        self.command = command
         self.config = dict(config)
         self._events = EventLog(path)
         self._last_step = 0
@@ -64,7 +66,7 @@ class RunFolder:
         body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         atomic.write_text(path / "config.yaml", heading + body)
         atomic.write_json(path / "environment.json", environment.describe(seed))
-        return cls(path, config)
+        return cls(path, config, command)
 
     def log_phase(self, record: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl and one TensorBoard scalar a tag.

@@ -1,0 +1,56 @@
+"""What results.json says of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kselect.config import StudentConfig
+from kselect.study.episode import Episode, Result
+from kselect.tasks.task import Task
+
+
+def summarise_run(
+    result: Result, task: Task, *, seed: int, agent: str | None = None, model: StudentConfig | None = None
+) -> dict[str, Any]:
+    """Return metrics with counts, the cost account and the selection history of a distillation.
+
+    Without `agent` and `model` it was a teacher's fine-tuning.
+    """
+    decided = {} if agent is None else {"agent": agent}
+    distilled = {} if model is None else {"teacher": model.teacher, "layers": model.layers}
+    return {
+        "task": task.name,
+        **decided,
+        **distilled,
+        "seed": seed,
+        "metrics": result.metrics,
+        "examples": result.examples,
+        "constant": task.constant_score("dev"),
+        "reward": result.total_reward,
+        "seconds": sum(result.seconds.values()),
+        "cost": result.shares,
+        "history": [
+            {key: record[key] for key in ("phase", "step", "steps", "weights", "reward")} for record in result.history
+        ],
+    }
+
+
+def summarise_policy(episodes: Sequence[Episode], task: Task, agent: str, seed: int) -> dict[str, Any]:
+    """Return rewards, costs and selection histories of the episodes that a policy learned from."""
+    seconds = {part: sum(episode.seconds[part] for episode in episodes) for part in episodes[0].seconds}
+    total = sum(seconds.values())
+    return {
+        "task": task.name,
+        "agent": agent,
+        "seed": seed,
+        "metrics": {"reward": episodes[-1].total_reward},
+        "rewards": [episode.total_reward for episode in episodes],
+        "seconds": total,
+        "cost": {part: spent / total for part, spent in seconds.items()},
+        "history": [
+            {"episode": i, **{key: record[key] for key in ("phase", "step", "steps", "weights", "reward")}}
+            for i, episode in enumerate(episodes)
+            for record in episode.history
+        ],
+    }
