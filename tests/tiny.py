@@ -1,0 +1,38 @@
+"""Tiny real models and tasks: small enough to train within a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kselect.config import KnowledgeConfig, TrainingConfig
+from kselect.distillation.distiller import Distiller
+from kselect.models.classifier import Classifier
+from kselect.models.scratch import new_classifier
+from kselect.models.shrink import shrink
+from kselect.tasks.registry import load_task
+from kselect.tasks.task import Task
+from kselect.tasks.tokenizer import synthetic_tokenizer
+
+
+def tiny_task(name: str = "synthetic-acceptability", train_limit: int = 80) -> Task:
+    return load_task(name, train_limit=train_limit, reward_fraction=0.2)
+
+
+def tiny_classifier(task: Task, layers: int = 4, seed: int = 0, dropout: float = 0.1) -> Classifier:
+    classifier = new_classifier(
+        task, synthetic_tokenizer(), layers=layers, hidden_size=16, heads=2, max_length=32, seed=seed
+    )
+    for module in classifier.model.modules():
+        if type(module).__name__ == "Dropout":
+            module.p = dropout
+    return classifier
+
+
+def tiny_distiller(
+    knowledge: dict[str, Any] | None = None, dropout: float = 0.1, task: Task | None = None, **training: Any
+) -> Distiller:
+    task = task or tiny_task()
+    teacher = tiny_classifier(task, dropout=dropout)
+    settings: dict[str, Any] = {"batch_size": 8, "epochs": 2, "learning_rate": 1e-3, "precision": "fp32", **training}
+    offered = KnowledgeConfig(**(knowledge or {}))
+    return Distiller(task, teacher, shrink(teacher, 2), TrainingConfig(**settings), offered, max_length=32)
