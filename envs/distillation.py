@@ -111,7 +111,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         knowledge, `losses` and `signals` as the phase showed them, and `reward_loss` where it was measured.
 
         Raises:
-            TrainingDiverged: a loss was not finite; the student is in its last good state.
+            TrainingDivergedError: a loss was not finite; the student is in its last good state.
         """
         selection = np.asarray(action, dtype=np.float32)
         weights = selection_weights(selection, self.distiller.names)

@@ -170,12 +170,8 @@ class PhaseConfig:
             f"phase_steps is {self.phase_steps}: give a positive number of training steps.",
         )
         _require(self.phase_growth >= 1, f"phase_growth is {self.phase_growth}: give 1 or more.")
-        _require(
-            self.reward_every > 0, f"reward_every is {self.reward_every}: give a positive number of phases."
-        )
-        _require(
-            self.reward_examples > 0, f"reward_examples is {self.reward_examples}: give a positive number."
-        )
+        _require(self.reward_every > 0, f"reward_every is {self.reward_every}: give a positive number of phases.")
+        _require(self.reward_examples > 0, f"reward_examples is {self.reward_examples}: give a positive number.")
 
 
 @dataclass

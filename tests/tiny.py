@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
+
+import torch
 
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
@@ -14,6 +17,7 @@ from kselect.tasks.task import Task
 from kselect.tasks.tokenizer import synthetic_tokenizer
 
 
+@cache
 def tiny_task(name: str = "synthetic-acceptability", train_limit: int = 80) -> Task:
     return load_task(name, train_limit=train_limit, reward_fraction=0.2)
 
@@ -25,6 +29,10 @@ def tiny_classifier(task: Task, layers: int = 4, seed: int = 0, dropout: float =
     for module in classifier.model.modules():
         if type(module).__name__ == "Dropout":
             module.p = dropout
+    with torch.no_grad():
+        for parameter in classifier.model.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(10)  # as uneven as a trained model: fresh ones of this width are all but uniform
     return classifier
 
 

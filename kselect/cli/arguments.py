@@ -17,9 +17,7 @@ class Arguments:
     wants_help: bool = False
 
 
-def read(
-    words: Sequence[str], known: Collection[str], command: str, positional: str | None = None
-) -> Arguments:
+def read(words: Sequence[str], known: Collection[str], command: str, positional: str | None = None) -> Arguments:
     """Read `--name value` and `--name=value`; a word without an option before it fills `positional`, once.
 
     Raises:

@@ -61,9 +61,7 @@ def dispatch(words: Sequence[str]) -> None:
         return
     name, *rest = words
     if name.startswith("-"):
-        raise UserError(
-            f"'{name}' comes before any command: write `kselect COMMAND {name}`; see `kselect --help`."
-        )
+        raise UserError(f"'{name}' comes before any command: write `kselect COMMAND {name}`; see `kselect --help`.")
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
     command = Command(COMMANDS[name])

@@ -9,7 +9,7 @@ from typing import Any
 from kselect.cli.command import flatten
 from kselect.cli.progress import Progress
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.diverged import TrainingDiverged
+from kselect.distillation.diverged import TrainingDivergedError
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier
 from kselect.study.model_card import model_card
@@ -56,7 +56,7 @@ def recorded(
 
         try:
             yield on_phase
-        except TrainingDiverged as error:
+        except TrainingDivergedError as error:
             kept = folder.path / "checkpoints" / "last-good"
             distiller.snapshot().save(kept)
             raise UserError(f"{error} The last good state is kept in {kept}.") from error

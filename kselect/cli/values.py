@@ -33,9 +33,7 @@ def expand(hint: Any, value: Any) -> Any:
     parts = [part.strip() for part in value.split(",") if part.strip()]
     if dict in kinds:
         pairs = [part.partition("=") for part in parts]
-        return (
-            {name.strip(): _flow(text) for name, sign, text in pairs} if all(p[1] for p in pairs) else value
-        )
+        return {name.strip(): _flow(text) for name, sign, text in pairs} if all(p[1] for p in pairs) else value
     return parts if list in kinds and (len(kinds) == 1 or "," in value) else value
 
 

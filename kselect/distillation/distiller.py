@@ -126,7 +126,7 @@ class Distiller:
         """Take up to `steps` training steps under `selection` `[k]`, each weight in [0, 1].
 
         Raises:
-            TrainingDiverged: a loss or gradient was not finite; the student is as it was before that step.
+            TrainingDivergedError: a loss or gradient was not finite; the student is as it was before that step.
             ValueError: the run is over, or `selection` is not one.
         """
         if self.step == self.total_steps:

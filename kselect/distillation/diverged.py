@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kselect.errors import UserError
 
 
-class TrainingDiverged(UserError):
+class TrainingDivergedError(UserError):
     """A loss or its gradient is no longer a number. The student is left as it was before that step."""
 
     def __init__(self, step: int, knowledge: str, learning_rate: float) -> None:
@@ -33,7 +33,7 @@ def check_finite(
     """Raise for the first step whose losses `[steps, len(computed)]` or gradient norm `[steps]` is not finite.
 
     Raises:
-        TrainingDiverged: naming that step, and the first knowledge whose loss is not finite.
+        TrainingDivergedError: naming that step, and the first knowledge whose loss is not finite.
     """
     broken = ~np.isfinite(grad_norms) | ~np.isfinite(losses).all(axis=1)
     if not broken.any():
@@ -41,4 +41,4 @@ def check_finite(
     row = int(np.argmax(broken))
     names = [name for name, value in zip(computed, losses[row], strict=True) if not np.isfinite(value)]
     culprit = f"the loss of {names[0]}" if names else f"the gradient of {' + '.join(computed)}"
-    raise TrainingDiverged(first_step + row + 1, culprit, learning_rate)
+    raise TrainingDivergedError(first_step + row + 1, culprit, learning_rate)

@@ -10,8 +10,8 @@ from kselect.models.scratch import new_classifier
 from kselect.models.shrink import shrink
 from kselect.tasks.registry import load_task
 from kselect.tasks.synthetic import SYNTHETIC_TASKS
-from kselect.tasks.tokenizer import synthetic_tokenizer
 from kselect.tasks.task import Task
+from kselect.tasks.tokenizer import synthetic_tokenizer
 
 
 def make_task(config: TaskConfig) -> Task:

@@ -12,7 +12,10 @@ from kselect.models.outputs import ModelOutputs
 
 
 class Hidden(Knowledge):
-    """Squared distance of hidden states, a mean over real tokens, dimensions and mapped layers (FeaK of Wang et al., 2022)."""
+    """Squared distance of hidden states: FeaK of Wang et al. (2022).
+
+    A mean over real tokens, dimensions and mapped layers.
+    """
 
     name: ClassVar[str] = "hidden"
     scale: float | None = None

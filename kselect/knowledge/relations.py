@@ -14,10 +14,11 @@ from kselect.models.outputs import ModelOutputs
 
 
 class Relations(Knowledge):
-    """Squared distance of the flow between layers, a mean over matrix entries and layer pairs (RelK of Wang et al., 2022).
+    """Squared distance of the flow between layers: RelK of Wang et al. (2022).
 
     The flow from hidden states A to B of n tokens is the FSP matrix `G(A, B) = AᵀB / n` (Yim et al., 2017), `[D, D]`.
-    It is taken between consecutive mapped layers, starting from the embeddings.
+    It is taken between consecutive mapped layers, starting from the embeddings; the distance is a mean over
+    entries and pairs.
     """
 
     name: ClassVar[str] = "relations"

@@ -38,8 +38,9 @@ class Classifier:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model and tokenizer as plain transformers files, readable without this package."""
         self.model.set_attn_implementation("sdpa")
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        with quiet():
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
 
 
 def load_classifier(path: str | Path, task: Task) -> Classifier:
@@ -68,19 +69,13 @@ def load_encoder(path: str | Path, task: Task, seed: int = 0) -> Classifier:
 
 def _load_model(path: str | Path, **settings: Any) -> tuple[PreTrainedModel, set[str]]:
     _check_location(path)
-    verbosity, progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # the library's own load report is replaced by our checks
-    logging.disable_progress_bar()
     try:
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            path, output_loading_info=True, dtype=torch.float32, **settings
-        )
+        with quiet():
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                path, output_loading_info=True, dtype=torch.float32, **settings
+            )
     except (OSError, ValueError) as error:
         raise UserError(f"Cannot load a model from {path}: {_first_line(error)}") from error
-    finally:
-        logging.set_verbosity(verbosity)
-        if progress:
-            logging.enable_progress_bar()
     return model, set(info["missing_keys"])
 
 
@@ -132,6 +127,20 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the library's own load report and shard progress; what they would tell, the checks here refuse."""
+    verbosity, progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if progress:
+            logging.enable_progress_bar()
 
 
 def _first_line(error: BaseException) -> str:

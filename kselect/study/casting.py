@@ -9,6 +9,7 @@ from typing import Literal
 from agents.agent import Agent
 from agents.registry import AGENTS, LEARNERS, make_agent, wants_soft
 from agents.storage import load_agent
+
 from envs.distillation import DistillationEnv
 from kselect.config import AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller

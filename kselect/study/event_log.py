@@ -40,8 +40,7 @@ class EventLog:
         """
         results = {f"result/{name}": float(value) for name, value in metrics.items()}
         shown = {
-            name: value if isinstance(value, bool | int | float) else str(value)
-            for name, value in settings.items()
+            name: value if isinstance(value, bool | int | float) else str(value) for name, value in settings.items()
         }
         writer = self._writer._get_file_writer()
         for summary in hparams(shown, results):

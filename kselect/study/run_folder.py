@@ -110,9 +110,7 @@ def _make(runs_dir: Path, name: str | None, stem: str) -> Path:
         path = runs_dir / name
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(
-            f"The run folder cannot be made: {error}; give another --runs_dir or --run_name."
-        ) from None
+        raise UserError(f"The run folder cannot be made: {error}; give another --runs_dir or --run_name.") from None
     if any(path.iterdir()):
         raise UserError(f"{path} is not empty: give another --run_name, or remove the folder.")
     return path

@@ -77,9 +77,7 @@ def encode(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) ->
     Raises `UserError` for a tokenizer that cannot pad.
     """
     if tokenizer.pad_token_id is None:
-        raise UserError(
-            f"{type(tokenizer).__name__} has no padding token: set its pad_token and save it again."
-        )
+        raise UserError(f"{type(tokenizer).__name__} has no padding token: set its pad_token and save it again.")
     whole = _token_ids(split, tokenizer)
     too_long = [row for row, ids in enumerate(whole["input_ids"]) if len(ids) > max_length]
     if too_long:

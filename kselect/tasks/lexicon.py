@@ -42,9 +42,7 @@ CONJUNCTION = "and"
 
 def vocabulary() -> tuple[str, ...]:
     """Return every word that a synthetic sentence can hold, in a fixed order, each once."""
-    words = [
-        form for forms in (*NOUNS, *INTRANSITIVE_VERBS, *TRANSITIVE_VERBS, *DETERMINERS) for form in forms
-    ]
+    words = [form for forms in (*NOUNS, *INTRANSITIVE_VERBS, *TRANSITIVE_VERBS, *DETERMINERS) for form in forms]
     words += [*ADJECTIVES, *ADVERBS, *PREPOSITIONS, RELATIVIZER]
     for kinds in (NOUN_KINDS, VERB_KINDS):
         for kind, members in kinds.items():

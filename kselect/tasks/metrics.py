@@ -51,9 +51,7 @@ def score(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -> 
     """
     predicted, gold = np.asarray(predictions, dtype=np.int64), np.asarray(labels, dtype=np.int64)
     if predicted.shape != gold.shape or gold.ndim != 1 or gold.size == 0:
-        raise ValueError(
-            f"Predictions have shape {predicted.shape} and labels {gold.shape}: give one [n] each, n > 0."
-        )
+        raise ValueError(f"Predictions have shape {predicted.shape} and labels {gold.shape}: give one [n] each, n > 0.")
     for name in metrics:
         if name not in METRICS:
             raise unknown("metric", name, METRICS)

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kselect.distillation.distiller import Distiller
+from kselect.distillation.diverged import TrainingDivergedError
+from kselect.distillation.snapshot import Snapshot
+from kselect.errors import UserError
+from kselect.tasks.encoding import encode
+from kselect.tasks.tokenizer import synthetic_tokenizer
+from tests.tiny import tiny_distiller, tiny_task
+
+ALL = [1, 1, 1, 1, 1]
+GOLD = [1, 0, 0, 0, 0]
+
+
+def weights(distiller: Distiller) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in distiller.student.model.state_dict().items()}
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_student_learns() -> None:
+    distiller = tiny_distiller(epochs=30, learning_rate=3e-3)
+    distiller.reset(0)
+    before = distiller.evaluate("train").loss
+    distiller.advance(GOLD, distiller.total_steps)
+    assert distiller.evaluate("train").loss < 0.5 * before
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("selection", [GOLD, ALL, [0.2, 0.7, 0, 1, 0.1]])
+def test_what_follows_a_snapshot_follows_again_bit_by_bit(precision: str, selection: list[float]) -> None:
+    distiller = tiny_distiller(precision=precision, accumulation=2)
+    distiller.reset(3)
+    distiller.advance(ALL, 5)
+    moment = distiller.snapshot()
+    first_report = distiller.advance(selection, 9)  # crosses the end of an epoch
+    first = weights(distiller)
+    distiller.restore(moment)
+    assert distiller.advance(selection, 9) == first_report
+    assert equal(weights(distiller), first)
+
+
+def test_a_snapshot_on_disk_serves_another_process_as_well(tmp_path: Path) -> None:
+    straight = tiny_distiller()
+    straight.reset(3)
+    straight.advance(ALL, 5)
+    straight.snapshot().save(tmp_path / "moment")
+    straight.advance(ALL, 6)
+
+    resumed = tiny_distiller()  # a fresh object: nothing but the files is shared
+    resumed.reset(99)
+    torch.manual_seed(12345)
+    np.random.seed(12345)
+    resumed.restore(Snapshot.load(tmp_path / "moment"))
+    resumed.advance(ALL, 6)
+    assert equal(weights(resumed), weights(straight))
+    assert resumed.step == straight.step
+
+
+def test_a_snapshot_is_a_copy() -> None:
+    distiller = tiny_distiller()
+    moment = distiller.snapshot()
+    before = {name: value.clone() for name, value in moment.tensors.items()}
+    distiller.advance(ALL, 3)
+    distiller.restore(moment)
+    distiller.advance(ALL, 3)
+    assert equal(moment.tensors, before)
+
+
+def test_a_damaged_snapshot_is_refused(tmp_path: Path) -> None:
+    tiny_distiller().snapshot().save(tmp_path / "moment")
+    tensors = tmp_path / "moment" / "tensors.safetensors"
+    tensors.write_bytes(tensors.read_bytes()[:1000])
+    with pytest.raises(UserError, match="No whole snapshot"):
+        Snapshot.load(tmp_path / "moment")
+    with pytest.raises(UserError, match="No whole snapshot"):
+        Snapshot.load(tmp_path / "nowhere")
+
+
+def test_a_seed_is_a_run_and_another_seed_another() -> None:
+    distiller = tiny_distiller()
+    students = []
+    for seed in (1, 1, 2):
+        distiller.reset(seed)
+        distiller.advance(ALL, 5)
+        students.append(weights(distiller))
+    assert equal(students[0], students[1])
+    assert not equal(students[0], students[2])
+
+
+def test_nobody_elses_random_numbers_matter() -> None:
+    quiet, disturbed = tiny_distiller(), tiny_distiller()
+    quiet.reset(1)
+    disturbed.reset(1)
+    for _ in range(4):
+        quiet.advance(ALL, 1)
+        torch.rand(7)
+        state = torch.get_rng_state()
+        disturbed.advance(ALL, 1)
+        assert torch.equal(torch.get_rng_state(), state)
+    assert equal(weights(quiet), weights(disturbed))
+
+
+def test_accumulated_parts_make_the_same_step() -> None:
+    whole, parts = tiny_distiller(dropout=0.0), tiny_distiller(dropout=0.0, accumulation=4)
+    for distiller in (whole, parts):
+        distiller.reset(1)
+    reports = [distiller.advance(ALL, 4) for distiller in (whole, parts)]
+    assert reports[0].losses == pytest.approx(reports[1].losses, rel=1e-3, abs=1e-8)
+    assert reports[0].grad_norm == pytest.approx(reports[1].grad_norm, rel=1e-4)
+
+
+def test_a_common_factor_of_the_selection_changes_nothing() -> None:
+    one, half = tiny_distiller(), tiny_distiller()
+    one.reset(1)
+    half.reset(1)
+    one.advance([1, 1, 0, 0, 0], 3)
+    half.advance([0.5, 0.5, 0, 0, 0], 3)
+    assert equal(weights(one), weights(half))
+
+
+def test_selecting_nothing_means_gold() -> None:
+    nothing, gold = tiny_distiller(), tiny_distiller()
+    for distiller, selection in ((nothing, [0] * 5), (gold, GOLD)):
+        distiller.reset(1)
+        distiller.advance(selection, 3)
+    assert equal(weights(nothing), weights(gold))
+
+
+@contextmanager
+def counted(distiller: Distiller) -> Iterator[dict[str, int]]:
+    """Count the passes of both models, and the student's explicit attention matrices."""
+    assert distiller.teacher is not None
+    counts = {"student": 0, "teacher": 0, "attention": 0}
+
+    def count(name: str):  # type: ignore[no-untyped-def]
+        return lambda *_: counts.__setitem__(name, counts[name] + 1)
+
+    def count_attention(module: torch.nn.Module, inputs: object, output: tuple[object, ...]) -> None:
+        counts["attention"] += output[1] is not None
+
+    hooks = [
+        distiller.student.model.register_forward_hook(count("student")),
+        distiller.teacher.model.register_forward_hook(count("teacher")),
+        distiller.student.model.bert.encoder.layer[0].attention.self.register_forward_hook(count_attention),
+    ]
+    yield counts
+    for hook in hooks:
+        hook.remove()
+
+
+def test_what_is_not_selected_is_not_computed() -> None:
+    distiller = tiny_distiller({"teacher_memory": 0})
+    distiller.reset(0)
+    with counted(distiller) as counts:
+        distiller.advance(GOLD, 2)
+        assert counts == {"student": 2, "teacher": 0, "attention": 0}
+        distiller.advance([1, 1, 1, 0, 1], 2)
+        assert counts == {"student": 4, "teacher": 2, "attention": 0}
+        distiller.advance([0, 0, 0, 1, 0], 2)
+        assert counts == {"student": 6, "teacher": 4, "attention": 2}
+
+
+def test_a_remembered_teacher_runs_once_over_the_data_and_never_for_gold() -> None:
+    distiller = tiny_distiller(epochs=4)
+    distiller.reset(0)
+    with counted(distiller) as counts:
+        distiller.advance(GOLD, 2)
+        assert counts["teacher"] == 0
+        distiller.advance([1, 1, 1, 0, 1], 2)
+        once = counts["teacher"]
+        assert once == 2  # 64 examples in canonical batches of 32
+        distiller.advance([1, 1, 1, 0, 1], distiller.total_steps)
+        distiller.reset(1)
+        distiller.advance([1, 1, 1, 0, 1], 5)
+        assert counts["teacher"] == once
+
+
+def test_remembered_and_live_agree_within_rounding() -> None:
+    reports = []
+    for memory in (0.0, 1.0):
+        distiller = tiny_distiller({"teacher_memory": memory})
+        distiller.reset(1)
+        reports.append(distiller.advance(ALL, 8))
+    assert reports[0].losses == pytest.approx(reports[1].losses, rel=5e-3)
+
+
+def test_what_is_remembered_does_not_depend_on_who_came_first() -> None:
+    attention_first, hidden_first = tiny_distiller(), tiny_distiller()
+    attention_first.reset(0)
+    hidden_first.reset(0)
+    attention_first.advance([0, 0, 0, 1, 0], 1)
+    hidden_first.advance([0, 1, 1, 0, 0], 1)
+    for distiller in (attention_first, hidden_first):
+        distiller.reset(5)
+        distiller.advance(ALL, 4)
+    assert equal(weights(attention_first), weights(hidden_first))
+
+
+def test_teachers_outputs_over_the_limit_stay_live() -> None:
+    tokens = encode(tiny_task().splits["train"], synthetic_tokenizer(), 32).lengths.sum()
+    three_layers_of_hidden_states = 3 * tokens * 16 * 2  # bytes; attention does not fit beside them
+    distiller = tiny_distiller({"teacher_memory": (three_layers_of_hidden_states + 1) / 2**30})
+    distiller.reset(0)
+    with counted(distiller) as counts:
+        distiller.advance([1, 0, 1, 0, 0], 3)
+        assert counts["teacher"] == 2
+        distiller.advance([1, 0, 0, 1, 0], 3)
+        assert counts["teacher"] == 5
+
+
+def test_features_start_worth_as_much_as_knowing_nothing() -> None:
+    distiller = tiny_distiller()
+    scaled = distiller.scales * np.array([distiller.initial_losses[name] for name in distiller.names])
+    assert scaled[2:] == pytest.approx(np.log(2), rel=1e-4)
+    assert distiller.scales[:2].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(("broken", "named"), [(2, "the loss of hidden"), (None, "the gradient of gold + hidden")])
+def test_a_loss_that_is_no_number_stops_the_run_in_its_last_good_state(broken: int | None, named: str) -> None:
+    distiller = tiny_distiller()
+    distiller.reset(1)
+    distiller.advance([1, 0, 1, 0, 0], 3)
+    good = distiller.snapshot()
+    if broken is not None:
+        distiller.scales[broken] = np.nan
+        distiller.knowledge[broken].loss = lambda *_: torch.full((8,), torch.nan, requires_grad=True)  # type: ignore[method-assign]
+    else:
+        distiller.scales[2] = np.inf
+    with pytest.raises(TrainingDivergedError) as error:
+        distiller.advance([1, 0, 1, 0, 0], 4)
+    assert error.value.step == 4
+    assert f"Training diverged at step 4: {named} is not a number any more." in str(error.value)
+    after = distiller.snapshot().tensors
+    same = [name for name in good.tensors if not name.startswith("random")]
+    assert equal({name: after[name] for name in same}, {name: good.tensors[name] for name in same})
+
+
+def test_a_run_ends() -> None:
+    distiller = tiny_distiller(epochs=0.5)
+    report = distiller.advance(GOLD, 10_000)
+    assert report.steps == distiller.total_steps == 4
+    with pytest.raises(ValueError, match="The run is over after 4 steps"):
+        distiller.advance(GOLD, 1)
+
+
+def test_an_evaluation_on_a_sample_is_the_same_every_time() -> None:
+    distiller = tiny_distiller()
+    sample = distiller.evaluate("reward", 10)
+    assert sample.examples == 10
+    assert distiller.evaluate("reward", 10) == sample
+    assert distiller.evaluate("reward").examples == 16
+
+
+@pytest.mark.parametrize("selection", [[1, 1], [1, 1, 1, 1, 1.5], [-0.1, 1, 1, 1, 1], [np.nan] * 5])
+def test_what_is_no_selection_is_refused(selection: list[float]) -> None:
+    with pytest.raises(ValueError, match="A selection is 5 numbers"):
+        tiny_distiller().advance(selection, 1)
