@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal, cast
 
 import gymnasium
 import numpy as np
@@ -68,7 +68,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     * v0: initial version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata = {"render_modes": []}  # noqa: RUF012 (as the base class declares it)
 
     def __init__(
         self,
@@ -87,8 +87,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.observer = Observer(
             distiller.names, distiller.initial_losses, distiller.total_steps, distiller.task.num_labels
         )
-        self.observation_space = observation_space(len(distiller.names))
-        self.action_space = ACTION_SPACES[actions](len(distiller.names))
+        self.observation_space = cast(spaces.Space[Observation], observation_space(len(distiller.names)))
+        self.action_space = cast(spaces.Space[NDArray[Any]], ACTION_SPACES[actions](len(distiller.names)))
         self._initial_reward_loss: float | None = None
 
     def reset(

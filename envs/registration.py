@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import gymnasium
 
 from kselect.config import KnowledgeConfig, PhaseConfig, StudentConfig, TaskConfig, TrainingConfig
-from kselect.errors import unknown
+from kselect.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from envs.distillation import DistillationEnv
+
+Config = TypeVar("Config")
 
 ENV_ID = "kselect/Distillation-v0"
 CONFIGS = (TaskConfig, StudentConfig, TrainingConfig, KnowledgeConfig, PhaseConfig)
@@ -31,15 +33,23 @@ def make_distillation_env(actions: Literal["hard", "soft"] = "hard", **settings:
     from envs.distillation import DistillationEnv
     from kselect.distillation.setup import make_distiller
 
-    names = {config: [field.name for field in fields(config)] for config in CONFIGS}
-    known = [name for own in names.values() for name in own]
+    known = [field.name for config in CONFIGS for field in fields(config)]
     for name in settings:
         if name not in known:
             raise unknown("setting", name, known)
-    task, student, training, knowledge, phases = (
-        config(**{name: settings[name] for name in own if name in settings}) for config, own in names.items()
+    if "teacher" not in settings:
+        raise UserError("teacher is missing: give the folder or hub id of a fine-tuned classifier.")
+    distiller = make_distiller(
+        _fill(TaskConfig, settings),
+        _fill(StudentConfig, settings),
+        _fill(TrainingConfig, settings),
+        _fill(KnowledgeConfig, settings),
     )
-    return DistillationEnv(make_distiller(task, student, training, knowledge), actions=actions, phases=phases)
+    return DistillationEnv(distiller, actions=actions, phases=_fill(PhaseConfig, settings))
+
+
+def _fill(config: type[Config], settings: dict[str, Any]) -> Config:
+    return config(**{field.name: settings[field.name] for field in fields(config) if field.name in settings})  # type: ignore[arg-type]
 
 
 def register() -> None:

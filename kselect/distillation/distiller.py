@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import cast
 
 import numpy as np
 import torch
@@ -179,7 +180,7 @@ class Distiller:
             if state:
                 self._optimizer.state[parameter] = state
         self._dropout.state = {device: value.clone() for device, value in groups["random"].items()}
-        self._batches.position = BatchPosition(**snapshot.facts["batches"])
+        self._batches.position = cast(BatchPosition, snapshot.facts["batches"])
         self.scales = np.array(snapshot.facts["scales"], dtype=np.float32)
         self.step = snapshot.facts["step"]
 

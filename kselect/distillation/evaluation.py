@@ -51,7 +51,7 @@ def predict_logits(
 ) -> Tensor:
     """Return logits of the examples `indices [N]` in their order, `[N, K]` float32 on the CPU, without dropout."""
     model.eval()
-    logits = torch.empty(len(indices), model.config.num_labels)
+    logits = torch.empty(len(indices), int(model.config.num_labels or 0))
     for rows in sorted_batches(encoded.lengths[indices], batch_size):
         batch = {name: value.to(model.device) for name, value in encoded.batch(indices[rows]).items()}
         with autocast(model.device, dtype):

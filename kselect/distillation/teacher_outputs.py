@@ -40,7 +40,7 @@ class LiveTeacher:
 
     def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
         """Run `model` (moved to where the batches are beforehand) in arithmetic of `dtype`."""
-        self.model = model.eval().requires_grad_(False)
+        self.model = model.eval()
         self.dtype = dtype
 
     @torch.no_grad()

@@ -98,7 +98,8 @@ def _check_location(path: str | Path) -> None:
 
 
 def _check_labels(model: PreTrainedModel, task: Task, path: str | Path) -> None:
-    labels = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
+    names: dict[Any, str] = model.config.id2label or {}
+    labels = tuple(names[i] for i in sorted(names))
     if len(labels) != task.num_labels:
         raise UserError(
             f"{path} tells {len(labels)} labels apart, {task.name} has {task.num_labels} "

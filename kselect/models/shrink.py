@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 
 from torch import nn
+from transformers import PreTrainedModel
 
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier
@@ -58,7 +59,7 @@ def _chosen(layers: int | Sequence[int], available: int) -> list[int]:
     return kept
 
 
-def _layer_stack(model: nn.Module) -> tuple[str, nn.ModuleList]:
+def _layer_stack(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     """Find the one list of `num_hidden_layers` equal modules that makes up the encoder."""
     depth = model.config.num_hidden_layers
     stacks = [

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kselect.tasks import metrics
 from kselect.tasks.split import Split
@@ -31,7 +30,7 @@ class Task:
         """Number of classes."""
         return len(self.labels)
 
-    def score(self, predictions: NDArray[np.integer], labels: Sequence[int]) -> dict[str, float]:
+    def score(self, predictions: NDArray[np.integer], labels: ArrayLike) -> dict[str, float]:
         """Return each metric of this task and their plain mean as "score"; both sides are label ids [n]."""
         return metrics.score(self.metrics, predictions, labels)
 

@@ -113,12 +113,9 @@ def test_no_loss_and_no_gradient_where_student_equals_teacher(knowledge: Knowled
 @pytest.mark.parametrize("knowledge", KNOWLEDGE, ids=lambda k: k.name)
 def test_gradient_agrees_with_finite_differences(knowledge: Knowledge) -> None:
     student, teacher = outputs(2, seed=1), outputs(4, seed=2)
-    leaf = {
-        "hidden": student.hidden_states[1],
-        "relations": student.hidden_states[1],
-        "attention": student.attentions[2],
-    }
-    values = leaf.get(knowledge.name, student.logits).requires_grad_()
+    hidden = student.hidden_states[1]
+    read = {"hidden": hidden, "relations": hidden, "attention": student.attentions[2]}
+    values = read.get(knowledge.name, student.logits).requires_grad_()
     knowledge.loss(student, teacher, LABELS).sum().backward()
     assert values.grad is not None
     generator = torch.Generator().manual_seed(3)

@@ -8,7 +8,7 @@ from kselect.models.needs import Needs
 from kselect.models.outputs import forward
 from kselect.models.shrink import shrink, uniform_layers
 from kselect.tasks.encoding import encode
-from tests.tiny import tiny_classifier, tiny_task
+from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
 
 @pytest.mark.parametrize(("teacher", "student", "layers"), [(6, 3, [2, 4, 6]), (12, 4, [3, 6, 9, 12]), (5, 2, [2, 5])])
@@ -59,3 +59,10 @@ def test_impossible_layers_are_refused(layers: int | list[int], message: str) ->
     with pytest.raises(UserError) as error:
         shrink(tiny_classifier(tiny_task(), layers=4), layers)
     assert str(error.value) == message
+
+
+def test_a_teacher_that_has_taught_can_be_shrunk_again() -> None:
+    distiller = tiny_distiller()
+    distiller.advance([1, 1, 1, 1, 1], 1)
+    assert distiller.teacher is not None
+    assert all(parameter.requires_grad for parameter in shrink(distiller.teacher, 2).model.parameters())
