@@ -157,7 +157,7 @@ class PhaseConfig:
     """How long phases last: all alike, each longer than the last, or longer as the agent settles."""
     phase_steps: int | None = None
     """Training steps of the first phase; by default chosen so that an episode has about 20 phases."""
-    phase_growth: float = 1.2
+    phase_growth: float = 1.1
     """Factor from one phase to the next, growing and adaptive phases only."""
     reward_every: int = 1
     """Measure the reward once in so many phases; what the others earned goes to the next measured one."""

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import envs
+from envs.distillation import DistillationEnv
+from envs.observation import CONTEXT, FEATURES, name_code
+from kselect.config import KNOWLEDGE_NAMES, PhaseConfig
+from kselect.errors import UserError
+from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("teacher")
+    tiny_classifier(tiny_task()).save_pretrained(folder)
+    return str(folder)
+
+
+def settings(teacher: str, **more: Any) -> dict[str, Any]:
+    plain = {"task": "synthetic-acceptability", "train_limit": 80, "max_length": 32, "batch_size": 8, "epochs": 2}
+    return {**plain, "teacher": teacher, "layers": 2, "precision": "fp32", "phase_steps": 3, **more}
+
+
+@pytest.mark.parametrize("actions", ["hard", "soft"])
+def test_passes_gymnasiums_check_without_a_warning(teacher: str, actions: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env = gymnasium.make("kselect/Distillation-v0", actions=actions, **settings(teacher))
+        check_env(env.unwrapped, skip_render_check=True)
+
+
+def test_the_id_is_registered_and_its_spec_travels() -> None:
+    assert envs.DistillationEnv is DistillationEnv
+    spec = gymnasium.spec("kselect/Distillation-v0")
+    assert pickle.loads(pickle.dumps(spec)).id == spec.id
+    assert spec.version == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"phase_step": 3}, "Unknown setting 'phase_step': did you mean 'phase_steps'?"),
+        ({"actions": "sotf"}, "Unknown kind of actions 'sotf': did you mean 'soft'?"),
+        ({"task": "mprc"}, "Unknown task 'mprc': did you mean 'mrpc'?"),
+        ({"layers": 9}, "layers is 9, the teacher has 4"),
+    ],
+)
+def test_wrong_settings_are_refused(teacher: str, more: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        gymnasium.make("kselect/Distillation-v0", **{**settings(teacher), **more})
+    assert str(error.value).startswith(message)
+
+
+def play(env: DistillationEnv, seed: int, action: list[float]) -> list[tuple[Any, ...]]:
+    observation, info = env.reset(seed=seed)
+    trace: list[tuple[Any, ...]] = [(observation, info)]
+    terminated = False
+    while not terminated:
+        observation, reward, terminated, truncated, info = env.step(np.array(action, dtype=np.float32))
+        assert not truncated
+        trace.append((observation, reward, info))
+    return trace
+
+
+def flat(trace: list[tuple[Any, ...]]) -> bytes:
+    return pickle.dumps(trace)
+
+
+def test_everything_random_comes_from_the_seed() -> None:
+    env, other = (DistillationEnv(tiny_distiller(), phases=PhaseConfig("constant", 5)) for _ in range(2))
+    first = play(env, 7, [1, 1, 1, 1, 1])
+    play(env, 8, [1, 0, 0, 0, 0])
+    assert flat(play(env, 7, [1, 1, 1, 1, 1])) == flat(first)
+    assert flat(play(other, 7, [1, 1, 1, 1, 1])) == flat(first)
+    assert flat(play(other, 8, [1, 1, 1, 1, 1])) != flat(first)
+
+
+def test_rewards_add_up_to_the_whole_decrease_however_often_they_are_measured() -> None:
+    totals = []
+    for every in (1, 3, 100):
+        distiller = tiny_distiller()
+        env = DistillationEnv(distiller, phases=PhaseConfig("constant", 2, reward_every=every))
+        before = distiller.evaluate("reward").loss
+        trace = play(env, 1, [1, 1, 0, 0, 0])
+        totals.append(sum(step[1] for step in trace[1:]))
+        assert totals[-1] == pytest.approx(before - distiller.evaluate("reward").loss, abs=1e-6)
+        measured = ["reward_loss" in step[2] for step in trace[1:]]
+        assert measured[-1]
+        assert sum(measured) == {1: 8, 3: 3, 100: 1}[every]
+    assert totals == pytest.approx([totals[0]] * 3, abs=1e-6)
+
+
+def test_unmeasured_rewards_cost_nothing() -> None:
+    env = DistillationEnv(tiny_distiller(), measure_rewards=False)
+    trace = play(env, 1, [1, 0, 0, 0, 0])
+    assert {step[1] for step in trace[1:]} == {0.0}
+    assert env.distiller.account.seconds["reward"] == 0.0
+
+
+def test_phases_of_one_step_are_possible() -> None:
+    env = DistillationEnv(tiny_distiller(), phases=PhaseConfig("constant", 1, reward_every=4))
+    trace = play(env, 1, [1, 1, 1, 1, 1])
+    assert len(trace) - 1 == env.distiller.total_steps
+    assert all(step[2]["steps"] == 1 for step in trace[1:])
+
+
+def test_the_observation_tells_what_happened() -> None:
+    env = DistillationEnv(tiny_distiller(), actions="soft", phases=PhaseConfig("constant", 4))
+    observation, _ = env.reset(seed=0)
+    assert env.observation_space.contains(observation)
+    rows = observation["knowledge"][:, : len(FEATURES)]
+    assert rows.tolist() == [[1, 0, 0, 0]] * 5  # losses at their start, nothing seen yet
+    env.step(np.array([1, 1, 0, 0, 0], dtype=np.float32))
+    observation, *_, info = env.step(np.array([1, 0, 0, 0, 0], dtype=np.float32))
+    assert env.observation_space.contains(observation)
+    context = dict(zip(CONTEXT, observation["context"], strict=True))
+    assert context["progress"] == pytest.approx(8 / 16)
+    assert context["teacher_age"] == pytest.approx(4 / 16)
+    assert context["student_confidence"] == pytest.approx(info["signals"]["student_confidence"])
+    ages = observation["knowledge"][:, FEATURES.index("age")]
+    assert ages.tolist() == pytest.approx([0, 4 / 16, 8 / 16, 8 / 16, 8 / 16])
+    assert observation["knowledge"][:, FEATURES.index("last_weight")].tolist() == [1, 0, 0, 0, 0]
+    relative = observation["knowledge"][0, FEATURES.index("relative_loss")]
+    assert relative == pytest.approx(info["losses"]["gold"] / env.distiller.initial_losses["gold"], rel=1e-5)
+
+
+def test_rows_are_told_apart_by_their_names() -> None:
+    codes = {name: tuple(name_code(name)) for name in (*KNOWLEDGE_NAMES, "marginals", "substructures", "embeddings")}
+    assert len(set(codes.values())) == len(codes)
+    assert set(np.concatenate([name_code(name) for name in codes])) == {-1.0, 1.0}
+
+
+def test_info_holds_no_wall_clock() -> None:
+    env = DistillationEnv(tiny_distiller())
+    env.reset(seed=0)
+    info = env.step(np.ones(5))[-1]
+    assert set(info) == {"phase", "step", "steps", "weights", "losses", "signals", "reward_loss"}
+
+
+@pytest.mark.parametrize("algorithm", ["A2C", "PPO"])
+@pytest.mark.parametrize("actions", ["hard", "soft"])
+def test_stable_baselines_trains_on_it_unchanged(algorithm: str, actions: str, tmp_path: Path) -> None:
+    sb3 = pytest.importorskip("stable_baselines3", reason="stable-baselines3 is not installed")
+    from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+    env = DistillationEnv(tiny_distiller(), actions=actions, phases=PhaseConfig("constant", 2))  # type: ignore[arg-type]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # Advice for its own networks: rows are flattened by MultiInputPolicy, and weights in [0, 1] are what they are.
+        warnings.filterwarnings("ignore", message="Your observation knowledge has an unconventional shape")
+        warnings.filterwarnings("ignore", message="We recommend you to use a symmetric and normalized Box action space")
+        sb3_check_env(env)
+    sizes = {"n_steps": 8} if algorithm == "A2C" else {"n_steps": 8, "batch_size": 8, "n_epochs": 1}
+    model = getattr(sb3, algorithm)("MultiInputPolicy", env, device="cpu", seed=0, **sizes)
+    before = [parameter.detach().clone() for parameter in model.policy.parameters()]
+    model.learn(total_timesteps=16)
+    assert any((old != new).any() for old, new in zip(before, model.policy.parameters(), strict=True))

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from envs.phases import SCHEDULERS, PhaseScheduler
+from kselect.config import PhaseConfig
+
+
+def lengths(scheduler: PhaseScheduler, selections: list[list[float]]) -> list[int]:
+    """Lengths of the phases of one run, the last selection going on to the end."""
+    done, result = 0, []
+    while done < scheduler.total_steps:
+        selection = selections[min(len(result), len(selections) - 1)]
+        length = min(scheduler.length(np.array(selection, dtype=np.float32)), scheduler.total_steps - done)
+        done += length
+        result.append(length)
+        scheduler.finish_phase(done == scheduler.total_steps)
+    return result
+
+
+def make(config: PhaseConfig, total_steps: int) -> PhaseScheduler:
+    return SCHEDULERS[config.phases](config, total_steps)
+
+
+def test_constant() -> None:
+    assert lengths(make(PhaseConfig("constant", 30), 100), [[1, 0]]) == [30, 30, 30, 10]
+
+
+def test_growing() -> None:
+    assert lengths(make(PhaseConfig("growing", 10, 1.5), 100), [[1, 0]]) == [10, 15, 22, 34, 19]
+
+
+def test_adaptive_grows_while_the_agent_repeats_itself_and_falls_back() -> None:
+    same, other = [1.0, 0.05], [0.0, 1.0]
+    almost = [0.95, 0.0]
+    config = PhaseConfig("adaptive", 10, 2.0)
+    assert lengths(make(config, 200), [same, almost, same, other, other, same]) == [10, 20, 40, 10, 20, 10, 20, 40, 30]
+
+
+@pytest.mark.parametrize("phases", ["constant", "growing"])
+@pytest.mark.parametrize("total_steps", [200, 600, 5000])
+def test_about_twenty_phases_by_default(phases: str, total_steps: int) -> None:
+    assert 17 <= len(lengths(make(PhaseConfig(phases), total_steps), [[1, 0]])) <= 21  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("phases", sorted(SCHEDULERS))
+@pytest.mark.parametrize("total_steps", [1, 2, 7])
+def test_short_runs_have_phases_too(phases: str, total_steps: int) -> None:
+    found = lengths(make(PhaseConfig(phases), total_steps), [[1, 0]])  # type: ignore[arg-type]
+    assert sum(found) == total_steps
+    assert min(found) >= 1
+
+
+def test_rewards_are_measured_as_often_as_asked_and_at_the_end() -> None:
+    scheduler = make(PhaseConfig("constant", 10, reward_every=3), 100)
+    assert [scheduler.finish_phase(ended) for ended in (False, False, False, False, True)] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
+    scheduler.restart()
+    assert not scheduler.finish_phase(False)
