@@ -84,6 +84,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.phases = phases or PhaseConfig()
         self.measure_rewards = measure_rewards
         self.scheduler = SCHEDULERS[self.phases.phases](self.phases, distiller.total_steps)
+        self.reward_examples = self.scheduler.reward_examples(distiller.training.batch_size)
         self.observer = Observer(
             distiller.names, distiller.initial_losses, distiller.total_steps, distiller.task.num_labels
         )
@@ -136,7 +137,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
     def _measure_loss(self) -> float:
         with self.distiller.account.measure("reward"):
-            return self.distiller.evaluate("reward", self.phases.reward_examples).loss
+            return self.distiller.evaluate("reward", self.reward_examples).loss
 
     def _relative_learning_rate(self) -> float:
         return self.distiller.learning_rate / self.distiller.training.learning_rate

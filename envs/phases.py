@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from kselect.config import PhaseConfig
 
-DEFAULT_PHASES = 20
+DEFAULT_PHASES = 12
+REWARD_SHARE = 0.05
+PASSES_PER_STEP = 3  # a training step costs about three forward passes: one, and a backward pass twice as dear
 SETTLED_DISTANCE = 0.1
 
 
@@ -36,6 +38,17 @@ class PhaseScheduler(ABC):
         """Count a phase as done; returns whether its reward is to be measured (the last one always is)."""
         self.phase += 1
         return ended or self.phase % self.config.reward_every == 0
+
+    def reward_examples(self, batch_size: int) -> int:
+        """Return how many examples a reward is measured on.
+
+        Unless configured: as many as make all measurements together cost 5 % of the training steps, if there are as
+        many phases as by default.
+        """
+        if self.config.reward_examples is not None:
+            return self.config.reward_examples
+        affordable = REWARD_SHARE * self.total_steps * PASSES_PER_STEP * batch_size
+        return max(batch_size, round(affordable / DEFAULT_PHASES))
 
     def _default_first_steps(self) -> int:
         return max(1, round(self.total_steps / DEFAULT_PHASES))

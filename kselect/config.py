@@ -156,13 +156,13 @@ class PhaseConfig:
     phases: Literal["constant", "growing", "adaptive"] = "growing"
     """How long phases last: all alike, each longer than the last, or longer as the agent settles."""
     phase_steps: int | None = None
-    """Training steps of the first phase; by default chosen so that an episode has about 20 phases."""
+    """Training steps of the first phase; by default chosen so that an episode has about 12 phases."""
     phase_growth: float = 1.1
     """Factor from one phase to the next, growing and adaptive phases only."""
     reward_every: int = 1
     """Measure the reward once in so many phases; what the others earned goes to the next measured one."""
-    reward_examples: int = 256
-    """Examples of the reward split that one measurement reads."""
+    reward_examples: int | None = None
+    """Examples of the reward split that a measurement reads; by default as many as cost 5 % of the training."""
 
     def __post_init__(self) -> None:
         _require(
@@ -171,7 +171,10 @@ class PhaseConfig:
         )
         _require(self.phase_growth >= 1, f"phase_growth is {self.phase_growth}: give 1 or more.")
         _require(self.reward_every > 0, f"reward_every is {self.reward_every}: give a positive number of phases.")
-        _require(self.reward_examples > 0, f"reward_examples is {self.reward_examples}: give a positive number.")
+        _require(
+            self.reward_examples is None or self.reward_examples > 0,
+            f"reward_examples is {self.reward_examples}: give a positive number.",
+        )
 
 
 @dataclass

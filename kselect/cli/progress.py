@@ -83,11 +83,11 @@ def _bar(stream: TextIO) -> Bar | None:
     if console is None:
         return None
     return Bar(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # else [..] in a title would vanish
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[facts]}"),
+        TextColumn("{task.fields[facts]}", markup=False),
         console=console,
     )
 

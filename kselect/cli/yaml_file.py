@@ -12,7 +12,20 @@ from kselect.errors import UserError
 
 
 class Loader(yaml.SafeLoader):
-    """YAML's safe subset, where 1e-4 is a number, as in YAML 1.2 and in every reader's mind."""
+    """YAML's safe subset, where 1e-4 is a number, as in YAML 1.2, and where a key is given once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping, or refuse it where a key stands twice: plain YAML would silently take the last."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"it gives '{key.value}' twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 Loader.add_implicit_resolver(

@@ -39,9 +39,7 @@ class EventLog:
         keeps everything in this file.
         """
         results = {f"result/{name}": float(value) for name, value in metrics.items()}
-        shown = {
-            name: value if isinstance(value, bool | int | float) else str(value) for name, value in settings.items()
-        }
+        shown = {name: _shown(value) for name, value in settings.items()}
         writer = self._writer._get_file_writer()
         for summary in hparams(shown, results):
             writer.add_summary(summary)
@@ -58,3 +56,12 @@ class EventLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _shown(value: Any) -> bool | int | float | str:
+    """A setting in one of the types that the tab can sort and filter by."""
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "none" if value is None else str(value)

@@ -42,10 +42,10 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
     """Return the text of a README.md with the front matter that the Hugging Face hub reads.
 
     Args:
-        results: what results.json holds. Read here: "task"; "metrics", name to number on the dev split, and "examples",
-            how many these are; and where they apply "teacher", "agent", "layers" (how many, or which), "seed",
-            "constant" (the metrics of always predicting train's most frequent label) and "cost" (part to share of
-            wall time).
+        results: what results.json holds. Read here: "task"; "metrics", name to number on the dev split, and
+            "examples", how many these are; and where they apply "teacher", "agent", "layers" (how many, or
+            which), "seed", "constant" (what always predicting train's most frequent label scores) and
+            "cost" (part to share of wall time).
         command: the command that repeats the run.
         model_folder: folder of the model, beside the card.
 
@@ -81,19 +81,18 @@ def _description(results: Mapping[str, Any]) -> str:
         return f"A classifier fine-tuned on {results['task']}, made to be a teacher.{seed}"
     layers = results.get("layers")
     kept = f"layers {', '.join(map(str, layers))}" if isinstance(layers, list) else f"{layers} layers"
+    keeps = f", of which it keeps {kept}" if layers else ""
+    teacher = results.get("teacher", "unknown")
     return (
-        f"A classifier distilled on {results['task']} from the teacher `{results.get('teacher', 'unknown')}`"
-        f"{f', of which it keeps {kept}' if layers else ''}. What to transfer, and when, was decided by the agent"
-        f" `{results['agent']}`.{seed}"
+        f"A classifier distilled on {results['task']} from the teacher `{teacher}`{keeps}."
+        f" What to transfer, and when, was decided by the agent `{results['agent']}`.{seed}"
     )
 
 
 def _scores(metrics: Mapping[str, float], constant: Mapping[str, float] | None) -> str:
-    lines = (
-        ["| metric | model | constant prediction |", "|---|---|---|"]
-        if constant
-        else ["| metric | model |", "|---|---|"]
-    )
+    lines = ["| metric | model |", "|---|---|"]
+    if constant:
+        lines = ["| metric | model | constant prediction |", "|---|---|---|"]
     for name, value in metrics.items():
         beside = f" {constant[name]:.4f} |" if constant else ""
         lines.append(f"| {name} | {value:.4f} |{beside}")

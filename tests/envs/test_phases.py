@@ -40,8 +40,8 @@ def test_adaptive_grows_while_the_agent_repeats_itself_and_falls_back() -> None:
 
 @pytest.mark.parametrize("phases", ["constant", "growing"])
 @pytest.mark.parametrize("total_steps", [200, 600, 5000])
-def test_about_twenty_phases_by_default(phases: str, total_steps: int) -> None:
-    assert 17 <= len(lengths(make(PhaseConfig(phases), total_steps), [[1, 0]])) <= 21  # type: ignore[arg-type]
+def test_about_twelve_phases_by_default(phases: str, total_steps: int) -> None:
+    assert 10 <= len(lengths(make(PhaseConfig(phases), total_steps), [[1, 0]])) <= 13  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("phases", sorted(SCHEDULERS))
@@ -50,6 +50,13 @@ def test_short_runs_have_phases_too(phases: str, total_steps: int) -> None:
     found = lengths(make(PhaseConfig(phases), total_steps), [[1, 0]])  # type: ignore[arg-type]
     assert sum(found) == total_steps
     assert min(found) >= 1
+
+
+def test_measuring_rewards_costs_a_twentieth_of_the_training_by_default() -> None:
+    scheduler = make(PhaseConfig("constant"), 480)
+    forward_passes = 12 * scheduler.reward_examples(batch_size=32) / 32
+    assert forward_passes / (3 * 480) == pytest.approx(0.05)
+    assert make(PhaseConfig("constant", reward_examples=7), 480).reward_examples(32) == 7
 
 
 def test_rewards_are_measured_as_often_as_asked_and_at_the_end() -> None:

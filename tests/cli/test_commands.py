@@ -1,0 +1,307 @@
+"""The frame with its real parser and its real commands: settings, help and errors."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from kselect.cli.command import Command, flatten
+from kselect.cli.main import COMMANDS, main
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+STOPPING = '''"""Stop in one way or another."""
+from dataclasses import dataclass
+from kselect.config import DemoConfig
+from kselect.errors import UserError
+NAME = "stop"
+@dataclass
+class Settings:
+    run: DemoConfig
+def run(settings):
+    raise KeyboardInterrupt if settings.run.seed else UserError("The teacher's head\\nis not trained.")
+'''
+
+
+def distill(*words: str):
+    return Command(COMMANDS["distill"]).settings(["--teacher", "t", *words])
+
+
+def fails(capsys, *words: str) -> str:
+    """Run the command line; it must exit with 2 and one line on standard error, which is returned."""
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("kselect: error: ")
+    assert err.count("\n") == 1
+    assert "<class" not in err
+    assert "Traceback" not in err
+    return err.removeprefix("kselect: error: ").strip()
+
+
+def test_defaults_are_those_of_the_dataclasses_unless_a_command_has_its_own():
+    from kselect.config import TrainingConfig
+
+    settings = distill()
+    assert settings.training == TrainingConfig()
+    assert settings.agent.agent == "online"
+    policy = Command(COMMANDS["train-policy"]).settings(["--teacher", "t"])
+    assert policy.agent.agent == "actor-critic"
+    assert policy.policy.episodes == 8
+
+
+def test_flags_win_over_yaml_and_later_files_over_earlier_ones(tmp_path):
+    (tmp_path / "a.yaml").write_text("epochs: 5\nbatch_size: 8\nwarmup: 0.2\n")
+    (tmp_path / "b.yaml").write_text("batch_size: 16\n")
+    files = ["--config", str(tmp_path / "a.yaml"), f"--config={tmp_path / 'b.yaml'}"]
+    training = distill("--epochs", "7", *files).training
+    assert (training.epochs, training.batch_size, training.warmup) == (7.0, 16, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("knowledge: [gold, logits]", ["--knowledge", "gold,logits"]),
+        ("knowledge: [gold]", ["--knowledge=gold"]),
+        ("knowledge: gold, logits", ["--knowledge", '["gold", "logits"]']),
+        ("scales: {hidden: 10, attention: 2.5}", ["--scales", "hidden=10,attention=2.5"]),
+        ("scales:\n  hidden: 1e-4", ["--scales", "hidden=1e-4"]),
+        ("scales: {hidden: 10}", ["--scales", '{"hidden": 10}']),
+        ("layers: 3", ["--layers", "3"]),
+        ("layers: [1, 3, 5]", ["--layers", "1,3,5"]),
+        ("layers: [3]", ["--layers", "[3]"]),
+        ("learning_rate: 1e-4", ["--learning_rate", "1e-4"]),
+        ("train_limit: null", ["--train_limit", "null"]),
+        ("run_name: '7'", ["--run_name", "7"]),
+        ("agent_settings: {weights: {gold: 1}}", ["--agent_settings", '{"weights": {"gold": 1}}']),
+        (
+            "agent_settings: {learning_rate: 1e-3, norm: true}",
+            ["--agent_settings", "learning_rate=1e-3,norm=true"],
+        ),
+    ],
+)
+def test_yaml_and_flags_say_the_same(tmp_path, text, words):
+    (tmp_path / "c.yaml").write_text(text + "\n")
+    assert distill("--config", str(tmp_path / "c.yaml")) == distill(*words)
+
+
+def test_values_arrive_with_their_types():
+    settings = distill(
+        *(
+            "--layers",
+            "1,3,5",
+            "--scales",
+            "hidden=10",
+            "--run_name",
+            "7",
+            "--agent_settings",
+            "rate=1e-3,name=x",
+        )
+    )
+    assert settings.model.layers == [1, 3, 5]
+    assert settings.knowledge.scales == {"hidden": 10.0}
+    assert settings.run.run_name == "7"
+    assert settings.agent.agent_settings == {"rate": 1e-3, "name": "x"}
+    assert distill("--layers", "3").model.layers == 3
+
+
+def test_negative_values_are_values(capsys):
+    error = fails(capsys, "distill", "--teacher", "t", "--epochs", "-1")
+    assert error == "epochs is -1.0: give a positive number."
+
+
+def test_evaluate_takes_its_model_without_an_option():
+    command = Command(COMMANDS["evaluate"])
+    settings = command.settings(["runs/x/student", "--task", "mrpc"])
+    assert (settings.model.model, settings.task.task) == ("runs/x/student", "mrpc")
+    assert command.settings(["--task", "mrpc", "runs/x/student"]) == settings
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_flat_settings_repeat_themselves(name, tmp_path):
+    command = Command(COMMANDS[name])
+    needed = {"teacher": "t", "model": "m"}
+    given = [word for key in needed if key in command.hints for word in (f"--{key}", needed[key])]
+    settings = command.settings(given)
+    (tmp_path / "flat.yaml").write_text(json.dumps(flatten(settings)))
+    assert command.settings(["--config", str(tmp_path / "flat.yaml")]) == settings
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_shipped_configs_load_into_the_commands_that_they_name(path):
+    named = set(re.findall(rf"kselect (\S+) +--config configs/{path.name}", path.read_text()))
+    assert named
+    for name in named:
+        assert Command(COMMANDS[name]).settings(["--config", str(path)]).task.task == path.stem
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_named_as_it_is_called_and_can_run(name):
+    module = import_module(COMMANDS[name])
+    assert name == module.NAME
+    assert callable(module.run)
+    assert module.run.__doc__
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_in_the_help_parse(name):
+    command = Command(COMMANDS[name])
+    examples = [shlex.split(line) for line in command.help.splitlines() if line.startswith("  kselect ")]
+    assert examples
+    for _, called, *words in examples:
+        assert called == name
+        assert command.settings([str(ROOT / w) if w.startswith("configs/") else w for w in words]) is not None
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command(name, capsys):
+    assert main([name, "--help"]) == 0
+    text = capsys.readouterr().out
+    command = Command(COMMANDS[name])
+    assert text.startswith(f"usage: kselect {name}")
+    assert "Examples:" in text
+    assert "<class" not in text
+    assert "null" not in text
+    for part in command.parts.values():
+        assert part.__doc__.rstrip(".") + ":" in text
+    for option in command.hints:
+        assert f"--{option} " in text
+
+
+def test_help_lists_tasks_knowledge_and_agents(capsys):
+    main(["distill", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for name in ("synthetic-acceptability", "mrpc", "relations", "deterministic-actor-critic", "random-soft"):
+        assert name in text
+    assert "[gold,logits,hidden,attention,relations]" in text
+
+
+def test_overview_lists_every_command(capsys):
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert main([]) == 0
+    assert capsys.readouterr().out == text
+    for module in COMMANDS.values():
+        assert Command(module).summary in text
+
+
+def test_version(capsys):
+    import kselect
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"kselect {kselect.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["distil"], "Unknown command 'distil': did you mean 'distill'? Known: train-teacher,"),
+        (["--task", "mrpc"], "'--task' comes before any command"),
+        (["distill", "--learning-rate", "1"], "'--learning-rate': did you mean '--learning_rate'?"),
+        (["distill", "--learn", "1"], "Unknown option '--learn'"),
+        (["distill", "-task", "mrpc"], "Unknown option '-task': did you mean '--task'?"),
+        (["distill", "--task"], "--task has no value"),
+        (["distill", "--task", "--teacher", "t"], "--task has no value"),
+        (["distill", "mrpc"], "'mrpc' belongs to no option"),
+        (["evaluate", "one", "two"], "'two' belongs to no option"),
+        (["distill"], "teacher is missing: give --teacher."),
+        (["evaluate"], "model is missing: give MODEL."),
+        (["demo", "--seed", "-1"], "seed is -1: give 0 or more."),
+        (["demo", "--epochs", "1"], "Unknown option '--epochs'"),
+    ],
+)
+def test_bad_words(capsys, words, said):
+    assert said in fails(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("epochs", "abc", "--epochs is 'abc': expected a number."),
+        ("max_length", "3.5", "--max_length is '3.5': expected a whole number."),
+        ("train_limit", "all", "--train_limit is 'all': expected a whole number."),
+        ("precision", "fp8", "--precision is 'fp8': expected auto, bf16 or fp32."),
+        ("layers", "1,x", "--layers is '1,x': expected a whole number or whole numbers such as 1,3,5."),
+        ("scales", "hidden", "--scales is 'hidden': expected name=value pairs with numbers,"),
+        ("scales", "hidden=big", "--scales is 'hidden=big': expected name=value pairs with numbers,"),
+        ("scales", "{hidden: ", "--scales is '{hidden: ': expected name=value pairs with numbers,"),
+        ("agent_settings", "[1]", "--agent_settings is '[1]': expected name=value pairs"),
+        ("knowledge", "", "knowledge is empty"),
+        ("knowledge", "gold,gold", "knowledge names a kind twice"),
+        ("accumulation", "5", "accumulation is 5: give a divisor of batch_size (32)."),
+        ("layers", "0", "layers is 0"),
+        ("layers", "2,2", "layers names one twice"),
+    ],
+)
+def test_bad_values(capsys, option, value, said):
+    assert said in fails(capsys, "distill", "--teacher", "t", f"--{option}", value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("learning-rate: 1", "unknown key 'learning-rate': did you mean 'learning_rate'?"),
+        ("epochs: many", "bad.yaml: epochs is 'many': expected a number."),
+        ("knowledge: 3", "bad.yaml: knowledge is 3: expected names such as gold,logits."),
+        ("knowledge: [1, 2]", "bad.yaml: knowledge is [1, 2]: expected names"),
+        ("task:\n  - mrpc", "bad.yaml: task is ['mrpc']: expected a text."),
+        ("task: mrpc\nepochs: [1, 2", "bad.yaml:2 is not valid YAML: "),
+        ("task: mrpc\n\tepochs: 3", "bad.yaml:2 is not valid YAML: "),
+        ("task: \x00", "bad.yaml is not valid YAML: "),
+        ("- mrpc\n- rte", "bad.yaml is not a mapping"),
+        ("3: 4", "bad.yaml is not a mapping"),
+        ("just words", "bad.yaml is not a mapping"),
+        ("? [1, 2]\n: 3", "is not valid YAML: found unhashable key."),
+        ("a: 1\n---\nb: 2", "is not valid YAML"),
+        ("epochs: 1\nepochs: 2", "bad.yaml:2 is not valid YAML: it gives 'epochs' twice."),
+    ],
+)
+def test_bad_yaml(capsys, tmp_path, text, said):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    assert said in fails(capsys, "distill", "--teacher", "t", "--config", str(path))
+
+
+def test_unreadable_yaml(capsys, tmp_path):
+    assert "does not exist" in fails(capsys, "distill", "--config", str(tmp_path / "none.yaml"))
+    assert "cannot be read" in fails(capsys, "distill", "--config", str(tmp_path))
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    assert "cannot be read" in fails(capsys, "distill", "--config", str(tmp_path / "binary.yaml"))
+
+
+def test_an_empty_yaml_changes_nothing(tmp_path):
+    (tmp_path / "empty.yaml").write_text("# nothing yet\n")
+    assert distill("--config", str(tmp_path / "empty.yaml")) == distill()
+
+
+def test_a_command_that_stops(capsys, monkeypatch, tmp_path):
+    (tmp_path / "stopping_command.py").write_text(STOPPING)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(COMMANDS, "stop", "stopping_command")
+    assert fails(capsys, "stop") == "The teacher's head is not trained."
+    assert main(["stop", "--seed", "1"]) == 130
+    assert capsys.readouterr().err == "kselect: interrupted\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["distill", "--help"], ["distill", "--epochs", "x"]])
+def test_talking_to_the_user_loads_no_heavy_library(words):
+    script = (
+        "import sys; from kselect.cli.main import main; main(sys.argv[1:]);"
+        "print('HEAVY', {'torch', 'transformers', 'datasets', 'numpy', 'gymnasium'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
+    assert "HEAVY set()" in done.stdout
+
+
+def test_the_exit_code_reaches_the_shell():
+    words = [sys.executable, "-m", "kselect.cli.main", "distill", "--epochs", "x", "--teacher", "t"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "kselect: error: --epochs is 'x': expected a number.\n"

@@ -1,0 +1,96 @@
+"""Progress and tables, on a stream that is no terminal and on one that is."""
+
+from __future__ import annotations
+
+import doctest
+import io
+import time
+
+import pytest
+
+from kselect.cli import progress as progress_module
+from kselect.cli import table, values
+from kselect.cli.progress import Progress
+
+
+class Terminal(io.StringIO):
+    """A text stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    return Terminal()
+
+
+@pytest.mark.parametrize("module", [progress_module, table, values], ids=lambda module: module.__name__)
+def test_examples_in_the_docstrings(module):
+    assert doctest.testmod(module).failed == 0
+
+
+def test_without_a_terminal_only_the_end_is_told_of_a_short_job():
+    stream = io.StringIO()
+    with Progress(100, "Distilling mrpc", stream=stream) as progress:
+        for step in range(100):
+            progress.advance(1, loss=f"{step / 100:.2f}", selection="gold+logits")
+    assert stream.getvalue() == ("Distilling mrpc: 100/100 (100 %), 0:00:00 gone, loss 0.99, selection gold+logits\n")
+
+
+def test_without_a_terminal_lines_keep_their_distance():
+    stream = io.StringIO()
+    with Progress(6, "Distilling", every=0.05, stream=stream) as progress:
+        for _ in range(6):
+            time.sleep(0.03)
+            progress.advance()
+    lines = stream.getvalue().splitlines()
+    assert 2 <= len(lines) <= 4
+    assert " left" in lines[0]
+    assert lines[-1].startswith("Distilling: 6/6 (100 %)")
+
+
+def test_a_job_that_breaks_off_says_how_far_it_came():
+    stream = io.StringIO()
+    with pytest.raises(ZeroDivisionError), Progress(4, "Distilling", stream=stream) as progress:  # noqa: PT012
+        progress.advance(3)
+        raise ZeroDivisionError
+    assert stream.getvalue().startswith("Distilling: 3/4 (75 %)")
+
+
+def test_on_a_terminal_a_bar_is_drawn(terminal):
+    with Progress(4, "Distilling [mrpc]", stream=terminal) as progress:
+        progress.advance(4, selection="gold+logits")
+    text = terminal.getvalue()
+    assert "4/4" in text
+    assert "selection gold+logits" in text
+    assert "Distilling [mrpc]" in text
+    assert "gone" not in text
+
+
+def test_a_dumb_terminal_gets_lines(terminal, monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    with Progress(4, "Distilling", stream=terminal) as progress:
+        progress.advance(4)
+    assert terminal.getvalue() == "Distilling: 4/4 (100 %), 0:00:00 gone\n"
+
+
+def test_a_table_on_a_terminal_shows_every_cell(terminal):
+    table.print_table("Students of [mrpc]", ["agent", "score"], [["all [x]", "0.71"]], stream=terminal)
+    text = terminal.getvalue()
+    for cell in ("Students of [mrpc]", "agent", "score", "all [x]", "0.71"):
+        assert cell in text
+
+
+def test_a_table_elsewhere_is_aligned_text(capsys):
+    table.print_table("T", ["agent", "f1"], [["all", "0.7"]])
+    assert capsys.readouterr().out == "T\nagent   f1\n-----  ---\nall    0.7\n"
+
+
+def test_a_row_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="zip"):
+        table.aligned("T", ["agent", "f1"], [["all"]])

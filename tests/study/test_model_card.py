@@ -1,0 +1,68 @@
+"""The model card: front matter that the hub reads, and the numbers of the run."""
+
+from __future__ import annotations
+
+import yaml
+
+from kselect.study.model_card import model_card
+
+RESULTS = {
+    "task": "mrpc",
+    "teacher": "runs/teacher/model",
+    "agent": "online",
+    "layers": 3,
+    "seed": 7,
+    "metrics": {"accuracy": 0.75, "f1": 0.8125},
+    "examples": 368,
+    "constant": {"accuracy": 0.6739, "f1": 0.8052},
+    "cost": {"student": 0.9, "reward": 0.064},
+}
+COMMAND = "kselect distill --config config.yaml"
+
+
+def front_matter(card: str) -> dict:
+    opening, matter, body = card.split("---\n", 2)
+    assert opening == ""
+    assert body.startswith("\n# ")
+    return yaml.safe_load(matter)
+
+
+def test_front_matter():
+    assert front_matter(model_card(RESULTS, COMMAND)) == {
+        "library_name": "transformers",
+        "pipeline_tag": "text-classification",
+        "tags": ["kselect", "knowledge-distillation", "mrpc"],
+    }
+
+
+def test_a_student_card_tells_where_it_comes_from_and_what_it_scores():
+    card = model_card(RESULTS, COMMAND)
+    for said in (
+        "# Student for mrpc",
+        "teacher `runs/teacher/model`, of which it keeps 3 layers",
+        "agent `online`",
+        "Seed 7.",
+        "On 368 examples of mrpc's dev split",
+        "| accuracy | 0.7500 | 0.6739 |",
+        "| f1 | 0.8125 | 0.8052 |",
+        "| student | 90.0% |",
+        "| reward | 6.4% |",
+        COMMAND,
+        '.from_pretrained("student")',
+    ):
+        assert said in card
+
+
+def test_chosen_layers_are_named():
+    assert "of which it keeps layers 1, 3, 5." in model_card({**RESULTS, "layers": [1, 3, 5]}, COMMAND)
+
+
+def test_a_teacher_card_leaves_out_what_there_is_not():
+    results = {"task": "rte", "metrics": {"accuracy": 0.66}, "examples": 250}
+    card = model_card(results, "kselect train-teacher --task rte", model_folder="model")
+    assert front_matter(card)["tags"] == ["kselect", "rte"]
+    assert "# Teacher for rte" in card
+    assert "| metric | model |\n|---|---|\n| accuracy | 0.6600 |" in card
+    assert '.from_pretrained("model")' in card
+    for absent in ("Cost", "agent", "constant", "None", "unknown"):
+        assert absent not in card
