@@ -10,11 +10,29 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from kselect.config import DemoConfig
+from kselect.cli import distill, train_policy, train_teacher
+from kselect.config import (
+    AgentConfig,
+    DemoConfig,
+    EncoderConfig,
+    KnowledgeConfig,
+    PhaseConfig,
+    PolicyConfig,
+    RunConfig,
+    StudentConfig,
+    TaskConfig,
+    TrainingConfig,
+)
 
 NAME = "demo"
+TASKS = ("synthetic-acceptability", "synthetic-entailment")
+BASELINES = ("fine-tune", "vanilla-kd", "all", "random-hard")
+TEACHER = TrainingConfig(epochs=8, batch_size=64, learning_rate=1e-3)
+STUDENT = TrainingConfig(epochs=2, batch_size=64, learning_rate=5e-4)
+EPISODES = 4
 
 
 @dataclass
@@ -26,3 +44,62 @@ class Settings:
 
 def run(settings: Settings) -> None:
     """Run the demonstration."""
+    from datetime import datetime
+
+    from kselect.cli.table import print_table
+
+    folder = Path(settings.run.runs_dir) / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
+    header, columns = ["agent"], []
+    for task in TASKS:
+        header += [task.removeprefix("synthetic-"), "time"]
+        columns += _scores_and_times(_distil_students(task, folder, settings.run.seed))
+    agents = ["constant prediction", "teacher", *BASELINES, "learned policy"]
+    print_table("Score on dev, time of training", header, [list(row) for row in zip(agents, *columns, strict=True)])
+    print(f"students: {folder}/*/student, which transformers' AutoModelForSequenceClassification loads")
+    print(f"curves:   tensorboard --logdir {folder}")
+
+
+def _distil_students(name: str, folder: Path, seed: int) -> list[Path]:
+    """Train a teacher, a policy, and a student under every agent; returns the teacher's and the students' folders."""
+    short = name.removeprefix("synthetic-")
+    task = TaskConfig(name, max_length=32)
+
+    def place(what: str) -> RunConfig:
+        return RunConfig(seed, str(folder), f"{short}-{what}")
+
+    teacher = train_teacher.run(train_teacher.Settings(task, EncoderConfig(), TEACHER, place("teacher")))
+    decided = distill.Settings(
+        task=task,
+        model=StudentConfig(str(teacher / "model"), layers=2),
+        training=STUDENT,
+        knowledge=KnowledgeConfig(),
+        phases=PhaseConfig(),
+        agent=AgentConfig(),
+        run=place("student"),
+    )
+    policy = train_policy.run(
+        train_policy.Settings(
+            decided.task,
+            decided.model,
+            decided.training,
+            decided.knowledge,
+            decided.phases,
+            decided.agent,
+            PolicyConfig(EPISODES),
+            place("policy"),
+        )
+    )
+    deciders = {name: name for name in BASELINES} | {"learned": str(policy / "policy")}
+    students = [
+        distill.run(replace(decided, agent=AgentConfig(agent), run=place(what))) for what, agent in deciders.items()
+    ]
+    return [teacher, *students]
+
+
+def _scores_and_times(folders: list[Path]) -> tuple[list[str], list[str]]:
+    """Return the cells of one task: the constant prediction's, then those of each run."""
+    from kselect.study.atomic import read_json
+
+    results = [read_json(folder / "results.json") for folder in folders]
+    scores = [results[0]["constant"]["score"], *(result["metrics"]["score"] for result in results)]
+    return [f"{score:.3f}" for score in scores], ["", *(f"{result['seconds']:.1f} s" for result in results)]

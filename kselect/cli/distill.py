@@ -12,6 +12,7 @@ Examples:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from kselect.config import (
     AgentConfig,
@@ -40,8 +41,8 @@ class Settings:
     run: RunConfig
 
 
-def run(settings: Settings) -> None:
-    """Distil one student and save it in a run folder."""
+def run(settings: Settings) -> Path:
+    """Distil one student and save it in a run folder, whose path is returned."""
     from kselect.cli.session import describe_metrics, open_folder, recorded, save_model, warn_truncated
     from kselect.distillation.setup import make_distiller
     from kselect.study.casting import cast_decider
@@ -59,3 +60,4 @@ def run(settings: Settings) -> None:
         results = summarise_run(result, task, seed=settings.run.seed, agent=settings.agent.agent, model=settings.model)
         save_model(folder, results, result.student, "student")
     print(f"{describe_metrics(result.metrics, task)}\nstudent: {folder.path / 'student'}")
+    return folder.path

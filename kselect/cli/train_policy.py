@@ -11,6 +11,7 @@ Examples:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from kselect.config import (
     AgentConfig,
@@ -40,8 +41,8 @@ class Settings:
     run: RunConfig
 
 
-def run(settings: Settings) -> None:
-    """Train a selection policy and save it in a run folder."""
+def run(settings: Settings) -> Path:
+    """Train a selection policy and save it in a run folder, whose path is returned."""
     from kselect.cli.session import open_folder, recorded, warn_truncated
     from kselect.distillation.setup import make_distiller
     from kselect.study.casting import cast_learner
@@ -60,3 +61,4 @@ def run(settings: Settings) -> None:
     for i, episode in enumerate(episodes, 1):
         print(f"episode {i}: reward {episode.total_reward:.4f}")
     print(f"policy: {folder.path / 'policy'}")
+    return folder.path

@@ -11,6 +11,7 @@ Examples:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from kselect.config import EncoderConfig, RunConfig, TaskConfig, TrainingConfig
 
@@ -27,8 +28,8 @@ class Settings:
     run: RunConfig
 
 
-def run(settings: Settings) -> None:
-    """Fine-tune the encoder and save it in a run folder."""
+def run(settings: Settings) -> Path:
+    """Fine-tune the encoder and save it in a run folder, whose path is returned."""
     from kselect.cli.session import describe_metrics, open_folder, recorded, save_model, warn_truncated
     from kselect.config import AgentConfig, PhaseConfig
     from kselect.distillation.distiller import Distiller
@@ -47,3 +48,4 @@ def run(settings: Settings) -> None:
         result = rollout(cast.agent, cast.env, seed=settings.run.seed, on_phase=on_phase)
         save_model(folder, summarise_run(result, task, seed=settings.run.seed), result.student, "model")
     print(f"{describe_metrics(result.metrics, task)}\nteacher: {folder.path / 'model'}")
+    return folder.path

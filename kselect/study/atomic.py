@@ -29,6 +29,11 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, to_json(value, indent=2) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """Return what `write_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def to_json(value: Any, indent: int | None = None) -> str:
     """Return JSON with NumPy scalars as numbers and with NaN and infinities, which JSON lacks, as null."""
     return json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
