@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 from agents.agent import Agent
-from agents.registry import AGENTS, LEARNERS, make_agent, wants_soft
-from agents.storage import load_agent
+from agents.registry import AGENTS, load_agent, make_agent, wants_soft
 
 from envs.distillation import DistillationEnv
 from kselect.config import AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller
 from kselect.errors import UserError, unknown
 
+LEARNERS = ("actor-critic", "deterministic-actor-critic")
 ONLINE = {"online": "actor-critic", "online-soft": "deterministic-actor-critic"}
 
 
@@ -63,7 +63,7 @@ def cast_decider(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
 def _fresh(
     name: str, config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int, learning: bool
 ) -> Cast:
-    actions: Literal["hard", "soft"] = "soft" if wants_soft(name) else "hard"
+    actions: Literal["hard", "soft"] = "hard" if wants_soft(name) is False else "soft"
     env = DistillationEnv(distiller, actions=actions, phases=phases, measure_rewards=learning)
     agent = make_agent(
         name, env.observation_space, env.action_space, distiller.names, seed=seed, **config.agent_settings

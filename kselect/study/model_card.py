@@ -94,7 +94,7 @@ def _scores(metrics: Mapping[str, float], constant: Mapping[str, float] | None) 
     if constant:
         lines = ["| metric | model | constant prediction |", "|---|---|---|"]
     for name, value in metrics.items():
-        beside = f" {constant[name]:.4f} |" if constant else ""
+        beside = (f" {constant[name]:.4f} |" if name in constant else " |") if constant else ""
         lines.append(f"| {name} | {value:.4f} |{beside}")
     return "\n".join(lines) + "\n"
 
