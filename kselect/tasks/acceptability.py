@@ -25,6 +25,11 @@ from kselect.tasks.lexicon import (
     TRANSITIVE_VERBS,
 )
 
+SHAPES = {"bare": 0.4, "preposition": 0.3, "subject relative": 0.15, "object relative": 0.15}
+"""How often a subject takes each shape: bare ones are easy, and teach what the others build on."""
+FAULTS = {"verb": 0.6, "determiner": 0.2, "order": 0.2}
+"""How often a broken sentence has each fault, where it offers a place for it."""
+
 
 @dataclass(frozen=True)
 class Word:
@@ -53,7 +58,7 @@ def _verb(random: Random, verbs: tuple[tuple[str, str], ...], number: int) -> Wo
 
 
 def _verb_phrase(random: Random, number: int) -> list[Word]:
-    if random.random() < 0.5:
+    if random.random() < 0.8:
         adverb = [Word(random.choice(ADVERBS), "adverb")] if random.random() < 0.4 else []
         return [_verb(random, INTRANSITIVE_VERBS, number), *adverb]
     return [_verb(random, TRANSITIVE_VERBS, number), *_core(random, random.randrange(2))]
@@ -61,7 +66,7 @@ def _verb_phrase(random: Random, number: int) -> list[Word]:
 
 def _noun_phrase(random: Random, number: int) -> list[Word]:
     core = _core(random, number)
-    shape = random.choice(("bare", "preposition", "subject relative", "object relative"))
+    shape = random.choices(tuple(SHAPES), weights=tuple(SHAPES.values()))[0]
     other = random.randrange(2)
     if shape == "preposition":
         return [*core, Word(random.choice(PREPOSITIONS), "preposition"), *_core(random, other)]
@@ -80,7 +85,7 @@ def _break(random: Random, words: list[Word]) -> list[Word]:
         "determiner": [i for i, word in enumerate(words) if word.kind == "determiner" and word.other],
         "order": [i for i, word in enumerate(words) if word.kind == "determiner"],
     }
-    fault = random.choices(("verb", "determiner", "order"), weights=(6, 2, 2))[0]
+    fault = random.choices(tuple(FAULTS), weights=tuple(FAULTS.values()))[0]
     if not faults[fault]:
         fault = "verb"
     place = random.choice(faults[fault])

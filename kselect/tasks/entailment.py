@@ -1,6 +1,6 @@
 """Pairs of quantified sentences, the second of which follows from the first or does not.
 
-S -> Quantifier Adj? Noun (Verb | "not" Verb) Adverb?
+S -> Quantifier Adj? Noun "never"? Verb Adverb?
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kselect.errors import unknown
+from kselect.errors import UserError, unknown
 from kselect.tasks.glue import GLUE_FORMATS, glue_folder, read_glue
 from kselect.tasks.holdout import hold_out, limit
 from kselect.tasks.split import Split
@@ -46,6 +46,8 @@ def load_task(
         labels, metrics = glue.labels, glue.metrics
         folder = glue_folder(glue, data_dir)
         train, dev = (read_glue(glue, folder / f"{part}.tsv") for part in ("train", "dev"))
+    if train_limit is not None and train_limit < 1:
+        raise UserError(f"train_limit is {train_limit}: give a positive number of examples.")
     if train_limit is not None:
         train, dev = limit(train, train_limit, seed), limit(dev, train_limit, seed)
     train, reward = hold_out(train, reward_fraction, seed)

@@ -42,6 +42,8 @@ def read_tsv(path: Path, columns: tuple[str, ...] | None = None) -> Table:
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
+    except IsADirectoryError:
+        raise UserError(f"{path} is not a file: put the file there, or give another --data_dir.") from None
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: put the file there, or give another --data_dir.") from None
     except UnicodeDecodeError as error:
@@ -59,8 +61,8 @@ def read_tsv(path: Path, columns: tuple[str, ...] | None = None) -> Table:
         fields = content.split("\t")
         if len(fields) != len(columns):
             raise UserError(
-                f"{path}:{number} has {len(fields)} fields, expected {len(columns)} ({', '.join(columns)}): "
-                "mend or remove that row."
+                f"{path}:{number} has {len(fields)} field{'s' * (len(fields) != 1)}, expected {len(columns)} "
+                f"({', '.join(columns)}): mend or remove that row."
             )
         rows.append(Row(number, fields))
     if not rows:

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from kselect.tasks import Split
+from kselect.tasks.holdout import hold_out, limit, stratified_sample
+
+LABELS = [0] * 70 + [1] * 20 + [2] * 10
+
+
+def split_of(labels: list[int]) -> Split:
+    return Split([f"text {i}" for i in range(len(labels))], None, labels)
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (10, {0: 7, 1: 2, 2: 1}),
+        (50, {0: 35, 1: 10, 2: 5}),
+        # 10.5, 3, 1.5: the first of the two equal remainders takes the spare one.
+        (15, {0: 11, 1: 3, 2: 1}),
+        # 2.1, 0.6, 0.3: the largest remainder takes it.
+        (3, {0: 2, 1: 1}),
+        (100, {0: 70, 1: 20, 2: 10}),
+        (0, {}),
+    ],
+)
+def test_shares_by_largest_remainder(count: int, expected: dict[int, int]) -> None:
+    sample = stratified_sample(LABELS, count, seed=3)
+    assert Counter(LABELS[i] for i in sample) == expected
+    assert sample == sorted(set(sample))
+
+
+def test_same_seed_same_sample() -> None:
+    assert stratified_sample(LABELS, 20, 1) == stratified_sample(LABELS, 20, 1)
+    assert stratified_sample(LABELS, 20, 1) != stratified_sample(LABELS, 20, 2)
+
+
+def test_more_than_there_is() -> None:
+    with pytest.raises(ValueError, match="Cannot draw 101 of 100"):
+        stratified_sample(LABELS, 101, 0)
+
+
+def test_hold_out_cuts_in_two_disjoint_stratified_parts() -> None:
+    whole = split_of(LABELS)
+    train, reward = hold_out(whole, 0.2, seed=0)
+    assert Counter(reward.labels) == {0: 14, 1: 4, 2: 2}
+    assert Counter(train.labels) == {0: 56, 1: 16, 2: 8}
+    assert not set(train.text_a) & set(reward.text_a)
+    assert set(train.text_a) | set(reward.text_a) == set(whole.text_a)
+    for part in (train, reward):
+        places = [whole.text_a.index(text) for text in part.text_a]
+        assert places == sorted(places)
+        assert [whole.labels[place] for place in places] == part.labels
+
+
+def test_limit() -> None:
+    whole = split_of(LABELS)
+    assert limit(whole, 100, 0) is whole
+    assert Counter(limit(whole, 10, 0).labels) == {0: 7, 1: 2, 2: 1}
+
+
+def test_nothing_left_is_refused(message_of: Callable[..., str]) -> None:
+    assert message_of(hold_out, split_of([0, 1]), 0.9, 0) == (
+        "A reward split of 2 out of 2 training examples leaves none to train on: "
+        "give more examples or a smaller reward_fraction."
+    )
+    assert message_of(hold_out, split_of(LABELS), 1.0, 0) == (
+        "reward_fraction is 1.0: give a share of train between 0 and 1."
+    )
