@@ -33,16 +33,18 @@ clean:  ## remove .venv and all caches; runs/ stays
 	@rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Some systems ship Python without ensurepip, where only the system's own pip can fill a new environment; and a pip
-# before 21.3 cannot install this project in place.
+# An environment that is there is kept, since another Python's files in it would break it. Some systems ship Python
+# without ensurepip, where only the system's own pip can fill a new environment; and a pip before 21.3 cannot install
+# this project in place.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo "kselect needs Python 3.10 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Making .venv with kselect and what it needs; the first time takes some minutes ..."
-	@$(PYTHON) -m venv .venv >/dev/null 2>&1 || { $(PYTHON) -m venv --clear --without-pip .venv && \
+	@$(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear .venv >/dev/null 2>&1 || { \
+		$(PYTHON) -m venv --clear --without-pip .venv && \
 		$(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
 	@$(BIN)/python -c 'import pip, sys; sys.exit([int(n) for n in pip.__version__.split(".")[:2]] < [21, 3])' || \
 		$(BIN)/python -m pip install --quiet --upgrade pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 	@echo "Ready: $$($(BIN)/kselect --version) in .venv"
