@@ -10,8 +10,8 @@ def discounted_returns(
 ) -> np.ndarray:
     """Return `[n]`, R_t = r_t + gamma R_{t+1}, where R starts anew after each of `ends` (bool `[n]`).
 
-    `bootstrap` `[n]` is what follows an end (the value of the state that was cut off), 0 by default; an open last
-    decision counts as an end.
+    `bootstrap` `[n]` is what follows an end (the value of the state that was cut off), 0 by default; an open
+    last decision counts as an end.
     """
     following = np.zeros(len(rewards)) if bootstrap is None else np.asarray(bootstrap, dtype=np.float64)
     returns = np.zeros(len(rewards))
@@ -36,8 +36,9 @@ def gae(
         delta_t = r_t + gamma V(s'_t) (1 - terminated_t) - V(s_t)
         A_t     = delta_t + gamma lam A_{t+1}, where A_{t+1} is 0 after each of `ends`
 
-    `next_values` are those of the states each decision led to. `ends` (bool) marks where decision t+1 does not
-    continue decision t: a terminated episode, or one that was cut off and is bootstrapped from its last value.
+    `next_values` are those of the states each decision led to. `ends` (bool) marks where decision t+1 does
+    not continue decision t: a terminated episode, or one that was cut off and is bootstrapped from its last
+    value.
     """
     advantages = np.zeros(len(rewards))
     following = 0.0

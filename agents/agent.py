@@ -20,10 +20,11 @@ AnyAgent = TypeVar("AnyAgent", bound="Agent")
 class Agent(ABC):
     """Selects knowledge, one decision a phase.
 
-    The loop calls `act`, steps the environment, and then calls `observe` and `update`. Observations are dicts of
-    "context" `[c]` and "knowledge" `[k, f]`; actions are `[k]`, int8 in {0, 1} (hard, MultiBinary) or float32 in
-    [0, 1] (soft, Box). A subclass keeps each keyword argument of its constructor as an attribute of the same name;
-    those are its settings, saved with it. An agent draws from random streams of its own, never from the global ones.
+    The loop calls `act`, steps the environment, and then calls `observe` and `update`. Observations are dicts
+    of "context" `[c]` and "knowledge" `[k, f]`; actions are `[k]`, int8 in {0, 1} (hard, MultiBinary) or
+    float32 in [0, 1] (soft, Box). A subclass keeps each keyword argument of its constructor as an attribute
+    of the same name; those are its settings, saved with it. An agent draws from random streams of its own,
+    never from the global ones.
     """
 
     learns: ClassVar[bool] = False
@@ -60,7 +61,12 @@ class Agent(ABC):
         """Return an action `[k]` out of the action space; `explore` samples or adds noise, where there is any."""
 
     def observe(
-        self, observation: Observation, action: np.ndarray, reward: float, next_observation: Observation, terminated: bool
+        self,
+        observation: Observation,
+        action: np.ndarray,
+        reward: float,
+        next_observation: Observation,
+        terminated: bool,
     ) -> None:
         """Take in what an action led to."""
 
@@ -95,9 +101,13 @@ class Agent(ABC):
         """
         description = read_description(Path(folder))
         if description["class"] != cls.__name__:
-            raise UserError(f"{folder} holds a {description['class']}, not a {cls.__name__}: use agents.load_agent.")
+            raise UserError(
+                f"{folder} holds a {description['class']}, not a {cls.__name__}: use agents.load_agent."
+            )
         saved_observation, saved_action = _spaces(description)
-        agent = cls(observation_space or saved_observation, action_space or saved_action, **description["settings"])
+        agent = cls(
+            observation_space or saved_observation, action_space or saved_action, **description["settings"]
+        )
         for noun, saved, here in (
             ("context features", description["context"], agent.context_size),
             ("features in each knowledge row", description["knowledge"][1], agent.features),
@@ -149,7 +159,9 @@ def _observation_shape(space: spaces.Space) -> tuple[int, int, int]:
 def _is_soft(space: spaces.Space, rows: int) -> bool:
     if isinstance(space, (spaces.MultiBinary, spaces.Box)) and space.shape == (rows,):
         return isinstance(space, spaces.Box)
-    raise UserError(f"An agent gives one action a knowledge, MultiBinary({rows}) or Box(0, 1, ({rows},)), not {space}.")
+    raise UserError(
+        f"An agent gives one action a knowledge, MultiBinary({rows}) or Box(0, 1, ({rows},)), not {space}."
+    )
 
 
 def _spaces(description: dict[str, Any]) -> tuple[spaces.Dict, spaces.Space]:

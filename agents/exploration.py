@@ -1,7 +1,8 @@
-"""Exploration rewards of Wang et al. 2022 (arXiv 2302.00444), against settling on the first thing that worked.
+"""Exploration rewards of Wang et al. 2022 (arXiv 2302.00444), against settling on the first thing that
+worked.
 
-They are added to what an agent learns from, never to the environment's reward. The standard form of each is meant:
-the paper's text was not at hand.
+They are added to what an agent learns from, never to the environment's reward. The standard form of each is
+meant: the paper's text was not at hand.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from kselect.errors import UserError
 class Learner(Agent):
     """An agent with networks. An update is due after `update_every` decisions and at the end of an episode.
 
-    `update_every=None` leaves only the ends. A subclass makes its networks and optimisers, named in `modules` and
-    `optimizers`, and learns from `memory` in `_learn`. Networks live on the CPU: they are tiny.
+    `update_every=None` leaves only the ends. A subclass makes its networks and optimisers, named in `modules`
+    and `optimizers`, and learns from `memory` in `_learn`. Networks live on the CPU: they are tiny.
     """
 
     learns = True
@@ -61,25 +61,32 @@ class Learner(Agent):
         self._pending = 0
         self._due = False
         self._starts = True
-        self._generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
 
     @abstractmethod
     def _learn(self) -> dict[str, float]:
         """Learn from memory; return statistics."""
 
-    def _extra(self, observation: Observation, action: np.ndarray) -> dict[str, np.ndarray]:
+    def _extra(self, observation: Observation, action: np.ndarray) -> dict[str, Any]:
         """Return what else to remember of a decision."""
         return {}
 
     def observe(
-        self, observation: Observation, action: np.ndarray, reward: float, next_observation: Observation, terminated: bool
+        self,
+        observation: Observation,
+        action: np.ndarray,
+        reward: float,
+        next_observation: Observation,
+        terminated: bool,
     ) -> None:
         """Remember a decision with its exploration reward."""
         self._check(observation)
         self._check(next_observation)
         reward = float(reward)
         if not math.isfinite(reward):
-            raise UserError(f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase.")
+            raise UserError(
+                f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase."
+            )
         self.scale.add(reward, starts=self._starts)
         self.decisions.append(
             context=observation["context"],
@@ -137,11 +144,15 @@ class Learner(Agent):
             for key, tensor in _tensors(arrays, f"optimizer.{name}.").items():
                 index, moment = key.split(".")
                 moments.setdefault(int(index), {})[moment] = tensor
-            optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+            optimizer.load_state_dict(
+                {"state": moments, "param_groups": optimizer.state_dict()["param_groups"]}
+            )
         self.scale.restore(facts["scale"])
         if facts["rows"] == self.rows:
             self.bonus.restore(facts["bonus"])
-            remembered = {key.removeprefix("memory."): arrays[key] for key in arrays if key.startswith("memory.")}
+            remembered = {
+                key.removeprefix("memory."): arrays[key] for key in arrays if key.startswith("memory.")
+            }
             self.decisions.restore(remembered)
             self._pending, self._due, self._starts = facts["pending"], facts["due"], facts["starts"]
 

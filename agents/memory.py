@@ -44,8 +44,8 @@ class Memory:
 class RewardScale:
     """Running sizes of rewards and of what they add up to over an episode, for learning in units of about 1.
 
-    `reward` is the standard deviation of the rewards; `total` the root mean square of the discounted sums of them so
-    far in their episode. Both are 1 as long as nothing but zeros was seen.
+    `reward` is the standard deviation of the rewards; `total` the root mean square of the discounted sums of
+    them so far in their episode. Both are 1 as long as nothing but zeros was seen.
     """
 
     def __init__(self, gamma: float) -> None:

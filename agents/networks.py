@@ -7,14 +7,23 @@ from torch import Tensor, nn
 
 
 class RowNetwork(nn.Module):
-    """A 3-layer MLP on [context, row, mean over rows of embedded rows]; one number a row, or one for all if `pool`.
+    """A 3-layer MLP on [context, row, mean over rows of embedded rows]; one number a row, or one for all if
+    `pool`.
 
-    Three layers as in Wang et al. 2022. Order and number of the rows are free: the output follows the rows (or, pooled
-    by a mean, ignores their order). `start` is the output before anything is learned, the same for every input.
+    Three layers as in Wang et al. 2022. Order and number of the rows are free: the output follows the rows
+    (or, pooled by a mean, ignores their order). `start` is the output before anything is learned, the same
+    for every input.
     """
 
     def __init__(
-        self, context: int, features: int, *, hidden: int, pool: bool, generator: torch.Generator, start: float = 0.0
+        self,
+        context: int,
+        features: int,
+        *,
+        hidden: int,
+        pool: bool,
+        generator: torch.Generator,
+        start: float = 0.0,
     ) -> None:
         super().__init__()
         self.pool = pool

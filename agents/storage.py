@@ -22,8 +22,9 @@ def write_agent(
 ) -> None:
     """Write both files, each whole or not at all.
 
-    Everything that changes while learning lies in one file, `arrays` as its tensors and `facts` (JSON-able: counters,
-    random streams) in its header, so that a kill at any moment leaves the old state or the new one, never a mixture.
+    Everything that changes while learning lies in one file, `arrays` as its tensors and `facts` (JSON-able:
+    counters, random streams) in its header, so that a kill at any moment leaves the old state or the new one,
+    never a mixture.
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(description, indent=2) + "\n"
@@ -36,7 +37,9 @@ def read_description(folder: Path) -> dict[str, Any]:
     """Return what agent.json says: class, settings and the shapes of the spaces."""
     path = folder / DESCRIPTION
     if not path.is_file():
-        raise UserError(f"No trained policy in {folder}: {DESCRIPTION} is missing; give a folder that one was saved to.")
+        raise UserError(
+            f"No trained policy in {folder}: {DESCRIPTION} is missing; give a folder that one was saved to."
+        )
     try:
         description = json.loads(path.read_text())
     except ValueError as error:
