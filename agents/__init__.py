@@ -1,1 +1,51 @@
-"""Who decides: the agents that choose which knowledge to distil."""
+"""Who decides: the agents that choose which knowledge to distil.
+
+Names are imported when first used, so that `import agents` costs nothing (torch comes with the agents that
+learn).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agents.actor_critic import ActorCritic
+    from agents.agent import Agent
+    from agents.baselines import FixedWeights, RandomHard, RandomSoft
+    from agents.deterministic import DeterministicActorCritic
+    from agents.registry import AGENTS, load_agent, make_agent, wants_soft
+
+__all__ = [
+    "AGENTS",
+    "ActorCritic",
+    "Agent",
+    "DeterministicActorCritic",
+    "FixedWeights",
+    "RandomHard",
+    "RandomSoft",
+    "load_agent",
+    "make_agent",
+    "wants_soft",
+]
+
+_MODULES = {
+    "Agent": "agents.agent",
+    "ActorCritic": "agents.actor_critic",
+    "DeterministicActorCritic": "agents.deterministic",
+    "FixedWeights": "agents.baselines",
+    "RandomHard": "agents.baselines",
+    "RandomSoft": "agents.baselines",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of `__all__` when it is first used (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module 'agents' has no attribute '{name}'")
+    return getattr(import_module(_MODULES.get(name, "agents.registry")), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return __all__

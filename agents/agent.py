@@ -1,0 +1,177 @@
+"""What every agent is: something that selects knowledge, and may learn to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from gymnasium import spaces
+
+from agents.settings import Range, check_range, setting_names
+from agents.storage import read_description, read_learned, write_agent
+from kselect.errors import UserError
+
+Observation = dict[str, np.ndarray]
+AnyAgent = TypeVar("AnyAgent", bound="Agent")
+
+
+class Agent(ABC):
+    """Selects knowledge, one decision a phase.
+
+    The loop calls `act`, steps the environment, and then calls `observe` and `update`. Observations are dicts
+    of "context" `[c]` and "knowledge" `[k, f]`; actions are `[k]`, int8 in {0, 1} (hard, MultiBinary) or
+    float32 in [0, 1] (soft, Box). A subclass keeps each keyword argument of its constructor as an attribute
+    of the same name; those are its settings, saved with it. An agent draws from random streams of its own,
+    never from the global ones.
+    """
+
+    learns: ClassVar[bool] = False
+    """Whether `observe` and `update` do anything."""
+    actions: ClassVar[tuple[str, ...]] = ("hard", "soft")
+    """The kinds of action it can give."""
+    ranges: ClassVar[dict[str, Range]] = {}
+    """Values allowed for its settings, by name."""
+
+    preference: np.ndarray | None = None
+    """`[k]` in [0, 1]: how far the last `act` leaned to each knowledge, before sampling, noise and threshold."""
+
+    def __init__(self, observation_space: spaces.Space, action_space: spaces.Space, *, seed: int = 0) -> None:
+        self.context_size, self.rows, self.features = _observation_shape(observation_space)
+        self.soft = _is_soft(action_space, self.rows)
+        if self.kind not in self.actions:
+            raise UserError(
+                f"{type(self).__name__} gives {self.actions[0]} actions only, and this environment takes "
+                f"{self.kind} ones: make the environment with {self.actions[0]} actions."
+            )
+        self.observation_space = observation_space
+        self.action_space = action_space
+        check_range("seed", seed, Range(0, whole=True))
+        self.seed = seed
+        self.rng = np.random.default_rng(seed)
+
+    @property
+    def kind(self) -> str:
+        """Return "soft" or "hard", the kind of action it gives here."""
+        return "soft" if self.soft else "hard"
+
+    @abstractmethod
+    def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
+        """Return an action `[k]` out of the action space; `explore` samples or adds noise, where there is any."""
+
+    def observe(
+        self,
+        observation: Observation,
+        action: np.ndarray,
+        reward: float,
+        next_observation: Observation,
+        terminated: bool,
+    ) -> None:
+        """Take in what an action led to."""
+
+    def update(self) -> dict[str, float]:
+        """Learn if an update is due; return its statistics by name, {} when none was due."""
+        return {}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return every setting by name, such that `type(agent)(spaces..., **agent.settings)` makes its equal."""
+        return {name: getattr(self, name) for name in setting_names(type(self))}
+
+    def check_settings(self) -> None:
+        """Refuse settings outside their ranges."""
+        for name, allowed in self.ranges.items():
+            check_range(name, getattr(self, name), allowed)
+
+    def save(self, folder: str | Path) -> None:
+        """Write agent.json and agent.safetensors to a folder, made if need be; the agent goes on from there exactly."""
+        write_agent(Path(folder), self._description(), *self.state())
+
+    @classmethod
+    def load(
+        cls: type[AnyAgent],
+        folder: str | Path,
+        observation_space: spaces.Space | None = None,
+        action_space: spaces.Space | None = None,
+    ) -> AnyAgent:
+        """Read a saved agent of this class, by default for spaces of the shapes that it was saved with.
+
+        Given other spaces, the number of knowledge rows may differ; context and row features must not.
+        """
+        description = read_description(Path(folder))
+        if description["class"] != cls.__name__:
+            raise UserError(
+                f"{folder} holds a {description['class']}, not a {cls.__name__}: use agents.load_agent."
+            )
+        saved_observation, saved_action = _spaces(description)
+        agent = cls(
+            observation_space or saved_observation, action_space or saved_action, **description["settings"]
+        )
+        for noun, saved, here in (
+            ("context features", description["context"], agent.context_size),
+            ("features in each knowledge row", description["knowledge"][1], agent.features),
+        ):
+            if saved != here:
+                raise UserError(
+                    f"The policy in {folder} reads {saved} {noun}, and this environment gives {here}: "
+                    "use it in an environment like the one it was trained in, or train a new one."
+                )
+        agent.restore(*read_learned(Path(folder), description))
+        return agent
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return all that changes while it runs: arrays, and facts that JSON can hold."""
+        return {}, {"rows": self.rows, "random": self.rng.bit_generator.state}
+
+    def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Take up what `state` returned."""
+        self.rng.bit_generator.state = facts["random"]
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "class": type(self).__name__,
+            "settings": self.settings,
+            "context": self.context_size,
+            "knowledge": [self.rows, self.features],
+            "actions": self.kind,
+        }
+
+    def _check(self, observation: Observation) -> None:
+        """Refuse an observation of other shapes than the spaces say."""
+        given = (observation["context"].shape, observation["knowledge"].shape)
+        if given != ((self.context_size,), (self.rows, self.features)):
+            raise UserError(
+                f"{type(self).__name__} reads context ({self.context_size},) and knowledge {(self.rows, self.features)}, "
+                f"not {given[0]} and {given[1]}: load it with the spaces of this environment."
+            )
+
+
+def _observation_shape(space: spaces.Space) -> tuple[int, int, int]:
+    """Return (c, k, f)."""
+    if isinstance(space, spaces.Dict) and {"context", "knowledge"} <= set(space.spaces):
+        context, knowledge = space["context"].shape, space["knowledge"].shape
+        if context is not None and knowledge is not None and len(context) == 1 and len(knowledge) == 2:
+            return context[0], knowledge[0], knowledge[1]
+    raise UserError(f"An agent reads a Dict of Boxes 'context' [c] and 'knowledge' [k, f], not {space}.")
+
+
+def _is_soft(space: spaces.Space, rows: int) -> bool:
+    if isinstance(space, (spaces.MultiBinary, spaces.Box)) and space.shape == (rows,):
+        return isinstance(space, spaces.Box)
+    raise UserError(
+        f"An agent gives one action a knowledge, MultiBinary({rows}) or Box(0, 1, ({rows},)), not {space}."
+    )
+
+
+def _spaces(description: dict[str, Any]) -> tuple[spaces.Dict, spaces.Space]:
+    """Build spaces of the saved shapes."""
+    rows = description["knowledge"][0]
+    observation = spaces.Dict(
+        {
+            "context": spaces.Box(-np.inf, np.inf, (description["context"],), np.float32),
+            "knowledge": spaces.Box(-np.inf, np.inf, tuple(description["knowledge"]), np.float32),
+        }
+    )
+    soft = description["actions"] == "soft"
+    return observation, spaces.Box(0.0, 1.0, (rows,), np.float32) if soft else spaces.MultiBinary(rows)

@@ -1,0 +1,165 @@
+"""The learning agent of soft selections."""
+
+from __future__ import annotations
+
+import copy
+from typing import ClassVar
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+from torch.nn import functional as F
+
+from agents.agent import Observation
+from agents.exploration import DissimilarityBonus
+from agents.learner import Learner, observation_tensors
+from agents.networks import RowNetwork
+from agents.settings import COUNT, NOT_NEGATIVE, SHARE, Range
+
+
+class DeterministicActorCritic(Learner):
+    """Deterministic actor-critic of Wang et al. 2022 (arXiv 2302.00444), in the standard form of DDPG.
+
+    The actor mu ascends Q(s, mu(s)); the critic regresses r + gamma Q'(s', mu'(s')) by squared error, with Q'
+    and mu' slow copies (Lillicrap et al. 2016, arXiv 1509.02971), from a replay of the latest `memory`
+    decisions. Both are 3-layer MLPs, shared over the rows. Exploring adds Gaussian noise to the weights.
+    Rewards are learned in units of their spread, and the actor pays `anchor` for its divergence from
+    `initial_weight` (the KL of coins with those probabilities): without it the first wrong slope of Q drives
+    a sigmoid to where it has no gradient to come back.
+    """
+
+    actions: ClassVar[tuple[str, ...]] = ("soft",)
+    ranges: ClassVar[dict[str, Range]] = {
+        **Learner.ranges,
+        "anchor": NOT_NEGATIVE,
+        "noise": NOT_NEGATIVE,
+        "target_rate": SHARE,
+        "batch_size": COUNT,
+        "gradient_steps": COUNT,
+        "warmup": COUNT,
+        "initial_weight": Range(0.01, 0.99),
+    }
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        *,
+        seed: int = 0,
+        learning_rate: float = 2e-3,
+        gamma: float = 1.0,
+        noise: float = 0.3,
+        target_rate: float = 0.02,
+        anchor: float = 0.3,
+        exploration: float = 0.1,
+        initial_weight: float = 0.5,
+        update_every: int | None = 1,
+        gradient_steps: int = 8,
+        batch_size: int = 64,
+        warmup: int = 8,
+        memory: int = 1000,
+        hidden: int = 32,
+    ) -> None:
+        self.anchor = anchor
+        self.learning_rate = learning_rate
+        self.gamma = gamma
+        self.noise = noise
+        self.target_rate = target_rate
+        self.exploration = exploration
+        self.initial_weight = initial_weight
+        self.update_every = update_every
+        self.gradient_steps = gradient_steps
+        self.batch_size = batch_size
+        self.warmup = warmup
+        self.memory = memory
+        self.hidden = hidden
+        super().__init__(observation_space, action_space, DissimilarityBonus(), seed=seed)
+        self.start = float(np.log(initial_weight / (1.0 - initial_weight)))
+        context, features = self.context_size, self.features
+        self.actor = RowNetwork(
+            context, features, hidden=hidden, pool=False, generator=self.generator, start=self.start
+        )
+        # The critic reads each row with the weight that it is given as one more feature.
+        self.critic = RowNetwork(context, features + 1, hidden=hidden, pool=True, generator=self.generator)
+        self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.modules = {
+            "actor": self.actor,
+            "critic": self.critic,
+            "target_actor": self.target_actor,
+            "target_critic": self.target_critic,
+        }
+        self.optimizers = {
+            "actor": torch.optim.Adam(self.actor.parameters(), lr=learning_rate, fused=True),
+            "critic": torch.optim.Adam(self.critic.parameters(), lr=learning_rate, fused=True),
+        }
+
+    def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
+        """Return float32 `[k]`: the actor's weights, with noise if `explore`, kept in [0, 1]."""
+        self._check(observation)
+        with torch.inference_mode():
+            self.preference = torch.sigmoid(self.actor(*observation_tensors(observation))[0]).numpy()
+        weights = self.preference
+        if explore:
+            weights = weights + self.noise * self.rng.standard_normal(self.rows)
+        return weights.clip(0.0, 1.0).astype(np.float32)
+
+    def _learn(self) -> dict[str, float]:
+        if len(self.decisions) < self.warmup:
+            return {}
+        for _ in range(self.gradient_steps):
+            statistics = self._gradient_step()
+        return {name: float(value) for name, value in statistics.items()} | {
+            "reward_scale": self.scale.reward,
+        }
+
+    def _gradient_step(self) -> dict[str, Tensor]:
+        """Take one step of critic, actor and targets."""
+        places = self.rng.integers(len(self.decisions), size=self.batch_size)
+        batch = {name: torch.from_numpy(array) for name, array in self.decisions.read(places).items()}
+        context, knowledge, action = batch["context"], batch["knowledge"], batch["action"]
+        with torch.no_grad():
+            later = (batch["next_context"], batch["next_knowledge"])
+            following = _value(self.target_critic, *later, torch.sigmoid(self.target_actor(*later)))
+            bonus = self.exploration * self.scale.reward * batch["bonus"]
+            rewards = (batch["reward"] + bonus) / self.scale.reward
+            target = rewards + self.gamma * (1 - batch["terminated"]) * following
+        value_loss = F.mse_loss(_value(self.critic, context, knowledge, action), target)
+        _step(self.optimizers["critic"], value_loss, self.critic)
+        logits = self.actor(context, knowledge)
+        weights = torch.sigmoid(logits)
+        policy_loss = -_value(self.critic, context, knowledge, weights).mean()
+        divergence = _divergence(logits, self.start).mean()
+        _step(self.optimizers["actor"], policy_loss + self.anchor * divergence, self.actor)
+        with torch.no_grad():
+            for slow, fast in ((self.target_actor, self.actor), (self.target_critic, self.critic)):
+                for old, new in zip(slow.parameters(), fast.parameters(), strict=True):
+                    old.lerp_(new, self.target_rate)
+        return {
+            "policy_loss": policy_loss.detach(),
+            "value_loss": value_loss.detach(),
+            "divergence": divergence.detach(),
+            "weight": weights.detach().mean(),
+            "exploration_reward": bonus.mean(),
+        }
+
+
+def _value(critic: RowNetwork, context: Tensor, knowledge: Tensor, action: Tensor) -> Tensor:
+    """Return Q(s, a) `[n]`."""
+    return critic(context, torch.cat([knowledge, action.unsqueeze(-1)], -1))
+
+
+def _step(optimizer: torch.optim.Optimizer, loss: Tensor, module: torch.nn.Module) -> None:
+    """Descend a loss along one network's parameters; the other network's gradients of it are left unread."""
+    parameters = list(module.parameters())
+    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        parameter.grad = gradient
+    torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimizer.step()
+
+
+def _divergence(logits: Tensor, start: float) -> Tensor:
+    """Return KL(coin || starting coin) in nats, of coins with the weights as probabilities."""
+    origin = torch.tensor(start)
+    return torch.sigmoid(logits) * (logits - origin) - F.softplus(logits) + F.softplus(origin)

@@ -1,0 +1,62 @@
+"""Exploration rewards of Wang et al. 2022 (arXiv 2302.00444), against settling on the first thing that
+worked.
+
+They are added to what an agent learns from, never to the environment's reward. The standard form of each is
+meant: the paper's text was not at hand.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class CountBonus:
+    """For hard actions: 1 / sqrt(n), with n how often this very selection has been taken, this time included."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+
+    def __call__(self, action: np.ndarray, *, starts: bool) -> float:
+        """Count a selection `[k]` and return its bonus, in (0, 1]; counts outlive the start of an episode."""
+        key = "".join("1" if chosen else "0" for chosen in action)
+        self.counts[key] = self.counts.get(key, 0) + 1
+        return float(self.counts[key] ** -0.5)
+
+    def state(self) -> dict[str, Any]:
+        """Return the counts, for JSON."""
+        return {"counts": self.counts}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` returned."""
+        self.counts = dict(state["counts"])
+
+
+class DissimilarityBonus:
+    """For soft actions: 1 - cosine with the action before it in the episode; in [0, 1], as weights are not negative."""
+
+    def __init__(self) -> None:
+        self.previous: np.ndarray | None = None
+
+    def __call__(self, action: np.ndarray, *, starts: bool) -> float:
+        """Return the bonus of an action `[k]`: 0 for the first of an episode (`starts`).
+
+        An action of zeros has no direction: it is like another one of zeros (0) and unlike anything else (1).
+        """
+        action = np.asarray(action, dtype=np.float64)
+        previous, self.previous = self.previous, action
+        if starts or previous is None or len(previous) != len(action):
+            return 0.0
+        lengths = float(np.linalg.norm(action) * np.linalg.norm(previous))
+        if lengths == 0.0:
+            return float(action.any() != previous.any())
+        return float(np.clip(1.0 - action @ previous / lengths, 0.0, 1.0))
+
+    def state(self) -> dict[str, Any]:
+        """Return the last action, for JSON."""
+        return {"previous": None if self.previous is None else self.previous.tolist()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` returned."""
+        self.previous = None if state["previous"] is None else np.asarray(state["previous"])

@@ -1,0 +1,172 @@
+"""What the learning agents share: remembering decisions, when an update is due, and going on after a reload."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from agents.agent import Agent, Observation
+from agents.exploration import CountBonus, DissimilarityBonus
+from agents.memory import Memory, RewardScale
+from agents.settings import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range, check_range
+from kselect.errors import UserError
+
+
+class Learner(Agent):
+    """An agent with networks. An update is due after `update_every` decisions and at the end of an episode.
+
+    `update_every=None` leaves only the ends. A subclass makes its networks and optimisers, named in `modules`
+    and `optimizers`, and learns from `memory` in `_learn`. Networks live on the CPU: they are tiny.
+    """
+
+    learns = True
+    ranges: ClassVar[dict[str, Range]] = {
+        "learning_rate": POSITIVE,
+        "gamma": SHARE,
+        "hidden": COUNT,
+        "memory": COUNT,
+        "exploration": NOT_NEGATIVE,
+    }
+
+    learning_rate: float
+    gamma: float
+    hidden: int
+    memory: int
+    exploration: float
+    update_every: int | None
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        bonus: CountBonus | DissimilarityBonus,
+        *,
+        seed: int,
+    ) -> None:
+        super().__init__(observation_space, action_space, seed=seed)
+        self.check_settings()
+        if self.update_every is not None:
+            check_range("update_every", self.update_every, COUNT)
+        self.decisions = Memory(self.memory)
+        self.scale = RewardScale(self.gamma)
+        self.bonus = bonus
+        self.modules: dict[str, nn.Module] = {}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self._pending = 0
+        self._due = False
+        self._starts = True
+        self.generator = torch.Generator().manual_seed(seed)
+
+    @abstractmethod
+    def _learn(self) -> dict[str, float]:
+        """Learn from memory; return statistics."""
+
+    def _extra(self, observation: Observation, action: np.ndarray) -> dict[str, Any]:
+        """Return what else to remember of a decision."""
+        return {}
+
+    def observe(
+        self,
+        observation: Observation,
+        action: np.ndarray,
+        reward: float,
+        next_observation: Observation,
+        terminated: bool,
+    ) -> None:
+        """Remember a decision with its exploration reward."""
+        self._check(observation)
+        self._check(next_observation)
+        reward = float(reward)
+        if not math.isfinite(reward):
+            raise UserError(
+                f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase."
+            )
+        self.scale.add(reward, starts=self._starts)
+        self.decisions.append(
+            context=observation["context"],
+            knowledge=observation["knowledge"],
+            action=action,
+            reward=reward,
+            bonus=self.bonus(action, starts=self._starts),
+            next_context=next_observation["context"],
+            next_knowledge=next_observation["knowledge"],
+            terminated=float(terminated),
+            starts=float(self._starts),
+            **self._extra(observation, action),
+        )
+        self._starts = bool(terminated)
+        self._pending += 1
+        self._due = bool(terminated) or self._pending == self.update_every
+
+    def begin(self) -> None:
+        """Say that the next decision starts an episode, where the last one was cut off rather than terminated."""
+        self._starts = True
+
+    def update(self) -> dict[str, float]:
+        """Learn if an update is due."""
+        if not self._due:
+            return {}
+        self._pending, self._due = 0, False
+        return self._learn()
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return networks, optimisers, memory, scales and counters."""
+        arrays = {f"memory.{name}": array for name, array in self.decisions.read().items()}
+        for name, module in self.modules.items():
+            for key, tensor in module.state_dict().items():
+                arrays[f"{name}.{key}"] = tensor.numpy().copy()
+        for name, optimizer in self.optimizers.items():
+            for index, moments in optimizer.state_dict()["state"].items():
+                for key, tensor in moments.items():
+                    arrays[f"optimizer.{name}.{index}.{key}"] = tensor.numpy().copy()
+        facts = super().state()[1] | {
+            "scale": self.scale.state(),
+            "bonus": self.bonus.state(),
+            "pending": self._pending,
+            "due": self._due,
+            "starts": self._starts,
+        }
+        return arrays, facts
+
+    def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Take up what `state` returned; decisions over another number of rows are forgotten, what was learned is not."""
+        super().restore(arrays, facts)
+        for name, module in self.modules.items():
+            module.load_state_dict(_tensors(arrays, f"{name}."))
+        for name, optimizer in self.optimizers.items():
+            moments: dict[int, dict[str, Tensor]] = {}
+            for key, tensor in _tensors(arrays, f"optimizer.{name}.").items():
+                index, moment = key.split(".")
+                moments.setdefault(int(index), {})[moment] = tensor
+            optimizer.load_state_dict(
+                {"state": moments, "param_groups": optimizer.state_dict()["param_groups"]}
+            )
+        self.scale.restore(facts["scale"])
+        if facts["rows"] == self.rows:
+            self.bonus.restore(facts["bonus"])
+            remembered = {
+                key.removeprefix("memory."): arrays[key] for key in arrays if key.startswith("memory.")
+            }
+            self.decisions.restore(remembered)
+            self._pending, self._due, self._starts = facts["pending"], facts["due"], facts["starts"]
+
+
+def observation_tensors(observation: Observation) -> tuple[Tensor, Tensor]:
+    """Return context `[1, c]` and knowledge `[1, k, f]` of one observation."""
+    context = torch.as_tensor(observation["context"], dtype=torch.float32)
+    knowledge = torch.as_tensor(observation["knowledge"], dtype=torch.float32)
+    return context.unsqueeze(0), knowledge.unsqueeze(0)
+
+
+def _tensors(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, Tensor]:
+    return {
+        key.removeprefix(prefix): torch.from_numpy(array.copy())
+        for key, array in arrays.items()
+        if key.startswith(prefix)
+    }

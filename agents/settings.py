@@ -1,0 +1,63 @@
+"""The settings of an agent: which there are, and which values each may take."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+from kselect.errors import UserError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers from `low` to `high`, both included unless `open_low`; `whole` ones only if so said."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    whole: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        """Tell whether a value is a number (no text, no truth value, not NaN) inside the range."""
+        if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real):
+            return False
+        number = float(value)
+        above = number > self.low if self.open_low else number >= self.low
+        return above and number <= self.high and math.isfinite(number)
+
+    def __str__(self) -> str:
+        """Say the range in words, as an error message ends."""
+        noun = "a whole number" if self.whole else "a number"
+        low = "" if math.isinf(self.low) else f" {'above' if self.open_low else 'of at least'} {self.low:g}"
+        high = "" if math.isinf(self.high) else f"{' and' if low else ''} at most {self.high:g}"
+        return f"{noun}{low}{high}".replace("  ", " ")
+
+
+POSITIVE = Range(0.0, open_low=True)
+NOT_NEGATIVE = Range(0.0)
+SHARE = Range(0.0, 1.0)
+COUNT = Range(1, whole=True)
+
+
+def setting_names(agent_class: type) -> tuple[str, ...]:
+    """Return the keyword-only arguments of an agent's constructor: its settings, in order."""
+    parameters = inspect.signature(agent_class).parameters.values()
+    return tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
+
+
+def check_range(name: str, value: Any, allowed: Range) -> None:
+    """Refuse a value outside its range, a text that looks like a number included (YAML reads 1e-3 as text)."""
+    if value not in allowed:
+        hint = ", without quotes and as 0.001 rather than 1e-3" if isinstance(value, str) else ""
+        raise UserError(f"{name} is {value!r}: give {allowed}{hint}.")
+
+
+def check_names(agent: str, given: dict[str, Any], known: tuple[str, ...]) -> None:
+    """Refuse settings that an agent does not have, naming the nearest one it has."""
+    for name in given:
+        if name not in known:
+            offer = f"Its settings: {', '.join(known)}." if known else "It has no settings."
+            raise UserError(f"Agent '{agent}' has no setting '{name}'{did_you_mean(name, known)} {offer}")

@@ -1,0 +1,76 @@
+"""An agent's folder: agent.json says who it is, agent.safetensors holds all that it has learned."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from kselect.errors import UserError
+
+DESCRIPTION = "agent.json"
+LEARNED = "agent.safetensors"
+
+
+def write_agent(
+    folder: Path, description: dict[str, Any], arrays: dict[str, np.ndarray], facts: dict[str, Any]
+) -> None:
+    """Write both files, each whole or not at all.
+
+    Everything that changes while learning lies in one file, `arrays` as its tensors and `facts` (JSON-able:
+    counters, random streams) in its header, so that a kill at any moment leaves the old state or the new one,
+    never a mixture.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(description, indent=2) + "\n"
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    _replace(folder / LEARNED, save(contiguous, {"description": text, "facts": json.dumps(facts)}))
+    _replace(folder / DESCRIPTION, text.encode())
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Return what agent.json says: class, settings and the shapes of the spaces."""
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise UserError(
+            f"No trained policy in {folder}: {DESCRIPTION} is missing; give a folder that one was saved to."
+        )
+    try:
+        description = json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}): save the policy again.") from error
+    missing = {"class", "settings", "context", "knowledge", "actions"} - set(description)
+    if missing:
+        raise UserError(f"{path} lacks {', '.join(sorted(missing))}: save the policy again.")
+    return description
+
+
+def read_learned(folder: Path, description: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return arrays and facts; refuse a file that is damaged or was saved by another agent than `description`."""
+    path = folder / LEARNED
+    if not path.is_file():
+        raise UserError(f"{path} is missing: copy the whole policy folder, or save the policy again.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise UserError(f"{path} is damaged ({error}): save the policy again.") from error
+    if json.loads(header.get("description", "null")) != description:
+        raise UserError(f"{path} and {DESCRIPTION} are of two different agents: save the policy again.")
+    return arrays, json.loads(header["facts"])
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that readers see the old content or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
