@@ -87,9 +87,7 @@ class ActorCritic(Learner):
         super().__init__(observation_space, action_space, CountBonus(), seed=seed)
         self.start = float(np.log(initial_probability / (1.0 - initial_probability)))
         sizes = (self.context_size, self.features)
-        self.policy = RowNetwork(
-            *sizes, hidden=hidden, pool=False, generator=self.generator, start=self.start
-        )
+        self.policy = RowNetwork(*sizes, hidden=hidden, pool=False, generator=self.generator, start=self.start)
         self.critic = RidgeCritic(*sizes)
         self.modules = {"policy": self.policy}
         self.optimizers = {"policy": torch.optim.Adam(self.policy.parameters(), lr=learning_rate, fused=True)}

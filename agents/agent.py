@@ -101,13 +101,9 @@ class Agent(ABC):
         """
         description = read_description(Path(folder))
         if description["class"] != cls.__name__:
-            raise UserError(
-                f"{folder} holds a {description['class']}, not a {cls.__name__}: use agents.load_agent."
-            )
+            raise UserError(f"{folder} holds a {description['class']}, not a {cls.__name__}: use agents.load_agent.")
         saved_observation, saved_action = _spaces(description)
-        agent = cls(
-            observation_space or saved_observation, action_space or saved_action, **description["settings"]
-        )
+        agent = cls(observation_space or saved_observation, action_space or saved_action, **description["settings"])
         for noun, saved, here in (
             ("context features", description["context"], agent.context_size),
             ("features in each knowledge row", description["knowledge"][1], agent.features),
@@ -159,9 +155,7 @@ def _observation_shape(space: spaces.Space) -> tuple[int, int, int]:
 def _is_soft(space: spaces.Space, rows: int) -> bool:
     if isinstance(space, (spaces.MultiBinary, spaces.Box)) and space.shape == (rows,):
         return isinstance(space, spaces.Box)
-    raise UserError(
-        f"An agent gives one action a knowledge, MultiBinary({rows}) or Box(0, 1, ({rows},)), not {space}."
-    )
+    raise UserError(f"An agent gives one action a knowledge, MultiBinary({rows}) or Box(0, 1, ({rows},)), not {space}.")
 
 
 def _spaces(description: dict[str, Any]) -> tuple[spaces.Dict, spaces.Space]:

@@ -26,9 +26,7 @@ class FixedWeights(Agent):
     ) -> None:
         super().__init__(observation_space, action_space, seed=seed)
         if len(weights) != self.rows:
-            raise UserError(
-                f"There are {len(weights)} weights for {self.rows} kinds of knowledge: give one for each."
-            )
+            raise UserError(f"There are {len(weights)} weights for {self.rows} kinds of knowledge: give one for each.")
         for weight in weights:
             check_range("A weight", weight, SHARE)
         if not self.soft and not set(weights) <= {0, 1}:

@@ -84,9 +84,7 @@ class Learner(Agent):
         self._check(next_observation)
         reward = float(reward)
         if not math.isfinite(reward):
-            raise UserError(
-                f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase."
-            )
+            raise UserError(f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase.")
         self.scale.add(reward, starts=self._starts)
         self.decisions.append(
             context=observation["context"],
@@ -144,15 +142,11 @@ class Learner(Agent):
             for key, tensor in _tensors(arrays, f"optimizer.{name}.").items():
                 index, moment = key.split(".")
                 moments.setdefault(int(index), {})[moment] = tensor
-            optimizer.load_state_dict(
-                {"state": moments, "param_groups": optimizer.state_dict()["param_groups"]}
-            )
+            optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
         self.scale.restore(facts["scale"])
         if facts["rows"] == self.rows:
             self.bonus.restore(facts["bonus"])
-            remembered = {
-                key.removeprefix("memory."): arrays[key] for key in arrays if key.startswith("memory.")
-            }
+            remembered = {key.removeprefix("memory."): arrays[key] for key in arrays if key.startswith("memory.")}
             self.decisions.restore(remembered)
             self._pending, self._due, self._starts = facts["pending"], facts["due"], facts["starts"]
 

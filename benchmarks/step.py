@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from agents.agent import Agent
 from agents.registry import make_agent
-
 from envs.distillation import DistillationEnv
 from kselect.cli.table import print_table
 from kselect.config import PhaseConfig, TrainingConfig

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agents.actor_critic import ActorCritic
     from agents.deterministic import DeterministicActorCritic
-
     from envs.distillation import DistillationEnv
     from kselect.config import KnowledgeConfig, PhaseConfig, TrainingConfig
     from kselect.distillation.distiller import Distiller

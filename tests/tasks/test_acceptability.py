@@ -33,12 +33,7 @@ def _letters(word: str) -> str:
         ):
             if word in words:
                 return case(letter)
-    return (
-        "a" * (word in ADJECTIVES)
-        + "v" * (word in ADVERBS)
-        + "p" * (word in PREPOSITIONS)
-        + "w" * (word == "which")
-    )
+    return "a" * (word in ADJECTIVES) + "v" * (word in ADVERBS) + "p" * (word in PREPOSITIONS) + "w" * (word == "which")
 
 
 _CORE = {"s": "[d*]a?n", "p": "[D*]a?N"}

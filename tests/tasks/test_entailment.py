@@ -25,9 +25,7 @@ def _holds(text: str, world: World) -> bool:
     quantifier, *rest = text.split()
     restrictor = [word for word in rest if word in ADJECTIVES or word in NOUN_KINDS or word in NOUN_KIND_OF]
     scope = [word for word in rest if word not in restrictor and word != NEGATION]
-    does = [
-        (NEGATION in rest) != all(word in one for word in scope) for one in world if set(restrictor) <= one
-    ]
+    does = [(NEGATION in rest) != all(word in one for word in scope) for one in world if set(restrictor) <= one]
     return {"every": all(does), "some": any(does), "no": not any(does)}[quantifier]
 
 
@@ -39,9 +37,7 @@ def _closed(words: frozenset[str]) -> bool:
 
 def _individuals(words: list[str]) -> list[frozenset[str]]:
     subsets = product((False, True), repeat=len(words))
-    every = (
-        frozenset(word for word, given in zip(words, subset, strict=True) if given) for subset in subsets
-    )
+    every = (frozenset(word for word, given in zip(words, subset, strict=True) if given) for subset in subsets)
     return [one for one in every if _closed(one)]
 
 

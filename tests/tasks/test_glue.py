@@ -95,8 +95,7 @@ def edit(path: Path, old: str, new: str) -> Path:
 def test_a_label_outside_the_set(rte_folder: Path, message_of: Callable[..., str]) -> None:
     path = edit(rte_folder / "RTE" / "train.tsv", "Hypothesis 4 .\tentailment", "Hypothesis 4 .\tneutral")
     assert message_of(load_task, "rte", rte_folder) == (
-        f"{path}:6 has the label 'neutral', expected one of entailment, not_entailment: "
-        "mend or remove that row."
+        f"{path}:6 has the label 'neutral', expected one of entailment, not_entailment: mend or remove that row."
     )
 
 
@@ -129,16 +128,12 @@ def test_real_sizes_and_label_counts(name: str, real_task: Callable[..., Task]) 
     assert [found[0], found[1]] == counts
 
 
-@pytest.mark.parametrize(
-    ("name", "paired"), [("mrpc", True), ("rte", True), ("cola", False), ("sst2", False)]
-)
+@pytest.mark.parametrize(("name", "paired"), [("mrpc", True), ("rte", True), ("cola", False), ("sst2", False)])
 def test_real_texts_and_stratification(name: str, paired: bool, real_task: Callable[..., Task]) -> None:
     task = real_task(name)
     train, reward = task.splits["train"], task.splits["reward"]
     assert len(reward) == round(0.1 * (len(train) + len(reward)))
-    assert sum(reward.labels) / len(reward) == pytest.approx(
-        sum(train.labels) / len(train), abs=1 / len(reward)
-    )
+    assert sum(reward.labels) / len(reward) == pytest.approx(sum(train.labels) / len(train), abs=1 / len(reward))
     for split in task.splits.values():
         assert (split.text_b is not None) == paired
         assert all(text.strip() for text in split.text_a)

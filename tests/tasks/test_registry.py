@@ -20,9 +20,7 @@ def test_case_and_hyphens_do_not_matter(name: str, rte_folder: Path) -> None:
 
 
 def test_unknown_task(message_of: Callable[..., str]) -> None:
-    assert message_of(load_task, "mprc") == (
-        f"Unknown task 'mprc': did you mean 'mrpc'? Known: {', '.join(TASKS)}."
-    )
+    assert message_of(load_task, "mprc") == (f"Unknown task 'mprc': did you mean 'mrpc'? Known: {', '.join(TASKS)}.")
 
 
 def test_glue_spellings_are_found(message_of: Callable[..., str], tmp_path: Path) -> None:

@@ -41,10 +41,7 @@ def test_without_a_header_lines_count_from_the_first(write: Callable[[bytes], Pa
 
 def test_missing_file(tmp_path: Path, message_of: Callable[..., str]) -> None:
     path = tmp_path / "dev.tsv"
-    assert (
-        message_of(read_tsv, path)
-        == f"{path} does not exist: put the file there, or give another --data_dir."
-    )
+    assert message_of(read_tsv, path) == f"{path} does not exist: put the file there, or give another --data_dir."
 
 
 @pytest.mark.parametrize("content", [b"", b"sentence\tlabel\n", b"sentence\tlabel\n\n  \n"])
