@@ -49,7 +49,8 @@ def run(settings: Settings) -> None:
     from kselect.cli.table import print_table
 
     folder = Path(settings.run.runs_dir) / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
-    header, columns = ["agent"], []
+    header: list[str] = ["agent"]
+    columns: list[list[str]] = []
     for task in TASKS:
         header += [task.removeprefix("synthetic-"), "time"]
         columns += _scores_and_times(_distil_students(task, folder, settings.run.seed))
