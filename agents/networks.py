@@ -47,7 +47,7 @@ class RowNetwork(nn.Module):
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator, gain: float = 1.0) -> nn.Linear:
-    """Make a layer with orthogonal weights from `generator`; the usual constructor would draw from torch's own stream."""
+    """Make a layer with orthogonal weights from `generator`; the usual constructor draws from torch's."""
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
     nn.init.orthogonal_(layer.weight, gain, generator=generator)
     nn.init.zeros_(layer.bias)
