@@ -1,5 +1,4 @@
-"""Exploration rewards of Wang et al. 2022 (arXiv 2302.00444), against settling on the first thing that
-worked.
+"""Exploration rewards of Wang et al. 2022 (arXiv 2302.00444), against settling on what worked first.
 
 They are added to what an agent learns from, never to the environment's reward. The standard form of each is
 meant: the paper's text was not at hand.

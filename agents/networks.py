@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 
 class RowNetwork(nn.Module):
-    """A 3-layer MLP on [context, row, mean over rows of embedded rows]; one number a row, or one for all if
-    `pool`.
+    """A 3-layer MLP on [context, row, mean of embedded rows]; one number a row, or one in all if `pool`.
 
     Three layers as in Wang et al. 2022. Order and number of the rows are free: the output follows the rows
     (or, pooled by a mean, ignores their order). `start` is the output before anything is learned, the same

@@ -81,7 +81,7 @@ def train(agent: Agent, env: IdentityEnv, episodes: int) -> list[dict[str, float
 
 
 def distance(agent: Agent, env: IdentityEnv, episodes: int = 8) -> float:
-    """Return how far an agent's settled actions are from the right ones: 0 at best; a guess has 1/2 or 1/4."""
+    """Return how far an agent's settled actions are from the right ones: 0 at best; a guess: 1/2 or 1/4."""
     total = 0.0
     for _ in range(episodes):
         observation, _ = env.reset()

@@ -60,7 +60,7 @@ def test_ridge_critic_finds_a_parabola_of_progress():
 
 
 def test_ridge_critic_worked_by_hand():
-    # Two states, contexts -1 and 1 (squares alike), and so when standardised: slope = x.y / (n + ridge) = 4 / 4.
+    # Two states, contexts -1 and 1 (squares alike), standardised the same: slope = x.y / (n + ridge) = 4 / 4.
     critic = RidgeCritic(1, 1, ridge=2.0)
     context, knowledge = np.array([[-1.0], [1.0]]), np.zeros((2, 3, 1))
     critic.fit(context, knowledge, np.array([5.0, 9.0]))
