@@ -14,14 +14,13 @@ from agents.advantage import gae
 from agents.agent import Observation
 from agents.critic import RidgeCritic
 from agents.exploration import CountBonus
-from agents.learner import Learner, observation_tensors
+from agents.learner import Learner, observation_tensors, single_thread
 from agents.networks import RowNetwork
 from agents.settings import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range
 
 
 class ActorCritic(Learner):
-    """Stochastic actor-critic: every knowledge is taken or left by a coin of its own, from one shared
-    network.
+    """Stochastic actor-critic: a coin for every knowledge, to take it or leave it, from one shared network.
 
     An episode of distillation has tens of decisions and a noisy reward, so a decision must be learned from
     more than once. The actor therefore ascends the natural gradient, which has a form that may reuse old
@@ -61,7 +60,7 @@ class ActorCritic(Learner):
         seed: int = 0,
         learning_rate: float = 0.01,
         gamma: float = 1.0,
-        lam: float = 0.7,
+        lam: float = 0.5,
         epochs: int = 10,
         entropy: float = 0.3,
         ridge: float = 0.05,
@@ -93,7 +92,7 @@ class ActorCritic(Learner):
         self.optimizers = {"policy": torch.optim.Adam(self.policy.parameters(), lr=learning_rate, fused=True)}
 
     def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
-        """Return int8 `[k]`: coins at the policy's probabilities if `explore`, else whatever has more than a half."""
+        """Return int8 `[k]`: the policy's coins if `explore`, else whatever has more than a half."""
         self._check(observation)
         self.preference = self._probability(observation)
         threshold = self.rng.random(self.rows) if explore else 0.5
@@ -110,7 +109,7 @@ class ActorCritic(Learner):
         self.critic.arrays = {name: arrays[f"critic.{name}"] for name in self.critic.arrays}
 
     def _probability(self, observation: Observation) -> np.ndarray:
-        with torch.inference_mode():
+        with single_thread(), torch.inference_mode():
             return torch.sigmoid(self.policy(*observation_tensors(observation))[0]).numpy()
 
     def _extra(self, observation: Observation, action: np.ndarray) -> dict[str, Any]:
@@ -119,9 +118,9 @@ class ActorCritic(Learner):
 
     def _learn(self) -> dict[str, float]:
         fields = self.decisions.read()
-        bonus = self.exploration * self.scale.reward * fields["bonus"]
+        bonus = self.exploration * self.scale.value * fields["bonus"]
         advantages, returns = self._judge(fields, fields["reward"] + bonus)
-        standard = (advantages - advantages.mean()) / (advantages.std() + 1e-6 * self.scale.reward)
+        standard = (advantages - advantages.mean()) / (advantages.std() + 1e-6 * self.scale.value)
         target = torch.from_numpy(standard.clip(-3.0, 3.0).astype(np.float32))
         surprise = torch.from_numpy(fields["action"] - fields["probability"])
         context, knowledge = torch.from_numpy(fields["context"]), torch.from_numpy(fields["knowledge"])
@@ -134,13 +133,13 @@ class ActorCritic(Learner):
             torch.nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
             self.optimizers["policy"].step()
         logits = logits.detach()
-        unexplained = float(advantages.var() / (returns.var() + 1e-12))
         return {
             "policy_loss": float(loss.detach()),
-            "value_loss": unexplained,
+            "value_loss": float(np.square(advantages).mean()),
+            "explained_variance": float(1.0 - advantages.var() / (returns.var() + 1e-12)),
             "entropy": float((F.softplus(logits) - torch.sigmoid(logits) * logits).mean()),
             "probability": float(torch.sigmoid(logits).mean()),
-            "reward_scale": self.scale.reward,
+            "reward_scale": self.scale.value,
             "exploration_reward": float(bonus.mean()),
         }
 
@@ -162,6 +161,6 @@ class ActorCritic(Learner):
         return advantages, advantages + values
 
     def _jittered(self, tensor: Tensor) -> Tensor:
-        """Add noise, anew in every epoch, which keeps a network from telling decisions apart by their digits."""
+        """Add noise, new in every epoch, lest a network tell decisions apart by their digits."""
         noise = self.rng.standard_normal(tensor.shape, dtype=np.float32)
         return tensor + self.jitter * torch.from_numpy(noise)

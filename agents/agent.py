@@ -35,7 +35,7 @@ class Agent(ABC):
     """Values allowed for its settings, by name."""
 
     preference: np.ndarray | None = None
-    """`[k]` in [0, 1]: how far the last `act` leaned to each knowledge, before sampling, noise and threshold."""
+    """`[k]` in [0, 1]: the last `act`'s leaning to each knowledge, before sampling, noise, threshold."""
 
     def __init__(self, observation_space: spaces.Space, action_space: spaces.Space, *, seed: int = 0) -> None:
         self.context_size, self.rows, self.features = _observation_shape(observation_space)
@@ -58,7 +58,7 @@ class Agent(ABC):
 
     @abstractmethod
     def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
-        """Return an action `[k]` out of the action space; `explore` samples or adds noise, where there is any."""
+        """Return an action `[k]` out of the action space; `explore` samples or adds noise."""
 
     def observe(
         self,
@@ -68,7 +68,8 @@ class Agent(ABC):
         next_observation: Observation,
         terminated: bool,
     ) -> None:
-        """Take in what an action led to."""
+        """Take in what an action led to; an agent that does not learn lets it pass."""
+        return None
 
     def update(self) -> dict[str, float]:
         """Learn if an update is due; return its statistics by name, {} when none was due."""
@@ -76,7 +77,7 @@ class Agent(ABC):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Return every setting by name, such that `type(agent)(spaces..., **agent.settings)` makes its equal."""
+        """Return every setting by name; `type(agent)(*spaces, **agent.settings)` makes its equal."""
         return {name: getattr(self, name) for name in setting_names(type(self))}
 
     def check_settings(self) -> None:
@@ -85,7 +86,7 @@ class Agent(ABC):
             check_range(name, getattr(self, name), allowed)
 
     def save(self, folder: str | Path) -> None:
-        """Write agent.json and agent.safetensors to a folder, made if need be; the agent goes on from there exactly."""
+        """Write agent.json and agent.safetensors to a folder; once loaded, it goes on exactly as this one."""
         write_agent(Path(folder), self._description(), *self.state())
 
     @classmethod
@@ -101,7 +102,10 @@ class Agent(ABC):
         """
         description = read_description(Path(folder))
         if description["class"] != cls.__name__:
-            raise UserError(f"{folder} holds a {description['class']}, not a {cls.__name__}: use agents.load_agent.")
+            raise UserError(
+                f"{folder} holds a {description['class']}, not a {cls.__name__}: use agents.load_agent."
+            )
+        learned = read_learned(Path(folder), description)
         saved_observation, saved_action = _spaces(description)
         agent = cls(observation_space or saved_observation, action_space or saved_action, **description["settings"])
         for noun, saved, here in (
@@ -113,7 +117,7 @@ class Agent(ABC):
                     f"The policy in {folder} reads {saved} {noun}, and this environment gives {here}: "
                     "use it in an environment like the one it was trained in, or train a new one."
                 )
-        agent.restore(*read_learned(Path(folder), description))
+        agent.restore(*learned)
         return agent
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -138,8 +142,9 @@ class Agent(ABC):
         given = (observation["context"].shape, observation["knowledge"].shape)
         if given != ((self.context_size,), (self.rows, self.features)):
             raise UserError(
-                f"{type(self).__name__} reads context ({self.context_size},) and knowledge {(self.rows, self.features)}, "
-                f"not {given[0]} and {given[1]}: load it with the spaces of this environment."
+                f"{type(self).__name__} reads context ({self.context_size},) and knowledge "
+                f"{(self.rows, self.features)}, not {given[0]} and {given[1]}: "
+                "load it with the spaces of this environment."
             )
 
 

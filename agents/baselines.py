@@ -14,7 +14,7 @@ from kselect.errors import UserError
 
 
 class FixedWeights(Agent):
-    """The same weights at every decision: `weights` has one in [0, 1] a row; hard actions take only 0 and 1."""
+    """The same at every decision: `weights` has one in [0, 1] a row; for hard actions 0 or 1."""
 
     def __init__(
         self,
@@ -30,8 +30,9 @@ class FixedWeights(Agent):
         for weight in weights:
             check_range("A weight", weight, SHARE)
         if not self.soft and not set(weights) <= {0, 1}:
+            given = ", ".join(f"{weight:g}" for weight in weights)
             raise UserError(
-                f"Hard actions take or leave, so weights must be 0 or 1, not {', '.join(f'{w:g}' for w in weights)}: "
+                f"Hard actions take or leave, so weights must be 0 or 1, not {given}: "
                 "change them, or make the environment with soft actions."
             )
         self.weights = [float(weight) for weight in weights]

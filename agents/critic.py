@@ -8,8 +8,9 @@ import numpy as np
 class RidgeCritic:
     """A state's value as a ridge regression on context, its squares, and the mean over the knowledge rows.
 
-    A network that sees a hundred noisy returns either knows them by heart, which leaves no advantage, or errs by more
-    than one decision is worth. This has about thirty coefficients, each held to 0 by `ridge` decisions' weight.
+    A network that sees a hundred noisy returns either knows them by heart, which leaves no advantage, or errs
+    by more than one decision is worth. This has about thirty coefficients; `ridge` pulls each to 0 as
+    strongly as so many decisions would.
     """
 
     def __init__(self, context: int, features: int, *, ridge: float = 3.0) -> None:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from agents.agent import Observation
 from agents.exploration import DissimilarityBonus
-from agents.learner import Learner, observation_tensors
+from agents.learner import Learner, observation_tensors, single_thread
 from agents.networks import RowNetwork
 from agents.settings import COUNT, NOT_NEGATIVE, SHARE, Range
 
@@ -55,7 +55,7 @@ class DeterministicActorCritic(Learner):
         exploration: float = 0.1,
         initial_weight: float = 0.5,
         update_every: int | None = 1,
-        gradient_steps: int = 8,
+        gradient_steps: int = 4,
         batch_size: int = 64,
         warmup: int = 8,
         memory: int = 1000,
@@ -98,7 +98,7 @@ class DeterministicActorCritic(Learner):
     def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
         """Return float32 `[k]`: the actor's weights, with noise if `explore`, kept in [0, 1]."""
         self._check(observation)
-        with torch.inference_mode():
+        with single_thread(), torch.inference_mode():
             self.preference = torch.sigmoid(self.actor(*observation_tensors(observation))[0]).numpy()
         weights = self.preference
         if explore:
@@ -111,7 +111,7 @@ class DeterministicActorCritic(Learner):
         for _ in range(self.gradient_steps):
             statistics = self._gradient_step()
         return {name: float(value) for name, value in statistics.items()} | {
-            "reward_scale": self.scale.reward,
+            "reward_scale": self.scale.value,
         }
 
     def _gradient_step(self) -> dict[str, Tensor]:
@@ -122,8 +122,8 @@ class DeterministicActorCritic(Learner):
         with torch.no_grad():
             later = (batch["next_context"], batch["next_knowledge"])
             following = _value(self.target_critic, *later, torch.sigmoid(self.target_actor(*later)))
-            bonus = self.exploration * self.scale.reward * batch["bonus"]
-            rewards = (batch["reward"] + bonus) / self.scale.reward
+            bonus = self.exploration * self.scale.value * batch["bonus"]
+            rewards = (batch["reward"] + bonus) / self.scale.value
             target = rewards + self.gamma * (1 - batch["terminated"]) * following
         value_loss = F.mse_loss(_value(self.critic, context, knowledge, action), target)
         _step(self.optimizers["critic"], value_loss, self.critic)

@@ -1,5 +1,4 @@
-"""Exploration rewards of Wang et al. 2022 (arXiv 2302.00444), against settling on the first thing that
-worked.
+"""Exploration rewards of Wang et al. 2022 (arXiv 2302.00444), against settling on what worked first.
 
 They are added to what an agent learns from, never to the environment's reward. The standard form of each is
 meant: the paper's text was not at hand.
@@ -13,7 +12,7 @@ import numpy as np
 
 
 class CountBonus:
-    """For hard actions: 1 / sqrt(n), with n how often this very selection has been taken, this time included."""
+    """For hard actions: 1 / sqrt(n), with n how often this selection has been taken, now included."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -34,7 +33,7 @@ class CountBonus:
 
 
 class DissimilarityBonus:
-    """For soft actions: 1 - cosine with the action before it in the episode; in [0, 1], as weights are not negative."""
+    """For soft actions: 1 - cosine with the episode's action before; in [0, 1], weights being positive."""
 
     def __init__(self) -> None:
         self.previous: np.ndarray | None = None

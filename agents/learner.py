@@ -1,9 +1,11 @@
-"""What the learning agents share: remembering decisions, when an update is due, and going on after a reload."""
+"""What learning agents share: remembering decisions, when an update is due, going on after a reload."""
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,7 +56,7 @@ class Learner(Agent):
         if self.update_every is not None:
             check_range("update_every", self.update_every, COUNT)
         self.decisions = Memory(self.memory)
-        self.scale = RewardScale(self.gamma)
+        self.scale = RewardScale()
         self.bonus = bonus
         self.modules: dict[str, nn.Module] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
@@ -84,8 +86,10 @@ class Learner(Agent):
         self._check(next_observation)
         reward = float(reward)
         if not math.isfinite(reward):
-            raise UserError(f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase.")
-        self.scale.add(reward, starts=self._starts)
+            raise UserError(
+                f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase."
+            )
+        self.scale.add(reward)
         self.decisions.append(
             context=observation["context"],
             knowledge=observation["knowledge"],
@@ -103,7 +107,7 @@ class Learner(Agent):
         self._due = bool(terminated) or self._pending == self.update_every
 
     def begin(self) -> None:
-        """Say that the next decision starts an episode, where the last one was cut off rather than terminated."""
+        """Say that the next decision starts an episode, the last one having been cut off, not terminated."""
         self._starts = True
 
     def update(self) -> dict[str, float]:
@@ -111,7 +115,8 @@ class Learner(Agent):
         if not self._due:
             return {}
         self._pending, self._due = 0, False
-        return self._learn()
+        with single_thread():
+            return self._learn()
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return networks, optimisers, memory, scales and counters."""
@@ -133,7 +138,7 @@ class Learner(Agent):
         return arrays, facts
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        """Take up what `state` returned; decisions over another number of rows are forgotten, what was learned is not."""
+        """Take up what `state` returned; of decisions over another number of rows, keep the lesson only."""
         super().restore(arrays, facts)
         for name, module in self.modules.items():
             module.load_state_dict(_tensors(arrays, f"{name}."))
@@ -149,6 +154,17 @@ class Learner(Agent):
             remembered = {key.removeprefix("memory."): arrays[key] for key in arrays if key.startswith("memory.")}
             self.decisions.restore(remembered)
             self._pending, self._due, self._starts = facts["pending"], facts["due"], facts["starts"]
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Compute on one thread: networks this small lose by sharing, and wait for ever on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def observation_tensors(observation: Observation) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,7 @@ class Memory:
         self.appended += 1
 
     def read(self, places: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Return copies of the decisions at `places` (0 is the oldest held), all by default, each field `[n, ...]`."""
+        """Return copies of the decisions at `places` (0: the oldest; default: all), fields `[n, ...]`."""
         places = np.arange(len(self)) if places is None else places
         places = (places + self.appended - len(self)) % self.capacity
         return {name: array[places] for name, array in self._arrays.items()}
@@ -42,42 +42,31 @@ class Memory:
 
 
 class RewardScale:
-    """Running sizes of rewards and of what they add up to over an episode, for learning in units of about 1.
+    """The running size of rewards, for learning in units of about 1."""
 
-    `reward` is the standard deviation of the rewards; `total` the root mean square of the discounted sums of
-    them so far in their episode. Both are 1 as long as nothing but zeros was seen.
-    """
-
-    def __init__(self, gamma: float) -> None:
-        self.gamma = gamma
+    def __init__(self) -> None:
         self.count = 0
-        self.sums = [0.0, 0.0, 0.0]  # of the rewards, their squares, and the squares of their discounted sums
-        self.running = 0.0
+        self.total = 0.0
+        self.squares = 0.0
 
-    def add(self, reward: float, *, starts: bool) -> None:
-        """Take in a reward; `starts` says that it is the first of an episode."""
-        self.running = reward + (0.0 if starts else self.gamma * self.running)
+    def add(self, reward: float) -> None:
+        """Take in a reward."""
         self.count += 1
-        for place, value in enumerate((reward, reward**2, self.running**2)):
-            self.sums[place] += value
+        self.total += reward
+        self.squares += reward * reward
 
     @property
-    def reward(self) -> float:
-        """Return the standard deviation of the rewards (their size, as long as there is no spread)."""
+    def value(self) -> float:
+        """Return the standard deviation; without any spread the rewards' size, and 1 if all are 0."""
         count = max(self.count, 1)
-        square = self.sums[1] / count
-        variance = square - (self.sums[0] / count) ** 2
-        return float(max(variance, 0.0) ** 0.5 if variance > 1e-9 * square else square**0.5) or 1.0
-
-    @property
-    def total(self) -> float:
-        """Return the root mean square of the discounted sums."""
-        return float((self.sums[2] / max(self.count, 1)) ** 0.5) or 1.0
+        square = self.squares / count
+        variance = square - (self.total / count) ** 2
+        return float((variance if variance > 1e-9 * square else square) ** 0.5) or 1.0
 
     def state(self) -> dict[str, Any]:
         """Return the sums, for JSON."""
-        return {"count": self.count, "sums": self.sums, "running": self.running}
+        return {"count": self.count, "total": self.total, "squares": self.squares}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what `state` returned."""
-        self.count, self.sums, self.running = state["count"], list(state["sums"]), state["running"]
+        self.count, self.total, self.squares = state["count"], state["total"], state["squares"]

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 
 class RowNetwork(nn.Module):
-    """A 3-layer MLP on [context, row, mean over rows of embedded rows]; one number a row, or one for all if
-    `pool`.
+    """A 3-layer MLP on [context, row, mean of embedded rows]; one number a row, or one in all if `pool`.
 
     Three layers as in Wang et al. 2022. Order and number of the rows are free: the output follows the rows
     (or, pooled by a mean, ignores their order). `start` is the output before anything is learned, the same
@@ -47,7 +46,7 @@ class RowNetwork(nn.Module):
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator, gain: float = 1.0) -> nn.Linear:
-    """Make a layer with orthogonal weights from `generator`; the usual constructor would draw from torch's own stream."""
+    """Make a layer with orthogonal weights from `generator`; the usual constructor draws from torch's."""
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
     nn.init.orthogonal_(layer.weight, gain, generator=generator)
     nn.init.zeros_(layer.bias)

@@ -123,8 +123,8 @@ def _row_weights(agent: str, weights: Any, names: Sequence[str]) -> list[float]:
         if knowledge not in names:
             if agent in RECIPES:
                 raise UserError(
-                    f"Agent '{agent}' needs the knowledge '{knowledge}', which is not on offer: add it to knowledge "
-                    f"({', '.join(names)})."
+                    f"Agent '{agent}' needs the knowledge '{knowledge}', which is not on offer: add it to "
+                    f"knowledge ({', '.join(names)})."
                 )
             raise unknown("knowledge", str(knowledge), names)
         check_range(f"The weight of {knowledge}", weight, SHARE)

@@ -49,7 +49,7 @@ def setting_names(agent_class: type) -> tuple[str, ...]:
 
 
 def check_range(name: str, value: Any, allowed: Range) -> None:
-    """Refuse a value outside its range, a text that looks like a number included (YAML reads 1e-3 as text)."""
+    """Refuse a value outside its range, or a text that looks like a number (YAML reads 1e-3 as text)."""
     if value not in allowed:
         hint = ", without quotes and as 0.001 rather than 1e-3" if isinstance(value, str) else ""
         raise UserError(f"{name} is {value!r}: give {allowed}{hint}.")

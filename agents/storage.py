@@ -26,9 +26,11 @@ def write_agent(
     counters, random streams) in its header, so that a kill at any moment leaves the old state or the new one,
     never a mixture.
     """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: give a folder to save the policy to.")
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(description, indent=2) + "\n"
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     _replace(folder / LEARNED, save(contiguous, {"description": text, "facts": json.dumps(facts)}))
     _replace(folder / DESCRIPTION, text.encode())
 
@@ -51,7 +53,7 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def read_learned(folder: Path, description: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return arrays and facts; refuse a file that is damaged or was saved by another agent than `description`."""
+    """Return arrays and facts; refuse a file that is damaged or of another agent than `description`."""
     path = folder / LEARNED
     if not path.is_file():
         raise UserError(f"{path} is missing: copy the whole policy folder, or save the policy again.")

@@ -26,6 +26,7 @@ class IdentityEnv(gymnasium.Env):
             }
         )
         self.action_space = spaces.Box(0, 1, (rows,), np.float32) if soft else spaces.MultiBinary(rows)
+        self.taken: list[np.ndarray] = []
         self.rng = np.random.default_rng(seed)
         self.codes = np.stack([np.cos(np.arange(rows)), np.sin(np.arange(rows))], axis=1)
 
@@ -38,6 +39,7 @@ class IdentityEnv(gymnasium.Env):
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict]:
         assert self.action_space.contains(action)
+        self.taken.append(action)
         reward = -self.size * float(np.mean((action - self.right()) ** 2))
         self.step_count += 1
         return self._observe(), reward, self.step_count == self.length, False, {}
@@ -53,7 +55,7 @@ class IdentityEnv(gymnasium.Env):
 
 
 class TimingEnv(IdentityEnv):
-    """Two rows: the first is right in the first half of an episode, the second in the other. Flags mean nothing."""
+    """Two rows: one is right in the first half of an episode, the other in the second. Flags mean nothing."""
 
     def __init__(self, *, soft: bool, seed: int = 0) -> None:
         super().__init__(soft=soft, rows=2, seed=seed)
@@ -79,7 +81,7 @@ def train(agent: Agent, env: IdentityEnv, episodes: int) -> list[dict[str, float
 
 
 def distance(agent: Agent, env: IdentityEnv, episodes: int = 8) -> float:
-    """Return how far the agent's settled actions are from the right ones: 0 at best; guessing has 1/2 or 1/4."""
+    """Return how far an agent's settled actions are from the right ones: 0 at best; a guess: 1/2 or 1/4."""
     total = 0.0
     for _ in range(episodes):
         observation, _ = env.reset()

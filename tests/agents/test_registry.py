@@ -1,0 +1,180 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+import agents
+from agents import AGENTS, make_agent, wants_soft
+from kselect.errors import UserError
+from tests.agents.identity import IdentityEnv
+
+NAMES = ("gold", "logits", "hidden", "relations")
+
+
+def make(
+    name: str, *, soft: bool = False, names: tuple[str, ...] = NAMES, **settings: object
+) -> agents.Agent:
+    env = IdentityEnv(soft=soft, rows=len(names))
+    return make_agent(name, env.observation_space, env.action_space, names, **settings)
+
+
+def observation(rows: int = 4) -> dict[str, np.ndarray]:
+    return IdentityEnv(soft=False, rows=rows).reset()[0]
+
+
+@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("explore", [False, True])
+def test_every_agent_acts_in_its_space(name: str, explore: bool):
+    kinds = [False, True] if wants_soft(name) is None else [bool(wants_soft(name))]
+    for soft in kinds:
+        agent = make(name, soft=soft, **({"weights": {"gold": 1}} if name == "fixed" else {}))
+        for _ in range(20):
+            action = agent.act(observation(), explore=explore)
+            assert agent.action_space.contains(action)
+        assert agent.learns == ("actor-critic" in name)
+        agent.observe(observation(), action, 0.1, observation(), False)
+        assert agent.update() == {}
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [("fine-tune", [0, 1, 0]), ("vanilla-kd", [0, 1, 1]), ("all", [1, 1, 1]), ("fixed", [1, 0, 0])],
+)
+def test_recipes_in_the_order_of_the_rows(name: str, weights: list[int], soft: bool):
+    settings = {"weights": {"hidden": 1}} if name == "fixed" else {}
+    agent = make(name, soft=soft, names=("hidden", "gold", "logits"), **settings)
+    assert agent.act(observation(3)).tolist() == weights
+
+
+def test_fixed_takes_fractions_where_actions_are_soft():
+    agent = make("fixed", soft=True, weights={"logits": 0.25, "gold": 1})
+    assert agent.act(observation()).tolist() == [1.0, 0.25, 0.0, 0.0]
+
+
+def test_random_hard_is_even_over_all_selections_but_none():
+    agent = make("random-hard", names=("gold", "logits"))
+    drawn = [tuple(agent.act(observation(2)).tolist()) for _ in range(3000)]
+    assert {pair: round(drawn.count(pair) / 3000, 1) for pair in set(drawn)} == {
+        (0, 1): 0.3,
+        (1, 0): 0.3,
+        (1, 1): 0.3,
+    }
+
+
+def test_random_soft_is_uniform():
+    agent = make("random-soft", soft=True)
+    drawn = np.array([agent.act(observation()) for _ in range(2000)])
+    assert np.abs(np.quantile(drawn, [0.25, 0.5, 0.75], axis=0).T - [0.25, 0.5, 0.75]).max() < 0.05
+
+
+def test_settings_reach_the_agent():
+    agent = make("actor-critic", seed=7, learning_rate=0.02, update_every=None)
+    assert agent.settings["learning_rate"] == 0.02
+    assert agent.settings["update_every"] is None
+    assert agent.seed == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("actor-critc", {}, "Unknown agent 'actor-critc': did you mean 'actor-critic'? Known: actor-critic,"),
+        ("actor-critic", {"learning_rte": 1}, "has no setting 'learning_rte': did you mean 'learning_rate'?"),
+        (
+            "fine-tune",
+            {"weights": {"gold": 1}},
+            "Agent 'fine-tune' has no setting 'weights'. It has no settings.",
+        ),
+        ("fixed", {"weight": {"gold": 1}}, "has no setting 'weight': did you mean 'weights'?"),
+        ("fixed", {}, "Agent 'fixed' needs weights by knowledge, such as weights: {gold: 1}."),
+        (
+            "fixed",
+            {"weights": {"glod": 1}},
+            "Unknown knowledge 'glod': did you mean 'gold'? Known: gold, logits,",
+        ),
+        (
+            "fixed",
+            {"weights": {"gold": 2}},
+            "The weight of gold is 2: give a number of at least 0 and at most 1.",
+        ),
+        ("fixed", {"weights": {"gold": 0.5}}, "weights must be 0 or 1, not 0.5, 0, 0, 0"),
+        (
+            "vanilla-kd",
+            {"names": ("gold", "hidden")},
+            "needs the knowledge 'logits', which is not on offer: add it",
+        ),
+        (
+            "actor-critic",
+            {"soft": True},
+            "ActorCritic gives hard actions only, and this environment takes soft ones",
+        ),
+        (
+            "random-soft",
+            {"soft": False},
+            "RandomSoft gives soft actions only, and this environment takes hard ones",
+        ),
+        ("actor-critic", {"learning_rate": 0}, "learning_rate is 0: give a number above 0."),
+        (
+            "actor-critic",
+            {"learning_rate": "1e-3"},
+            "learning_rate is '1e-3': give a number above 0, without quotes",
+        ),
+        ("actor-critic", {"learning_rate": float("nan")}, "learning_rate is nan: give a number above 0."),
+        ("actor-critic", {"memory": 2.5}, "memory is 2.5: give a whole number of at least 1."),
+        ("actor-critic", {"update_every": 0}, "update_every is 0: give a whole number of at least 1."),
+        ("actor-critic", {"gamma": 1.5}, "gamma is 1.5: give a number of at least 0 and at most 1."),
+        (
+            "deterministic-actor-critic",
+            {"soft": True, "noise": True},
+            "noise is True: give a number of at least 0.",
+        ),
+        ("all", {"seed": -1}, "seed is -1: give a whole number of at least 0."),
+    ],
+)
+def test_bad_input_is_one_clear_line(name: str, options: dict, message: str):
+    with pytest.raises(UserError) as caught:
+        make(name, **options)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_wants_soft():
+    assert wants_soft("deterministic-actor-critic") is True
+    assert wants_soft("actor-critic") is False
+    assert wants_soft("all") is None
+    with pytest.raises(UserError, match="Unknown agent 'al'"):
+        wants_soft("al")
+
+
+@pytest.mark.parametrize(
+    ("observes", "acts", "message"),
+    [
+        (spaces.Discrete(3), spaces.MultiBinary(4), "An agent reads a Dict of Boxes"),
+        (None, spaces.MultiBinary(3), "An agent gives one action a knowledge, MultiBinary(4) or Box"),
+        (None, spaces.Discrete(4), "An agent gives one action a knowledge, MultiBinary(4) or Box"),
+    ],
+)
+def test_spaces_of_another_kind_are_refused(observes: spaces.Space | None, acts: spaces.Space, message: str):
+    with pytest.raises(UserError) as caught:
+        agents.RandomHard(observes or IdentityEnv(soft=False).observation_space, acts)
+    assert str(caught.value).startswith(message)
+
+
+def test_an_observation_of_another_shape_and_a_reward_that_is_none_are_refused():
+    agent = make("actor-critic")
+    with pytest.raises(UserError, match="load it with the spaces of this environment"):
+        agent.act(observation(3))
+    with pytest.raises(UserError, match="The reward is nan"):
+        agent.observe(observation(), np.ones(4), float("nan"), observation(), False)
+
+
+def test_names_and_descriptions_come_without_torch():
+    uses = "import sys, agents; agents.AGENTS; agents.wants_soft('all'); agents.RandomHard"
+    subprocess.run([sys.executable, "-c", f"{uses}; assert 'torch' not in sys.modules"], check=True)
+
+
+def test_everything_exported_is_there():
+    assert all(hasattr(agents, name) for name in agents.__all__)
+    assert not hasattr(agents, "ActorCritik")
