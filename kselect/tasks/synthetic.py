@@ -1,8 +1,8 @@
 """A synthetic suite in GLUE's style, generated from a seeded grammar: no download, and known difficulty.
 
 The labels of dev are those of the grammar, half of each class, so constant prediction has an accuracy of 0.5.
-In train a known share of the labels is flipped: a student that fits its gold labels fits their noise, too. The
-reward split is drawn from train and shares its noise, so that a perfect model scores 1 - noise there.
+In train a known share of the labels is flipped: a student that fits its gold labels fits their noise, too.
+The reward split is drawn from train and shares its noise: a perfect model scores about 1 - noise there.
 """
 
 from __future__ import annotations
