@@ -63,7 +63,7 @@ def _vary(random: Random, word: str, kinds: dict[str, tuple[str, ...]]) -> tuple
     if word in kinds:
         return random.choice(kinds[word]), DOWN
     kind = _members(kinds)[word]
-    if random.random() < 0.7:
+    if random.random() < 0.85:
         return kind, UP
     return random.choice([sister for sister in kinds[kind] if sister != word]), 0
 

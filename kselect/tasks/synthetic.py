@@ -2,6 +2,7 @@
 
 The labels of dev are those of the grammar, half of each class, so constant prediction has an accuracy of 0.5.
 In train a known share of the labels is flipped: a student that fits its gold labels fits their noise, too.
+The reward split is drawn from train and shares its noise: a perfect model scores about 1 - noise there.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The labels against model theory, by enumeration.
 
-What follows is true in every small world where the premise is; what does not follow has a world that shows it.
+What follows is true in every small world where the premise is; what does not has a world that shows it.
 """
 
 from __future__ import annotations

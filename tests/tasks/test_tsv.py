@@ -50,13 +50,13 @@ def test_no_examples(write: Callable[[bytes], Path], message_of: Callable[..., s
     assert message_of(read_tsv, path) == f"{path} holds no examples: fill it, or give another --data_dir."
 
 
-@pytest.mark.parametrize(("row", "found"), [(b"two", 1), (b"two\t0\tmore", 3)])
+@pytest.mark.parametrize(("row", "found"), [(b"two", "1 field"), (b"two\t0\tmore", "3 fields")])
 def test_fields_of_a_row(
-    write: Callable[[bytes], Path], message_of: Callable[..., str], row: bytes, found: int
+    write: Callable[[bytes], Path], message_of: Callable[..., str], row: bytes, found: str
 ) -> None:
     path = write(b"sentence\tlabel\none\t1\n" + row + b"\n")
     assert message_of(read_tsv, path) == (
-        f"{path}:3 has {found} field{'s' * (found != 1)}, expected 2 (sentence, label): mend or remove that row."
+        f"{path}:3 has {found}, expected 2 (sentence, label): mend or remove that row."
     )
 
 
