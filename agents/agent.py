@@ -102,9 +102,7 @@ class Agent(ABC):
         """
         description = read_description(Path(folder))
         if description["class"] != cls.__name__:
-            raise UserError(
-                f"{folder} holds a {description['class']}, not a {cls.__name__}: use agents.load_agent."
-            )
+            raise UserError(f"{folder} holds a {description['class']}, not a {cls.__name__}: use agents.load_agent.")
         learned = read_learned(Path(folder), description)
         saved_observation, saved_action = _spaces(description)
         agent = cls(observation_space or saved_observation, action_space or saved_action, **description["settings"])

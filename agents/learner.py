@@ -86,9 +86,7 @@ class Learner(Agent):
         self._check(next_observation)
         reward = float(reward)
         if not math.isfinite(reward):
-            raise UserError(
-                f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase."
-            )
+            raise UserError(f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase.")
         self.scale.add(reward)
         self.decisions.append(
             context=observation["context"],

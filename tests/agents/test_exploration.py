@@ -11,9 +11,7 @@ def test_count_bonus_falls_with_the_root_of_the_count():
     assert bonus(np.array([1, 0, 1]), starts=True) == 1.0
     assert bonus(np.array([1, 0, 1]), starts=False) == pytest.approx(1 / 2**0.5)
     assert bonus(np.array([1, 1, 1]), starts=False) == 1.0
-    assert bonus(np.array([1, 0, 1]), starts=True) == pytest.approx(
-        1 / 3**0.5
-    )  # a new episode forgets nothing
+    assert bonus(np.array([1, 0, 1]), starts=True) == pytest.approx(1 / 3**0.5)  # a new episode forgets nothing
 
 
 def test_dissimilarity_is_one_minus_the_cosine_with_the_action_before():

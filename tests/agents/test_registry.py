@@ -13,9 +13,7 @@ from tests.agents.identity import IdentityEnv
 NAMES = ("gold", "logits", "hidden", "relations")
 
 
-def make(
-    name: str, *, soft: bool = False, names: tuple[str, ...] = NAMES, **settings: object
-) -> agents.Agent:
+def make(name: str, *, soft: bool = False, names: tuple[str, ...] = NAMES, **settings: object) -> agents.Agent:
     env = IdentityEnv(soft=soft, rows=len(names))
     return make_agent(name, env.observation_space, env.action_space, names, **settings)
 

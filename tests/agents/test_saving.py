@@ -111,9 +111,7 @@ def test_baselines_are_saved_too(kind: type[Agent], settings: dict, tmp_path: Pa
     agent.act(observation)
     agent.save(tmp_path)
     loaded = load_agent(tmp_path)
-    assert [agent.act(observation).tolist() for _ in range(5)] == [
-        loaded.act(observation).tolist() for _ in range(5)
-    ]
+    assert [agent.act(observation).tolist() for _ in range(5)] == [loaded.act(observation).tolist() for _ in range(5)]
 
 
 def test_saving_again_replaces_and_leaves_no_litter(tmp_path: Path):
@@ -191,9 +189,7 @@ def test_other_features_are_refused(tmp_path: Path):
     agent.save(tmp_path)
     box = lambda *shape: spaces.Box(-1, 1, shape, np.float32)  # noqa: E731
     wide = spaces.Dict({"context": box(5), "knowledge": box(4, 4)})
-    refused(
-        "reads 2 context features, and this environment gives 5", load_agent, tmp_path, wide, env.action_space
-    )
+    refused("reads 2 context features, and this environment gives 5", load_agent, tmp_path, wide, env.action_space)
     wide = spaces.Dict({"context": box(2), "knowledge": box(4, 9)})
     refused("reads 4 features in each knowledge row, and", load_agent, tmp_path, wide, env.action_space)
     fixed, _ = make(FixedWeights, weights=[1, 0, 0, 1])
