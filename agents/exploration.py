@@ -1,7 +1,7 @@
 """Exploration rewards of Wang et al. 2022 (arXiv 2302.00444), against settling on what worked first.
 
-They are added to what an agent learns from, never to the environment's reward. The standard form of each is
-meant: the paper's text was not at hand.
+They are added to what an agent learns from, never to the environment's reward. Both are in their standard form,
+which a summary of the paper names without formulas.
 """
 
 from __future__ import annotations
