@@ -4,8 +4,9 @@
         --agents fine-tune vanilla-kd all random-hard learned=runs/mrpc-policy/policy --seeds 0 1 2
     python benchmarks/selection.py table
 
-`run` distils with `kselect distill` for every agent and seed that the ledger lacks, so a stopped study goes on where it
-was. `table` prints mean and standard deviation over the seeds, in Markdown.
+`run` does what `kselect distill` does for every agent and seed that the ledger lacks, so a stopped study goes on where it
+was. The teacher's outputs are computed once for all of them, and are left out of the costs. `table` prints mean and
+standard deviation over the seeds, in Markdown; "deciding" is everything that an agent costs, measuring rewards included.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import torch
+
 LEDGER = Path("benchmarks/results/selection.jsonl")
-DECIDING = ("probing", "reward", "deciding", "updating")
+DECIDING = ("reward", "deciding", "updating")
+UNRECORDED = ("agent", "agent_settings", "seed", "teacher", "data_dir", "runs_dir", "run_name")
 
 
 def read_ledger() -> list[dict[str, Any]]:
@@ -26,29 +30,33 @@ def read_ledger() -> list[dict[str, Any]]:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Distil what the ledger lacks."""
-    from kselect.cli import distill
+    """Distil what the ledger lacks, with one set of teacher outputs for all."""
     from kselect.cli.command import Command, flatten
-    from kselect.study.atomic import read_json
+    from kselect.config import AgentConfig
+    from kselect.distillation.setup import make_distiller
+    from kselect.study.casting import cast_decider
+    from kselect.study.episode import rollout
+    from kselect.study.results import summarise_run
 
-    command = Command("kselect.cli.distill")
+    settings = Command("kselect.cli.distill").settings(["--config", options.config, "--teacher", options.teacher])
+    assert settings is not None
+    distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
+    chosen = {name: value for name, value in flatten(settings).items() if name not in UNRECORDED}
+    done = {(entry["task"], entry["label"], entry["seed"]) for entry in read_ledger()}
     for seed in options.seeds:
         for spec in options.agents:
             label, _, agent = spec.rpartition("=")
             label = label or agent
-            words = ["--config", options.config, "--teacher", options.teacher, "--agent", agent, "--seed", str(seed)]
-            settings = command.settings(words)
-            assert settings is not None
-            done = {(entry["task"], entry["label"], entry["seed"]) for entry in read_ledger()}
-            if (settings.task.task, label, seed) in done:
+            if (distiller.task.name, label, seed) in done:
                 continue
-            results = read_json(distill.run(settings) / "results.json")
-            kept = {key: results[key] for key in ("task", "seed", "metrics", "examples", "constant", "seconds", "cost")}
-            chosen = {name: value for name, value in flatten(settings).items() if name not in ("runs_dir", "teacher")}
-            entry = {"label": label, **kept, "history": results["history"], "settings": chosen}
+            cast = cast_decider(AgentConfig(agent), distiller, settings.phases, seed)
+            result = rollout(cast.agent, cast.env, seed=seed, learning=cast.learning)
+            entry = {"label": label, **summarise_run(result, distiller.task, seed=seed)}
+            entry |= {"seconds": result.seconds, "threads": torch.get_num_threads(), "settings": chosen}
             LEDGER.parent.mkdir(parents=True, exist_ok=True)
             with LEDGER.open("a") as file:
                 file.write(json.dumps(entry) + "\n")
+            print(f"{distiller.task.name} seed {seed} {label}: {result.metrics}", flush=True)
 
 
 def table(options: argparse.Namespace) -> None:
@@ -58,16 +66,17 @@ def table(options: argparse.Namespace) -> None:
         of_task = [entry for entry in entries if entry["task"] == task]
         metrics = list(of_task[0]["constant"])
         print(f"\n{task}, {of_task[0]['examples']} examples of dev\n")
-        print("| agent | " + " | ".join(metrics) + " | seeds | seconds | of these deciding |")
+        print("| agent | " + " | ".join(metrics) + " | seeds | student | deciding |")
         print("|---" * (len(metrics) + 4) + "|")
         constant = of_task[0]["constant"]
         print("| constant prediction | " + " | ".join(f"{100 * constant[name]:.1f}" for name in metrics) + " | | | |")
         for label in dict.fromkeys(entry["label"] for entry in of_task):
             rows = [entry for entry in of_task if entry["label"] == label]
             cells = [spread([100 * entry["metrics"][name] for entry in rows]) for name in metrics]
-            deciding = statistics.mean(sum(entry["cost"][part] for part in DECIDING) for entry in rows)
-            seconds = statistics.mean(entry["seconds"] for entry in rows)
-            print(f"| {label} | " + " | ".join(cells) + f" | {len(rows)} | {seconds:.0f} | {100 * deciding:.1f} % |")
+            student = statistics.mean(entry["seconds"]["student"] for entry in rows)
+            deciding = statistics.mean(sum(entry["seconds"][part] for part in DECIDING) for entry in rows)
+            cells += [str(len(rows)), f"{student:.0f} s", f"{deciding:.1f} s"]
+            print(f"| {label} | " + " | ".join(cells) + " |")
 
 
 def spread(values: list[float]) -> str:
