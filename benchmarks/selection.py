@@ -4,9 +4,9 @@
         --agents fine-tune vanilla-kd all random-hard learned=runs/mrpc-policy/policy --seeds 0 1 2
     python benchmarks/selection.py table
 
-`run` does what `kselect distill` does for every agent and seed that the ledger lacks, so a stopped study goes on where it
-was. The teacher's outputs are computed once for all of them, and are left out of the costs. `table` prints mean and
-standard deviation over the seeds, in Markdown; "deciding" is everything that an agent costs, measuring rewards included.
+`run` does what `kselect distill` does for every agent and seed that the ledger lacks, so a stopped study goes on where
+it was. The teacher's outputs are computed once for all of them, and are left out of the costs. `table` prints mean and
+standard deviation over the seeds, in Markdown; "deciding" is all that an agent costs, measuring rewards included.
 """
 
 from __future__ import annotations
