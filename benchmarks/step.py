@@ -2,7 +2,7 @@
 
     python benchmarks/step.py [--steps 60] [--rounds 5] [--json benchmarks/results/step.json]
 
-A 6-layer teacher and its 3-layer student (hidden size 384, 12 heads, random weights) on texts of 64 tokens, batches of
+A 6-layer teacher and its 3-layer student (BERT, hidden size 384, 12 heads, random weights) on texts of 64 tokens, batches of
 32. All runs take turns in this one process, so that a machine's changing speed meets all alike; each figure is the
 median over the rounds. What a decision costs is measured against the very same selections, replayed by an agent that
 only repeats them, with no reward measured.
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import BertConfig, BertForSequenceClassification
 
 from agents.agent import Agent
 from agents.registry import make_agent
@@ -27,7 +28,7 @@ from envs.distillation import DistillationEnv
 from kselect.cli.table import print_table
 from kselect.config import PhaseConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
-from kselect.models.scratch import new_classifier
+from kselect.models.classifier import Classifier, label_settings
 from kselect.models.shrink import shrink
 from kselect.study.episode import run_episode
 from kselect.tasks.split import Split
@@ -65,7 +66,9 @@ def make_distiller(steps: int) -> Distiller:
 
     splits = {"train": split(8 * BATCH), "reward": split(1024), "dev": split(BATCH)}
     task = Task("benchmark", ("no", "yes"), splits, ("accuracy",))
-    teacher = new_classifier(task, tokenizer, layers=6, hidden_size=384, heads=12, max_length=64)
+    sizes = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
+    config = BertConfig(vocab_size=30522, max_position_embeddings=64, **label_settings(task), **sizes)
+    teacher = Classifier(BertForSequenceClassification(config), tokenizer)
     training = TrainingConfig(epochs=steps / 8, batch_size=BATCH)
     return Distiller(task, teacher, shrink(teacher, 3), training, max_length=64)
 

@@ -182,8 +182,8 @@ class AgentConfig:
     """Agent: who decides what to transfer."""
 
     agent: str = "actor-critic"
-    """A trained policy's folder, `online` (learns while distilling), or one of actor-critic,
-    deterministic-actor-critic, fine-tune, vanilla-kd, all, fixed, random-hard, random-soft."""
+    """A trained policy's folder, `online` or `online-soft` (learns while distilling), or one of
+    actor-critic, deterministic-actor-critic, fine-tune, vanilla-kd, all, fixed, random-hard, random-soft."""
     agent_settings: dict[str, Any] = field(default_factory=dict)
     """Settings of that agent by name, such as learning_rate=0.001 or, for fixed, {"weights": {"gold": 1}}."""
 

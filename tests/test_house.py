@@ -1,0 +1,102 @@
+"""The house as a whole: imports point down, names in texts are real, and what the README says to type is accepted."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import kselect
+from agents.registry import AGENTS
+from kselect.cli.command import Command
+from kselect.cli.main import COMMANDS
+from kselect.config import KNOWLEDGE_NAMES
+from kselect.study.casting import ONLINE
+from kselect.tasks.registry import TASKS
+
+ROOT = Path(__file__).parents[1]
+
+# From the ground up; a module may import from its own floor and from below. Agents know nothing of distillation.
+FLOORS = [
+    ["kselect.errors"],
+    ["kselect.config", "agents"],
+    ["kselect.tasks"],
+    ["kselect.models"],
+    ["kselect.knowledge"],
+    ["kselect.distillation"],
+    ["envs"],
+    ["kselect.study"],
+    ["kselect.cli"],
+]
+
+
+def floor(module: str) -> int | None:
+    for level, packages in enumerate(FLOORS):
+        if any(module == package or module.startswith(package + ".") for package in packages):
+            return level
+    return None
+
+
+def imports(path: Path) -> list[str]:
+    """Modules of ours that a file imports when it runs; what only a type checker reads is left out."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    found = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    found += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    return [name for name in found if name.split(".")[0] in ("kselect", "agents", "envs")]
+
+
+SOURCES = [path for package in ("kselect", "agents", "envs") for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path: Path) -> None:
+    own = floor(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    if own is None:  # the top of a package, which hands out names lazily
+        return
+    for name in imports(path):
+        level = floor(name)
+        assert level is None or level <= own, f"imports {name}, which is above it"
+
+
+def test_agents_know_nothing_of_distillation() -> None:
+    for path in sorted((ROOT / "agents").glob("*.py")):
+        assert {name for name in imports(path) if name.startswith(("kselect", "envs"))} <= {"kselect.errors"}
+
+
+def test_every_public_name_is_there() -> None:
+    for name in kselect.__all__:
+        assert getattr(kselect, name).__doc__, name
+
+
+@pytest.mark.parametrize("command", ["train-teacher", "distill"])
+def test_help_names_every_task(command: str) -> None:
+    text = Command(COMMANDS[command]).parser.format_help()
+    assert [name for name in TASKS if name not in text] == []
+
+
+def test_help_names_every_agent_and_knowledge() -> None:
+    text = Command(COMMANDS["distill"]).parser.format_help()
+    assert [name for name in (*AGENTS, *ONLINE, *KNOWLEDGE_NAMES) if name not in text] == []
+
+
+def readme_commands() -> list[str]:
+    blocks = re.findall(r"^```\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    text = "".join(blocks).replace("\\\n", " ")
+    return [line for line in text.splitlines() if line.startswith("kselect ")]
+
+
+@pytest.mark.parametrize("line", readme_commands())
+def test_the_readmes_commands_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    name, *words = shlex.split(line)[1:]
+    assert Command(COMMANDS[name]).settings(words) is not None
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(readme_commands()) >= 4
