@@ -2,10 +2,10 @@
 
     python benchmarks/step.py [--steps 60] [--rounds 5] [--json benchmarks/results/step.json]
 
-A 6-layer teacher and its 3-layer student (BERT, hidden size 384, 12 heads, random weights) on texts of 64 tokens, batches of
-32. All runs take turns in this one process, so that a machine's changing speed meets all alike; each figure is the
-median over the rounds. What a decision costs is measured against the very same selections, replayed by an agent that
-only repeats them, with no reward measured.
+A 6-layer teacher and its 3-layer student (BERT, hidden size 384, 12 heads, random weights), texts of 64 tokens, batches
+of 32. All runs take turns in this one process, so that a machine's changing speed meets all alike; each figure is the
+median over the rounds. What an agent costs is measured against the very same selections, replayed by an agent that only
+repeats them, with no reward measured.
 """
 
 from __future__ import annotations

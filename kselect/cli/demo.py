@@ -30,9 +30,9 @@ from kselect.config import (
 NAME = "demo"
 TASKS = ("synthetic-acceptability", "synthetic-entailment")
 BASELINES = ("fine-tune", "vanilla-kd", "all", "random-hard")
-TEACHER = TrainingConfig(epochs=8, batch_size=64, learning_rate=1e-3, precision="fp32")
-STUDENT = TrainingConfig(epochs=2, batch_size=64, learning_rate=5e-4, precision="fp32")
-EPISODES = 4
+TEACHER = TrainingConfig(epochs=10, batch_size=64, learning_rate=1e-3, precision="fp32")
+STUDENT = TrainingConfig(epochs=1, batch_size=64, learning_rate=5e-4, precision="fp32")
+EPISODES = 6
 
 
 @dataclass
@@ -71,7 +71,7 @@ def _distil_students(name: str, folder: Path, seed: int) -> list[Path]:
     teacher = train_teacher.run(train_teacher.Settings(task, EncoderConfig(), TEACHER, place("teacher")))
     decided = distill.Settings(
         task=task,
-        model=StudentConfig(str(teacher / "model"), layers=1),
+        model=StudentConfig(str(teacher / "model"), layers=2),
         training=STUDENT,
         knowledge=KnowledgeConfig(),
         phases=PhaseConfig(),
