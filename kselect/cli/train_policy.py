@@ -55,8 +55,14 @@ def run(settings: Settings) -> Path:
     folder = open_folder(settings, distiller.task.name, f"policy-{settings.agent.agent}", NAME)
     title = f"Training a policy on {distiller.task.name}"
     with recorded(folder, distiller, title, settings.policy.episodes) as on_phase:
-        episodes = learn(cast.agent, cast.env, settings.policy.episodes, seed=settings.run.seed, on_phase=on_phase)
-        cast.agent.save(folder.path / "policy")
+        episodes = learn(
+            cast.agent,
+            cast.env,
+            settings.policy.episodes,
+            seed=settings.run.seed,
+            on_phase=on_phase,
+            on_episode=lambda _: cast.agent.save(folder.path / "policy"),  # a stopped run keeps what it learned
+        )
         folder.write_results(summarise_policy(episodes, distiller.task, settings.agent.agent, settings.run.seed))
     for i, episode in enumerate(episodes, 1):
         print(f"episode {i}: reward {episode.total_reward:.4f}")

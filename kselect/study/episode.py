@@ -85,12 +85,15 @@ def learn(
     *,
     seed: int = 0,
     on_phase: OnPhase | None = None,
+    on_episode: Callable[[Episode], None] | None = None,
 ) -> list[Episode]:
     """Train a selection policy over so many distillations, each under its own seed drawn from `seed`."""
-    return [
-        run_episode(agent, env, seed=seed if i == 0 else None, learning=True, on_phase=on_phase)
-        for i in range(episodes)
-    ]
+    played = []
+    for i in range(episodes):
+        played.append(run_episode(agent, env, seed=seed if i == 0 else None, learning=True, on_phase=on_phase))
+        if on_episode is not None:
+            on_episode(played[-1])
+    return played
 
 
 def rollout(
