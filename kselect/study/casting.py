@@ -8,7 +8,6 @@ from typing import Literal
 
 from agents.agent import Agent
 from agents.registry import AGENTS, load_agent, make_agent, wants_soft
-
 from envs.distillation import DistillationEnv
 from kselect.config import AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller

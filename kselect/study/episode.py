@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
-from agents.agent import Agent
 
+from agents.agent import Agent
 from envs.distillation import DistillationEnv
 from kselect.models.classifier import Classifier
 
