@@ -39,7 +39,7 @@ def test_a_run_folder_holds_what_it_should(runs: Path) -> None:
     for name in ("config.yaml", "environment.json", "results.json", "metrics.jsonl", "README.md", "student"):
         assert (folder / name).exists(), name
     results = json.loads((folder / "results.json").read_text())
-    assert set(results["cost"]) == {"student", "teacher", "probing", "reward", "deciding", "updating"}
+    assert set(results["cost"]) == {"student", "teacher", "probing", "reward", "deciding", "updating", "other"}
     assert sum(results["cost"].values()) == pytest.approx(1)
     assert results["examples"] == 160
     assert results["constant"]["accuracy"] == 0.5

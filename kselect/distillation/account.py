@@ -44,6 +44,11 @@ class CostAccount:
             if self._inner:
                 self._inner[-1] += elapsed
 
+    @property
+    def total(self) -> float:
+        """Seconds over all parts."""
+        return sum(self.seconds.values())
+
     def settle(self) -> dict[str, float]:
         """Return the seconds of each part since the last time, and begin a new account."""
         seconds = dict(self.seconds)

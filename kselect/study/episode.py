@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +20,9 @@ OnPhase = Callable[[dict[str, Any]], None]
 class Episode:
     """One distillation run, as it went.
 
-    total_reward: nats of cross-entropy on the reward split. seconds: wall time by part; see
-    `kselect.distillation.account`. history: a record a phase, as `DistillationEnv.step` tells it, with its `reward`
-    and the agent's own figures under `agent`.
+    total_reward: nats of cross-entropy on the reward split. seconds: wall time by part, see
+    `kselect.distillation.account`; `other` is what no part claims, such as writing the run down. history: a record a
+    phase, as `DistillationEnv.step` tells it, with its `reward` and the agent's own figures under `agent`.
     """
 
     total_reward: float
@@ -59,6 +60,7 @@ def run_episode(
     base = env.unwrapped
     assert isinstance(base, DistillationEnv)
     account = base.distiller.account
+    start, accounted = time.perf_counter(), account.total
     observation, _ = env.reset(seed=seed)
     history: list[dict[str, Any]] = []
     terminated = False
@@ -75,7 +77,9 @@ def run_episode(
         if on_phase is not None:
             on_phase(record)
         observation = next_observation
-    return Episode(sum(record["reward"] for record in history), account.settle(), history)
+    elapsed = time.perf_counter() - start
+    other = elapsed - (account.total - accounted)
+    return Episode(sum(record["reward"] for record in history), {**account.settle(), "other": other}, history)
 
 
 def learn(

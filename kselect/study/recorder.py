@@ -13,7 +13,7 @@ def phase_record(record: Mapping[str, Any], account: CostAccount) -> dict[str, A
 
     Tags: `loss/<knowledge>` (unscaled), `selection/<knowledge>` (normalised weight), `signal/<name>`,
     `reward/phase` and `reward/loss` (nats; None where it was not measured), `agent/<figure>`, and `cost/<part>`, the
-    share of wall time so far.
+    share of the account so far.
     """
     measured = "reward_loss" in record
     flat: dict[str, Any] = {"step": record["step"], "phase": record["phase"], "steps": record["steps"]}
@@ -22,8 +22,7 @@ def phase_record(record: Mapping[str, Any], account: CostAccount) -> dict[str, A
     flat |= {f"signal/{name}": value for name, value in record["signals"].items()}
     flat |= {"reward/phase": record["reward"] if measured else None, "reward/loss": record.get("reward_loss")}
     flat |= {f"agent/{name}": value for name, value in record.get("agent", {}).items()}
-    total = sum(account.seconds.values())
-    flat |= {f"cost/{part}": seconds / total for part, seconds in account.seconds.items()}
+    flat |= {f"cost/{part}": seconds / account.total for part, seconds in account.seconds.items()}
     return flat
 
 
