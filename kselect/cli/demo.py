@@ -32,7 +32,7 @@ TASKS = ("synthetic-acceptability", "synthetic-entailment")
 BASELINES = ("fine-tune", "vanilla-kd", "all", "random-hard")
 TEACHER = TrainingConfig(epochs=10, batch_size=64, learning_rate=1e-3, precision="fp32")
 STUDENT = TrainingConfig(epochs=1, batch_size=64, learning_rate=5e-4, precision="fp32")
-EPISODES = 6
+EPISODES = 4
 
 
 @dataclass
