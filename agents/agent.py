@@ -14,6 +14,7 @@ from agents.storage import read_description, read_learned, write_agent
 from kselect.errors import UserError
 
 Observation = dict[str, np.ndarray]
+AGENT_STREAM = 2  # keeps an agent's draws apart from those of a run under the same seed
 AnyAgent = TypeVar("AnyAgent", bound="Agent")
 
 
@@ -49,7 +50,7 @@ class Agent(ABC):
         self.action_space = action_space
         check_range("seed", seed, Range(0, whole=True))
         self.seed = seed
-        self.rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng([seed, AGENT_STREAM])
 
     @property
     def kind(self) -> str:

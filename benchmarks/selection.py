@@ -42,21 +42,27 @@ def run(options: argparse.Namespace) -> None:
     assert settings is not None
     distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
     chosen = {name: value for name, value in flatten(settings).items() if name not in UNRECORDED}
-    done = {(entry["task"], entry["label"], entry["seed"]) for entry in read_ledger()}
+    done = {run_key(entry) for entry in read_ledger()}
     for seed in options.seeds:
         for spec in options.agents:
             label, _, agent = spec.rpartition("=")
             label = label or agent
-            if (distiller.task.name, label, seed) in done:
+            entry = {"task": distiller.task.name, "label": label, "agent": agent, "seed": seed, "settings": chosen}
+            if run_key(entry) in done:
                 continue
             cast = cast_decider(AgentConfig(agent), distiller, settings.phases, seed)
             result = rollout(cast.agent, cast.env, seed=seed, learning=cast.learning)
-            entry = {"label": label, **summarise_run(result, distiller.task, seed=seed)}
-            entry |= {"seconds": result.seconds, "threads": torch.get_num_threads(), "settings": chosen}
+            entry |= summarise_run(result, distiller.task, seed=seed)
+            entry |= {"seconds": result.seconds, "threads": torch.get_num_threads(), "teacher": options.teacher}
             LEDGER.parent.mkdir(parents=True, exist_ok=True)
             with LEDGER.open("a") as file:
                 file.write(json.dumps(entry) + "\n")
             print(f"{distiller.task.name} seed {seed} {label}: {result.metrics}", flush=True)
+
+
+def run_key(entry: dict[str, Any]) -> str:
+    """Return what makes a run the same run."""
+    return json.dumps([entry[name] for name in ("task", "label", "seed", "settings")], sort_keys=True)
 
 
 def table(options: argparse.Namespace) -> None:
@@ -64,6 +70,8 @@ def table(options: argparse.Namespace) -> None:
     entries = read_ledger()
     for task in dict.fromkeys(entry["task"] for entry in entries):
         of_task = [entry for entry in entries if entry["task"] == task]
+        if len({json.dumps(entry["settings"], sort_keys=True) for entry in of_task}) > 1:
+            raise SystemExit(f"{LEDGER} holds runs on {task} under different settings: keep one kind of them.")
         metrics = list(of_task[0]["constant"])
         print(f"\n{task}, {of_task[0]['examples']} examples of dev\n")
         print("| agent | " + " | ".join(metrics) + " | seeds | student | deciding |")

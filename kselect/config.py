@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kselect.errors import UserError
+from kselect.errors import UserError, unknown
 
 KNOWLEDGE_NAMES = ("gold", "logits", "hidden", "attention", "relations")
 
@@ -18,6 +18,11 @@ KNOWLEDGE_NAMES = ("gold", "logits", "hidden", "attention", "relations")
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise UserError(message)
+
+
+def _one_of(setting: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise unknown(setting, value, known)
 
 
 @dataclass
@@ -33,12 +38,13 @@ class TaskConfig:
     reward_fraction: float = 0.1
     """Share of train held out to measure rewards and to choose anything by."""
     train_limit: int | None = None
-    """Use only this many training examples (a stratified slice), for a quick look."""
+    """Use only this many examples of train, and of dev (stratified slices), for a quick look."""
     data_seed: int = 0
     """Seed of the splits and of the synthetic data; kept apart from the seed of a run."""
 
     def __post_init__(self) -> None:
         _require(self.max_length >= 4, f"max_length is {self.max_length}: give at least 4 tokens.")
+        _require(self.data_seed >= 0, f"data_seed is {self.data_seed}: give 0 or more.")
         _require(
             0 < self.reward_fraction < 1,
             f"reward_fraction is {self.reward_fraction}: give a share of train between 0 and 1.",
@@ -81,9 +87,9 @@ class StudentConfig:
 
     def __post_init__(self) -> None:
         _require(bool(self.teacher), "teacher is empty: give the folder of a fine-tuned classifier.")
-        layers = self.layers if isinstance(self.layers, list) else [self.layers]
+        layers = list(self.layers) if isinstance(self.layers, list | tuple) else [self.layers]
         _require(
-            len(layers) > 0 and min(layers) > 0,
+            len(layers) > 0 and all(isinstance(layer, int) and layer > 0 for layer in layers),
             f"layers is {self.layers}: give how many to keep, or which ones, counted from 1.",
         )
         _require(len(set(layers)) == len(layers), f"layers names one twice: {self.layers}.")
@@ -119,6 +125,8 @@ class TrainingConfig:
         )
         _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}: give a positive number.")
         _require(0 <= self.warmup < 1, f"warmup is {self.warmup}: give a share of the steps from 0 up to 1.")
+        _require(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}: give 0 or more.")
+        _one_of("precision", self.precision, ("auto", "bf16", "fp32"))
         _require(self.max_grad_norm > 0, f"max_grad_norm is {self.max_grad_norm}: give a positive number.")
 
 
@@ -165,6 +173,7 @@ class PhaseConfig:
     """Examples of the reward split that a measurement reads; by default as many as cost 5 % of the training."""
 
     def __post_init__(self) -> None:
+        _one_of("phases", self.phases, ("constant", "growing", "adaptive"))
         _require(
             self.phase_steps is None or self.phase_steps > 0,
             f"phase_steps is {self.phase_steps}: give a positive number of training steps.",
@@ -227,7 +236,7 @@ class RunConfig:
     """Name of this run's folder; <task>-<agent>-<seed>-<time> by default."""
 
     def __post_init__(self) -> None:
-        _require(self.seed >= 0, f"seed is {self.seed}: give 0 or more.")
+        _require(0 <= self.seed < 2**31, f"seed is {self.seed}: give 0 or more, below 2147483648.")
 
 
 @dataclass
@@ -240,4 +249,4 @@ class DemoConfig:
     """Folder that holds the run folders."""
 
     def __post_init__(self) -> None:
-        _require(self.seed >= 0, f"seed is {self.seed}: give 0 or more.")
+        _require(0 <= self.seed < 2**31, f"seed is {self.seed}: give 0 or more, below 2147483648.")

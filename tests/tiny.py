@@ -32,7 +32,7 @@ def tiny_classifier(task: Task, layers: int = 4, seed: int = 0, dropout: float =
     with torch.no_grad():
         for parameter in classifier.model.parameters():
             if parameter.ndim == 2:
-                parameter.mul_(10)  # as uneven as a trained model: fresh ones of this width are all but uniform
+                parameter.mul_(4)  # as uneven as a trained model: fresh ones of this width are all but uniform
     return classifier
 
 

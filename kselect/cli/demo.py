@@ -54,14 +54,14 @@ def run(settings: Settings) -> None:
     for task in TASKS:
         header += [task.removeprefix("synthetic-"), "time"]
         columns += _scores_and_times(_distil_students(task, folder, settings.run.seed))
-    agents = ["constant prediction", "teacher", *BASELINES, "learned policy"]
+    agents = ["constant prediction", "teacher", "(learning the policy)", *BASELINES, "learned policy"]
     print_table("Score on dev, time of training", header, [list(row) for row in zip(agents, *columns, strict=True)])
     print(f"students: {folder}/*/student, which transformers' AutoModelForSequenceClassification loads")
     print(f"curves:   tensorboard --logdir {folder}")
 
 
 def _distil_students(name: str, folder: Path, seed: int) -> list[Path]:
-    """Train a teacher, a policy, and a student under every agent; returns the teacher's and the students' folders."""
+    """Train a teacher, a policy, and a student under every agent; returns the folders in this order."""
     short = name.removeprefix("synthetic-")
     task = TaskConfig(name, max_length=32)
 
@@ -94,7 +94,7 @@ def _distil_students(name: str, folder: Path, seed: int) -> list[Path]:
     students = [
         distill.run(replace(decided, agent=AgentConfig(agent), run=place(what))) for what, agent in deciders.items()
     ]
-    return [teacher, *students]
+    return [teacher, policy, *students]
 
 
 def _scores_and_times(folders: list[Path]) -> tuple[list[str], list[str]]:
@@ -102,5 +102,8 @@ def _scores_and_times(folders: list[Path]) -> tuple[list[str], list[str]]:
     from kselect.study.atomic import read_json
 
     results = [read_json(folder / "results.json") for folder in folders]
-    scores = [results[0]["constant"]["score"], *(result["metrics"]["score"] for result in results)]
-    return [f"{score:.3f}" for score in scores], ["", *(f"{result['seconds']:.1f} s" for result in results)]
+    scores = [results[0]["constant"]["score"], *(result["metrics"].get("score") for result in results)]
+    return ["" if score is None else f"{score:.3f}" for score in scores], [
+        "",
+        *(f"{result['seconds']:.1f} s" for result in results),
+    ]

@@ -53,7 +53,7 @@ def run(settings: Settings) -> Path:
     task = distiller.task
     warn_truncated(distiller, settings.task.max_length)
     cast = cast_decider(settings.agent, distiller, settings.phases, settings.run.seed)
-    folder = open_folder(settings, task.name, settings.agent.agent, NAME)
+    folder = open_folder(settings, distiller, settings.agent.agent, NAME)
     title = f"Distilling {task.name} under {settings.agent.agent}"
     with recorded(folder, distiller, title) as on_phase:
         result = rollout(cast.agent, cast.env, seed=settings.run.seed, learning=cast.learning, on_phase=on_phase)

@@ -26,18 +26,20 @@ class Settings:
 def run(settings: Settings) -> None:
     """Print the model's scores on the dev split."""
     import numpy as np
+    import torch
     from accelerate import Accelerator
 
     from kselect.cli.table import print_table
     from kselect.distillation.evaluation import evaluate
     from kselect.distillation.precision import resolve_precision
     from kselect.distillation.setup import make_task
-    from kselect.models.classifier import load_classifier
+    from kselect.models.classifier import check_length, load_classifier
     from kselect.tasks.encoding import encode
 
     task = make_task(settings.task)
     classifier = load_classifier(settings.model.model, task)
-    device = Accelerator().device
+    check_length(classifier, settings.task.max_length)
+    device = Accelerator(cpu=not torch.cuda.is_available()).device
     encoded = encode(task.splits["dev"], classifier.tokenizer, settings.task.max_length)
     evaluation = evaluate(
         classifier.model.to(device),

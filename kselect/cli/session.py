@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+import torch
 
 from kselect.cli.command import flatten
 from kselect.cli.progress import Progress
@@ -18,10 +22,12 @@ from kselect.study.run_folder import RunFolder
 from kselect.tasks.task import Task
 
 
-def open_folder(settings: Any, task: str, agent: str, command: str) -> RunFolder:
-    """Make the run folder of a command's settings."""
-    run = settings.run
-    return RunFolder.create(run.runs_dir, task, agent, run.seed, flatten(settings), run.run_name, command)
+def open_folder(settings: Any, distiller: Distiller, agent: str, command: str) -> RunFolder:
+    """Make the run folder of a command's settings, with what they left to the machine filled in."""
+    run, config = settings.run, flatten(settings)
+    config["precision"] = "bf16" if distiller.dtype == torch.bfloat16 else "fp32"
+    config["data_dir"] = config["data_dir"] or os.environ.get("KSELECT_DATA")
+    return RunFolder.create(run.runs_dir, distiller.task.name, agent, run.seed, config, run.run_name, command)
 
 
 def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classifier, name: str) -> None:
@@ -66,7 +72,7 @@ def warn_truncated(distiller: Distiller, max_length: int) -> None:
     """Say once how many texts are longer than the model's input, where there are any."""
     cut = sum(distiller.truncated.values())
     if cut:
-        print(f"{cut} texts are longer than max_length ({max_length} tokens) and were cut.")
+        print(f"{cut} texts are longer than max_length ({max_length} tokens) and were cut.", file=sys.stderr)
 
 
 def describe_metrics(metrics: dict[str, float], task: Task) -> str:

@@ -52,7 +52,7 @@ def run(settings: Settings) -> Path:
     distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
     warn_truncated(distiller, settings.task.max_length)
     cast = cast_learner(settings.agent, distiller, settings.phases, settings.run.seed)
-    folder = open_folder(settings, distiller.task.name, f"policy-{settings.agent.agent}", NAME)
+    folder = open_folder(settings, distiller, f"policy-{settings.agent.agent}", NAME)
     title = f"Training a policy on {distiller.task.name}"
     with recorded(folder, distiller, title, settings.policy.episodes) as on_phase:
         episodes = learn(

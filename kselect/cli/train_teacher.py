@@ -43,7 +43,7 @@ def run(settings: Settings) -> Path:
     distiller = Distiller(task, None, teacher, settings.training, max_length=settings.task.max_length)
     warn_truncated(distiller, settings.task.max_length)
     cast = cast_decider(AgentConfig("fine-tune"), distiller, PhaseConfig("constant"), settings.run.seed)
-    folder = open_folder(settings, task.name, "teacher", NAME)
+    folder = open_folder(settings, distiller, "teacher", NAME)
     with recorded(folder, distiller, f"Fine-tuning a teacher for {task.name}") as on_phase:
         result = rollout(cast.agent, cast.env, seed=settings.run.seed, on_phase=on_phase)
         save_model(folder, summarise_run(result, task, seed=settings.run.seed), result.student, "model")

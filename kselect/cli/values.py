@@ -83,5 +83,5 @@ def _options(hint: Any) -> list[Any]:
 def _flow(text: str) -> Any:
     try:
         return yaml.load(text, Loader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         return text

@@ -47,7 +47,7 @@ def read(path: str) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read as text: {error}.") from None
     try:
         values = yaml.load(text, Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date and is none
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it has characters that YAML does not allow"

@@ -44,6 +44,10 @@ class CostAccount:
             if self._inner:
                 self._inner[-1] += elapsed
 
+    def begin(self) -> None:
+        """Begin the account of a run: what was spent before is forgotten, but for the probing that the run rests on."""
+        self.seconds = {**dict.fromkeys(PARTS, 0.0), "probing": self.seconds["probing"]}
+
     @property
     def total(self) -> float:
         """Seconds over all parts."""

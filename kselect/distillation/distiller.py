@@ -16,7 +16,7 @@ from torch.nn.utils import clip_grad_norm_
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.account import CostAccount
 from kselect.distillation.batches import BatchPosition, BucketedBatches
-from kselect.distillation.diverged import check_finite
+from kselect.distillation.diverged import TrainingDivergedError, check_finite
 from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample
 from kselect.distillation.optimizer import learning_rate_factor, make_optimizer
 from kselect.distillation.precision import autocast, resolve_precision
@@ -28,7 +28,7 @@ from kselect.distillation.teacher_outputs import LiveTeacher, RememberedTeacher,
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.registry import build_knowledge
-from kselect.models.classifier import Classifier
+from kselect.models.classifier import Classifier, check_length
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward
 from kselect.tasks.encoding import EncodedSplit, encode
@@ -65,7 +65,8 @@ class Distiller:
             max_length: longest input in tokens.
 
         Raises:
-            UserError: knowledge that these models cannot give.
+            UserError: knowledge that these models cannot give, a pair that cannot be compared, or texts that are longer
+                than the model takes.
         """
         self.task = task
         self.teacher = teacher
@@ -73,7 +74,9 @@ class Distiller:
         self.training = training or TrainingConfig()
         offered = knowledge or (KnowledgeConfig() if teacher else KnowledgeConfig(knowledge=["gold"]))
         self.knowledge: tuple[Knowledge, ...] = build_knowledge(offered, student, teacher)
-        self.accelerator = Accelerator()
+        _check_pair(teacher, student, task)
+        check_length(student, max_length)
+        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
         if self.accelerator.num_processes > 1:
             raise UserError("A run trains in one process: start it without a launcher.")
         self.device = self.accelerator.device
@@ -135,17 +138,25 @@ class Distiller:
         weights = selection_weights(selection, self.names)
         selected = np.flatnonzero(weights)
         factors = torch.from_numpy(weights[selected] * self.scales[selected]).to(self.device)
-        first_step, rows = self.step, []
+        first_step, rows, befores = self.step, [], []
         self._model.train()
         with self.account.measure("student"), self._dropout.active():
             for _ in range(min(steps, self.total_steps - self.step)):
+                befores.append((self._batches.position, self._dropout.read()))
                 rows.append(self._take_step(selected, factors))
                 self.step += 1
             table = torch.stack(rows).cpu().numpy()  # the phase's only wait for the device
         losses, signals, grad_norms = np.split(table, [len(selected), len(selected) + len(SIGNALS)], axis=1)
-        computed = [self.names[i] for i in selected]
-        check_finite(first_step, losses, grad_norms[:, 0], computed, self.training.learning_rate)
-        return summarise(first_step, losses, signals, grad_norms[:, 0], tuple(computed))
+        computed = tuple(self.names[i] for i in selected)
+        try:
+            check_finite(first_step, losses, grad_norms[:, 0], computed, self.training.learning_rate)
+        except TrainingDivergedError as error:
+            # The weights were never touched by that step or any after it; the rest goes back to before it.
+            self.step = error.step - 1
+            self._batches.position, self._dropout.state = befores[self.step - first_step]
+            self._broken.zero_()
+            raise
+        return summarise(first_step, losses, signals, grad_norms[:, 0], computed)
 
     def evaluate(self, split: str, examples: int | None = None) -> Evaluation:
         """Measure the student on a split, or on a sample of `examples` of it, the same at every call."""
@@ -173,7 +184,7 @@ class Distiller:
         self._restart(seed=0)
         for name, parameter in self._model.named_parameters():
             state = {
-                moment: groups["optimizer"][f"{moment}/{name}"].clone()
+                moment: groups["optimizer"][f"{moment}/{name}"].to(self.device, copy=True)
                 for moment in ("step", "exp_avg", "exp_avg_sq")
                 if f"{moment}/{name}" in groups["optimizer"]
             }
@@ -223,7 +234,7 @@ class Distiller:
                 teacher = source.read(indices, batch, Needs.union(teacher_needs))
         with autocast(self.device, self.dtype):
             student = forward(self._model, batch, Needs.union(knowledge.student_needs for knowledge in chosen))
-            losses = [knowledge.loss(student, teacher, batch["labels"]) for knowledge in chosen]
+        losses = [knowledge.loss(student, teacher, batch["labels"]) for knowledge in chosen]
         return losses, read_signals(student.logits, teacher.logits if teacher else None, batch["labels"])
 
     def _remembered(self, memory: float) -> TeacherOutputs | None:
@@ -245,3 +256,14 @@ class Distiller:
             return knowledge.scale
         start = self.initial_losses[knowledge.name]
         return math.log(self.task.num_labels) / start if start > 0 else 1.0
+
+
+def _check_pair(teacher: Classifier | None, student: Classifier, task: Task) -> None:
+    for classifier in (student, teacher):
+        if classifier is not None and classifier.model.config.num_labels != task.num_labels:
+            raise UserError(
+                f"A model tells {classifier.model.config.num_labels} labels apart, {task.name} has {task.num_labels}: "
+                f"give models fine-tuned on {task.name}."
+            )
+    if teacher is not None and teacher.tokenizer.get_vocab() != student.tokenizer.get_vocab():
+        raise UserError("Teacher and student read different vocabularies: shrink the student from its teacher.")

@@ -23,23 +23,23 @@ class RandomStream:
 
     def restart(self, seed: int) -> None:
         """Begin anew under another seed."""
-        outside = self._read()
-        torch.manual_seed(seed)
-        self.state = self._read()
-        self._write(outside)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.state = self.read()
 
     @contextmanager
     def active(self) -> Iterator[None]:
         """Let the global generators continue this stream."""
-        outside = self._read()
+        outside = self.read()
         self._write(self.state)
         try:
             yield
         finally:
-            self.state = self._read()
+            self.state = self.read()
             self._write(outside)
 
-    def _read(self) -> dict[str, Tensor]:
+    def read(self) -> dict[str, Tensor]:
+        """Return where the global generators stand: this stream, while it is active."""
         state = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             state["cuda"] = torch.cuda.get_rng_state(self.device)

@@ -34,9 +34,12 @@ class Snapshot:
         partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
         save_file({name: tensor.contiguous() for name, tensor in self.tensors.items()}, partial / "tensors.safetensors")
         (partial / "facts.json").write_text(json.dumps(self.facts, indent=1))
+        partial.chmod(0o755)
+        former = partial.with_name(partial.name + "-former")
         if target.exists():
-            shutil.rmtree(target)
+            os.replace(target, former)
         os.replace(partial, target)
+        shutil.rmtree(former, ignore_errors=True)
 
     @staticmethod
     def load(folder: str | Path) -> Snapshot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kselect.errors import UserError, unknown
+from kselect.models.shrink import uniform_layers
 
 PRESETS = ("uniform", "last")
 
@@ -23,7 +24,7 @@ def parse_layer_map(text: str, student_layers: int, teacher_layers: int) -> tupl
     ((1, 2), (2, 4), (3, 6))
     """
     if text == "uniform":
-        return tuple((i, i * teacher_layers // student_layers) for i in range(1, student_layers + 1))
+        return tuple(enumerate(uniform_layers(teacher_layers, student_layers), 1))
     if text == "last":
         return ((student_layers, teacher_layers),)
     if ":" not in text:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
+from torch import nn
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -57,14 +59,26 @@ def load_classifier(path: str | Path, task: Task) -> Classifier:
             f"Run `kselect train-teacher --encoder {path} --task {task.name}` and use the model it saves."
         )
     _check_labels(model, task, path)
-    return Classifier(model, _load_tokenizer(path))
+    return Classifier(model, _load_tokenizer(path, model))
 
 
 def load_encoder(path: str | Path, task: Task, seed: int = 0) -> Classifier:
-    """Load a pretrained encoder and put a fresh head for `task` on it, drawn with `seed`."""
+    """Load a pretrained encoder and put a fresh head for `task` on it, drawn with `seed`.
+
+    A head that the checkpoint brings along, for whatever task, is replaced.
+    """
     with seeded(seed):
-        model, _ = _load_model(path, **label_settings(task))
-    return Classifier(model, _load_tokenizer(path))
+        model, _ = _load_model(path, ignore_mismatched_sizes=True, **label_settings(task))
+        for name, child in model.named_children():
+            if name != model.base_model_prefix:
+                child.apply(lambda module: _initialise(module, model.config.initializer_range))
+    return Classifier(model, _load_tokenizer(path, model))
+
+
+def _initialise(module: nn.Module, deviation: float) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=deviation)
+        nn.init.zeros_(module.bias)
 
 
 def _load_model(path: str | Path, **settings: Any) -> tuple[PreTrainedModel, set[str]]:
@@ -74,18 +88,25 @@ def _load_model(path: str | Path, **settings: Any) -> tuple[PreTrainedModel, set
             model, info = AutoModelForSequenceClassification.from_pretrained(
                 path, output_loading_info=True, dtype=torch.float32, **settings
             )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(f"Cannot load a model from {path}: {_first_line(error)}") from error
     return model, set(info["missing_keys"])
 
 
-def _load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
+def _load_tokenizer(path: str | Path, model: PreTrainedModel) -> PreTrainedTokenizerBase:
     try:
-        return AutoTokenizer.from_pretrained(path)
+        tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         raise UserError(
             f"No tokenizer in {path}: {_first_line(error)} Save it there with tokenizer.save_pretrained."
         ) from error
+    # Where its files are missing the library makes an empty tokenizer, to which every word is unknown.
+    if len(tokenizer) < model.config.vocab_size // 2:
+        raise UserError(
+            f"The tokenizer in {path} knows {len(tokenizer)} tokens, its model {model.config.vocab_size}: "
+            f"put the model's own tokenizer files beside it."
+        )
+    return tokenizer
 
 
 def _check_location(path: str | Path) -> None:
@@ -113,6 +134,17 @@ def _check_labels(model: PreTrainedModel, task: Task, path: str | Path) -> None:
         )
 
 
+def check_length(classifier: Classifier, max_length: int) -> None:
+    """Refuse texts longer than the model has positions for.
+
+    Raises:
+        UserError: naming both numbers.
+    """
+    positions = getattr(classifier.model.config, "max_position_embeddings", None)
+    if positions is not None and max_length > positions:
+        raise UserError(f"max_length is {max_length}, the model takes {positions} tokens: lower --max_length to that.")
+
+
 def label_settings(task: Task) -> dict[str, Any]:
     """Return the entries of a model's config that name the task's labels in order."""
     return {
@@ -125,7 +157,7 @@ def label_settings(task: Task) -> dict[str, Any]:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Draw from the seed inside, and leave the global stream as it was."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
+import numpy as np
 
 from agents.agent import Agent
 from envs.distillation import DistillationEnv
@@ -60,6 +62,7 @@ def run_episode(
     base = env.unwrapped
     assert isinstance(base, DistillationEnv)
     account = base.distiller.account
+    account.begin()
     start, accounted = time.perf_counter(), account.total
     observation, _ = env.reset(seed=seed)
     history: list[dict[str, Any]] = []
@@ -67,8 +70,11 @@ def run_episode(
     while not terminated:
         with account.measure("deciding"):
             action = agent.act(observation, explore=learning)
+            preference = agent.preference
         next_observation, reward, terminated, _, info = env.step(action)
         record = {**info, "reward": float(reward)}
+        if preference is not None:
+            record["preference"] = dict(zip(base.distiller.names, preference.tolist(), strict=True))
         if learning:
             with account.measure("updating"):
                 agent.observe(observation, action, float(reward), next_observation, terminated)
@@ -94,10 +100,16 @@ def learn(
     """Train a selection policy over so many distillations, each under its own seed drawn from `seed`."""
     played = []
     for i in range(episodes):
-        played.append(run_episode(agent, env, seed=seed if i == 0 else None, learning=True, on_phase=on_phase))
+        first = _practice_seed(seed) if i == 0 else None
+        played.append(run_episode(agent, env, seed=first, learning=True, on_phase=on_phase))
         if on_episode is not None:
             on_episode(played[-1])
     return played
+
+
+def _practice_seed(seed: int) -> int:
+    """Derive the seed of a policy's first episode, such that no distillation under the same seed repeats it."""
+    return int(np.random.SeedSequence([seed, 1]).generate_state(1)[0] // 2)
 
 
 def rollout(
@@ -120,7 +132,7 @@ def rollout(
         total_reward=episode.total_reward,
         seconds=episode.seconds,
         history=episode.history,
-        student=base.distiller.student,
+        student=copy.deepcopy(base.distiller.student),  # the next run will train the distiller's own again
         metrics={**evaluation.metrics, "loss": evaluation.loss},
         examples=evaluation.examples,
     )

@@ -11,7 +11,8 @@ from kselect.distillation.account import CostAccount
 def phase_record(record: Mapping[str, Any], account: CostAccount) -> dict[str, Any]:
     """Flatten a phase's record, as `run_episode` tells it, to numbers by TensorBoard tag.
 
-    Tags: `loss/<knowledge>` (unscaled), `selection/<knowledge>` (normalised weight), `signal/<name>`,
+    Tags: `loss/<knowledge>` (unscaled), `selection/<knowledge>` (normalised weight), `preference/<knowledge>`
+    (how far a learning agent leans to it, in [0, 1]), `signal/<name>`,
     `reward/phase` and `reward/loss` (nats; None where it was not measured), `agent/<figure>`, and `cost/<part>`, the
     share of the account so far.
     """
@@ -19,6 +20,7 @@ def phase_record(record: Mapping[str, Any], account: CostAccount) -> dict[str, A
     flat: dict[str, Any] = {"step": record["step"], "phase": record["phase"], "steps": record["steps"]}
     flat |= {f"loss/{name}": value for name, value in record["losses"].items()}
     flat |= {f"selection/{name}": value for name, value in record["weights"].items()}
+    flat |= {f"preference/{name}": value for name, value in record.get("preference", {}).items()}
     flat |= {f"signal/{name}": value for name, value in record["signals"].items()}
     flat |= {"reward/phase": record["reward"] if measured else None, "reward/loss": record.get("reward_loss")}
     flat |= {f"agent/{name}": value for name, value in record.get("agent", {}).items()}

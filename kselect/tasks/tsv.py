@@ -46,6 +46,8 @@ def read_tsv(path: Path, columns: tuple[str, ...] | None = None) -> Table:
         raise UserError(f"{path} is not a file: put the file there, or give another --data_dir.") from None
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: put the file there, or give another --data_dir.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): mend that, or give another --data_dir.") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise UserError(f"{path}:{line} is not UTF-8: save the file in that encoding.") from None

@@ -213,7 +213,7 @@ def test_version(capsys):
         (["evaluate", "one", "two"], "'two' belongs to no option"),
         (["distill"], "teacher is missing: give --teacher."),
         (["evaluate"], "model is missing: give MODEL."),
-        (["demo", "--seed", "-1"], "seed is -1: give 0 or more."),
+        (["demo", "--seed", "-1"], "seed is -1: give 0 or more, below 2147483648."),
         (["demo", "--epochs", "1"], "Unknown option '--epochs'"),
     ],
 )

@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import BertTokenizer
 
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.diverged import TrainingDivergedError
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import UserError
+from kselect.models.shrink import shrink
 from kselect.tasks.encoding import encode
 from kselect.tasks.tokenizer import synthetic_tokenizer
-from tests.tiny import tiny_distiller, tiny_task
+from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
 ALL = [1, 1, 1, 1, 1]
 GOLD = [1, 0, 0, 0, 0]
@@ -241,9 +243,11 @@ def test_a_loss_that_is_no_number_stops_the_run_in_its_last_good_state(broken: i
         distiller.advance([1, 0, 1, 0, 0], 4)
     assert error.value.step == 4
     assert f"Training diverged at step 4: {named} is not a number any more." in str(error.value)
-    after = distiller.snapshot().tensors
-    same = [name for name in good.tensors if not name.startswith("random")]
-    assert equal({name: after[name] for name in same}, {name: good.tensors[name] for name in same})
+    after = distiller.snapshot()
+    assert equal(after.tensors, good.tensors)
+    assert {**after.facts, "scales": None} == {**good.facts, "scales": None}
+    assert distiller.advance([1, 0, 0, 0, 0], 1).steps == 1  # gold alone is sound, and goes on
+    assert not equal(distiller.snapshot().tensors, good.tensors)
 
 
 def test_a_run_ends() -> None:
@@ -252,6 +256,16 @@ def test_a_run_ends() -> None:
     assert report.steps == distiller.total_steps == 4
     with pytest.raises(ValueError, match="The run is over after 4 steps"):
         distiller.advance(GOLD, 1)
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    acceptability, teacher = tiny_task(), tiny_classifier(tiny_task())
+    with pytest.raises(UserError, match="max_length is 64, the model takes 32 tokens"):
+        Distiller(acceptability, teacher, shrink(teacher, 2), max_length=64)
+    stranger = shrink(teacher, 2)
+    stranger.tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])})
+    with pytest.raises(UserError, match="different vocabularies"):
+        Distiller(acceptability, teacher, stranger, max_length=32)
 
 
 def test_an_evaluation_on_a_sample_is_the_same_every_time() -> None:

@@ -51,6 +51,27 @@ def test_an_untrained_head_is_no_teacher(saved: Path, tmp_path: Path) -> None:
     )
 
 
+def test_an_encoder_gets_a_fresh_head_whatever_it_brings(saved: Path, tmp_path: Path) -> None:
+    trained = tiny_classifier(tiny_task())
+    fresh = load_encoder(saved, tiny_task("synthetic-entailment"), seed=1)
+    assert not torch.equal(fresh.model.classifier.weight, trained.model.classifier.weight)
+    assert torch.equal(fresh.model.bert.pooler.dense.weight, trained.model.bert.pooler.dense.weight)
+    three = AutoModelForSequenceClassification.from_pretrained(saved, num_labels=3, ignore_mismatched_sizes=True)
+    three.save_pretrained(tmp_path)
+    trained.tokenizer.save_pretrained(tmp_path)
+    assert load_encoder(tmp_path, tiny_task(), seed=1).model.classifier.weight.shape[0] == 2
+
+
+def test_damaged_and_incomplete_folders_are_refused(saved: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((saved / name).read_bytes())
+    with pytest.raises(UserError, match="tokenizer"):
+        load_classifier(tmp_path, tiny_task())
+    (tmp_path / "model.safetensors").write_bytes((saved / "model.safetensors").read_bytes()[:1000])
+    with pytest.raises(UserError, match="Cannot load a model"):
+        load_classifier(tmp_path, tiny_task())
+
+
 def test_loading_an_encoder_leaves_the_global_random_stream_alone(saved: Path) -> None:
     before = torch.get_rng_state()
     load_encoder(saved, tiny_task(), seed=3)
