@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,16 @@ def test_passes_gymnasiums_check_without_a_warning(teacher: str, actions: str) -
         warnings.simplefilter("error")
         env = gymnasium.make("kselect/Distillation-v0", actions=actions, **settings(teacher))
         check_env(env.unwrapped, skip_render_check=True)
+
+
+def test_the_module_prefix_of_the_readme_registers_the_id(teacher: str) -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", "import gymnasium; print(gymnasium.spec('envs:kselect/Distillation-v0').id)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "kselect/Distillation-v0"
 
 
 def test_the_id_is_registered_and_its_spec_travels() -> None:
