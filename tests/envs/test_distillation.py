@@ -19,7 +19,6 @@ from kselect.config import KNOWLEDGE_NAMES, PhaseConfig
 from kselect.errors import UserError
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
-
 ROOT = Path(__file__).parents[2]
 
 
