@@ -17,8 +17,6 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-import torch
-
 LEDGER = Path("benchmarks/results/selection.jsonl")
 DECIDING = ("reward", "deciding", "updating")
 UNRECORDED = ("agent", "agent_settings", "seed", "teacher", "data_dir", "runs_dir", "run_name")
@@ -35,6 +33,7 @@ def run(options: argparse.Namespace) -> None:
     from kselect.config import AgentConfig
     from kselect.distillation.setup import make_distiller
     from kselect.study.casting import cast_decider
+    from kselect.study.environment import describe
     from kselect.study.episode import rollout
     from kselect.study.results import summarise_run
 
@@ -53,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
             cast = cast_decider(AgentConfig(agent), distiller, settings.phases, seed)
             result = rollout(cast.agent, cast.env, seed=seed, learning=cast.learning)
             entry |= summarise_run(result, distiller.task, seed=seed)
-            entry |= {"seconds": result.seconds, "threads": torch.get_num_threads(), "teacher": options.teacher}
+            entry |= {"seconds": result.seconds, "teacher": options.teacher, "environment": describe(seed)}
             LEDGER.parent.mkdir(parents=True, exist_ok=True)
             with LEDGER.open("a") as file:
                 file.write(json.dumps(entry) + "\n")
