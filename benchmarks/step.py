@@ -1,11 +1,11 @@
 """Seconds per training step: plain fine-tuning of the student, and the same student under each agent.
 
-    python benchmarks/step.py [--steps 60] [--rounds 5] [--json benchmarks/results/step.json]
+    python benchmarks/step.py [--steps 96] [--hidden_size 384] [--tokens 64] [--rounds 5]
 
-A 6-layer teacher and its 3-layer student (BERT, hidden size 384, 12 heads, random weights), texts of 64 tokens, batches
-of 32. All runs take turns in this one process, so that a machine's changing speed meets all alike; each figure is the
-median over the rounds. What an agent costs is measured against the very same selections, replayed by an agent that only
-repeats them, with no reward measured.
+A 6-layer teacher and its 3-layer student (BERT, heads of 32, random weights) on texts of one length, batches of 32. All
+runs take turns in this one process, so that a machine's changing speed meets all alike; each figure is the median over
+the rounds. What an agent costs is measured against the very same selections, replayed by an agent that only repeats
+them, with no reward measured.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from kselect.tasks.split import Split
 from kselect.tasks.task import Task
 from kselect.tasks.tokenizer import synthetic_tokenizer
 
-WORDS, BATCH = 62, 32  # and two special tokens
+BATCH = 32
 BASELINES = ("fine-tune", "vanilla-kd", "all", "random-hard", "random-soft")
 LEARNERS = ("actor-critic", "deterministic-actor-critic")
 
@@ -54,23 +54,23 @@ class Replay(Agent):
         return self.recorded[(self.next - 1) % len(self.recorded)]
 
 
-def make_distiller(steps: int) -> Distiller:
+def make_distiller(steps: int, hidden_size: int, tokens: int) -> Distiller:
     """Set up a run of so many steps on random words."""
     tokenizer = synthetic_tokenizer()
     words = [word for word in tokenizer.get_vocab() if word.isalpha()]
     generator = np.random.default_rng(0)
 
     def split(size: int) -> Split:
-        texts = [" ".join(generator.choice(words, WORDS)) for _ in range(size)]
+        texts = [" ".join(generator.choice(words, tokens - 2)) for _ in range(size)]
         return Split(texts, None, [i % 2 for i in range(size)])
 
     splits = {"train": split(8 * BATCH), "reward": split(1024), "dev": split(BATCH)}
     task = Task("benchmark", ("no", "yes"), splits, ("accuracy",))
-    sizes = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
-    config = BertConfig(vocab_size=30522, max_position_embeddings=64, **label_settings(task), **sizes)
+    sizes = {"hidden_size": hidden_size, "num_attention_heads": hidden_size // 32, "intermediate_size": 4 * hidden_size}
+    config = BertConfig(num_hidden_layers=6, max_position_embeddings=tokens, **label_settings(task), **sizes)
     teacher = Classifier(BertForSequenceClassification(config), tokenizer)
     training = TrainingConfig(epochs=steps / 8, batch_size=BATCH)
-    return Distiller(task, teacher, shrink(teacher, 3), training, max_length=64)
+    return Distiller(task, teacher, shrink(teacher, 3), training, max_length=tokens)
 
 
 def timed(distiller: Distiller, agent_name: str) -> tuple[float, dict[str, float], list[np.ndarray], str]:
@@ -104,12 +104,14 @@ def replayed(distiller: Distiller, taken: list[np.ndarray], actions: str) -> flo
 def main() -> None:
     """Run the rounds, print the table and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=60, help="training steps of one run")
+    parser.add_argument("--steps", type=int, default=96, help="training steps of one run")
+    parser.add_argument("--hidden_size", type=int, default=384, help="width of both models, a multiple of 32")
+    parser.add_argument("--tokens", type=int, default=64, help="length of the texts")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each agent")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/step.json"))
     options = parser.parse_args()
 
-    distiller = make_distiller(options.steps)
+    distiller = make_distiller(options.steps, options.hidden_size, options.tokens)
     timed(distiller, "all")  # a warm-up, and the teacher's one pass over the data
     seconds: dict[str, list[float]] = {name: [] for name in (*BASELINES, *LEARNERS)}
     ratios: dict[str, list[float]] = {name: [] for name in LEARNERS}
@@ -134,6 +136,7 @@ def main() -> None:
     print_table(title, ["agent", "s/step", "/ fine-tune", "/ same selection fixed", "cost account"], rows)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     setup = {"threads": torch.get_num_threads(), "dtype": str(distiller.dtype), "steps": distiller.total_steps}
+    setup |= {"hidden_size": options.hidden_size, "tokens": options.tokens, "rounds": options.rounds}
     options.json.write_text(json.dumps({"setup": setup, "agents": report}, indent=1) + "\n")
 
 
