@@ -128,4 +128,6 @@ def _row_weights(agent: str, weights: Any, names: Sequence[str]) -> list[float]:
                 )
             raise unknown("knowledge", str(knowledge), names)
         check_range(f"The weight of {knowledge}", weight, SHARE)
+    if not any(weights.values()):
+        raise UserError(f"Agent '{agent}' selects nothing: give at least one knowledge a weight above 0.")
     return [weights.get(knowledge, 0) for knowledge in names]

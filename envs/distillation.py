@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, cast
 
 import gymnasium
@@ -13,6 +14,7 @@ from envs.observation import Observer, observation_space
 from envs.phases import SCHEDULERS
 from kselect.config import PhaseConfig
 from kselect.distillation.distiller import Distiller
+from kselect.distillation.diverged import TrainingDivergedError
 from kselect.distillation.selection import selection_weights
 from kselect.errors import unknown
 
@@ -123,7 +125,9 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
             "phase": self.scheduler.phase,
             "step": self.distiller.step,
             "steps": report.steps,
-            "weights": dict(zip(self.distiller.names, weights.tolist(), strict=True)),
+            "weights": {
+                name: round(float(weight), 6) for name, weight in zip(self.distiller.names, weights, strict=True)
+            },
             "losses": report.losses,
             "signals": report.signals,
         }
@@ -137,7 +141,12 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
     def _measure_loss(self) -> float:
         with self.distiller.account.measure("reward"):
-            return self.distiller.evaluate("reward", self.reward_examples).loss
+            loss = self.distiller.evaluate("reward", self.reward_examples).loss
+        if not math.isfinite(loss):
+            raise TrainingDivergedError(
+                self.distiller.step, "the loss on the reward split", self.distiller.training.learning_rate
+            )
+        return loss
 
     def _relative_learning_rate(self) -> float:
         return self.distiller.learning_rate / self.distiller.training.learning_rate

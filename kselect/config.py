@@ -33,8 +33,8 @@ class TaskConfig:
     """Task name: synthetic-acceptability, synthetic-entailment, mrpc, rte, cola or sst2."""
     data_dir: str | None = None
     """Folder in GLUE's TSV layout; the environment variable KSELECT_DATA by default."""
-    max_length: int = 128
-    """Longest input in tokens; what is beyond is cut, and counted."""
+    max_length: int | None = None
+    """Longest input in tokens, what is beyond is cut, and counted; by default 128, or what the model takes."""
     reward_fraction: float = 0.1
     """Share of train held out to measure rewards and to choose anything by."""
     train_limit: int | None = None
@@ -43,7 +43,9 @@ class TaskConfig:
     """Seed of the splits and of the synthetic data; kept apart from the seed of a run."""
 
     def __post_init__(self) -> None:
-        _require(self.max_length >= 4, f"max_length is {self.max_length}: give at least 4 tokens.")
+        _require(
+            self.max_length is None or self.max_length >= 4, f"max_length is {self.max_length}: give at least 4 tokens."
+        )
         _require(self.data_seed >= 0, f"data_seed is {self.data_seed}: give 0 or more.")
         _require(
             0 < self.reward_fraction < 1,
@@ -170,7 +172,7 @@ class PhaseConfig:
     reward_every: int = 1
     """Measure the reward once in so many phases; what the others earned goes to the next measured one."""
     reward_examples: int | None = None
-    """Examples of the reward split that a measurement reads; by default as many as cost 5 % of the training."""
+    """Examples of the reward split that a measurement reads; by default as many as cost a twentieth of the training."""
 
     def __post_init__(self) -> None:
         _one_of("phases", self.phases, ("constant", "growing", "adaptive"))
@@ -191,7 +193,7 @@ class AgentConfig:
     """Agent: who decides what to transfer."""
 
     agent: str = "actor-critic"
-    """A trained policy's folder, `online` or `online-soft` (learns while distilling), or one of
+    """A trained policy's folder, online or online-soft (which learn while distilling), or one of
     actor-critic, deterministic-actor-critic, fine-tune, vanilla-kd, all, fixed, random-hard, random-soft."""
     agent_settings: dict[str, Any] = field(default_factory=dict)
     """Settings of that agent by name, such as learning_rate=0.001 or, for fixed, {"weights": {"gold": 1}}."""
@@ -236,6 +238,10 @@ class RunConfig:
     """Name of this run's folder; <task>-<agent>-<seed>-<time> by default."""
 
     def __post_init__(self) -> None:
+        _require(
+            self.run_name is None or (not set(self.run_name) & set("/\\") and self.run_name not in ("", ".", "..")),
+            f"run_name is '{self.run_name}': give a plain name, and the folder above it as runs_dir.",
+        )
         _require(0 <= self.seed < 2**31, f"seed is {self.seed}: give 0 or more, below 2147483648.")
 
 

@@ -51,10 +51,10 @@ def run(settings: Settings) -> Path:
 
     distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
     task = distiller.task
-    warn_truncated(distiller, settings.task.max_length)
+    warn_truncated(sum(distiller.truncated.values()), distiller.max_length)
     cast = cast_decider(settings.agent, distiller, settings.phases, settings.run.seed)
     folder = open_folder(settings, distiller, settings.agent.agent, NAME)
-    title = f"Distilling {task.name} under {settings.agent.agent}"
+    title = f"Distilling {task.name} under {Path(settings.agent.agent).name}"
     with recorded(folder, distiller, title) as on_phase:
         result = rollout(cast.agent, cast.env, seed=settings.run.seed, learning=cast.learning, on_phase=on_phase)
         results = summarise_run(result, task, seed=settings.run.seed, agent=settings.agent.agent, model=settings.model)

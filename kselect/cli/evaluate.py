@@ -29,18 +29,20 @@ def run(settings: Settings) -> None:
     import torch
     from accelerate import Accelerator
 
+    from kselect.cli.session import warn_truncated
     from kselect.cli.table import print_table
     from kselect.distillation.evaluation import evaluate
     from kselect.distillation.precision import resolve_precision
     from kselect.distillation.setup import make_task
-    from kselect.models.classifier import check_length, load_classifier
+    from kselect.models.classifier import input_length, load_classifier
     from kselect.tasks.encoding import encode
 
     task = make_task(settings.task)
     classifier = load_classifier(settings.model.model, task)
-    check_length(classifier, settings.task.max_length)
+    max_length = input_length(classifier, settings.task.max_length)
     device = Accelerator(cpu=not torch.cuda.is_available()).device
-    encoded = encode(task.splits["dev"], classifier.tokenizer, settings.task.max_length)
+    encoded = encode(task.splits["dev"], classifier.tokenizer, max_length)
+    warn_truncated(encoded.truncated, max_length)
     evaluation = evaluate(
         classifier.model.to(device),
         task,

@@ -26,6 +26,7 @@ def open_folder(settings: Any, distiller: Distiller, agent: str, command: str) -
     """Make the run folder of a command's settings, with what they left to the machine filled in."""
     run, config = settings.run, flatten(settings)
     config["precision"] = "bf16" if distiller.dtype == torch.bfloat16 else "fp32"
+    config["max_length"] = distiller.max_length
     config["data_dir"] = config["data_dir"] or os.environ.get("KSELECT_DATA")
     return RunFolder.create(run.runs_dir, distiller.task.name, agent, run.seed, config, run.run_name, command)
 
@@ -34,7 +35,7 @@ def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classi
     """Write the trained model, its results and its card."""
     classifier.save_pretrained(folder.path / name)
     folder.write_results(results)
-    folder.write_card(model_card(results, f"kselect {folder.command} --config config.yaml", name))
+    folder.write_card(model_card(results, f"kselect {folder.command} --config {folder.path}/config.yaml", name))
 
 
 @contextmanager
@@ -68,11 +69,10 @@ def recorded(
             raise UserError(f"{error} The last good state is kept in {kept}.") from error
 
 
-def warn_truncated(distiller: Distiller, max_length: int) -> None:
-    """Say once how many texts are longer than the model's input, where there are any."""
-    cut = sum(distiller.truncated.values())
-    if cut:
-        print(f"{cut} texts are longer than max_length ({max_length} tokens) and were cut.", file=sys.stderr)
+def warn_truncated(texts: int, max_length: int) -> None:
+    """Say how many texts are longer than the model's input, where there are any."""
+    if texts:
+        print(f"{texts} texts are longer than max_length ({max_length} tokens) and were cut.", file=sys.stderr)
 
 
 def describe_metrics(metrics: dict[str, float], task: Task) -> str:

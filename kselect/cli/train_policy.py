@@ -50,7 +50,7 @@ def run(settings: Settings) -> Path:
     from kselect.study.results import summarise_policy
 
     distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
-    warn_truncated(distiller, settings.task.max_length)
+    warn_truncated(sum(distiller.truncated.values()), distiller.max_length)
     cast = cast_learner(settings.agent, distiller, settings.phases, settings.run.seed)
     folder = open_folder(settings, distiller, f"policy-{settings.agent.agent}", NAME)
     title = f"Training a policy on {distiller.task.name}"

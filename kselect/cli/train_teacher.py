@@ -41,7 +41,7 @@ def run(settings: Settings) -> Path:
     task = make_task(settings.task)
     teacher = make_encoder(settings.model, task, settings.task.max_length, settings.run.seed)
     distiller = Distiller(task, None, teacher, settings.training, max_length=settings.task.max_length)
-    warn_truncated(distiller, settings.task.max_length)
+    warn_truncated(sum(distiller.truncated.values()), distiller.max_length)
     cast = cast_decider(AgentConfig("fine-tune"), distiller, PhaseConfig("constant"), settings.run.seed)
     folder = open_folder(settings, distiller, "teacher", NAME)
     with recorded(folder, distiller, f"Fine-tuning a teacher for {task.name}") as on_phase:

@@ -28,7 +28,7 @@ from kselect.distillation.teacher_outputs import LiveTeacher, RememberedTeacher,
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.registry import build_knowledge
-from kselect.models.classifier import Classifier, check_length
+from kselect.models.classifier import Classifier, input_length
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward
 from kselect.tasks.encoding import EncodedSplit, encode
@@ -52,7 +52,7 @@ class Distiller:
         student: Classifier,
         training: TrainingConfig | None = None,
         knowledge: KnowledgeConfig | None = None,
-        max_length: int = 128,
+        max_length: int | None = None,
     ) -> None:
         """Set up a run; the student is trained in place, the teacher only read.
 
@@ -62,7 +62,7 @@ class Distiller:
             student: the classifier to train.
             training: how steps are taken.
             knowledge: what is on offer; gold alone where there is no teacher.
-            max_length: longest input in tokens.
+            max_length: longest input in tokens; by default 128, or what the model takes if less.
 
         Raises:
             UserError: knowledge that these models cannot give, a pair that cannot be compared, or texts that are longer
@@ -75,7 +75,7 @@ class Distiller:
         offered = knowledge or (KnowledgeConfig() if teacher else KnowledgeConfig(knowledge=["gold"]))
         self.knowledge: tuple[Knowledge, ...] = build_knowledge(offered, student, teacher)
         _check_pair(teacher, student, task)
-        check_length(student, max_length)
+        self.max_length = input_length(student, max_length)
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
         if self.accelerator.num_processes > 1:
             raise UserError("A run trains in one process: start it without a launcher.")
@@ -84,7 +84,7 @@ class Distiller:
         self.account = CostAccount(self.device)
 
         self._splits: dict[str, EncodedSplit] = {
-            name: encode(split, student.tokenizer, max_length) for name, split in task.splits.items()
+            name: encode(split, student.tokenizer, self.max_length) for name, split in task.splits.items()
         }
         self._model = student.model.to(self.device)
         self._live_teacher = LiveTeacher(teacher.model.to(self.device), self.dtype) if teacher else None

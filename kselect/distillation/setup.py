@@ -13,6 +13,8 @@ from kselect.tasks.synthetic import SYNTHETIC_TASKS
 from kselect.tasks.task import Task
 from kselect.tasks.tokenizer import synthetic_tokenizer
 
+SCRATCH_LENGTH = 64
+
 
 def make_task(config: TaskConfig) -> Task:
     """Load the task that `config` describes.
@@ -29,7 +31,7 @@ def make_task(config: TaskConfig) -> Task:
     )
 
 
-def make_encoder(config: EncoderConfig, task: Task, max_length: int, seed: int) -> Classifier:
+def make_encoder(config: EncoderConfig, task: Task, max_length: int | None, seed: int) -> Classifier:
     """Load a pretrained encoder under a fresh head or, without one, make a small one from scratch.
 
     Raises:
@@ -39,9 +41,10 @@ def make_encoder(config: EncoderConfig, task: Task, max_length: int, seed: int) 
         return load_encoder(config.encoder, task, seed)
     if task.name not in SYNTHETIC_TASKS:
         raise UserError(f"{task.name} needs a pretrained encoder: give its folder or hub id as --encoder.")
+    max_length = max_length or SCRATCH_LENGTH
     return new_classifier(
         task,
-        synthetic_tokenizer(),
+        synthetic_tokenizer(max_length),
         layers=config.encoder_layers,
         hidden_size=config.hidden_size,
         heads=config.heads,

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from kselect.tasks.task import Task
 
 
+DEFAULT_LENGTH = 128
+
+
 @dataclass
 class Classifier:
     """A sequence classifier together with the tokenizer that its inputs come from."""
@@ -89,7 +92,8 @@ def _load_model(path: str | Path, **settings: Any) -> tuple[PreTrainedModel, set
                 path, output_loading_info=True, dtype=torch.float32, **settings
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"Cannot load a model from {path}: {_first_line(error)}") from error
+        where = "that folder is not whole" if Path(path).is_dir() else "give a local folder where no hub is reached"
+        raise UserError(f"Cannot load a model from {path}, {where}: {_first_line(error)}") from error
     return model, set(info["missing_keys"])
 
 
@@ -134,15 +138,18 @@ def _check_labels(model: PreTrainedModel, task: Task, path: str | Path) -> None:
         )
 
 
-def check_length(classifier: Classifier, max_length: int) -> None:
-    """Refuse texts longer than the model has positions for.
+def input_length(classifier: Classifier, max_length: int | None) -> int:
+    """Return how many tokens an input may have: `max_length` or, unless given, 128 or what the model takes if less.
 
     Raises:
-        UserError: naming both numbers.
+        UserError: `max_length` is more than the model has positions for.
     """
-    positions = getattr(classifier.model.config, "max_position_embeddings", None)
-    if positions is not None and max_length > positions:
-        raise UserError(f"max_length is {max_length}, the model takes {positions} tokens: lower --max_length to that.")
+    positions = getattr(classifier.model.config, "max_position_embeddings", None) or DEFAULT_LENGTH
+    if max_length is None:
+        return min(DEFAULT_LENGTH, positions)
+    if max_length > positions:
+        raise UserError(f"max_length is {max_length}, the model takes {positions} tokens: lower max_length to that.")
+    return max_length
 
 
 def label_settings(task: Task) -> dict[str, Any]:

@@ -32,6 +32,8 @@ tokenizer = AutoTokenizer.from_pretrained("{model_folder}")
 
 ## Make it again
 
+From the folder in which it was made:
+
 ```
 {command}
 ```

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kselect.config import StudentConfig
@@ -27,13 +27,17 @@ def summarise_run(
         "metrics": result.metrics,
         "examples": result.examples,
         "constant": task.constant_score("dev"),
-        "reward": result.total_reward,
+        "reward": result.total_reward if any("reward_loss" in record for record in result.history) else None,
         "seconds": sum(result.seconds.values()),
         "cost": result.shares,
-        "history": [
-            {key: record[key] for key in ("phase", "step", "steps", "weights", "reward")} for record in result.history
-        ],
+        "history": [_phase(record) for record in result.history],
     }
+
+
+def _phase(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what the selection history tells of a phase; a reward that was not measured is None."""
+    kept = {key: record[key] for key in ("phase", "step", "steps", "weights")}
+    return {**kept, "reward": record["reward"] if "reward_loss" in record else None}
 
 
 def summarise_policy(episodes: Sequence[Episode], task: Task, agent: str, seed: int) -> dict[str, Any]:
@@ -49,8 +53,6 @@ def summarise_policy(episodes: Sequence[Episode], task: Task, agent: str, seed: 
         "seconds": total,
         "cost": {part: spent / total for part, spent in seconds.items()},
         "history": [
-            {"episode": i, **{key: record[key] for key in ("phase", "step", "steps", "weights", "reward")}}
-            for i, episode in enumerate(episodes)
-            for record in episode.history
+            {"episode": i, **_phase(record)} for i, episode in enumerate(episodes) for record in episode.history
         ],
     }
