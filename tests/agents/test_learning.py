@@ -20,7 +20,7 @@ def test_learns_the_identity(kind: type[Learner], episodes: int, bar: float):
     assert distance(agent, env) < bar
 
 
-@pytest.mark.parametrize(("kind", "episodes"), [(ActorCritic, 32), (DeterministicActorCritic, 24)])
+@pytest.mark.parametrize(("kind", "episodes"), [(ActorCritic, 64), (DeterministicActorCritic, 24)])
 def test_learns_when_to_change(kind: type[Learner], episodes: int):
     """No constant selection is nearer than 1/2 (hard) or 1/4 (soft): being nearer is timing."""
     soft = kind is DeterministicActorCritic
