@@ -1,6 +1,6 @@
 """Seconds per training step: plain fine-tuning of the student, and the same student under each agent.
 
-    python benchmarks/step.py [--steps 96] [--hidden_size 384] [--tokens 64] [--rounds 5]
+    python benchmarks/step.py [--steps 96] [--hidden_size 192] [--tokens 32] [--rounds 5]
 
 A 6-layer teacher and its 3-layer student (BERT, heads of 32, random weights) on texts of one length, batches of 32. All
 runs take turns in this one process, so that a machine's changing speed meets all alike; each figure is the median over
@@ -105,8 +105,8 @@ def main() -> None:
     """Run the rounds, print the table and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=96, help="training steps of one run")
-    parser.add_argument("--hidden_size", type=int, default=384, help="width of both models, a multiple of 32")
-    parser.add_argument("--tokens", type=int, default=64, help="length of the texts")
+    parser.add_argument("--hidden_size", type=int, default=192, help="width of both models, a multiple of 32")
+    parser.add_argument("--tokens", type=int, default=32, help="length of the texts")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each agent")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/step.json"))
     options = parser.parse_args()
