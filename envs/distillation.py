@@ -44,12 +44,14 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     * `context`, `(c,)`: progress of the run; learning rate relative to its peak; confidence, entropy (over log K) and
       accuracy of the student, confidence and entropy of the teacher, and their agreement, as means over the last
       phase's batches; how long the teacher has not been read; loss on the reward split and last reward (over log K);
-      log(1 + gradient norm).
+      log(1 + gradient norm); 1 where the task is a regression, which has no confidence, entropy, accuracy and
+      agreement (they are 0), and whose loss is relative to the variance of the labels.
     * `knowledge`, `(k, f)`: a row for each kind: its loss relative to the start of the run, the slope of that loss
       within the last phase, how long it has not been measured, its last weight, and a fixed code of its name.
 
     ## Rewards
-    The decrease, in nats, of the student's cross-entropy on a reward split held out of train. What phases gain whose
+    The decrease of the student's cross-entropy, in nats, or in a regression of its squared error, on a reward split
+    held out of train. What phases gain whose
     reward is not measured goes to the next measured one, so the rewards of an episode add up to the whole decrease.
 
     ## Starting State
@@ -87,9 +89,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.measure_rewards = measure_rewards
         self.scheduler = SCHEDULERS[self.phases.phases](self.phases, distiller.total_steps)
         self.reward_examples = self.scheduler.reward_examples(distiller.training.batch_size)
-        self.observer = Observer(
-            distiller.names, distiller.initial_losses, distiller.total_steps, distiller.task.num_labels
-        )
+        self.observer = Observer(distiller.names, distiller.initial_losses, distiller.total_steps, distiller.task)
         self.observation_space = cast(spaces.Space[Observation], observation_space(len(distiller.names)))
         self.action_space = cast(spaces.Space[NDArray[Any]], ACTION_SPACES[actions](len(distiller.names)))
         self._initial_reward_loss: float | None = None

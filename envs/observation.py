@@ -10,8 +10,18 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from kselect.distillation.signals import SIGNALS, PhaseReport
+from kselect.tasks.task import Task
 
-CONTEXT = ("progress", "learning_rate", *SIGNALS, "teacher_age", "reward_loss", "last_reward", "grad_norm")
+CONTEXT = (
+    "progress",
+    "learning_rate",
+    *SIGNALS,
+    "teacher_age",
+    "reward_loss",
+    "last_reward",
+    "grad_norm",
+    "regression",
+)
 FEATURES = ("relative_loss", "slope", "age", "last_weight")
 CODE_SIZE = 16
 LIMIT = 5.0
@@ -40,19 +50,20 @@ class Observer:
     value while its age grows.
     """
 
-    def __init__(self, names: tuple[str, ...], initial_losses: dict[str, float], total_steps: int, labels: int) -> None:
+    def __init__(self, names: tuple[str, ...], initial_losses: dict[str, float], total_steps: int, task: Task) -> None:
         """Watch a run over knowledge `names` whose losses start at `initial_losses`.
 
         Args:
             names: the kinds of knowledge on offer.
             initial_losses: of every name, before the first step.
             total_steps: length of the run.
-            labels: number of classes; log of it is the cross-entropy of knowing nothing.
+            task: what is learned; rewards are told relative to the loss of knowing nothing of it.
         """
         self.names = names
         self.initial_losses = initial_losses
         self.total_steps = total_steps
-        self.uninformed_loss = math.log(labels)
+        self.uninformed_loss = task.uninformed_loss
+        self.regression = task.regression
         self.codes = np.stack([name_code(name) for name in names])
 
     def restart(self, learning_rate: float, reward_loss: float) -> None:
@@ -61,6 +72,7 @@ class Observer:
         self.rows[:, FEATURES.index("relative_loss")] = 1.0
         self.context = dict.fromkeys(CONTEXT, 0.0)
         self.context |= {"learning_rate": learning_rate, "reward_loss": reward_loss / self.uninformed_loss}
+        self.context["regression"] = float(self.regression)
         self.last_seen = dict.fromkeys((*self.names, "teacher"), 0)
 
     def see(self, report: PhaseReport, weights: NDArray[np.float32], learning_rate: float) -> None:

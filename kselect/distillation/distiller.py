@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from kselect.config import KnowledgeConfig, TrainingConfig
@@ -25,8 +25,10 @@ from kselect.distillation.selection import selection_weights
 from kselect.distillation.signals import SIGNALS, PhaseReport, read_signals, summarise
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.teacher_outputs import LiveTeacher, RememberedTeacher, TeacherOutputs
+from kselect.distillation.weighting import Weighting
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
+from kselect.knowledge.batch import Batch
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.needs import Needs
@@ -89,9 +91,12 @@ class Distiller:
         self._model = student.model.to(self.device)
         self._live_teacher = LiveTeacher(teacher.model.to(self.device), self.dtype) if teacher else None
         self._teacher_outputs = self._remembered(offered.teacher_memory * GIBIBYTE)
-        self._initial = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
+        self.weighting = Weighting()
+        self._trained = self._everything_trained()
+        self._initial = {name: value.detach().clone() for name, value in self._trained.state_dict().items()}
         self._batches = BucketedBatches(self._splits["train"].lengths, self.training.batch_size)
         self._dropout = RandomStream(self.device)
+        self.step = 0
         self.total_steps = math.ceil(self.training.epochs * self._batches.batches_per_epoch)
         with self.account.measure("probing"):
             self.initial_losses = self._probe()
@@ -116,14 +121,14 @@ class Distiller:
 
     def reset(self, seed: int) -> None:
         """Put the student back to its first weights and start a run under `seed` (order of data, dropout)."""
-        self._model.load_state_dict(self._initial)
+        self._trained.load_state_dict(self._initial)
         self._restart(seed)
 
     def _restart(self, seed: int) -> None:
         self.step = 0
         self._batches.restart(seed)
         self._dropout.restart(seed)
-        self._optimizer = make_optimizer(self._model, self.training.learning_rate, self.training.weight_decay)
+        self._optimizer = make_optimizer(self._trained, self.training.learning_rate, self.training.weight_decay)
         self._broken = torch.zeros((), device=self.device)
 
     def advance(self, selection: ArrayLike, steps: int) -> PhaseReport:
@@ -166,8 +171,8 @@ class Distiller:
 
     def snapshot(self) -> Snapshot:
         """Copy everything that the rest of the run depends on."""
-        tensors = {f"student/{name}": value for name, value in self._model.state_dict().items()}
-        for name, parameter in self._model.named_parameters():
+        tensors = {f"trained/{name}": value for name, value in self._trained.state_dict().items()}
+        for name, parameter in self._trained.named_parameters():
             for moment, value in self._optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer/{moment}/{name}"] = value
         tensors |= {f"random/{device}": value for device, value in self._dropout.state.items()}
@@ -176,13 +181,13 @@ class Distiller:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Return to the moment of `snapshot`; what follows is equal bit by bit to what followed then."""
-        groups: dict[str, dict[str, Tensor]] = {"student": {}, "optimizer": {}, "random": {}}
+        groups: dict[str, dict[str, Tensor]] = {"trained": {}, "optimizer": {}, "random": {}}
         for name, value in snapshot.tensors.items():
             group, _, rest = name.partition("/")
             groups[group][rest] = value
-        self._model.load_state_dict(groups["student"])
+        self._trained.load_state_dict(groups["trained"])
         self._restart(seed=0)
-        for name, parameter in self._model.named_parameters():
+        for name, parameter in self._trained.named_parameters():
             state = {
                 moment: groups["optimizer"][f"{moment}/{name}"].to(self.device, copy=True)
                 for moment in ("step", "exp_avg", "exp_avg_sq")
@@ -201,11 +206,11 @@ class Distiller:
         row = torch.zeros(len(selected) + len(SIGNALS), device=self.device)
         for part in np.array_split(indices, min(self.training.accumulation, len(indices))):
             share = len(part) / len(indices)
-            losses, signals = self._losses(part, selected, self._teacher_outputs)
-            means = torch.stack([loss.mean() for loss in losses])
-            self.accelerator.backward((means * factors).sum() * share)
-            row += torch.cat([means.detach(), signals]) * share
-        grad_norm = clip_grad_norm_(self._model.parameters(), self.training.max_grad_norm)
+            losses, logits, signals = self._losses(part, selected, self._teacher_outputs)
+            total = self.weighting(losses, factors, tuple(self.names[i] for i in selected), logits)
+            self.accelerator.backward(total.mean() * share)
+            row += torch.cat([losses.detach().mean(0), signals]) * share
+        grad_norm = clip_grad_norm_(self._trained.parameters(), self.training.max_grad_norm)
         self._update(torch.isfinite(grad_norm) & torch.isfinite(row[: len(selected)]).all())
         return torch.cat([row, grad_norm.detach().reshape(1)])
 
@@ -222,8 +227,8 @@ class Distiller:
 
     def _losses(
         self, indices: NDArray[np.int64], selected: Iterable[int], source: TeacherOutputs | None
-    ) -> tuple[list[Tensor], Tensor]:
-        """Run both models as far as `selected` needs them; returns each loss `[B]`, and the signals `[6]`."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run both models as far as `selected` needs them; returns losses `[B, k]`, logits `[B, K]`, signals `[6]`."""
         chosen = [self.knowledge[i] for i in selected]
         batch = {name: value.to(self.device) for name, value in self._splits["train"].batch(indices).items()}
         teacher: ModelOutputs | None = None
@@ -234,8 +239,16 @@ class Distiller:
                 teacher = source.read(indices, batch, Needs.union(teacher_needs))
         with autocast(self.device, self.dtype):
             student = forward(self._model, batch, Needs.union(knowledge.student_needs for knowledge in chosen))
-        losses = [knowledge.loss(student, teacher, batch["labels"]) for knowledge in chosen]
-        return losses, read_signals(student.logits, teacher.logits if teacher else None, batch["labels"])
+        examples = Batch(batch["labels"], progress=self.step / self.total_steps)
+        losses = torch.stack([knowledge.loss(student, teacher, examples) for knowledge in chosen], dim=1)
+        signals = read_signals(student.logits, teacher.logits if teacher else None, batch["labels"])
+        return losses, student.logits, signals
+
+    def _everything_trained(self) -> nn.ModuleDict:
+        """The student, and beside it whatever knowledge and weighting must learn."""
+        learned = {knowledge.name: knowledge.modules for knowledge in self.knowledge if knowledge.modules is not None}
+        beside = {"knowledge": nn.ModuleDict(learned), "weighting": self.weighting}
+        return nn.ModuleDict({"student": self._model, **beside}).to(self.device)
 
     def _remembered(self, memory: float) -> TeacherOutputs | None:
         if self._live_teacher is None or memory == 0:
@@ -248,14 +261,14 @@ class Distiller:
         """Measure every knowledge once, without dropout, on a few training examples."""
         self._model.eval()
         indices = fixed_sample(len(self._splits["train"]), PROBE_EXAMPLES)
-        losses, _ = self._losses(indices, range(len(self.knowledge)), self._live_teacher)
-        return {name: float(loss.mean()) for name, loss in zip(self.names, losses, strict=True)}
+        losses, _, _ = self._losses(indices, range(len(self.knowledge)), self._live_teacher)
+        return dict(zip(self.names, losses.mean(0).tolist(), strict=True))
 
     def _scale_of(self, knowledge: Knowledge) -> float:
         if knowledge.scale is not None:
             return knowledge.scale
         start = self.initial_losses[knowledge.name]
-        return math.log(self.task.num_labels) / start if start > 0 else 1.0
+        return self.task.uninformed_loss / start if start > 0 else 1.0
 
 
 def _check_pair(teacher: Classifier | None, student: Classifier, task: Task) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 from transformers import PreTrainedModel
 
 from kselect.distillation.batches import sorted_batches
@@ -21,7 +21,7 @@ from kselect.tasks.task import Task
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean cross-entropy in nats, the task's metrics, and on how many examples."""
+    """Mean cross-entropy in nats (squared error in a regression), the task's metrics, and on how many examples."""
 
     loss: float
     metrics: dict[str, float]
@@ -38,9 +38,10 @@ def evaluate(
 ) -> Evaluation:
     """Measure `model` (as it is placed) on the examples `indices` of a split, in arithmetic of `dtype`."""
     logits, labels = predict_logits(model, encoded, indices, batch_size, dtype), encoded.labels[indices]
+    gold = torch.from_numpy(labels)
     return Evaluation(
-        loss=float(cross_entropy(logits, torch.from_numpy(labels))),
-        metrics=task.score(logits.argmax(-1).numpy(), labels),
+        loss=float(mse_loss(logits[:, 0], gold) if task.regression else cross_entropy(logits, gold)),
+        metrics=task.score(task.predict(logits.numpy()), labels),
         examples=len(indices),
     )
 

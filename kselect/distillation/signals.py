@@ -19,8 +19,13 @@ def read_signals(student_logits: Tensor, teacher_logits: Tensor | None, labels: 
     """Return the batch's means in the order of `SIGNALS`, `[6]`, NaN where the teacher was not read.
 
     Confidence is the largest probability; entropy is divided by log K and so lies in [0, 1]; accuracy is against the
-    gold labels, agreement between the two models' arg-max.
+    gold labels, agreement between the two models' arg-max. A regression has none of these: what could be read is 0.
     """
+    if labels.is_floating_point():
+        unread = math.nan if teacher_logits is None else 0.0
+        return student_logits.new_tensor(
+            [0.0] * len(STUDENT_SIGNALS) + [unread] * len(TEACHER_SIGNALS), dtype=torch.float32
+        )
     prediction, student = _confidence_and_entropy(student_logits)
     values = [*student, (prediction == labels).float().mean()]
     if teacher_logits is None:

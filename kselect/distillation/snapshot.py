@@ -21,7 +21,8 @@ from kselect.errors import UserError
 class Snapshot:
     """A state to return to, bit by bit: tensors by name, and facts that JSON can hold.
 
-    Tensors are `student/<parameter>`, `optimizer/<moment>/<parameter>` and `random/<device>`.
+    Tensors are `trained/<parameter>` (`trained/student.<...>` for the student's), `optimizer/<moment>/<parameter>` and
+    `random/<device>`.
     """
 
     tensors: dict[str, Tensor]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kselect.knowledge.base import Knowledge, mean_of, mean_over_tokens
+from kselect.knowledge.batch import Batch
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs
 
@@ -28,7 +29,7 @@ class Attention(Knowledge):
         self.student_needs = Needs(attentions=frozenset(student for student, _ in layer_map))
         self.teacher_needs = Needs(attentions=frozenset(teacher for _, teacher in layer_map))
 
-    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, labels: Tensor) -> Tensor:
+    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
         """Return the mean divergence of each example, `[B]`."""
         assert teacher is not None
         return mean_of(

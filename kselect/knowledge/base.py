@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from kselect.knowledge.batch import Batch
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs
 
@@ -16,7 +17,7 @@ class Knowledge(ABC):
     """A kind of thing to transfer: what it reads of both models, and how far apart they are in it.
 
     `scale` is the factor on its loss; None asks for it to be measured, so that at the start of a run this loss is
-    worth as much as the cross-entropy of a model that knows nothing, log K.
+    worth as much as the gold loss of a model that knows nothing: log K, or in a regression the variance of the labels.
     """
 
     name: ClassVar[str]
@@ -26,14 +27,17 @@ class Knowledge(ABC):
     teacher_needs: Needs | None = Needs()
     """What is read of the teacher; None where the teacher is not read at all."""
 
+    modules: nn.Module | None = None
+    """What the loss must learn along with the student, such as projections; never a part of the saved student."""
+
     @abstractmethod
-    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, labels: Tensor) -> Tensor:
+    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
         """Return the distance of each example, `[B]` in float32, without scale or weight.
 
         Args:
             student: outputs of the student, with at least `student_needs`.
             teacher: outputs of the teacher, with at least `teacher_needs`; None if that is None.
-            labels: gold labels, `[B]`.
+            batch: labels, and how far the run is.
         """
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from kselect.knowledge.base import Knowledge, mean_of, mean_over_tokens
+from kselect.knowledge.batch import Batch
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs
 
@@ -26,7 +27,7 @@ class Hidden(Knowledge):
         self.student_needs = Needs(hidden_states=frozenset(student for student, _ in layer_map))
         self.teacher_needs = Needs(hidden_states=frozenset(teacher for _, teacher in layer_map))
 
-    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, labels: Tensor) -> Tensor:
+    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
         """Return the mean squared distance of each example, `[B]`."""
         assert teacher is not None
         return mean_of([self._distance(student, teacher, s, t) for s, t in self.layer_map])

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import ClassVar
 
 from torch import Tensor
-from torch.nn.functional import kl_div, log_softmax
+from torch.nn.functional import kl_div, log_softmax, mse_loss
 
 from kselect.knowledge.base import Knowledge
+from kselect.knowledge.batch import Batch
 from kselect.models.outputs import ModelOutputs
 
 
 class Logits(Knowledge):
     """`T² · KL(p || q)` of the softened class distributions, in nats (Hinton et al., 2015; ResK of Wang et al., 2022).
 
-    The factor T² keeps the gradient's size independent of the temperature.
+    The factor T² keeps the gradient's size independent of the temperature. In a regression the squared distance.
     """
 
     name: ClassVar[str] = "logits"
@@ -23,9 +24,11 @@ class Logits(Knowledge):
         """Compare at `temperature` > 0."""
         self.temperature = temperature
 
-    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, labels: Tensor) -> Tensor:
+    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
         """Return the divergence of each example, `[B]`."""
         assert teacher is not None
+        if batch.regression:
+            return mse_loss(student.logits.float(), teacher.logits.float(), reduction="none").squeeze(-1)
         log_q = log_softmax(student.logits.float() / self.temperature, dim=-1)
         log_p = log_softmax(teacher.logits.float() / self.temperature, dim=-1)
         return kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1) * self.temperature**2

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kselect.knowledge.base import Knowledge, mean_of
+from kselect.knowledge.batch import Batch
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs
 
@@ -31,7 +32,7 @@ class Relations(Knowledge):
         self.student_needs = Needs(hidden_states=frozenset(student for student, _ in path))
         self.teacher_needs = Needs(hidden_states=frozenset(teacher for _, teacher in path))
 
-    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, labels: Tensor) -> Tensor:
+    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
         """Return the mean squared distance of each example, `[B]`."""
         assert teacher is not None
         mask = student.attention_mask

@@ -123,12 +123,14 @@ def _check_location(path: str | Path) -> None:
 
 
 def _check_labels(model: PreTrainedModel, task: Task, path: str | Path) -> None:
+    if task.regression and model.config.num_labels == 1:
+        return
     names: dict[Any, str] = model.config.id2label or {}
     labels = tuple(names[i] for i in sorted(names))
     if len(labels) != task.num_labels:
         raise UserError(
             f"{path} tells {len(labels)} labels apart, {task.name} has {task.num_labels} "
-            f"({', '.join(task.labels)}): give a model fine-tuned on {task.name}."
+            f"({', '.join(task.labels) or 'a score'}): give a model fine-tuned on {task.name}."
         )
     unnamed = all(label == f"LABEL_{i}" for i, label in enumerate(labels))
     if not unnamed and labels != task.labels:
@@ -153,7 +155,9 @@ def input_length(classifier: Classifier, max_length: int | None) -> int:
 
 
 def label_settings(task: Task) -> dict[str, Any]:
-    """Return the entries of a model's config that name the task's labels in order."""
+    """Return the entries of a model's config that name the task's labels in order, or make it a regression."""
+    if task.regression:
+        return {"num_labels": 1, "problem_type": "regression"}
     return {
         "num_labels": task.num_labels,
         "id2label": dict(enumerate(task.labels)),

@@ -25,8 +25,8 @@ class EncodedSplit:
     """Token ids of each example, special tokens included."""
     token_type_ids: list[NDArray[np.int32]] | None
     """Segment of each token, 0 or 1; None where the tokenizer makes none."""
-    labels: NDArray[np.int64]
-    """Label ids [n]."""
+    labels: NDArray[Any]
+    """Label ids [n] in int64, or scores in float32 in a regression."""
     lengths: NDArray[np.int32]
     """Number of tokens of each example [n]."""
     truncated: int
@@ -47,14 +47,14 @@ class EncodedSplit:
 
         `input_ids`, `attention_mask` and, where there are any, `token_type_ids` are [b, width], padded on
         the right; width is the longest length rounded up to a multiple of `pad_to_multiple_of`, though never
-        above `max_length`. `labels` is [b].
+        above `max_length`. `labels` is [b], float32 where they are scores.
         """
         import torch
 
         rows = [int(index) for index in indices]
         longest = max(int(self.lengths[row]) for row in rows)
         width = min(-(-longest // pad_to_multiple_of) * pad_to_multiple_of, self.max_length)
-        tensors = {
+        tensors: dict[str, NDArray[Any]] = {
             "input_ids": _padded([self.input_ids[row] for row in rows], width, self.pad_token_id),
             "attention_mask": (np.arange(width) < self.lengths[rows][:, None]).astype(np.int64),
         }
@@ -88,12 +88,16 @@ def encode(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) ->
     return EncodedSplit(
         input_ids=whole["input_ids"],
         token_type_ids=whole.get("token_type_ids"),
-        labels=np.asarray(split.labels, dtype=np.int64),
+        labels=np.asarray(split.labels, dtype=np.float32 if _scores(split.labels) else np.int64),
         lengths=np.asarray([len(ids) for ids in whole["input_ids"]], dtype=np.int32),
         truncated=len(too_long),
         pad_token_id=int(tokenizer.pad_token_id),
         max_length=max_length,
     )
+
+
+def _scores(labels: Sequence[float]) -> bool:
+    return any(isinstance(label, float) for label in labels)
 
 
 def _token_ids(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kselect.errors import UserError
 from kselect.tasks.split import Split
 
 
-def stratified_sample(labels: list[int], count: int, seed: int) -> list[int]:
+def stratified_sample(labels: Sequence[float], count: int, seed: int) -> list[int]:
     """Return `count` indices, ascending, whose label shares are those of `labels` up to rounding.
 
     Shares are rounded by the largest remainder. The sample depends on nothing but the three arguments.

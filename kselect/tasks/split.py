@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -14,8 +14,8 @@ class Split:
     """The sentence, or the first of each pair."""
     text_b: list[str] | None
     """The second of each pair; None where the task reads single sentences."""
-    labels: list[int]
-    """Label ids, in the order of the task's `labels`."""
+    labels: Sequence[float]
+    """Label ids, in the order of the task's `labels`; scores in a regression."""
 
     def __post_init__(self) -> None:
         """Refuse columns of unequal length."""

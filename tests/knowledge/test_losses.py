@@ -9,6 +9,7 @@ from scipy.special import log_softmax
 
 from kselect.knowledge.attention import Attention
 from kselect.knowledge.base import Knowledge
+from kselect.knowledge.batch import Batch
 from kselect.knowledge.gold import Gold
 from kselect.knowledge.hidden import Hidden
 from kselect.knowledge.logits import Logits
@@ -18,7 +19,7 @@ from kselect.models.outputs import ModelOutputs
 LAYER_MAP = ((1, 2), (2, 4))
 LENGTHS = (5, 3, 2)
 WIDTH, DIM, HEADS, CLASSES = 6, 4, 2, 3
-LABELS = torch.tensor([0, 2, 1])
+BATCH = Batch(torch.tensor([0, 2, 1]))
 KNOWLEDGE = [Gold(), Logits(temperature=3.0), Hidden(LAYER_MAP), Attention(LAYER_MAP), Relations(LAYER_MAP)]
 
 
@@ -42,7 +43,7 @@ def expected(knowledge: Knowledge, student: ModelOutputs, teacher: ModelOutputs,
     n = LENGTHS[i]
     s_logits, t_logits = student.logits[i].double().numpy(), teacher.logits[i].double().numpy()
     if isinstance(knowledge, Gold):
-        return float(-log_softmax(s_logits)[LABELS[i]])
+        return float(-log_softmax(s_logits)[BATCH.labels[i]])
     if isinstance(knowledge, Logits):
         log_p, log_q = log_softmax(t_logits / 3.0), log_softmax(s_logits / 3.0)
         return float(9.0 * sum(np.exp(log_p[c]) * (log_p[c] - log_q[c]) for c in range(CLASSES)))
@@ -79,15 +80,15 @@ def expected(knowledge: Knowledge, student: ModelOutputs, teacher: ModelOutputs,
 @pytest.mark.parametrize("knowledge", KNOWLEDGE, ids=lambda k: k.name)
 def test_matches_a_formula_worked_out_by_itself(knowledge: Knowledge) -> None:
     student, teacher = outputs(2, seed=1), outputs(4, seed=2)
-    loss = knowledge.loss(student, teacher, LABELS)
+    loss = knowledge.loss(student, teacher, BATCH)
     assert loss.dtype == torch.float32
     np.testing.assert_allclose(loss, [expected(knowledge, student, teacher, i) for i in range(3)], rtol=2e-5)
 
 
 @pytest.mark.parametrize("knowledge", KNOWLEDGE, ids=lambda k: k.name)
 def test_padding_changes_nothing(knowledge: Knowledge) -> None:
-    narrow = knowledge.loss(outputs(2, seed=1), outputs(4, seed=2), LABELS)
-    wide = knowledge.loss(outputs(2, seed=1, width=9), outputs(4, seed=2, width=9), LABELS)
+    narrow = knowledge.loss(outputs(2, seed=1), outputs(4, seed=2), BATCH)
+    wide = knowledge.loss(outputs(2, seed=1, width=9), outputs(4, seed=2, width=9), BATCH)
     torch.testing.assert_close(narrow, wide)
 
 
@@ -101,7 +102,7 @@ def test_no_loss_and_no_gradient_where_student_equals_teacher(knowledge: Knowled
         hidden_states={s: teacher.hidden_states[t].clone().requires_grad_() for s, t in ((0, 0), *LAYER_MAP)},
         attentions={s: values.softmax(-1) for s, values in scores.items()},
     )
-    loss = knowledge.loss(student, teacher, LABELS)
+    loss = knowledge.loss(student, teacher, BATCH)
     loss.sum().backward()
     assert loss.abs().max() <= 1e-6
     leaves = [student.logits, *student.hidden_states.values(), *scores.values()]
@@ -116,7 +117,7 @@ def test_gradient_agrees_with_finite_differences(knowledge: Knowledge) -> None:
     hidden = student.hidden_states[1]
     read = {"hidden": hidden, "relations": hidden, "attention": student.attentions[2]}
     values = read.get(knowledge.name, student.logits).requires_grad_()
-    knowledge.loss(student, teacher, LABELS).sum().backward()
+    knowledge.loss(student, teacher, BATCH).sum().backward()
     assert values.grad is not None
     generator = torch.Generator().manual_seed(3)
     for _ in range(5):
@@ -127,6 +128,6 @@ def test_gradient_agrees_with_finite_differences(knowledge: Knowledge) -> None:
         for step in (1e-2, -1e-2):
             with torch.no_grad():
                 values += step * direction
-                at.append(float(knowledge.loss(student, teacher, LABELS).double().sum()))
+                at.append(float(knowledge.loss(student, teacher, BATCH).double().sum()))
                 values -= step * direction
         assert float((values.grad * direction).sum()) == pytest.approx((at[0] - at[1]) / 2e-2, rel=2e-2, abs=2e-3)
