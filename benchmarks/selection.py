@@ -15,16 +15,12 @@ import argparse
 import json
 import statistics
 from pathlib import Path
-from typing import Any
 
-LEDGER = Path("benchmarks/results/selection.jsonl")
+from ledger import Ledger
+
+LEDGER = Ledger(Path("benchmarks/results/selection.jsonl"), key=("task", "label", "seed", "settings"))
 DECIDING = ("reward", "deciding", "updating")
 UNRECORDED = ("agent", "agent_settings", "seed", "teacher", "data_dir", "runs_dir", "run_name")
-
-
-def read_ledger() -> list[dict[str, Any]]:
-    """Return all finished runs."""
-    return [json.loads(line) for line in LEDGER.read_text().splitlines()] if LEDGER.exists() else []
 
 
 def run(options: argparse.Namespace) -> None:
@@ -41,36 +37,28 @@ def run(options: argparse.Namespace) -> None:
     assert settings is not None
     distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
     chosen = {name: value for name, value in flatten(settings).items() if name not in UNRECORDED}
-    done = {run_key(entry) for entry in read_ledger()}
     for seed in options.seeds:
         for spec in options.agents:
             label, _, agent = spec.rpartition("=")
             label = label or agent
             entry = {"task": distiller.task.name, "label": label, "agent": agent, "seed": seed, "settings": chosen}
-            if run_key(entry) in done:
+            if LEDGER.holds(entry):
                 continue
             cast = cast_decider(AgentConfig(agent), distiller, settings.phases, seed)
             result = rollout(cast.agent, cast.env, seed=seed, learning=cast.learning)
             entry |= summarise_run(result, distiller.task, seed=seed)
             entry |= {"seconds": result.seconds, "teacher": options.teacher, "environment": describe(seed)}
-            LEDGER.parent.mkdir(parents=True, exist_ok=True)
-            with LEDGER.open("a") as file:
-                file.write(json.dumps(entry) + "\n")
+            LEDGER.append(entry)
             print(f"{distiller.task.name} seed {seed} {label}: {result.metrics}", flush=True)
-
-
-def run_key(entry: dict[str, Any]) -> str:
-    """Return what makes a run the same run."""
-    return json.dumps([entry[name] for name in ("task", "label", "seed", "settings")], sort_keys=True)
 
 
 def table(options: argparse.Namespace) -> None:
     """Print the ledger as Markdown."""
-    entries = read_ledger()
+    entries = LEDGER.entries()
     for task in dict.fromkeys(entry["task"] for entry in entries):
         of_task = [entry for entry in entries if entry["task"] == task]
         if len({json.dumps(entry["settings"], sort_keys=True) for entry in of_task}) > 1:
-            raise SystemExit(f"{LEDGER} holds runs on {task} under different settings: keep one kind of them.")
+            raise SystemExit(f"{LEDGER.path} holds runs on {task} under different settings: keep one kind of them.")
         metrics = list(of_task[0]["constant"])
         print(f"\n{task}, {of_task[0]['examples']} examples of dev\n")
         print("| agent | " + " | ".join(metrics) + " | seeds | student | deciding |")
