@@ -49,18 +49,18 @@ def test_wrong_layer_maps_are_refused(text: str, message: str) -> None:
 def test_wrong_settings_are_refused(config: KnowledgeConfig, message: str) -> None:
     teacher = tiny_classifier(tiny_task())
     with pytest.raises(UserError) as error:
-        build_knowledge(config, shrink(teacher, 2), teacher)
+        build_knowledge(config, shrink(teacher, 2), [teacher])
     assert str(error.value).startswith(message)
 
 
 def test_a_teacher_is_asked_for() -> None:
     student = tiny_classifier(tiny_task())
     with pytest.raises(UserError, match="knowledge logits needs a teacher"):
-        build_knowledge(KnowledgeConfig(knowledge=["gold", "logits"]), student, None)
+        build_knowledge(KnowledgeConfig(knowledge=["gold", "logits"]), student, [])
 
 
 def test_a_configured_scale_is_taken() -> None:
     teacher = tiny_classifier(tiny_task())
-    knowledge = build_knowledge(KnowledgeConfig(scales={"hidden": 2.5}), shrink(teacher, 2), teacher)
+    knowledge = build_knowledge(KnowledgeConfig(scales={"hidden": 2.5}), shrink(teacher, 2), [teacher])
     scales = {k.name: k.scale for k in knowledge}
     assert scales == {"gold": 1.0, "logits": 1.0, "hidden": 2.5, "attention": None, "relations": None}
