@@ -51,7 +51,9 @@ class Comparison:
 
     @property
     def relation_heads(self) -> int:
-        """Heads that both models' projections are cut into; by default the most that neither model has more of.
+        """Heads that both models' projections are cut into.
+
+        By default the most that divide both widths, and are no more than the attention heads of one of the models.
 
         Raises:
             UserError: the number that is set does not divide both widths.
