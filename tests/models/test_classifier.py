@@ -173,26 +173,35 @@ def test_an_encoder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
             load(tmp_path, tiny_task())
 
 
-def test_a_hub_that_cannot_be_reached_is_named_at_once(tmp_path: Path) -> None:
+UNREACHABLE = """
+import time
+from kselect.errors import UserError
+from kselect.models.classifier import load_classifier
+from tests.tiny import tiny_task
+print(load_classifier("somebody/cached", tiny_task()).layers)
+start = time.perf_counter()
+try:
+    load_classifier("nobody/nothing", tiny_task())
+except UserError as error:
+    print(time.perf_counter() - start, error)
+"""
+
+
+def test_a_hub_that_cannot_be_reached_is_named_at_once_unless_its_cache_serves(tmp_path: Path) -> None:
     """In a process of its own: where the hub is said to be is read when the hub's library is imported."""
-    program = (
-        "from kselect.errors import UserError\n"
-        "from kselect.models.classifier import load_classifier\n"
-        "from tests.tiny import tiny_task\n"
-        "import time\n"
-        "start = time.perf_counter()\n"
-        "try: load_classifier('nobody/nothing', tiny_task())\n"
-        "except UserError as error: print(time.perf_counter() - start, error)\n"
-    )
+    cached = tmp_path / "hub" / "models--somebody--cached"
+    tiny_classifier(tiny_task()).save_pretrained(cached / "snapshots" / "1")
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("1")
     nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **nowhere, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
-    seconds, _, message = done.stdout.partition(" ")
-    assert message.strip() == (
+    environment = {**os.environ, **nowhere, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", UNREACHABLE]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    layers, line = done.stdout.splitlines()
+    assert layers == "4"
+    seconds, _, message = line.partition(" ")
+    assert message == (
         "Cannot load nobody/nothing: the hub cannot be reached, and its cache has no copy. "
         "Give a local folder that save_pretrained wrote."
     )
