@@ -117,6 +117,18 @@ def test_a_student_learns_from_two_teachers_of_other_shapes() -> None:
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize("architecture", ["bert", "albert", "modernbert"])
+def test_every_kind_is_a_number_in_half_the_bits_too(architecture: str) -> None:
+    task = tiny_task()
+    teacher = classifier(architecture, task)
+    offered = KnowledgeConfig(knowledge=list(KNOWLEDGE_NAMES))
+    training = TrainingConfig(batch_size=8, epochs=1, precision="bf16")
+    distiller = Distiller(task, teacher, shrink(teacher, 2), training, offered)
+    report = distiller.advance([1] * len(KNOWLEDGE_NAMES), 2)
+    assert set(report.losses) == set(KNOWLEDGE_NAMES)
+    assert np.isfinite(list(report.losses.values())).all()
+
+
 def across_widths(**training: object) -> Distiller:
     task = tiny_task()
     teacher, student = classifier("bert", task, width=24), classifier("bert", task, layers=2, seed=1)
