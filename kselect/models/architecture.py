@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from inspect import signature
+from typing import Any
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -35,9 +38,14 @@ def input_names(model: PreTrainedModel) -> frozenset[str]:
     """Return which entries of a batch the model takes; token types only where it tells some apart."""
     names = {"input_ids", "attention_mask"}
     tells_types_apart = (getattr(model.config, "type_vocab_size", None) or 0) > 1
-    if tells_types_apart and "token_type_ids" in signature(model.forward).parameters:
+    if tells_types_apart and "token_type_ids" in _parameters(type(model).forward):
         names.add("token_type_ids")
     return frozenset(names)
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(signature(function).parameters)
 
 
 def positions(model: PreTrainedModel) -> int | None:

@@ -64,7 +64,7 @@ def attention_with_projections(
     """Fused attention whose queries, keys and values `[B, H, n, d]` can be read."""
     current = _current.get()
     if current is not None:
-        current.enter(queries=query, keys=key, values=value)
+        current.enter(queries=query, keys=_for_each_head(key, query), values=_for_each_head(value, query))
     return ALL_ATTENTION_FUNCTIONS["sdpa"](module, query, key, value, attention_mask, **kwargs)
 
 
@@ -84,17 +84,21 @@ def attention_with_matrices(
     attention_mask additive, broadcastable to `[B, H, n, n]`; returns the output `[B, n, H, d]` and the probabilities
     `[B, H, n, n]`, each row of which sums to 1.
     """
-    groups = query.size(1) // key.size(1)
-    shared_key, shared_value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    key, value = _for_each_head(key, query), _for_each_head(value, query)
     scaling = query.size(-1) ** -0.5 if scaling is None else scaling
-    scores = torch.matmul(query, shared_key.transpose(2, 3)) * scaling
+    scores = torch.matmul(query, key.transpose(2, 3)) * scaling
     masked = scores if attention_mask is None else scores + attention_mask
     probabilities = torch.softmax(masked, dim=-1)
     current = _current.get()
     if current is not None:
         current.enter(queries=query, keys=key, values=value, attention_scores=scores, attentions=probabilities)
     dropped = nn.functional.dropout(probabilities, p=dropout, training=module.training)
-    return torch.matmul(dropped, shared_value).transpose(1, 2).contiguous(), probabilities
+    return torch.matmul(dropped, value).transpose(1, 2).contiguous(), probabilities
+
+
+def _for_each_head(shared: Tensor, query: Tensor) -> Tensor:
+    groups = query.size(1) // shared.size(1)
+    return shared if groups == 1 else shared.repeat_interleave(groups, 1)
 
 
 AttentionInterface.register(MATRICES, attention_with_matrices)

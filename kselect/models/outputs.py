@@ -59,10 +59,13 @@ def forward(model: PreTrainedModel, batch: dict[str, Tensor], needs: Needs) -> M
             output_hidden_states=sorted(needs.hidden_states) if needs.hidden_states else False,
             return_dict=True,
         )
-    if needs.inside_attention and inside.layers != model.config.num_hidden_layers:
+    layers = model.config.num_hidden_layers
+    counted = inside.layers if needs.inside_attention else layers
+    counted = len(outputs.hidden_states) - 1 if needs.hidden_states else counted
+    if counted != layers:
         raise UserError(
-            f"A {type(model).__name__} runs attention {inside.layers} times in {model.config.num_hidden_layers} "
-            f"layers: offer kinds that read logits or hidden states."
+            f"This {model.config.model_type} shows {counted} layers where its config has {layers}, so that none can be "
+            f"told: offer kinds that read logits alone."
         )
     return ModelOutputs(
         logits=outputs.logits,

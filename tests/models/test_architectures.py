@@ -201,6 +201,17 @@ def test_a_teacher_is_loaded_and_an_untrained_one_refused(architecture: str, tmp
         load_classifier(tmp_path / "encoder", task)
 
 
+@pytest.mark.parametrize("kind", ["attentions", "queries", "hidden_states"])
+def test_layers_that_cannot_be_told_apart_are_refused(kind: str, batch: dict[str, torch.Tensor]) -> None:
+    """ALBERT may run several layers for each that its config counts."""
+    nested = made("albert").model.config
+    nested.inner_group_num = 2
+    model = type(made("albert").model)(nested).eval()
+    assert forward(model, batch, Needs()).logits.isfinite().all()
+    with pytest.raises(UserError, match=r"This albert shows [48] layers where its config has 4"):
+        forward(model, batch, Needs(**{kind: frozenset({2})}))
+
+
 def test_shared_keys_are_attended_as_the_fused_kernel_does() -> None:
     """Fewer keys and values than queries, as in grouped attention."""
     generator = torch.Generator().manual_seed(0)
