@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from envs.distillation import DistillationEnv
     from kselect.config import KnowledgeConfig, PhaseConfig, TrainingConfig
     from kselect.distillation.distiller import Distiller
-    from kselect.models.classifier import Classifier
+    from kselect.models.classifier import Classifier, load_student
     from kselect.models.classifier import load_classifier as load_teacher
     from kselect.models.shrink import shrink
     from kselect.study.episode import learn, rollout
@@ -28,6 +28,7 @@ _HOMES = {
     "TrainingConfig": "kselect.config",
     "Distiller": "kselect.distillation.distiller",
     "Classifier": "kselect.models.classifier",
+    "load_student": "kselect.models.classifier",
     "load_teacher": "kselect.models.classifier:load_classifier",
     "shrink": "kselect.models.shrink",
     "learn": "kselect.study.episode",
@@ -45,6 +46,7 @@ __all__ = [
     "PhaseConfig",
     "TrainingConfig",
     "learn",
+    "load_student",
     "load_task",
     "load_teacher",
     "rollout",

@@ -11,8 +11,24 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kselect.errors import UserError, unknown
+from kselect.schedule import Schedule
 
-KNOWLEDGE_NAMES = ("gold", "logits", "hidden", "attention", "relations")
+KNOWLEDGE_NAMES = (
+    "gold",
+    "logits",
+    "logits-mse",
+    "hidden",
+    "hidden-cls",
+    "hidden-cosine",
+    "embeddings",
+    "attention",
+    "attention-scores",
+    "relations",
+    "query-relations",
+    "key-relations",
+    "value-relations",
+)
+DEFAULT_KNOWLEDGE = ("gold", "logits", "hidden", "attention", "relations")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -80,21 +96,40 @@ class EncoderConfig:
 
 @dataclass
 class StudentConfig:
-    """Model: the teacher, and the student cut out of it."""
+    """Model: the teacher, and the student cut out of it or loaded."""
 
-    teacher: str
-    """Folder or hub id of a fine-tuned classifier, such as `kselect train-teacher` makes."""
-    layers: int | list[int] = 3
-    """How many of the teacher's layers the student keeps, or which ones, such as 1,3,5 (the first is 1)."""
+    teacher: str | list[str]
+    """Folder or hub id of a fine-tuned classifier, such as `kselect train-teacher` makes; several are averaged."""
+    layers: int | list[int] | None = None
+    """How many of the teacher's layers the student keeps, or which ones, such as 1,3,5 (first: 1); 3 by default."""
+    student: str | None = None
+    """Folder or hub id of a smaller encoder or classifier to start from, instead of the teacher's own layers."""
 
     def __post_init__(self) -> None:
-        _require(bool(self.teacher), "teacher is empty: give the folder of a fine-tuned classifier.")
+        _require(
+            len(self.teachers) > 0 and all(self.teachers),
+            "teacher is empty: give the folder of a fine-tuned classifier.",
+        )
+        _require(len(set(self.teachers)) == len(self.teachers), f"teacher names one twice: {', '.join(self.teachers)}.")
+        if self.student is not None:
+            _require(bool(self.student), "student is empty: give the folder of an encoder, or layers instead.")
+            _require(
+                self.layers is None,
+                f"layers is {self.layers}, but {self.student} is the student as it is: give layers or student.",
+            )
+            return
+        self.layers = 3 if self.layers is None else self.layers
         layers = list(self.layers) if isinstance(self.layers, list | tuple) else [self.layers]
         _require(
             len(layers) > 0 and all(isinstance(layer, int) and layer > 0 for layer in layers),
             f"layers is {self.layers}: give how many to keep, or which ones, counted from 1.",
         )
         _require(len(set(layers)) == len(layers), f"layers names one twice: {self.layers}.")
+
+    @property
+    def teachers(self) -> list[str]:
+        """All teachers, one or several."""
+        return [self.teacher] if isinstance(self.teacher, str) else list(self.teacher)
 
 
 @dataclass
@@ -136,14 +171,19 @@ class TrainingConfig:
 class KnowledgeConfig:
     """Knowledge: what a teacher offers, and how each kind of it is compared."""
 
-    knowledge: list[str] = field(default_factory=lambda: list(KNOWLEDGE_NAMES))
-    """The kinds on offer, out of gold, logits, hidden, attention, relations; an agent weighs each of them."""
-    temperature: float = 2.0
-    """Softening of teacher's and student's logits; the KL is multiplied by its square."""
+    knowledge: list[str] = field(default_factory=lambda: list(DEFAULT_KNOWLEDGE))
+    """The kinds on offer, which an agent weighs, out of gold, logits, logits-mse, hidden, hidden-cls, hidden-cosine,
+    embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations."""
+    temperature: float | str = 2.0
+    """Softening of teacher's and student's logits, or a schedule such as 4->1; the KL is multiplied by its square."""
     layer_map: str = "uniform"
-    """The teacher layer each student layer is compared with: uniform, last, or pairs such as 1:2,2:4,3:6."""
-    scales: dict[str, float] = field(default_factory=dict)
-    """Factor on a knowledge's loss, by name, where the default is not wanted (see docs/knowledge.md)."""
+    """The teacher layer each student layer is compared with: uniform, last, skip, first, or pairs such as 1:2,2:4."""
+    layer_maps: dict[str, str] = field(default_factory=dict)
+    """Another layer map for one kind of knowledge, such as hidden-cosine=last."""
+    relation_heads: int | None = None
+    """Heads that queries, keys and values are cut into for their relations; by default as many as fit both models."""
+    scales: dict[str, float | Literal["measured"]] = field(default_factory=dict)
+    """Factor on a knowledge's loss, or measured, by name, where the default is not wanted (see docs/knowledge.md)."""
     teacher_memory: float = 4.0
     """GiB of memory for the teacher's outputs on train, so that each is computed once; 0 computes it every time."""
 
@@ -153,10 +193,21 @@ class KnowledgeConfig:
             len(set(self.knowledge)) == len(self.knowledge),
             f"knowledge names a kind twice: {', '.join(self.knowledge)}.",
         )
-        _require(self.temperature > 0, f"temperature is {self.temperature}: give a positive number.")
+        temperature = Schedule.parse(self.temperature, "temperature")
+        _require(
+            temperature.start > 0 and temperature.end > 0,
+            f"temperature is {self.temperature}: give a positive number, or a schedule between two.",
+        )
         _require(self.teacher_memory >= 0, f"teacher_memory is {self.teacher_memory}: give 0 or more GiB.")
+        _require(
+            self.relation_heads is None or self.relation_heads > 0,
+            f"relation_heads is {self.relation_heads}: give a positive number.",
+        )
         for name, scale in self.scales.items():
-            _require(scale > 0, f"scales gives {name} {scale}: give a positive number.")
+            _require(
+                scale == "measured" if isinstance(scale, str) else scale > 0,
+                f"scales gives {name} {scale}: give a positive number, or measured.",
+            )
 
 
 @dataclass

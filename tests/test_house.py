@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up; a module may import from its own floor and from below. Agents know nothing of distillation.
 FLOORS = [
     ["kselect.errors"],
+    ["kselect.schedule"],
     ["kselect.config", "agents"],
     ["kselect.tasks"],
     ["kselect.models"],

@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 import kselect
 from agents.registry import make_agent
 from kselect.cli.main import main
-from kselect.config import KNOWLEDGE_NAMES
+from kselect.config import DEFAULT_KNOWLEDGE
 
 SMALL = ["--train_limit", "160", "--max_length", "32", "--batch_size", "16", "--epochs", "2", "--precision", "fp32"]
 
@@ -54,10 +54,10 @@ def test_tensorboard_shows_losses_selection_reward_and_cost(runs: Path) -> None:
     events = EventAccumulator(str(runs / "student"))
     events.Reload()
     tags = set(events.Tags()["scalars"])
-    assert {f"selection/{name}" for name in KNOWLEDGE_NAMES} <= tags
+    assert {f"selection/{name}" for name in DEFAULT_KNOWLEDGE} <= tags
     assert {"reward/phase", "reward/loss", "cost/student", "cost/reward", "cost/deciding"} <= tags
     assert any(tag.startswith("loss/") for tag in tags)
-    weights = sum(events.Scalars(f"selection/{name}")[0].value for name in KNOWLEDGE_NAMES)
+    weights = sum(events.Scalars(f"selection/{name}")[0].value for name in DEFAULT_KNOWLEDGE)
     assert weights == pytest.approx(1)
 
 

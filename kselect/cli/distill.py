@@ -49,7 +49,7 @@ def run(settings: Settings) -> Path:
     from kselect.study.episode import rollout
     from kselect.study.results import summarise_run
 
-    distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
+    distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge, settings.run.seed)
     task = distiller.task
     warn_truncated(sum(distiller.truncated.values()), distiller.max_length)
     cast = cast_decider(settings.agent, distiller, settings.phases, settings.run.seed)

@@ -49,7 +49,7 @@ def run(settings: Settings) -> Path:
     from kselect.study.episode import learn
     from kselect.study.results import summarise_policy
 
-    distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
+    distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge, settings.run.seed)
     warn_truncated(sum(distiller.truncated.values()), distiller.max_length)
     cast = cast_learner(settings.agent, distiller, settings.phases, settings.run.seed)
     folder = open_folder(settings, distiller, f"policy-{settings.agent.agent}", NAME)

@@ -20,6 +20,8 @@ def expand(hint: Any, value: Any) -> Any:
     ['gold', 'logits']
     >>> expand(dict[str, float], "hidden=10,attention=2")
     {'hidden': 10, 'attention': 2}
+    >>> expand(dict[str, str], "hidden=1:2,2:4,attention=last")
+    {'hidden': '1:2,2:4', 'attention': 'last'}
     >>> expand(int | list[int], "3"), expand(int | list[int], "1,3,5")
     ('3', ['1', '3', '5'])
     """
@@ -32,9 +34,22 @@ def expand(hint: Any, value: Any) -> Any:
         return _flow(value)
     parts = [part.strip() for part in value.split(",") if part.strip()]
     if dict in kinds:
-        pairs = [part.partition("=") for part in parts]
-        return {name.strip(): _flow(text) for name, sign, text in pairs} if all(p[1] for p in pairs) else value
+        return _mapping(hint, parts, value)
     return parts if list in kinds and (len(kinds) == 1 or "," in value) else value
+
+
+def _mapping(hint: Any, parts: list[str], value: str) -> Any:
+    """Return the mapping of `name=text` parts; a text stays one, commas and all, where the mapping is of texts."""
+    if dict[str, str] in _options(hint):
+        joined: list[str] = []
+        for part in parts:
+            joined += [part] if "=" in part or not joined else [f"{joined.pop()},{part}"]
+        parts = joined
+    pairs = [part.partition("=") for part in parts]
+    if not all(sign for _, sign, _ in pairs):
+        return value
+    texts = {name.strip(): text.strip() for name, _, text in pairs}
+    return texts if dict[str, str] in _options(hint) else {name: _flow(text) for name, text in texts.items()}
 
 
 def expected(hint: Any) -> str:
@@ -69,8 +84,12 @@ def _describe(option: Any) -> str:
     if kind is list:
         return {int: "whole numbers such as 1,3,5"}.get(get_args(option)[0], "names such as gold,logits")
     if kind is dict:
-        numbers = get_args(option)[1] in (int, float)
-        return f"name=value pairs{' with numbers' if numbers else ''}, such as hidden=10,attention=2"
+        members = _options(get_args(option)[1])
+        if members == [str]:
+            return "name=text pairs, such as hidden=uniform,attention=last"
+        words = [_describe(member) for member in members if get_origin(member) is Literal]
+        numbers = f" with {' or '.join(['numbers', *words])}" if {int, float} & set(members) else ""
+        return f"name=value pairs{numbers}, such as hidden=10,attention=2"
     return _WORDS.get(kind, str(option))
 
 

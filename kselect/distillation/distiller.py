@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import numpy as np
@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
+from transformers import PreTrainedTokenizerBase
 
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.account import CostAccount
@@ -34,9 +35,11 @@ from kselect.models.classifier import Classifier, input_length
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward
 from kselect.tasks.encoding import EncodedSplit, encode
+from kselect.tasks.split import Split
 from kselect.tasks.task import Task
 
 PROBE_EXAMPLES = 32
+NEGLIGIBLE = 1e-6  # a loss that starts below this is rounding: the student begins as its teacher's equal there
 GIBIBYTE = 2**30
 
 
@@ -50,7 +53,7 @@ class Distiller:
     def __init__(
         self,
         task: Task,
-        teacher: Classifier | None,
+        teacher: Classifier | Sequence[Classifier] | None,
         student: Classifier,
         training: TrainingConfig | None = None,
         knowledge: KnowledgeConfig | None = None,
@@ -60,7 +63,7 @@ class Distiller:
 
         Args:
             task: what is learned.
-            teacher: whose knowledge is on offer; None to train on gold labels alone.
+            teacher: whose knowledge is on offer, the mean of several; None to train on gold labels alone.
             student: the classifier to train.
             training: how steps are taken.
             knowledge: what is on offer; gold alone where there is no teacher.
@@ -71,13 +74,13 @@ class Distiller:
                 than the model takes.
         """
         self.task = task
-        self.teacher = teacher
+        self.teachers = _as_tuple(teacher)
         self.student = student
         self.training = training or TrainingConfig()
-        offered = knowledge or (KnowledgeConfig() if teacher else KnowledgeConfig(knowledge=["gold"]))
-        self.knowledge: tuple[Knowledge, ...] = build_knowledge(offered, student, teacher)
-        _check_pair(teacher, student, task)
-        self.max_length = input_length(student, max_length)
+        offered = knowledge or (KnowledgeConfig() if self.teachers else KnowledgeConfig(knowledge=["gold"]))
+        _check_models(student, self.teachers, task)
+        self.knowledge: tuple[Knowledge, ...] = build_knowledge(offered, student, self.teachers)
+        self.max_length = min(input_length(model, max_length) for model in (student, *self.teachers))
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
         if self.accelerator.num_processes > 1:
             raise UserError("A run trains in one process: start it without a launcher.")
@@ -86,10 +89,11 @@ class Distiller:
         self.account = CostAccount(self.device)
 
         self._splits: dict[str, EncodedSplit] = {
-            name: encode(split, student.tokenizer, self.max_length) for name, split in task.splits.items()
+            name: encode(split, _fullest_tokenizer(student, self.teachers), self.max_length)
+            for name, split in task.splits.items()
         }
         self._model = student.model.to(self.device)
-        self._live_teacher = LiveTeacher(teacher.model.to(self.device), self.dtype) if teacher else None
+        self._live_teacher = self._live()
         self._teacher_outputs = self._remembered(offered.teacher_memory * GIBIBYTE)
         self.weighting = Weighting()
         self._trained = self._everything_trained()
@@ -102,6 +106,11 @@ class Distiller:
             self.initial_losses = self._probe()
         self.scales = np.array([self._scale_of(knowledge) for knowledge in self.knowledge], dtype=np.float32)
         self._restart(seed=0)
+
+    @property
+    def teacher(self) -> Classifier | None:
+        """The teacher, or the first of several; None where there is none."""
+        return self.teachers[0] if self.teachers else None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -250,6 +259,10 @@ class Distiller:
         beside = {"knowledge": nn.ModuleDict(learned), "weighting": self.weighting}
         return nn.ModuleDict({"student": self._model, **beside}).to(self.device)
 
+    def _live(self) -> LiveTeacher | None:
+        models = [teacher.model.to(self.device) for teacher in self.teachers]
+        return LiveTeacher(models, self.dtype) if models else None
+
     def _remembered(self, memory: float) -> TeacherOutputs | None:
         if self._live_teacher is None or memory == 0:
             return self._live_teacher
@@ -268,15 +281,39 @@ class Distiller:
         if knowledge.scale is not None:
             return knowledge.scale
         start = self.initial_losses[knowledge.name]
-        return self.task.uninformed_loss / start if start > 0 else 1.0
+        return self.task.uninformed_loss / start if start > NEGLIGIBLE else 1.0
 
 
-def _check_pair(teacher: Classifier | None, student: Classifier, task: Task) -> None:
-    for classifier in (student, teacher):
-        if classifier is not None and classifier.model.config.num_labels != task.num_labels:
+def _as_tuple(teacher: Classifier | Sequence[Classifier] | None) -> tuple[Classifier, ...]:
+    if teacher is None:
+        return ()
+    return (teacher,) if isinstance(teacher, Classifier) else tuple(teacher)
+
+
+def _check_models(student: Classifier, teachers: Sequence[Classifier], task: Task) -> None:
+    for classifier in (student, *teachers):
+        if classifier.model.config.num_labels != task.num_labels:
             raise UserError(
                 f"A model tells {classifier.model.config.num_labels} labels apart, {task.name} has {task.num_labels}: "
                 f"give models fine-tuned on {task.name}."
             )
-    if teacher is not None and teacher.tokenizer.get_vocab() != student.tokenizer.get_vocab():
-        raise UserError("Teacher and student read different vocabularies: shrink the student from its teacher.")
+    vocabulary, sample = student.tokenizer.get_vocab(), task.splits["train"].take(range(1))
+    for teacher in teachers:
+        alike = teacher.tokenizer.get_vocab() == vocabulary
+        if not alike or _read_by(teacher, sample) != _read_by(student, sample):
+            raise UserError(
+                "Teacher and student read different vocabularies: shrink the student from its teacher, or give one "
+                "with the teacher's tokenizer."
+            )
+
+
+def _read_by(classifier: Classifier, split: Split) -> list[list[int]]:
+    return [
+        ids.tolist() for ids in encode(split, classifier.tokenizer, classifier.tokenizer.model_max_length).input_ids
+    ]
+
+
+def _fullest_tokenizer(student: Classifier, teachers: Sequence[Classifier]) -> PreTrainedTokenizerBase:
+    """Of tokenizers that cut texts alike, one that tells the texts of a pair apart, since some model may want that."""
+    tokenizers = [classifier.tokenizer for classifier in (student, *teachers)]
+    return next((one for one in tokenizers if "token_type_ids" in one.model_input_names), tokenizers[0])

@@ -14,7 +14,7 @@ class Ragged:
     """One half-precision array an example, of which some axes are as long as the example, stored end to end.
 
     Shapes are tuples in which None stands for the example's length: `(None, D)` for hidden states, `(H, None, None)`
-    for attention probabilities.
+    for attention, `(H, None, d)` for queries.
     """
 
     def __init__(self, lengths: NDArray[np.int32], shape: tuple[int | None, ...]) -> None:

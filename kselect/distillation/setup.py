@@ -5,7 +5,7 @@ from __future__ import annotations
 from kselect.config import EncoderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.errors import UserError
-from kselect.models.classifier import Classifier, load_classifier, load_encoder
+from kselect.models.classifier import Classifier, load_classifier, load_encoder, load_student
 from kselect.models.scratch import new_classifier
 from kselect.models.shrink import shrink
 from kselect.tasks.registry import load_task
@@ -54,13 +54,20 @@ def make_encoder(config: EncoderConfig, task: Task, max_length: int | None, seed
 
 
 def make_distiller(
-    task: TaskConfig, student: StudentConfig, training: TrainingConfig, knowledge: KnowledgeConfig
+    task: TaskConfig, student: StudentConfig, training: TrainingConfig, knowledge: KnowledgeConfig, seed: int = 0
 ) -> Distiller:
-    """Load task and teacher, shrink a student from the teacher, and set up the run.
+    """Load task and teachers, shrink a student from the first teacher or load one, and set up the run.
+
+    The head of a student that comes without one is drawn with `seed`.
 
     Raises:
         UserError: whatever is wrong with any of them.
     """
     loaded = make_task(task)
-    teacher = load_classifier(student.teacher, loaded)
-    return Distiller(loaded, teacher, shrink(teacher, student.layers), training, knowledge, task.max_length)
+    teachers = [load_classifier(path, loaded) for path in student.teachers]
+    if student.student is not None:
+        learner = load_student(student.student, loaded, seed)
+    else:
+        assert student.layers is not None
+        learner = shrink(teachers[0], student.layers)
+    return Distiller(loaded, teachers, learner, training, knowledge, task.max_length)

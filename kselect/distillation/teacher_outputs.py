@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,11 +16,12 @@ from kselect.distillation.batches import sorted_batches
 from kselect.distillation.precision import autocast
 from kselect.distillation.ragged import Ragged
 from kselect.models.needs import Needs
-from kselect.models.outputs import ModelOutputs, forward
+from kselect.models.outputs import ModelOutputs, average, forward
 from kselect.tasks.encoding import EncodedSplit
 
 CANONICAL_BATCH = 32
 HALF_BYTES = 2
+MATRICES = ("attentions", "attention_scores")
 
 
 class TeacherOutputs(Protocol):
@@ -36,26 +39,27 @@ class TeacherOutputs(Protocol):
 
 
 class LiveTeacher:
-    """A forward pass for every batch, without gradient and without dropout."""
+    """A forward pass for every batch, without gradient and without dropout; the mean of several teachers' outputs."""
 
-    def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
-        """Run `model` (moved to where the batches are beforehand) in arithmetic of `dtype`."""
-        self.model = model.eval()
+    def __init__(self, models: Sequence[PreTrainedModel], dtype: torch.dtype) -> None:
+        """Run `models` (moved to where the batches are beforehand) in arithmetic of `dtype`."""
+        self.models = [model.eval() for model in models]
         self.dtype = dtype
 
     @torch.no_grad()
     def read(self, indices: NDArray[np.int64], batch: dict[str, Tensor], needs: Needs) -> ModelOutputs:
-        """Run the teacher on `batch`."""
+        """Run every teacher on `batch`."""
         with autocast(batch["input_ids"].device, self.dtype):
-            return forward(self.model, batch, needs)
+            return average([forward(model, batch, needs) for model in self.models])
 
 
 class RememberedTeacher:
     """A teacher whose outputs are computed once and read from memory ever after, by example.
 
     What is needed for the first time is computed for all examples in one canonical pass (fixed order, batches and
-    padding; attention in a pass of its own), so what is read never depends on which run or batch came first. Real
-    tokens only; inner outputs in half precision, logits in full. A kind of output that would not fit stays live.
+    padding; what takes explicit attention matrices in a pass of its own), so what is read never depends on which run
+    or batch came first. Real tokens only; inner outputs in half precision, logits in full. A kind of output that would
+    not fit stays live.
     """
 
     def __init__(self, live: LiveTeacher, examples: EncodedSplit, offered: Needs, limit_bytes: float) -> None:
@@ -64,32 +68,32 @@ class RememberedTeacher:
         Args:
             live: the teacher.
             examples: the training split.
-            offered: all that may ever be read; what of it fits is decided here, hidden states first.
+            offered: all that may ever be read; what of it fits is decided here, kind by kind, hidden states first.
             limit_bytes: memory to be used at most.
         """
         self.live = live
         self.examples = examples
-        config, lengths = live.model.config, examples.lengths.astype(np.int64)
-        hidden_bytes = len(offered.hidden_states) * int(lengths.sum()) * config.hidden_size * HALF_BYTES
-        attention_bytes = len(offered.attentions) * int((lengths**2).sum()) * config.num_attention_heads * HALF_BYTES
-        fits_hidden = hidden_bytes <= limit_bytes
-        fits_attention = attention_bytes <= limit_bytes - (hidden_bytes if fits_hidden else 0)
-        self.held = Needs(
-            hidden_states=offered.hidden_states if fits_hidden else frozenset(),
-            attentions=offered.attentions if fits_attention else frozenset(),
-        )
         self.logits: Tensor | None = None
-        self.hidden_states: dict[int, Ragged] = {}
-        self.attentions: dict[int, Ragged] = {}
+        self.inner: dict[str, dict[int, Ragged]] = {}
+        held, left = [], limit_bytes
+        for kind, layers in offered.items():
+            shape = self._shape(kind)
+            tokens = int((examples.lengths.astype(np.int64) ** shape.count(None)).sum())
+            size = HALF_BYTES * len(layers) * tokens * math.prod(axis for axis in shape if axis is not None)
+            if size <= left:
+                held.append(kind)
+                left -= size
+        self.held = offered.only(held)
 
     def read(self, indices: NDArray[np.int64], batch: dict[str, Tensor], needs: Needs) -> ModelOutputs:
         """Look the examples up, after computing what is not yet known of any."""
-        if not (needs.hidden_states <= self.held.hidden_states and needs.attentions <= self.held.attentions):
+        if not all(layers <= self.held.layers(kind) for kind, layers in needs.items()):
             return self.live.read(indices, batch, needs)
-        if needs.hidden_states and not self.hidden_states:
-            self._remember(Needs(hidden_states=self.held.hidden_states))
-        if needs.attentions and not self.attentions:
-            self._remember(Needs(attentions=self.held.attentions))
+        unknown = [kind for kind, layers in needs.items() if layers and kind not in self.inner]
+        for matrices in (False, True):
+            kinds = [kind for kind in unknown if (kind in MATRICES) == matrices]
+            if kinds:
+                self._remember(self.held.only(kinds))
         if self.logits is None:
             self._remember(Needs())
         assert self.logits is not None
@@ -101,25 +105,32 @@ class RememberedTeacher:
         return ModelOutputs(
             logits=self.logits[torch.from_numpy(indices)].to(mask.device),
             attention_mask=mask,
-            hidden_states={layer: padded(self.hidden_states[layer]) for layer in needs.hidden_states},
-            attentions={layer: padded(self.attentions[layer]) for layer in needs.attentions},
+            **{kind: {layer: padded(self.inner[kind][layer]) for layer in layers} for kind, layers in needs.items()},
         )
 
     def _remember(self, needs: Needs) -> None:
-        """Run the canonical pass that keeps `needs`, and the logits with it unless attention changes the kernel."""
-        config, lengths = self.live.model.config, self.examples.lengths
+        """Run the canonical pass that keeps `needs`, and the logits with it unless matrices change the kernel."""
+        config, lengths = self.live.models[0].config, self.examples.lengths
+        device = self.live.models[0].device
         logits = torch.empty(len(self.examples), config.num_labels)
-        for layer in needs.hidden_states:
-            self.hidden_states[layer] = Ragged(lengths, (None, config.hidden_size))
-        for layer in needs.attentions:
-            self.attentions[layer] = Ragged(lengths, (config.num_attention_heads, None, None))
+        for kind, layers in needs.items():
+            if layers:
+                self.inner[kind] = {layer: Ragged(lengths, self._shape(kind)) for layer in layers}
         for indices in sorted_batches(lengths, CANONICAL_BATCH):
-            batch = {name: value.to(self.live.model.device) for name, value in self.examples.batch(indices).items()}
+            batch = {name: value.to(device) for name, value in self.examples.batch(indices).items()}
             outputs = self.live.read(indices, batch, needs)
             logits[indices] = outputs.logits.float().cpu()
-            for layer, hidden_states in outputs.hidden_states.items():
-                self.hidden_states[layer].write(indices, hidden_states.half().cpu().numpy())
-            for layer, attentions in outputs.attentions.items():
-                self.attentions[layer].write(indices, attentions.half().cpu().numpy())
-        if not needs.attentions:
+            for kind, _ in needs.items():
+                for layer, values in outputs.layers(kind).items():
+                    self.inner[kind][layer].write(indices, values.half().cpu().numpy())
+        if not needs.matrices:
             self.logits = logits
+
+    def _shape(self, kind: str) -> tuple[int | None, ...]:
+        """Return the shape of an example's output of `kind`, None standing for its length."""
+        config = self.live.models[0].config
+        if kind == "hidden_states":
+            return (None, config.hidden_size)
+        if kind in MATRICES:
+            return (config.num_attention_heads, None, None)
+        return (config.num_attention_heads, None, config.hidden_size // config.num_attention_heads)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kselect.knowledge.base import Knowledge, mean_of, mean_over_tokens
 from kselect.knowledge.batch import Batch
+from kselect.knowledge.layer_map import LayerMap
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs
 
@@ -23,7 +24,7 @@ class Attention(Knowledge):
     name: ClassVar[str] = "attention"
     scale: float | None = None
 
-    def __init__(self, layer_map: tuple[tuple[int, int], ...]) -> None:
+    def __init__(self, layer_map: LayerMap) -> None:
         """Compare the (student layer, teacher layer) pairs of `layer_map`, counted from 1."""
         self.layer_map = layer_map
         self.student_needs = Needs(attentions=frozenset(student for student, _ in layer_map))

@@ -6,33 +6,18 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from kselect.knowledge.base import Knowledge, mean_of, mean_over_tokens
-from kselect.knowledge.batch import Batch
-from kselect.models.needs import Needs
-from kselect.models.outputs import ModelOutputs
+from kselect.knowledge.base import mean_over_tokens
+from kselect.knowledge.states import StatesKnowledge
 
 
-class Hidden(Knowledge):
+class Hidden(StatesKnowledge):
     """Squared distance of hidden states: FeaK of Wang et al. (2022).
 
     A mean over real tokens, dimensions and mapped layers.
     """
 
     name: ClassVar[str] = "hidden"
-    scale: float | None = None
 
-    def __init__(self, layer_map: tuple[tuple[int, int], ...]) -> None:
-        """Compare the (student layer, teacher layer) pairs of `layer_map`, counted from 1."""
-        self.layer_map = layer_map
-        self.student_needs = Needs(hidden_states=frozenset(student for student, _ in layer_map))
-        self.teacher_needs = Needs(hidden_states=frozenset(teacher for _, teacher in layer_map))
-
-    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
+    def distance(self, student: Tensor, teacher: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the mean squared distance of each example, `[B]`."""
-        assert teacher is not None
-        return mean_of([self._distance(student, teacher, s, t) for s, t in self.layer_map])
-
-    @staticmethod
-    def _distance(student: ModelOutputs, teacher: ModelOutputs, s: int, t: int) -> Tensor:
-        difference = student.hidden_states[s].float() - teacher.hidden_states[t].float()
-        return mean_over_tokens(difference.square().mean(-1), student.attention_mask)
+        return mean_over_tokens((student - teacher).square().mean(-1), attention_mask)

@@ -10,6 +10,7 @@ from torch.nn.functional import kl_div, log_softmax, mse_loss
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.batch import Batch
 from kselect.models.outputs import ModelOutputs
+from kselect.schedule import Schedule
 
 
 class Logits(Knowledge):
@@ -20,15 +21,16 @@ class Logits(Knowledge):
 
     name: ClassVar[str] = "logits"
 
-    def __init__(self, temperature: float = 2.0) -> None:
+    def __init__(self, temperature: Schedule | float = 2.0) -> None:
         """Compare at `temperature` > 0."""
-        self.temperature = temperature
+        self.temperature = temperature if isinstance(temperature, Schedule) else Schedule(temperature, temperature)
 
     def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
         """Return the divergence of each example, `[B]`."""
         assert teacher is not None
         if batch.regression:
             return mse_loss(student.logits.float(), teacher.logits.float(), reduction="none").squeeze(-1)
-        log_q = log_softmax(student.logits.float() / self.temperature, dim=-1)
-        log_p = log_softmax(teacher.logits.float() / self.temperature, dim=-1)
-        return kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1) * self.temperature**2
+        temperature = self.temperature(batch.progress)
+        log_q = log_softmax(student.logits.float() / temperature, dim=-1)
+        log_p = log_softmax(teacher.logits.float() / temperature, dim=-1)
+        return kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1) * temperature**2

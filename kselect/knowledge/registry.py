@@ -2,68 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kselect.config import KNOWLEDGE_NAMES, KnowledgeConfig
 from kselect.errors import UserError, unknown
 from kselect.knowledge.attention import Attention
+from kselect.knowledge.attention_scores import AttentionScores
 from kselect.knowledge.base import Knowledge
+from kselect.knowledge.comparison import Comparison
+from kselect.knowledge.embeddings import Embeddings
 from kselect.knowledge.gold import Gold
+from kselect.knowledge.head_relations import KeyRelations, QueryRelations, ValueRelations
 from kselect.knowledge.hidden import Hidden
-from kselect.knowledge.layer_map import parse_layer_map
+from kselect.knowledge.hidden_cls import HiddenCls
+from kselect.knowledge.hidden_cosine import HiddenCosine
 from kselect.knowledge.logits import Logits
+from kselect.knowledge.logits_mse import LogitsMse
 from kselect.knowledge.relations import Relations
+from kselect.knowledge.states import StatesKnowledge
+from kselect.models.architecture import check_readable
 from kselect.models.classifier import Classifier
+from kselect.schedule import Schedule
 
-LayerMap = tuple[tuple[int, int], ...]
+Builder = Callable[[Comparison], Knowledge]
 
-BUILDERS: dict[str, Callable[[KnowledgeConfig, LayerMap], Knowledge]] = {
-    "gold": lambda config, layer_map: Gold(),
-    "logits": lambda config, layer_map: Logits(config.temperature),
-    "hidden": lambda config, layer_map: Hidden(layer_map),
-    "attention": lambda config, layer_map: Attention(layer_map),
-    "relations": lambda config, layer_map: Relations(layer_map),
+
+def _states(kind: type[StatesKnowledge]) -> Builder:
+    return lambda pair: kind(pair.layer_map, pair.projection(student for student, _ in pair.layer_map))
+
+
+def _relations(pair: Comparison) -> Relations:
+    return Relations(pair.layer_map, pair.projection([0, *(student for student, _ in pair.layer_map)]))
+
+
+BUILDERS: dict[str, Builder] = {
+    "gold": lambda pair: Gold(),
+    "logits": lambda pair: Logits(Schedule.parse(pair.config.temperature, "temperature")),
+    "logits-mse": lambda pair: LogitsMse(),
+    "hidden": _states(Hidden),
+    "hidden-cls": _states(HiddenCls),
+    "hidden-cosine": _states(HiddenCosine),
+    "embeddings": lambda pair: Embeddings(pair.projection([0])),
+    "attention": lambda pair: Attention(pair.layer_map),
+    "attention-scores": lambda pair: AttentionScores(pair.layer_map),
+    "relations": _relations,
+    "query-relations": lambda pair: QueryRelations(pair.layer_map, pair.relation_heads),
+    "key-relations": lambda pair: KeyRelations(pair.layer_map, pair.relation_heads),
+    "value-relations": lambda pair: ValueRelations(pair.layer_map, pair.relation_heads),
 }
 assert tuple(BUILDERS) == KNOWLEDGE_NAMES
 
 
-def build_knowledge(config: KnowledgeConfig, student: Classifier, teacher: Classifier | None) -> tuple[Knowledge, ...]:
+def register(kind: type[Knowledge], build: Builder | None = None) -> None:
+    """Offer a kind of knowledge of one's own under its `name`, as if it had come with the package.
+
+    Args:
+        kind: the class; one registered before under the same name is replaced.
+        build: makes it for a pair of models; by default the class is called without arguments.
+
+    Raises:
+        ValueError: the name is one that comes with the package.
+    """
+    if kind.name in KNOWLEDGE_NAMES:
+        raise ValueError(f"'{kind.name}' comes with the package: give {kind.__name__} another name.")
+    BUILDERS[kind.name] = build or (lambda pair: kind())
+
+
+def build_knowledge(
+    config: KnowledgeConfig, student: Classifier, teachers: Sequence[Classifier]
+) -> tuple[Knowledge, ...]:
     """Make the kinds of knowledge that `config` names, in its order.
 
     Raises:
-        UserError: an unknown kind; a kind that needs a teacher where there is none; models that cannot be compared
-            in it (widths or heads differ).
+        UserError: an unknown kind; a kind that needs a teacher where there is none; a setting for a kind that is not on
+            offer or does not read it; models that cannot be compared in it.
     """
-    for name in [*config.knowledge, *config.scales]:
+    for name in [*config.knowledge, *config.scales, *config.layer_maps]:
         if name not in BUILDERS:
             raise unknown("knowledge", name, BUILDERS)
-    for name in config.scales:
-        if name not in config.knowledge:
-            raise UserError(f"scales names {name}, which is not on offer: add it to knowledge, or drop its scale.")
-    if teacher is None:
-        layer_map: LayerMap = ()
-    else:
-        layer_map = parse_layer_map(config.layer_map, student.layers, teacher.layers)
-    chosen = tuple(BUILDERS[name](config, layer_map) for name in config.knowledge)
-    for knowledge in chosen:
-        if knowledge.teacher_needs is not None:
-            _check_comparable(knowledge, student, teacher)
-        if knowledge.name in config.scales:
-            knowledge.scale = config.scales[knowledge.name]
-    return chosen
+    for setting, names in (("scales", config.scales), ("layer_maps", config.layer_maps)):
+        for name in names:
+            if name not in config.knowledge:
+                raise UserError(f"{setting} names {name}, which is not on offer: add it to knowledge, or drop it here.")
+    return tuple(
+        _build(Comparison(name, config, student, next(iter(teachers), None)), teachers) for name in config.knowledge
+    )
 
 
-def _check_comparable(knowledge: Knowledge, student: Classifier, teacher: Classifier | None) -> None:
-    if teacher is None:
-        raise UserError(f"knowledge {knowledge.name} needs a teacher: give one, or offer gold alone.")
-    needs = knowledge.student_needs
-    for needed, attribute in (
-        (needs.hidden_states, "hidden_size"),
-        (needs.attentions, "num_attention_heads"),
-    ):
-        here, there = getattr(student.model.config, attribute), getattr(teacher.model.config, attribute)
-        if needed and here != there:
+def _build(pair: Comparison, teachers: Sequence[Classifier]) -> Knowledge:
+    knowledge = BUILDERS[pair.name](pair)
+    if pair.name in pair.config.layer_maps and "layer_map" not in vars(pair):
+        raise UserError(f"layer_maps names {pair.name}, which compares no layers by a map: drop it there.")
+    if knowledge.teacher_needs is not None:
+        _check_comparable(knowledge, pair, teachers)
+    if pair.name in pair.config.scales:
+        scale = pair.config.scales[pair.name]
+        knowledge.scale = None if scale == "measured" else float(scale)
+    return knowledge
+
+
+def _check_comparable(knowledge: Knowledge, pair: Comparison, teachers: Sequence[Classifier]) -> None:
+    what, student, teacher = f"knowledge {pair.name}", pair.student, pair.teacher_given
+    assert knowledge.teacher_needs is not None
+    check_readable(student.model, knowledge.student_needs, what)
+    for one in teachers:
+        check_readable(one.model, knowledge.teacher_needs, what)
+        if any(layers for _, layers in knowledge.teacher_needs.items()):
+            _check_alike(what, teacher, one)
+    if not knowledge.student_needs.matrices:
+        return
+    if student.heads != teacher.heads:
+        raise UserError(
+            f"{what} cannot compare {student.heads} attention heads (student) with {teacher.heads} (teacher): offer "
+            f"query-relations, key-relations or value-relations, whose heads need not be as many."
+        )
+    for here, there in pair.layer_map if "layer_map" in vars(pair) else ():
+        _check_windows(what, student, teacher, here, there)
+
+
+def _check_alike(what: str, first: Classifier, other: Classifier) -> None:
+    for size in ("layers", "width", "heads"):
+        one, another = getattr(first, size), getattr(other, size)
+        if one != another:
             raise UserError(
-                f"knowledge {knowledge.name} cannot compare {attribute} {here} (student) with {there} (teacher): "
-                f"offer other knowledge, or shrink the student from its teacher."
+                f"{what} averages its teachers layer by layer, but their {size} differ ({one} and {another}): "
+                f"offer knowledge of logits, or teachers of one shape."
             )
+
+
+def _check_windows(what: str, student: Classifier, teacher: Classifier, here: int, there: int) -> None:
+    """Refuse to compare attention to all tokens with attention to a window of them."""
+    one, other = _attention_type(student, here), _attention_type(teacher, there)
+    if one != other:
+        raise UserError(
+            f"{what} cannot compare {one} (student layer {here}) with {other} (teacher layer {there}): "
+            f"give a layer_map that pairs layers of one type."
+        )
+
+
+def _attention_type(classifier: Classifier, layer: int) -> str:
+    types = getattr(classifier.model.config, "layer_types", None)
+    return types[layer - 1] if types else "full_attention"

@@ -20,6 +20,8 @@ from transformers import (
 from transformers.utils import logging
 
 from kselect.errors import UserError
+from kselect.models.architecture import fused_attention, positions
+from kselect.models.hub import source_settings
 
 if TYPE_CHECKING:
     from kselect.tasks.task import Task
@@ -40,9 +42,19 @@ class Classifier:
         """Number of transformer layers."""
         return int(self.model.config.num_hidden_layers)
 
+    @property
+    def width(self) -> int:
+        """Dimensions of a hidden state."""
+        return int(self.model.config.hidden_size)
+
+    @property
+    def heads(self) -> int:
+        """Number of attention heads."""
+        return int(self.model.config.num_attention_heads)
+
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model and tokenizer as plain transformers files, readable without this package."""
-        self.model.set_attn_implementation("sdpa")
+        self.model.set_attn_implementation(fused_attention(self.model))
         with quiet():
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
@@ -69,27 +81,57 @@ def load_encoder(path: str | Path, task: Task, seed: int = 0) -> Classifier:
     """Load a pretrained encoder and put a fresh head for `task` on it, drawn with `seed`.
 
     A head that the checkpoint brings along, for whatever task, is replaced.
+
+    Raises:
+        UserError: no model there, or one whose encoder is not whole.
     """
     with seeded(seed):
-        model, _ = _load_model(path, ignore_mismatched_sizes=True, **label_settings(task))
+        model, missing = _load_model(path, ignore_mismatched_sizes=True, **label_settings(task))
+        encoder = [name for name in missing if name.startswith(f"{model.base_model_prefix}.") and "pooler" not in name]
+        if encoder:
+            raise UserError(
+                f"{path} is no whole {model.config.model_type} encoder: {', '.join(sorted(encoder)[:3])}, ... would be "
+                f"random. Give a folder that save_pretrained wrote."
+            )
         for name, child in model.named_children():
             if name != model.base_model_prefix:
                 child.apply(lambda module: _initialise(module, model.config.initializer_range))
     return Classifier(model, _load_tokenizer(path, model))
 
 
+def load_student(path: str | Path, task: Task, seed: int = 0) -> Classifier:
+    """Load any checkpoint as a student of `task`.
+
+    A head that was trained for the task's labels (or for as many without names) is kept; any other, or none, is
+    replaced by a fresh one, drawn with `seed`.
+
+    Raises:
+        UserError: no model there, or one whose encoder is not whole.
+    """
+    model, missing = _load_model(path)
+    if missing or _label_fault(model, task) is not None:
+        return load_encoder(path, task, seed)
+    for name, value in label_settings(task).items():
+        setattr(model.config, name, value)
+    return Classifier(model, _load_tokenizer(path, model))
+
+
 def _initialise(module: nn.Module, deviation: float) -> None:
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=deviation)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.LayerNorm):
+        module.reset_parameters()
 
 
 def _load_model(path: str | Path, **settings: Any) -> tuple[PreTrainedModel, set[str]]:
     _check_location(path)
+    source = source_settings(path)
     try:
         with quiet():
             model, info = AutoModelForSequenceClassification.from_pretrained(
-                path, output_loading_info=True, dtype=torch.float32, **settings
+                path, output_loading_info=True, dtype=torch.float32, **source, **settings
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         where = "that folder is not whole" if Path(path).is_dir() else "give a local folder where no hub is reached"
@@ -99,7 +141,7 @@ def _load_model(path: str | Path, **settings: Any) -> tuple[PreTrainedModel, set
 
 def _load_tokenizer(path: str | Path, model: PreTrainedModel) -> PreTrainedTokenizerBase:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
+        tokenizer = AutoTokenizer.from_pretrained(path, **source_settings(path))
     except (OSError, ValueError) as error:
         raise UserError(
             f"No tokenizer in {path}: {_first_line(error)} Save it there with tokenizer.save_pretrained."
@@ -123,21 +165,28 @@ def _check_location(path: str | Path) -> None:
 
 
 def _check_labels(model: PreTrainedModel, task: Task, path: str | Path) -> None:
+    fault = _label_fault(model, task)
+    if fault is not None:
+        raise UserError(f"{path} {fault}")
+
+
+def _label_fault(model: PreTrainedModel, task: Task) -> str | None:
+    """Say in what a model's labels are not the task's; None where they are."""
     if task.regression and model.config.num_labels == 1:
-        return
+        return None
     names: dict[Any, str] = model.config.id2label or {}
     labels = tuple(names[i] for i in sorted(names))
     if len(labels) != task.num_labels:
-        raise UserError(
-            f"{path} tells {len(labels)} labels apart, {task.name} has {task.num_labels} "
-            f"({', '.join(task.labels) or 'a score'}): give a model fine-tuned on {task.name}."
-        )
+        told = "gives a score" if len(labels) == 1 else f"tells {len(labels)} labels apart"
+        has = "asks for a score" if task.regression else f"has {task.num_labels} ({', '.join(task.labels)})"
+        return f"{told}, {task.name} {has}: give a model fine-tuned on {task.name}."
     unnamed = all(label == f"LABEL_{i}" for i, label in enumerate(labels))
     if not unnamed and labels != task.labels:
-        raise UserError(
-            f"{path} orders its labels {', '.join(labels)}, {task.name} has {', '.join(task.labels)}: "
+        return (
+            f"orders its labels {', '.join(labels)}, {task.name} has {', '.join(task.labels)}: "
             f"give a model fine-tuned on {task.name}, or mend id2label in its config.json."
         )
+    return None
 
 
 def input_length(classifier: Classifier, max_length: int | None) -> int:
@@ -146,11 +195,11 @@ def input_length(classifier: Classifier, max_length: int | None) -> int:
     Raises:
         UserError: `max_length` is more than the model has positions for.
     """
-    positions = getattr(classifier.model.config, "max_position_embeddings", None) or DEFAULT_LENGTH
+    available = positions(classifier.model) or DEFAULT_LENGTH
     if max_length is None:
-        return min(DEFAULT_LENGTH, positions)
-    if max_length > positions:
-        raise UserError(f"max_length is {max_length}, the model takes {positions} tokens: lower max_length to that.")
+        return min(DEFAULT_LENGTH, available)
+    if max_length > available:
+        raise UserError(f"max_length is {max_length}, the model takes {available} tokens: lower max_length to that.")
     return max_length
 
 

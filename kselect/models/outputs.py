@@ -2,50 +2,93 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from kselect.models.attention import PROBABILITIES
-from kselect.models.needs import Needs
-
-INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
+from kselect.errors import UserError
+from kselect.models.architecture import check_readable, fused_attention, input_names
+from kselect.models.attention import MATRICES, PROJECTIONS, reading
+from kselect.models.needs import KINDS, Needs
 
 
 @dataclass(frozen=True)
 class ModelOutputs:
     """What a classifier gave for a batch of B texts of at most n tokens.
 
-    logits: `[B, K]`. attention_mask: `[B, n]`, 1 on real tokens. hidden_states: by layer, `[B, n, D]`, 0 being the
-    embeddings. attentions: by layer, probabilities before dropout, `[B, H, n, n]`.
+    logits: `[B, K]`. attention_mask: `[B, n]`, 1 on real tokens. By layer: hidden_states `[B, n, D]`, 0 being the
+    embeddings; attentions, probabilities before dropout, and attention_scores, what the softmax takes before the mask,
+    `[B, H, n, n]`; queries, keys and values as they enter the attention (rotated, where positions are), `[B, H, n, d]`.
     """
 
     logits: Tensor
     attention_mask: Tensor
-    hidden_states: dict[int, Tensor]
-    attentions: dict[int, Tensor]
+    hidden_states: dict[int, Tensor] = field(default_factory=dict)
+    attentions: dict[int, Tensor] = field(default_factory=dict)
+    attention_scores: dict[int, Tensor] = field(default_factory=dict)
+    queries: dict[int, Tensor] = field(default_factory=dict)
+    keys: dict[int, Tensor] = field(default_factory=dict)
+    values: dict[int, Tensor] = field(default_factory=dict)
+
+    def layers(self, kind: str) -> dict[int, Tensor]:
+        """Return the outputs of `kind`, a name in `Needs`, by layer."""
+        return getattr(self, kind)
 
 
 def forward(model: PreTrainedModel, batch: dict[str, Tensor], needs: Needs) -> ModelOutputs:
     """Run `model` on `batch` and keep the layers that `needs` names.
 
-    Attention runs through the fused kernel unless its probabilities are wanted, and hidden states that nobody reads
-    are not held.
+    Attention runs through the fused kernel unless its matrices are wanted, and what nobody reads is not held.
+
+    Raises:
+        UserError: the architecture does not give what is needed.
     """
-    implementation = PROBABILITIES if needs.attentions else "sdpa"
+    check_readable(model, needs, "What is needed")
+    implementation = fused_attention(model)
+    if needs.inside_attention:
+        implementation = MATRICES if needs.matrices else PROJECTIONS
     if model.config._attn_implementation != implementation:
         model.set_attn_implementation(implementation)
-    outputs = model(
-        **{name: batch[name] for name in INPUT_NAMES if name in batch},
-        output_hidden_states=sorted(needs.hidden_states) if needs.hidden_states else False,
-        output_attentions=bool(needs.attentions),
-        return_dict=True,
-    )
+    takes = input_names(model)
+    with reading(needs) as inside:
+        outputs = model(
+            **{name: value for name, value in batch.items() if name in takes},
+            output_hidden_states=sorted(needs.hidden_states) if needs.hidden_states else False,
+            return_dict=True,
+        )
+    layers = model.config.num_hidden_layers
+    counted = inside.layers if needs.inside_attention else layers
+    counted = len(outputs.hidden_states) - 1 if needs.hidden_states else counted
+    if counted != layers:
+        raise UserError(
+            f"This {model.config.model_type} shows {counted} layers where its config has {layers}, so that none can be "
+            f"told: offer kinds that read logits alone."
+        )
     return ModelOutputs(
         logits=outputs.logits,
         attention_mask=batch["attention_mask"],
-        hidden_states={layer: cast(Tensor, outputs.hidden_states[layer]) for layer in needs.hidden_states},
-        attentions={layer: cast(Tensor, outputs.attentions[layer - 1]) for layer in needs.attentions},
+        hidden_states={layer: outputs.hidden_states[layer] for layer in needs.hidden_states},
+        **inside.kept,
     )
+
+
+def average(outputs: Sequence[ModelOutputs]) -> ModelOutputs:
+    """Return the elementwise mean of several models' outputs on one batch, in float32; of one model its own.
+
+    Attention probabilities stay probabilities; the mean of logits is the geometric mean of class distributions.
+    """
+    if len(outputs) == 1:
+        return outputs[0]
+
+    def mean(values: list[Tensor]) -> Tensor:
+        return torch.stack([value.float() for value in values]).mean(0)
+
+    first = outputs[0]
+    inner = {
+        kind: {layer: mean([one.layers(kind)[layer] for one in outputs]) for layer in first.layers(kind)}
+        for kind in KINDS
+    }
+    return ModelOutputs(mean([one.logits for one in outputs]), first.attention_mask, **inner)

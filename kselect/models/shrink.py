@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
+import torch
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -24,25 +25,54 @@ def uniform_layers(teacher_layers: int, student_layers: int) -> list[int]:
 def shrink(teacher: Classifier, layers: int | Sequence[int] = 3) -> Classifier:
     """Copy the teacher, keeping only some of its transformer layers; embeddings, pooler and head come along.
 
+    Where all layers share their weights (ALBERT), fewer of them are run. What the architecture has only behind its
+    first layer, such as ModernBERT's norm before the attention, a layer that becomes the first one leaves behind.
+
     Args:
         teacher: the classifier to copy from; it is left as it is.
         layers: how many layers to keep, spread evenly, or which ones, counted from 1, in rising order.
 
     Raises:
-        UserError: more layers than the teacher has, a layer out of range, or layers out of order.
+        UserError: more layers than the teacher has, a layer out of range, layers out of order, or layers by name
+            where they share their weights.
     """
     kept = _chosen(layers, teacher.layers)
     model = copy.deepcopy(teacher.model)
-    stack_name, stack = _layer_stack(model)
-    parent_name, _, attribute = stack_name.rpartition(".")
-    setattr(model.get_submodule(parent_name), attribute, nn.ModuleList(stack[i - 1] for i in kept))
-    for index, layer in enumerate(getattr(model.get_submodule(parent_name), attribute)):
-        for module in layer.modules():
-            if getattr(module, "layer_idx", None) is not None:
-                module.layer_idx = index
+    if hasattr(model.config, "num_hidden_groups"):
+        if not isinstance(layers, int):
+            raise UserError(
+                f"layers names {', '.join(map(str, kept))}, but the layers of {model.config.model_type} share their "
+                f"weights: give how many to keep."
+            )
+    else:
+        _keep(model, kept)
     model.config.num_hidden_layers = len(kept)
+    if getattr(model.config, "layer_types", None) is not None:
+        model.config.layer_types = [model.config.layer_types[i - 1] for i in kept]
+    _fit_to_config(model)
     model.train(False)
     return Classifier(model, teacher.tokenizer)
+
+
+def _keep(model: PreTrainedModel, kept: list[int]) -> None:
+    name, stack = _layer_stack(model)
+    layers = [stack[i - 1] for i in kept]
+    model.set_submodule(name, nn.ModuleList(layers))
+    for index, layer in enumerate(layers):
+        for module in layer.modules():
+            if isinstance(getattr(module, "layer_idx", None), int):
+                module.__dict__["layer_idx"] = index
+
+
+def _fit_to_config(model: PreTrainedModel) -> None:
+    """Make the model what the library builds from its config, so that it loads again as it is."""
+    with torch.device("meta"):
+        built = type(model)(copy.deepcopy(model.config))
+    for name, module in built.named_modules():
+        if isinstance(module, nn.Identity):
+            model.set_submodule(name, nn.Identity())
+    if model.state_dict().keys() != built.state_dict().keys():
+        raise UserError(f"Cannot shrink a {type(model).__name__}: its layers are not alike. Give a smaller student.")
 
 
 def _chosen(layers: int | Sequence[int], available: int) -> list[int]:
@@ -69,6 +99,7 @@ def _layer_stack(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     ]
     if len(stacks) != 1:
         raise UserError(
-            f"Cannot shrink a {type(model).__name__}: found {len(stacks)} stacks of {depth} layers, need just one."
+            f"Cannot shrink a {type(model).__name__}: found {len(stacks)} stacks of {depth} layers, need just one. "
+            f"Give a smaller checkpoint as student instead."
         )
     return stacks[0]

@@ -84,7 +84,10 @@ def _description(results: Mapping[str, Any]) -> str:
     layers = results.get("layers")
     kept = f"layers {', '.join(map(str, layers))}" if isinstance(layers, list) else f"{layers} layers"
     keeps = f", of which it keeps {kept}" if layers else ""
-    teacher = results.get("teacher", "unknown")
+    if "student" in results:
+        keeps = f", starting from `{results['student']}`"
+    named = results.get("teacher", "unknown")
+    teacher = "`, `".join(named) if isinstance(named, list) else named
     return (
         f"A classifier distilled on {results['task']} from the teacher `{teacher}`{keeps}."
         f" What to transfer, and when, was decided by the agent `{results['agent']}`.{seed}"

@@ -18,11 +18,11 @@ def summarise_run(
     Without `agent` and `model` it was a teacher's fine-tuning.
     """
     decided = {} if agent is None else {"agent": agent}
-    distilled = {} if model is None else {"teacher": model.teacher, "layers": model.layers}
+    distilled = {} if model is None else {"teacher": model.teacher, "layers": model.layers, "student": model.student}
     return {
         "task": task.name,
         **decided,
-        **distilled,
+        **{key: value for key, value in distilled.items() if value is not None},
         "seed": seed,
         "metrics": result.metrics,
         "examples": result.examples,

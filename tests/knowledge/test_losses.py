@@ -2,41 +2,103 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from kselect.knowledge.attention import Attention
+from kselect.knowledge.attention_scores import AttentionScores
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.batch import Batch
+from kselect.knowledge.embeddings import Embeddings
 from kselect.knowledge.gold import Gold
+from kselect.knowledge.head_relations import HeadRelations, KeyRelations, QueryRelations, ValueRelations
 from kselect.knowledge.hidden import Hidden
+from kselect.knowledge.hidden_cls import HiddenCls
+from kselect.knowledge.hidden_cosine import HiddenCosine
 from kselect.knowledge.logits import Logits
+from kselect.knowledge.logits_mse import LogitsMse
+from kselect.knowledge.projection import Projection
 from kselect.knowledge.relations import Relations
+from kselect.knowledge.states import StatesKnowledge
+from kselect.models.needs import KINDS
 from kselect.models.outputs import ModelOutputs
+from kselect.schedule import Schedule
 
 LAYER_MAP = ((1, 2), (2, 4))
 LENGTHS = (5, 3, 2)
-WIDTH, DIM, HEADS, CLASSES = 6, 4, 2, 3
+TOKENS, WIDTH, HEADS, CLASSES = 6, 4, 2, 3
+WIDER, MORE_HEADS = 6, 3
 BATCH = Batch(torch.tensor([0, 2, 1]))
-KNOWLEDGE = [Gold(), Logits(temperature=3.0), Hidden(LAYER_MAP), Attention(LAYER_MAP), Relations(LAYER_MAP)]
+KNOWLEDGE: list[Knowledge] = [
+    Gold(),
+    Logits(temperature=3.0),
+    LogitsMse(),
+    Hidden(LAYER_MAP),
+    HiddenCls(LAYER_MAP),
+    HiddenCosine(LAYER_MAP),
+    Embeddings(),
+    Attention(LAYER_MAP),
+    AttentionScores(LAYER_MAP),
+    Relations(LAYER_MAP),
+    QueryRelations(LAYER_MAP, relation_heads=4),
+    KeyRelations(LAYER_MAP, relation_heads=2),
+    ValueRelations(LAYER_MAP, relation_heads=1),
+]
 
 
-def outputs(layers: int, seed: int, width: int = WIDTH) -> ModelOutputs:
-    """Random outputs of a model; what lies beyond an example's end is noise (hidden states) or 0 (attention)."""
+def projection() -> Projection:
+    return Projection([0, 1, 2], WIDTH, WIDER)
+
+
+ACROSS_WIDTHS: list[Knowledge] = [
+    Hidden(LAYER_MAP, projection()),
+    HiddenCls(LAYER_MAP, projection()),
+    HiddenCosine(LAYER_MAP, projection()),
+    Embeddings(projection()),
+    Relations(LAYER_MAP, projection()),
+    QueryRelations(LAYER_MAP, relation_heads=2),
+    KeyRelations(LAYER_MAP, relation_heads=1),
+    ValueRelations(LAYER_MAP, relation_heads=2),
+]
+
+
+def name(knowledge: Knowledge) -> str:
+    return knowledge.name
+
+
+def outputs(layers: int, seed: int, width: int = WIDTH, heads: int = HEADS, padding: int = 0) -> ModelOutputs:
+    """Random outputs of a model; what lies beyond an example's end is noise, of attention 0."""
     generator = torch.Generator().manual_seed(seed)
-    mask = torch.arange(WIDTH) < torch.tensor(LENGTHS)[:, None]
-    hidden = {i: torch.randn(3, WIDTH, DIM, generator=generator) for i in range(layers + 1)}
-    scores = {i: torch.randn(3, HEADS, WIDTH, WIDTH, generator=generator) for i in range(1, layers + 1)}
+    mask = torch.arange(TOKENS) < torch.tensor(LENGTHS)[:, None]
+    pad = torch.nn.functional.pad
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(3, *shape, generator=generator)
+
+    hidden = {i: random(TOKENS, width) for i in range(layers + 1)}
+    scores = {i: random(heads, TOKENS, TOKENS) for i in range(1, layers + 1)}
+    projections = {
+        kind: {i: random(heads, TOKENS, width // heads) for i in range(1, layers + 1)}
+        for kind in ("queries", "keys", "values")
+    }
     attentions = {i: value.masked_fill(~mask[:, None, None], -torch.inf).softmax(-1) for i, value in scores.items()}
-    pad, extra = torch.nn.functional.pad, width - WIDTH
+    rows, matrix = (0, 0, 0, padding), (0, padding, 0, padding)
     return ModelOutputs(
-        logits=torch.randn(3, CLASSES, generator=generator),
-        attention_mask=pad(mask.long(), (0, extra)),
-        hidden_states={i: pad(value, (0, 0, 0, extra), value=7.0) for i, value in hidden.items()},
-        attentions={i: pad(value, (0, extra, 0, extra)) for i, value in attentions.items()},
+        logits=random(CLASSES),
+        attention_mask=pad(mask.long(), (0, padding)),
+        hidden_states={i: pad(value, rows, value=7.0) for i, value in hidden.items()},
+        attentions={i: pad(value, matrix) for i, value in attentions.items()},
+        attention_scores={i: pad(value, matrix, value=-5.0) for i, value in scores.items()},
+        **{kind: {i: pad(x, rows, value=7.0) for i, x in by_layer.items()} for kind, by_layer in projections.items()},
     )
+
+
+def wide_outputs(padding: int = 0) -> ModelOutputs:
+    return outputs(4, seed=2, width=WIDER, heads=MORE_HEADS, padding=padding)
 
 
 def expected(knowledge: Knowledge, student: ModelOutputs, teacher: ModelOutputs, i: int) -> float:
@@ -47,37 +109,89 @@ def expected(knowledge: Knowledge, student: ModelOutputs, teacher: ModelOutputs,
     if isinstance(knowledge, Logits):
         log_p, log_q = log_softmax(t_logits / 3.0), log_softmax(s_logits / 3.0)
         return float(9.0 * sum(np.exp(log_p[c]) * (log_p[c] - log_q[c]) for c in range(CLASSES)))
-
-    def hidden(model: ModelOutputs, layer: int) -> np.ndarray:
-        return model.hidden_states[layer][i, :n].double().numpy()
-
-    if isinstance(knowledge, Hidden):
+    if isinstance(knowledge, LogitsMse):
+        return float(sum((s_logits[c] - t_logits[c]) ** 2 for c in range(CLASSES)) / CLASSES)
+    if isinstance(knowledge, Attention):
+        return attention_divergence(student, teacher, i)
+    if isinstance(knowledge, AttentionScores):
         squares = [
-            (hidden(student, s)[j, d] - hidden(teacher, t)[j, d]) ** 2
+            (float(student.attention_scores[s][i, h, j, k]) - float(teacher.attention_scores[t][i, h, j, k])) ** 2
             for s, t in LAYER_MAP
+            for h in range(HEADS)
             for j in range(n)
-            for d in range(DIM)
+            for k in range(n)
         ]
         return float(np.mean(squares))
-    if isinstance(knowledge, Relations):
+    if isinstance(knowledge, HeadRelations):
+        return relation_divergence(knowledge, student, teacher, i)
+    return states_distance(knowledge, student, teacher, i)
 
-        def g(model: ModelOutputs, a: int, b: int) -> np.ndarray:
-            return sum(np.outer(hidden(model, a)[j], hidden(model, b)[j]) for j in range(n)) / n
 
-        flows = (((0, 1), (0, 2)), ((1, 2), (2, 4)))
-        return float(np.mean([np.mean((g(student, *s) - g(teacher, *t)) ** 2) for s, t in flows]))
-    assert isinstance(knowledge, Attention)
+def attention_divergence(student: ModelOutputs, teacher: ModelOutputs, i: int) -> float:
     divergences = []
     for s, t in LAYER_MAP:
         for h in range(HEADS):
-            for j in range(n):
-                p = teacher.attentions[t][i, h, j, :n].double().numpy()
-                q = student.attentions[s][i, h, j, :n].double().numpy()
+            for j in range(LENGTHS[i]):
+                p = teacher.attentions[t][i, h, j, : LENGTHS[i]].double().numpy()
+                q = student.attentions[s][i, h, j, : LENGTHS[i]].double().numpy()
                 divergences.append(float(np.sum(p * np.log(p / q))))
     return float(np.mean(divergences))
 
 
-@pytest.mark.parametrize("knowledge", KNOWLEDGE, ids=lambda k: k.name)
+def relation_divergence(knowledge: HeadRelations, student: ModelOutputs, teacher: ModelOutputs, i: int) -> float:
+    def relations(model: ModelOutputs, layer: int) -> list[np.ndarray]:
+        heads = model.layers(knowledge.output)[layer][i, :, : LENGTHS[i]].double().numpy()
+        joined = np.concatenate(list(heads), axis=-1)
+        size = joined.shape[-1] // knowledge.relation_heads
+        cut = [joined[:, r * size : (r + 1) * size] for r in range(knowledge.relation_heads)]
+        return [softmax(x @ x.T / np.sqrt(size), axis=-1) for x in cut]
+
+    return float(
+        np.mean(
+            [
+                np.sum(p * np.log(p / q), axis=-1)
+                for s, t in LAYER_MAP
+                for p, q in zip(relations(teacher, t), relations(student, s), strict=True)
+            ]
+        )
+    )
+
+
+def states_distance(knowledge: Knowledge, student: ModelOutputs, teacher: ModelOutputs, i: int) -> float:
+    n = LENGTHS[i]
+    assert isinstance(knowledge, StatesKnowledge | Relations)
+
+    def taught(layer: int) -> np.ndarray:
+        return teacher.hidden_states[layer][i, :n].double().numpy()
+
+    def learned(layer: int) -> np.ndarray:
+        states = student.hidden_states[layer][i, :n].double().numpy()
+        if knowledge.projection is None:
+            return states
+        linear = knowledge.projection.maps[str(layer)]
+        return states @ linear.weight.detach().double().numpy().T + linear.bias.detach().double().numpy()
+
+    if isinstance(knowledge, Relations):
+
+        def g(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+            return sum(np.outer(a[j], b[j]) for j in range(n)) / n
+
+        pairs = (((0, 1), (0, 2)), ((1, 2), (2, 4)))
+        return float(np.mean([(g(learned(a), learned(b)) - g(taught(c), taught(d))) ** 2 for (a, b), (c, d) in pairs]))
+    distances = []
+    for s, t in knowledge.layer_map:
+        x, y = learned(s), taught(t)
+        cosines = [x[j] @ y[j] / np.sqrt((x[j] @ x[j]) * (y[j] @ y[j])) for j in range(n)]
+        if isinstance(knowledge, HiddenCls):
+            distances.append(2 - 2 * cosines[0])  # of two vectors of length 1
+        elif isinstance(knowledge, HiddenCosine):
+            distances.append(np.mean([1 - cosine for cosine in cosines]))
+        else:
+            distances.append(np.mean([(x[j, d] - y[j, d]) ** 2 for j in range(n) for d in range(x.shape[1])]))
+    return float(np.mean(distances))
+
+
+@pytest.mark.parametrize("knowledge", KNOWLEDGE, ids=name)
 def test_matches_a_formula_worked_out_by_itself(knowledge: Knowledge) -> None:
     student, teacher = outputs(2, seed=1), outputs(4, seed=2)
     loss = knowledge.loss(student, teacher, BATCH)
@@ -85,38 +199,89 @@ def test_matches_a_formula_worked_out_by_itself(knowledge: Knowledge) -> None:
     np.testing.assert_allclose(loss, [expected(knowledge, student, teacher, i) for i in range(3)], rtol=2e-5)
 
 
-@pytest.mark.parametrize("knowledge", KNOWLEDGE, ids=lambda k: k.name)
+@pytest.mark.parametrize("knowledge", ACROSS_WIDTHS, ids=name)
+def test_widths_may_differ(knowledge: Knowledge) -> None:
+    student, teacher = outputs(2, seed=1), wide_outputs()
+    loss = knowledge.loss(student, teacher, BATCH).detach()
+    np.testing.assert_allclose(loss, [expected(knowledge, student, teacher, i) for i in range(3)], rtol=5e-5)
+
+
+@pytest.mark.parametrize("knowledge", KNOWLEDGE, ids=name)
 def test_padding_changes_nothing(knowledge: Knowledge) -> None:
     narrow = knowledge.loss(outputs(2, seed=1), outputs(4, seed=2), BATCH)
-    wide = knowledge.loss(outputs(2, seed=1, width=9), outputs(4, seed=2, width=9), BATCH)
+    wide = knowledge.loss(outputs(2, seed=1, padding=3), outputs(4, seed=2, padding=3), BATCH)
     torch.testing.assert_close(narrow, wide)
 
 
-@pytest.mark.parametrize("knowledge", KNOWLEDGE[1:], ids=lambda k: k.name)
+@pytest.mark.parametrize("knowledge", ACROSS_WIDTHS, ids=name)
+def test_padding_changes_nothing_across_widths(knowledge: Knowledge) -> None:
+    narrow = knowledge.loss(outputs(2, seed=1), wide_outputs(), BATCH)
+    wide = knowledge.loss(outputs(2, seed=1, padding=3), wide_outputs(padding=3), BATCH)
+    torch.testing.assert_close(narrow, wide)
+
+
+@pytest.mark.parametrize("knowledge", KNOWLEDGE, ids=name)
+def test_the_order_of_a_batch_changes_nothing(knowledge: Knowledge) -> None:
+    order = torch.tensor([2, 0, 1])
+
+    def permuted(model: ModelOutputs) -> ModelOutputs:
+        inner = {kind: {i: value[order] for i, value in model.layers(kind).items()} for kind in KINDS}
+        return ModelOutputs(model.logits[order], model.attention_mask[order], **inner)
+
+    student, teacher = outputs(2, seed=1), outputs(4, seed=2)
+    straight = knowledge.loss(student, teacher, BATCH)
+    torch.testing.assert_close(
+        knowledge.loss(permuted(student), permuted(teacher), Batch(BATCH.labels[order])), straight[order]
+    )
+
+
+def as_projected(knowledge: Knowledge) -> Knowledge:
+    """The same kind through a projection that changes nothing."""
+    identity = Projection([0, 1, 2], WIDTH, WIDTH)
+    for linear in identity.maps.values():
+        torch.nn.init.eye_(linear.weight)
+        torch.nn.init.zeros_(linear.bias)
+    if isinstance(knowledge, Embeddings):
+        return Embeddings(identity)
+    assert isinstance(knowledge, StatesKnowledge | Relations)
+    return type(knowledge)(LAYER_MAP, identity)
+
+
+PROJECTED = [as_projected(knowledge) for knowledge in KNOWLEDGE if isinstance(knowledge, StatesKnowledge | Relations)]
+
+
+@pytest.mark.parametrize("knowledge", [*KNOWLEDGE[1:], *PROJECTED], ids=name)
 def test_no_loss_and_no_gradient_where_student_equals_teacher(knowledge: Knowledge) -> None:
     teacher = outputs(4, seed=2)
-    scores = {s: teacher.attentions[t].log().requires_grad_() for s, t in LAYER_MAP}  # probabilities are not free
-    student = ModelOutputs(
+    free = {
+        kind: {s: teacher.layers(kind)[t].clone().requires_grad_() for s, t in LAYER_MAP}
+        for kind in ("attention_scores", "queries", "keys", "values")
+    }
+    hidden = {s: teacher.hidden_states[t].clone().requires_grad_() for s, t in ((0, 0), *LAYER_MAP)}
+    logs = {s: teacher.attentions[t].log().requires_grad_() for s, t in LAYER_MAP}  # probabilities are not free
+    student = replace(
+        teacher,
         logits=teacher.logits.clone().requires_grad_(),
-        attention_mask=teacher.attention_mask,
-        hidden_states={s: teacher.hidden_states[t].clone().requires_grad_() for s, t in ((0, 0), *LAYER_MAP)},
-        attentions={s: values.softmax(-1) for s, values in scores.items()},
+        hidden_states=hidden,
+        attentions={s: values.softmax(-1) for s, values in logs.items()},
+        **free,
     )
     loss = knowledge.loss(student, teacher, BATCH)
     loss.sum().backward()
     assert loss.abs().max() <= 1e-6
-    leaves = [student.logits, *student.hidden_states.values(), *scores.values()]
+    leaves = [student.logits, *hidden.values(), *logs.values(), *(x for kind in free.values() for x in kind.values())]
+    leaves += [] if knowledge.modules is None else list(knowledge.modules.parameters())
     gradients = [leaf.grad for leaf in leaves if leaf.grad is not None]
     assert gradients
     assert max(gradient.abs().max() for gradient in gradients) <= 1e-6
 
 
-@pytest.mark.parametrize("knowledge", KNOWLEDGE, ids=lambda k: k.name)
+@pytest.mark.parametrize("knowledge", [*KNOWLEDGE, *ACROSS_WIDTHS], ids=name)
 def test_gradient_agrees_with_finite_differences(knowledge: Knowledge) -> None:
-    student, teacher = outputs(2, seed=1), outputs(4, seed=2)
-    hidden = student.hidden_states[1]
-    read = {"hidden": hidden, "relations": hidden, "attention": student.attentions[2]}
-    values = read.get(knowledge.name, student.logits).requires_grad_()
+    student = outputs(2, seed=1)
+    teacher = wide_outputs() if knowledge in ACROSS_WIDTHS else outputs(4, seed=2)
+    read = [student.layers(kind)[max(layers)] for kind, layers in knowledge.student_needs.items() if layers]
+    values = (read or [student.logits])[0].requires_grad_()
     knowledge.loss(student, teacher, BATCH).sum().backward()
     assert values.grad is not None
     generator = torch.Generator().manual_seed(3)
@@ -131,3 +296,21 @@ def test_gradient_agrees_with_finite_differences(knowledge: Knowledge) -> None:
                 at.append(float(knowledge.loss(student, teacher, BATCH).double().sum()))
                 values -= step * direction
         assert float((values.grad * direction).sum()) == pytest.approx((at[0] - at[1]) / 2e-2, rel=2e-2, abs=2e-3)
+
+
+def test_temperature_follows_its_schedule() -> None:
+    student, teacher = outputs(2, seed=1), outputs(4, seed=2)
+    halfway = replace(BATCH, progress=0.5)
+    torch.testing.assert_close(
+        Logits(Schedule(4, 1)).loss(student, teacher, halfway), Logits(2.5).loss(student, teacher, BATCH)
+    )
+
+
+def test_a_regression_compares_scores() -> None:
+    scores = Batch(torch.tensor([0.5, -1.0, 2.0]))
+    student, teacher = (replace(outputs(2, seed=seed), logits=outputs(2, seed=seed).logits[:, :1]) for seed in (1, 2))
+    squares = (student.logits - teacher.logits).square()[:, 0]
+    torch.testing.assert_close(Logits().loss(student, teacher, scores), squares)
+    torch.testing.assert_close(LogitsMse().loss(student, teacher, scores), squares)
+    gold = (student.logits[:, 0] - scores.labels).square()
+    torch.testing.assert_close(Gold().loss(student, None, scores), gold)

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
-import pytest
+from typing import ClassVar
 
-from kselect.config import KnowledgeConfig
+import pytest
+import torch
+
+from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, KnowledgeConfig
 from kselect.errors import UserError
+from kselect.knowledge.base import Knowledge
+from kselect.knowledge.head_relations import HeadRelations
 from kselect.knowledge.layer_map import parse_layer_map
-from kselect.knowledge.registry import build_knowledge
+from kselect.knowledge.logits import Logits
+from kselect.knowledge.registry import BUILDERS, build_knowledge, register
 from kselect.models.shrink import shrink
+from tests.architectures import classifier
 from tests.tiny import tiny_classifier, tiny_task
+
+INSIDE_ATTENTION = ("attention", "attention-scores", "query-relations", "key-relations", "value-relations")
 
 
 @pytest.mark.parametrize(
@@ -15,11 +24,17 @@ from tests.tiny import tiny_classifier, tiny_task
     [
         ("uniform", ((1, 2), (2, 4), (3, 6))),
         ("last", ((3, 6),)),
+        ("skip", ((1, 2), (2, 4))),
+        ("first", ((1, 1), (2, 2), (3, 3))),
         ("1:1, 3:6", ((1, 1), (3, 6))),
     ],
 )
 def test_layer_maps(text: str, pairs: tuple[tuple[int, int], ...]) -> None:
     assert parse_layer_map(text, 3, 6) == pairs
+
+
+def test_skip_is_the_papers() -> None:
+    assert [teacher for _, teacher in parse_layer_map("skip", 6, 12)] == [2, 4, 6, 8, 10]
 
 
 @pytest.mark.parametrize(
@@ -38,29 +53,200 @@ def test_wrong_layer_maps_are_refused(text: str, message: str) -> None:
     assert str(error.value).startswith(message)
 
 
+@pytest.mark.parametrize("preset", ["uniform", "first", "skip"])
+def test_a_deeper_student_needs_pairs(preset: str) -> None:
+    with pytest.raises(UserError, match=rf"layer_map {preset} pairs each of the student's 6 layers .* teacher has 4"):
+        parse_layer_map(preset, 6, 4)
+    assert parse_layer_map("last", 6, 4) == ((6, 4),)
+
+
+def test_skip_needs_a_second_layer() -> None:
+    with pytest.raises(UserError, match="the student has but one"):
+        parse_layer_map("skip", 1, 4)
+
+
 @pytest.mark.parametrize(
-    ("config", "message"),
+    ("settings", "message"),
     [
-        (KnowledgeConfig(knowledge=["gold", "hiden"]), "Unknown knowledge 'hiden': did you mean 'hidden'?"),
-        (KnowledgeConfig(knowledge=["gold"], scales={"hidden": 2}), "scales names hidden, which is not on offer"),
-        (KnowledgeConfig(knowledge=["gold"], scales={"hiden": 2}), "Unknown knowledge 'hiden'"),
+        ({"knowledge": ["gold", "hiden"]}, "Unknown knowledge 'hiden': did you mean 'hidden'?"),
+        ({"knowledge": ["gold"], "scales": {"hidden": 2}}, "scales names hidden, which is not on offer"),
+        ({"knowledge": ["gold"], "scales": {"hiden": 2}}, "Unknown knowledge 'hiden'"),
+        ({"knowledge": ["gold"], "layer_maps": {"hidden": "last"}}, "layer_maps names hidden, which is not on offer"),
+        ({"layer_maps": {"logits": "last"}}, "layer_maps names logits, which compares no layers by a map"),
+        ({"layer_maps": {"hidden": "1:9"}}, "layer_maps hidden names teacher layer 9: the teacher has 1 to 4."),
+        ({"layer_map": "1:9"}, "layer_map names teacher layer 9: the teacher has 1 to 4."),
+        (
+            {"knowledge": ["key-relations"], "relation_heads": 3},
+            "relation_heads is 3: give a divisor of both widths, 16 (student) and 16 (teacher).",
+        ),
     ],
 )
-def test_wrong_settings_are_refused(config: KnowledgeConfig, message: str) -> None:
+def test_wrong_settings_are_refused(settings: dict[str, object], message: str) -> None:
     teacher = tiny_classifier(tiny_task())
     with pytest.raises(UserError) as error:
-        build_knowledge(config, shrink(teacher, 2), teacher)
+        build_knowledge(KnowledgeConfig(**settings), shrink(teacher, 2), [teacher])  # type: ignore[arg-type]
     assert str(error.value).startswith(message)
 
 
-def test_a_teacher_is_asked_for() -> None:
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"temperature": "warm"}, "temperature is 'warm': give a number, or a schedule over the run such as 4->1."),
+        ({"temperature": "4->0"}, "temperature is 4->0: give a positive number, or a schedule between two."),
+        ({"scales": {"hidden": -1.0}}, "scales gives hidden -1.0: give a positive number, or measured."),
+        ({"scales": {"hidden": "big"}}, "scales gives hidden big: give a positive number, or measured."),
+        ({"relation_heads": 0}, "relation_heads is 0: give a positive number."),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        KnowledgeConfig(**settings)  # type: ignore[arg-type]
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("name", KNOWLEDGE_NAMES[1:])
+def test_a_teacher_is_asked_for(name: str) -> None:
     student = tiny_classifier(tiny_task())
-    with pytest.raises(UserError, match="knowledge logits needs a teacher"):
-        build_knowledge(KnowledgeConfig(knowledge=["gold", "logits"]), student, None)
+    config = KnowledgeConfig(knowledge=["gold", name])
+    with pytest.raises(UserError, match=f"knowledge {name} needs a teacher: give one, or offer gold alone"):
+        build_knowledge(config, student, [])
 
 
-def test_a_configured_scale_is_taken() -> None:
+def test_what_is_on_offer_by_default() -> None:
+    assert KnowledgeConfig().knowledge == list(DEFAULT_KNOWLEDGE)
+    assert DEFAULT_KNOWLEDGE == ("gold", "logits", "hidden", "attention", "relations")
+
+
+def test_gold_and_logits_count_as_they_are_and_the_rest_is_measured() -> None:
     teacher = tiny_classifier(tiny_task())
-    knowledge = build_knowledge(KnowledgeConfig(scales={"hidden": 2.5}), shrink(teacher, 2), teacher)
-    scales = {k.name: k.scale for k in knowledge}
-    assert scales == {"gold": 1.0, "logits": 1.0, "hidden": 2.5, "attention": None, "relations": None}
+    config = KnowledgeConfig(knowledge=list(KNOWLEDGE_NAMES))
+    scales = {k.name: k.scale for k in build_knowledge(config, shrink(teacher, 2), [teacher])}
+    assert scales == {name: 1.0 if name in ("gold", "logits") else None for name in KNOWLEDGE_NAMES}
+
+
+def test_scales_are_configured_or_measured() -> None:
+    teacher = tiny_classifier(tiny_task())
+    config = KnowledgeConfig(scales={"hidden": 2.5, "logits": "measured"})
+    scales = {k.name: k.scale for k in build_knowledge(config, shrink(teacher, 2), [teacher])}
+    assert scales == {"gold": 1.0, "logits": None, "hidden": 2.5, "attention": None, "relations": None}
+
+
+def test_each_kind_has_its_own_layer_map() -> None:
+    teacher = tiny_classifier(tiny_task())
+    config = KnowledgeConfig(
+        knowledge=["hidden", "hidden-cls", "hidden-cosine"], layer_maps={"hidden-cls": "skip", "hidden-cosine": "last"}
+    )
+    maps = [k.teacher_needs.hidden_states for k in build_knowledge(config, shrink(teacher, 2), [teacher])]  # type: ignore[union-attr]
+    assert maps == [{2, 4}, {2}, {4}]
+
+
+def test_a_schedule_reaches_the_logits() -> None:
+    teacher = tiny_classifier(tiny_task())
+    config = KnowledgeConfig(knowledge=["logits"], temperature="4->1")
+    (logits,) = build_knowledge(config, shrink(teacher, 2), [teacher])
+    assert isinstance(logits, Logits)
+    assert logits.temperature(0.5) == 2.5
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher", "heads"), [((16, 2), (16, 2), 2), ((16, 2), (24, 3), 2), ((12, 4), (24, 6), 6)]
+)
+def test_relation_heads_fit_both_models(student: tuple[int, int], teacher: tuple[int, int], heads: int) -> None:
+    (small, few), (wide, many) = student, teacher
+    config = KnowledgeConfig(knowledge=["key-relations"])
+    models = [
+        classifier("bert", tiny_task(), width=width, heads=count) for width, count in ((small, few), (wide, many))
+    ]
+    (relations,) = build_knowledge(config, shrink(models[0], 2), models[1:])
+    assert isinstance(relations, HeadRelations)
+    assert relations.relation_heads == heads
+
+
+def test_projections_are_made_where_widths_differ_and_only_there() -> None:
+    task = tiny_task()
+    narrow, wide = classifier("bert", task, layers=2), classifier("bert", task, width=24)
+    kinds = [name for name in KNOWLEDGE_NAMES if name not in ("attention", "attention-scores")]
+    across = build_knowledge(KnowledgeConfig(knowledge=kinds), narrow, [wide])
+    assert {k.name for k in across if k.modules is not None} == {
+        "hidden",
+        "hidden-cls",
+        "hidden-cosine",
+        "embeddings",
+        "relations",
+    }
+    alike = build_knowledge(KnowledgeConfig(knowledge=kinds), narrow, [classifier("bert", task)])
+    assert all(k.modules is None for k in alike)
+
+
+def test_a_projection_is_drawn_the_same_every_time_and_disturbs_nobody() -> None:
+    task = tiny_task()
+    models = classifier("bert", task, layers=2), [classifier("bert", task, width=24)]
+    before = torch.get_rng_state()
+    one, other = (build_knowledge(KnowledgeConfig(knowledge=["hidden"]), *models)[0].modules for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert one is not None
+    assert other is not None
+    weights = one.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in other.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["attention", "attention-scores"])
+def test_attention_of_other_heads_is_refused_and_what_serves_is_named(name: str) -> None:
+    task = tiny_task()
+    with pytest.raises(UserError, match=r"2 attention heads \(student\) with 4 \(teacher\): offer query-relations"):
+        build_knowledge(
+            KnowledgeConfig(knowledge=[name]),
+            classifier("bert", task, layers=2),
+            [classifier("bert", task, heads=4)],
+        )
+
+
+def test_attention_to_a_window_is_not_compared_with_attention_to_all() -> None:
+    teacher = classifier("modernbert", tiny_task())
+    config = KnowledgeConfig(knowledge=["attention"], layer_map="1:1")
+    with pytest.raises(UserError, match=r"compare sliding_attention \(student layer 1\) with full_attention"):
+        build_knowledge(config, shrink(teacher, [2, 4]), [teacher])
+    build_knowledge(config, shrink(teacher, [1, 4]), [teacher])
+
+
+@pytest.mark.parametrize("architecture", ["deberta-v2", "mpnet"])
+@pytest.mark.parametrize("name", INSIDE_ATTENTION)
+def test_what_an_architecture_does_not_show_is_refused_by_name(architecture: str, name: str) -> None:
+    teacher = classifier(architecture, tiny_task())
+    with pytest.raises(UserError) as error:
+        build_knowledge(KnowledgeConfig(knowledge=[name]), shrink(teacher, 2), [teacher])
+    assert str(error.value) == (
+        f"knowledge {name} reads inside the attention, which {architecture} does not show before dropout: "
+        f"offer kinds that read logits or hidden states."
+    )
+
+
+def test_teachers_of_other_shapes_can_only_be_averaged_in_their_logits() -> None:
+    task = tiny_task()
+    teachers = [classifier("bert", task), classifier("bert", task, width=24)]
+    student = shrink(teachers[0], 2)
+    build_knowledge(KnowledgeConfig(knowledge=["gold", "logits", "logits-mse"]), student, teachers)
+    with pytest.raises(UserError, match=r"knowledge hidden averages its teachers .* width differ \(16 and 24\)"):
+        build_knowledge(KnowledgeConfig(knowledge=["hidden"]), student, teachers)
+
+
+class Nothing(Knowledge):
+    """No distance at all."""
+
+    name: ClassVar[str] = "nothing"
+
+    def loss(self, student, teacher, batch):  # type: ignore[no-untyped-def]
+        """Return zeros `[B]`."""
+        return 0 * student.logits.sum(-1)
+
+
+def test_a_kind_of_ones_own_is_registered() -> None:
+    register(Nothing)
+    try:
+        teacher = tiny_classifier(tiny_task())
+        config = KnowledgeConfig(knowledge=["gold", "nothing"], scales={"nothing": 3})
+        assert build_knowledge(config, shrink(teacher, 2), [teacher])[1].scale == 3
+    finally:
+        del BUILDERS["nothing"]
+    with pytest.raises(ValueError, match="'logits' comes with the package: give Logits another name"):
+        register(Logits)

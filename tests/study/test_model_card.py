@@ -57,6 +57,12 @@ def test_chosen_layers_are_named():
     assert "of which it keeps layers 1, 3, 5." in model_card({**RESULTS, "layers": [1, 3, 5]}, COMMAND)
 
 
+def test_several_teachers_and_a_student_of_its_own_are_named():
+    several = {**RESULTS, "teacher": ["one", "other"], "student": "small"}
+    del several["layers"]
+    assert "from the teacher `one`, `other`, starting from `small`." in model_card(several, COMMAND)
+
+
 def test_a_teacher_card_leaves_out_what_there_is_not():
     results = {"task": "rte", "metrics": {"accuracy": 0.66}, "examples": 250}
     card = model_card(results, "kselect train-teacher --task rte", model_folder="model")

@@ -1,0 +1,60 @@
+"""What an encoder's architecture takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from inspect import signature
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from kselect.errors import UserError
+from kselect.models.needs import Needs
+
+
+def fused_attention(model: PreTrainedModel) -> str:
+    """Return the fastest attention that the architecture has, as the library names it."""
+    return "sdpa" if model._supports_sdpa else "eager"
+
+
+def check_readable(model: PreTrainedModel, needs: Needs, what: str) -> None:
+    """Refuse to read inside an attention that does not go through the library's attention interface.
+
+    Such an architecture returns attention after dropout, and no queries, keys or values.
+
+    Raises:
+        UserError: `needs` reads inside the attention of such a model; the message begins with `what`.
+    """
+    if needs.inside_attention and not model._supports_attention_backend:
+        raise UserError(
+            f"{what} reads inside the attention, which {model.config.model_type} does not show before dropout: "
+            f"offer kinds that read logits or hidden states."
+        )
+
+
+def input_names(model: PreTrainedModel) -> frozenset[str]:
+    """Return which entries of a batch the model takes; token types only where it tells some apart."""
+    names = {"input_ids", "attention_mask"}
+    tells_types_apart = (getattr(model.config, "type_vocab_size", None) or 0) > 1
+    if tells_types_apart and "token_type_ids" in _parameters(type(model).forward):
+        names.add("token_type_ids")
+    return frozenset(names)
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(signature(function).parameters)
+
+
+def positions(model: PreTrainedModel) -> int | None:
+    """Return how many tokens the model has positions for, None where it does not say.
+
+    Architectures that number positions from behind the padding index (RoBERTa and its kin) lose those before it.
+    """
+    count = getattr(model.config, "max_position_embeddings", None)
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            return module.num_embeddings - module.padding_idx - 1
+    return count

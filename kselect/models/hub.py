@@ -1,0 +1,36 @@
+"""Reaching the hub, or knowing at once that it cannot be reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+from kselect.errors import UserError
+
+
+def source_settings(path: str | Path) -> dict[str, Any]:
+    """Return what `from_pretrained` must be told about where `path` lies: a folder, the hub, or the hub's cache.
+
+    The hub is asked once, without retries. Where it does not answer, a copy in the cache serves.
+
+    Raises:
+        UserError: the hub does not answer, and the cache does not have the model.
+    """
+    if Path(path).is_dir():
+        return {}
+    name = str(path)
+    try:
+        get_hf_file_metadata(hf_hub_url(name, "config.json"))
+    except (HfHubHTTPError, HFValidationError):
+        pass  # the hub is there, or need not be asked; loading the model says what is wrong with it
+    except Exception as error:  # whichever HTTP client the hub library is built on, with errors of its own
+        if isinstance(try_to_load_from_cache(name, "config.json"), str):
+            return {"local_files_only": True}
+        raise UserError(
+            f"Cannot load {name}: the hub cannot be reached, and its cache has no copy. "
+            f"Give a local folder that save_pretrained wrote."
+        ) from error
+    return {}

@@ -1,0 +1,38 @@
+"""A number that may change over a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kselect.errors import UserError
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A number that goes in a straight line from `start` to `end` over a run; a constant where they are equal."""
+
+    start: float
+    end: float
+
+    @staticmethod
+    def parse(value: float | str, setting: str) -> Schedule:
+        """Read a number, or a text such as `4->1`.
+
+        Raises:
+            UserError: neither of them; the message names `setting`.
+
+        >>> Schedule.parse("4->1", "temperature")
+        Schedule(start=4.0, end=1.0)
+        """
+        first, arrow, last = str(value).partition("->")
+        try:
+            start = float(first)
+            return Schedule(start, float(last) if arrow else start)
+        except ValueError:
+            raise UserError(
+                f"{setting} is '{value}': give a number, or a schedule over the run such as 4->1."
+            ) from None
+
+    def __call__(self, progress: float) -> float:
+        """Return the value where `progress`, in [0, 1], of the run is over."""
+        return self.start + (self.end - self.start) * progress

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from kselect.config import KNOWLEDGE_NAMES, KnowledgeConfig, TrainingConfig
+from kselect.distillation.distiller import Distiller
+from kselect.distillation.teacher_outputs import LiveTeacher, RememberedTeacher
+from kselect.errors import UserError
+from kselect.models.needs import KINDS, Needs
+from kselect.models.outputs import ModelOutputs
+from kselect.models.shrink import shrink
+from kselect.tasks.encoding import EncodedSplit, encode
+from tests.architectures import classifier, tiny_regression, tokenizer
+from tests.tiny import tiny_classifier, tiny_task
+
+EVERYTHING = Needs(*[frozenset({1, 3})] * len(KINDS))
+INDICES = np.array([40, 3, 17, 8])
+SOME = [name for name in KNOWLEDGE_NAMES if not name.startswith("attention")]
+
+
+@pytest.fixture(scope="module")
+def examples() -> EncodedSplit:
+    return encode(tiny_task("synthetic-entailment").splits["train"], tokenizer(), 32)
+
+
+def live(*architectures: str) -> LiveTeacher:
+    task = tiny_task("synthetic-entailment")
+    models = [classifier(name, task, seed=seed).model for seed, name in enumerate(architectures)]
+    return LiveTeacher(models, torch.float32)
+
+
+def remembered(examples: EncodedSplit, limit: float = 1e9) -> RememberedTeacher:
+    return RememberedTeacher(live("bert"), examples, EVERYTHING, limit)
+
+
+def assert_alike(one: ModelOutputs, other: ModelOutputs, mask: torch.Tensor) -> None:
+    """Equal within half precision wherever tokens are real."""
+    torch.testing.assert_close(one.logits, other.logits)
+    real, pairs = mask.bool(), (mask[:, :, None] * mask[:, None, :]).bool()
+    for kind in KINDS:
+        assert one.layers(kind).keys() == other.layers(kind).keys()
+        for layer, value in one.layers(kind).items():
+            keep = real[..., None] if kind == "hidden_states" else real[:, None, :, None]
+            keep = pairs[:, None] if kind in ("attentions", "attention_scores") else keep
+            torch.testing.assert_close(value * keep, other.layers(kind)[layer] * keep, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "all"])
+def test_memory_gives_what_a_pass_gives(kind: str, examples: EncodedSplit) -> None:
+    needs = EVERYTHING if kind == "all" else EVERYTHING.only([kind])
+    teacher = remembered(examples)
+    batch = examples.batch(INDICES)
+    from_memory = teacher.read(INDICES, batch, needs)
+    assert_alike(from_memory, teacher.live.read(INDICES, batch, needs), batch["attention_mask"])
+    again = teacher.read(INDICES, batch, needs)
+    assert all(
+        torch.equal(value, again.layers(kind)[layer])
+        for kind in KINDS
+        for layer, value in from_memory.layers(kind).items()
+    )
+
+
+def test_what_is_remembered_depends_on_nothing_read_before(examples: EncodedSplit) -> None:
+    orders = [list(KINDS), list(reversed(KINDS)), ["keys", "attentions", "hidden_states", "queries"]]
+    batch, read = examples.batch(INDICES), []
+    for order in orders:
+        teacher = remembered(examples)
+        for kind in order:
+            teacher.read(INDICES, batch, EVERYTHING.only([kind]))
+        read.append(teacher.read(INDICES, batch, EVERYTHING))
+    for other in read[1:]:
+        assert torch.equal(read[0].logits, other.logits)
+        for kind in KINDS:
+            for layer, value in read[0].layers(kind).items():
+                assert torch.equal(value, other.layers(kind)[layer])
+
+
+def test_kinds_that_do_not_fit_stay_live(examples: EncodedSplit) -> None:
+    hidden_bytes = 2 * int(examples.lengths.sum()) * 16 * 2
+    assert remembered(examples, 0).held == Needs()
+    assert remembered(examples, hidden_bytes).held == EVERYTHING.only(["hidden_states"])
+    assert remembered(examples, 2 * hidden_bytes).held.queries == {
+        1,
+        3,
+    }  # as wide as hidden states, and after attention
+    assert remembered(examples).held == EVERYTHING
+    batch = examples.batch(INDICES)
+    outputs = remembered(examples, hidden_bytes).read(INDICES, batch, EVERYTHING)
+    assert_alike(outputs, live("bert").read(INDICES, batch, EVERYTHING), batch["attention_mask"])
+
+
+def test_several_teachers_are_averaged(examples: EncodedSplit) -> None:
+    batch = examples.batch(INDICES)
+    teachers = live("bert", "electra")
+    together = teachers.read(INDICES, batch, EVERYTHING)
+    apart = [LiveTeacher([model], torch.float32).read(INDICES, batch, EVERYTHING) for model in teachers.models]
+    torch.testing.assert_close(together.logits, (apart[0].logits + apart[1].logits) / 2)
+    for kind in KINDS:
+        for layer, value in together.layers(kind).items():
+            one, other = (outputs.layers(kind)[layer] for outputs in apart)
+            torch.testing.assert_close(value, (one + other) / 2)
+    torch.testing.assert_close(together.attentions[1].sum(-1), torch.ones_like(together.attentions[1][..., 0]))
+
+
+def test_a_student_learns_from_two_teachers_of_other_shapes() -> None:
+    task = tiny_task()
+    teachers = [classifier("bert", task), classifier("roberta", task, width=24, layers=3)]
+    settings = TrainingConfig(batch_size=64, epochs=5, learning_rate=3e-3, precision="fp32")
+    offered = KnowledgeConfig(knowledge=["logits"])
+    distiller = Distiller(task, teachers, shrink(teachers[0], 2), settings, offered)
+    assert distiller.teachers == tuple(teachers)
+    assert distiller.teacher is teachers[0]
+    assert distiller.max_length == 38  # the lesser of both
+    losses = [distiller.advance([1], 1).losses["logits"] for _ in range(5)]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("architecture", ["bert", "albert", "modernbert"])
+def test_every_kind_is_a_number_in_half_the_bits_too(architecture: str) -> None:
+    task = tiny_task()
+    teacher = classifier(architecture, task)
+    offered = KnowledgeConfig(knowledge=list(KNOWLEDGE_NAMES))
+    training = TrainingConfig(batch_size=8, epochs=1, precision="bf16")
+    distiller = Distiller(task, teacher, shrink(teacher, 2), training, offered)
+    report = distiller.advance([1] * len(KNOWLEDGE_NAMES), 2)
+    assert set(report.losses) == set(KNOWLEDGE_NAMES)
+    assert np.isfinite(list(report.losses.values())).all()
+
+
+def across_widths(**training: object) -> Distiller:
+    task = tiny_task()
+    teacher, student = classifier("bert", task, width=24), classifier("bert", task, layers=2, seed=1)
+    settings = TrainingConfig(**{"batch_size": 8, "epochs": 2, "precision": "fp32", **training})  # type: ignore[arg-type]
+    return Distiller(task, teacher, student, settings, KnowledgeConfig(knowledge=SOME))
+
+
+def projections(distiller: Distiller) -> dict[str, torch.Tensor]:
+    return {
+        f"{knowledge.name}.{name}": value.clone()
+        for knowledge in distiller.knowledge
+        if knowledge.modules is not None
+        for name, value in knowledge.modules.state_dict().items()
+    }
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_projections_learn_and_start_anew_with_the_student() -> None:
+    distiller = across_widths()
+    drawn = projections(distiller)
+    assert {name.partition(".")[0] for name in drawn} == {
+        "hidden",
+        "hidden-cls",
+        "hidden-cosine",
+        "embeddings",
+        "relations",
+    }
+    distiller.reset(0)
+    distiller.advance([1] * len(SOME), 3)
+    learned = projections(distiller)
+    assert not any(torch.equal(learned[name], drawn[name]) for name in drawn if name.endswith("weight"))
+    distiller.reset(1)
+    assert same(projections(distiller), drawn)
+
+
+def test_projections_are_part_of_a_snapshot_and_never_of_the_student() -> None:
+    distiller = across_widths()
+    distiller.reset(0)
+    everything = [1] * len(SOME)
+    distiller.advance(everything, 2)
+    moment = distiller.snapshot()
+    distiller.advance(everything, 3)
+    after = projections(distiller)
+    distiller.restore(moment)
+    distiller.advance(everything, 3)
+    assert same(projections(distiller), after)
+    assert not any("maps" in name for name in distiller.student.model.state_dict())
+
+
+def test_a_loss_that_starts_at_nothing_is_not_blown_up() -> None:
+    task = tiny_task()
+    teacher = classifier("bert", task)
+    offered = KnowledgeConfig(knowledge=["gold", "embeddings", "hidden-cosine"], layer_map="1:1")
+    distiller = Distiller(task, teacher, shrink(teacher, [1, 2]), TrainingConfig(precision="fp32"), offered)
+    assert distiller.scales.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("first", "second"), [("bert", "distilbert"), ("distilbert", "bert")])
+def test_whichever_model_tells_the_texts_of_a_pair_apart_can(first: str, second: str) -> None:
+    task = tiny_task("synthetic-entailment")
+    teacher, student = classifier(first, task), classifier(second, task, layers=2)
+    for one in (teacher, student):
+        if one.model.config.model_type == "distilbert":
+            one.tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    config = KnowledgeConfig(knowledge=["gold", "logits"], teacher_memory=0)
+    distiller = Distiller(task, teacher, student, TrainingConfig(precision="fp32"), config)
+    segments = distiller._splits["train"].token_type_ids
+    assert segments is not None
+    assert max(ids.max() for ids in segments) == 1
+
+
+def test_models_that_cut_texts_otherwise_are_refused() -> None:
+    task = tiny_task()
+    teacher = tiny_classifier(task)  # its special tokens stand in another order
+    with pytest.raises(UserError, match="read different vocabularies"):
+        Distiller(task, teacher, classifier("bert", task, layers=2))
+
+
+def test_models_of_another_task_are_refused() -> None:
+    regression, task = tiny_regression(), tiny_task()
+    with pytest.raises(UserError, match="tells 1 labels apart, synthetic-acceptability has 2"):
+        Distiller(task, classifier("bert", regression), classifier("bert", task, layers=2))
+    with pytest.raises(UserError, match="tells 2 labels apart, length has 1"):
+        Distiller(regression, classifier("bert", task), classifier("bert", regression, layers=2))

@@ -1,0 +1,48 @@
+"""What docs/knowledge.md shows, run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES
+from kselect.knowledge.layer_map import PRESETS, parse_layer_map
+from kselect.knowledge.registry import BUILDERS
+from tests.architectures import CONFIGS
+from tests.tiny import tiny_classifier, tiny_task
+
+PAGE = (Path(__file__).parents[2] / "docs" / "knowledge.md").read_text()
+ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("| `")]
+
+
+def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    tiny_classifier(tiny_task()).save_pretrained(tmp_path / "runs" / "teacher" / "model")
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, object] = {}
+    try:
+        exec(compile(program, "docs/knowledge.md", "exec"), space)
+    finally:
+        BUILDERS.pop("hidden-norm", None)
+    assert "hidden-norm" in capsys.readouterr().out
+    assert space["report"].losses["hidden-norm"] > 0  # type: ignore[attr-defined]
+
+
+def test_every_kind_is_in_the_table() -> None:
+    kinds = {name: row[-1] for row in ROWS if len(row) == 5 for name in re.findall(r"`([a-z-]+)`", row[0])}
+    assert tuple(kinds) == KNOWLEDGE_NAMES
+    assert tuple(name for name, offered in kinds.items() if offered == "by default") == DEFAULT_KNOWLEDGE
+
+
+def test_every_layer_map_is_as_the_table_says() -> None:
+    maps = {row[0].strip("`"): row[1] for row in ROWS if len(row) == 3 and "--" not in row[0]}
+    assert set(PRESETS) < set(maps)
+    for text, pairs in maps.items():
+        assert ", ".join(f"{student}:{teacher}" for student, teacher in parse_layer_map(text, 3, 6)) == pairs
+
+
+def test_every_tested_architecture_is_named() -> None:
+    text = PAGE.lower().replace("-", "")
+    assert [name for name in CONFIGS if name.replace("-", "") not in text] == []
