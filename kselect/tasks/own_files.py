@@ -1,0 +1,80 @@
+"""Data of one's own: files with named columns, and what the columns mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from kselect.errors import UserError
+from kselect.tasks.files import read_table
+from kselect.tasks.source import Columns, Source
+from kselect.tasks.table import Table
+
+
+@dataclass(frozen=True)
+class OwnFiles:
+    """TSV, CSV, JSONL or Parquet files of labelled texts, or pairs of them."""
+
+    text_columns: Sequence[str]
+    """One column, or two for a pair."""
+    train_file: str | None = None
+    dev_file: str | None = None
+    """Without it, dev is held out of train."""
+    test_file: str | None = None
+    label_column: str = "label"
+    labels: Sequence[str] | None = None
+    """What the files write for each label, in id order; by default what train has, sorted."""
+    regression: bool = False
+    """Whether labels are scores."""
+    metrics: Sequence[str] | None = None
+    """By default accuracy, with F1 where there are two classes; Pearson and Spearman in a regression."""
+    id_column: str | None = None
+    """A column of names, each given once, that predictions are written with."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no data could fit."""
+        if len(self.text_columns) not in (1, 2):
+            raise UserError(f"text_columns names {len(self.text_columns)} columns: give one, or two for pairs.")
+        if self.regression and self.labels:
+            raise UserError("labels and regression exclude each other: scores have no label names.")
+        if self.labels and len(set(self.labels)) != len(self.labels):
+            raise UserError(f"labels names one twice: {', '.join(self.labels)}.")
+
+    def with_labels(self) -> OwnFiles:
+        """Return these files with their labels and metrics settled, reading train where need be.
+
+        Raises `UserError` for train without two labels.
+        """
+        labels = (
+            None if self.regression else tuple(self.labels or _sorted(self._read("train").names(self.label_column)))
+        )
+        if labels is not None and len(labels) < 2:
+            raise UserError(
+                f"{self.train_file} has one label only, {labels[0]}: give labels with all of them, or regression for "
+                "scores."
+            )
+        usual = ("pearson", "spearman") if labels is None else ("accuracy", "f1") if len(labels) == 2 else ("accuracy",)
+        return replace(self, labels=labels, metrics=tuple(self.metrics or usual))
+
+    def source(self) -> Source:
+        """Return the parts "train", "dev" and "test", as far as there is a file for each."""
+        columns = Columns(tuple(self.text_columns), self.label_column, self.id_column)
+        return Source(self._read, columns, {label: i for i, label in enumerate(self.labels or ())} or None)
+
+    def _read(self, part: str) -> Table:
+        path = {"train": self.train_file, "dev": self.dev_file, "test": self.test_file}[part]
+        if path is None:
+            raise UserError(f"{part}_file is missing: give the file with the {part} examples.")
+        table = read_table(path)
+        if self.id_column is not None:
+            table.ids(self.id_column)
+        return table
+
+
+def _sorted(names: list[str]) -> list[str]:
+    """Sort labels as numbers where all of them are, as texts otherwise."""
+    distinct = sorted(set(names))
+    try:
+        return sorted(distinct, key=int)
+    except ValueError:
+        return distinct
