@@ -11,8 +11,9 @@ from kselect.tasks import TASKS, load_task
 
 
 def test_names() -> None:
-    glue = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
-    assert TASKS == ("synthetic-acceptability", "synthetic-entailment", *glue)
+    synthetic, glue = TASKS[:2], TASKS[2:]
+    assert synthetic == ("synthetic-acceptability", "synthetic-entailment")
+    assert glue == ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
 
 
 @pytest.mark.parametrize("name", ["rte", "RTE", "R-t-E"])

@@ -73,9 +73,7 @@ def test_a_column_all_in_quotes_is_taken_as_it_is_and_remarked_on_once(
     ]
 
 
-def test_quotes_here_and_there_are_no_matter(
-    write: Callable[[bytes], Path], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_quotes_here_and_there_are_no_matter(write: Callable[[bytes], Path], caplog: pytest.LogCaptureFixture) -> None:
     read_tsv(write(b'text\tlabel\n"one"\t1\ntwo "three"\t0\n"\t1\n'))
     assert caplog.messages == []
 
@@ -86,6 +84,4 @@ def test_not_utf8(write: Callable[[bytes], Path], message_of: Callable[..., str]
 
 
 def test_a_folder_in_its_place(tmp_path: Path, message_of: Callable[..., str]) -> None:
-    assert message_of(read_tsv, tmp_path) == (
-        f"{tmp_path} is not a file: put the file there, or give another path."
-    )
+    assert message_of(read_tsv, tmp_path) == (f"{tmp_path} is not a file: put the file there, or give another path.")
