@@ -6,8 +6,8 @@ data of your own it is a table of ids or row numbers, predictions and a probabil
 Examples:
   kselect predict runs/student --data_dir glue --output submission
   kselect predict runs/student/student --task mnli --data_dir glue --output submission
-  kselect predict runs/mine --test_file new.csv --output answers.tsv
-  kselect predict model --test_file pairs.jsonl --text_columns question,answer --id_column id
+  kselect predict runs/mine --test_file new.csv --text_columns review --output answers.tsv
+  kselect predict runs/mine/student --test_file pairs.jsonl --text_columns question,answer --id_column id
 """
 
 from __future__ import annotations
