@@ -102,7 +102,7 @@ def _from_hub(name: str) -> DatasetDict:
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
     from huggingface_hub import HfApi, constants
-    from huggingface_hub.utils import httpx
+    from huggingface_hub.errors import HTTPError
 
     try:
         # Loading a data set retries for half a minute where there is no network; asking for it first does not. In
@@ -110,7 +110,7 @@ def _from_hub(name: str) -> DatasetDict:
         if not constants.HF_HUB_OFFLINE:
             HfApi().dataset_info(HUB_DATASET, timeout=HUB_SECONDS)
         return load_dataset(HUB_DATASET, name)
-    except (OSError, ValueError, httpx.HTTPError, DatasetsError) as error:
+    except (OSError, ValueError, HTTPError, DatasetsError) as error:
         raise UserError(
             f"No data folder for {name}, and the hub's {HUB_DATASET} cannot be had ({_first_line(error)}): give "
             f"--data_dir or set KSELECT_DATA to a folder in GLUE's TSV layout ({_layout(GLUE_FORMATS[name])}), "

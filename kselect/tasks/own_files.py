@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kselect.errors import UserError
 from kselect.tasks.files import read_table
-from kselect.tasks.source import Columns, Source
+from kselect.tasks.source import Columns, Source, Unlabelled
+from kselect.tasks.split import Split
 from kselect.tasks.table import Table
 
 
@@ -40,26 +41,32 @@ class OwnFiles:
         if self.labels and len(set(self.labels)) != len(self.labels):
             raise UserError(f"labels names one twice: {', '.join(self.labels)}.")
 
-    def with_labels(self) -> OwnFiles:
-        """Return these files with their labels and metrics settled, reading train where need be.
+    def labelled(self) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Split]]:
+        """Return the labels, the metrics, and the splits "train" and, where it has a file, "dev".
 
-        Raises `UserError` for train without two labels.
+        Raises `UserError` for faults in the files, and for train without two labels.
         """
-        labels = (
-            None if self.regression else tuple(self.labels or _sorted(self._read("train").names(self.label_column)))
-        )
-        if labels is not None and len(labels) < 2:
-            raise UserError(
-                f"{self.train_file} has one label only, {labels[0]}: give labels with all of them, or regression for "
-                "scores."
-            )
-        usual = ("pearson", "spearman") if labels is None else ("accuracy", "f1") if len(labels) == 2 else ("accuracy",)
-        return replace(self, labels=labels, metrics=tuple(self.metrics or usual))
+        tables = {part: self._read(part) for part in (("train", "dev") if self.dev_file else ("train",))}
+        labels: tuple[str, ...] = ()
+        usual: tuple[str, ...] = ("pearson", "spearman")
+        if not self.regression:
+            labels = tuple(self.labels or _sorted(tables["train"].names(self.label_column)))
+            usual = ("accuracy", "f1") if len(labels) == 2 else ("accuracy",)
+            if len(labels) < 2:
+                raise UserError(
+                    f"{self.train_file} has one label only, {labels[0]}: give labels with all of them, or regression "
+                    "for scores."
+                )
+        source = Source(tables.__getitem__, self._columns, {label: i for i, label in enumerate(labels)} or None)
+        return labels, tuple(self.metrics or usual), {part: source.split(part) for part in tables}
 
-    def source(self) -> Source:
-        """Return the parts "train", "dev" and "test", as far as there is a file for each."""
-        columns = Columns(tuple(self.text_columns), self.label_column, self.id_column)
-        return Source(self._read, columns, {label: i for i, label in enumerate(self.labels or ())} or None)
+    def unlabelled(self) -> Unlabelled:
+        """Return the examples to predict; raises `UserError` for faults in their file, or without one."""
+        return Source(self._read, self._columns, None).unlabelled("test")
+
+    @property
+    def _columns(self) -> Columns:
+        return Columns(tuple(self.text_columns), self.label_column, self.id_column)
 
     def _read(self, part: str) -> Table:
         path = {"train": self.train_file, "dev": self.dev_file, "test": self.test_file}[part]

@@ -40,9 +40,8 @@ def load_task(
     Raises `UserError` for an unknown name, for missing data and for faults in the files.
     """
     if files is not None:
-        name, files = own_name(name), files.with_labels()
-        source, labels, metrics = files.source(), files.labels or (), files.metrics or ()
-        splits = {part: source.split(part) for part in ("train", "dev")[: 1 + bool(files.dev_file)]}
+        name = own_name(name)
+        labels, metrics, splits = files.labelled()
     elif (name := canonical(name)) in SYNTHETIC_TASKS:
         synthetic = SYNTHETIC_TASKS[name]
         labels, metrics = synthetic.labels, synthetic.metrics
@@ -62,7 +61,7 @@ def load_test(name: str, data_dir: str | Path | None = None, *, files: OwnFiles 
     Arguments are those of `load_task`. Raises `UserError` as it does, and for a task that has no test examples.
     """
     if files is not None:
-        return {own_name(name): files.source().unlabelled("test")}
+        return {own_name(name): files.unlabelled()}
     name = canonical(name)
     if name in SYNTHETIC_TASKS:
         raise UserError(f"{name} has no test split: give one of {', '.join(GLUE_FORMATS)}, or a test_file.")
@@ -81,7 +80,7 @@ def canonical(name: str) -> str:
 def own_name(name: str) -> str:
     """Return a name for data of one's own; raises `UserError` where a known task has it."""
     if _letters(name) in map(_letters, TASKS):
-        raise UserError(f"{name} is the name of a task with data of its own: give your files another, or leave it out.")
+        raise UserError(f"{name} is the name of a task with data of its own: give yours another as --task.")
     return name
 
 
