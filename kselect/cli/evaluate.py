@@ -67,7 +67,8 @@ def _describe(policy: Path) -> None:
     description, run = read_description(policy), find_settings(str(policy))
     rows = [["agent", description["class"]], ["actions", description["actions"]]]
     rows += [[name, str(value)] for name, value in description["settings"].items()]
+    knowledge = description.get("names") or run.get("knowledge")
+    rows += [["knowledge", ", ".join(knowledge)]] if knowledge else []
     rows += [["task", str(run["task"])]] if "task" in run else []
-    rows += [["knowledge", ", ".join(run["knowledge"])]] if "knowledge" in run else []
     print_table(f"{policy} is a policy", ["setting", "value"], rows)
     print(f"Its score is that of a student: kselect distill --agent {policy} --teacher ...")

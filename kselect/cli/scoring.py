@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -48,14 +49,14 @@ def load_scorer(config: EvaluationConfig, task: Task, max_length: int | None) ->
 
 
 def label_names(path: str) -> tuple[str, ...]:
-    """Return a saved model's label names in id order; none where it gives scores.
+    """Return the label names of a model in a local folder, in id order; none where it gives scores.
 
     Raises:
         UserError: no model there.
     """
-    try:
-        config = AutoConfig.from_pretrained(path)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise UserError(f"No model in {path} ({reason}): give a folder that save_pretrained wrote.") from error
+    if not (Path(path) / "config.json").is_file():
+        raise UserError(
+            f"{path} is no folder of a model: give one, or with a hub id labels, in the order of their ids in that model."
+        )
+    config = AutoConfig.from_pretrained(path)
     return tuple(config.id2label[i] for i in sorted(config.id2label)) if config.num_labels > 1 else ()

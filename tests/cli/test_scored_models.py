@@ -87,6 +87,11 @@ def test_a_run_is_scored_on_its_own_task_and_data(place: Path, path: str, capsys
     assert shown == [[f"{results['metrics'][name]:.4f}", "0.3333"] for name in ("accuracy", "mismatched/accuracy")]
 
 
+def test_what_is_given_wins_over_the_settings_of_the_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(place / "runs" / "student"), "--train_limit", "6"]) == 0
+    assert "mnli, 6 examples of dev_mismatched\n" in capsys.readouterr().out
+
+
 def test_another_task_wins_over_that_of_the_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = fails(capsys, "evaluate", str(place / "runs" / "student"), "--task", "synthetic-entailment")
     assert "tells 3 labels apart, synthetic-entailment has 2" in error
@@ -95,7 +100,10 @@ def test_another_task_wins_over_that_of_the_run(place: Path, capsys: pytest.Capt
 @pytest.mark.parametrize("path", ["policy", "policy/policy"])
 def test_a_policy_says_what_it_is(place: Path, path: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(place / "runs" / path)]) == 0
-    rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[3:-1])
+    title, *lines, hint = capsys.readouterr().out.splitlines()
+    folder = place / "runs" / "policy" / "policy"
+    assert (title, hint.split(": ")[1]) == (f"{folder} is a policy", f"kselect distill --agent {folder} --teacher ...")
+    rows = dict(line.split(maxsplit=1) for line in lines[2:])
     assert rows["agent"] == "ActorCritic"
     assert rows["actions"] == "hard"
     assert (rows["task"], rows["knowledge"]) == ("mnli", "gold, logits")
@@ -162,7 +170,7 @@ def test_what_cannot_be_predicted(place: Path, tmp_path: Path, capsys: pytest.Ca
     assert "glue has no folder RTE or glue/RTE: give --data_dir" in absent
     missing = fails(capsys, "predict", str(place / "runs" / "own"), "--output", str(tmp_path / "a.tsv"))
     assert missing == "kselect: error: test_file is missing: give the file with the test examples."
-    assert "No model in" in fails(
+    assert "is no folder of a model: give one, or with a hub id labels" in fails(
         capsys, "predict", str(tmp_path), "--test_file", str(place / "reviews.csv"), "--text_columns", "review"
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
