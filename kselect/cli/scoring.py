@@ -56,7 +56,7 @@ def label_names(path: str) -> tuple[str, ...]:
     """
     if not (Path(path) / "config.json").is_file():
         raise UserError(
-            f"{path} is no folder of a model: give one, or with a hub id labels, in the order of their ids in that model."
+            f"{path} is no folder of a model: give one, or with a hub id labels, in the order of their ids there."
         )
     config = AutoConfig.from_pretrained(path)
     return tuple(config.id2label[i] for i in sorted(config.id2label)) if config.num_labels > 1 else ()
