@@ -113,8 +113,8 @@ def _from_hub(name: str) -> DatasetDict:
     except (OSError, ValueError, HTTPError, DatasetsError) as error:
         raise UserError(
             f"No data folder for {name}, and the hub's {HUB_DATASET} cannot be had ({_first_line(error)}): give "
-            f"--data_dir or set KSELECT_DATA to a folder in GLUE's TSV layout ({_layout(GLUE_FORMATS[name])}), "
-            "or to one that datasets saved."
+            f"--data_dir or set KSELECT_DATA to a folder in GLUE's TSV layout ({_layout(GLUE_FORMATS[name])}) "
+            "or one that datasets saved, or HF_HUB_OFFLINE=1 to read what was downloaded before."
         ) from error
 
 

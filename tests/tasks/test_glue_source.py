@@ -14,6 +14,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from kselect.tasks import load_task, load_test
 from tests.glue_files import LABELS, WRITTEN, gold, parts, text, write_tsv
+from tests.hub import serve
 
 TEXTS = {
     "cola": ["sentence"],
@@ -110,24 +111,45 @@ def test_a_saved_folder_that_is_not_whole(tmp_path: Path, message_of: Callable[.
     assert message_of(load_task, "rte", tmp_path).startswith(f"{tmp_path} cannot be loaded as a saved data set (")
 
 
+def environment(endpoint: str, home: Path, **more: str) -> dict[str, str]:
+    return {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "PYTHONPATH": ":".join(sys.path), **more}
+
+
+def test_the_hub_gives_what_the_tsv_files_give_and_so_does_its_cache(tmp_path: Path) -> None:
+    splits = as_on_the_hub("mnli")
+    lines = ["---", "configs:", "- config_name: mnli", "  data_files:"]
+    files = {}
+    for split, data in splits.items():
+        lines += [f"  - split: {split}", f"    path: mnli/{split}-*"]
+        data.to_parquet(tmp_path / "parquet")
+        files[f"mnli/{split}-00000-of-00001.parquet"] = (tmp_path / "parquet").read_bytes()
+    files["README.md"] = "\n".join([*lines, "---", ""]).encode()
+    write_tsv(tmp_path / "tsv", "mnli")
+    code = (
+        "from kselect.tasks import load_task, load_test;"
+        f"tsv = {str(tmp_path / 'tsv')!r};"
+        "assert load_task('mnli') == load_task('mnli', tsv);"
+        "assert load_test('mnli') == load_test('mnli', tsv)"
+    )
+    with serve("nyu-mll/glue", files) as endpoint:
+        subprocess.run([sys.executable, "-c", code], check=True, env=environment(endpoint, tmp_path))
+    offline = environment(endpoint, tmp_path, HF_HUB_OFFLINE="1")
+    subprocess.run([sys.executable, "-c", code], check=True, env=offline)
+
+
 @pytest.mark.parametrize("offline", ["1", "0"])
 def test_a_hub_that_cannot_be_reached_is_one_quick_line(offline: str, tmp_path: Path) -> None:
     # A name that resolves nowhere stands for the hub, so that this is the same on every machine.
-    environment = {
-        "HF_HUB_OFFLINE": offline,
-        "HF_ENDPOINT": "https://hub.invalid",
-        "HF_HOME": str(tmp_path),
-        "PYTHONPATH": ":".join(sys.path),
-    }
+    nowhere = environment("https://hub.invalid", tmp_path, HF_HUB_OFFLINE=offline)
     code = "from kselect.tasks import load_task; load_task('mrpc')"
     started = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=nowhere)
     assert time.monotonic() - started < 20
     *_, line = done.stderr.strip().splitlines()
     assert line.startswith(
         "kselect.errors.UserError: No data folder for mrpc, and the hub's nyu-mll/glue cannot be had ("
     )
     assert line.endswith(
-        "): give --data_dir or set KSELECT_DATA to a folder in GLUE's TSV layout (MRPC/train.tsv and MRPC/dev.tsv), or "
-        "to one that datasets saved."
+        "): give --data_dir or set KSELECT_DATA to a folder in GLUE's TSV layout (MRPC/train.tsv and MRPC/dev.tsv) "
+        "or one that datasets saved, or HF_HUB_OFFLINE=1 to read what was downloaded before."
     )
