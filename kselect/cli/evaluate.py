@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kselect.cli.saved import find_policy, find_settings, task_of_run
+from kselect.cli.saved import find_policy, find_settings, kind_of, task_of_run
 from kselect.config import EvaluationConfig, TaskConfig
 
 NAME = "evaluate"
@@ -57,7 +57,8 @@ def _score(settings: Settings) -> None:
         constant = task.constant_score(split)
         rows = [[name, f"{value:.4f}", f"{constant[name]:.4f}"] for name, value in evaluation.metrics.items()]
         rows.append(["squared error" if task.regression else "cross-entropy", f"{evaluation.loss:.4f}", ""])
-        print_table(f"{task.name}, {evaluation.examples} examples of {split}", ["metric", "model", "constant"], rows)
+        columns = ["metric", kind_of(settings.model.model), "constant"]
+        print_table(f"{task.name}, {evaluation.examples} examples of {split}", columns, rows)
 
 
 def _describe(policy: Path) -> None:

@@ -10,14 +10,19 @@ from typing import Any
 from kselect.cli import yaml_file
 from kselect.config import TaskConfig
 
-MODELS = ("student", "model")
-"""Where a run folder has its model."""
+MODELS = {"student": "student", "model": "teacher"}
+"""What a run's model is, by the folder that the run has it in."""
 POLICY = "policy"
 
 
 def find_model(path: str) -> str:
     """Return the folder of the model in a run folder; any other path, or hub id, as it is."""
     return next((str(Path(path) / name) for name in MODELS if (Path(path) / name / "config.json").is_file()), path)
+
+
+def kind_of(path: str) -> str:
+    """Return "student" or "teacher" for the model of a run, "model" for one from elsewhere."""
+    return MODELS.get(Path(find_model(path)).name, "model") if find_settings(path) else "model"
 
 
 def find_policy(path: str) -> Path | None:

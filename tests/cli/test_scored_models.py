@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,7 @@ def test_a_run_is_scored_on_its_own_task_and_data(place: Path, path: str, capsys
     out = capsys.readouterr().out
     assert "mnli, 12 examples of dev\n" in out
     assert "mnli, 12 examples of dev_mismatched\n" in out
+    assert out.count("metric         student  constant\n") == 2
     shown = [line.split()[1:] for line in out.splitlines() if line.startswith("accuracy")]
     assert shown == [[f"{results['metrics'][name]:.4f}", "0.3333"] for name in ("accuracy", "mismatched/accuracy")]
 
@@ -90,6 +92,16 @@ def test_a_run_is_scored_on_its_own_task_and_data(place: Path, path: str, capsys
 def test_what_is_given_wins_over_the_settings_of_the_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(place / "runs" / "student"), "--train_limit", "6"]) == 0
     assert "mnli, 6 examples of dev_mismatched\n" in capsys.readouterr().out
+
+
+def test_a_teacher_is_told_and_so_is_how_many_texts_were_cut(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(place / "runs" / "teacher" / "model", place / "alone")
+    task = ["--task", "mnli", "--data_dir", str(place / "glue"), "--max_length", "8"]
+    for path, kind in ((place / "runs" / "teacher" / "model", "teacher"), (place / "alone", "model")):
+        assert main(["evaluate", str(path), *task]) == 0
+        captured = capsys.readouterr()
+        assert f" {kind}  constant\n" in captured.out
+        assert captured.err == "24 texts are longer than max_length (8 tokens) and were cut.\n"
 
 
 def test_another_task_wins_over_that_of_the_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
