@@ -11,6 +11,9 @@ from kselect.tasks.source import Columns, Source, Unlabelled
 from kselect.tasks.split import Split
 from kselect.tasks.table import Table
 
+FEW_LABELS = 20
+"""So many labels are believed in however few the rows."""
+
 
 @dataclass(frozen=True)
 class OwnFiles:
@@ -36,8 +39,10 @@ class OwnFiles:
         """Refuse what no data could fit."""
         if len(self.text_columns) not in (1, 2):
             raise UserError(f"text_columns names {len(self.text_columns)} columns: give one, or two for pairs.")
-        if self.regression and self.labels:
+        if self.regression and self.labels is not None:
             raise UserError("labels and regression exclude each other: scores have no label names.")
+        if self.labels is not None and len(self.labels) < 2:
+            raise UserError(f"labels names {len(self.labels)}: give two or more, or regression for scores.")
         if self.labels and len(set(self.labels)) != len(self.labels):
             raise UserError(f"labels names one twice: {', '.join(self.labels)}.")
 
@@ -50,19 +55,28 @@ class OwnFiles:
         labels: tuple[str, ...] = ()
         usual: tuple[str, ...] = ("pearson", "spearman")
         if not self.regression:
-            labels = tuple(self.labels or _sorted(tables["train"].names(self.label_column)))
+            labels = tuple(self.labels or self._found(tables["train"]))
             usual = ("accuracy", "f1") if len(labels) == 2 else ("accuracy",)
-            if len(labels) < 2:
-                raise UserError(
-                    f"{self.train_file} has one label only, {labels[0]}: give labels with all of them, or regression "
-                    "for scores."
-                )
         source = Source(tables.__getitem__, self._columns, {label: i for i, label in enumerate(labels)} or None)
         return labels, tuple(self.metrics or usual), {part: source.split(part) for part in tables}
 
     def unlabelled(self) -> Unlabelled:
         """Return the examples to predict; raises `UserError` for faults in their file, or without one."""
         return Source(self._read, self._columns, None).unlabelled("test")
+
+    def _found(self, train: Table) -> list[str]:
+        """Return the labels that train has, sorted; refuse what can be no column of labels."""
+        labels = _sorted(train.names(self.label_column))
+        if len(labels) < 2:
+            raise UserError(
+                f"{self.train_file} has one label only, {labels[0]}: give labels, or regression for scores."
+            )
+        if len(labels) > max(FEW_LABELS, len(train) / 2):
+            raise UserError(
+                f"'{self.label_column}' of {self.train_file} has {len(labels)} different labels in {len(train)} rows: "
+                "give regression if they are scores, or another label_column."
+            )
+        return labels
 
     @property
     def _columns(self) -> Columns:

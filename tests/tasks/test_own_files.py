@@ -106,7 +106,13 @@ def test_bad_input(tmp_path: Path, message_of: Callable[..., str]) -> None:
         f"{twice}:2 repeats the name 'same' of {twice}:1: give every row one of its own."
     )
     assert refusal(label_column="name", train_file=twice) == (
-        f"{twice} has one label only, same: give labels with all of them, or regression for scores."
+        f"{twice} has one label only, same: give labels, or regression for scores."
+    )
+    assert refusal(labels=["a"]) == "labels names 1: give two or more, or regression for scores."
+    many = write(tmp_path / "many.jsonl", [i / 7 for i in range(30)])
+    assert refusal(train_file=many) == (
+        f"'verdict' of {many} has 30 different labels in 30 rows: give regression if they are scores, or another "
+        "label_column."
     )
     assert refusal(metrics=["acuracy"]).startswith("Unknown metric 'acuracy': did you mean 'accuracy'?")
     assert refusal(metrics=["pearson"]) == (
