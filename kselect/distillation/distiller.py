@@ -86,8 +86,9 @@ class Distiller:
         self.account = CostAccount(self.device)
 
         self._splits: dict[str, EncodedSplit] = {}
-        for name in ("train", "reward", "dev"):
-            self._encode(name)
+        for name in task.splits:
+            if name == "dev" or name not in task.reported:
+                self._encode(name)
         self._model = student.model.to(self.device)
         self._live_teacher = LiveTeacher(teacher.model.to(self.device), self.dtype) if teacher else None
         self._teacher_outputs = self._remembered(offered.teacher_memory * GIBIBYTE)
