@@ -13,6 +13,7 @@ from typing import Any, Literal
 from kselect.errors import UserError, unknown
 from kselect.schedule import Schedule
 
+OWN_DATA = ("dev_file", "text_columns", "label_column", "labels", "regression", "metrics", "id_column")
 KNOWLEDGE_NAMES = (
     "gold",
     "logits",
@@ -45,10 +46,30 @@ def _one_of(setting: str, value: str, known: tuple[str, ...]) -> None:
 class TaskConfig:
     """Task: what is learned, and from which data."""
 
-    task: str = "synthetic-acceptability"
-    """Task name: synthetic-acceptability, synthetic-entailment, mrpc, rte, cola or sst2."""
+    task: str | None = None
+    """Task name: synthetic-acceptability (the default), synthetic-entailment, cola, sst2, mrpc, stsb, qqp, mnli, qnli,
+    rte or wnli; with train_file, any name, by default that of the file."""
     data_dir: str | None = None
-    """Folder in GLUE's TSV layout; the environment variable KSELECT_DATA by default."""
+    """Folder of GLUE's data, TSV files or saved by datasets; by default the environment variable KSELECT_DATA or,
+    without it, the hub."""
+    train_file: str | None = None
+    """Data of your own: a TSV, CSV, JSONL or Parquet file with named columns."""
+    dev_file: str | None = None
+    """Examples for reporting; by default a tenth of train_file is held out."""
+    test_file: str | None = None
+    """Examples without labels, for `kselect predict`."""
+    text_columns: list[str] | None = None
+    """Column of the text in your files, or the two of a pair."""
+    label_column: str | None = None
+    """Column of the label in your files; label by default."""
+    labels: list[str] | None = None
+    """The labels in your files, in the order of their ids; by default those of train_file, sorted."""
+    regression: bool = False
+    """Whether the labels in your files are scores."""
+    metrics: list[str] | None = None
+    """Metrics for your files, out of accuracy, f1, macro_f1, matthews and, for scores, pearson, spearman."""
+    id_column: str | None = None
+    """Column of a name for each example, that predictions are written with."""
     max_length: int | None = None
     """Longest input in tokens, what is beyond is cut, and counted; by default 128, or what the model takes."""
     reward_fraction: float = 0.1
@@ -58,7 +79,23 @@ class TaskConfig:
     data_seed: int = 0
     """Seed of the splits and of the synthetic data; kept apart from the seed of a run."""
 
+    @property
+    def own(self) -> bool:
+        """Whether the data are files of one's own."""
+        return self.train_file is not None or self.test_file is not None
+
     def __post_init__(self) -> None:
+        for setting in OWN_DATA:
+            _require(
+                self.own or not getattr(self, setting),
+                f"{setting} is for data of your own: give train_file, or for predictions test_file, with it.",
+            )
+        _require(
+            not self.own or self.data_dir is None, "data_dir is for GLUE's tasks and train_file for your own: give one."
+        )
+        _require(
+            not self.own or bool(self.text_columns), "text_columns is missing: name the column of the text, or two."
+        )
         _require(
             self.max_length is None or self.max_length >= 4, f"max_length is {self.max_length}: give at least 4 tokens."
         )
@@ -266,7 +303,7 @@ class EvaluationConfig:
     """Model: what is evaluated, and how."""
 
     model: str
-    """Folder or hub id of a classifier: a student, or a teacher."""
+    """Folder or hub id of a classifier, student or teacher; or the folder of its run, or of a policy."""
     batch_size: int = 64
     """Examples per forward pass."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
@@ -275,6 +312,17 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         _require(bool(self.model), "model is empty: give the folder of a classifier.")
         _require(self.batch_size > 0, f"batch_size is {self.batch_size}: give a positive number.")
+
+
+@dataclass
+class PredictionConfig:
+    """Predictions: where they go."""
+
+    output: str = "predictions"
+    """File for the predictions if it ends in .tsv, else a folder for files with the names that GLUE asks for."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.output), "output is empty: give a file or a folder.")
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, fields
 from functools import cached_property
 from importlib import import_module
@@ -26,7 +26,8 @@ class Command:
     The module's docstring is its help: the first line in the list of commands, all of it above the options.
     The module defines `NAME`, `Settings` (a dataclass whose every field is one of the dataclasses of
     `kselect.config`), `run`, and where it needs them `DEFAULTS` (settings that start elsewhere than in
-    `kselect.config`) and `POSITIONAL` (the setting that needs no option before it).
+    `kselect.config`), `POSITIONAL` (the setting that needs no option before it) and `UNDER` (a function from
+    the settings given to others that lie under them).
     """
 
     def __init__(self, module_name: str) -> None:
@@ -36,6 +37,7 @@ class Command:
         self.summary: str = self.help.splitlines()[0]
         self.defaults: Mapping[str, Any] = getattr(self.module, "DEFAULTS", {})
         self.positional: str | None = getattr(self.module, "POSITIONAL", None)
+        self.under: Callable[[Mapping[str, Any]], dict[str, Any]] | None = getattr(self.module, "UNDER", None)
 
     @cached_property
     def parts(self) -> dict[str, type[Any]]:
@@ -85,6 +87,8 @@ class Command:
                 found[key], origin[key] = value, f"{path}: {key}"
         for key, text in given.options.items():
             found[key], origin[key] = text, f"--{key}"
+        under = self.under(found) if self.under else {}
+        found, origin = under | found, {key: f"{key} of the run" for key in under} | origin
         return self._build(found, origin)
 
     def _build(self, found: Mapping[str, Any], origin: Mapping[str, str]) -> Any:

@@ -1,18 +1,26 @@
 """Score a saved model on a task, beside the constant prediction.
 
+Takes a model, a run folder with a model in it (whose task and data are then those of the run unless others are
+given), or a policy, which has no score without a teacher: what it is gets printed.
+
 Examples:
-  kselect evaluate runs/student/student --task mrpc
-  kselect evaluate runs/teacher/model --task rte --data_dir glue --precision fp32
+  kselect evaluate runs/student
+  kselect evaluate runs/student/student --task mrpc --data_dir glue
+  kselect evaluate runs/teacher/model --task rte --precision fp32
+  kselect evaluate runs/policy
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from kselect.cli.saved import find_policy, find_settings, kind_of, task_of_run
 from kselect.config import EvaluationConfig, TaskConfig
 
 NAME = "evaluate"
 POSITIONAL = "model"
+UNDER = task_of_run
 
 
 @dataclass
@@ -24,34 +32,44 @@ class Settings:
 
 
 def run(settings: Settings) -> None:
-    """Print the model's scores on the dev split."""
-    import numpy as np
-    import torch
-    from accelerate import Accelerator
+    """Print the model's scores on dev and on further splits like it, or what a policy is."""
+    policy = find_policy(settings.model.model)
+    if policy is not None:
+        _describe(policy)
+    else:
+        _score(settings)
 
-    from kselect.cli.session import warn_truncated
+
+def _score(settings: Settings) -> None:
+    import numpy as np
+
+    from kselect.cli.scoring import load_scorer
     from kselect.cli.table import print_table
     from kselect.distillation.evaluation import evaluate
-    from kselect.distillation.precision import resolve_precision
     from kselect.distillation.setup import make_task
-    from kselect.models.classifier import input_length, load_classifier
-    from kselect.tasks.encoding import encode
 
     task = make_task(settings.task)
-    classifier = load_classifier(settings.model.model, task)
-    max_length = input_length(classifier, settings.task.max_length)
-    device = Accelerator(cpu=not torch.cuda.is_available()).device
-    encoded = encode(task.splits["dev"], classifier.tokenizer, max_length)
-    warn_truncated(encoded.truncated, max_length)
-    evaluation = evaluate(
-        classifier.model.to(device),
-        task,
-        encoded,
-        np.arange(len(encoded)),
-        settings.model.batch_size,
-        resolve_precision(settings.model.precision, device),
-    )
-    constant = task.constant_score("dev")
-    rows = [[name, f"{value:.4f}", f"{constant[name]:.4f}"] for name, value in evaluation.metrics.items()]
-    rows.append(["cross-entropy", f"{evaluation.loss:.4f}", ""])
-    print_table(f"{task.name}, {evaluation.examples} examples of dev", ["metric", "model", "constant"], rows)
+    scorer = load_scorer(settings.model, task, settings.task.max_length)
+    encoded = scorer.encode({split: task.splits[split] for split in task.reported})
+    for split, examples in encoded.items():
+        every = np.arange(len(examples))
+        evaluation = evaluate(scorer.classifier.model, task, examples, every, settings.model.batch_size, scorer.dtype)
+        constant = task.constant_score(split)
+        rows = [[name, f"{value:.4f}", f"{constant[name]:.4f}"] for name, value in evaluation.metrics.items()]
+        rows.append(["squared error" if task.regression else "cross-entropy", f"{evaluation.loss:.4f}", ""])
+        columns = ["metric", kind_of(settings.model.model), "constant"]
+        print_table(f"{task.name}, {evaluation.examples} examples of {split}", columns, rows)
+
+
+def _describe(policy: Path) -> None:
+    from agents.storage import read_description
+    from kselect.cli.table import print_table
+
+    description, run = read_description(policy), find_settings(str(policy))
+    rows = [["agent", description["class"]], ["actions", description["actions"]]]
+    rows += [[name, str(value)] for name, value in description["settings"].items()]
+    knowledge = description.get("names") or run.get("knowledge")
+    rows += [["knowledge", ", ".join(knowledge)]] if knowledge else []
+    rows += [["task", str(run["task"])]] if "task" in run else []
+    print_table(f"{policy} is a policy", ["setting", "value"], rows)
+    print(f"Its score is that of a student: kselect distill --agent {policy} --teacher ...")

@@ -20,7 +20,7 @@ class Formatter(jsonargparse.DefaultHelpFormatter):
         return "\n".join(indent + line for line in text.splitlines())
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        return textwrap.wrap(text, width, break_on_hyphens=False)  # names hold hyphens
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)  # names hold hyphens
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if not action.option_strings or action.nargs == 0:

@@ -14,6 +14,7 @@ COMMANDS = {
     "train-policy": "kselect.cli.train_policy",
     "distill": "kselect.cli.distill",
     "evaluate": "kselect.cli.evaluate",
+    "predict": "kselect.cli.predict",
     "demo": "kselect.cli.demo",
 }
 

@@ -27,7 +27,9 @@ def open_folder(settings: Any, distiller: Distiller, agent: str, command: str) -
     run, config = settings.run, flatten(settings)
     config["precision"] = "bf16" if distiller.dtype == torch.bfloat16 else "fp32"
     config["max_length"] = distiller.max_length
-    config["data_dir"] = config["data_dir"] or os.environ.get("KSELECT_DATA")
+    config["task"] = distiller.task.name
+    if not settings.task.own:
+        config["data_dir"] = config["data_dir"] or os.environ.get("KSELECT_DATA")
     return RunFolder.create(run.runs_dir, distiller.task.name, agent, run.seed, config, run.run_name, command)
 
 
@@ -76,6 +78,10 @@ def warn_truncated(texts: int, max_length: int) -> None:
 
 
 def describe_metrics(metrics: dict[str, float], task: Task) -> str:
-    """Say in a line how a model does on dev, beside the constant prediction."""
-    shown = ", ".join(f"{name} {metrics[name]:.4f}" for name in task.constant_score())
-    return f"dev: {shown} (constant prediction: score {task.constant_score()['score']:.4f})"
+    """Say how a model does on dev, a line for each split of it, beside the constant prediction."""
+    lines = []
+    for split, prefix in task.reported.items():
+        constant = task.constant_score(split)
+        shown = ", ".join(f"{name} {metrics[prefix + name]:.4f}" for name in constant)
+        lines.append(f"{split}: {shown} (constant prediction: score {constant['score']:.4f})")
+    return "\n".join(lines)

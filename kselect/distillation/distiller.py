@@ -88,10 +88,11 @@ class Distiller:
         self.dtype = resolve_precision(self.training.precision, self.device)
         self.account = CostAccount(self.device)
 
-        self._splits: dict[str, EncodedSplit] = {
-            name: encode(split, _fullest_tokenizer(student, self.teachers), self.max_length)
-            for name, split in task.splits.items()
-        }
+        self._tokenizer = _fullest_tokenizer(student, self.teachers)
+        self._splits: dict[str, EncodedSplit] = {}
+        for name in task.splits:
+            if name == "dev" or name not in task.reported:
+                self._encode(name)
         self._model = student.model.to(self.device)
         self._live_teacher = self._live()
         self._teacher_outputs = self._remembered(offered.teacher_memory * GIBIBYTE)
@@ -125,7 +126,7 @@ class Distiller:
 
     @property
     def truncated(self) -> dict[str, int]:
-        """How many texts of each split were longer than the model's input, by split."""
+        """How many texts of each split that was read were longer than the model's input, by split."""
         return {name: split.truncated for name, split in self._splits.items()}
 
     def reset(self, seed: int) -> None:
@@ -174,9 +175,15 @@ class Distiller:
 
     def evaluate(self, split: str, examples: int | None = None) -> Evaluation:
         """Measure the student on a split, or on a sample of `examples` of it, the same at every call."""
-        encoded = self._splits[split]
+        encoded = self._encode(split)
         indices = fixed_sample(len(encoded), examples)
         return evaluate(self._model, self.task, encoded, indices, self.training.batch_size, self.dtype)
+
+    def _encode(self, split: str) -> EncodedSplit:
+        """Encode a split on its first use: what is only reported at the end costs nothing before."""
+        if split not in self._splits:
+            self._splits[split] = encode(self.task.splits[split], self._tokenizer, self.max_length)
+        return self._splits[split]
 
     def snapshot(self) -> Snapshot:
         """Copy everything that the rest of the run depends on."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from pathlib import Path
+
 from kselect.config import EncoderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier, load_classifier, load_encoder, load_student
 from kselect.models.scratch import new_classifier
 from kselect.models.shrink import shrink
+from kselect.tasks.own_files import OwnFiles
 from kselect.tasks.registry import load_task
 from kselect.tasks.synthetic import SYNTHETIC_TASKS
 from kselect.tasks.task import Task
@@ -23,12 +27,28 @@ def make_task(config: TaskConfig) -> Task:
         UserError: an unknown task, or whatever is wrong with its data.
     """
     return load_task(
-        config.task,
+        task_name(config),
         config.data_dir,
+        files=own_files(config),
         reward_fraction=config.reward_fraction,
         seed=config.data_seed,
         train_limit=config.train_limit,
     )
+
+
+def task_name(config: TaskConfig) -> str:
+    """Return the task's name: as given, or that of the own data's file, or that of the synthetic task."""
+    if config.task is None and config.own:
+        return Path(str(config.train_file or config.test_file)).stem
+    return config.task or next(iter(SYNTHETIC_TASKS))
+
+
+def own_files(config: TaskConfig) -> OwnFiles | None:
+    """Return the data of one's own that `config` describes, if it does."""
+    if not config.own:
+        return None
+    given = {field.name: getattr(config, field.name) for field in fields(OwnFiles)}
+    return OwnFiles(**{name: value for name, value in given.items() if value is not None})
 
 
 def make_encoder(config: EncoderConfig, task: Task, max_length: int | None, seed: int) -> Classifier:

@@ -40,7 +40,11 @@ class Episode:
 
 @dataclass(frozen=True)
 class Result(Episode):
-    """A finished distillation: the episode, the student, and how it does on dev (metrics in [0, 1], loss in nats)."""
+    """A finished distillation: the episode, the student, and how it does on dev.
+
+    metrics: the task's metrics and the gold loss (nats, or squared error), on further splits under `mismatched/...`.
+    examples: how many dev has.
+    """
 
     student: Classifier
     metrics: dict[str, float]
@@ -127,12 +131,18 @@ def rollout(
     episode = run_episode(agent, env, seed=seed, learning=learning, on_phase=on_phase)
     base = env.unwrapped
     assert isinstance(base, DistillationEnv)
-    evaluation = base.distiller.evaluate("dev")
+    reported = base.distiller.task.reported
+    evaluations = {split: base.distiller.evaluate(split) for split in reported}
+    metrics = {
+        prefix + name: value
+        for split, prefix in reported.items()
+        for name, value in {**evaluations[split].metrics, "loss": evaluations[split].loss}.items()
+    }
     return Result(
         total_reward=episode.total_reward,
         seconds=episode.seconds,
         history=episode.history,
         student=copy.deepcopy(base.distiller.student),  # the next run will train the distiller's own again
-        metrics={**evaluation.metrics, "loss": evaluation.loss},
-        examples=evaluation.examples,
+        metrics=metrics,
+        examples=evaluations["dev"].examples,
     )

@@ -26,11 +26,20 @@ def summarise_run(
         "seed": seed,
         "metrics": result.metrics,
         "examples": result.examples,
-        "constant": task.constant_score("dev"),
+        "constant": _constant(task),
         "reward": result.total_reward if any("reward_loss" in record for record in result.history) else None,
         "seconds": sum(result.seconds.values()),
         "cost": result.shares,
         "history": [_phase(record) for record in result.history],
+    }
+
+
+def _constant(task: Task) -> dict[str, float]:
+    """Return what the constant prediction earns, under the names that the metrics have."""
+    return {
+        prefix + name: value
+        for split, prefix in task.reported.items()
+        for name, value in task.constant_score(split).items()
     }
 
 

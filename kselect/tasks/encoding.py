@@ -88,16 +88,12 @@ def encode(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) ->
     return EncodedSplit(
         input_ids=whole["input_ids"],
         token_type_ids=whole.get("token_type_ids"),
-        labels=np.asarray(split.labels, dtype=np.float32 if _scores(split.labels) else np.int64),
+        labels=np.asarray(split.labels, dtype=np.float32 if split.scored else np.int64),
         lengths=np.asarray([len(ids) for ids in whole["input_ids"]], dtype=np.int32),
         truncated=len(too_long),
         pad_token_id=int(tokenizer.pad_token_id),
         max_length=max_length,
     )
-
-
-def _scores(labels: Sequence[float]) -> bool:
-    return any(isinstance(label, float) for label in labels)
 
 
 def _token_ids(

@@ -1,109 +1,132 @@
-"""GLUE's single-sentence and pair classification tasks, from a local folder in GLUE's TSV layout.
+"""GLUE's nine tasks: what they are made of, and how they lie on disk and on the hub.
 
 GLUE: Wang et al., 2019, arXiv 1804.07461. Label names and their order are those of the hub's `nyu-mll/glue`.
 """
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from kselect.errors import UserError
-from kselect.tasks.split import Split
-from kselect.tasks.tsv import read_tsv
+from kselect.tasks.source import Columns
+
+DEV_PARTS = ("dev", "dev_mismatched")
+"""Names of the splits for reporting, in the order of a task's `parts`."""
 
 
 @dataclass(frozen=True)
 class GlueFormat:
-    """How a GLUE task lies on disk and what its labels mean."""
+    """A task of GLUE in each of its layouts."""
 
     folder: str
+    """Of the TSV files."""
     labels: tuple[str, ...]
-    """Label names in id order."""
-    values: tuple[str, ...]
-    """What the files write for each label, in the same order."""
-    label_column: str
-    text_columns: tuple[str, ...]
-    """One column, or two for a pair."""
+    """Label names in id order; none for a regression."""
     metrics: tuple[str, ...]
+    tsv: Columns
+    hub: Columns
+    written: tuple[str, ...] = ()
+    """What TSV files and submissions write for each label, where these are not the names."""
     header: tuple[str, ...] | None = None
-    """The columns of files that do not name them."""
+    """The columns of TSV files that do not name them; test.tsv always does."""
+    parts: dict[str, str] = field(default_factory=dict)
+    """Where dev and test have several parts: what follows "dev" or "test" in the name of each, and the name of its
+    submission."""
 
+    @property
+    def values(self) -> tuple[str, ...]:
+        """What TSV files and submissions write for each label, in id order."""
+        return self.written or self.labels
+
+    @property
+    def submissions(self) -> dict[str, str]:
+        """Name of the submission's file, without its suffix, by part of test."""
+        return {f"test{part}": name for part, name in self.parts.items()} or {"test": self.folder}
+
+    @property
+    def dev(self) -> dict[str, str]:
+        """Part that each split for reporting is read from."""
+        return dict(zip(DEV_PARTS, [f"dev{part}" for part in self.parts] or ["dev"], strict=False))
+
+
+def _columns(*texts: str, label: str = "label", id: str = "index") -> Columns:
+    return Columns(texts, label, id)
+
+
+def _hub(*texts: str) -> Columns:
+    return Columns(texts, "label", "idx")
+
+
+_DIGITS = ("0", "1")
 
 GLUE_FORMATS = {
-    "mrpc": GlueFormat(
-        folder="MRPC",
-        labels=("not_equivalent", "equivalent"),
-        values=("0", "1"),
-        label_column="Quality",
-        text_columns=("#1 String", "#2 String"),
-        metrics=("accuracy", "f1"),
-    ),
-    "rte": GlueFormat(
-        folder="RTE",
-        labels=("entailment", "not_entailment"),
-        values=("entailment", "not_entailment"),
-        label_column="label",
-        text_columns=("sentence1", "sentence2"),
-        metrics=("accuracy",),
-    ),
     "cola": GlueFormat(
         folder="CoLA",
         labels=("unacceptable", "acceptable"),
-        values=("0", "1"),
-        label_column="label",
-        text_columns=("sentence",),
         metrics=("matthews",),
+        tsv=_columns("sentence"),
+        hub=_hub("sentence"),
+        written=_DIGITS,
         header=("source", "label", "original_mark", "sentence"),
     ),
     "sst2": GlueFormat(
         folder="SST-2",
         labels=("negative", "positive"),
-        values=("0", "1"),
-        label_column="label",
-        text_columns=("sentence",),
         metrics=("accuracy",),
+        tsv=_columns("sentence"),
+        hub=_hub("sentence"),
+        written=_DIGITS,
+    ),
+    "mrpc": GlueFormat(
+        folder="MRPC",
+        labels=("not_equivalent", "equivalent"),
+        metrics=("accuracy", "f1"),
+        tsv=_columns("#1 String", "#2 String", label="Quality"),
+        hub=_hub("sentence1", "sentence2"),
+        written=_DIGITS,
+    ),
+    "stsb": GlueFormat(
+        folder="STS-B",
+        labels=(),
+        metrics=("pearson", "spearman"),
+        tsv=_columns("sentence1", "sentence2", label="score"),
+        hub=_hub("sentence1", "sentence2"),
+    ),
+    "qqp": GlueFormat(
+        folder="QQP",
+        labels=("not_duplicate", "duplicate"),
+        metrics=("accuracy", "f1"),
+        tsv=_columns("question1", "question2", label="is_duplicate", id="id"),
+        hub=_hub("question1", "question2"),
+        written=_DIGITS,
+    ),
+    "mnli": GlueFormat(
+        folder="MNLI",
+        labels=("entailment", "neutral", "contradiction"),
+        metrics=("accuracy",),
+        tsv=_columns("sentence1", "sentence2", label="gold_label"),
+        hub=_hub("premise", "hypothesis"),
+        parts={"_matched": "MNLI-m", "_mismatched": "MNLI-mm"},
+    ),
+    "qnli": GlueFormat(
+        folder="QNLI",
+        labels=("entailment", "not_entailment"),
+        metrics=("accuracy",),
+        tsv=_columns("question", "sentence"),
+        hub=_hub("question", "sentence"),
+    ),
+    "rte": GlueFormat(
+        folder="RTE",
+        labels=("entailment", "not_entailment"),
+        metrics=("accuracy",),
+        tsv=_columns("sentence1", "sentence2"),
+        hub=_hub("sentence1", "sentence2"),
+    ),
+    "wnli": GlueFormat(
+        folder="WNLI",
+        labels=("not_entailment", "entailment"),
+        metrics=("accuracy",),
+        tsv=_columns("sentence1", "sentence2"),
+        hub=_hub("sentence1", "sentence2"),
+        written=_DIGITS,
     ),
 }
-
-
-def glue_folder(format: GlueFormat, data_dir: str | Path | None) -> Path:
-    """Return the folder of a task's files under `data_dir` (or KSELECT_DATA), which may hold a folder `glue`.
-
-    Raises `UserError` where no folder is given or none holds the task.
-    """
-    layout = f"{format.folder}/train.tsv and {format.folder}/dev.tsv"
-    given = data_dir or os.environ.get("KSELECT_DATA")
-    if not given:
-        raise UserError(
-            f"No data folder for {format.folder}: give --data_dir or set KSELECT_DATA to a folder "
-            f"in GLUE's TSV layout ({layout})."
-        )
-    root = Path(given).expanduser()
-    for folder in (root / format.folder, root / "glue" / format.folder):
-        if folder.is_dir():
-            return folder
-    raise UserError(
-        f"{root} has no folder {format.folder} or glue/{format.folder}: give --data_dir or set KSELECT_DATA "
-        f"to a folder in GLUE's TSV layout ({layout})."
-    )
-
-
-def read_glue(format: GlueFormat, path: Path) -> Split:
-    """Read one file of a task; raises `UserError` as `read_tsv` does, and for a label outside the set."""
-    table = read_tsv(path, format.header)
-    texts = [table.index(column) for column in format.text_columns]
-    label = table.index(format.label_column)
-    ids = {value: index for index, value in enumerate(format.values)}
-    for row in table.rows:
-        if row.fields[label] not in ids:
-            raise UserError(
-                f"{path}:{row.line} has the label '{row.fields[label]}', expected one of "
-                f"{', '.join(format.values)}: mend or remove that row."
-            )
-    return Split(
-        text_a=[row.fields[texts[0]] for row in table.rows],
-        text_b=[row.fields[texts[1]] for row in table.rows] if len(texts) == 2 else None,
-        labels=[ids[row.fields[label]] for row in table.rows],
-    )

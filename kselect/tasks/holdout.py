@@ -15,8 +15,7 @@ def stratified_sample(labels: Sequence[float], count: int, seed: int) -> list[in
 
     Shares are rounded by the largest remainder. The sample depends on nothing but the three arguments.
     """
-    if not 0 <= count <= len(labels):
-        raise ValueError(f"Cannot draw {count} of {len(labels)} examples.")
+    _check(count, labels)
     generator = np.random.default_rng(seed)
     gold = np.asarray(labels)
     classes, sizes = np.unique(gold, return_counts=True)
@@ -31,11 +30,32 @@ def stratified_sample(labels: Sequence[float], count: int, seed: int) -> list[in
     return [int(index) for index in np.sort(np.concatenate(chosen))] if chosen else []
 
 
+def spread_sample(scores: Sequence[float], count: int, seed: int) -> list[int]:
+    """Return `count` indices, ascending, spread over the scores as all of them are: one of each `count`-quantile.
+
+    The sample depends on nothing but the three arguments.
+    """
+    _check(count, scores)
+    if count == 0:
+        return []
+    generator = np.random.default_rng(seed)
+    return sorted(int(generator.choice(bin)) for bin in np.array_split(np.argsort(scores, kind="stable"), count))
+
+
+def _check(count: int, labels: Sequence[float]) -> None:
+    if not 0 <= count <= len(labels):
+        raise ValueError(f"Cannot draw {count} of {len(labels)} examples.")
+
+
+def _sample(split: Split, count: int, seed: int) -> list[int]:
+    return (spread_sample if split.scored else stratified_sample)(split.labels, count, seed)
+
+
 def limit(split: Split, count: int, seed: int) -> Split:
     """Return a stratified slice of at most `count` examples, in their original order."""
     if count >= len(split):
         return split
-    return split.take(stratified_sample(split.labels, count, seed))
+    return split.take(_sample(split, count, seed))
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
@@ -51,6 +71,6 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
             f"A reward split of {count} out of {len(split)} training examples leaves none to train on: "
             "give more examples or a smaller reward_fraction."
         )
-    held = stratified_sample(split.labels, count, seed)
+    held = _sample(split, count, seed)
     rest = sorted(set(range(len(split))) - set(held))
     return split.take(rest), split.take(held)

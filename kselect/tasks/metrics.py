@@ -1,20 +1,22 @@
-"""Metrics of classification, each a number that is higher when predictions are better.
+"""Metrics of classification and regression, each a number that is higher when predictions are better.
 
 Every metric is defined for constant predictions, so that the trivial baseline always has a row in a table:
-Matthews correlation of a constant is 0, and F1 without a predicted or a true positive is 0.
+Matthews, Pearson and Spearman correlation of a constant are 0, and F1 without a predicted or a true positive is 0.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kselect.errors import unknown
+from kselect.errors import UserError, unknown
 
-Labels = NDArray[np.int64]
+Labels = NDArray[Any]
+"""Label ids, or scores in a regression, `[n]`."""
 
 
 def accuracy(predictions: Labels, labels: Labels) -> float:
@@ -31,6 +33,13 @@ def f1(predictions: Labels, labels: Labels) -> float:
     return float(f1_score(labels, predictions, labels=[1], average="macro", zero_division=0.0))
 
 
+def macro_f1(predictions: Labels, labels: Labels) -> float:
+    """Return the plain mean of every class's F1, in [0, 1]; classes are those that occur on either side."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(labels, predictions, average="macro", zero_division=0.0))
+
+
 def matthews(predictions: Labels, labels: Labels) -> float:
     """Return Matthews correlation in [-1, 1]; 0 where either side is constant."""
     from sklearn.metrics import matthews_corrcoef
@@ -41,7 +50,32 @@ def matthews(predictions: Labels, labels: Labels) -> float:
         return float(matthews_corrcoef(labels, predictions))
 
 
-METRICS: dict[str, Callable[[Labels, Labels], float]] = {"accuracy": accuracy, "f1": f1, "matthews": matthews}
+def pearson(predictions: Labels, labels: Labels) -> float:
+    """Return Pearson's correlation in [-1, 1]; 0 where either side is constant."""
+    from scipy.stats import pearsonr
+
+    return 0.0 if _constant(predictions, labels) else float(pearsonr(predictions, labels).statistic)
+
+
+def spearman(predictions: Labels, labels: Labels) -> float:
+    """Return Spearman's rank correlation in [-1, 1], ties at their mean rank; 0 where either side is constant."""
+    from scipy.stats import spearmanr
+
+    return 0.0 if _constant(predictions, labels) else float(spearmanr(predictions, labels).statistic)
+
+
+def _constant(*sides: Labels) -> bool:
+    return any(np.ptp(side) == 0 for side in sides)
+
+
+CLASSIFICATION: dict[str, Callable[[Labels, Labels], float]] = {
+    "accuracy": accuracy,
+    "f1": f1,
+    "macro_f1": macro_f1,
+    "matthews": matthews,
+}
+REGRESSION: dict[str, Callable[[Labels, Labels], float]] = {"pearson": pearson, "spearman": spearman}
+METRICS = {**CLASSIFICATION, **REGRESSION}
 
 
 def score(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -> dict[str, float]:
@@ -49,7 +83,7 @@ def score(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -> 
 
     Raises `UserError` for an unknown metric, `ValueError` where the sides differ in length or are empty.
     """
-    predicted, gold = np.asarray(predictions, dtype=np.int64), np.asarray(labels, dtype=np.int64)
+    predicted, gold = np.asarray(predictions), np.asarray(labels)
     if predicted.shape != gold.shape or gold.ndim != 1 or gold.size == 0:
         raise ValueError(f"Predictions have shape {predicted.shape} and labels {gold.shape}: give one [n] each, n > 0.")
     for name in metrics:
@@ -57,3 +91,18 @@ def score(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -> 
             raise unknown("metric", name, METRICS)
     values = {name: METRICS[name](predicted, gold) for name in metrics}
     return {**values, "score": sum(values.values()) / len(values)}
+
+
+def check_metrics(metrics: Sequence[str], classes: int) -> None:
+    """Refuse metrics that are unknown, or that do not suit so many classes (0: scores), with a `UserError`."""
+    known = CLASSIFICATION if classes else REGRESSION
+    if not metrics:
+        raise UserError(f"metrics is empty: name at least one of {', '.join(known)}.")
+    for name in metrics:
+        if name not in METRICS:
+            raise unknown("metric", name, METRICS)
+        if name not in known:
+            what = "classes" if classes else "scores"
+            raise UserError(f"The metric {name} does not measure {what}: give some of {', '.join(known)}.")
+        if name == "f1" and classes > 2:
+            raise UserError(f"The metric f1 is of the second of two classes, and there are {classes}: give macro_f1.")

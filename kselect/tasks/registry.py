@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from kselect.errors import UserError, unknown
-from kselect.tasks.glue import GLUE_FORMATS, glue_folder, read_glue
-from kselect.tasks.holdout import hold_out, limit
-from kselect.tasks.split import Split
+from kselect.tasks.building import build_task
+from kselect.tasks.glue import GLUE_FORMATS
+from kselect.tasks.glue_source import glue_source
+from kselect.tasks.own_files import OwnFiles
+from kselect.tasks.source import Unlabelled
 from kselect.tasks.synthetic import SYNTHETIC_TASKS
 from kselect.tasks.task import Task
 
@@ -19,6 +21,7 @@ def load_task(
     name: str,
     data_dir: str | Path | None = None,
     *,
+    files: OwnFiles | None = None,
     reward_fraction: float = 0.1,
     seed: int = 0,
     train_limit: int | None = None,
@@ -26,40 +29,59 @@ def load_task(
     """Load a task by its name, in any case and with or without hyphens ("SST-2" is sst2).
 
     Arguments:
-        name: one of `TASKS`.
-        data_dir: folder in GLUE's TSV layout, or one that holds it as `glue`; by default the environment
-            variable KSELECT_DATA. Synthetic tasks are generated and do not read it.
+        name: one of `TASKS` or, with `files`, any other.
+        data_dir: of GLUE's tasks: a folder in GLUE's TSV layout or one that `datasets` saved, see `glue_source`; by
+            default the environment variable KSELECT_DATA or, without it, the hub.
+        files: data of one's own.
         reward_fraction: share of train that becomes the reward split; stratified, and removed from train.
-        seed: of the reward split, of `train_limit`'s slice, and of the synthetic data.
-        train_limit: use only so many examples of train (before the reward split is drawn) and of dev,
-            stratified.
+        seed: of the splits that are held out, of `train_limit`'s slice, and of the synthetic data.
+        train_limit: use only so many examples of train (before anything is held out) and of dev, stratified.
 
     Raises `UserError` for an unknown name, for missing data and for faults in the files.
     """
-    name = _canonical(name)
-    if name in SYNTHETIC_TASKS:
+    if files is not None:
+        name = own_name(name)
+        labels, metrics, splits = files.labelled()
+    elif (name := canonical(name)) in SYNTHETIC_TASKS:
         synthetic = SYNTHETIC_TASKS[name]
         labels, metrics = synthetic.labels, synthetic.metrics
-        train, dev = synthetic.generate(seed)
+        splits = dict(zip(("train", "dev"), synthetic.generate(seed), strict=True))
     else:
-        glue = GLUE_FORMATS[name]
+        glue, source = GLUE_FORMATS[name], glue_source(name, data_dir)
         labels, metrics = glue.labels, glue.metrics
-        folder = glue_folder(glue, data_dir)
-        train, dev = (read_glue(glue, folder / f"{part}.tsv") for part in ("train", "dev"))
-    if train_limit is not None and train_limit < 1:
-        raise UserError(f"train_limit is {train_limit}: give a positive number of examples.")
-    if train_limit is not None:
-        train, dev = limit(train, train_limit, seed), limit(dev, train_limit, seed)
-    train, reward = hold_out(train, reward_fraction, seed)
-    splits: dict[str, Split] = {"train": train, "reward": reward, "dev": dev}
-    return Task(name=name, labels=labels, splits=splits, metrics=metrics)
+        splits = {split: source.split(part) for split, part in {"train": "train", **glue.dev}.items()}
+    return build_task(
+        name, labels, splits, metrics, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit
+    )
 
 
-def _canonical(name: str) -> str:
+def load_test(name: str, data_dir: str | Path | None = None, *, files: OwnFiles | None = None) -> dict[str, Unlabelled]:
+    """Load what there is to predict, by the name that its predictions go by (GLUE's submissions, "MNLI-m" say).
+
+    Arguments are those of `load_task`. Raises `UserError` as it does, and for a task that has no test examples.
+    """
+    if files is not None:
+        return {own_name(name): files.unlabelled()}
+    name = canonical(name)
+    if name in SYNTHETIC_TASKS:
+        raise UserError(f"{name} has no test split: give one of {', '.join(GLUE_FORMATS)}, or a test_file.")
+    source = glue_source(name, data_dir)
+    return {submission: source.unlabelled(part) for part, submission in GLUE_FORMATS[name].submissions.items()}
+
+
+def canonical(name: str) -> str:
+    """Return the name that a known task has in `TASKS`; raises `UserError` for an unknown one."""
     by_letters = {_letters(known): known for known in TASKS}
     if _letters(name) not in by_letters:
         raise unknown("task", name, TASKS)
     return by_letters[_letters(name)]
+
+
+def own_name(name: str) -> str:
+    """Return a name for data of one's own; raises `UserError` where a known task has it."""
+    if _letters(name) in map(_letters, TASKS):
+        raise UserError(f"{name} is the name of a task with data of its own: give yours another as --task.")
+    return name
 
 
 def _letters(name: str) -> str:

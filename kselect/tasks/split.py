@@ -27,6 +27,11 @@ class Split:
         """Number of examples."""
         return len(self.labels)
 
+    @property
+    def scored(self) -> bool:
+        """Whether the labels are scores."""
+        return any(isinstance(label, float) for label in self.labels)
+
     def take(self, indices: Iterable[int]) -> Split:
         """Return the examples at `indices`, in that order."""
         rows = [int(index) for index in indices]

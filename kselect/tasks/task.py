@@ -22,7 +22,7 @@ class Task:
     labels: tuple[str, ...]
     """Label names in the order of their ids, as a model's `id2label` has them; empty for a regression."""
     splits: dict[str, Split]
-    """"train" to learn from, "reward" (held out of train) to choose by, "dev" for reporting only."""
+    """"train" to learn from, "reward" (held out of train) to choose by, "dev" and "dev_..." for reporting only."""
     metrics: tuple[str, ...]
     """Names of metrics; see `kselect.tasks.metrics`."""
 
@@ -35,6 +35,12 @@ class Task:
     def regression(self) -> bool:
         """Whether labels are scores."""
         return not self.labels
+
+    @property
+    def reported(self) -> dict[str, str]:
+        """Splits for reporting, and how their metrics' names begin: "" for dev, "mismatched/" for dev_mismatched."""
+        extra = {name: name.removeprefix("dev_") + "/" for name in self.splits if name.startswith("dev_")}
+        return {"dev": "", **extra}
 
     @property
     def uninformed_loss(self) -> float:
@@ -50,7 +56,7 @@ class Task:
         return metrics.score(self.metrics, predictions, labels)
 
     def constant_score(self, split: str = "dev") -> dict[str, float]:
-        """Return what train's most frequent label (ties: the lower id) or mean score scores as the only answer."""
+        """Return what train's most frequent label (ties: the lower id) or mean score earns as the only answer."""
         gold = self.splits[split].labels
         if self.regression:
             return self.score(np.full(len(gold), np.mean(self.splits["train"].labels)), gold)

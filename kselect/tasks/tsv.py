@@ -2,71 +2,83 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
-from kselect.errors import UserError, did_you_mean
+from kselect.errors import UserError
+from kselect.tasks.table import Table
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of a table: its number in the file, from 1, and its fields."""
-
-    line: int
-    fields: list[str]
-
-
-@dataclass(frozen=True)
-class Table:
-    """The rows of a file and the names of their columns."""
-
-    path: Path
-    columns: tuple[str, ...]
-    rows: list[Row]
-
-    def index(self, column: str) -> int:
-        """Return the position of a column; raises `UserError` with the columns found and the nearest one."""
-        if column not in self.columns:
-            raise UserError(
-                f"{self.path} has no column '{column}'{did_you_mean(column, self.columns)} Columns found: "
-                f"{', '.join(self.columns)}. Give its first line the column names that GLUE has."
-            )
-        return self.columns.index(column)
-
-
-def read_tsv(path: Path, columns: tuple[str, ...] | None = None) -> Table:
-    """Read a file whose first line names the columns, or, where `columns` are given, one without such a line.
-
-    Quotation marks are ordinary characters. Blank lines are skipped. Raises `UserError` for a file that is
-    missing, empty or not UTF-8, and for a row with another number of fields than there are columns.
-    """
+def read_utf8(path: Path) -> str:
+    """Return a file's text; raises `UserError` where it is missing or, with the line, not UTF-8."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except IsADirectoryError:
-        raise UserError(f"{path} is not a file: put the file there, or give another --data_dir.") from None
+        raise UserError(f"{path} is not a file: put the file there, or give another path.") from None
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist: put the file there, or give another --data_dir.") from None
+        raise UserError(f"{path} does not exist: put the file there, or give another path.") from None
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): mend that, or give another --data_dir.") from None
+        raise UserError(f"{path} cannot be read ({error.strerror}): mend that, or give another path.") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise UserError(f"{path}:{line} is not UTF-8: save the file in that encoding.") from None
+
+
+def read_tsv(path: Path, columns: Sequence[str] | None = None) -> Table:
+    """Read a file whose first line names the columns, or, where `columns` are given, one without such a line.
+
+    Quotation marks are ordinary characters; where they enclose a whole column, a warning says so. Blank lines are
+    skipped. Raises `UserError` for a file that is missing, empty or not UTF-8, and for a row with another number of
+    fields than there are columns.
+    """
     # Not splitlines(): texts may hold the other line separators of Unicode.
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    lines = [line.removesuffix("\r") for line in read_utf8(path).split("\n")]
     first = 1
     if columns is None:
-        columns, lines, first = tuple(lines[0].split("\t")), lines[1:], 2
-    rows = []
+        columns, lines, first = lines[0].split("\t"), lines[1:], 2
+    numbers, rows = [], []
     for number, content in enumerate(lines, start=first):
         if not content.strip():
             continue
         fields = content.split("\t")
-        if len(fields) != len(columns):
-            raise UserError(
-                f"{path}:{number} has {len(fields)} field{'s' * (len(fields) != 1)}, expected {len(columns)} "
-                f"({', '.join(columns)}): mend or remove that row."
-            )
-        rows.append(Row(number, fields))
-    if not rows:
-        raise UserError(f"{path} holds no examples: fill it, or give another --data_dir.")
-    return Table(path, columns, rows)
+        check_fields(f"{path}:{number}", len(fields), columns)
+        numbers.append(number)
+        rows.append(fields)
+    table = Table(str(path), name_columns(path, columns, rows), numbers)
+    _warn_of_quotes(table)
+    return table
+
+
+def check_fields(place: str, count: int, columns: Sequence[str]) -> None:
+    """Refuse a row of `count` fields where there are more columns, or fewer."""
+    if count != len(columns):
+        raise UserError(
+            f"{place} has {count} field{'s' * (count != 1)}, expected {len(columns)} "
+            f"({', '.join(columns)}): mend or remove that row."
+        )
+
+
+def name_columns(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
+    """Turn rows into columns by name; raises `UserError` where two columns have one name."""
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{path} names two columns '{name}': rename one of them.")
+    columns = list(zip(*rows, strict=True)) or [() for _ in names]
+    return dict(zip(names, columns, strict=True))
+
+
+def _warn_of_quotes(table: Table) -> None:
+    quoted = [
+        name
+        for name, values in table.columns.items()
+        if all(len(value) > 1 and value[0] == value[-1] == '"' for value in values)
+    ]
+    if quoted:
+        # One line on standard error, unless a program that uses the library wants it elsewhere.
+        logging.getLogger("kselect").warning(
+            "%s has every field of %s in double quotes, which a TSV takes as ordinary characters: "
+            "save it as CSV if they only enclose.",
+            table.source,
+            ", ".join(quoted),
+        )

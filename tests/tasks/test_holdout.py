@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from kselect.tasks import Split
-from kselect.tasks.holdout import hold_out, limit, stratified_sample
+from kselect.tasks.holdout import hold_out, limit, spread_sample, stratified_sample
 
 LABELS = [0] * 70 + [1] * 20 + [2] * 10
 
@@ -42,6 +42,22 @@ def test_same_seed_same_sample() -> None:
 def test_more_than_there_is() -> None:
     with pytest.raises(ValueError, match="Cannot draw 101 of 100"):
         stratified_sample(LABELS, 101, 0)
+
+
+def test_scores_give_one_of_each_quantile() -> None:
+    scores = [float(i) for i in range(100)][::-1]
+    sample = spread_sample(scores, 10, seed=3)
+    assert sample == sorted(sample) == spread_sample(scores, 10, seed=3) != spread_sample(scores, 10, seed=4)
+    assert [int(scores[i]) // 10 for i in sample] == list(range(9, -1, -1))
+
+
+def test_every_example_may_be_drawn() -> None:
+    drawn = {index for seed in range(60) for index in spread_sample([1.0, 1.0, 2.0, 3.0, 5.0], 2, seed)}
+    assert drawn == set(range(5))
+    assert spread_sample([1.0, 2.0], 0, 0) == []
+    assert spread_sample([1.0, 2.0], 2, 0) == [0, 1]
+    with pytest.raises(ValueError, match="Cannot draw 3 of 2"):
+        spread_sample([1.0, 2.0], 3, 0)
 
 
 def test_hold_out_cuts_in_two_disjoint_stratified_parts() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import pytest
 
 from kselect.tasks import metrics
@@ -44,6 +45,34 @@ def test_constant_predictions_are_defined_and_silent(constant: int, gold: list[i
 def test_perfect_and_reversed() -> None:
     assert metrics.score(("matthews",), GOLD, GOLD)["score"] == pytest.approx(1)
     assert metrics.score(("matthews",), [1 - label for label in GOLD], GOLD)["score"] == pytest.approx(-1)
+
+
+def test_correlations_worked_by_hand() -> None:
+    # Deviations (-2, -1, 0, 3) and (-1, -2, 1, 2): sums of products 10, of squares 14 and 10.
+    values = metrics.score(("pearson", "spearman"), [0.0, 1.0, 2.0, 5.0], [2.0, 1.0, 4.0, 5.0])
+    assert values["pearson"] == pytest.approx(10 / (14 * 10) ** 0.5)
+    # Ranks (1, 2, 3, 4) and (2, 1, 3, 4): 1 - 6 * 2 / (4 * 15).
+    assert values["spearman"] == pytest.approx(0.8)
+    assert values["score"] == pytest.approx((values["pearson"] + values["spearman"]) / 2)
+
+
+def test_ties_share_their_rank() -> None:
+    # Ranks (1.5, 1.5, 3) against (1, 2, 3): deviations (-.5, -.5, 1) and (-1, 0, 1).
+    assert metrics.spearman(np.array([1.0, 1.0, 9.0]), np.array([1.0, 2.0, 3.0])) == pytest.approx(1.5 / 3**0.5)
+
+
+@pytest.mark.parametrize("sides", [([2.5, 2.5, 2.5], [0.0, 1.0, 5.0]), ([0.0, 1.0, 5.0], [1.0, 1.0, 1.0])])
+def test_correlation_of_a_constant_is_zero_and_silent(sides: tuple[list[float], list[float]]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert metrics.score(("pearson", "spearman"), *sides) == {"pearson": 0, "spearman": 0, "score": 0}
+
+
+def test_macro_f1_is_the_mean_over_classes() -> None:
+    # Class 0: TP 1, FP 0, FN 1; class 1: TP 1, FP 1, FN 0; class 2: TP 1.
+    values = metrics.score(("macro_f1",), [0, 1, 1, 2], [0, 0, 1, 2])
+    assert values["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+    assert metrics.score(("macro_f1",), [0, 0], [1, 0])["macro_f1"] == pytest.approx(1 / 3)
 
 
 def test_wrong_use() -> None:

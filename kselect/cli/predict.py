@@ -1,0 +1,97 @@
+"""Write a saved model's predictions on test examples to a file.
+
+For GLUE's tasks these are files in the format of its submissions (MRPC.tsv, MNLI-m.tsv, ...), from its test files. For
+data of your own it is a table of ids or row numbers, predictions and a probability for every class.
+
+Examples:
+  kselect predict runs/student --data_dir glue --output submission
+  kselect predict runs/student/student --task mnli --data_dir glue --output submission
+  kselect predict runs/mine --test_file new.csv --text_columns review --output answers.tsv
+  kselect predict runs/mine/student --test_file pairs.jsonl --text_columns question,answer --id_column id
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kselect.cli.saved import task_of_run
+from kselect.config import EvaluationConfig, PredictionConfig, TaskConfig
+from kselect.errors import UserError
+
+if TYPE_CHECKING:
+    from kselect.tasks.task import Task
+
+NAME = "predict"
+POSITIONAL = "model"
+UNDER = task_of_run
+
+
+@dataclass
+class Settings:
+    """What `kselect predict` takes."""
+
+    model: EvaluationConfig
+    task: TaskConfig
+    predictions: PredictionConfig
+
+
+def run(settings: Settings) -> list[Path]:
+    """Write the predictions, all files or none, and return their paths."""
+    import numpy as np
+
+    from kselect.cli.scoring import load_scorer
+    from kselect.distillation.evaluation import predict_logits
+    from kselect.distillation.setup import own_files, task_name
+    from kselect.study.atomic import write_text
+    from kselect.tasks.predictions import glue_submission, own_predictions
+    from kselect.tasks.registry import load_test
+
+    name, files = task_name(settings.task), own_files(settings.task)
+    tests = load_test(name, settings.task.data_dir, files=files)
+    paths = _paths(settings.predictions.output, list(tests))
+    task = _task(settings, name)
+    scorer = load_scorer(settings.model, task, settings.task.max_length)
+    encoded = scorer.encode({part: test.split for part, test in tests.items()})
+    texts = []
+    for part, test in tests.items():
+        every = np.arange(len(test.ids))
+        logits = predict_logits(
+            scorer.classifier.model, encoded[part], every, settings.model.batch_size, scorer.dtype
+        ).numpy()
+        if files is None:
+            texts.append(glue_submission(task, test.ids, logits))
+        else:
+            texts.append(own_predictions(task, test.ids, logits, files.id_column or "index"))
+    for path, text in zip(paths, texts, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+        print(f"predictions: {path}")
+    return paths
+
+
+def _task(settings: Settings, name: str) -> Task:
+    """Return the task without its examples; labels of own data are those that the model was trained with."""
+    from kselect.cli.saved import find_model
+    from kselect.cli.scoring import label_names
+    from kselect.tasks.glue import GLUE_FORMATS
+    from kselect.tasks.registry import canonical
+    from kselect.tasks.task import Task
+
+    if not settings.task.own:
+        format = GLUE_FORMATS[canonical(name)]
+        return Task(canonical(name), format.labels, {}, format.metrics)
+    labels = () if settings.task.regression else settings.task.labels or label_names(find_model(settings.model.model))
+    return Task(name, tuple(labels), {}, ())
+
+
+def _paths(output: str, names: list[str]) -> list[Path]:
+    path = Path(output).expanduser()
+    if path.suffix != ".tsv" or path.is_dir():
+        if path.is_file():
+            raise UserError(f"{path} is a file: give --output a folder, or a file that ends in .tsv.")
+        return [path / f"{name}.tsv" for name in names]
+    if len(names) > 1:
+        raise UserError(f"{path} is one file, and there are {' and '.join(names)} to write: give --output a folder.")
+    return [path]

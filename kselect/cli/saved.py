@@ -1,0 +1,49 @@
+"""What a path holds that was saved: a model, a policy, or the folder of the run that left one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from kselect.cli import yaml_file
+from kselect.config import TaskConfig
+
+MODELS = {"student": "student", "model": "teacher"}
+"""What a run's model is, by the folder that the run has it in."""
+POLICY = "policy"
+
+
+def find_model(path: str) -> str:
+    """Return the folder of the model in a run folder; any other path, or hub id, as it is."""
+    return next((str(Path(path) / name) for name in MODELS if (Path(path) / name / "config.json").is_file()), path)
+
+
+def kind_of(path: str) -> str:
+    """Return "student" or "teacher" for the model of a run, "model" for one from elsewhere."""
+    return MODELS.get(Path(find_model(path)).name, "model") if find_settings(path) else "model"
+
+
+def find_policy(path: str) -> Path | None:
+    """Return the folder of a policy, given it or the folder of its run; None where there is no policy."""
+    return next((folder for folder in (Path(path), Path(path) / POLICY) if (folder / "agent.json").is_file()), None)
+
+
+def find_settings(path: str) -> dict[str, Any]:
+    """Return the settings of the run that a model or policy is from; empty where it is from none."""
+    for folder in (Path(path), Path(path).parent):
+        if (folder / "config.yaml").is_file() and any((folder / name).is_dir() for name in (*MODELS, POLICY)):
+            return yaml_file.read(str(folder / "config.yaml"))
+    return {}
+
+
+def task_of_run(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the task and data settings of the run that `model` is from, unless others are given.
+
+    Args:
+        given: every setting that a command line and its files name.
+    """
+    settings = find_settings(str(given.get("model", "")))
+    others = "task" in given or "train_file" in given or ("test_file" in given and not settings.get("train_file"))
+    return {} if others else {f.name: settings[f.name] for f in fields(TaskConfig) if f.name in settings}

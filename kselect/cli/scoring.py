@@ -1,0 +1,62 @@
+"""A saved model made ready to read texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from transformers import AutoConfig
+
+from kselect.cli.saved import find_model
+from kselect.cli.session import warn_truncated
+from kselect.config import EvaluationConfig
+from kselect.distillation.precision import resolve_precision
+from kselect.errors import UserError
+from kselect.models.classifier import Classifier, input_length, load_classifier
+from kselect.tasks.encoding import EncodedSplit, encode
+from kselect.tasks.split import Split
+from kselect.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A classifier on its device, and how it reads: in which arithmetic, and how many tokens at most."""
+
+    classifier: Classifier
+    dtype: torch.dtype
+    max_length: int
+
+    def encode(self, splits: Mapping[str, Split]) -> dict[str, EncodedSplit]:
+        """Encode splits by name, and say once how many texts had to be cut."""
+        encoded = {name: encode(split, self.classifier.tokenizer, self.max_length) for name, split in splits.items()}
+        warn_truncated(sum(split.truncated for split in encoded.values()), self.max_length)
+        return encoded
+
+
+def load_scorer(config: EvaluationConfig, task: Task, max_length: int | None) -> Scorer:
+    """Load the model that `config` names, or that lies in the run folder it names.
+
+    Raises:
+        UserError: no model there, or one of another task.
+    """
+    classifier = load_classifier(find_model(config.model), task)
+    device = Accelerator(cpu=not torch.cuda.is_available()).device
+    classifier.model.to(device)
+    return Scorer(classifier, resolve_precision(config.precision, device), input_length(classifier, max_length))
+
+
+def label_names(path: str) -> tuple[str, ...]:
+    """Return the label names of a model in a local folder, in id order; none where it gives scores.
+
+    Raises:
+        UserError: no model there.
+    """
+    if not (Path(path) / "config.json").is_file():
+        raise UserError(
+            f"{path} is no folder of a model: give one, or with a hub id labels, in the order of their ids there."
+        )
+    config = AutoConfig.from_pretrained(path)
+    return tuple(config.id2label[i] for i in sorted(config.id2label)) if config.num_labels > 1 else ()

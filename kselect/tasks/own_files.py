@@ -1,0 +1,101 @@
+"""Data of one's own: files with named columns, and what the columns mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kselect.errors import UserError
+from kselect.tasks.files import read_table
+from kselect.tasks.source import Columns, Source, Unlabelled
+from kselect.tasks.split import Split
+from kselect.tasks.table import Table
+
+FEW_LABELS = 20
+"""So many labels are believed in however few the rows."""
+
+
+@dataclass(frozen=True)
+class OwnFiles:
+    """TSV, CSV, JSONL or Parquet files of labelled texts, or pairs of them."""
+
+    text_columns: Sequence[str]
+    """One column, or two for a pair."""
+    train_file: str | None = None
+    dev_file: str | None = None
+    """Without it, dev is held out of train."""
+    test_file: str | None = None
+    label_column: str = "label"
+    labels: Sequence[str] | None = None
+    """What the files write for each label, in id order; by default what train has, sorted."""
+    regression: bool = False
+    """Whether labels are scores."""
+    metrics: Sequence[str] | None = None
+    """By default accuracy, with F1 where there are two classes; Pearson and Spearman in a regression."""
+    id_column: str | None = None
+    """A column of names, each given once, that predictions are written with."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no data could fit."""
+        if len(self.text_columns) not in (1, 2):
+            raise UserError(f"text_columns names {len(self.text_columns)} columns: give one, or two for pairs.")
+        if self.regression and self.labels is not None:
+            raise UserError("labels and regression exclude each other: scores have no label names.")
+        if self.labels is not None and len(self.labels) < 2:
+            raise UserError(f"labels names {len(self.labels)}: give two or more, or regression for scores.")
+        if self.labels and len(set(self.labels)) != len(self.labels):
+            raise UserError(f"labels names one twice: {', '.join(self.labels)}.")
+
+    def labelled(self) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Split]]:
+        """Return the labels, the metrics, and the splits "train" and, where it has a file, "dev".
+
+        Raises `UserError` for faults in the files, and for train without two labels.
+        """
+        tables = {part: self._read(part) for part in (("train", "dev") if self.dev_file else ("train",))}
+        labels: tuple[str, ...] = ()
+        usual: tuple[str, ...] = ("pearson", "spearman")
+        if not self.regression:
+            labels = tuple(self.labels or self._found(tables["train"]))
+            usual = ("accuracy", "f1") if len(labels) == 2 else ("accuracy",)
+        source = Source(tables.__getitem__, self._columns, {label: i for i, label in enumerate(labels)} or None)
+        return labels, tuple(self.metrics or usual), {part: source.split(part) for part in tables}
+
+    def unlabelled(self) -> Unlabelled:
+        """Return the examples to predict; raises `UserError` for faults in their file, or without one."""
+        return Source(self._read, self._columns, None).unlabelled("test")
+
+    def _found(self, train: Table) -> list[str]:
+        """Return the labels that train has, sorted; refuse what can be no column of labels."""
+        labels = _sorted(train.names(self.label_column))
+        if len(labels) < 2:
+            raise UserError(
+                f"{self.train_file} has one label only, {labels[0]}: give labels, or regression for scores."
+            )
+        if len(labels) > max(FEW_LABELS, len(train) / 2):
+            raise UserError(
+                f"'{self.label_column}' of {self.train_file} has {len(labels)} different labels in {len(train)} rows: "
+                "give regression if they are scores, or another label_column."
+            )
+        return labels
+
+    @property
+    def _columns(self) -> Columns:
+        return Columns(tuple(self.text_columns), self.label_column, self.id_column)
+
+    def _read(self, part: str) -> Table:
+        path = {"train": self.train_file, "dev": self.dev_file, "test": self.test_file}[part]
+        if path is None:
+            raise UserError(f"{part}_file is missing: give the file with the {part} examples.")
+        table = read_table(path)
+        if self.id_column is not None:
+            table.ids(self.id_column)
+        return table
+
+
+def _sorted(names: list[str]) -> list[str]:
+    """Sort labels as numbers where all of them are, as texts otherwise."""
+    distinct = sorted(set(names))
+    try:
+        return sorted(distinct, key=int)
+    except ValueError:
+        return distinct

@@ -1,0 +1,37 @@
+"""A split that is only reported: read when it is asked for, and by nothing before."""
+
+from __future__ import annotations
+
+import pytest
+
+import kselect
+from agents.registry import make_agent
+from envs.distillation import DistillationEnv
+from kselect.distillation.distiller import Distiller
+from kselect.tasks.task import Task
+from tests.tiny import tiny_distiller, tiny_task
+
+
+def distiller_with(extra: str) -> Distiller:
+    task = tiny_task()
+    splits = {**task.splits, extra: task.splits["dev"].take(range(0, 40, 2))}
+    return tiny_distiller({"knowledge": ["gold"]}, task=Task(task.name, task.labels, splits, task.metrics), epochs=0.5)
+
+
+def test_it_is_encoded_on_first_use() -> None:
+    distiller = distiller_with("dev_hard")
+    assert set(distiller.truncated) == {"train", "reward", "dev"}
+    assert distiller.evaluate("dev_hard").examples == 20
+    assert set(distiller.truncated) == {"train", "reward", "dev", "dev_hard"}
+
+
+def test_a_rollout_reports_it_beside_dev() -> None:
+    distiller = distiller_with("dev_hard")
+    env = DistillationEnv(distiller)
+    agent = make_agent("fine-tune", env.observation_space, env.action_space, distiller.names)
+    result = kselect.rollout(agent, env)
+    for split, prefix in {"dev": "", "dev_hard": "hard/"}.items():
+        again = distiller.evaluate(split)
+        for name, value in {**again.metrics, "loss": again.loss}.items():
+            assert result.metrics[prefix + name] == pytest.approx(value)
+    assert len(result.metrics) == 6

@@ -1,0 +1,53 @@
+"""docs/tasks.md: its tables are complete, its commands are accepted, its example runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kselect.cli.command import Command
+from kselect.cli.main import COMMANDS
+from kselect.config import OWN_DATA, TaskConfig
+from kselect.tasks import TASKS
+from kselect.tasks.glue import GLUE_FORMATS
+from kselect.tasks.metrics import METRICS
+from kselect.tasks.synthetic import SYNTHETIC_TASKS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text()
+ROWS = dict(re.findall(r"^\| `(\S+)` \| (.*) \|$", PAGE, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_with_its_labels_in_order(name: str) -> None:
+    labels = {**GLUE_FORMATS, **SYNTHETIC_TASKS}[name].labels
+    assert ROWS[name].split(" | ")[1] == (", ".join(labels) or "a score from 0 to 5")
+
+
+def test_every_setting_of_own_data_and_every_metric() -> None:
+    assert {"train_file", "test_file", *OWN_DATA} <= set(ROWS)
+    assert {"train_file", "test_file", *OWN_DATA} <= {field.name for field in fields(TaskConfig)}
+    assert [name for name in METRICS if f"`{name}`" not in ROWS["metrics"]] == []
+
+
+def test_its_commands_are_accepted() -> None:
+    blocks = "".join(re.findall(r"^```\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)).replace("\\\n", " ")
+    lines = [line for line in blocks.splitlines() if line.startswith("kselect ")]
+    assert len(lines) == 2
+    for line in lines:
+        name, *words = shlex.split(line)[1:]
+        assert Command(COMMANDS[name]).settings(words) is not None
+
+
+def test_its_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(compile(example, "docs/tasks.md", "exec"), names)
+    task = names["task"]
+    assert {part: len(split) for part, split in task.splits.items()} == {"train": 97, "reward": 11, "dev": 12}
+    assert names["distiller"].step == names["distiller"].total_steps
+    assert "'accuracy'" in capsys.readouterr().out
