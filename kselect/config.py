@@ -13,6 +13,8 @@ from typing import Any, Literal
 from kselect.errors import UserError, unknown
 
 KNOWLEDGE_NAMES = ("gold", "logits", "hidden", "attention", "relations")
+DEFAULT_KNOWLEDGE = ("gold", "logits", "hidden", "attention", "relations")
+WEIGHTINGS = ("selection", "dynamic", "uncertainty")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -136,8 +138,12 @@ class TrainingConfig:
 class KnowledgeConfig:
     """Knowledge: what a teacher offers, and how each kind of it is compared."""
 
-    knowledge: list[str] = field(default_factory=lambda: list(KNOWLEDGE_NAMES))
-    """The kinds on offer, out of gold, logits, hidden, attention, relations; an agent weighs each of them."""
+    knowledge: list[str] | None = None
+    """The kinds on offer, out of gold, logits, hidden, attention, relations; by default what the agent weighs by its
+    recipe or was trained with, or else these five. An agent weighs each of them."""
+    weighting: Literal["selection", "dynamic", "uncertainty"] = "selection"
+    """How the losses of a step become one: by the selection alone, also by each example's uncertainty, or also by
+    variances learned on the way (see docs/agents.md)."""
     temperature: float = 2.0
     """Softening of teacher's and student's logits; the KL is multiplied by its square."""
     layer_map: str = "uniform"
@@ -148,15 +154,18 @@ class KnowledgeConfig:
     """GiB of memory for the teacher's outputs on train, so that each is computed once; 0 computes it every time."""
 
     def __post_init__(self) -> None:
-        _require(len(self.knowledge) > 0, "knowledge is empty: name at least gold.")
-        _require(
-            len(set(self.knowledge)) == len(self.knowledge),
-            f"knowledge names a kind twice: {', '.join(self.knowledge)}.",
-        )
+        _require(len(self.kinds) > 0, "knowledge is empty: name at least gold.")
+        _require(len(set(self.kinds)) == len(self.kinds), f"knowledge names a kind twice: {', '.join(self.kinds)}.")
+        _one_of("weighting", self.weighting, WEIGHTINGS)
         _require(self.temperature > 0, f"temperature is {self.temperature}: give a positive number.")
         _require(self.teacher_memory >= 0, f"teacher_memory is {self.teacher_memory}: give 0 or more GiB.")
         for name, scale in self.scales.items():
             _require(scale > 0, f"scales gives {name} {scale}: give a positive number.")
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds on offer, where nothing else settles them."""
+        return list(DEFAULT_KNOWLEDGE) if self.knowledge is None else self.knowledge
 
 
 @dataclass
@@ -193,10 +202,10 @@ class AgentConfig:
     """Agent: who decides what to transfer."""
 
     agent: str = "actor-critic"
-    """A trained policy's folder, online or online-soft (which learn while distilling), or one of
-    actor-critic, deterministic-actor-critic, fine-tune, vanilla-kd, all, fixed, random-hard, random-soft."""
+    """An agent out of the list below or, to distil, the folder of a policy that `kselect train-policy` made."""
     agent_settings: dict[str, Any] = field(default_factory=dict)
-    """Settings of that agent by name, such as learning_rate=0.001 or, for fixed, {"weights": {"gold": 1}}."""
+    """Settings of that agent by name, such as learning_rate=0.001 or, for fixed, {"weights": {"gold": 1}}; see
+    docs/agents.md."""
 
 
 @dataclass

@@ -26,7 +26,8 @@ class Command:
     The module's docstring is its help: the first line in the list of commands, all of it above the options.
     The module defines `NAME`, `Settings` (a dataclass whose every field is one of the dataclasses of
     `kselect.config`), `run`, and where it needs them `DEFAULTS` (settings that start elsewhere than in
-    `kselect.config`) and `POSITIONAL` (the setting that needs no option before it).
+    `kselect.config`), `POSITIONAL` (the setting that needs no option before it) and `EPILOG` (what the help says
+    below the options).
     """
 
     def __init__(self, module_name: str) -> None:
@@ -55,6 +56,7 @@ class Command:
             prog=f"kselect {self.name}",
             usage=f"kselect {self.name}{operand} [--config FILE] [options]",
             description=self.help,
+            epilog=getattr(self.module, "EPILOG", None),
             formatter_class=Formatter,
             exit_on_error=False,
         )

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Mapping
 
 import jsonargparse
 
 from kselect.cli import values
+
+
+def listing(title: str, lines: Mapping[str, str]) -> str:
+    """Return names with what is said of each, under a title, as help texts show them."""
+    width = max(map(len, lines))
+    return "\n".join([f"{title}:", *(f"  {name:<{width}}  {line}" for name, line in lines.items())])
 
 
 class Formatter(jsonargparse.DefaultHelpFormatter):
@@ -20,7 +27,7 @@ class Formatter(jsonargparse.DefaultHelpFormatter):
         return "\n".join(indent + line for line in text.splitlines())
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        return textwrap.wrap(text, width, break_on_hyphens=False)  # names hold hyphens
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)  # names hold hyphens
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if not action.option_strings or action.nargs == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -25,7 +26,7 @@ from kselect.distillation.selection import selection_weights
 from kselect.distillation.signals import SIGNALS, PhaseReport, read_signals, summarise
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.teacher_outputs import LiveTeacher, RememberedTeacher, TeacherOutputs
-from kselect.distillation.weighting import Weighting
+from kselect.distillation.weighting import make_weighting
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.batch import Batch
@@ -75,7 +76,8 @@ class Distiller:
         self.student = student
         self.training = training or TrainingConfig()
         offered = knowledge or (KnowledgeConfig() if teacher else KnowledgeConfig(knowledge=["gold"]))
-        self.knowledge: tuple[Knowledge, ...] = build_knowledge(offered, student, teacher)
+        self.offered = replace(offered, knowledge=offered.kinds)
+        self.knowledge: tuple[Knowledge, ...] = build_knowledge(self.offered, student, teacher)
         _check_pair(teacher, student, task)
         self.max_length = input_length(student, max_length)
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
@@ -90,10 +92,11 @@ class Distiller:
         }
         self._model = student.model.to(self.device)
         self._live_teacher = LiveTeacher(teacher.model.to(self.device), self.dtype) if teacher else None
-        self._teacher_outputs = self._remembered(offered.teacher_memory * GIBIBYTE)
-        self.weighting = Weighting()
+        self._teacher_outputs = self._remembered(self.offered.teacher_memory * GIBIBYTE)
+        self.weighting = make_weighting(self.offered.weighting, self.names, task.regression)
         self._trained = self._everything_trained()
         self._initial = {name: value.detach().clone() for name, value in self._trained.state_dict().items()}
+        self._teacher_cls: NDArray[np.float32] | None = None
         self._batches = BucketedBatches(self._splits["train"].lengths, self.training.batch_size)
         self._dropout = RandomStream(self.device)
         self.step = 0
@@ -168,6 +171,28 @@ class Distiller:
         encoded = self._splits[split]
         indices = fixed_sample(len(encoded), examples)
         return evaluate(self._model, self.task, encoded, indices, self.training.batch_size, self.dtype)
+
+    @torch.no_grad()
+    def mean_cls(self) -> dict[str, NDArray[np.float32]]:
+        """Return the mean [CLS] of the last layer over a few training examples, always the same, without dropout.
+
+        Of the student as it is now, `student_cls [D_s]`, and of the teacher, `teacher_cls [D_t]`, which is read once.
+        The time is accounted as probing.
+        """
+        assert self.teacher is not None
+        assert self._live_teacher is not None
+        train, last = self._splits["train"], self.student.layers
+        indices = fixed_sample(len(train), PROBE_EXAMPLES)
+        batch = {name: value.to(self.device) for name, value in train.batch(indices).items()}
+        with self.account.measure("probing"):
+            if self._teacher_cls is None:
+                top = self.teacher.layers
+                outputs = self._live_teacher.read(indices, batch, Needs(hidden_states=frozenset({top})))
+                self._teacher_cls = _mean_first(outputs.hidden_states[top])
+            self._model.eval()
+            with autocast(self.device, self.dtype):
+                outputs = forward(self._model, batch, Needs(hidden_states=frozenset({last})))
+            return {"student_cls": _mean_first(outputs.hidden_states[last]), "teacher_cls": self._teacher_cls}
 
     def snapshot(self) -> Snapshot:
         """Copy everything that the rest of the run depends on."""
@@ -269,6 +294,11 @@ class Distiller:
             return knowledge.scale
         start = self.initial_losses[knowledge.name]
         return self.task.uninformed_loss / start if start > 0 else 1.0
+
+
+def _mean_first(states: Tensor) -> NDArray[np.float32]:
+    """Return the first token's state `[D]`, a mean over the batch, of `states [B, n, D]`."""
+    return states[:, 0].float().mean(0).cpu().numpy()
 
 
 def _check_pair(teacher: Classifier | None, student: Classifier, task: Task) -> None:

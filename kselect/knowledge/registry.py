@@ -34,17 +34,17 @@ def build_knowledge(config: KnowledgeConfig, student: Classifier, teacher: Class
         UserError: an unknown kind; a kind that needs a teacher where there is none; models that cannot be compared
             in it (widths or heads differ).
     """
-    for name in [*config.knowledge, *config.scales]:
+    for name in [*config.kinds, *config.scales]:
         if name not in BUILDERS:
             raise unknown("knowledge", name, BUILDERS)
     for name in config.scales:
-        if name not in config.knowledge:
+        if name not in config.kinds:
             raise UserError(f"scales names {name}, which is not on offer: add it to knowledge, or drop its scale.")
     if teacher is None:
         layer_map: LayerMap = ()
     else:
         layer_map = parse_layer_map(config.layer_map, student.layers, teacher.layers)
-    chosen = tuple(BUILDERS[name](config, layer_map) for name in config.knowledge)
+    chosen = tuple(BUILDERS[name](config, layer_map) for name in config.kinds)
     for knowledge in chosen:
         if knowledge.teacher_needs is not None:
             _check_comparable(knowledge, student, teacher)

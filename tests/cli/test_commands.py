@@ -180,7 +180,7 @@ def test_help_lists_tasks_knowledge_and_agents(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for name in ("synthetic-acceptability", "mrpc", "relations", "deterministic-actor-critic", "random-soft"):
         assert name in text
-    assert "[gold,logits,hidden,attention,relations]" in text
+    assert "gold, logits, hidden, attention, relations" in text
 
 
 def test_overview_lists_every_command(capsys):
