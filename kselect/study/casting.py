@@ -77,7 +77,9 @@ def _trained(config: AgentConfig, distiller: Distiller, phases: PhaseConfig) -> 
         raise UserError("agent_settings cannot change a trained policy: leave them out, or train another.")
     agent = load_agent(config.agent)
     actions: Literal["hard", "soft"] = "soft" if agent.kind == "soft" else "hard"
-    env = DistillationEnv(distiller, actions, phases, observe_cls=_reads_cls(type(agent)))
+    env = DistillationEnv(
+        distiller, actions, phases, measure_rewards="context" in agent.reads, observe_cls=_reads_cls(type(agent))
+    )
     fitted = load_agent(config.agent, env.observation_space, env.action_space, distiller.names)
     return Cast(fitted, env, learning=False)
 

@@ -37,8 +37,8 @@ def resolve(agent: AgentConfig, given: KnowledgeConfig) -> KnowledgeConfig:
 def _follow(name: str, given: KnowledgeConfig) -> KnowledgeConfig:
     """Fill in the settings of the recipe `name`."""
     settings = dict(RECIPES[name].settings)
-    weighting = settings.get("weighting", "selection")
-    if given.weighting not in ("selection", weighting):
+    weighting = settings.get("weighting")
+    if weighting and given.weighting not in (_default("weighting"), weighting):
         raise UserError(f"Agent '{name}' has its own weighting ({weighting}): leave out weighting {given.weighting}.")
     if given.layer_map != _default("layer_map"):
         settings.pop("layer_maps", None)  # one map for all was asked for
