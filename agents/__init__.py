@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agents.actor_critic import ActorCritic
     from agents.agent import Agent
-    from agents.baselines import FixedWeights, RandomHard, RandomSoft
+    from agents.chance import RandomHard, RandomSoft
     from agents.deterministic import DeterministicActorCritic
-    from agents.registry import AGENTS, load_agent, make_agent, wants_soft
+    from agents.registry import AGENTS, LEARNERS, load_agent, make_agent, wants_soft
+    from agents.schedule import Schedule
+    from agents.towers import TowerActorCritic
 
 __all__ = [
     "AGENTS",
+    "LEARNERS",
     "ActorCritic",
     "Agent",
     "DeterministicActorCritic",
-    "FixedWeights",
     "RandomHard",
     "RandomSoft",
+    "Schedule",
+    "TowerActorCritic",
     "load_agent",
     "make_agent",
     "wants_soft",
@@ -33,9 +37,10 @@ _MODULES = {
     "Agent": "agents.agent",
     "ActorCritic": "agents.actor_critic",
     "DeterministicActorCritic": "agents.deterministic",
-    "FixedWeights": "agents.baselines",
-    "RandomHard": "agents.baselines",
-    "RandomSoft": "agents.baselines",
+    "RandomHard": "agents.chance",
+    "RandomSoft": "agents.chance",
+    "Schedule": "agents.schedule",
+    "TowerActorCritic": "agents.towers",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -22,24 +23,33 @@ class Agent(ABC):
     """Selects knowledge, one decision a phase.
 
     The loop calls `act`, steps the environment, and then calls `observe` and `update`. Observations are dicts
-    of "context" `[c]` and "knowledge" `[k, f]`; actions are `[k]`, int8 in {0, 1} (hard, MultiBinary) or
-    float32 in [0, 1] (soft, Box). A subclass keeps each keyword argument of its constructor as an attribute
-    of the same name; those are its settings, saved with it. An agent draws from random streams of its own,
-    never from the global ones.
+    of "context" `[c]`, the first of which is the share of the run that is over, and "knowledge" `[k, f]`, and
+    may have further parts; actions are `[k]`, int8 in {0, 1} (hard, MultiBinary) or float32 in [0, 1] (soft,
+    Box). A subclass keeps each keyword argument of its constructor as an attribute of the same name; those are
+    its settings, saved with it. An agent draws from random streams of its own, never from the global ones.
     """
 
     learns: ClassVar[bool] = False
     """Whether `observe` and `update` do anything."""
     actions: ClassVar[tuple[str, ...]] = ("hard", "soft")
     """The kinds of action it can give."""
+    reads: ClassVar[tuple[str, ...]] = ("context", "knowledge")
+    """The parts of an observation that it looks at."""
+    travels: ClassVar[bool] = True
+    """Whether it serves other knowledge, and other numbers of rows, than it was made for."""
     ranges: ClassVar[dict[str, Range]] = {}
     """Values allowed for its settings, by name."""
 
     preference: np.ndarray | None = None
     """`[k]` in [0, 1]: the last `act`'s leaning to each knowledge, before sampling, noise, threshold."""
+    boundaries: tuple[float, ...] = ()
+    """Shares of a run at which it changes its mind by the clock, and must be asked."""
+    names: tuple[str, ...] | None = None
+    """The knowledge of each row, where whoever made the agent said so; saved with it."""
 
     def __init__(self, observation_space: spaces.Space, action_space: spaces.Space, *, seed: int = 0) -> None:
         self.context_size, self.rows, self.features = _observation_shape(observation_space)
+        self.shapes = {part: self._shape(observation_space, part) for part in self.reads}
         self.soft = _is_soft(action_space, self.rows)
         if self.kind not in self.actions:
             raise UserError(
@@ -96,20 +106,26 @@ class Agent(ABC):
         folder: str | Path,
         observation_space: spaces.Space | None = None,
         action_space: spaces.Space | None = None,
+        names: Sequence[str] | None = None,
     ) -> AnyAgent:
         """Read a saved agent of this class, by default for spaces of the shapes that it was saved with.
 
-        Given other spaces, the number of knowledge rows may differ; context and row features must not.
+        Given other spaces, and the `names` of the knowledge there, one that `travels` serves whatever they are, as
+        long as context and row features are as before; any other serves its own knowledge only.
         """
         description = read_description(Path(folder))
         if description["class"] != cls.__name__:
             raise UserError(f"{folder} holds a {description['class']}, not a {cls.__name__}: use agents.load_agent.")
         learned = read_learned(Path(folder), description)
         saved_observation, saved_action = _spaces(description)
+        if not cls.travels:
+            rows = _observation_shape(observation_space or saved_observation)[1]
+            _check_same_knowledge(folder, description, rows, names)
         agent = cls(observation_space or saved_observation, action_space or saved_action, **description["settings"])
         for noun, saved, here in (
             ("context features", description["context"], agent.context_size),
             ("features in each knowledge row", description["knowledge"][1], agent.features),
+            *((f"numbers of {part}", size, agent.shapes[part][0]) for part, size in _further(description)),
         ):
             if saved != here:
                 raise UserError(
@@ -117,6 +133,7 @@ class Agent(ABC):
                     "use it in an environment like the one it was trained in, or train a new one."
                 )
         agent.restore(*learned)
+        agent.names = tuple(names or description.get("names") or ()) or None
         return agent
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -133,18 +150,51 @@ class Agent(ABC):
             "settings": self.settings,
             "context": self.context_size,
             "knowledge": [self.rows, self.features],
+            "further": {part: self.shapes[part][0] for part in self.reads if part not in Agent.reads},
             "actions": self.kind,
+            "names": None if self.names is None else list(self.names),
         }
+
+    @classmethod
+    def _shape(cls, space: spaces.Space, part: str) -> tuple[int, ...]:
+        """Return the shape of a part of the observations."""
+        assert isinstance(space, spaces.Dict)
+        if part not in space.spaces:
+            raise UserError(f"{cls.__name__} reads {part}, which this environment does not show: make one that does.")
+        shape = space[part].shape
+        assert shape is not None
+        return shape
 
     def _check(self, observation: Observation) -> None:
         """Refuse an observation of other shapes than the spaces say."""
-        given = (observation["context"].shape, observation["knowledge"].shape)
-        if given != ((self.context_size,), (self.rows, self.features)):
+        given = {part: observation[part].shape for part in self.reads}
+        if given != self.shapes:
             raise UserError(
-                f"{type(self).__name__} reads context ({self.context_size},) and knowledge "
-                f"{(self.rows, self.features)}, not {given[0]} and {given[1]}: "
+                f"{type(self).__name__} reads {_listed(self.shapes)}, not {_listed(given)}: "
                 "load it with the spaces of this environment."
             )
+
+
+def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{part} {shape}" for part, shape in shapes.items())
+
+
+def _check_same_knowledge(
+    folder: str | Path, description: dict[str, Any], rows: int, names: Sequence[str] | None
+) -> None:
+    """Refuse other knowledge than a policy was saved with, or the same in another order."""
+    saved = description.get("names")
+    if saved is not None and names is not None:
+        if list(names) != saved:
+            raise UserError(
+                f"The policy in {folder} weighs {', '.join(saved)}, and on offer are {', '.join(names)}: "
+                f"offer what it weighs, in this order, or train one for these."
+            )
+    elif description["knowledge"][0] != rows:
+        raise UserError(
+            f"The policy in {folder} weighs {description['knowledge'][0]} kinds of knowledge, and {rows} are on offer: "
+            "offer those it was made for, or train one for these."
+        )
 
 
 def _observation_shape(space: spaces.Space) -> tuple[int, int, int]:
@@ -162,6 +212,11 @@ def _is_soft(space: spaces.Space, rows: int) -> bool:
     raise UserError(f"An agent gives one action a knowledge, MultiBinary({rows}) or Box(0, 1, ({rows},)), not {space}.")
 
 
+def _further(description: dict[str, Any]) -> Iterable[tuple[str, int]]:
+    """Return the sizes of the parts of an observation that only some agents read."""
+    return description.get("further", {}).items()
+
+
 def _spaces(description: dict[str, Any]) -> tuple[spaces.Dict, spaces.Space]:
     """Build spaces of the saved shapes."""
     rows = description["knowledge"][0]
@@ -169,6 +224,7 @@ def _spaces(description: dict[str, Any]) -> tuple[spaces.Dict, spaces.Space]:
         {
             "context": spaces.Box(-np.inf, np.inf, (description["context"],), np.float32),
             "knowledge": spaces.Box(-np.inf, np.inf, tuple(description["knowledge"]), np.float32),
+            **{part: spaces.Box(-np.inf, np.inf, (size,), np.float32) for part, size in _further(description)},
         }
     )
     soft = description["actions"] == "soft"

@@ -8,14 +8,17 @@ from typing import ClassVar
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from agents.agent import Observation
-from agents.exploration import DissimilarityBonus
+from agents.exploration import CountBonus, DissimilarityBonus
 from agents.learner import Learner, observation_tensors, single_thread
-from agents.networks import RowNetwork
+from agents.networks import RowCritic, RowNetwork
 from agents.settings import COUNT, NOT_NEGATIVE, SHARE, Range
+from kselect.errors import UserError
+
+THRESHOLD = 0.5
 
 
 class DeterministicActorCritic(Learner):
@@ -23,10 +26,13 @@ class DeterministicActorCritic(Learner):
 
     The actor mu ascends Q(s, mu(s)); the critic regresses r + gamma Q'(s', mu'(s')) by squared error, with Q'
     and mu' slow copies (Lillicrap et al. 2016, arXiv 1509.02971), from a replay of the latest `memory`
-    decisions. Both are 3-layer MLPs, shared over the rows. Exploring adds Gaussian noise to the weights.
+    decisions. Both are 3-layer MLPs, shared over the rows. Exploring adds Gaussian noise to the weights; with
+    `hard` they are then thresholded to 0 or 1, and rarely taken selections earn the exploration reward.
     Rewards are learned in units of their spread, and the actor pays `anchor` for its divergence from
     `initial_weight` (the KL of coins with those probabilities): without it the first wrong slope of Q drives
     a sigmoid to where it has no gradient to come back.
+
+    A subclass may read other parts of an observation (`reads`) with networks of its own (`_networks`).
     """
 
     actions: ClassVar[tuple[str, ...]] = ("soft",)
@@ -54,6 +60,7 @@ class DeterministicActorCritic(Learner):
         anchor: float = 0.3,
         exploration: float = 0.1,
         initial_weight: float = 0.5,
+        hard: bool = False,
         update_every: int | None = 1,
         gradient_steps: int = 4,
         batch_size: int = 64,
@@ -68,20 +75,18 @@ class DeterministicActorCritic(Learner):
         self.target_rate = target_rate
         self.exploration = exploration
         self.initial_weight = initial_weight
+        self.hard = hard
         self.update_every = update_every
         self.gradient_steps = gradient_steps
         self.batch_size = batch_size
         self.warmup = warmup
         self.memory = memory
         self.hidden = hidden
-        super().__init__(observation_space, action_space, DissimilarityBonus(), seed=seed)
+        if not isinstance(hard, bool):
+            raise UserError(f"hard is {hard!r}: give true or false.")
+        super().__init__(observation_space, action_space, CountBonus() if hard else DissimilarityBonus(), seed=seed)
         self.start = float(np.log(initial_weight / (1.0 - initial_weight)))
-        context, features = self.context_size, self.features
-        self.actor = RowNetwork(
-            context, features, hidden=hidden, pool=False, generator=self.generator, start=self.start
-        )
-        # The critic reads each row with the weight that it is given as one more feature.
-        self.critic = RowNetwork(context, features + 1, hidden=hidden, pool=True, generator=self.generator)
+        self.actor, self.critic = self._networks()
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.modules = {
@@ -95,15 +100,21 @@ class DeterministicActorCritic(Learner):
             "critic": torch.optim.Adam(self.critic.parameters(), lr=learning_rate, fused=True),
         }
 
+    def _networks(self) -> tuple[nn.Module, nn.Module]:
+        """Make the actor, from what it reads to logits `[n, k]`, and the critic, from that and an action to Q `[n]`."""
+        context, features, hidden = self.context_size, self.features, self.hidden
+        actor = RowNetwork(context, features, hidden=hidden, pool=False, generator=self.generator, start=self.start)
+        return actor, RowCritic(context, features, hidden=hidden, generator=self.generator)
+
     def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
         """Return float32 `[k]`: the actor's weights, with noise if `explore`, kept in [0, 1]."""
         self._check(observation)
         with single_thread(), torch.inference_mode():
-            self.preference = torch.sigmoid(self.actor(*observation_tensors(observation))[0]).numpy()
+            self.preference = torch.sigmoid(self.actor(*observation_tensors(observation, self.reads))[0]).numpy()
         weights = self.preference
         if explore:
             weights = weights + self.noise * self.rng.standard_normal(self.rows)
-        return weights.clip(0.0, 1.0).astype(np.float32)
+        return (weights > THRESHOLD if self.hard else weights.clip(0.0, 1.0)).astype(np.float32)
 
     def _learn(self) -> dict[str, float]:
         if len(self.decisions) < self.warmup:
@@ -118,18 +129,19 @@ class DeterministicActorCritic(Learner):
         """Take one step of critic, actor and targets."""
         places = self.rng.integers(len(self.decisions), size=self.batch_size)
         batch = {name: torch.from_numpy(array) for name, array in self.decisions.read(places).items()}
-        context, knowledge, action = batch["context"], batch["knowledge"], batch["action"]
+        state = [batch[part] for part in self.reads]
         with torch.no_grad():
-            later = (batch["next_context"], batch["next_knowledge"])
-            following = _value(self.target_critic, *later, torch.sigmoid(self.target_actor(*later)))
+            later = [batch[f"next_{part}"] for part in self.reads]
+            action = torch.sigmoid(self.target_actor(*later))
+            following = self.target_critic(*later, (action > THRESHOLD).float() if self.hard else action)
             bonus = self.exploration * self.scale.value * batch["bonus"]
             rewards = (batch["reward"] + bonus) / self.scale.value
             target = rewards + self.gamma * (1 - batch["terminated"]) * following
-        value_loss = F.mse_loss(_value(self.critic, context, knowledge, action), target)
+        value_loss = F.mse_loss(self.critic(*state, batch["action"]), target)
         _step(self.optimizers["critic"], value_loss, self.critic)
-        logits = self.actor(context, knowledge)
+        logits = self.actor(*state)
         weights = torch.sigmoid(logits)
-        policy_loss = -_value(self.critic, context, knowledge, weights).mean()
+        policy_loss = -self.critic(*state, weights).mean()
         divergence = _divergence(logits, self.start).mean()
         _step(self.optimizers["actor"], policy_loss + self.anchor * divergence, self.actor)
         with torch.no_grad():
@@ -145,17 +157,12 @@ class DeterministicActorCritic(Learner):
         }
 
 
-def _value(critic: RowNetwork, context: Tensor, knowledge: Tensor, action: Tensor) -> Tensor:
-    """Return Q(s, a) `[n]`."""
-    return critic(context, torch.cat([knowledge, action.unsqueeze(-1)], -1))
-
-
-def _step(optimizer: torch.optim.Optimizer, loss: Tensor, module: torch.nn.Module) -> None:
+def _step(optimizer: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> None:
     """Descend a loss along one network's parameters; the other network's gradients of it are left unread."""
     parameters = list(module.parameters())
     for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
         parameter.grad = gradient
-    torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+    nn.utils.clip_grad_norm_(parameters, 1.0)
     optimizer.step()
 
 

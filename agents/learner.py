@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -89,13 +89,11 @@ class Learner(Agent):
             raise UserError(f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase.")
         self.scale.add(reward)
         self.decisions.append(
-            context=observation["context"],
-            knowledge=observation["knowledge"],
+            **{part: observation[part] for part in self.reads},
+            **{f"next_{part}": next_observation[part] for part in self.reads},
             action=action,
             reward=reward,
             bonus=self.bonus(action, starts=self._starts),
-            next_context=next_observation["context"],
-            next_knowledge=next_observation["knowledge"],
             terminated=float(terminated),
             starts=float(self._starts),
             **self._extra(observation, action),
@@ -165,11 +163,9 @@ def single_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def observation_tensors(observation: Observation) -> tuple[Tensor, Tensor]:
-    """Return context `[1, c]` and knowledge `[1, k, f]` of one observation."""
-    context = torch.as_tensor(observation["context"], dtype=torch.float32)
-    knowledge = torch.as_tensor(observation["knowledge"], dtype=torch.float32)
-    return context.unsqueeze(0), knowledge.unsqueeze(0)
+def observation_tensors(observation: Observation, parts: Sequence[str] = Agent.reads) -> list[Tensor]:
+    """Return parts of one observation as a batch of one: context `[1, c]` and knowledge `[1, k, f]`, say."""
+    return [torch.as_tensor(observation[part], dtype=torch.float32).unsqueeze(0) for part in parts]
 
 
 def _tensors(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, Tensor]:

@@ -26,12 +26,12 @@ class RowNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.pool = pool
-        self.embed = _linear(features, hidden, generator)
+        self.embed = linear(features, hidden, generator)
         # The first layer of the MLP in two parts, since context and mean are the same for every row.
-        self.shared = _linear(context + hidden, hidden, generator)
-        self.row = _linear(features, hidden, generator)
-        self.middle = _linear(hidden, hidden, generator)
-        self.head = _linear(hidden, 1, generator, gain=0.0)
+        self.shared = linear(context + hidden, hidden, generator)
+        self.row = linear(features, hidden, generator)
+        self.middle = linear(hidden, hidden, generator)
+        self.head = linear(hidden, 1, generator, gain=0.0)
         nn.init.constant_(self.head.bias, start)
 
     def forward(self, context: Tensor, knowledge: Tensor) -> Tensor:
@@ -45,7 +45,18 @@ class RowNetwork(nn.Module):
         return self.head(hidden).squeeze(-1)
 
 
-def _linear(inputs: int, outputs: int, generator: torch.Generator, gain: float = 1.0) -> nn.Linear:
+class RowCritic(RowNetwork):
+    """Q of an action: the pooled network that reads each row with the weight it is given as one more feature."""
+
+    def __init__(self, context: int, features: int, *, hidden: int, generator: torch.Generator) -> None:
+        super().__init__(context, features + 1, hidden=hidden, pool=True, generator=generator)
+
+    def forward(self, context: Tensor, knowledge: Tensor, action: Tensor) -> Tensor:  # type: ignore[override]  # an action
+        """Map context `[n, c]`, knowledge `[n, k, f]` and weights `[n, k]` to `[n]`."""
+        return super().forward(context, torch.cat([knowledge, action.unsqueeze(-1)], -1))
+
+
+def linear(inputs: int, outputs: int, generator: torch.Generator, gain: float = 1.0) -> nn.Linear:
     """Make a layer with orthogonal weights from `generator`; the usual constructor draws from torch's."""
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
     nn.init.orthogonal_(layer.weight, gain, generator=generator)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.settings import SHARE, check_names, check_range, setting_names
-from agents.storage import read_description
+from agents.recipes import RECIPES
+from agents.settings import check_names, setting_names
+from agents.stages import Stages, check_mapping, check_stages, row_stages, stage_knowledge
 from kselect.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -16,48 +17,84 @@ if TYPE_CHECKING:
 
     from agents.agent import Agent
 
-AGENTS = {
+LEARNERS = {
     "actor-critic": "learns which knowledge to take or leave at each phase (hard selections)",
     "deterministic-actor-critic": "learns a weight in [0, 1] for each knowledge (soft; Wang et al. 2022)",
+    "paper": "the same from [CLS] alone, through towers as in the paper; serves its own models and knowledge only",
+}
+"""The agents that learn a policy, with a line that says how."""
+
+ONLINE = {"online": "actor-critic", "online-soft": "deterministic-actor-critic"}
+"""Learners that begin afresh and learn while they distil, by the names of the agents that they are."""
+
+AGENTS = {
+    **LEARNERS,
     "fixed": "the weights you give, as in weights: {gold: 1, logits: 1}, all along",
-    "fine-tune": "gold labels only: no distillation",
-    "vanilla-kd": "gold labels and the teacher's logits, equally",
-    "all": "every knowledge on offer, equally",
+    "schedule": "the stages you give: weights up to a share of the run, then others",
+    **{name: recipe.description for name, recipe in RECIPES.items()},
     "random-hard": "a random selection at each phase, never none",
     "random-soft": "random weights in [0, 1] at each phase",
 }
 """Every agent's name, with a line that says what it does."""
 
-RECIPES = {"fine-tune": ("gold",), "vanilla-kd": ("gold", "logits")}
-"""The knowledge that a fixed agent takes, by the agent's name; `all` takes what there is."""
-
 CLASSES = {
     "ActorCritic": "agents.actor_critic",
     "DeterministicActorCritic": "agents.deterministic",
-    "FixedWeights": "agents.baselines",
-    "RandomHard": "agents.baselines",
-    "RandomSoft": "agents.baselines",
+    "TowerActorCritic": "agents.towers",
+    "RandomHard": "agents.chance",
+    "RandomSoft": "agents.chance",
+    "Schedule": "agents.schedule",
 }
 """Where each class of agents is found."""
 
 _CLASS_OF = {
     "actor-critic": "ActorCritic",
     "deterministic-actor-critic": "DeterministicActorCritic",
+    "paper": "TowerActorCritic",
     "random-hard": "RandomHard",
     "random-soft": "RandomSoft",
 }
-_NEEDS_SOFT = {
-    "actor-critic": False,
-    "random-hard": False,
-    "deterministic-actor-critic": True,
-    "random-soft": True,
-}
+
+
+def agent_class(name: str) -> type[Agent]:
+    """Return the class of the agent called `name`; its attributes tell what it reads, learns and gives."""
+    if name not in AGENTS:
+        raise unknown("agent", name, AGENTS)
+    return find_class(_CLASS_OF.get(name, "Schedule"))
 
 
 def wants_soft(name: str) -> bool | None:
     """Tell whether an agent needs soft actions (True), hard ones (False), or can give either (None)."""
-    _check_agent(name)
-    return _NEEDS_SOFT.get(name)
+    actions = agent_class(name).actions
+    return actions == ("soft",) if len(actions) == 1 else None
+
+
+def knowledge_of(name: str, settings: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the kinds of knowledge that an agent weighs by name; None for whatever is on offer.
+
+    Raises:
+        UserError: an unknown agent, or settings that name no weights.
+    """
+    agent_class(name)
+    stages = None if name in _CLASS_OF else _stages(name, settings)
+    return None if stages is None else stage_knowledge(stages)
+
+
+def check_offer(name: str, settings: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Refuse knowledge on offer (`names`) that lacks what a recipe needs, or that weights and stages name in vain.
+
+    Raises:
+        UserError: in one line.
+    """
+    for knowledge in knowledge_of(name, settings) or ():
+        if knowledge in names:
+            continue
+        if name not in RECIPES:
+            raise unknown("knowledge", knowledge, names)
+        raise UserError(
+            f"Agent '{name}' needs the knowledge '{knowledge}', which is not on offer: add it to knowledge "
+            f"({', '.join(names)})."
+        )
 
 
 def make_agent(
@@ -73,26 +110,29 @@ def make_agent(
     Raises UserError, one line each, for an unknown agent or setting, a setting outside its range, knowledge
     that a recipe needs and that is not on offer, and a kind of action that the agent cannot give.
     """
-    _check_agent(name)
+    found = agent_class(name)
     if name in _CLASS_OF:
-        agent_class = find_class(_CLASS_OF[name])
-        check_names(name, settings, tuple(known for known in setting_names(agent_class) if known != "seed"))
+        check_names(name, settings, tuple(known for known in setting_names(found) if known != "seed"))
     else:
-        check_names(name, settings, ("weights",) if name == "fixed" else ())
-        weights = settings.get("weights") if name == "fixed" else dict.fromkeys(RECIPES.get(name, names), 1)
-        settings = {"weights": _row_weights(name, weights, names)}
-        agent_class = find_class("FixedWeights")
-    return agent_class(observation_space, action_space, seed=seed, **settings)
+        check_offer(name, settings, names)
+        stages = _stages(name, settings) or [{"weights": dict.fromkeys(names, 1)}]
+        settings = {"stages": row_stages(stages, names)}
+    agent = found(observation_space, action_space, seed=seed, **settings)
+    agent.names = tuple(names)
+    return agent
 
 
 def load_agent(
     folder: str | Path,
     observation_space: spaces.Space | None = None,
     action_space: spaces.Space | None = None,
+    names: Sequence[str] | None = None,
 ) -> Agent:
     """Load whichever agent was saved to a folder; see `Agent.load`."""
+    from agents.storage import read_description
+
     name = read_description(Path(folder))["class"]
-    return find_class(name).load(folder, observation_space, action_space)
+    return find_class(name).load(folder, observation_space, action_space, names)
 
 
 def find_class(name: str) -> type[Agent]:
@@ -110,24 +150,10 @@ def _subclasses(parent: type[Agent]) -> list[type[Agent]]:
     return [found for child in parent.__subclasses__() for found in (child, *_subclasses(child))]
 
 
-def _check_agent(name: str) -> None:
-    if name not in AGENTS:
-        raise unknown("agent", name, AGENTS)
-
-
-def _row_weights(agent: str, weights: Any, names: Sequence[str]) -> list[float]:
-    """Put weights by knowledge into the order of the rows; knowledge that is not named weighs nothing."""
-    if not isinstance(weights, dict) or not weights:
-        raise UserError(f"Agent '{agent}' needs weights by knowledge, such as weights: {{{names[0]}: 1}}.")
-    for knowledge, weight in weights.items():
-        if knowledge not in names:
-            if agent in RECIPES:
-                raise UserError(
-                    f"Agent '{agent}' needs the knowledge '{knowledge}', which is not on offer: add it to "
-                    f"knowledge ({', '.join(names)})."
-                )
-            raise unknown("knowledge", str(knowledge), names)
-        check_range(f"The weight of {knowledge}", weight, SHARE)
-    if not any(weights.values()):
-        raise UserError(f"Agent '{agent}' selects nothing: give at least one knowledge a weight above 0.")
-    return [weights.get(knowledge, 0) for knowledge in names]
+def _stages(agent: str, settings: Mapping[str, Any]) -> Stages | None:
+    """Return the stages of an agent that goes by the clock, weights by knowledge; None for everything all along."""
+    check_names(agent, dict(settings), {"fixed": ("weights",), "schedule": ("stages",)}.get(agent, ()))
+    if agent == "fixed":
+        check_mapping(agent, "weights", settings.get("weights"))
+        return [dict(settings)]
+    return check_stages(agent, settings.get("stages")) if agent == "schedule" else RECIPES[agent].stages

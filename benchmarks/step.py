@@ -23,13 +23,14 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from agents.agent import Agent
-from agents.registry import make_agent
+from agents.registry import LEARNERS
 from envs.distillation import DistillationEnv
 from kselect.cli.table import print_table
-from kselect.config import PhaseConfig, TrainingConfig
+from kselect.config import AgentConfig, PhaseConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.models.classifier import Classifier, label_settings
 from kselect.models.shrink import shrink
+from kselect.study.casting import cast_decider, cast_learner
 from kselect.study.episode import run_episode
 from kselect.tasks.split import Split
 from kselect.tasks.task import Task
@@ -37,7 +38,6 @@ from kselect.tasks.tokenizer import synthetic_tokenizer
 
 BATCH = 32
 BASELINES = ("fine-tune", "vanilla-kd", "all", "random-hard", "random-soft")
-LEARNERS = ("actor-critic", "deterministic-actor-critic")
 
 
 class Replay(Agent):
@@ -73,28 +73,25 @@ def make_distiller(steps: int, hidden_size: int, tokens: int) -> Distiller:
     return Distiller(task, teacher, shrink(teacher, 3), training, max_length=tokens)
 
 
-def timed(distiller: Distiller, agent_name: str) -> tuple[float, dict[str, float], list[np.ndarray], str]:
-    """Run one episode under an agent; returns seconds, shares of the account, its actions, and their kind."""
-    learning = agent_name in LEARNERS
-    actions = "soft" if agent_name in ("deterministic-actor-critic", "random-soft") else "hard"
-    env = DistillationEnv(distiller, actions=actions, phases=PhaseConfig(), measure_rewards=learning)  # type: ignore[arg-type]
-    agent = make_agent(agent_name, env.observation_space, env.action_space, distiller.names)
+def timed(distiller: Distiller, name: str) -> tuple[float, dict[str, float], list[np.ndarray]]:
+    """Run one episode under an agent; returns seconds, shares of the account, and its actions."""
+    cast = (cast_learner if name in LEARNERS else cast_decider)(AgentConfig(name), distiller, PhaseConfig(), seed=0)
     taken: list[np.ndarray] = []
-    act: Callable[..., np.ndarray] = agent.act
+    act: Callable[..., np.ndarray] = cast.agent.act
 
     def recorded(*args: Any, **kwargs: Any) -> np.ndarray:
         taken.append(act(*args, **kwargs))
         return taken[-1]
 
-    agent.act = recorded  # type: ignore[method-assign]
+    cast.agent.act = recorded  # type: ignore[method-assign]
     start = time.perf_counter()
-    episode = run_episode(agent, env, seed=0, learning=learning)
-    return time.perf_counter() - start, episode.shares, taken, actions
+    episode = run_episode(cast.agent, cast.env, seed=0, learning=cast.learning)
+    return time.perf_counter() - start, episode.shares, taken
 
 
-def replayed(distiller: Distiller, taken: list[np.ndarray], actions: str) -> float:
+def replayed(distiller: Distiller, taken: list[np.ndarray]) -> float:
     """Run the same selections again, decided by nobody and rewarded by nothing; returns seconds."""
-    env = DistillationEnv(distiller, actions=actions, phases=PhaseConfig(), measure_rewards=False)  # type: ignore[arg-type]
+    env = DistillationEnv(distiller, actions="soft", phases=PhaseConfig(), measure_rewards=False)
     agent = Replay(env.observation_space, env.action_space, actions=taken)
     start = time.perf_counter()
     run_episode(agent, env, seed=0, learning=False)
@@ -118,10 +115,10 @@ def main() -> None:
     shares: dict[str, dict[str, float]] = {}
     for _ in range(options.rounds):
         for name in seconds:
-            elapsed, shares[name], taken, actions = timed(distiller, name)
+            elapsed, shares[name], taken = timed(distiller, name)
             seconds[name].append(elapsed / distiller.total_steps)
             if name in LEARNERS:
-                ratios[name].append(elapsed / replayed(distiller, taken, actions))
+                ratios[name].append(elapsed / replayed(distiller, taken))
 
     plain = statistics.median(seconds["fine-tune"])
     rows, report = [], {}

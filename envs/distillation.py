@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import gymnasium
@@ -10,13 +11,13 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.observation import Observer, observation_space
+from envs.observation import LIMIT, Observer, observation_space
 from envs.phases import SCHEDULERS
 from kselect.config import PhaseConfig
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.diverged import TrainingDivergedError
 from kselect.distillation.selection import selection_weights
-from kselect.errors import unknown
+from kselect.errors import UserError, unknown
 
 Observation = dict[str, NDArray[np.float32]]
 
@@ -39,7 +40,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     knowledge, in the order of `distiller.names`. Weights are normalised to sum to 1. All zeros mean gold labels.
 
     ## Observation Space
-    `Dict` of two `Box` spaces, all values free of the scale of task and losses and clipped to [-5, 5]:
+    `Dict` of two `Box` spaces, all values free of the scale of task and losses and clipped to [-5, 5]; the first of
+    `context` is the share of the run that is over:
 
     * `context`, `(c,)`: progress of the run; learning rate relative to its peak; confidence, entropy (over log K) and
       accuracy of the student, confidence and entropy of the teacher, and their agreement, as means over the last
@@ -48,6 +50,9 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
       agreement (they are 0), and whose loss is relative to the variance of the labels.
     * `knowledge`, `(k, f)`: a row for each kind: its loss relative to the start of the run, the slope of that loss
       within the last phase, how long it has not been measured, its last weight, and a fixed code of its name.
+
+    With `observe_cls` also `student_cls`, `(D_s,)`, and `teacher_cls`, `(D_t,)`: the mean [CLS] of each model's last
+    layer over 32 training examples, the same at each decision, without dropout. They are clipped, but not scale-free.
 
     ## Rewards
     The decrease of the student's cross-entropy, in nats, or in a regression of its squared error, on a reward split
@@ -67,6 +72,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     * `actions`: `"hard"` or `"soft"`.
     * `phases`: a `PhaseConfig`.
     * `measure_rewards`: False leaves out the cost of rewards, which are then 0, where nobody learns from them.
+    * `observe_cls`: show [CLS], for a forward pass of the student on 32 examples at each decision.
 
     ## Version History
     * v0: initial version.
@@ -80,17 +86,24 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         actions: Literal["hard", "soft"] = "hard",
         phases: PhaseConfig | None = None,
         measure_rewards: bool = True,
+        observe_cls: bool = False,
     ) -> None:
         """Make an episode of `distiller`'s run; see the class for the arguments."""
         if actions not in ACTION_SPACES:
             raise unknown("kind of actions", actions, ACTION_SPACES)
+        if observe_cls and not distiller.teachers:
+            raise UserError(
+                "observe_cls shows the teacher's [CLS], and there is no teacher: give one, or leave it out."
+            )
         self.distiller = distiller
         self.phases = phases or PhaseConfig()
         self.measure_rewards = measure_rewards
         self.scheduler = SCHEDULERS[self.phases.phases](self.phases, distiller.total_steps)
         self.reward_examples = self.scheduler.reward_examples(distiller.training.batch_size)
         self.observer = Observer(distiller.names, distiller.initial_losses, distiller.total_steps, distiller.task)
-        self.observation_space = cast(spaces.Space[Observation], observation_space(len(distiller.names)))
+        self.observe_cls = observe_cls
+        cls_sizes = {part: len(state) for part, state in distiller.mean_cls().items()} if observe_cls else {}
+        self.observation_space = cast(spaces.Space[Observation], observation_space(len(distiller.names), cls_sizes))
         self.action_space = cast(spaces.Space[NDArray[Any]], ACTION_SPACES[actions](len(distiller.names)))
         self._initial_reward_loss: float | None = None
 
@@ -105,7 +118,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
             self._initial_reward_loss = self._measure_loss()
         self._reward_loss = self._initial_reward_loss or 0.0
         self.observer.restart(self._relative_learning_rate(), self._reward_loss)
-        return self.observer.observation(), {"step": 0, "total_steps": self.distiller.total_steps}
+        return self._observation(), {"step": 0, "total_steps": self.distiller.total_steps}
 
     def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Take one phase of training steps under the selection `action` `[k]`.
@@ -118,7 +131,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         """
         selection = np.asarray(action, dtype=np.float32)
         weights = selection_weights(selection, self.distiller.names)
-        report = self.distiller.advance(selection, self.scheduler.length(selection))
+        report = self.distiller.advance(selection, self.scheduler.steps(selection, self.distiller.step))
         self.observer.see(report, weights, self._relative_learning_rate())
         terminated = self.distiller.step == self.distiller.total_steps
         info: dict[str, Any] = {
@@ -137,7 +150,17 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
             reward, self._reward_loss = self._reward_loss - loss, loss
             self.observer.see_reward(reward, loss)
             info["reward_loss"] = loss
-        return self.observer.observation(), reward, terminated, False, info
+        return self._observation(), reward, terminated, False, info
+
+    def ask_at(self, shares: Sequence[float]) -> None:
+        """Ask at these shares of a run, too: a phase that would reach beyond one ends there."""
+        self.scheduler.ask_at(shares)
+
+    def _observation(self) -> Observation:
+        observation = self.observer.observation()
+        if self.observe_cls:
+            observation |= {part: np.clip(state, -LIMIT, LIMIT) for part, state in self.distiller.mean_cls().items()}
+        return observation
 
     def _measure_loss(self) -> float:
         with self.distiller.account.measure("reward"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from gymnasium import spaces
@@ -27,14 +28,11 @@ CODE_SIZE = 16
 LIMIT = 5.0
 
 
-def observation_space(knowledge: int) -> spaces.Dict:
-    """Return the space of observations of a run with so many kinds of knowledge."""
-    return spaces.Dict(
-        {
-            "context": spaces.Box(-LIMIT, LIMIT, (len(CONTEXT),), np.float32),
-            "knowledge": spaces.Box(-LIMIT, LIMIT, (knowledge, len(FEATURES) + CODE_SIZE), np.float32),
-        }
-    )
+def observation_space(knowledge: int, further: Mapping[str, int] | None = None) -> spaces.Dict:
+    """Return the space of observations of a run with so many kinds of knowledge, and `further` parts of given sizes."""
+    shapes = {"context": (len(CONTEXT),), "knowledge": (knowledge, len(FEATURES) + CODE_SIZE)}
+    shapes |= {part: (size,) for part, size in (further or {}).items()}
+    return spaces.Dict({part: spaces.Box(-LIMIT, LIMIT, shape, np.float32) for part, shape in shapes.items()})
 
 
 def name_code(name: str) -> NDArray[np.float32]:

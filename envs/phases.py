@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ class PhaseScheduler(ABC):
         self.config = config
         self.total_steps = total_steps
         self.first_steps = min(config.phase_steps or self._default_first_steps(), total_steps)
+        self.boundaries: tuple[int, ...] = ()
         self.restart()
 
     def restart(self) -> None:
@@ -32,7 +34,17 @@ class PhaseScheduler(ABC):
 
     @abstractmethod
     def length(self, selection: NDArray[np.float32]) -> int:
-        """Return the training steps of the phase that `selection` is about to govern, at least 1."""
+        """Return the training steps of a phase that `selection` governs and that nothing cuts short, at least 1."""
+
+    def ask_at(self, shares: Sequence[float]) -> None:
+        """End a phase at each of these shares of a run, at the first step that is not before it."""
+        # Rounded, lest 0.7 of ten steps be a little more than seven.
+        self.boundaries = tuple(math.ceil(round(share * self.total_steps, 9)) for share in shares)
+
+    def steps(self, selection: NDArray[np.float32], step: int) -> int:
+        """Return the training steps that `selection` is about to govern from `step` on."""
+        ahead = [boundary - step for boundary in self.boundaries if boundary > step]
+        return min([self.length(selection), *ahead])
 
     def finish_phase(self, ended: bool) -> bool:
         """Count a phase as done; returns whether its reward is to be measured (the last one always is)."""

@@ -19,11 +19,14 @@ ENV_ID = "kselect/Distillation-v0"
 CONFIGS = (TaskConfig, StudentConfig, TrainingConfig, KnowledgeConfig, PhaseConfig)
 
 
-def make_distillation_env(actions: Literal["hard", "soft"] = "hard", **settings: Any) -> DistillationEnv:
+def make_distillation_env(
+    actions: Literal["hard", "soft"] = "hard", observe_cls: bool = False, **settings: Any
+) -> DistillationEnv:
     """Make the environment from names, paths and numbers alone, as `gymnasium.make` needs them.
 
     Args:
         actions: hard or soft.
+        observe_cls: whether observations show both models' [CLS].
         settings: any field of TaskConfig, StudentConfig, TrainingConfig, KnowledgeConfig and PhaseConfig by its name;
             `teacher`, the folder or hub id of a fine-tuned classifier, has no default.
 
@@ -45,7 +48,7 @@ def make_distillation_env(actions: Literal["hard", "soft"] = "hard", **settings:
         _fill(TrainingConfig, settings),
         _fill(KnowledgeConfig, settings),
     )
-    return DistillationEnv(distiller, actions=actions, phases=_fill(PhaseConfig, settings))
+    return DistillationEnv(distiller, actions=actions, phases=_fill(PhaseConfig, settings), observe_cls=observe_cls)
 
 
 def _fill(config: type[Config], settings: dict[str, Any]) -> Config:

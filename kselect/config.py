@@ -30,6 +30,7 @@ KNOWLEDGE_NAMES = (
     "value-relations",
 )
 DEFAULT_KNOWLEDGE = ("gold", "logits", "hidden", "attention", "relations")
+WEIGHTINGS = ("selection", "dynamic", "uncertainty")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -208,9 +209,13 @@ class TrainingConfig:
 class KnowledgeConfig:
     """Knowledge: what a teacher offers, and how each kind of it is compared."""
 
-    knowledge: list[str] = field(default_factory=lambda: list(DEFAULT_KNOWLEDGE))
+    knowledge: list[str] | None = None
     """The kinds on offer, which an agent weighs, out of gold, logits, logits-mse, hidden, hidden-cls, hidden-cosine,
-    embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations."""
+    embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations; by default
+    what the agent's recipe reads or a policy was trained with, or else gold, logits, hidden, attention, relations."""
+    weighting: Literal["selection", "dynamic", "uncertainty"] = "selection"
+    """How the losses of a step become one: by the selection alone, also by each example's uncertainty, or also by
+    variances learned on the way (see docs/agents.md)."""
     temperature: float | str = 2.0
     """Softening of teacher's and student's logits, or a schedule such as 4->1; the KL is multiplied by its square."""
     layer_map: str = "uniform"
@@ -225,11 +230,9 @@ class KnowledgeConfig:
     """GiB of memory for the teacher's outputs on train, so that each is computed once; 0 computes it every time."""
 
     def __post_init__(self) -> None:
-        _require(len(self.knowledge) > 0, "knowledge is empty: name at least gold.")
-        _require(
-            len(set(self.knowledge)) == len(self.knowledge),
-            f"knowledge names a kind twice: {', '.join(self.knowledge)}.",
-        )
+        _require(len(self.kinds) > 0, "knowledge is empty: name at least gold.")
+        _require(len(set(self.kinds)) == len(self.kinds), f"knowledge names a kind twice: {', '.join(self.kinds)}.")
+        _one_of("weighting", self.weighting, WEIGHTINGS)
         temperature = Schedule.parse(self.temperature, "temperature")
         _require(
             temperature.start > 0 and temperature.end > 0,
@@ -245,6 +248,11 @@ class KnowledgeConfig:
                 scale == "measured" if isinstance(scale, str) else scale > 0,
                 f"scales gives {name} {scale}: give a positive number, or measured.",
             )
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds on offer, where nothing else settles them."""
+        return list(DEFAULT_KNOWLEDGE) if self.knowledge is None else self.knowledge
 
 
 @dataclass
@@ -281,10 +289,10 @@ class AgentConfig:
     """Agent: who decides what to transfer."""
 
     agent: str = "actor-critic"
-    """A trained policy's folder, online or online-soft (which learn while distilling), or one of
-    actor-critic, deterministic-actor-critic, fine-tune, vanilla-kd, all, fixed, random-hard, random-soft."""
+    """An agent out of the list below or, to distil, the folder of a policy that `kselect train-policy` made."""
     agent_settings: dict[str, Any] = field(default_factory=dict)
-    """Settings of that agent by name, such as learning_rate=0.001 or, for fixed, {"weights": {"gold": 1}}."""
+    """Settings of that agent by name, such as learning_rate=0.001 or, for fixed, {"weights": {"gold": 1}}; see
+    docs/agents.md."""
 
 
 @dataclass

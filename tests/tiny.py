@@ -22,9 +22,11 @@ def tiny_task(name: str = "synthetic-acceptability", train_limit: int = 80) -> T
     return load_task(name, train_limit=train_limit, reward_fraction=0.2)
 
 
-def tiny_classifier(task: Task, layers: int = 4, seed: int = 0, dropout: float = 0.1) -> Classifier:
+def tiny_classifier(
+    task: Task, layers: int = 4, seed: int = 0, dropout: float = 0.1, hidden_size: int = 16
+) -> Classifier:
     classifier = new_classifier(
-        task, synthetic_tokenizer(), layers=layers, hidden_size=16, heads=2, max_length=32, seed=seed
+        task, synthetic_tokenizer(), layers=layers, hidden_size=hidden_size, heads=2, max_length=32, seed=seed
     )
     for module in classifier.model.modules():
         if type(module).__name__ == "Dropout":
@@ -37,10 +39,14 @@ def tiny_classifier(task: Task, layers: int = 4, seed: int = 0, dropout: float =
 
 
 def tiny_distiller(
-    knowledge: dict[str, Any] | None = None, dropout: float = 0.1, task: Task | None = None, **training: Any
+    knowledge: dict[str, Any] | None = None,
+    dropout: float = 0.1,
+    task: Task | None = None,
+    teacher: Classifier | None = None,
+    **training: Any,
 ) -> Distiller:
     task = task or tiny_task()
-    teacher = tiny_classifier(task, dropout=dropout)
+    teacher = teacher or tiny_classifier(task, dropout=dropout)
     settings: dict[str, Any] = {"batch_size": 8, "epochs": 2, "learning_rate": 1e-3, "precision": "fp32", **training}
     offered = KnowledgeConfig(**(knowledge or {}))
     return Distiller(task, teacher, shrink(teacher, 2), TrainingConfig(**settings), offered, max_length=32)

@@ -26,8 +26,8 @@ class Command:
     The module's docstring is its help: the first line in the list of commands, all of it above the options.
     The module defines `NAME`, `Settings` (a dataclass whose every field is one of the dataclasses of
     `kselect.config`), `run`, and where it needs them `DEFAULTS` (settings that start elsewhere than in
-    `kselect.config`), `POSITIONAL` (the setting that needs no option before it) and `UNDER` (a function from
-    the settings given to others that lie under them).
+    `kselect.config`), `POSITIONAL` (the setting that needs no option before it), `EPILOG` (what the help says
+    below the options) and `UNDER` (a function from the settings given to others that lie under them).
     """
 
     def __init__(self, module_name: str) -> None:
@@ -57,6 +57,7 @@ class Command:
             prog=f"kselect {self.name}",
             usage=f"kselect {self.name}{operand} [--config FILE] [options]",
             description=self.help,
+            epilog=getattr(self.module, "EPILOG", None),
             formatter_class=Formatter,
             exit_on_error=False,
         )

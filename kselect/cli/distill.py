@@ -11,9 +11,11 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agents.registry import AGENTS, LEARNERS, ONLINE
+from kselect.cli.help import listing
 from kselect.config import (
     AgentConfig,
     KnowledgeConfig,
@@ -26,6 +28,12 @@ from kselect.config import (
 
 NAME = "distill"
 DEFAULTS = {"agent": "online"}
+DECIDERS = {
+    "FOLDER": f"a policy that `kselect train-policy` made with {', '.join(LEARNERS)}",
+    **{name: f"{learner}, which learns in this one run" for name, learner in ONLINE.items()},
+    **{name: line for name, line in AGENTS.items() if name not in LEARNERS},
+}
+EPILOG = listing("Agents", DECIDERS)
 
 
 @dataclass
@@ -47,8 +55,10 @@ def run(settings: Settings) -> Path:
     from kselect.distillation.setup import make_distiller
     from kselect.study.casting import cast_decider
     from kselect.study.episode import rollout
+    from kselect.study.recipes import resolve
     from kselect.study.results import summarise_run
 
+    settings = replace(settings, knowledge=resolve(settings.agent, settings.knowledge))
     distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge, settings.run.seed)
     task = distiller.task
     warn_truncated(sum(distiller.truncated.values()), distiller.max_length)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Mapping
 
 import jsonargparse
 
 from kselect.cli import values
+
+
+def listing(title: str, lines: Mapping[str, str]) -> str:
+    """Return names with what is said of each, under a title, as help texts show them."""
+    width = max(map(len, lines))
+    return "\n".join([f"{title}:", *(f"  {name:<{width}}  {line}" for name, line in lines.items())])
 
 
 class Formatter(jsonargparse.DefaultHelpFormatter):

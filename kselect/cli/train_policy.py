@@ -10,9 +10,11 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agents.registry import LEARNERS
+from kselect.cli.help import listing
 from kselect.config import (
     AgentConfig,
     KnowledgeConfig,
@@ -25,6 +27,7 @@ from kselect.config import (
 )
 
 NAME = "train-policy"
+EPILOG = listing("Agents", LEARNERS)
 
 
 @dataclass
@@ -47,8 +50,10 @@ def run(settings: Settings) -> Path:
     from kselect.distillation.setup import make_distiller
     from kselect.study.casting import cast_learner
     from kselect.study.episode import learn
+    from kselect.study.recipes import resolve
     from kselect.study.results import summarise_policy
 
+    settings = replace(settings, knowledge=resolve(settings.agent, settings.knowledge))
     distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge, settings.run.seed)
     warn_truncated(sum(distiller.truncated.values()), distiller.max_length)
     cast = cast_learner(settings.agent, distiller, settings.phases, settings.run.seed)

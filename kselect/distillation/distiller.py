@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -26,7 +27,7 @@ from kselect.distillation.selection import selection_weights
 from kselect.distillation.signals import SIGNALS, PhaseReport, read_signals, summarise
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.teacher_outputs import LiveTeacher, RememberedTeacher, TeacherOutputs
-from kselect.distillation.weighting import Weighting
+from kselect.distillation.weighting import make_weighting
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.batch import Batch
@@ -78,8 +79,9 @@ class Distiller:
         self.student = student
         self.training = training or TrainingConfig()
         offered = knowledge or (KnowledgeConfig() if self.teachers else KnowledgeConfig(knowledge=["gold"]))
+        self.offered = replace(offered, knowledge=offered.kinds)
         _check_models(student, self.teachers, task)
-        self.knowledge: tuple[Knowledge, ...] = build_knowledge(offered, student, self.teachers)
+        self.knowledge: tuple[Knowledge, ...] = build_knowledge(self.offered, student, self.teachers)
         self.max_length = min(input_length(model, max_length) for model in (student, *self.teachers))
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
         if self.accelerator.num_processes > 1:
@@ -95,10 +97,11 @@ class Distiller:
                 self._encode(name)
         self._model = student.model.to(self.device)
         self._live_teacher = self._live()
-        self._teacher_outputs = self._remembered(offered.teacher_memory * GIBIBYTE)
-        self.weighting = Weighting()
+        self._teacher_outputs = self._remembered(self.offered.teacher_memory * GIBIBYTE)
+        self.weighting = make_weighting(self.offered.weighting, self.names, task.regression)
         self._trained = self._everything_trained()
         self._initial = {name: value.detach().clone() for name, value in self._trained.state_dict().items()}
+        self._teacher_cls: NDArray[np.float32] | None = None
         self._batches = BucketedBatches(self._splits["train"].lengths, self.training.batch_size)
         self._dropout = RandomStream(self.device)
         self.step = 0
@@ -184,6 +187,27 @@ class Distiller:
         if split not in self._splits:
             self._splits[split] = encode(self.task.splits[split], self._tokenizer, self.max_length)
         return self._splits[split]
+
+    @torch.no_grad()
+    def mean_cls(self) -> dict[str, NDArray[np.float32]]:
+        """Return the mean [CLS] of the last layer over a few training examples, always the same, without dropout.
+
+        Of the student as it is now, `student_cls [D_s]`, and of the (first) teacher, `teacher_cls [D_t]`, which is read
+        once. The time is accounted as probing.
+        """
+        with self.account.measure("probing"):
+            if self._teacher_cls is None:
+                self._teacher_cls = self._mean_cls_of(self.teachers[0])
+            return {"student_cls": self._mean_cls_of(self.student), "teacher_cls": self._teacher_cls}
+
+    def _mean_cls_of(self, classifier: Classifier) -> NDArray[np.float32]:
+        train, last = self._splits["train"], classifier.layers
+        indices = fixed_sample(len(train), PROBE_EXAMPLES)
+        batch = {name: value.to(self.device) for name, value in train.batch(indices).items()}
+        classifier.model.eval()
+        with autocast(self.device, self.dtype):
+            outputs = forward(classifier.model, batch, Needs(hidden_states=frozenset({last})))
+        return outputs.hidden_states[last][:, 0].float().mean(0).cpu().numpy()
 
     def snapshot(self) -> Snapshot:
         """Copy everything that the rest of the run depends on."""

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
 from torch import Tensor, nn
+
+from kselect.config import WEIGHTINGS
+from kselect.errors import UserError, unknown
 
 
 class Weighting(nn.Module):
@@ -21,3 +29,78 @@ class Weighting(nn.Module):
             logits: the student's, `[B, K]`.
         """
         return losses @ factors
+
+
+class DynamicWeighting(Weighting):
+    """Each example by itself: logits where the student is sure, hidden states where it is not.
+
+    `gold + (1 - u) logits + u hidden`, each times its factor, with u the entropy of the student's prediction over
+    log K, from which no gradient flows (Li et al., 2021, "Dynamic Knowledge Distillation for Pre-trained Language
+    Models", section 3.3). Other knowledge is weighed by its factor alone.
+    """
+
+    def forward(self, losses: Tensor, factors: Tensor, selected: tuple[str, ...], logits: Tensor) -> Tensor:
+        """Return the loss of each example, `[B]`; see `Weighting`."""
+        log_q = torch.log_softmax(logits.detach().float(), dim=-1)
+        u = -(log_q.exp() * log_q).sum(-1) / math.log(logits.size(-1))
+        shares = {"logits": 1 - u, "hidden": u}
+        return (losses * torch.stack([shares.get(name, torch.ones_like(u)) for name in selected], dim=1)) @ factors
+
+
+class UncertaintyWeighting(Weighting):
+    """Each knowledge by a variance that is learned: `sum_i exp(-s_i) factor_i loss_i + s_i / 2`.
+
+    s_i is the logarithm of the variance, 0 at the start (Kendall, Gal and Cipolla, 2018, "Multi-Task Learning Using
+    Uncertainty to Weigh Losses", in the form that they give for classification; the one for regression has half the
+    loss, which shifts s_i by log 2). Only what is selected takes part.
+
+    An optimiser such as Adam moves a parameter by about the learning rate a step, and that of fine-tuning would leave a
+    variance where it is for tens of thousands of steps. So s is `PACE` times its parameter, and the gradient is that
+    along s: the variances take steps of `PACE` times the learning rate, and weigh no more in the gradient's norm.
+    """
+
+    PACE = 100.0
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Learn a variance for each of the knowledge `names`."""
+        super().__init__()
+        self.names = tuple(names)
+        self.paced = nn.Parameter(torch.zeros(len(self.names)))
+
+    @property
+    def log_variances(self) -> Tensor:
+        """The logarithm of each knowledge's variance, `[k]`, in the order of the names."""
+        return self.paced + (self.PACE - 1) * self.paced.detach()
+
+    def forward(self, losses: Tensor, factors: Tensor, selected: tuple[str, ...], logits: Tensor) -> Tensor:
+        """Return the loss of each example, `[B]`, which may be negative; see `Weighting`."""
+        s = self.log_variances[[self.names.index(name) for name in selected]]
+        return losses @ (torch.exp(-s) * factors) + s.sum() / 2
+
+
+def make_weighting(
+    kind: Literal["selection", "dynamic", "uncertainty"], names: Sequence[str], regression: bool
+) -> Weighting:
+    """Make the weighting of a run over the knowledge `names`.
+
+    Raises:
+        UserError: an unknown kind; dynamic weighting of a regression, or without the knowledge that it weighs.
+    """
+    if kind not in WEIGHTINGS:
+        raise unknown("weighting", kind, WEIGHTINGS)
+    if kind == "uncertainty":
+        return UncertaintyWeighting(names)
+    if kind == "selection":
+        return Weighting()
+    if regression:
+        raise UserError(
+            "weighting dynamic reads the entropy of the student's prediction, which a regression does not have: "
+            "leave it out, or take another agent than dynamic-kd."
+        )
+    missing = [name for name in ("gold", "logits", "hidden") if name not in names]
+    if missing:
+        raise UserError(
+            f"weighting dynamic weighs gold, logits and hidden, and {', '.join(missing)} is not on offer: "
+            f"add it to knowledge ({', '.join(names)})."
+        )
+    return DynamicWeighting()

@@ -77,15 +77,15 @@ def build_knowledge(
         UserError: an unknown kind; a kind that needs a teacher where there is none; a setting for a kind that is not on
             offer or does not read it; models that cannot be compared in it.
     """
-    for name in [*config.knowledge, *config.scales, *config.layer_maps]:
+    for name in [*config.kinds, *config.scales, *config.layer_maps]:
         if name not in BUILDERS:
             raise unknown("knowledge", name, BUILDERS)
     for setting, names in (("scales", config.scales), ("layer_maps", config.layer_maps)):
         for name in names:
-            if name not in config.knowledge:
+            if name not in config.kinds:
                 raise UserError(f"{setting} names {name}, which is not on offer: add it to knowledge, or drop it here.")
     return tuple(
-        _build(Comparison(name, config, student, next(iter(teachers), None)), teachers) for name in config.knowledge
+        _build(Comparison(name, config, student, next(iter(teachers), None)), teachers) for name in config.kinds
     )
 
 

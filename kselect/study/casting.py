@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from agents.agent import Agent
-from agents.registry import AGENTS, load_agent, make_agent, wants_soft
+from agents.registry import AGENTS, LEARNERS, ONLINE, agent_class, load_agent, make_agent, wants_soft
 from envs.distillation import DistillationEnv
 from kselect.config import AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller
 from kselect.errors import UserError, unknown
-
-LEARNERS = ("actor-critic", "deterministic-actor-critic")
-ONLINE = {"online": "actor-critic", "online-soft": "deterministic-actor-critic"}
+from kselect.study.recipes import resolve
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,8 @@ def cast_decider(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
         )
     if name not in AGENTS:
         raise unknown("agent or policy folder", name, [*AGENTS, *ONLINE])
+    if resolve(config, distiller.offered) != distiller.offered:
+        raise UserError(f"{name} compares knowledge in its own way: make the distiller with what `resolve` returns.")
     return _fresh(name, config, distiller, phases, seed, learning=False)
 
 
@@ -63,7 +63,9 @@ def _fresh(
     name: str, config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int, learning: bool
 ) -> Cast:
     actions: Literal["hard", "soft"] = "hard" if wants_soft(name) is False else "soft"
-    env = DistillationEnv(distiller, actions=actions, phases=phases, measure_rewards=learning)
+    env = DistillationEnv(
+        distiller, actions, phases, measure_rewards=learning, observe_cls=_reads_cls(agent_class(name))
+    )
     agent = make_agent(
         name, env.observation_space, env.action_space, distiller.names, seed=seed, **config.agent_settings
     )
@@ -75,5 +77,12 @@ def _trained(config: AgentConfig, distiller: Distiller, phases: PhaseConfig) -> 
         raise UserError("agent_settings cannot change a trained policy: leave them out, or train another.")
     agent = load_agent(config.agent)
     actions: Literal["hard", "soft"] = "soft" if agent.kind == "soft" else "hard"
-    env = DistillationEnv(distiller, actions=actions, phases=phases)
-    return Cast(load_agent(config.agent, env.observation_space, env.action_space), env, learning=False)
+    env = DistillationEnv(
+        distiller, actions, phases, measure_rewards="context" in agent.reads, observe_cls=_reads_cls(type(agent))
+    )
+    fitted = load_agent(config.agent, env.observation_space, env.action_space, distiller.names)
+    return Cast(fitted, env, learning=False)
+
+
+def _reads_cls(agent: type[Agent]) -> bool:
+    return any(part.endswith("_cls") for part in agent.reads)

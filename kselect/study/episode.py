@@ -65,6 +65,7 @@ def run_episode(
     """
     base = env.unwrapped
     assert isinstance(base, DistillationEnv)
+    base.ask_at(agent.boundaries)
     account = base.distiller.account
     account.begin()
     start, accounted = time.perf_counter(), account.total

@@ -54,6 +54,25 @@ class IdentityEnv(gymnasium.Env):
         }
 
 
+class TowerEnv(IdentityEnv):
+    """The flags (as 1 and -1) and progress stand in what is seen of the student; rows and teacher tell nothing."""
+
+    length = 8
+
+    def __init__(self, *, rows: int = 2, seed: int = 0, teacher: int = 3) -> None:
+        super().__init__(soft=True, rows=rows, seed=seed)
+        self.teacher = np.ones(teacher, dtype=np.float32)
+        widths = {"student_cls": rows + 1, "teacher_cls": teacher}
+        boxes = {part: spaces.Box(-5, 5, (width,), np.float32) for part, width in widths.items()}
+        self.observation_space = spaces.Dict({**self.observation_space.spaces, **boxes})
+
+    def _observe(self) -> dict[str, np.ndarray]:
+        observation = super()._observe()
+        observation["knowledge"][:, 0] = 0
+        student = np.append(2 * self.flags - 1, observation["context"][0]).astype(np.float32)
+        return observation | {"student_cls": student, "teacher_cls": self.teacher}
+
+
 class TimingEnv(IdentityEnv):
     """Two rows: one is right in the first half of an episode, the other in the second. Flags mean nothing."""
 

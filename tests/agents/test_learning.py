@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from agents import ActorCritic, DeterministicActorCritic
+from agents import ActorCritic, DeterministicActorCritic, TowerActorCritic
 from agents.learner import Learner
-from tests.agents.identity import IdentityEnv, TimingEnv, distance, train
+from tests.agents.identity import IdentityEnv, TimingEnv, TowerEnv, distance, train
 
 LEARNERS = [(ActorCritic, 16, 0.1), (DeterministicActorCritic, 16, 0.05)]
 
@@ -18,6 +18,23 @@ def test_learns_the_identity(kind: type[Learner], episodes: int, bar: float):
     assert distance(agent, env) > 0.2
     train(agent, env, episodes)
     assert distance(agent, env) < bar
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_the_towers_learn_from_what_they_see_of_the_student(hard: bool):
+    env = TowerEnv()
+    agent = TowerActorCritic(env.observation_space, env.action_space, hard=hard)
+    assert distance(agent, env) > 0.2
+    train(agent, env, 40)
+    assert distance(agent, env) < 0.05
+
+
+def test_a_thresholded_actor_takes_or_leaves():
+    env = IdentityEnv(soft=True)
+    agent = DeterministicActorCritic(env.observation_space, env.action_space, hard=True)
+    train(agent, env, 2)
+    assert set(np.concatenate(env.taken)) == {0.0, 1.0}
+    assert len(agent.state()[1]["bonus"]["counts"]) > 1  # rarely taken selections earn the exploration reward
 
 
 @pytest.mark.parametrize(("kind", "episodes"), [(ActorCritic, 64), (DeterministicActorCritic, 24)])

@@ -6,15 +6,17 @@ import pytest
 from gymnasium import spaces
 
 import agents
-from agents import AGENTS, make_agent, wants_soft
+from agents import AGENTS, LEARNERS, make_agent, wants_soft
+from agents.recipes import RECIPES
+from agents.registry import agent_class, check_offer, knowledge_of
 from kselect.errors import UserError
-from tests.agents.identity import IdentityEnv
+from tests.agents.identity import IdentityEnv, TowerEnv
 
 NAMES = ("gold", "logits", "hidden", "relations")
 
 
 def make(name: str, *, soft: bool = False, names: tuple[str, ...] = NAMES, **settings: object) -> agents.Agent:
-    env = IdentityEnv(soft=soft, rows=len(names))
+    env = TowerEnv(rows=len(names)) if name == "paper" else IdentityEnv(soft=soft, rows=len(names))
     return make_agent(name, env.observation_space, env.action_space, names, **settings)
 
 
@@ -25,15 +27,25 @@ def observation(rows: int = 4) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", AGENTS)
 @pytest.mark.parametrize("explore", [False, True])
 def test_every_agent_acts_in_its_space(name: str, explore: bool):
+    settings = {"fixed": {"weights": {"gold": 1}}, "schedule": {"stages": [{"weights": {"gold": 1}}]}}.get(name, {})
+    names = knowledge_of(name, settings) or NAMES
     kinds = [False, True] if wants_soft(name) is None else [bool(wants_soft(name))]
     for soft in kinds:
-        agent = make(name, soft=soft, **({"weights": {"gold": 1}} if name == "fixed" else {}))
+        if name == "pkd" and not soft:
+            continue  # halves
+        agent = make(name, soft=soft, names=names, **settings)
+        seen = TowerEnv(rows=len(names)).reset()[0] if name == "paper" else observation(len(names))
         for _ in range(20):
-            action = agent.act(observation(), explore=explore)
+            action = agent.act(seen, explore=explore)
             assert agent.action_space.contains(action)
-        assert agent.learns == ("actor-critic" in name)
-        agent.observe(observation(), action, 0.1, observation(), False)
+        assert agent.learns == (name in LEARNERS)
+        assert agent.names == names
+        agent.observe(seen, action, 0.1, seen, False)
         assert agent.update() == {}
+
+
+def test_the_lists_say_what_the_classes_are():
+    assert [name for name in AGENTS if agent_class(name).learns] == list(LEARNERS)
 
 
 @pytest.mark.parametrize("soft", [False, True])
@@ -97,6 +109,27 @@ def test_settings_reach_the_agent():
             {"weights": {"gold": 2}},
             "The weight of gold is 2: give a number of at least 0 and at most 1.",
         ),
+        ("schedule", {}, "Agent 'schedule' needs a list of stages, such as stages: [{until: 0.5,"),
+        ("schedule", {"stages": [{"wieghts": {}}]}, "Stage 1 of agent 'schedule' has no 'wieghts': did you mean"),
+        ("schedule", {"stages": [{"weights": {"gold": 1}}] * 2}, "Stage 1 of agent 'schedule' has no end: give"),
+        ("schedule", {"stages": [{"until": 0.5}]}, "Agent 'schedule' needs weights by knowledge, such as weights:"),
+        ("schedule", {"stages": [{"weights": {"hiden": 1}}]}, "Unknown knowledge 'hiden': did you mean 'hidden'?"),
+        ("schedule", {"stages": [{"weights": {"gold": 0}}]}, "Agent 'schedule' selects nothing: give at least one"),
+        ("schedule", {"stages": [{"weights": {"gold": 1}, "to": {"gold": "1"}}]}, "The weight of gold is '1': give"),
+        ("schedule", {"stages": [{"until": 0.4, "weights": {"gold": 1}}]}, "Stages last until 0.4: give rising shares"),
+        (
+            "schedule",
+            {"stages": [{"until": 0.4, "weights": {"gold": 1}}] * 2 + [{"weights": {"gold": 1}}]},
+            "Stages last until 0.4, 0.4, 1: give rising shares of the run above 0, the last one 1.",
+        ),
+        ("schedule", {"stages": [{"until": 40, "weights": {"gold": 1}}]}, "until of a stage is 40: give a number"),
+        (
+            "schedule",
+            {"stages": [{"weights": {"gold": 1}, "to": {"logits": 1}}]},
+            "Hard actions take or leave, so a stage cannot move `to` other weights",
+        ),
+        ("pkd", {"soft": True}, "Agent 'pkd' needs the knowledge 'hidden-cls', which is not on offer: add it"),
+        ("deterministic-actor-critic", {"soft": True, "hard": 1}, "hard is 1: give true or false."),
         ("fixed", {"weights": {"gold": 0.5}}, "weights must be 0 or 1, not 0.5, 0, 0, 0"),
         (
             "vanilla-kd",
@@ -136,6 +169,38 @@ def test_bad_input_is_one_clear_line(name: str, options: dict, message: str):
         make(name, **options)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_agents_by_recipe_say_what_they_weigh():
+    assert knowledge_of("pkd", {}) == ("gold", "logits", "hidden-cls")
+    assert knowledge_of("tinybert", {}) == ("embeddings", "hidden", "attention-scores", "logits")
+    assert knowledge_of("all", {}) is knowledge_of("uncertainty", {}) is knowledge_of("actor-critic", {}) is None
+    stages = [{"until": 0.5, "weights": {"hidden": 1}, "to": {"gold": 1}}, {"weights": {"logits": 1}}]
+    assert knowledge_of("schedule", {"stages": stages}) == ("hidden", "gold", "logits")
+    check_offer("vanilla-kd", {}, ["hidden", "logits", "gold"])
+
+
+@pytest.mark.parametrize(
+    ("name", "ends", "weights"),
+    [
+        ("pkd", [1], [{"gold": 0.5, "logits": 0.5, "hidden-cls": 1}]),
+        ("distilbert", [1], [{"gold": 1, "logits": 1, "hidden-cosine": 1}]),
+        ("tinybert", [0.5, 1], [{"embeddings": 1, "hidden": 1, "attention-scores": 1}, {"logits": 1}]),
+        ("minilm", [0.5, 1], [{"attention": 1, "value-relations": 1}, {"gold": 1}]),
+        ("minilmv2", [0.5, 1], [{"query-relations": 1, "key-relations": 1, "value-relations": 1}, {"gold": 1}]),
+        ("dynamic-kd", [1], [{"gold": 1, "logits": 1, "hidden": 1}]),
+    ],
+)
+def test_recipes_over_a_run(name: str, ends: list[float], weights: list[dict[str, float]]):
+    names = knowledge_of(name, {})
+    assert names is not None
+    agent = make(name, soft=True, names=names)
+    seen = observation(len(names))
+    for start, expected in zip([0.0, *ends], weights, strict=False):
+        seen["context"][0] = start
+        assert dict(zip(names, agent.act(seen), strict=True)) == {known: expected.get(known, 0) for known in names}
+    assert agent.boundaries == tuple(ends[:-1])
+    assert {part for part in RECIPES[name].settings.get("scales", {})} <= set(names)
 
 
 def test_wants_soft():

@@ -11,9 +11,9 @@ from agents import (
     ActorCritic,
     Agent,
     DeterministicActorCritic,
-    FixedWeights,
     RandomHard,
     RandomSoft,
+    Schedule,
     load_agent,
 )
 from agents.learner import Learner
@@ -103,7 +103,7 @@ def test_memory_of_the_same_rows_is_kept_and_of_others_dropped(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "settings"), [(FixedWeights, {"weights": [1, 0, 1, 0]}), (RandomHard, {}), (RandomSoft, {})]
+    ("kind", "settings"), [(Schedule, {"stages": [{"weights": [1, 0, 1, 0]}]}), (RandomHard, {}), (RandomSoft, {})]
 )
 def test_baselines_are_saved_too(kind: type[Agent], settings: dict, tmp_path: Path):
     agent, env = make(kind, seed=4, **settings)
@@ -192,7 +192,7 @@ def test_other_features_are_refused(tmp_path: Path):
     refused("reads 2 context features, and this environment gives 5", load_agent, tmp_path, wide, env.action_space)
     wide = spaces.Dict({"context": box(2), "knowledge": box(4, 9)})
     refused("reads 4 features in each knowledge row, and", load_agent, tmp_path, wide, env.action_space)
-    fixed, _ = make(FixedWeights, weights=[1, 0, 0, 1])
+    fixed, _ = make(Schedule, stages=[{"weights": [1, 0, 0, 1]}])
     fixed.save(tmp_path)
     three = IdentityEnv(soft=False, rows=3)
     refused("4 weights for 3 kinds", load_agent, tmp_path, three.observation_space, three.action_space)

@@ -139,7 +139,7 @@ def test_shipped_configs_load_into_the_commands_that_they_name(path):
     named = set(re.findall(rf"kselect (\S+) +--config configs/{path.name}", path.read_text()))
     assert named
     for name in named:
-        assert Command(COMMANDS[name]).settings(["--config", str(path)]).task.task == path.stem
+        assert path.stem.startswith(Command(COMMANDS[name]).settings(["--config", str(path)]).task.task)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -180,7 +180,7 @@ def test_help_lists_tasks_knowledge_and_agents(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for name in ("synthetic-acceptability", "mrpc", "relations", "deterministic-actor-critic", "random-soft"):
         assert name in text
-    assert "[gold,logits,hidden,attention,relations]" in text
+    assert "gold, logits, hidden, attention, relations" in text
 
 
 def test_overview_lists_every_command(capsys):

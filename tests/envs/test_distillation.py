@@ -10,12 +10,14 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium.utils.env_checker import check_env
 
 import envs
 from envs.distillation import DistillationEnv
-from envs.observation import CONTEXT, FEATURES, name_code
+from envs.observation import CONTEXT, FEATURES, LIMIT, name_code
 from kselect.config import KNOWLEDGE_NAMES, PhaseConfig
+from kselect.distillation.evaluation import fixed_sample
 from kselect.errors import UserError
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
@@ -40,6 +42,49 @@ def test_passes_gymnasiums_check_without_a_warning(teacher: str, actions: str) -
         warnings.simplefilter("error")
         env = gymnasium.make("kselect/Distillation-v0", actions=actions, **settings(teacher))
         check_env(env.unwrapped, skip_render_check=True)
+
+
+def test_passes_the_check_with_cls_in_sight(teacher: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env = gymnasium.make("kselect/Distillation-v0", observe_cls=True, **settings(teacher))
+        check_env(env.unwrapped, skip_render_check=True)
+
+
+def test_cls_is_the_mean_state_of_the_first_token() -> None:
+    env = DistillationEnv(tiny_distiller(), phases=PhaseConfig("constant", 4), observe_cls=True)
+    distiller = env.distiller
+    first, _ = env.reset(seed=0)
+    probing = distiller.account.seconds["probing"]
+    after, *_ = env.step(np.ones(5))
+    assert distiller.account.seconds["probing"] > probing  # seeing costs, and is accounted
+    assert after["teacher_cls"].tolist() == first["teacher_cls"].tolist()
+    assert np.abs(after["student_cls"] - first["student_cls"]).max() > 1e-4
+    tokenizer, train = distiller.student.tokenizer, distiller.task.splits["train"]
+    texts = train.take(fixed_sample(len(train), 32)).text_a
+    inputs = tokenizer(texts, padding=True, truncation=True, max_length=32, return_tensors="pt")
+    assert distiller.teacher is not None
+    for classifier, seen in ((distiller.student, after["student_cls"]), (distiller.teacher, after["teacher_cls"])):
+        with torch.no_grad():
+            states = classifier.model.eval().bert(**inputs).last_hidden_state[:, 0].mean(0)
+        np.testing.assert_allclose(seen, states.clip(-LIMIT, LIMIT), atol=1e-5)
+
+
+def test_seeing_cls_changes_nothing() -> None:
+    blind, seeing = (DistillationEnv(tiny_distiller(), observe_cls=cls) for cls in (False, True))
+    infos = [[step[2] for step in play(env, 1, [1, 1, 1, 1, 1])[1:]] for env in (blind, seeing)]
+    assert pickle.dumps(infos[0]) == pickle.dumps(infos[1])
+
+
+@pytest.mark.parametrize("phases", ["constant", "growing", "adaptive"])
+def test_a_phase_ends_where_the_agent_must_be_asked(phases: str) -> None:
+    env = DistillationEnv(tiny_distiller(), actions="soft", phases=PhaseConfig(phases, 6))  # type: ignore[arg-type]
+    env.ask_at([0.3, 0.5])  # of 16 steps: 4.8 is in the fifth, 8 at the end of the eighth
+    ends = [step[2]["step"] for step in play(env, 0, [1, 0, 0, 0, 0])[1:]]
+    assert {5, 8, 16} <= set(ends)
+    assert ends == sorted(set(ends))
+    env.ask_at([])
+    assert 5 not in [step[2]["step"] for step in play(env, 0, [1, 0, 0, 0, 0])[1:]]
 
 
 def test_the_module_prefix_of_the_readme_makes_the_id_known() -> None:
