@@ -113,7 +113,7 @@ def test_a_teacher_is_asked_for(name: str) -> None:
 
 
 def test_what_is_on_offer_by_default() -> None:
-    assert KnowledgeConfig().knowledge == list(DEFAULT_KNOWLEDGE)
+    assert KnowledgeConfig().kinds == list(DEFAULT_KNOWLEDGE)
     assert DEFAULT_KNOWLEDGE == ("gold", "logits", "hidden", "attention", "relations")
 
 
