@@ -5,8 +5,9 @@
     python benchmarks/selection.py table
 
 `run` does what `kselect distill` does for every agent and seed that the ledger lacks, so a stopped study goes on where
-it was. The teacher's outputs are computed once for all of them, and are left out of the costs. `table` prints mean and
-standard deviation over the seeds, in Markdown; "deciding" is all that an agent costs, measuring rewards included.
+it was. The teacher's outputs are computed once for all agents that read the same, and are left out of the costs.
+`table` prints mean and standard deviation over the seeds, in Markdown; "deciding" is all that an agent costs, measuring
+rewards included. `--ledger` names another file of runs, for another study.
 """
 
 from __future__ import annotations
@@ -14,51 +15,64 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 from ledger import Ledger
 
-LEDGER = Ledger(Path("benchmarks/results/selection.jsonl"), key=("task", "label", "seed", "settings"))
+LEDGER = Path("benchmarks/results/selection.jsonl")
 DECIDING = ("reward", "deciding", "updating")
+OF_AGENTS = ("knowledge", "weighting", "layer_maps", "scales")  # what a recipe may bring
+KEY = ("task", "label", "seed", "settings")
 UNRECORDED = ("agent", "agent_settings", "seed", "teacher", "data_dir", "runs_dir", "run_name")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Distil what the ledger lacks, with one set of teacher outputs for all."""
+    """Distil what the ledger lacks, agent by agent, with one set of teacher outputs for those that read the same."""
     from kselect.cli.command import Command, flatten
-    from kselect.config import AgentConfig
+    from kselect.config import AgentConfig, KnowledgeConfig
     from kselect.distillation.setup import make_distiller
     from kselect.study.casting import cast_decider
     from kselect.study.environment import describe
     from kselect.study.episode import rollout
+    from kselect.study.recipes import resolve
     from kselect.study.results import summarise_run
 
     settings = Command("kselect.cli.distill").settings(["--config", options.config, "--teacher", options.teacher])
     assert settings is not None
-    distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
-    chosen = {name: value for name, value in flatten(settings).items() if name not in UNRECORDED}
-    for seed in options.seeds:
-        for spec in options.agents:
-            label, _, agent = spec.rpartition("=")
-            label = label or agent
-            entry = {"task": distiller.task.name, "label": label, "agent": agent, "seed": seed, "settings": chosen}
-            if LEDGER.holds(entry):
+    ledger = Ledger(options.ledger, KEY)
+    wanted: dict[str, list[tuple[str, AgentConfig, KnowledgeConfig]]] = {}
+    for spec in options.agents:
+        label, _, name = spec.rpartition("=")
+        agent = AgentConfig(name)
+        knowledge = resolve(agent, settings.knowledge)
+        wanted.setdefault(str(knowledge), []).append((label or name, agent, knowledge))
+    for group in wanted.values():
+        knowledge = group[0][2]
+        distiller = make_distiller(settings.task, settings.model, settings.training, knowledge)
+        for seed, (label, agent, _) in product(options.seeds, group):
+            chosen = flatten(replace(settings, knowledge=knowledge))
+            entry = {"task": distiller.task.name, "label": label, "agent": agent.agent, "seed": seed}
+            entry["settings"] = {name: value for name, value in chosen.items() if name not in UNRECORDED}
+            if ledger.holds(entry):
                 continue
-            cast = cast_decider(AgentConfig(agent), distiller, settings.phases, seed)
+            cast = cast_decider(agent, distiller, settings.phases, seed)
             result = rollout(cast.agent, cast.env, seed=seed, learning=cast.learning)
             entry |= summarise_run(result, distiller.task, seed=seed)
             entry |= {"seconds": result.seconds, "teacher": options.teacher, "environment": describe(seed)}
-            LEDGER.append(entry)
+            ledger.append(entry)
             print(f"{distiller.task.name} seed {seed} {label}: {result.metrics}", flush=True)
 
 
 def table(options: argparse.Namespace) -> None:
     """Print the ledger as Markdown."""
-    entries = LEDGER.entries()
+    entries = Ledger(options.ledger, KEY).entries()
     for task in dict.fromkeys(entry["task"] for entry in entries):
         of_task = [entry for entry in entries if entry["task"] == task]
-        if len({json.dumps(entry["settings"], sort_keys=True) for entry in of_task}) > 1:
-            raise SystemExit(f"{LEDGER.path} holds runs on {task} under different settings: keep one kind of them.")
+        if len({json.dumps(shared_settings(entry), sort_keys=True) for entry in of_task}) > 1:
+            raise SystemExit(f"{options.ledger} holds runs on {task} under different settings: keep one kind of them.")
         metrics = list(of_task[0]["constant"])
         print(f"\n{task}, {of_task[0]['examples']} examples of dev\n")
         print("| agent | " + " | ".join(metrics) + " | seeds | student | deciding |")
@@ -74,6 +88,11 @@ def table(options: argparse.Namespace) -> None:
             print(f"| {label} | " + " | ".join(cells) + " |")
 
 
+def shared_settings(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that all agents must have in common: those of what is learned and how."""
+    return {name: value for name, value in entry["settings"].items() if name not in OF_AGENTS}
+
+
 def spread(values: list[float]) -> str:
     """Return mean ± standard deviation."""
     return f"{statistics.mean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else float('nan'):.1f}"
@@ -82,6 +101,7 @@ def spread(values: list[float]) -> str:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ledger", type=Path, default=LEDGER)
     commands = parser.add_subparsers(required=True)
     runs = commands.add_parser("run")
     runs.add_argument("--config", required=True)
