@@ -31,7 +31,8 @@ from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.batch import Batch
 from kselect.knowledge.registry import build_knowledge
-from kselect.models.classifier import Classifier, input_length
+from kselect.models.architecture import input_names
+from kselect.models.classifier import DEFAULT_LENGTH, Classifier, input_length
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward
 from kselect.tasks.encoding import EncodedSplit, encode
@@ -88,9 +89,11 @@ class Distiller:
         self.dtype = resolve_precision(self.training.precision, self.device)
         self.account = CostAccount(self.device)
 
+        tokenizer = _fullest_tokenizer(student, self.teachers)
+        if "token_type_ids" in input_names(student.model):
+            student.tokenizer = tokenizer  # it is saved with the one that made what it learned to read
         self._splits: dict[str, EncodedSplit] = {
-            name: encode(split, _fullest_tokenizer(student, self.teachers), self.max_length)
-            for name, split in task.splits.items()
+            name: encode(split, tokenizer, self.max_length) for name, split in task.splits.items()
         }
         self._model = student.model.to(self.device)
         self._live_teacher = self._live()
@@ -308,9 +311,7 @@ def _check_models(student: Classifier, teachers: Sequence[Classifier], task: Tas
 
 
 def _read_by(classifier: Classifier, split: Split) -> list[list[int]]:
-    return [
-        ids.tolist() for ids in encode(split, classifier.tokenizer, classifier.tokenizer.model_max_length).input_ids
-    ]
+    return [ids.tolist() for ids in encode(split, classifier.tokenizer, DEFAULT_LENGTH).input_ids]
 
 
 def _fullest_tokenizer(student: Classifier, teachers: Sequence[Classifier]) -> PreTrainedTokenizerBase:
