@@ -89,11 +89,11 @@ class Distiller:
         self.dtype = resolve_precision(self.training.precision, self.device)
         self.account = CostAccount(self.device)
 
-        tokenizer = _fullest_tokenizer(student, self.teachers)
+        self._tokenizer = _fullest_tokenizer(student, self.teachers)
         if "token_type_ids" in input_names(student.model):
-            student.tokenizer = tokenizer  # it is saved with the one that made what it learned to read
+            student.tokenizer = self._tokenizer  # it is saved with the one that made what it learned to read
         self._splits: dict[str, EncodedSplit] = {
-            name: encode(split, tokenizer, self.max_length) for name, split in task.splits.items()
+            name: encode(split, self._tokenizer, self.max_length) for name, split in task.splits.items()
         }
         self._model = student.model.to(self.device)
         self._live_teacher = self._live()
