@@ -32,7 +32,8 @@ from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.batch import Batch
 from kselect.knowledge.registry import build_knowledge
-from kselect.models.classifier import Classifier, input_length
+from kselect.models.architecture import input_names
+from kselect.models.classifier import DEFAULT_LENGTH, Classifier, input_length
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward
 from kselect.tasks.encoding import EncodedSplit, encode
@@ -91,6 +92,8 @@ class Distiller:
         self.account = CostAccount(self.device)
 
         self._tokenizer = _fullest_tokenizer(student, self.teachers)
+        if "token_type_ids" in input_names(student.model):
+            student.tokenizer = self._tokenizer  # it is saved with the one that made what it learned to read
         self._splits: dict[str, EncodedSplit] = {}
         for name in task.splits:
             if name == "dev" or name not in task.reported:
@@ -339,9 +342,7 @@ def _check_models(student: Classifier, teachers: Sequence[Classifier], task: Tas
 
 
 def _read_by(classifier: Classifier, split: Split) -> list[list[int]]:
-    return [
-        ids.tolist() for ids in encode(split, classifier.tokenizer, classifier.tokenizer.model_max_length).input_ids
-    ]
+    return [ids.tolist() for ids in encode(split, classifier.tokenizer, DEFAULT_LENGTH).input_ids]
 
 
 def _fullest_tokenizer(student: Classifier, teachers: Sequence[Classifier]) -> PreTrainedTokenizerBase:

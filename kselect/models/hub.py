@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from kselect.errors import UserError
 
 
+@cache
 def source_settings(path: str | Path) -> dict[str, Any]:
     """Return what `from_pretrained` must be told about where `path` lies: a folder, the hub, or the hub's cache.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -59,9 +60,10 @@ def _keep(model: PreTrainedModel, kept: list[int]) -> None:
     layers = [stack[i - 1] for i in kept]
     model.set_submodule(name, nn.ModuleList(layers))
     for index, layer in enumerate(layers):
-        for module in layer.modules():
-            if isinstance(getattr(module, "layer_idx", None), int):
-                module.__dict__["layer_idx"] = index
+        modules: Iterator[Any] = layer.modules()
+        for module in modules:
+            if getattr(module, "layer_idx", None) is not None:
+                module.layer_idx = index
 
 
 def _fit_to_config(model: PreTrainedModel) -> None:

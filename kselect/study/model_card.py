@@ -87,9 +87,9 @@ def _description(results: Mapping[str, Any]) -> str:
     if "student" in results:
         keeps = f", starting from `{results['student']}`"
     named = results.get("teacher", "unknown")
-    teacher = "`, `".join(named) if isinstance(named, list) else named
+    teachers = f"teachers `{'`, `'.join(named)}`" if isinstance(named, list) else f"teacher `{named}`"
     return (
-        f"A classifier distilled on {results['task']} from the teacher `{teacher}`{keeps}."
+        f"A classifier distilled on {results['task']} from the {teachers}{keeps}."
         f" What to transfer, and when, was decided by the agent `{results['agent']}`.{seed}"
     )
 

@@ -203,6 +203,14 @@ def test_whichever_model_tells_the_texts_of_a_pair_apart_can(first: str, second:
     assert max(ids.max() for ids in segments) == 1
 
 
+def test_a_student_is_saved_with_the_tokenizer_that_made_what_it_read() -> None:
+    task = tiny_task("synthetic-entailment")
+    teacher, student = classifier("bert", task), classifier("electra", task, layers=2)
+    student.tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    Distiller(task, teacher, student, TrainingConfig(precision="fp32"), KnowledgeConfig(knowledge=["gold"]))
+    assert "token_type_ids" in student.tokenizer.model_input_names
+
+
 def test_models_that_cut_texts_otherwise_are_refused() -> None:
     task = tiny_task()
     teacher = tiny_classifier(task)  # its special tokens stand in another order

@@ -60,7 +60,7 @@ def test_chosen_layers_are_named():
 def test_several_teachers_and_a_student_of_its_own_are_named():
     several = {**RESULTS, "teacher": ["one", "other"], "student": "small"}
     del several["layers"]
-    assert "from the teacher `one`, `other`, starting from `small`." in model_card(several, COMMAND)
+    assert "from the teachers `one`, `other`, starting from `small`." in model_card(several, COMMAND)
 
 
 def test_a_teacher_card_leaves_out_what_there_is_not():
