@@ -46,7 +46,7 @@ def cast_decider(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
     name = config.agent
     if name in ONLINE:
         return _fresh(ONLINE[name], config, distiller, phases, seed, learning=True)
-    if Path(name).is_dir():
+    if name not in AGENTS and Path(name).is_dir():
         return _trained(config, distiller, phases)
     if name in LEARNERS:
         raise UserError(
