@@ -46,7 +46,7 @@ RECIPES: dict[str, Recipe] = {
         [{"weights": {"gold": 1, "logits": 1, "hidden-cosine": 1}}],
         {"layer_maps": {"hidden-cosine": "last"}, "scales": {"hidden-cosine": 1.0}},
     ),
-    # Logits at temperature 1 (section 4.2); where the first stage ends is ours, the paper trains both to their end.
+    # Logits at temperature 1, and no gold; where the first stage ends is ours.
     "tinybert": Recipe(
         "embeddings, hidden states and attention scores, then logits (Jiao et al. 2020)",
         [

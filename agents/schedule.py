@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
@@ -21,6 +21,8 @@ class Schedule(Agent):
     of the run (the last one to its end, 1), and where it has `to`, moves from `weights` to those in a straight line.
     A phase ends where a stage does; within a stage that moves, a phase keeps the weights of its start.
     """
+
+    travels: ClassVar[bool] = False
 
     def __init__(
         self,

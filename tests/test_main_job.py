@@ -92,7 +92,11 @@ def test_evaluate_prints_the_score_beside_the_constants(runs: Path, capsys: pyte
 
 
 @pytest.mark.parametrize(
-    "agent", ["fine-tune", "vanilla-kd", "all", "random-hard", "random-soft", "online", "online-soft"]
+    "agent",
+    [
+        *("fine-tune", "vanilla-kd", "all", "dynamic-kd", "uncertainty"),
+        *("random-hard", "random-soft", "online", "online-soft"),
+    ],
 )
 def test_every_agent_distils(runs: Path, tmp_path: Path, agent: str) -> None:
     words = ["--task", "synthetic-entailment", *SMALL, "--epochs", "0.5", "--layers", "1", "--agent", agent]
@@ -119,6 +123,9 @@ def test_fixed_weights_are_taken_from_the_settings(runs: Path, tmp_path: Path) -
     ("words", "message"),
     [
         (["--agent", "actor-critic"], "actor-critic has no policy yet"),
+        (["--agent", "vanilla-kd", "--knowledge", "gold,hidden"], "Agent 'vanilla-kd' needs the knowledge 'logits'"),
+        (["--agent", "dynamic-kd", "--weighting", "uncertainty"], "Agent 'dynamic-kd' has its own weighting"),
+        (["--agent", "schedule"], "Agent 'schedule' needs a list of stages, such as stages: [{until: 0.5,"),
         (["--agent", "vanila-kd"], "Unknown agent or policy folder 'vanila-kd': did you mean 'vanilla-kd'?"),
         (["--layers", "7"], "layers is 7, the teacher has 4"),
         (["--knowledge", "gold,hiden"], "Unknown knowledge 'hiden': did you mean 'hidden'?"),

@@ -36,7 +36,7 @@ class DynamicWeighting(Weighting):
 
     `gold + (1 - u) logits + u hidden`, each times its factor, with u the entropy of the student's prediction over
     log K, from which no gradient flows (Li et al., 2021, "Dynamic Knowledge Distillation for Pre-trained Language
-    Models", section 3.3). Other knowledge is weighed by its factor alone.
+    Models"). Other knowledge is weighed by its factor alone.
     """
 
     def forward(self, losses: Tensor, factors: Tensor, selected: tuple[str, ...], logits: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ def cast_decider(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
     name = config.agent
     if name in ONLINE:
         return _fresh(ONLINE[name], config, distiller, phases, seed, learning=True)
-    if Path(name).is_dir():
+    if name not in AGENTS and Path(name).is_dir():
         return _trained(config, distiller, phases)
     if name in LEARNERS:
         raise UserError(
@@ -55,7 +55,7 @@ def cast_decider(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
     if name not in AGENTS:
         raise unknown("agent or policy folder", name, [*AGENTS, *ONLINE])
     if resolve(config, distiller.offered) != distiller.offered:
-        raise UserError(f"{name} compares knowledge in its own way: make the distiller with what `resolve` returns.")
+        raise UserError(f"{name} compares knowledge in its own way, and this run in another: set one up for it alone.")
     return _fresh(name, config, distiller, phases, seed, learning=False)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from agents.recipes import RECIPES
-from agents.registry import AGENTS, check_offer, knowledge_of
+from agents.registry import AGENTS, ONLINE, check_offer, knowledge_of
 from agents.storage import read_description
 from kselect.config import AgentConfig, KnowledgeConfig
 from kselect.errors import UserError
@@ -24,14 +25,19 @@ def resolve(agent: AgentConfig, given: KnowledgeConfig) -> KnowledgeConfig:
         UserError: knowledge that lacks what the agent needs; a weighting that is not the agent's.
     """
     name = agent.agent
-    known = name in AGENTS
-    needed = knowledge_of(name, agent.agent_settings) if known else _trained_with(name)
+    needed = _needed(name, agent.agent_settings)
     resolved = replace(given, knowledge=list(needed or given.kinds) if given.knowledge is None else given.knowledge)
-    if known:
+    if name in AGENTS:
         check_offer(name, agent.agent_settings, resolved.kinds)
-    if name in RECIPES:
-        resolved = _follow(name, resolved)
-    return resolved
+    return _follow(name, resolved) if name in RECIPES else resolved
+
+
+def _needed(name: str, agent_settings: dict[str, Any]) -> Sequence[str] | None:
+    """Return the knowledge that an agent weighs or a policy was trained with; None for whatever is on offer."""
+    if name in AGENTS:
+        return knowledge_of(name, agent_settings)
+    is_policy = name not in ONLINE and Path(name).is_dir()
+    return read_description(Path(name)).get("names") if is_policy else None
 
 
 def _follow(name: str, given: KnowledgeConfig) -> KnowledgeConfig:
@@ -54,8 +60,3 @@ def _merged(setting: str, recipe: Any, config: KnowledgeConfig) -> Any:
 
 def _default(setting: str) -> Any:
     return next(field.default for field in fields(KnowledgeConfig) if field.name == setting)
-
-
-def _trained_with(folder: str) -> list[str] | None:
-    """Return the knowledge that a policy was trained with; None where `folder` holds none or does not say."""
-    return read_description(Path(folder)).get("names") if Path(folder).is_dir() else None

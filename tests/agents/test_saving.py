@@ -14,28 +14,36 @@ from agents import (
     RandomHard,
     RandomSoft,
     Schedule,
+    TowerActorCritic,
     load_agent,
 )
 from agents.learner import Learner
 from kselect.errors import UserError
-from tests.agents.identity import IdentityEnv, train
+from tests.agents.identity import IdentityEnv, TowerEnv, train
 
 LEARNERS = [ActorCritic, DeterministicActorCritic]
 
 
+def place(kind: type[Agent], rows: int = 4, seed: int = 0) -> IdentityEnv:
+    """Make an environment that an agent of a kind can act in."""
+    if kind is TowerActorCritic:
+        return TowerEnv(rows=rows, seed=seed)
+    return IdentityEnv(soft=kind in (DeterministicActorCritic, RandomSoft), rows=rows, seed=seed)
+
+
 def make(kind: type[Agent], rows: int = 4, **settings: object) -> tuple[Agent, IdentityEnv]:
-    env = IdentityEnv(soft=kind in (DeterministicActorCritic, RandomSoft), rows=rows)
+    env = place(kind, rows)
     return kind(env.observation_space, env.action_space, **settings), env
 
 
 def play(agent: Agent, seed: int, episodes: int = 2) -> tuple[list, list]:
     """Return all that an agent does and says in a fresh environment."""
-    env = IdentityEnv(soft=agent.soft, seed=seed)
+    env = place(type(agent), seed=seed)
     statistics = train(agent, env, episodes)
     return [action.tolist() for action in env.taken], statistics
 
 
-@pytest.mark.parametrize("kind", LEARNERS)
+@pytest.mark.parametrize("kind", [*LEARNERS, TowerActorCritic])
 @pytest.mark.parametrize("decisions", [0, 5, 27])
 def test_a_loaded_agent_goes_on_exactly(kind: type[Learner], decisions: int, tmp_path: Path):
     agent, env = make(kind, seed=3)
@@ -184,6 +192,34 @@ def test_damage_is_noticed(tmp_path: Path):
     refused("is not JSON", load_agent, tmp_path)
 
 
+def test_names_of_the_knowledge_are_saved_and_held_against_what_is_on_offer(tmp_path: Path):
+    spaces_of = lambda env: (env.observation_space, env.action_space)  # noqa: E731 (short)
+    for kind, settings in ((Schedule, {"stages": [{"weights": [1, 0]}]}), (ActorCritic, {})):
+        agent, env = make(kind, rows=2, **settings)
+        agent.names = ("gold", "hidden")
+        agent.save(tmp_path)
+        assert load_agent(tmp_path).names == ("gold", "hidden")
+        assert load_agent(tmp_path, *spaces_of(env), ["gold", "hidden"]).names == ("gold", "hidden")
+        if kind.travels:
+            assert load_agent(tmp_path, *spaces_of(env), ["logits", "gold"]).names == ("logits", "gold")
+        else:
+            swapped = ["hidden", "gold"]
+            refused(
+                "weighs gold, hidden, and on offer are hidden, gold", load_agent, tmp_path, *spaces_of(env), swapped
+            )
+
+
+def test_an_environment_that_does_not_show_what_is_read_is_refused(tmp_path: Path):
+    agent, _ = make(TowerActorCritic)
+    agent.save(tmp_path)
+    blind = IdentityEnv(soft=True)
+    message = "TowerActorCritic reads student_cls, which this environment does not show: make one that does."
+    refused(message, load_agent, tmp_path, blind.observation_space, blind.action_space)
+    other = TowerEnv(rows=4, teacher=5)
+    message = "reads 3 numbers of teacher_cls, and this environment gives 5"
+    refused(message, load_agent, tmp_path, other.observation_space, other.action_space)
+
+
 def test_other_features_are_refused(tmp_path: Path):
     agent, env = make(ActorCritic)
     agent.save(tmp_path)
@@ -195,4 +231,10 @@ def test_other_features_are_refused(tmp_path: Path):
     fixed, _ = make(Schedule, stages=[{"weights": [1, 0, 0, 1]}])
     fixed.save(tmp_path)
     three = IdentityEnv(soft=False, rows=3)
-    refused("4 weights for 3 kinds", load_agent, tmp_path, three.observation_space, three.action_space)
+    refused(
+        "weighs 4 kinds of knowledge, and 3 are on offer",
+        load_agent,
+        tmp_path,
+        three.observation_space,
+        three.action_space,
+    )

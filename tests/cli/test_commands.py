@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.registry import AGENTS, LEARNERS, ONLINE
 from kselect.cli.command import Command, flatten
 from kselect.cli.main import COMMANDS, main
 
@@ -181,6 +182,16 @@ def test_help_lists_tasks_knowledge_and_agents(capsys):
     for name in ("synthetic-acceptability", "mrpc", "relations", "deterministic-actor-critic", "random-soft"):
         assert name in text
     assert "gold, logits, hidden, attention, relations" in text
+
+
+def test_help_lists_who_may_decide_and_who_may_learn(capsys):
+    listed = {}
+    for name in ("distill", "train-policy"):
+        main([name, "--help"])
+        text = capsys.readouterr().out
+        listed[name] = re.findall(r"^  (\S+) {2,}\S", text[text.index("\nAgents:\n") :], re.MULTILINE)
+    assert listed["train-policy"] == list(LEARNERS)
+    assert listed["distill"] == ["FOLDER", *ONLINE, *(name for name in AGENTS if name not in LEARNERS)]
 
 
 def test_overview_lists_every_command(capsys):

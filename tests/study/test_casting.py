@@ -67,7 +67,7 @@ def test_a_recipe_runs_and_needs_its_own_distiller(name: str) -> None:
     agent = AgentConfig(name)
     history = play(agent, distiller_for(agent))
     assert {tuple(phase["weights"].values()) for phase in history} == {tuple(history[0]["weights"].values())}
-    with pytest.raises(UserError, match=f"{name} compares knowledge in its own way"):
+    with pytest.raises(UserError, match=f"{name} compares knowledge in its own way, and this run in another"):
         cast_decider(agent, tiny_distiller(), PHASES, seed=0)
 
 

@@ -85,3 +85,13 @@ def test_every_recipe_is_data_in_order() -> None:
 def test_a_folder_that_holds_no_policy_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No trained policy"):
         resolved(str(tmp_path))
+
+
+def test_a_folder_called_like_an_agent_is_not_taken_for_a_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("online", "vanilla-kd"):
+        (tmp_path / name).mkdir()
+    assert resolved("online").knowledge == list(DEFAULT_KNOWLEDGE)
+    assert resolved("vanilla-kd").knowledge == ["gold", "logits"]
