@@ -72,7 +72,8 @@ class Command:
         Raises:
             UserError: whatever is wrong with the first bad option, file, key or value.
         """
-        given = arguments.read(words, self.hints, self.name, self.positional)
+        switches = [name for name, hint in self.hints.items() if hint is bool]
+        given = arguments.read(words, self.hints, self.name, self.positional, switches)
         if given.wants_help:
             return None
         found: dict[str, Any] = {}

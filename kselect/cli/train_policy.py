@@ -43,27 +43,20 @@ class Settings:
 
 def run(settings: Settings) -> Path:
     """Train a selection policy and save it in a run folder, whose path is returned."""
-    from kselect.cli.session import open_folder, recorded, warn_truncated
-    from kselect.distillation.setup import make_distiller
+    from kselect.cli.session import open_folder, prepare, recorded
     from kselect.study.casting import cast_learner
-    from kselect.study.episode import learn
+    from kselect.study.episode import practice
     from kselect.study.results import summarise_policy
 
-    distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
-    warn_truncated(sum(distiller.truncated.values()), distiller.max_length)
-    cast = cast_learner(settings.agent, distiller, settings.phases, settings.run.seed)
-    folder = open_folder(settings, distiller, f"policy-{settings.agent.agent}", NAME)
-    title = f"Training a policy on {distiller.task.name}"
-    with recorded(folder, distiller, title, settings.policy.episodes) as on_phase:
-        episodes = learn(
-            cast.agent,
-            cast.env,
-            settings.policy.episodes,
-            seed=settings.run.seed,
-            on_phase=on_phase,
-            on_episode=lambda _: cast.agent.save(folder.path / "policy"),  # a stopped run keeps what it learned
-        )
-        folder.write_results(summarise_policy(episodes, distiller.task, settings.agent.agent, settings.run.seed))
+    distiller = prepare(settings)
+    agent, seed = settings.agent.agent, settings.run.seed
+    cast = cast_learner(settings.agent, distiller, settings.phases, seed)
+    series = practice(cast.agent, [cast.env], settings.policy.episodes, seed=seed)
+    folder = open_folder(settings, distiller, f"policy-{agent}", NAME)
+    with recorded(folder, series, f"Training a policy on {distiller.task.name}") as on_phase:
+        # Saved after every episode, so that a stopped run leaves what it has learned.
+        episodes = series.play(on_phase, on_episode=lambda _: cast.agent.save(folder.path / "policy"))
+        folder.write_results(summarise_policy(episodes, distiller.task, agent, seed))
     for i, episode in enumerate(episodes, 1):
         print(f"episode {i}: reward {episode.total_reward:.4f}")
     print(f"policy: {folder.path / 'policy'}")
