@@ -36,16 +36,24 @@ class Checkpoint:
         return time.monotonic() - self._saved >= (max(self.every, self._cost / COST) if self.every else 0.0)
 
     def save(self, take: Callable[[], Snapshot]) -> None:
-        """Write the snapshot that `take` returns."""
+        """Write the snapshot that `take` returns.
+
+        Raises:
+            UserError: it cannot be written.
+        """
         start = time.monotonic()
         snapshot = take()
         self.path.parent.mkdir(exist_ok=True)
         partial = self.path.with_name(f".{self.path.name}")  # of one fixed name: what a kill leaves is written over
         tensors = {name: tensor.contiguous() for name, tensor in snapshot.tensors.items()}
-        save_file(tensors, partial, {"facts": json.dumps(snapshot.facts)})
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())  # or, after a power cut, the new name could stand for an empty file
-        os.replace(partial, self.path)
+        facts = json.dumps(snapshot.facts)
+        try:
+            save_file(tensors, partial, {"facts": facts})
+            with open(partial, "rb+") as file:
+                os.fsync(file.fileno())  # or, after a power cut, the new name could stand for an empty file
+            os.replace(partial, self.path)
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"The checkpoint {self.path} cannot be written: {error}.") from error
         self._saved = time.monotonic()
         self._cost = self._saved - start
 
