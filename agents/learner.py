@@ -62,7 +62,7 @@ class Learner(Agent):
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self._pending = 0
         self._due = False
-        self._starts = True
+        self._open: set[int] = set()  # streams in the midst of an episode
         self.generator = torch.Generator().manual_seed(seed)
 
     @abstractmethod
@@ -80,6 +80,7 @@ class Learner(Agent):
         reward: float,
         next_observation: Observation,
         terminated: bool,
+        stream: int = 0,
     ) -> None:
         """Remember a decision with its exploration reward."""
         self._check(observation)
@@ -88,25 +89,27 @@ class Learner(Agent):
         if not math.isfinite(reward):
             raise UserError(f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase.")
         self.scale.add(reward)
+        starts = stream not in self._open
         self.decisions.append(
             context=observation["context"],
             knowledge=observation["knowledge"],
             action=action,
             reward=reward,
-            bonus=self.bonus(action, starts=self._starts),
+            bonus=self.bonus(action, starts=starts, stream=stream),
             next_context=next_observation["context"],
             next_knowledge=next_observation["knowledge"],
             terminated=float(terminated),
-            starts=float(self._starts),
+            starts=float(starts),
+            stream=float(stream),
             **self._extra(observation, action),
         )
-        self._starts = bool(terminated)
+        self._open = self._open - {stream} if terminated else self._open | {stream}
         self._pending += 1
-        self._due = bool(terminated) or self._pending == self.update_every
+        self._due = self._due or bool(terminated) or self._pending == self.update_every
 
     def begin(self) -> None:
-        """Say that the next decision starts an episode, the last one having been cut off, not terminated."""
-        self._starts = True
+        """Say that the next decision of each stream starts an episode, the last one having been cut off."""
+        self._open = set()
 
     def update(self) -> dict[str, float]:
         """Learn if an update is due."""
@@ -131,7 +134,7 @@ class Learner(Agent):
             "bonus": self.bonus.state(),
             "pending": self._pending,
             "due": self._due,
-            "starts": self._starts,
+            "open": sorted(self._open),
         }
         return arrays, facts
 
@@ -151,7 +154,7 @@ class Learner(Agent):
             self.bonus.restore(facts["bonus"])
             remembered = {key.removeprefix("memory."): arrays[key] for key in arrays if key.startswith("memory.")}
             self.decisions.restore(remembered)
-            self._pending, self._due, self._starts = facts["pending"], facts["due"], facts["starts"]
+            self._pending, self._due, self._open = facts["pending"], facts["due"], set(facts["open"])
 
 
 @contextmanager

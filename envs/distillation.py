@@ -86,6 +86,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if actions not in ACTION_SPACES:
             raise unknown("kind of actions", actions, ACTION_SPACES)
         self.distiller = distiller
+        self.actions = actions
         self.phases = phases or PhaseConfig()
         self.measure_rewards = measure_rewards
         self.scheduler = SCHEDULERS[self.phases.phases](self.phases, distiller.total_steps)
@@ -141,6 +142,20 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
             self.observer.see_reward(reward, loss)
             info["reward_loss"] = loss
         return self.observer.observation(), reward, terminated, False, info
+
+    @property
+    def total_steps(self) -> int:
+        """Training steps of an episode."""
+        return self.distiller.total_steps
+
+    @property
+    def task_name(self) -> str:
+        """Name of what is learned."""
+        return self.distiller.task.name
+
+    def spent(self) -> dict[str, float]:
+        """Return seconds by part so far, see `kselect.distillation.account`."""
+        return dict(self.distiller.account.seconds)
 
     def state(self) -> dict[str, Any]:
         """Return all that the rest of the run depends on, the distiller's own state apart, for JSON."""

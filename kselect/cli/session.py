@@ -20,6 +20,7 @@ from kselect.errors import UserError
 from kselect.models.classifier import Classifier
 from kselect.study.model_card import model_card
 from kselect.study.recorder import describe_selection, phase_record
+from kselect.study.rounds import Rounds
 from kselect.study.run_folder import RunFolder
 from kselect.study.series import OnPhase, Series
 from kselect.study.unfinished import LAST_GOOD
@@ -33,15 +34,24 @@ def prepare(settings: Any) -> Distiller:
     return distiller
 
 
-def open_folder(settings: Any, distiller: Distiller, agent: str, command: str) -> RunFolder:
-    """Open the run folder of a command's settings, with what they left to the machine filled in."""
-    run, config = settings.run, flatten(settings)
-    config["precision"] = "bf16" if distiller.dtype == torch.bfloat16 else "fp32"
-    config["max_length"] = distiller.max_length
-    config["data_dir"] = config["data_dir"] or os.environ.get("KSELECT_DATA")
-    return RunFolder.open(
-        run.runs_dir, distiller.task.name, agent, run.seed, config, run.run_name, command, fresh=run.fresh
-    )
+def resolved(settings: Any, distiller: Distiller) -> dict[str, Any]:
+    """Return a command's settings by name, with what they left to the machine filled in."""
+    config = flatten(settings)
+    return {
+        **config,
+        "precision": "bf16" if distiller.dtype == torch.bfloat16 else "fp32",
+        "max_length": distiller.max_length,
+        "data_dir": config["data_dir"] or os.environ.get("KSELECT_DATA"),
+    }
+
+
+def open_folder(settings: Any, distiller: Distiller, agent: str, command: str, task: str | None = None) -> RunFolder:
+    """Open the run folder of a command's settings.
+
+    `task` is what its name says was learned, by default the distiller's.
+    """
+    run, config, task = settings.run, resolved(settings, distiller), task or distiller.task.name
+    return RunFolder.open(run.runs_dir, task, agent, run.seed, config, run.run_name, command, fresh=run.fresh)
 
 
 def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classifier, name: str) -> None:
@@ -52,7 +62,7 @@ def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classi
 
 
 @contextmanager
-def recorded(folder: RunFolder, series: Series, title: str) -> Iterator[OnPhase]:
+def recorded(folder: RunFolder, series: Series | Rounds, title: str) -> Iterator[OnPhase]:
     """Take up what a stopped run left, and give the `on_phase` that writes down each phase and shows progress.
 
     Raises:
@@ -66,7 +76,7 @@ def recorded(folder: RunFolder, series: Series, title: str) -> Iterator[OnPhase]
             def on_phase(record: dict[str, Any]) -> None:
                 nonlocal step
                 step += record["steps"]
-                folder.log_phase({**phase_record(record, series.env.distiller.account), "step": step})
+                folder.log_phase({**phase_record(record, series.spent), "step": step})
                 facts = {"selected": describe_selection(record["weights"])}
                 if "reward_loss" in record:
                     facts["reward_loss"] = f"{record['reward_loss']:.3f}"
@@ -79,8 +89,9 @@ def recorded(folder: RunFolder, series: Series, title: str) -> Iterator[OnPhase]
             try:
                 yield on_phase
             except TrainingDivergedError as error:
-                kept = folder.path / LAST_GOOD
-                series.env.distiller.snapshot().save(kept)
+                kept, state = folder.path / LAST_GOOD, series.last_good()
+                if state is not None:
+                    state.save(kept)
                 folder.checkpoint.drop()
                 raise UserError(f"{error} The last good state is kept in {kept}.") from error
             except KeyboardInterrupt:
@@ -90,7 +101,7 @@ def recorded(folder: RunFolder, series: Series, title: str) -> Iterator[OnPhase]
                 ) from None
 
 
-def _take_up(folder: RunFolder, series: Series) -> int:
+def _take_up(folder: RunFolder, series: Series | Rounds) -> int:
     """Restore the series to the folder's checkpoint, where there is one; returns the training steps done."""
     if not folder.resumed:
         return 0

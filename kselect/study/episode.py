@@ -13,6 +13,7 @@ import numpy as np
 from agents.agent import Agent
 from envs.distillation import DistillationEnv
 from kselect.models.classifier import Classifier
+from kselect.study.rounds import Rounds, Streams
 from kselect.study.series import Episode, OnPhase, Series
 
 Env = gymnasium.Env[Any, Any]
@@ -42,29 +43,46 @@ def run_episode(
     return Series(agent, [env], seeds=[seed], learning=learning).play(on_phase)[0]
 
 
-def practice(agent: Agent, envs: Sequence[Env], episodes: int, *, seed: int = 0) -> Series:
-    """Return the episodes that an agent is to learn from, each under its own seed drawn from `seed`."""
-    seeds = [practice_seed(seed, place) for place in range(len(envs))]
+def practice(agent: Agent, envs: Sequence[Env] | Streams, episodes: int, *, seed: int = 0) -> Series | Rounds:
+    """Return the episodes that an agent is to learn from, each under its own seed drawn from `seed`.
+
+    Environments in a sequence take turns; those of a vector play side by side.
+    """
+    if isinstance(envs, Streams):
+        return Rounds(agent, envs, episodes, seeds=[_practice_seed(seed, place) for place in range(envs.num_envs)])
+    seeds = [_practice_seed(seed, place) for place in range(len(envs))]
     return Series(agent, envs, episodes, seeds=seeds, learning=True)
 
 
 def learn(
     agent: Agent,
-    env: Env | Sequence[Env],
+    env: Env | Sequence[Env] | Streams,
     episodes: int,
     *,
     seed: int = 0,
     on_phase: OnPhase | None = None,
     on_episode: Callable[[Episode], None] | None = None,
 ) -> list[Episode]:
-    """Train a selection policy over so many distillations; several environments take turns."""
+    """Train a selection policy over so many distillations.
+
+    Args:
+        agent: who learns.
+        env: the run; of a list of runs each has its turn, and those of a `gymnasium.vector` play side by side.
+        episodes: how many in all.
+        seed: of the first episode of each run; the next are drawn from it.
+        on_phase: called after each phase with its record.
+        on_episode: called after each episode.
+
+    Raises:
+        UserError: environments that one policy cannot serve, or episodes that do not fill the rounds of a vector.
+    """
     envs = [env] if isinstance(env, gymnasium.Env) else env
     return practice(agent, envs, episodes, seed=seed).play(on_phase, on_episode)
 
 
-def practice_seed(seed: int, *place: int) -> int:
+def _practice_seed(seed: int, place: int) -> int:
     """Derive the seed of a policy's first episode, such that no distillation under the same seed repeats it."""
-    key = [seed, 1, *place] if any(place) else [seed, 1]
+    key = [seed, 1, place] if place else [seed, 1]
     return int(np.random.SeedSequence(key).generate_state(1)[0] // 2)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.agent import Agent, Observation
@@ -92,12 +93,17 @@ class Series:
     @property
     def total_steps(self) -> int:
         """Training steps of the whole series."""
-        return sum(_base(self.envs[i % len(self.envs)]).distiller.total_steps for i in range(self.count))
+        return sum(_base(self.envs[i % len(self.envs)]).total_steps for i in range(self.count))
 
     @property
     def records(self) -> list[dict[str, Any]]:
         """The records of all phases so far."""
         return [record for history in (*(e.history for e in self.episodes), self.history) for record in history]
+
+    @property
+    def spent(self) -> dict[str, float]:
+        """Seconds by part of the episode under way."""
+        return self.env.spent()
 
     def play(
         self, on_phase: OnPhase | None = None, on_episode: Callable[[Episode], None] | None = None
@@ -143,6 +149,10 @@ class Series:
             },
         )
 
+    def last_good(self) -> Snapshot | None:
+        """Return the state of a student whose training diverged, from before it did."""
+        return self.env.distiller.snapshot()
+
     def restore(self, snapshot: Snapshot) -> None:
         """Take up what `snapshot` took, in a series made alike; costs go on adding up.
 
@@ -185,9 +195,9 @@ class Series:
             action = self.agent.act(observation, explore=self.learning)
             preference = self.agent.preference
         following, reward, self._terminated, _, info = env.step(action)
-        record = {**info, "reward": float(reward)}
-        if preference is not None:
-            record["preference"] = dict(zip(base.distiller.names, preference.tolist(), strict=True))
+        record = phase_told(info, float(reward), preference)
+        if self.count > 1:
+            record |= {"episode": len(self.episodes), "task": base.task_name}
         if self.learning:
             with account.measure("updating"):
                 told = float(reward) / base.reward_unit
@@ -201,9 +211,14 @@ class Series:
         account = self.env.distiller.account
         other = time.perf_counter() - self._start - account.total
         total = sum(record["reward"] for record in self.history)
-        task = self.env.distiller.task.name
-        self.episodes.append(Episode(task, total, {**account.settle(), "other": other}, self.history))
+        self.episodes.append(Episode(self.env.task_name, total, {**account.settle(), "other": other}, self.history))
         self.history, self._observation, self._terminated = [], None, False
+
+
+def phase_told(info: dict[str, Any], reward: float, preference: NDArray[Any] | None) -> dict[str, Any]:
+    """Return the record of a phase: what the environment tells of it, its reward, and what the agent leaned to."""
+    leaning = {} if preference is None else {"preference": dict(zip(info["weights"], preference.tolist(), strict=True))}
+    return {**info, "reward": reward, **leaning}
 
 
 def _base(env: gymnasium.Env[Any, Any]) -> DistillationEnv:

@@ -69,8 +69,8 @@ def test_other_settings_under_the_same_name_are_refused_by_name(tmp_path: Path) 
     path = stopped(tmp_path, "mine")
     before = sorted(path.rglob("*"))
     message = (
-        f"{path} holds an unfinished run of other settings: learning_rate was 0.0001, is 0.001; layers was [1, 3], is 3. "
-        "Give those, another --run_name, or --fresh to set the folder aside."
+        f"{path} holds an unfinished run of other settings: learning_rate was 0.0001, is 0.001; layers was [1, 3], "
+        "is 3. Give those, another --run_name, or --fresh to set the folder aside."
     )
     with pytest.raises(UserError, match=re.escape(message)):
         open_run(tmp_path, "mine", learning_rate=1e-3, layers=3)
