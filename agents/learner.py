@@ -61,7 +61,7 @@ class Learner(Agent):
         self.modules: dict[str, nn.Module] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self._pending = 0
-        self._due = False
+        self._due = 0
         self._open: set[int] = set()  # streams in the midst of an episode
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -105,19 +105,22 @@ class Learner(Agent):
         )
         self._open = self._open - {stream} if terminated else self._open | {stream}
         self._pending += 1
-        self._due = self._due or bool(terminated) or self._pending == self.update_every
+        if terminated or self._pending == self.update_every:
+            self._pending = 0
+            self._due += 1
 
     def begin(self) -> None:
         """Say that the next decision of each stream starts an episode, the last one having been cut off."""
         self._open = set()
 
     def update(self) -> dict[str, float]:
-        """Learn if an update is due."""
-        if not self._due:
-            return {}
-        self._pending, self._due = 0, False
+        """Learn as often as updates are due; return the statistics of the last."""
+        statistics: dict[str, float] = {}
         with single_thread():
-            return self._learn()
+            for _ in range(self._due):
+                statistics = self._learn()
+        self._due = 0
+        return statistics
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return networks, optimisers, memory, scales and counters."""

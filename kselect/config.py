@@ -213,9 +213,7 @@ class PolicyConfig:
     def __post_init__(self) -> None:
         tasks = 1 + len(self.also)
         _require(self.episodes > 0, f"episodes is {self.episodes}: give a positive number.")
-        _require(
-            self.episodes >= tasks, f"episodes is {self.episodes}: give one for each of the {tasks} tasks at least."
-        )
+        _require(self.episodes >= tasks, f"episodes is {self.episodes}: give one for each of {tasks} tasks, or more.")
         _require(
             self.parallel > 0 and self.episodes % self.parallel == 0,
             f"parallel is {self.parallel}: give a divisor of episodes ({self.episodes}).",

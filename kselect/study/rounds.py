@@ -102,6 +102,7 @@ class Rounds:
 
     def _play_round(self, on_phase: OnPhase) -> list[Episode]:
         start, account, listed = time.perf_counter(), CostAccount(), DictInfoToList(self.streams)
+        carried = [sum(seconds.values()) for seconds in self._spent(account)]  # the probing that the episodes rest on
         observation, _ = self.streams.reset(seed=self._round_seeds())
         histories: list[list[dict[str, Any]]] = [[] for _ in range(self.size)]
         ended: dict[int, Episode] = {}
@@ -134,7 +135,7 @@ class Rounds:
                 histories[stream].append(record)
                 if terminated[stream]:
                     total = sum(record["reward"] for record in histories[stream])
-                    other = time.perf_counter() - start - sum(spent[stream].values())
+                    other = time.perf_counter() - start + carried[stream] - sum(spent[stream].values())
                     seconds = {**spent[stream], "other": other}
                     ended[stream] = Episode(self.tasks[stream], total, seconds, histories[stream])
                 on_phase(record)
