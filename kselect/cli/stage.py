@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
+import gymnasium
+
 from envs.distillation import DistillationEnv
 from envs.registration import CONFIGS
 from kselect.cli import values, yaml_file
@@ -18,6 +20,7 @@ from kselect.errors import UserError
 from kselect.study.casting import Cast
 from kselect.study.rounds import Streams, close_streams, open_streams
 
+SILENT = gymnasium.logger.ERROR + 1
 OF_A_TASK = [field.name for config in CONFIGS for field in fields(config)]
 
 
@@ -57,11 +60,14 @@ def stage(
         yield [cast.env, *(DistillationEnv(distiller, cast.env.actions, task.phases) for task, distiller in both[1:])]
         return
     plain = [{**_plain(task, distiller), "actions": cast.env.actions} for task, distiller in both]
+    level = gymnasium.logger.min_level
+    gymnasium.logger.min_level = SILENT  # it would print the traceback of a worker's error, which is raised here
     streams = open_streams([plain[i % len(plain)] for i in range(parallel)])
     try:
         yield streams
     finally:
         close_streams(streams)
+        gymnasium.logger.min_level = level
 
 
 def _plain(settings: Any, distiller: Distiller) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import signal
 import time
@@ -62,7 +63,7 @@ class Rounds:
         self.episodes: list[Episode] = []
         self.spent: dict[str, float] = {}
         self._before: Sequence[dict[str, float]] = [{}] * self.size
-        self._learned = agent.state()
+        self._learned = copy.deepcopy(agent.state())
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -76,7 +77,7 @@ class Rounds:
         while len(self.episodes) < self.count:
             played = self._play_round(on_phase or (lambda record: None))
             self.episodes += played
-            self._learned = self.agent.state()
+            self._learned = copy.deepcopy(self.agent.state())
             for episode in played:
                 if on_episode is not None:
                     on_episode(episode)
@@ -94,7 +95,7 @@ class Rounds:
         """Take up what `snapshot` returned."""
         self.episodes = [Episode(**episode) for episode in snapshot.facts["rounds"]]
         self.agent.restore({name: tensor.numpy() for name, tensor in snapshot.tensors.items()}, snapshot.facts["agent"])
-        self._learned = self.agent.state()
+        self._learned = copy.deepcopy(self.agent.state())
 
     def last_good(self) -> Snapshot | None:
         """Return None: a student that diverged is in another process."""

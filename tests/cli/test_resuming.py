@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,24 @@ from tests.tiny import tiny_classifier, tiny_task
 ROOT = Path(__file__).parents[2]
 SMALL = ["--train_limit", "80", "--max_length", "32", "--batch_size", "8", "--precision", "fp32"]
 ENCODER = ["--hidden_size", "16", "--heads", "2", "--encoder_layers", "2", "--epochs", "20"]
+LAUNCHER = """
+import json, os, signal, sys
+import sklearn.metrics, torch
+from kselect.cli import session
+from kselect.cli.main import main
+from kselect.study import casting
+torch.set_num_threads(1)
+for line in sys.stdin:
+    words, errors = json.loads(line)
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background ignores
+        os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
+        os.dup2(2, 1)
+        os._exit(main(words))
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
 PHASES = ["--layers", "1", "--phases", "constant", "--phase_steps", "4"]
 
 
@@ -37,22 +57,34 @@ def command(name: str, teacher: str, runs: Path, *more: str) -> list[str]:
     return [name, *SMALL, *kind, "--runs_dir", str(runs), "--checkpoint_every", "0", *more]
 
 
-def kill(words: list[str], folder: Path, number: signal.Signals, phases: int) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process of its own, and send it a signal after so many phases."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "kselect.cli.main", *words],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell in the background ignores
-    )
-    metrics = folder / "metrics.jsonl"
-    while process.poll() is None and (not metrics.exists() or metrics.read_text().count("\n") < phases):
-        time.sleep(0.002)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    return subprocess.CompletedProcess(words, process.returncode, out, err)
+class Launcher:
+    """Starts commands in processes of their own, forked from one that has done the imports, which take seconds."""
+
+    def __init__(self) -> None:
+        process = [sys.executable, "-c", LAUNCHER]
+        self.process = subprocess.Popen(process, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def kill(self, words: list[str], folder: Path, number: signal.Signals, phases: int) -> tuple[int, str]:
+        """Run a command, send it a signal after so many phases, and return its exit code and what it said."""
+        errors = folder.with_name(f"{folder.name}.err")
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps([words, str(errors)]), file=self.process.stdin, flush=True)
+        pid = int(self.process.stdout.readline())
+        metrics, patience = folder / "metrics.jsonl", time.monotonic() + 60
+        while not metrics.exists() or metrics.read_text().count("\n") < phases:
+            assert time.monotonic() < patience, errors.read_text()
+            time.sleep(0.002)
+        os.kill(pid, number)
+        code = int(self.process.stdout.readline())
+        return code, errors.read_text()
+
+
+@pytest.fixture(scope="module")
+def launcher() -> Iterator[Launcher]:
+    launcher = Launcher()
+    yield launcher
+    launcher.process.communicate("")
 
 
 def told(folder: Path) -> list[dict[str, Any]]:
@@ -90,6 +122,7 @@ def check_equal(resumed: Path, straight: Path, weights: str) -> None:
     ids=["distill-fixed", "distill-online", "train-policy", "train-teacher"],
 )
 def test_a_killed_command_goes_on_where_it_was(
+    launcher: Launcher,
     teacher: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -99,14 +132,14 @@ def test_a_killed_command_goes_on_where_it_was(
     weights: str,
 ) -> None:
     words = command(name, teacher, tmp_path, *more)
-    stopped = kill([*words, "--run_name", "killed"], tmp_path / "killed", number, phases=5)
     folder = tmp_path / "killed"
+    code, said = launcher.kill([*words, "--run_name", "killed"], folder, number, phases=5)
     assert not (folder / "results.json").exists(), "the run was over before it could be killed"
     if number == signal.SIGKILL:
-        assert stopped.returncode == -signal.SIGKILL
+        assert code == -signal.SIGKILL
     else:
-        assert stopped.returncode == 130
-        last = stopped.stderr.strip().splitlines()[-1]
+        assert code == 130
+        last = said.strip().splitlines()[-1]
         assert last.startswith("kselect: interrupted at step ")
         assert last.endswith(f"or kselect {name} --config {folder}/config.yaml --run_name killed")
     capsys.readouterr()
@@ -124,8 +157,6 @@ def interrupt(words: list[str], folder: Path) -> None:
         while not metrics.exists() or metrics.read_text().count("\n") < 2:
             time.sleep(0.002)
         os.kill(os.getpid(), signal.SIGINT)
-
-    import threading
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -31,10 +31,18 @@ def words(teachers: Path, runs: Path, *more: str) -> list[str]:
     return ["train-policy", *main_task, *small, "--runs_dir", str(runs), "--episodes", "4", *more]
 
 
-def test_tasks_take_turns_and_the_run_tells_of_each(teachers: Path, tmp_path: Path) -> None:
-    further = words(teachers, tmp_path, "--also", str(teachers / "entailment.yaml"))
-    assert main(further) == 0
-    (folder,) = tmp_path.iterdir()
+@pytest.fixture(scope="module")
+def folder(teachers: Path) -> Path:
+    """A policy learned on both tasks, whose second file is gone since."""
+    runs, also = teachers / "runs", teachers / "also.yaml"
+    also.write_text((teachers / "entailment.yaml").read_text())
+    assert main(words(teachers, runs, "--also", str(also))) == 0
+    also.unlink()
+    (folder,) = runs.iterdir()
+    return folder
+
+
+def test_tasks_take_turns_and_the_run_tells_of_each(folder: Path) -> None:
     assert folder.name.startswith("synthetic-acceptability-synthetic-entailment-policy-actor-critic-0-")
     results = json.loads((folder / "results.json").read_text())
     assert results["tasks"] == 2 * ["synthetic-acceptability", "synthetic-entailment"]
@@ -51,15 +59,11 @@ def test_tasks_take_turns_and_the_run_tells_of_each(teachers: Path, tmp_path: Pa
     assert [event.step for event in events.Scalars("result/reward/synthetic-entailment")] == [54]
 
 
-def test_its_config_alone_repeats_the_run(teachers: Path, tmp_path: Path) -> None:
-    also = tmp_path / "also.yaml"
-    also.write_text((teachers / "entailment.yaml").read_text())
-    assert main([*words(teachers, tmp_path, "--also", str(also)), "--run_name", "first"]) == 0
-    also.unlink()
-    config = tmp_path / "first" / "config.yaml"
+def test_its_config_alone_repeats_the_run(folder: Path, tmp_path: Path) -> None:
+    config = folder / "config.yaml"
     assert json.loads(yaml.safe_load(config.read_text())["also"][0])["epochs"] == 2.0
-    assert main(["train-policy", "--config", str(config), "--run_name", "again"]) == 0
-    policies = [(tmp_path / name / "policy" / "agent.safetensors").read_bytes() for name in ("first", "again")]
+    assert main(["train-policy", "--config", str(config), "--runs_dir", str(tmp_path), "--run_name", "again"]) == 0
+    policies = [(path / "policy" / "agent.safetensors").read_bytes() for path in (folder, tmp_path / "again")]
     assert policies[0] == policies[1]
 
 
