@@ -20,6 +20,7 @@ from kselect.study.checkpoint import Checkpoint
 from kselect.study.event_log import EventLog
 
 CHECKPOINT = "checkpoints/latest.safetensors"
+LOCK = "checkpoints/lock"
 UNPLOTTED = ("step", "phase", "episode", "task")
 
 
@@ -45,11 +46,7 @@ class RunFolder:
         self.resumed = resumed
         self.checkpoint = Checkpoint(path / CHECKPOINT, config.get("checkpoint_every", 30.0))
         self.checkpoint.path.parent.mkdir(exist_ok=True)
-        self._lock = FileLock(self.checkpoint.path.parent / "lock")
-        try:
-            self._lock.acquire(blocking=False)
-        except Timeout:
-            raise InUseError(f"{path} is being written by another process: give another --run_name.") from None
+        self._lock = _hold(path)
         self._events: EventLog | None = None
         self._last_step = 0
 
@@ -85,8 +82,8 @@ class RunFolder:
         config = _kept(config)
         heading = f"# Repeat this run: kselect {command} --config {path / 'config.yaml'}\n"
         body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-        atomic.write_text(path / "config.yaml", heading + body)
         atomic.write_json(path / "environment.json", environment.describe(seed))
+        atomic.write_text(path / "config.yaml", heading + body)
         folder = cls(path, config, command)
         folder.rewind(0, 0)
         return folder
@@ -112,16 +109,18 @@ class RunFolder:
             UserError: the folder called `name` holds anything else, or the folder cannot be made.
         """
         kept, stem = yaml.safe_load(yaml.safe_dump(_kept(config))), _stem(task, agent, seed)
-        if fresh:
-            for path in [Path(runs_dir) / name] if name else unfinished.find(Path(runs_dir), stem, kept):
-                unfinished.set_aside(path)
-        elif name is not None:
-            if unfinished.goes_on(Path(runs_dir) / name, kept):
-                return cls._reopen(Path(runs_dir) / name, kept, command, seed)
+        if name is not None:
+            path = Path(runs_dir) / name
+            if fresh:
+                _set_aside(path)
+            elif unfinished.goes_on(path, kept):
+                return cls._reopen(path, kept, command, seed)
         else:
             for path in unfinished.find(Path(runs_dir), stem, kept):
                 with suppress(InUseError):  # a run that is under way is not unfinished
-                    return cls._reopen(path, kept, command, seed)
+                    if not fresh:
+                        return cls._reopen(path, kept, command, seed)
+                    _set_aside(path)
         return cls.create(runs_dir, task, agent, seed, config, name, command)
 
     @classmethod
@@ -187,6 +186,22 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _hold(path: Path) -> FileLock:
+    """Keep other processes from a run folder until the lock is released, or this process ends."""
+    lock = FileLock(path / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise InUseError(f"{path} is being written by another process: give another --run_name.") from None
+    return lock
+
+
+def _set_aside(path: Path) -> None:
+    if (path / LOCK).exists():
+        _hold(path).release()
+    unfinished.set_aside(path)
 
 
 def _kept(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,11 @@ def _obstacle(path: Path) -> str | None:
 
 
 def _config(path: Path) -> dict[str, Any]:
-    return yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+    try:
+        config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return {}  # not ours, and so unlike any settings
+    return config if isinstance(config, dict) else {}
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

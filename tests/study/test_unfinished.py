@@ -58,11 +58,14 @@ def test_without_a_name_the_newest_goes_on_and_other_settings_are_left_alone(tmp
 
 
 def test_a_run_that_is_under_way_is_left_alone(tmp_path: Path) -> None:
-    with open_run(tmp_path, "mine"), pytest.raises(UserError, match="mine is being written by another process"):
-        open_run(tmp_path, "mine")
-    with open_run(tmp_path) as first, open_run(tmp_path) as second:
-        assert first.path != second.path
+    for fresh in (False, True):
+        with open_run(tmp_path, "mine"), pytest.raises(UserError, match="mine is being written by another process"):
+            open_run(tmp_path, "mine", fresh=fresh)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    with open_run(tmp_path) as first, open_run(tmp_path) as second, open_run(tmp_path, fresh=True) as third:
+        assert len({first.path, second.path, third.path}) == 3
         assert not second.resumed
+    assert not list(tmp_path.glob("*.old-*"))
 
 
 def test_other_settings_under_the_same_name_are_refused_by_name(tmp_path: Path) -> None:
