@@ -117,7 +117,7 @@ class ActorCritic(Learner):
         return {"probability": self._probability(observation)}
 
     def _learn(self) -> dict[str, float]:
-        fields = self.decisions.read()
+        fields = self.decisions.read_by_stream()
         bonus = self.exploration * self.scale.value * fields["bonus"]
         advantages, returns = self._judge(fields, fields["reward"] + bonus)
         standard = (advantages - advantages.mean()) / (advantages.std() + 1e-6 * self.scale.value)
@@ -150,7 +150,7 @@ class ActorCritic(Learner):
             (fields["next_context"], fields["next_knowledge"]),
         )
         terminated = fields["terminated"] > 0
-        ends = np.append(fields["starts"][1:] > 0, True)
+        ends = np.append((fields["starts"][1:] > 0) | (np.diff(fields["stream"]) != 0), True)
         # The returns rest on the values that are fitted to them; a few rounds settle both.
         for _ in range(3):
             values, next_values = self.critic.value(*now), self.critic.value(*later)

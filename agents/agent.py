@@ -78,8 +78,12 @@ class Agent(ABC):
         reward: float,
         next_observation: Observation,
         terminated: bool,
+        stream: int = 0,
     ) -> None:
-        """Take in what an action led to; an agent that does not learn lets it pass."""
+        """Take in what an action led to; an agent that does not learn lets it pass.
+
+        Of episodes played side by side, `stream` says which one it belongs to.
+        """
         return None
 
     def update(self) -> dict[str, float]:

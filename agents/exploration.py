@@ -17,7 +17,7 @@ class CountBonus:
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
 
-    def __call__(self, action: np.ndarray, *, starts: bool) -> float:
+    def __call__(self, action: np.ndarray, *, starts: bool, stream: int = 0) -> float:
         """Count a selection `[k]` and return its bonus, in (0, 1]; counts outlive the start of an episode."""
         key = "".join("1" if chosen else "0" for chosen in action)
         self.counts[key] = self.counts.get(key, 0) + 1
@@ -36,15 +36,15 @@ class DissimilarityBonus:
     """For soft actions: 1 - cosine with the episode's action before; in [0, 1], weights being positive."""
 
     def __init__(self) -> None:
-        self.previous: np.ndarray | None = None
+        self.previous: dict[int, np.ndarray] = {}
 
-    def __call__(self, action: np.ndarray, *, starts: bool) -> float:
-        """Return the bonus of an action `[k]`: 0 for the first of an episode (`starts`).
+    def __call__(self, action: np.ndarray, *, starts: bool, stream: int = 0) -> float:
+        """Return the bonus of an action `[k]`: 0 for the first of an episode (`starts`) of its `stream`.
 
         An action of zeros has no direction: it is like another one of zeros (0) and unlike anything else (1).
         """
         action = np.asarray(action, dtype=np.float64)
-        previous, self.previous = self.previous, action
+        previous, self.previous[stream] = self.previous.get(stream), action
         if starts or previous is None or len(previous) != len(action):
             return 0.0
         lengths = float(np.linalg.norm(action) * np.linalg.norm(previous))
@@ -53,9 +53,9 @@ class DissimilarityBonus:
         return float(np.clip(1.0 - action @ previous / lengths, 0.0, 1.0))
 
     def state(self) -> dict[str, Any]:
-        """Return the last action, for JSON."""
-        return {"previous": None if self.previous is None else self.previous.tolist()}
+        """Return the last action of each stream, for JSON."""
+        return {"previous": {str(stream): action.tolist() for stream, action in self.previous.items()}}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what `state` returned."""
-        self.previous = None if state["previous"] is None else np.asarray(state["previous"])
+        self.previous = {int(stream): np.asarray(action) for stream, action in state["previous"].items()}

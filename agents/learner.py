@@ -61,8 +61,8 @@ class Learner(Agent):
         self.modules: dict[str, nn.Module] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self._pending = 0
-        self._due = False
-        self._starts = True
+        self._due = 0
+        self._open: set[int] = set()  # streams in the midst of an episode
         self.generator = torch.Generator().manual_seed(seed)
 
     @abstractmethod
@@ -80,6 +80,7 @@ class Learner(Agent):
         reward: float,
         next_observation: Observation,
         terminated: bool,
+        stream: int = 0,
     ) -> None:
         """Remember a decision with its exploration reward."""
         self._check(observation)
@@ -88,31 +89,36 @@ class Learner(Agent):
         if not math.isfinite(reward):
             raise UserError(f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase.")
         self.scale.add(reward)
+        starts = stream not in self._open
         self.decisions.append(
             **{part: observation[part] for part in self.reads},
             **{f"next_{part}": next_observation[part] for part in self.reads},
             action=action,
             reward=reward,
-            bonus=self.bonus(action, starts=self._starts),
+            bonus=self.bonus(action, starts=starts, stream=stream),
             terminated=float(terminated),
-            starts=float(self._starts),
+            starts=float(starts),
+            stream=float(stream),
             **self._extra(observation, action),
         )
-        self._starts = bool(terminated)
+        self._open = self._open - {stream} if terminated else self._open | {stream}
         self._pending += 1
-        self._due = bool(terminated) or self._pending == self.update_every
+        if terminated or self._pending == self.update_every:
+            self._pending = 0
+            self._due += 1
 
     def begin(self) -> None:
-        """Say that the next decision starts an episode, the last one having been cut off, not terminated."""
-        self._starts = True
+        """Say that the next decision of each stream starts an episode, the last one having been cut off."""
+        self._open = set()
 
     def update(self) -> dict[str, float]:
-        """Learn if an update is due."""
-        if not self._due:
-            return {}
-        self._pending, self._due = 0, False
+        """Learn as often as updates are due; return the statistics of the last."""
+        statistics: dict[str, float] = {}
         with single_thread():
-            return self._learn()
+            for _ in range(self._due):
+                statistics = self._learn()
+        self._due = 0
+        return statistics
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return networks, optimisers, memory, scales and counters."""
@@ -129,7 +135,7 @@ class Learner(Agent):
             "bonus": self.bonus.state(),
             "pending": self._pending,
             "due": self._due,
-            "starts": self._starts,
+            "open": sorted(self._open),
         }
         return arrays, facts
 
@@ -149,7 +155,7 @@ class Learner(Agent):
             self.bonus.restore(facts["bonus"])
             remembered = {key.removeprefix("memory."): arrays[key] for key in arrays if key.startswith("memory.")}
             self.decisions.restore(remembered)
-            self._pending, self._due, self._starts = facts["pending"], facts["due"], facts["starts"]
+            self._pending, self._due, self._open = facts["pending"], facts["due"], set(facts["open"])
 
 
 @contextmanager

@@ -34,6 +34,10 @@ class Memory:
         places = (places + self.appended - len(self)) % self.capacity
         return {name: array[places] for name, array in self._arrays.items()}
 
+    def read_by_stream(self) -> dict[str, np.ndarray]:
+        """Return copies of all decisions, one `stream` after the other, each in order."""
+        return self.read(np.argsort(self.read()["stream"], kind="stable"))
+
     def restore(self, fields: dict[str, np.ndarray]) -> None:
         """Hold exactly these decisions, as `read` returned them."""
         self.__init__(self.capacity)  # type: ignore[misc]

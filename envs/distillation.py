@@ -58,6 +58,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     The decrease of the student's cross-entropy, in nats, or in a regression of its squared error, on a reward split
     held out of train. What phases gain whose
     reward is not measured goes to the next measured one, so the rewards of an episode add up to the whole decrease.
+    `reward_unit`, the loss of knowing nothing of the task, makes rewards of different tasks comparable.
 
     ## Starting State
     The student with its first weights, before its first training step. `reset(seed=)` fixes the order of the data and
@@ -96,6 +97,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
                 "observe_cls shows the teacher's [CLS], and there is no teacher: give one, or leave it out."
             )
         self.distiller = distiller
+        self.actions = actions
         self.phases = phases or PhaseConfig()
         self.measure_rewards = measure_rewards
         self.scheduler = SCHEDULERS[self.phases.phases](self.phases, distiller.total_steps)
@@ -105,7 +107,9 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         cls_sizes = {part: len(state) for part, state in distiller.mean_cls().items()} if observe_cls else {}
         self.observation_space = cast(spaces.Space[Observation], observation_space(len(distiller.names), cls_sizes))
         self.action_space = cast(spaces.Space[NDArray[Any]], ACTION_SPACES[actions](len(distiller.names)))
+        self.reward_unit = distiller.task.uninformed_loss
         self._initial_reward_loss: float | None = None
+        self._reward_loss = 0.0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -161,6 +165,37 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if self.observe_cls:
             observation |= {part: np.clip(state, -LIMIT, LIMIT) for part, state in self.distiller.mean_cls().items()}
         return observation
+
+    @property
+    def total_steps(self) -> int:
+        """Training steps of an episode."""
+        return self.distiller.total_steps
+
+    @property
+    def task_name(self) -> str:
+        """Name of what is learned."""
+        return self.distiller.task.name
+
+    def spent(self) -> dict[str, float]:
+        """Return seconds by part so far, see `kselect.distillation.account`."""
+        return dict(self.distiller.account.seconds)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the rest of the run depends on, the distiller's own state apart, for JSON."""
+        return {
+            "random": self.np_random.bit_generator.state,
+            "scheduler": self.scheduler.state(),
+            "observer": self.observer.state(),
+            "reward_loss": self._reward_loss,
+            "initial_reward_loss": self._initial_reward_loss,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` returned, after the distiller has been restored to the same moment."""
+        self.np_random.bit_generator.state = state["random"]
+        self.scheduler.restore(state["scheduler"])
+        self.observer.restore(state["observer"])
+        self._reward_loss, self._initial_reward_loss = state["reward_loss"], state["initial_reward_loss"]
 
     def _measure_loss(self) -> float:
         with self.distiller.account.measure("reward"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -63,6 +64,7 @@ class Observer:
         self.uninformed_loss = task.uninformed_loss
         self.regression = task.regression
         self.codes = np.stack([name_code(name) for name in names])
+        self.restart(0.0, 0.0)
 
     def restart(self, learning_rate: float, reward_loss: float) -> None:
         """Begin a run; `learning_rate` is the first step's as a share of the peak, `reward_loss` in nats."""
@@ -100,6 +102,15 @@ class Observer:
             "last_reward": reward / self.uninformed_loss,
             "reward_loss": reward_loss / self.uninformed_loss,
         }
+
+    def state(self) -> dict[str, Any]:
+        """Return all that has been seen, for JSON."""
+        return {"rows": self.rows.tolist(), "context": dict(self.context), "last_seen": dict(self.last_seen)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` returned."""
+        self.rows = np.array(state["rows"], dtype=np.float32)
+        self.context, self.last_seen = dict(state["context"]), dict(state["last_seen"])
 
     def observation(self) -> dict[str, NDArray[np.float32]]:
         """Return `context [c]` and `knowledge [k, f]`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,14 @@ class PhaseScheduler(ABC):
     def restart(self) -> None:
         """Begin a new run."""
         self.phase = 0
+
+    def state(self) -> dict[str, Any]:
+        """Return where in the run it stands, for JSON."""
+        return {"phase": self.phase}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` returned."""
+        self.phase = state["phase"]
 
     @abstractmethod
     def length(self, selection: NDArray[np.float32]) -> int:
@@ -99,6 +108,17 @@ class AdaptivePhases(PhaseScheduler):
         super().restart()
         self.repeats = 0
         self.previous: NDArray[np.float32] | None = None
+
+    def state(self) -> dict[str, Any]:
+        """Return where in the run it stands and how settled the agent is, for JSON."""
+        previous = None if self.previous is None else self.previous.tolist()
+        return super().state() | {"repeats": self.repeats, "previous": previous}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` returned."""
+        super().restore(state)
+        self.repeats = state["repeats"]
+        self.previous = None if state["previous"] is None else np.array(state["previous"], dtype=np.float32)
 
     def length(self, selection: NDArray[np.float32]) -> int:
         """Return the first phase's length, grown once for every repetition in a row."""

@@ -297,13 +297,27 @@ class AgentConfig:
 
 @dataclass
 class PolicyConfig:
-    """Policy: how long an agent learns before it is saved."""
+    """Policy: how long an agent learns before it is saved, and on what."""
 
     episodes: int = 8
-    """Distillations the agent learns from, one after the other."""
+    """Distillations the agent learns from, over all tasks."""
+    also: list[str] = field(default_factory=list)
+    """Further tasks, which take turns: a YAML file for each, with its task, its teacher and what else differs there."""
+    parallel: int = 1
+    """Episodes played side by side, each in a process of its own."""
 
     def __post_init__(self) -> None:
+        tasks = 1 + len(self.also)
         _require(self.episodes > 0, f"episodes is {self.episodes}: give a positive number.")
+        _require(self.episodes >= tasks, f"episodes is {self.episodes}: give one for each of {tasks} tasks, or more.")
+        _require(
+            self.parallel > 0 and self.episodes % self.parallel == 0,
+            f"parallel is {self.parallel}: give a divisor of episodes ({self.episodes}).",
+        )
+        _require(
+            self.parallel == 1 or self.parallel % tasks == 0,
+            f"parallel is {self.parallel}: give 1, or a multiple of the number of tasks ({tasks}).",
+        )
 
 
 @dataclass
@@ -343,6 +357,10 @@ class RunConfig:
     """Folder that holds the run folders."""
     run_name: str | None = None
     """Name of this run's folder; <task>-<agent>-<seed>-<time> by default."""
+    fresh: bool = False
+    """Start over, and set aside the unfinished run that would be gone on with, or what the folder run_name holds."""
+    checkpoint_every: float = 30.0
+    """Seconds from one checkpoint to the next, each at the end of a phase; 0 makes one after every phase."""
 
     def __post_init__(self) -> None:
         _require(
@@ -350,6 +368,10 @@ class RunConfig:
             f"run_name is '{self.run_name}': give a plain name, and the folder above it as runs_dir.",
         )
         _require(0 <= self.seed < 2**31, f"seed is {self.seed}: give 0 or more, below 2147483648.")
+        _require(
+            self.checkpoint_every >= 0,
+            f"checkpoint_every is {self.checkpoint_every}: give seconds, or 0 for every phase.",
+        )
 
 
 @dataclass

@@ -17,8 +17,16 @@ class Arguments:
     wants_help: bool = False
 
 
-def read(words: Sequence[str], known: Collection[str], command: str, positional: str | None = None) -> Arguments:
+def read(
+    words: Sequence[str],
+    known: Collection[str],
+    command: str,
+    positional: str | None = None,
+    switches: Collection[str] = (),
+) -> Arguments:
     """Read `--name value` and `--name=value`; a word without an option before it fills `positional`, once.
+
+    An option of `switches` needs no value: alone it is true.
 
     Raises:
         UserError: an option outside `known`, an option without a value, or a word that belongs to no option.
@@ -41,6 +49,8 @@ def read(words: Sequence[str], known: Collection[str], command: str, positional:
             hint = did_you_mean(name, [f"--{one}" for one in (*known, "config")])
             raise UserError(f"Unknown option '{name}'{hint} See `kselect {command} --help`.")
         if not sign:
+            if option in switches and (not rest or rest[0].lower() not in ("true", "false")):
+                rest.insert(0, "true")
             if not rest or rest[0].startswith("--"):
                 raise UserError(f"{name} has no value: write {name} VALUE.")
             value = rest.pop(0)

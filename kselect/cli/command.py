@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, fields
 from functools import cached_property
 from importlib import import_module
@@ -75,22 +75,37 @@ class Command:
         Raises:
             UserError: whatever is wrong with the first bad option, file, key or value.
         """
-        given = arguments.read(words, self.hints, self.name, self.positional)
+        switches = [name for name, hint in self.hints.items() if hint is bool]
+        given = arguments.read(words, self.hints, self.name, self.positional, switches)
         if given.wants_help:
             return None
         found: dict[str, Any] = {}
         origin: dict[str, str] = {}
         for path in given.files:
-            for key, value in yaml_file.read(path).items():
-                if key not in self.hints:
-                    hint = did_you_mean(key, self.hints)
-                    raise UserError(f"{path}: unknown key '{key}'{hint} See `kselect {self.name} --help`.")
-                found[key], origin[key] = value, f"{path}: {key}"
+            values_of_file = yaml_file.read(path)
+            self._check_known(path, values_of_file)
+            found |= values_of_file
+            origin |= {key: f"{path}: {key}" for key in values_of_file}
         for key, text in given.options.items():
             found[key], origin[key] = text, f"--{key}"
         under = self.under(found) if self.under else {}
         found, origin = under | found, {key: f"{key} of the run" for key in under} | origin
         return self._build(found, origin)
+
+    def over(self, settings: Any, changes: Mapping[str, Any], source: str) -> Any:
+        """Return `settings` with `changes` over them; `source` is where those are from.
+
+        Raises:
+            UserError: whatever is wrong with the first bad key or value.
+        """
+        self._check_known(source, changes)
+        return self._build({**flatten(settings), **changes}, {key: f"{source}: {key}" for key in changes})
+
+    def _check_known(self, source: str, keys: Iterable[str]) -> None:
+        for key in keys:
+            if key not in self.hints:
+                hint = did_you_mean(key, self.hints)
+                raise UserError(f"{source}: unknown key '{key}'{hint} See `kselect {self.name} --help`.")
 
     def _build(self, found: Mapping[str, Any], origin: Mapping[str, str]) -> Any:
         for field in self._fields():

@@ -51,23 +51,22 @@ class Settings:
 
 def run(settings: Settings) -> Path:
     """Distil one student and save it in a run folder, whose path is returned."""
-    from kselect.cli.session import describe_metrics, open_folder, recorded, save_model, warn_truncated
-    from kselect.distillation.setup import make_distiller
+    from kselect.cli.session import describe_metrics, open_folder, prepare, recorded, save_model
     from kselect.study.casting import cast_decider
-    from kselect.study.episode import rollout
+    from kselect.study.episode import evaluated
     from kselect.study.recipes import resolve
     from kselect.study.results import summarise_run
+    from kselect.study.series import Series
 
     settings = replace(settings, knowledge=resolve(settings.agent, settings.knowledge))
-    distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge, settings.run.seed)
-    task = distiller.task
-    warn_truncated(sum(distiller.truncated.values()), distiller.max_length)
-    cast = cast_decider(settings.agent, distiller, settings.phases, settings.run.seed)
-    folder = open_folder(settings, distiller, settings.agent.agent, NAME)
-    title = f"Distilling {task.name} under {Path(settings.agent.agent).name}"
-    with recorded(folder, distiller, title) as on_phase:
-        result = rollout(cast.agent, cast.env, seed=settings.run.seed, learning=cast.learning, on_phase=on_phase)
-        results = summarise_run(result, task, seed=settings.run.seed, agent=settings.agent.agent, model=settings.model)
+    distiller = prepare(settings)
+    task, agent, seed = distiller.task, settings.agent.agent, settings.run.seed
+    cast = cast_decider(settings.agent, distiller, settings.phases, seed)
+    series = Series(cast.agent, [cast.env], seeds=[seed], learning=cast.learning)
+    folder = open_folder(settings, distiller, agent, NAME)
+    with recorded(folder, series, f"Distilling {task.name} under {Path(agent).name}") as on_phase:
+        result = evaluated(series.play(on_phase)[0], cast.env)
+        results = summarise_run(result, task, seed=seed, agent=agent, model=settings.model)
         save_model(folder, results, result.student, "student")
     print(f"{describe_metrics(result.metrics, task)}\nstudent: {folder.path / 'student'}")
     return folder.path

@@ -74,14 +74,14 @@ def dispatch(words: Sequence[str]) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the words of a command line and return its exit code: 0; 2, bad input; 130, Ctrl-C."""
+    """Run the words of a command line and return its exit code: 0; 2, bad input; 130, Ctrl-C or SIGTERM."""
     try:
         dispatch(sys.argv[1:] if words is None else words)
     except UserError as error:
         print(f"kselect: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("kselect: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"kselect: interrupted {stop}".rstrip(), file=sys.stderr)
         return 130
     return 0
 

@@ -24,14 +24,17 @@ class Progress:
     Args:
         total: steps of the whole job.
         title: what the job is, in a few words.
+        done: steps done before, by an earlier part of the same job.
         every: seconds between two lines where there is no terminal; the end always has one.
         stream: where to write; standard error by default, so that standard output holds results only.
     """
 
-    def __init__(self, total: int, title: str, *, every: float = 5.0, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, total: int, title: str, *, done: int = 0, every: float = 5.0, stream: TextIO | None = None
+    ) -> None:
         self.total = total
         self.title = title
-        self.done = 0
+        self.done = self._before = done
         self._every = every
         self._stream = sys.stderr if stream is None else stream
         self._facts = ""
@@ -57,15 +60,15 @@ class Progress:
             f"{self.done}/{self.total} ({100 * self.done // max(self.total, 1)} %)",
             f"{_clock(elapsed)} gone",
         ]
-        if 0 < self.done < self.total:
-            parts.append(f"{_clock(elapsed / self.done * (self.total - self.done))} left")
+        if self._before < self.done < self.total:
+            parts.append(f"{_clock(elapsed / (self.done - self._before) * (self.total - self.done))} left")
         if self._facts:
             parts.append(self._facts)
         print(f"{self.title}: {', '.join(parts)}", file=self._stream, flush=True)
 
     def __enter__(self) -> Progress:
         if self._bar is not None:
-            self._bar.add_task(self.title, total=self.total, facts="")
+            self._bar.add_task(self.title, total=self.total, completed=self.done, facts="")
             self._bar.start()
         return self
 

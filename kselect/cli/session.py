@@ -4,71 +4,117 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from kselect.cli.command import flatten
+from kselect.cli.interruption import Interruption
 from kselect.cli.progress import Progress
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.diverged import TrainingDivergedError
+from kselect.distillation.setup import make_distiller
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier
 from kselect.study.model_card import model_card
 from kselect.study.recorder import describe_selection, phase_record
+from kselect.study.rounds import Rounds
 from kselect.study.run_folder import RunFolder
+from kselect.study.series import OnPhase, Series
+from kselect.study.unfinished import LAST_GOOD
 from kselect.tasks.task import Task
 
 
-def open_folder(settings: Any, distiller: Distiller, agent: str, command: str) -> RunFolder:
-    """Make the run folder of a command's settings, with what they left to the machine filled in."""
-    run, config = settings.run, flatten(settings)
+def prepare(settings: Any) -> Distiller:
+    """Set up the run that a command's settings describe."""
+    distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge, settings.run.seed)
+    warn_truncated(sum(distiller.truncated.values()), distiller.max_length)
+    return distiller
+
+
+def resolved(settings: Any, distiller: Distiller) -> dict[str, Any]:
+    """Return a command's settings by name, with what they left to the machine filled in."""
+    config = flatten(settings)
+    config["task"] = distiller.task.name
     config["precision"] = "bf16" if distiller.dtype == torch.bfloat16 else "fp32"
     config["max_length"] = distiller.max_length
-    config["task"] = distiller.task.name
     if not settings.task.own:
         config["data_dir"] = config["data_dir"] or os.environ.get("KSELECT_DATA")
-    return RunFolder.create(run.runs_dir, distiller.task.name, agent, run.seed, config, run.run_name, command)
+    return config
+
+
+def open_folder(settings: Any, distiller: Distiller, agent: str, command: str, task: str | None = None) -> RunFolder:
+    """Open the run folder of a command's settings.
+
+    `task` is what its name says was learned, by default the distiller's.
+    """
+    run, config, task = settings.run, resolved(settings, distiller), task or distiller.task.name
+    return RunFolder.open(run.runs_dir, task, agent, run.seed, config, run.run_name, command, fresh=run.fresh)
 
 
 def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classifier, name: str) -> None:
-    """Write the trained model, its results and its card."""
+    """Write the trained model, its card and its results."""
     classifier.save_pretrained(folder.path / name)
-    folder.write_results(results)
     folder.write_card(model_card(results, f"kselect {folder.command} --config {folder.path}/config.yaml", name))
+    folder.write_results(results)
 
 
 @contextmanager
-def recorded(
-    folder: RunFolder, distiller: Distiller, title: str, episodes: int = 1
-) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Give the `on_phase` that writes each phase to the run folder and shows how far the run is.
+def recorded(folder: RunFolder, series: Series | Rounds, title: str) -> Iterator[OnPhase]:
+    """Take up what a stopped run left, and give the `on_phase` that writes down each phase and shows progress.
 
     Raises:
         UserError: training diverged; the last good state is kept in the run folder.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, with what to say of it; a checkpoint is kept in the run folder.
     """
-    before = 0
-    with folder, Progress(episodes * distiller.total_steps, title) as progress:
+    with folder:
+        step, total = _take_up(folder, series), series.total_steps
+        with Progress(total, title, done=step) as progress, Interruption() as interruption:
 
-        def on_phase(record: dict[str, Any]) -> None:
-            nonlocal before
-            flat = phase_record(record, distiller.account)
-            folder.log_phase({**flat, "step": before + record["step"]})
-            if record["step"] == distiller.total_steps:
-                before += distiller.total_steps
-            facts = {"selected": describe_selection(record["weights"])}
-            if "reward_loss" in record:
-                facts["reward_loss"] = f"{record['reward_loss']:.3f}"
-            progress.advance(record["steps"], **facts)
+            def on_phase(record: dict[str, Any]) -> None:
+                nonlocal step
+                step += record["steps"]
+                folder.log_phase({**phase_record(record, series.spent), "step": step})
+                facts = {"selected": describe_selection(record["weights"])}
+                if "reward_loss" in record:
+                    facts["reward_loss"] = f"{record['reward_loss']:.3f}"
+                progress.advance(record["steps"], **facts)
+                if interruption.requested or folder.checkpoint.due:
+                    folder.checkpoint.save(series.snapshot)
+                if interruption.requested:
+                    raise KeyboardInterrupt
 
-        try:
-            yield on_phase
-        except TrainingDivergedError as error:
-            kept = folder.path / "checkpoints" / "last-good"
-            distiller.snapshot().save(kept)
-            raise UserError(f"{error} The last good state is kept in {kept}.") from error
+            try:
+                yield on_phase
+            except TrainingDivergedError as error:
+                kept, state = folder.path / LAST_GOOD, series.last_good()
+                if state is not None:
+                    state.save(kept)
+                folder.checkpoint.drop()
+                raise UserError(f"{error} The last good state is kept in {kept}.") from error
+            except KeyboardInterrupt:
+                again = f"kselect {folder.command} --config {folder.path}/config.yaml --run_name {folder.path.name}"
+                raise KeyboardInterrupt(
+                    f"at step {step} of {total}; to go on, give the same command again, or {again}"
+                ) from None
+
+
+def _take_up(folder: RunFolder, series: Series | Rounds) -> int:
+    """Restore the series to the folder's checkpoint, where there is one; returns the training steps done."""
+    if not folder.resumed:
+        return 0
+    snapshot = folder.checkpoint.load()
+    if snapshot is None:
+        print(f"Starting {folder.path} over: it was stopped before its first checkpoint.", file=sys.stderr)
+    else:
+        series.restore(snapshot)
+    step = sum(record["steps"] for record in series.records)
+    folder.rewind(len(series.records), step)
+    if snapshot is not None:
+        print(f"Going on with {folder.path} after {step} of {series.total_steps} training steps.", file=sys.stderr)
+    return step
 
 
 def warn_truncated(texts: int, max_length: int) -> None:

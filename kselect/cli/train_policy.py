@@ -1,11 +1,13 @@
 """Train a selection policy over repeated distillations.
 
 Every episode distils one student from the start while the agent learns when to transfer which knowledge.
-What is left is a policy for `kselect distill --agent`.
+What is left is a policy for `kselect distill --agent`. Several tasks take turns; several episodes may be
+played side by side.
 
 Examples:
   kselect train-policy --task mrpc --teacher runs/teacher/model --layers 3 --episodes 8
   kselect train-policy --config configs/mrpc.yaml --agent deterministic-actor-critic
+  kselect train-policy --config configs/mrpc.yaml --also configs/rte.yaml --episodes 8 --parallel 2
 """
 
 from __future__ import annotations
@@ -46,30 +48,30 @@ class Settings:
 
 def run(settings: Settings) -> Path:
     """Train a selection policy and save it in a run folder, whose path is returned."""
-    from kselect.cli.session import open_folder, recorded, warn_truncated
-    from kselect.distillation.setup import make_distiller
+    from kselect.cli.command import Command
+    from kselect.cli.session import open_folder, prepare, recorded
+    from kselect.cli.stage import every_task, inline, stage
     from kselect.study.casting import cast_learner
-    from kselect.study.episode import learn
+    from kselect.study.episode import practice
     from kselect.study.recipes import resolve
     from kselect.study.results import summarise_policy
 
     settings = replace(settings, knowledge=resolve(settings.agent, settings.knowledge))
-    distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge, settings.run.seed)
-    warn_truncated(sum(distiller.truncated.values()), distiller.max_length)
-    cast = cast_learner(settings.agent, distiller, settings.phases, settings.run.seed)
-    folder = open_folder(settings, distiller, f"policy-{settings.agent.agent}", NAME)
-    title = f"Training a policy on {distiller.task.name}"
-    with recorded(folder, distiller, title, settings.policy.episodes) as on_phase:
-        episodes = learn(
-            cast.agent,
-            cast.env,
-            settings.policy.episodes,
-            seed=settings.run.seed,
-            on_phase=on_phase,
-            on_episode=lambda _: cast.agent.save(folder.path / "policy"),  # a stopped run keeps what it learned
-        )
-        folder.write_results(summarise_policy(episodes, distiller.task, settings.agent.agent, settings.run.seed))
+    tasks = every_task(settings, Command(__name__))
+    distillers = [prepare(task) for task in tasks]
+    names = " + ".join(distiller.task.name for distiller in distillers)
+    agent, seed, policy = settings.agent.agent, settings.run.seed, settings.policy
+    cast = cast_learner(settings.agent, distillers[0], settings.phases, seed)
+    with stage(cast, tasks, distillers, policy.parallel) as envs:
+        series = practice(cast.agent, envs, policy.episodes, seed=seed)
+        also = [inline(task, distiller) for task, distiller in zip(tasks[1:], distillers[1:], strict=True)]
+        kept = replace(settings, policy=replace(policy, also=also))
+        folder = open_folder(kept, distillers[0], f"policy-{agent}", NAME, task=names)
+        with recorded(folder, series, f"Training a policy on {names}") as on_phase:
+            # Saved after every episode, so that a stopped run leaves what it has learned.
+            episodes = series.play(on_phase, on_episode=lambda _: cast.agent.save(folder.path / "policy"))
+            folder.write_results(summarise_policy(episodes, agent, seed, policy.parallel))
     for i, episode in enumerate(episodes, 1):
-        print(f"episode {i}: reward {episode.total_reward:.4f}")
+        print(f"episode {i}: reward {episode.total_reward:.4f} ({episode.task})")
     print(f"policy: {folder.path / 'policy'}")
     return folder.path

@@ -35,17 +35,20 @@ def run(settings: Settings) -> Path:
     from kselect.distillation.distiller import Distiller
     from kselect.distillation.setup import make_encoder, make_task
     from kselect.study.casting import cast_decider
-    from kselect.study.episode import rollout
+    from kselect.study.episode import evaluated
     from kselect.study.results import summarise_run
+    from kselect.study.series import Series
 
     task = make_task(settings.task)
     teacher = make_encoder(settings.model, task, settings.task.max_length, settings.run.seed)
     distiller = Distiller(task, None, teacher, settings.training, max_length=settings.task.max_length)
     warn_truncated(sum(distiller.truncated.values()), distiller.max_length)
-    cast = cast_decider(AgentConfig("fine-tune"), distiller, PhaseConfig("constant"), settings.run.seed)
+    seed = settings.run.seed
+    cast = cast_decider(AgentConfig("fine-tune"), distiller, PhaseConfig("constant"), seed)
+    series = Series(cast.agent, [cast.env], seeds=[seed], learning=False)
     folder = open_folder(settings, distiller, "teacher", NAME)
-    with recorded(folder, distiller, f"Fine-tuning a teacher for {task.name}") as on_phase:
-        result = rollout(cast.agent, cast.env, seed=settings.run.seed, on_phase=on_phase)
-        save_model(folder, summarise_run(result, task, seed=settings.run.seed), result.student, "model")
+    with recorded(folder, series, f"Fine-tuning a teacher for {task.name}") as on_phase:
+        result = evaluated(series.play(on_phase)[0], cast.env)
+        save_model(folder, summarise_run(result, task, seed=seed), result.student, "model")
     print(f"{describe_metrics(result.metrics, task)}\nteacher: {folder.path / 'model'}")
     return folder.path

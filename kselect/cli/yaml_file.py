@@ -33,8 +33,8 @@ Loader.add_implicit_resolver(
 )
 
 
-def read(path: str) -> dict[str, Any]:
-    """Read a mapping of settings.
+def read(path: str, option: str = "--config") -> dict[str, Any]:
+    """Read a mapping of settings, from the file that `option` names.
 
     Raises:
         UserError: the file is missing, is not YAML (with the line), or is not a mapping of names to values.
@@ -42,7 +42,7 @@ def read(path: str) -> dict[str, Any]:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist: give --config the path of a YAML file.") from None
+        raise UserError(f"{path} does not exist: give {option} the path of a YAML file.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as text: {error}.") from None
     try:

@@ -1,11 +1,10 @@
-"""Episodes: an agent meets the environment. The one loop behind every command."""
+"""What a library user calls: episodes to learn from, and one to distil a student by."""
 
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -14,28 +13,10 @@ import numpy as np
 from agents.agent import Agent
 from envs.distillation import DistillationEnv
 from kselect.models.classifier import Classifier
+from kselect.study.rounds import Rounds, Streams
+from kselect.study.series import Episode, OnPhase, Series
 
-OnPhase = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class Episode:
-    """One distillation run, as it went.
-
-    total_reward: nats of cross-entropy on the reward split. seconds: wall time by part, see
-    `kselect.distillation.account`; `other` is what no part claims, such as writing the run down. history: a record a
-    phase, as `DistillationEnv.step` tells it, with its `reward` and the agent's own figures under `agent`.
-    """
-
-    total_reward: float
-    seconds: dict[str, float]
-    history: list[dict[str, Any]] = field(repr=False)
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """Each part's share of the run's wall time."""
-        total = sum(self.seconds.values())
-        return {part: seconds / total for part, seconds in self.seconds.items()}
+Env = gymnasium.Env[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -52,7 +33,7 @@ class Result(Episode):
 
 
 def run_episode(
-    agent: Agent, env: gymnasium.Env[Any, Any], *, seed: int | None, learning: bool, on_phase: OnPhase | None = None
+    agent: Agent, env: Env, *, seed: int | None, learning: bool, on_phase: OnPhase | None = None
 ) -> Episode:
     """Play one episode of `env`, a `DistillationEnv` or a wrapper of one.
 
@@ -63,63 +44,55 @@ def run_episode(
         learning: whether the agent explores and learns.
         on_phase: called after each phase with its record.
     """
-    base = env.unwrapped
-    assert isinstance(base, DistillationEnv)
-    base.ask_at(agent.boundaries)
-    account = base.distiller.account
-    account.begin()
-    start, accounted = time.perf_counter(), account.total
-    observation, _ = env.reset(seed=seed)
-    history: list[dict[str, Any]] = []
-    terminated = False
-    while not terminated:
-        with account.measure("deciding"):
-            action = agent.act(observation, explore=learning)
-            preference = agent.preference
-        next_observation, reward, terminated, _, info = env.step(action)
-        record = {**info, "reward": float(reward)}
-        if preference is not None:
-            record["preference"] = dict(zip(base.distiller.names, preference.tolist(), strict=True))
-        if learning:
-            with account.measure("updating"):
-                agent.observe(observation, action, float(reward), next_observation, terminated)
-                record["agent"] = agent.update()
-        history.append(record)
-        if on_phase is not None:
-            on_phase(record)
-        observation = next_observation
-    elapsed = time.perf_counter() - start
-    other = elapsed - (account.total - accounted)
-    return Episode(sum(record["reward"] for record in history), {**account.settle(), "other": other}, history)
+    return Series(agent, [env], seeds=[seed], learning=learning).play(on_phase)[0]
+
+
+def practice(agent: Agent, envs: Sequence[Env] | Streams, episodes: int, *, seed: int = 0) -> Series | Rounds:
+    """Return the episodes that an agent is to learn from, each under its own seed drawn from `seed`.
+
+    Environments in a sequence take turns; those of a vector play side by side.
+    """
+    if isinstance(envs, Streams):
+        return Rounds(agent, envs, episodes, seeds=[_practice_seed(seed, place) for place in range(envs.num_envs)])
+    seeds = [_practice_seed(seed, place) for place in range(len(envs))]
+    return Series(agent, envs, episodes, seeds=seeds, learning=True)
 
 
 def learn(
     agent: Agent,
-    env: gymnasium.Env[Any, Any],
+    env: Env | Sequence[Env] | Streams,
     episodes: int,
     *,
     seed: int = 0,
     on_phase: OnPhase | None = None,
     on_episode: Callable[[Episode], None] | None = None,
 ) -> list[Episode]:
-    """Train a selection policy over so many distillations, each under its own seed drawn from `seed`."""
-    played = []
-    for i in range(episodes):
-        first = _practice_seed(seed) if i == 0 else None
-        played.append(run_episode(agent, env, seed=first, learning=True, on_phase=on_phase))
-        if on_episode is not None:
-            on_episode(played[-1])
-    return played
+    """Train a selection policy over so many distillations.
+
+    Args:
+        agent: who learns.
+        env: the run; of a list of runs each has its turn, and those of a `gymnasium.vector` play side by side.
+        episodes: how many in all.
+        seed: of the first episode of each run; the next are drawn from it.
+        on_phase: called after each phase with its record.
+        on_episode: called after each episode.
+
+    Raises:
+        UserError: environments that one policy cannot serve, or episodes that do not fill the rounds of a vector.
+    """
+    envs = [env] if isinstance(env, gymnasium.Env) else env
+    return practice(agent, envs, episodes, seed=seed).play(on_phase, on_episode)
 
 
-def _practice_seed(seed: int) -> int:
+def _practice_seed(seed: int, place: int) -> int:
     """Derive the seed of a policy's first episode, such that no distillation under the same seed repeats it."""
-    return int(np.random.SeedSequence([seed, 1]).generate_state(1)[0] // 2)
+    key = [seed, 1, place] if place else [seed, 1]
+    return int(np.random.SeedSequence(key).generate_state(1)[0] // 2)
 
 
 def rollout(
     agent: Agent,
-    env: gymnasium.Env[Any, Any],
+    env: Env,
     *,
     seed: int = 0,
     learning: bool = False,
@@ -129,7 +102,11 @@ def rollout(
 
     With `learning` the agent explores and learns while it distils.
     """
-    episode = run_episode(agent, env, seed=seed, learning=learning, on_phase=on_phase)
+    return evaluated(run_episode(agent, env, seed=seed, learning=learning, on_phase=on_phase), env)
+
+
+def evaluated(episode: Episode, env: Env) -> Result:
+    """Return an episode that `env` has just ended, with its student and how that one does on dev."""
     base = env.unwrapped
     assert isinstance(base, DistillationEnv)
     reported = base.distiller.task.reported
@@ -140,9 +117,7 @@ def rollout(
         for name, value in {**evaluations[split].metrics, "loss": evaluations[split].loss}.items()
     }
     return Result(
-        total_reward=episode.total_reward,
-        seconds=episode.seconds,
-        history=episode.history,
+        **vars(episode),
         student=copy.deepcopy(base.distiller.student),  # the next run will train the distiller's own again
         metrics=metrics,
         examples=evaluations["dev"].examples,

@@ -22,9 +22,11 @@ LAYOUT = {
 class EventLog:
     """Scalars by step, their layout, and the settings beside the final metrics."""
 
-    def __init__(self, folder: Path) -> None:
-        self._writer = SummaryWriter(str(folder))
-        self._writer.add_custom_scalars(LAYOUT)
+    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+        """Write into `folder`; from `purge_step` on, readers forget what earlier files of the run say."""
+        self._writer = SummaryWriter(str(folder), purge_step=purge_step)
+        if purge_step is None:
+            self._writer.add_custom_scalars(LAYOUT)
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """Write one scalar a tag at a training step."""

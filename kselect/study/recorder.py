@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kselect.distillation.account import CostAccount
 
-
-def phase_record(record: Mapping[str, Any], account: CostAccount) -> dict[str, Any]:
-    """Flatten a phase's record, as `run_episode` tells it, to numbers by TensorBoard tag.
+def phase_record(record: Mapping[str, Any], spent: Mapping[str, float]) -> dict[str, Any]:
+    """Flatten a phase's record, as a `Series` tells it, to numbers by TensorBoard tag.
 
     Tags: `loss/<knowledge>` (unscaled), `selection/<knowledge>` (normalised weight), `preference/<knowledge>`
     (how far a learning agent leans to it, in [0, 1]), `signal/<name>`,
     `reward/phase` and `reward/loss` (nats; None where it was not measured), `agent/<figure>`, and `cost/<part>`, the
-    share of the account so far.
+    share of the seconds `spent` so far.
     """
+    total = sum(spent.values())
     measured = "reward_loss" in record
     flat: dict[str, Any] = {"step": record["step"], "phase": record["phase"], "steps": record["steps"]}
+    flat |= {name: record[name] for name in ("episode", "task") if name in record}
     flat |= {f"loss/{name}": value for name, value in record["losses"].items()}
     flat |= {f"selection/{name}": value for name, value in record["weights"].items()}
     flat |= {f"preference/{name}": value for name, value in record.get("preference", {}).items()}
     flat |= {f"signal/{name}": value for name, value in record["signals"].items()}
     flat |= {"reward/phase": record["reward"] if measured else None, "reward/loss": record.get("reward_loss")}
     flat |= {f"agent/{name}": value for name, value in record.get("agent", {}).items()}
-    flat |= {f"cost/{part}": seconds / account.total for part, seconds in account.seconds.items()}
+    flat |= {f"cost/{part}": seconds / total for part, seconds in spent.items()}
     return flat
 
 

@@ -49,16 +49,23 @@ def _phase(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "reward": record["reward"] if "reward_loss" in record else None}
 
 
-def summarise_policy(episodes: Sequence[Episode], task: Task, agent: str, seed: int) -> dict[str, Any]:
-    """Return rewards, costs and selection histories of the episodes that a policy learned from."""
-    seconds = {part: sum(episode.seconds[part] for episode in episodes) for part in episodes[0].seconds}
+def summarise_policy(episodes: Sequence[Episode], agent: str, seed: int, parallel: int = 1) -> dict[str, Any]:
+    """Return rewards, costs and selection histories of the episodes that a policy learned from.
+
+    The metrics are the last reward on each task. Seconds are those of one of the `parallel` streams, on the average.
+    """
+    tasks = list(dict.fromkeys(episode.task for episode in episodes))
+    last = {episode.task: episode.total_reward for episode in episodes}
+    parts = episodes[0].seconds
+    seconds = {part: sum(episode.seconds[part] for episode in episodes) / parallel for part in parts}
     total = sum(seconds.values())
     return {
-        "task": task.name,
+        "task": " + ".join(tasks),
         "agent": agent,
         "seed": seed,
-        "metrics": {"reward": episodes[-1].total_reward},
+        "metrics": {"reward" if len(tasks) == 1 else f"reward/{task}": last[task] for task in tasks},
         "rewards": [episode.total_reward for episode in episodes],
+        "tasks": [episode.task for episode in episodes],
         "seconds": total,
         "cost": {part: spent / total for part, spent in seconds.items()},
         "history": [

@@ -3,33 +3,51 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from kselect.errors import UserError
-from kselect.study import atomic, environment
+from kselect.study import atomic, environment, unfinished
+from kselect.study.checkpoint import Checkpoint
 from kselect.study.event_log import EventLog
+
+CHECKPOINT = "checkpoints/latest.safetensors"
+LOCK = "checkpoints/lock"
+UNPLOTTED = ("step", "phase", "episode", "task")
+
+
+class InUseError(UserError):
+    """Another process is writing the folder."""
 
 
 class RunFolder:
-    """Writes the files of one run; made by `create`, closed by `close` or by leaving its `with` block.
+    """Writes the files of one run; made by `create` or `open`, closed by `close` or by leaving its `with` block.
 
     Attributes:
         path: the folder; models, policies and checkpoints go below it.
         config: every setting of the run, by name.
         command: the command that the settings belong to.
+        checkpoint: what the run goes on from when it is stopped; gone once the run has results.
+        resumed: whether the folder was there already, and the run goes on.
     """
 
-    def __init__(self, path: Path, config: Mapping[str, Any], command: str) -> None:
+    def __init__(self, path: Path, config: Mapping[str, Any], command: str, resumed: bool = False) -> None:
         self.path = path
         self.command = command
         self.config = dict(config)
-        self._events = EventLog(path)
+        self.resumed = resumed
+        self.checkpoint = Checkpoint(path / CHECKPOINT, config.get("checkpoint_every", 30.0))
+        self.checkpoint.path.parent.mkdir(exist_ok=True)
+        self._lock = _hold(path)
+        self._events: EventLog | None = None
         self._last_step = 0
 
     @classmethod
@@ -46,7 +64,7 @@ class RunFolder:
         """Make the folder and write config.yaml and environment.json into it.
 
         `kselect <command> --config <folder>/config.yaml` repeats the run into a new folder: the file holds
-        every setting but `run_name`, which names this folder only.
+        every setting but `run_name`, which names this folder only, and `fresh`.
 
         Args:
             runs_dir: folder of the run folders; made if need be.
@@ -60,39 +78,106 @@ class RunFolder:
         Raises:
             UserError: a folder of that name holds something already, or the folder cannot be made.
         """
-        path = _make(Path(runs_dir), name, "-".join((_slug(task), _slug(Path(agent).name), str(seed))))
-        config = {key: value for key, value in config.items() if key != "run_name"}
+        path = _make(Path(runs_dir), name, _stem(task, agent, seed))
+        config = _kept(config)
         heading = f"# Repeat this run: kselect {command} --config {path / 'config.yaml'}\n"
         body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-        atomic.write_text(path / "config.yaml", heading + body)
         atomic.write_json(path / "environment.json", environment.describe(seed))
-        return cls(path, config, command)
+        atomic.write_text(path / "config.yaml", heading + body)
+        folder = cls(path, config, command)
+        folder.rewind(0, 0)
+        return folder
+
+    @classmethod
+    def open(
+        cls,
+        runs_dir: str | Path,
+        task: str,
+        agent: str,
+        seed: int,
+        config: Mapping[str, Any],
+        name: str | None = None,
+        command: str = "distill",
+        fresh: bool = False,
+    ) -> RunFolder:
+        """Go on with the folder that a run of the same settings left unfinished, or `create` one.
+
+        That is the folder called `name` or, without a name, the newest <task>-<agent>-<seed>-<time>. With `fresh`
+        whatever would be in the way is set aside first. Call `rewind` on a folder that is `resumed`.
+
+        Raises:
+            UserError: the folder called `name` holds anything else, or the folder cannot be made.
+        """
+        kept, stem = yaml.safe_load(yaml.safe_dump(_kept(config))), _stem(task, agent, seed)
+        if name is not None:
+            path = Path(runs_dir) / name
+            if fresh:
+                _set_aside(path)
+            elif unfinished.goes_on(path, kept):
+                return cls._reopen(path, kept, command, seed)
+        else:
+            for path in unfinished.find(Path(runs_dir), stem, kept):
+                with suppress(InUseError):  # a run that is under way is not unfinished
+                    if not fresh:
+                        return cls._reopen(path, kept, command, seed)
+                    _set_aside(path)
+        return cls.create(runs_dir, task, agent, seed, config, name, command)
+
+    @classmethod
+    def _reopen(cls, path: Path, config: Mapping[str, Any], command: str, seed: int) -> RunFolder:
+        folder = cls(path, config, command, resumed=True)
+        then, now = atomic.read_json(path / "environment.json"), environment.describe(seed)
+        earlier = then.pop("earlier", [])
+        if then != now:
+            atomic.write_json(path / "environment.json", {**now, "earlier": [*earlier, then]})
+        return folder
+
+    def rewind(self, records: int, step: int) -> None:
+        """Go back to the moment after so many phases and training steps: what was written later is dropped."""
+        metrics = self.path / "metrics.jsonl"
+        if records == 0:
+            for path in (metrics, *self.path.glob("events.out.*")):
+                path.unlink(missing_ok=True)
+        elif metrics.exists():
+            lines = metrics.read_text(encoding="utf-8").splitlines(keepends=True)
+            atomic.write_text(metrics, "".join(lines[:records]))
+        self._last_step = step
+        self._events = EventLog(self.path, step + 1 if records else None)
 
     def log_phase(self, record: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl and one TensorBoard scalar a tag.
 
         Args:
-            record: "step" (training steps so far), "phase" (its number) and numbers by tag: loss/<knowledge>,
-                selection/<knowledge>, reward/<what>, cost/<part>. A tag whose value is None was not measured.
+            record: "step" (training steps so far), "phase" (its number), where there are several "episode" and "task",
+                and numbers by tag: loss/<knowledge>, selection/<knowledge>, reward/<what>, cost/<part>. A tag whose
+                value is None was not measured.
         """
         self._last_step = int(record["step"])
         with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(atomic.to_json(record) + "\n")
-        scalars = {t: float(v) for t, v in record.items() if t not in ("step", "phase") and v is not None}
+        scalars = {tag: float(value) for tag, value in record.items() if tag not in UNPLOTTED and value is not None}
+        assert self._events is not None
         self._events.scalars(scalars, self._last_step)
 
     def write_results(self, results: Mapping[str, Any]) -> None:
-        """Write results.json; its "metrics" (name to number) go to TensorBoard, beside the settings."""
-        atomic.write_json(self.path / "results.json", dict(results))
+        """Write results.json, which marks the run as finished, and drop its checkpoint.
+
+        Its "metrics" (name to number) go to TensorBoard, beside the settings.
+        """
+        assert self._events is not None
         self._events.outcome(self.config, results.get("metrics", {}), self._last_step)
+        atomic.write_json(self.path / "results.json", dict(results))
+        shutil.rmtree(self.checkpoint.path.parent, ignore_errors=True)
 
     def write_card(self, text: str) -> None:
         """Write README.md, the model card."""
         atomic.write_text(self.path / "README.md", text)
 
     def close(self) -> None:
-        """Write what is pending; the folder is complete."""
-        self._events.close()
+        """Write what is pending, and let go of the folder."""
+        if self._events is not None:
+            self._events.close()
+        self._lock.release()
 
     def __enter__(self) -> RunFolder:
         return self
@@ -101,6 +186,30 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _hold(path: Path) -> FileLock:
+    """Keep other processes from a run folder until the lock is released, or this process ends."""
+    lock = FileLock(path / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise InUseError(f"{path} is being written by another process: give another --run_name.") from None
+    return lock
+
+
+def _set_aside(path: Path) -> None:
+    if (path / LOCK).exists():
+        _hold(path).release()
+    unfinished.set_aside(path)
+
+
+def _kept(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in ("run_name", "fresh")}
+
+
+def _stem(task: str, agent: str, seed: int) -> str:
+    return "-".join((_slug(task), _slug(Path(agent).name), str(seed)))
 
 
 def _make(runs_dir: Path, name: str | None, stem: str) -> Path:

@@ -1,0 +1,82 @@
+"""Where a policy is learned: on one task, on several in turns, or in episodes side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import Any
+
+import gymnasium
+
+from envs.distillation import DistillationEnv
+from envs.registration import CONFIGS
+from kselect.cli import values, yaml_file
+from kselect.cli.command import Command
+from kselect.cli.session import resolved
+from kselect.distillation.distiller import Distiller
+from kselect.errors import UserError
+from kselect.study.casting import Cast
+from kselect.study.rounds import Streams, close_streams, open_streams
+
+SILENT = gymnasium.logger.ERROR + 1
+OF_A_TASK = [field.name for config in CONFIGS for field in fields(config)]
+
+
+def every_task(settings: Any, command: Command) -> list[Any]:
+    """Return the settings of each task: those of the command, and under them what each of `also` says over them.
+
+    Raises:
+        UserError: a file of `also` that cannot be read, lacks task or teacher, or names what is one for all tasks.
+    """
+    found = [settings]
+    for source in settings.policy.also:
+        written_here = source.lstrip().startswith("{")  # as `inline` returns it
+        changes = values.expand(dict[str, Any], source) if written_here else yaml_file.read(source, "--also")
+        name = "also" if written_here else source
+        for key in ("task", "teacher"):
+            if key not in changes:
+                raise UserError(f"{name} names no {key}: a further task needs at least its task and its teacher.")
+        for key in changes:
+            if key in command.hints and key not in OF_A_TASK:
+                raise UserError(f"{name}: {key} is one for all tasks: leave it out there, and give it to the command.")
+        found.append(command.over(settings, changes, name))
+    return found
+
+
+def inline(settings: Any, distiller: Distiller) -> str:
+    """Return a further task as one text, which unlike a file does not change: the form that config.yaml keeps."""
+    return json.dumps(_plain(settings, distiller))
+
+
+@contextmanager
+def stage(
+    cast: Cast, tasks: Sequence[Any], distillers: Sequence[Distiller], parallel: int
+) -> Iterator[list[DistillationEnv] | Streams]:
+    """Give an environment for each task, that of `cast` first, or `parallel` of them in processes of their own."""
+    both = list(zip(tasks, distillers, strict=True))
+    if parallel == 1:
+        others = (DistillationEnv(distiller, phases=task.phases, **_asked_of(cast.env)) for task, distiller in both[1:])
+        yield [cast.env, *others]
+        return
+    plain = [{**_plain(task, distiller), **_asked_of(cast.env)} for task, distiller in both]
+    level = gymnasium.logger.min_level
+    gymnasium.logger.min_level = SILENT  # it would print the traceback of a worker's error, which is raised here
+    streams = open_streams([plain[i % len(plain)] for i in range(parallel)])
+    try:
+        yield streams
+    finally:
+        close_streams(streams)
+        gymnasium.logger.min_level = level
+
+
+def _asked_of(env: DistillationEnv) -> dict[str, Any]:
+    """Return what an agent asks of its environment, whatever the task."""
+    return {"actions": env.actions, "observe_cls": env.observe_cls}
+
+
+def _plain(settings: Any, distiller: Distiller) -> dict[str, Any]:
+    """Return what the environment's id takes out of a command's settings."""
+    config = resolved(settings, distiller)
+    return {name: config[name] for name in OF_A_TASK}

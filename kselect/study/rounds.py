@@ -1,0 +1,199 @@
+"""Episodes played side by side: a vector of environments, one agent that learns from all of them."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.utils.seeding import np_random
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+from gymnasium.wrappers.vector import DictInfoToList
+
+from agents.agent import Agent
+from kselect.distillation.account import CostAccount
+from kselect.distillation.diverged import TrainingDivergedError
+from kselect.distillation.snapshot import Snapshot
+from kselect.errors import UserError
+from kselect.study.series import Episode, OnPhase, phase_told
+
+Streams = SyncVectorEnv | AsyncVectorEnv
+
+
+class Rounds:
+    """So many episodes, a round of them at a time: each environment of a vector plays one, and the next round begins.
+
+    Played by a vector of one, the episodes are those of a `Series`. A stream whose episode is over before the round is
+    trains on for nothing, unseen by the agent: phases adapted to the agent may differ in number, others do not. What
+    `snapshot` gives is the end of the last round: a round that was stopped is played again.
+    """
+
+    def __init__(self, agent: Agent, streams: Streams, count: int = 1, *, seeds: Sequence[int]) -> None:
+        """Plan the episodes.
+
+        Args:
+            agent: who decides, explores and learns.
+            streams: environments that tell `total_steps`, `task_name`, `reward_unit` and `spent()` as `DistillationEnv`
+                does.
+            count: how many episodes in all.
+            seeds: of each stream's first episode; the next are drawn from it.
+
+        Raises:
+            UserError: episodes that do not fill their rounds.
+        """
+        self.size = streams.num_envs
+        if count % self.size:
+            raise UserError(f"{count} episodes do not fill rounds of {self.size}: give a multiple of {self.size}.")
+        self.agent = agent
+        self.streams = streams
+        self.count = count
+        self.seeds = seeds
+        self.units = streams.get_attr("reward_unit")
+        self.tasks = streams.get_attr("task_name")
+        self.total_steps = sum(streams.get_attr("total_steps")) * (count // self.size)
+        self.episodes: list[Episode] = []
+        self.spent: dict[str, float] = {}
+        self._before: Sequence[dict[str, float]] = [{}] * self.size
+        self._learned = copy.deepcopy(agent.state())
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The records of all rounds that are over."""
+        return [record for episode in self.episodes for record in episode.history]
+
+    def play(
+        self, on_phase: OnPhase | None = None, on_episode: Callable[[Episode], None] | None = None
+    ) -> list[Episode]:
+        """Play the rounds that are left and return all episodes; see `Series.play`."""
+        while len(self.episodes) < self.count:
+            played = self._play_round(on_phase or (lambda record: None))
+            self.episodes += played
+            self._learned = copy.deepcopy(self.agent.state())
+            for episode in played:
+                if on_episode is not None:
+                    on_episode(episode)
+        return self.episodes
+
+    def snapshot(self) -> Snapshot:
+        """Return the state at the end of the last round."""
+        arrays, facts = self._learned
+        episodes = [asdict(episode) for episode in self.episodes]
+        return Snapshot(
+            {name: torch.tensor(array) for name, array in arrays.items()}, {"agent": facts, "rounds": episodes}
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take up what `snapshot` returned."""
+        self.episodes = [Episode(**episode) for episode in snapshot.facts["rounds"]]
+        self.agent.restore({name: tensor.numpy() for name, tensor in snapshot.tensors.items()}, snapshot.facts["agent"])
+        self._learned = copy.deepcopy(self.agent.state())
+
+    def last_good(self) -> Snapshot | None:
+        """Return None: a student that diverged is in another process."""
+        return None
+
+    def _play_round(self, on_phase: OnPhase) -> list[Episode]:
+        start, account, listed = time.perf_counter(), CostAccount(), DictInfoToList(self.streams)
+        carried = [sum(seconds.values()) for seconds in self._spent(account)]  # the probing that the episodes rest on
+        observation, _ = self.streams.reset(seed=self._round_seeds())
+        histories: list[list[dict[str, Any]]] = [[] for _ in range(self.size)]
+        ended: dict[int, Episode] = {}
+        while len(ended) < self.size:
+            playing = [stream for stream in range(self.size) if stream not in ended]
+            actions = np.zeros(self.streams.action_space.shape or (), self.streams.action_space.dtype)
+            preferences = {}
+            with account.measure("deciding"):
+                for stream in playing:
+                    actions[stream] = self.agent.act(_part(observation, stream), explore=True)
+                    preferences[stream] = self.agent.preference
+            following, rewards, terminated, _, infos = listed.step(actions)
+            with account.measure("updating"):
+                for stream in playing:
+                    self.agent.observe(
+                        _part(observation, stream),
+                        actions[stream],
+                        float(rewards[stream]) / self.units[stream],
+                        _part(following, stream),
+                        bool(terminated[stream]),
+                        stream=stream,
+                    )
+                statistics = self.agent.update()
+            spent = self._spent(account)
+            self.spent = {part: sum(seconds[part] for seconds in spent) for part in spent[0]}
+            for stream in playing:
+                place = {"episode": len(self.episodes) + stream, "task": self.tasks[stream]} if self.count > 1 else {}
+                record = phase_told(_plain(infos[stream]), float(rewards[stream]), preferences[stream]) | place
+                record["agent"] = statistics if stream == playing[-1] else {}
+                histories[stream].append(record)
+                if terminated[stream]:
+                    total = sum(record["reward"] for record in histories[stream])
+                    other = time.perf_counter() - start + carried[stream] - sum(spent[stream].values())
+                    seconds = {**spent[stream], "other": other}
+                    ended[stream] = Episode(self.tasks[stream], total, seconds, histories[stream])
+                on_phase(record)
+            observation = following
+        self._before = self.streams.call("spent")
+        return [ended[stream] for stream in range(self.size)]
+
+    def _round_seeds(self) -> list[int | None]:
+        """Return the seeds that environments of those first seeds would draw for this round by themselves."""
+        later = len(self.episodes) // self.size
+        draws = [[seed, *np_random(seed)[0].integers(2**31, size=later).tolist()] for seed in self.seeds]
+        return [drawn[later] for drawn in draws]
+
+    def _spent(self, account: CostAccount) -> list[dict[str, float]]:
+        """Return what each stream has spent in this round, deciding and updating shared out evenly."""
+        ours = {part: account.seconds[part] / self.size for part in ("deciding", "updating")}
+        now = self.streams.call("spent")
+        return [
+            {part: seconds - before.get(part, 0.0) + ours.get(part, 0.0) for part, seconds in stream.items()}
+            for stream, before in zip(now, self._before, strict=True)
+        ]
+
+
+def open_streams(settings: Sequence[Mapping[str, Any]]) -> AsyncVectorEnv:
+    """Start one process for each environment, made from plain settings; they share out this one's threads."""
+    threads = max(1, torch.get_num_threads() // len(settings))
+    return AsyncVectorEnv([partial(_stream, threads, **each) for each in settings], context="spawn")
+
+
+def close_streams(streams: Streams) -> None:
+    """End the processes, whatever they are at."""
+    with suppress(OSError, EOFError):
+        streams.close(terminate=True)
+
+
+class _OneLine(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Tells divergence by an error that can be sent from one process to another."""
+
+    def step(self, action: Any) -> Any:
+        try:
+            return self.env.step(action)
+        except TrainingDivergedError as error:
+            raise UserError(str(error)) from None
+
+
+def _stream(threads: int, **settings: Any) -> gymnasium.Env[Any, Any]:
+    if multiprocessing.parent_process() is not None:  # the first is made here as well, to read its spaces
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process; the one that learns decides
+        torch.set_num_threads(threads)
+    return _OneLine(gymnasium.make("envs:kselect/Distillation-v0", disable_env_checker=True, **settings))
+
+
+def _part(observation: Mapping[str, Any], stream: int) -> dict[str, Any]:
+    return {name: values[stream] for name, values in observation.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,85 @@
+"""Which run folder a command is to go on with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kselect.errors import UserError
+
+LAST_GOOD = "checkpoints/last-good"
+FREE = ("runs_dir", "checkpoint_every")  # settings that change nothing of what a run computes
+
+
+def goes_on(path: Path, config: Mapping[str, Any]) -> bool:
+    """Tell whether the folder of a given name holds an unfinished run of these settings; False where it holds nothing.
+
+    Raises:
+        UserError: it holds something else: a finished run, one that diverged, one of other settings, or no run at all.
+    """
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return False
+    obstacle = _obstacle(path)
+    if obstacle is not None:
+        raise UserError(f"{path} {obstacle}: give another --run_name, or --fresh to set the folder aside.")
+    changed = _differences(_config(path), config)
+    if changed:
+        raise UserError(
+            f"{path} holds an unfinished run of other settings: {'; '.join(changed)}. "
+            "Give those, another --run_name, or --fresh to set the folder aside."
+        )
+    return True
+
+
+def find(runs_dir: Path, stem: str, config: Mapping[str, Any]) -> list[Path]:
+    """Return the folders `<stem>-<time>` that hold an unfinished run of these settings, the newest first."""
+    named = re.compile(re.escape(stem) + r"-\d{8}-\d{6}(-\d+)?")
+    folders = sorted((path for path in runs_dir.glob(f"{stem}-*") if named.fullmatch(path.name)), reverse=True)
+    return [path for path in folders if _obstacle(path) is None and not _differences(_config(path), config)]
+
+
+def set_aside(path: Path) -> None:
+    """Rename a run folder to `<name>.old-<number>`, where nothing looks for it.
+
+    Raises:
+        UserError: it is no run folder.
+    """
+    if not path.exists():
+        return
+    if any(path.iterdir()) and not (path / "config.yaml").exists():
+        raise UserError(f"{path} is no run folder and stays as it is: give another --run_name.")
+    taken = [int(other.name.rpartition("-")[2]) for other in path.parent.glob(f"{path.name}.old-*")]
+    path.rename(path.with_name(f"{path.name}.old-{max(taken, default=0) + 1}"))
+
+
+def _obstacle(path: Path) -> str | None:
+    """Say why a folder that holds something cannot be gone on with."""
+    if (path / "results.json").exists():
+        return "is not empty, its run is finished"
+    if (path / LAST_GOOD).exists():
+        return "is not empty, its run diverged"
+    if not (path / "config.yaml").exists():
+        return "is not empty, and holds no run"
+    return None
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return {}  # not ours, and so unlike any settings
+    return config if isinstance(config, dict) else {}
+
+
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    names = [name for name in dict.fromkeys((*then, *now)) if name not in FREE]
+    unset = "not a setting"
+    return [
+        f"{name} was {then.get(name, unset)}, is {now.get(name, unset)}"
+        for name in names
+        if then.get(name, unset) != now.get(name, unset)
+    ]

@@ -1,0 +1,223 @@
+"""A command that is really killed, and given again, ends as if it had never been stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from kselect.cli.main import main
+from tests.tiny import tiny_classifier, tiny_task
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["--train_limit", "80", "--max_length", "32", "--batch_size", "8", "--precision", "fp32"]
+ENCODER = ["--hidden_size", "16", "--heads", "2", "--encoder_layers", "2", "--epochs", "20"]
+LAUNCHER = """
+import json, os, signal, sys
+import sklearn.metrics, torch
+from kselect.cli import session
+from kselect.cli.main import main
+from kselect.study import casting
+torch.set_num_threads(1)
+for line in sys.stdin:
+    words, errors = json.loads(line)
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background ignores
+        os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
+        os.dup2(2, 1)
+        os._exit(main(words))
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+PHASES = ["--layers", "1", "--phases", "constant", "--phase_steps", "4"]
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("teacher")
+    tiny_classifier(tiny_task()).save_pretrained(folder)
+    return str(folder)
+
+
+def command(name: str, teacher: str, runs: Path, *more: str) -> list[str]:
+    kind = ENCODER if name == "train-teacher" else [*PHASES, "--teacher", teacher]
+    return [name, *SMALL, *kind, "--runs_dir", str(runs), "--checkpoint_every", "0", *more]
+
+
+class Launcher:
+    """Starts commands in processes of their own, forked from one that has done the imports, which take seconds."""
+
+    def __init__(self) -> None:
+        process = [sys.executable, "-c", LAUNCHER]
+        self.process = subprocess.Popen(process, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def kill(self, words: list[str], folder: Path, number: signal.Signals, phases: int) -> tuple[int, str]:
+        """Run a command, send it a signal after so many phases, and return its exit code and what it said."""
+        errors = folder.with_name(f"{folder.name}.err")
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps([words, str(errors)]), file=self.process.stdin, flush=True)
+        pid = int(self.process.stdout.readline())
+        metrics, patience = folder / "metrics.jsonl", time.monotonic() + 60
+        while not metrics.exists() or metrics.read_text().count("\n") < phases:
+            assert time.monotonic() < patience, errors.read_text()
+            time.sleep(0.002)
+        os.kill(pid, number)
+        code = int(self.process.stdout.readline())
+        return code, errors.read_text()
+
+
+@pytest.fixture(scope="module")
+def launcher() -> Iterator[Launcher]:
+    launcher = Launcher()
+    yield launcher
+    launcher.process.communicate("")
+
+
+def told(folder: Path) -> list[dict[str, Any]]:
+    """What metrics.jsonl says of each phase, wall time apart."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if not name.startswith("cost/")} for line in lines]
+
+
+def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("cost/")]
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
+
+
+def check_equal(resumed: Path, straight: Path, weights: str) -> None:
+    ours, theirs = load_file(resumed / weights), load_file(straight / weights)
+    assert ours.keys() == theirs.keys()
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    assert told(resumed) == told(straight)
+    assert curves(resumed) == curves(straight)
+    first, second = (json.loads((folder / "results.json").read_text()) for folder in (resumed, straight))
+    timed = ("seconds", "cost")
+    assert {k: v for k, v in first.items() if k not in timed} == {k: v for k, v in second.items() if k not in timed}
+    assert not (resumed / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "number", "weights"),
+    [
+        ("distill", ["--agent", "all", "--epochs", "8"], signal.SIGKILL, "student/model.safetensors"),
+        ("distill", ["--agent", "online", "--epochs", "8"], signal.SIGINT, "student/model.safetensors"),
+        ("train-policy", ["--episodes", "2", "--epochs", "5"], signal.SIGTERM, "policy/agent.safetensors"),
+        ("train-teacher", [], signal.SIGKILL, "model/model.safetensors"),
+    ],
+    ids=["distill-fixed", "distill-online", "train-policy", "train-teacher"],
+)
+def test_a_killed_command_goes_on_where_it_was(
+    launcher: Launcher,
+    teacher: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    more: list[str],
+    number: signal.Signals,
+    weights: str,
+) -> None:
+    words = command(name, teacher, tmp_path, *more)
+    folder = tmp_path / "killed"
+    code, said = launcher.kill([*words, "--run_name", "killed"], folder, number, phases=5)
+    assert not (folder / "results.json").exists(), "the run was over before it could be killed"
+    if number == signal.SIGKILL:
+        assert code == -signal.SIGKILL
+    else:
+        assert code == 130
+        last = said.strip().splitlines()[-1]
+        assert last.startswith("kselect: interrupted at step ")
+        assert last.endswith(f"or kselect {name} --config {folder}/config.yaml --run_name killed")
+    capsys.readouterr()
+    assert main([*words, "--run_name", "killed"]) == 0
+    assert capsys.readouterr().err.startswith(f"Going on with {folder} after ")
+    assert main([*words, "--run_name", "straight"]) == 0
+    check_equal(folder, tmp_path / "straight", weights)
+
+
+def interrupt(words: list[str], folder: Path) -> None:
+    """Run a command in this process, and interrupt it after its second phase."""
+
+    def watch() -> None:
+        metrics = folder / "metrics.jsonl"
+        while not metrics.exists() or metrics.read_text().count("\n") < 2:
+            time.sleep(0.002)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    assert main(words) == 130
+    watcher.join()
+
+
+@pytest.fixture
+def stopped(teacher: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The words of a distillation that was interrupted."""
+    words = command("distill", teacher, tmp_path, "--agent", "fine-tune", "--epochs", "10", "--run_name", "mine")
+    interrupt(words, tmp_path / "mine")
+    capsys.readouterr()
+    return words
+
+
+def test_other_settings_are_refused_and_fresh_starts_over(
+    stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*stopped, "--learning_rate", "0.5", "--layers", "2"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert (
+        "mine holds an unfinished run of other settings: layers was 1, is 2; learning_rate was 0.0001, is 0.5" in error
+    )
+    assert main([*stopped, "--fresh"]) == 0
+    assert "Going on" not in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "mine.old-1"]
+    assert len(told(tmp_path / "mine")) == 23
+    assert main(stopped) == 2
+    assert "mine is not empty, its run is finished" in capsys.readouterr().err
+    assert main([*stopped, "--fresh"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "mine.old-1", "mine.old-2"]
+
+
+def test_a_damaged_checkpoint_is_named(stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = tmp_path / "mine" / "checkpoints" / "latest.safetensors"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    assert main(stopped) == 2
+    error = capsys.readouterr().err
+    assert f"The checkpoint {checkpoint} is damaged" in error
+    assert error.count("\n") == 1
+
+
+def test_a_run_stopped_before_its_first_checkpoint_starts_over(
+    stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine" / "checkpoints" / "latest.safetensors").unlink()
+    assert main(stopped) == 0
+    assert capsys.readouterr().err.startswith(f"Starting {tmp_path / 'mine'} over: it was stopped before")
+    assert [line["step"] for line in told(tmp_path / "mine")] == [*range(4, 90, 4), 90]
+    assert [step for step, _ in curves(tmp_path / "mine")["loss/gold"]] == [*range(4, 90, 4), 90]
+
+
+def test_a_run_that_diverged_is_not_gone_on_with(
+    teacher: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--agent", "all", "--epochs", "2", "--scales", "hidden=1e38", "--learning_rate", "1", "--run_name", "mine"]
+    words = command("distill", teacher, tmp_path, *more)
+    assert main(words) == 2
+    assert [path.name for path in (tmp_path / "mine" / "checkpoints").iterdir() if path.is_dir()] == ["last-good"]
+    capsys.readouterr()
+    assert main(words) == 2
+    assert "mine is not empty, its run diverged" in capsys.readouterr().err

@@ -1,0 +1,107 @@
+"""A policy on several tasks: what each takes from the command, what is refused, and what the run tells of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from kselect.cli.command import Command
+from kselect.cli.main import COMMANDS, main
+from tests.tiny import tiny_classifier, tiny_task
+
+TASKS = ("acceptability", "entailment")
+
+
+@pytest.fixture(scope="module")
+def teachers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("teachers")
+    for name in TASKS:
+        tiny_classifier(tiny_task(f"synthetic-{name}")).save_pretrained(folder / name)
+        (folder / f"{name}.yaml").write_text(f"task: synthetic-{name}\nteacher: {folder / name}\nepochs: 2\n")
+    return folder
+
+
+def words(teachers: Path, runs: Path, *more: str) -> list[str]:
+    small = ["--train_limit", "80", "--max_length", "32", "--batch_size", "8", "--precision", "fp32", "--layers", "1"]
+    main_task = ["--config", str(teachers / "acceptability.yaml"), "--epochs", "1"]
+    return ["train-policy", *main_task, *small, "--runs_dir", str(runs), "--episodes", "4", *more]
+
+
+@pytest.fixture(scope="module")
+def folder(teachers: Path) -> Path:
+    """A policy learned on both tasks, whose second file is gone since."""
+    runs, also = teachers / "runs", teachers / "also.yaml"
+    also.write_text((teachers / "entailment.yaml").read_text())
+    assert main(words(teachers, runs, "--also", str(also))) == 0
+    also.unlink()
+    (folder,) = runs.iterdir()
+    return folder
+
+
+def test_tasks_take_turns_and_the_run_tells_of_each(folder: Path) -> None:
+    assert folder.name.startswith("synthetic-acceptability-synthetic-entailment-policy-actor-critic-0-")
+    results = json.loads((folder / "results.json").read_text())
+    assert results["tasks"] == 2 * ["synthetic-acceptability", "synthetic-entailment"]
+    assert results["metrics"] == {
+        "reward/synthetic-acceptability": results["rewards"][2],
+        "reward/synthetic-entailment": results["rewards"][3],
+    }
+    phases = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    steps = {i: sum(phase["steps"] for phase in phases if phase["episode"] == i) for i in range(4)}
+    assert steps == {0: 9, 1: 18, 2: 9, 3: 18}  # an epoch here, two there, as each file says
+    assert {phase["task"] for phase in phases if phase["episode"] % 2} == {"synthetic-entailment"}
+    assert [phase["step"] for phase in phases] == sorted({phase["step"] for phase in phases})
+    events = EventAccumulator(str(folder)).Reload()
+    assert [event.step for event in events.Scalars("result/reward/synthetic-entailment")] == [54]
+
+
+def test_its_config_alone_repeats_the_run(folder: Path, tmp_path: Path) -> None:
+    config = folder / "config.yaml"
+    assert json.loads(yaml.safe_load(config.read_text())["also"][0])["epochs"] == 2.0
+    assert main(["train-policy", "--config", str(config), "--runs_dir", str(tmp_path), "--run_name", "again"]) == 0
+    policies = [(path / "policy" / "agent.safetensors").read_bytes() for path in (folder, tmp_path / "again")]
+    assert policies[0] == policies[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "said"),
+    [
+        ("teacher: x", [], "also.yaml names no task: a further task needs at least its task and its teacher."),
+        ("task: rte", [], "also.yaml names no teacher: a further task"),
+        ("task: rte\nteacher: x\nseed: 3", [], "also.yaml: seed is one for all tasks: leave it out there"),
+        ("task: rte\nteacher: x\nepoch: 3", [], "also.yaml: unknown key 'epoch': did you mean 'epochs'?"),
+        ("task: rte\nteacher: x\nepochs: many", [], "also.yaml: epochs is 'many': expected a number."),
+        ("- rte", [], "also.yaml is not a mapping"),
+        (None, [], "also.yaml does not exist: give --also the path of a YAML file."),
+        ("task: rte\nteacher: x", ["--episodes", "1"], "episodes is 1: give one for each of 2 tasks, or more."),
+        ("task: rte\nteacher: x", ["--parallel", "3"], "parallel is 3: give a divisor of episodes (4)."),
+        (
+            "task: rte\nteacher: x",
+            ["--episodes", "3", "--parallel", "3"],
+            "parallel is 3: give 1, or a multiple of the",
+        ),
+        ("KNOWLEDGE", [], "One policy needs one kind of environment: offer the same knowledge in every task."),
+    ],
+)
+def test_bad_further_tasks(
+    teachers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, more: list[str], said: str
+) -> None:
+    also = tmp_path / "also.yaml"
+    if text == "KNOWLEDGE":
+        text = (teachers / "entailment.yaml").read_text() + "knowledge: [gold, logits]\n"
+    if text is not None:
+        also.write_text(text)
+    assert main(words(teachers, tmp_path / "runs", "--also", str(also), *more)) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_several_files_are_one_option(teachers: Path) -> None:
+    settings = Command(COMMANDS["train-policy"]).settings(["--teacher", "t", "--also", "a.yaml,b.yaml"])
+    assert settings.policy.also == ["a.yaml", "b.yaml"]
