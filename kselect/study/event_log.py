@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,8 @@ class EventLog:
 
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
         """Write into `folder`; from `purge_step` on, readers forget what earlier files of the run say."""
+        if purge_step is not None:
+            _outwait(folder)
         self._writer = SummaryWriter(str(folder), purge_step=purge_step)
         if purge_step is None:
             self._writer.add_custom_scalars(LAYOUT)
@@ -58,6 +61,12 @@ class EventLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _outwait(folder: Path) -> None:
+    """Wait until a new name sorts after those there: readers go by names, which begin with the second of making."""
+    made = [int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")]
+    time.sleep(min(max(max(made, default=0) + 1 - time.time(), 0.0), 1.0))
 
 
 def _shown(value: Any) -> bool | int | float | str:
