@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kselect.knowledge.batch import Batch
+from kselect.knowledge.layer_map import LayerMap
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs
 
@@ -27,6 +28,8 @@ class Knowledge(ABC):
     teacher_needs: Needs | None = Needs()
     """What is read of the teacher; None where the teacher is not read at all."""
 
+    layer_map: LayerMap = ()
+    """Pairs (student layer, teacher layer) that are compared; empty where it has no use for a map."""
     modules: nn.Module | None = None
     """What the loss must learn along with the student, such as projections; never a part of the saved student."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 
 from kselect.config import KnowledgeConfig
 from kselect.errors import UserError
@@ -34,19 +33,16 @@ class Comparison:
             raise UserError(f"knowledge {self.name} needs a teacher: give one, or offer gold alone.")
         return self.teacher
 
-    @cached_property
+    @property
     def layer_map(self) -> LayerMap:
         """Pairs (student layer, teacher layer) for this kind.
 
         Raises:
             UserError: the map that is set does not suit these models.
         """
-        own = self.name in self.config.layer_maps
-        text, setting = (
-            (self.config.layer_maps[self.name], f"layer_maps {self.name}")
-            if own
-            else (self.config.layer_map, "layer_map")
-        )
+        text, setting = self.config.layer_map, "layer_map"
+        if self.name in self.config.layer_maps:
+            text, setting = self.config.layer_maps[self.name], f"layer_maps {self.name}"
         return parse_layer_map(text, self.student.layers, self.teacher_given.layers, setting)
 
     @property

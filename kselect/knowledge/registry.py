@@ -91,7 +91,7 @@ def build_knowledge(
 
 def _build(pair: Comparison, teachers: Sequence[Classifier]) -> Knowledge:
     knowledge = BUILDERS[pair.name](pair)
-    if pair.name in pair.config.layer_maps and "layer_map" not in vars(pair):
+    if pair.name in pair.config.layer_maps and not knowledge.layer_map:
         raise UserError(f"layer_maps names {pair.name}, which compares no layers by a map: drop it there.")
     if knowledge.teacher_needs is not None:
         _check_comparable(knowledge, pair, teachers)
@@ -116,7 +116,7 @@ def _check_comparable(knowledge: Knowledge, pair: Comparison, teachers: Sequence
             f"{what} cannot compare {student.heads} attention heads (student) with {teacher.heads} (teacher): offer "
             f"query-relations, key-relations or value-relations, whose heads need not be as many."
         )
-    for here, there in pair.layer_map if "layer_map" in vars(pair) else ():
+    for here, there in knowledge.layer_map:
         _check_windows(what, student, teacher, here, there)
 
 

@@ -30,7 +30,7 @@ class Relations(Knowledge):
 
     def __init__(self, layer_map: LayerMap, projection: Projection | None = None) -> None:
         """Compare flows along the (student layer, teacher layer) pairs of `layer_map`, counted from 1."""
-        path = ((0, 0), *layer_map)
+        self.layer_map, path = layer_map, ((0, 0), *layer_map)
         self.projection = self.modules = projection
         self.flows = tuple(pairwise(path))
         self.student_needs = Needs(hidden_states=frozenset(student for student, _ in path))
