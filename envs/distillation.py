@@ -102,7 +102,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.measure_rewards = measure_rewards
         self.scheduler = SCHEDULERS[self.phases.phases](self.phases, distiller.total_steps)
         self.reward_examples = self.scheduler.reward_examples(distiller.training.batch_size)
-        self.observer = Observer(distiller.names, distiller.initial_losses, distiller.total_steps, distiller.task)
+        self.observer = Observer(distiller.names, distiller.reference_losses, distiller.total_steps, distiller.task)
         self.observe_cls = observe_cls
         cls_sizes = {part: len(state) for part, state in distiller.mean_cls().items()} if observe_cls else {}
         self.observation_space = cast(spaces.Space[Observation], observation_space(len(distiller.names), cls_sizes))

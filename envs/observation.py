@@ -45,21 +45,23 @@ def name_code(name: str) -> NDArray[np.float32]:
 class Observer:
     """Keeps what has been seen of a run, and puts it in an agent's terms, free of the scale of any task or loss.
 
-    Losses are relative to their start; ages and progress to the length of the run; what is not measured keeps its last
-    value while its age grows.
+    Losses are relative to their start (to the loss of knowing nothing, where they start at 0); ages and progress to the
+    length of the run; what is not measured keeps its last value while its age grows.
     """
 
-    def __init__(self, names: tuple[str, ...], initial_losses: dict[str, float], total_steps: int, task: Task) -> None:
-        """Watch a run over knowledge `names` whose losses start at `initial_losses`.
+    def __init__(
+        self, names: tuple[str, ...], reference_losses: dict[str, float], total_steps: int, task: Task
+    ) -> None:
+        """Watch a run over knowledge `names` whose losses are told relative to `reference_losses`.
 
         Args:
             names: the kinds of knowledge on offer.
-            initial_losses: of every name, before the first step.
+            reference_losses: of every name, see `Distiller.reference_losses`.
             total_steps: length of the run.
             task: what is learned; rewards are told relative to the loss of knowing nothing of it.
         """
         self.names = names
-        self.initial_losses = initial_losses
+        self.reference_losses = reference_losses
         self.total_steps = total_steps
         self.uninformed_loss = task.uninformed_loss
         self.regression = task.regression
@@ -84,7 +86,7 @@ class Observer:
             self.last_seen["teacher"] = step
         for i, name in enumerate(self.names):
             if name in report.losses:
-                self.rows[i, 0] = report.losses[name] / max(self.initial_losses[name], 1e-8)
+                self.rows[i, 0] = report.losses[name] / self.reference_losses[name]
                 self.rows[i, 1] = report.slopes[name]
             self.rows[i, 2] = (step - self.last_seen[name]) / self.total_steps
         self.rows[:, 3] = weights

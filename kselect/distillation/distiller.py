@@ -111,6 +111,7 @@ class Distiller:
         self.total_steps = math.ceil(self.training.epochs * self._batches.batches_per_epoch)
         with self.account.measure("probing"):
             self.initial_losses = self._probe()
+        self.reference_losses = {name: self._reference(loss) for name, loss in self.initial_losses.items()}
         self.scales = np.array([self._scale_of(knowledge) for knowledge in self.knowledge], dtype=np.float32)
         self._restart(seed=0)
 
@@ -223,11 +224,20 @@ class Distiller:
         return Snapshot({name: value.detach().clone() for name, value in tensors.items()}, facts)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Return to the moment of `snapshot`; what follows is equal bit by bit to what followed then."""
+        """Return to the moment of `snapshot`; what follows is equal bit by bit to what followed then.
+
+        Raises:
+            UserError: the snapshot is of another kind of device.
+        """
         groups: dict[str, dict[str, Tensor]] = {"trained": {}, "optimizer": {}, "random": {}}
         for name, value in snapshot.tensors.items():
             group, _, rest = name.partition("/")
             groups[group][rest] = value
+        if groups["random"].keys() != self._dropout.state.keys():
+            raise UserError(
+                f"The run was stopped on another kind of device ({', '.join(groups['random'])}), whose random stream "
+                f"cannot go on here: go on with it there, or give --fresh to start over."
+            )
         self._trained.load_state_dict(groups["trained"])
         self._restart(seed=0)
         for name, parameter in self._trained.named_parameters():
@@ -314,8 +324,11 @@ class Distiller:
     def _scale_of(self, knowledge: Knowledge) -> float:
         if knowledge.scale is not None:
             return knowledge.scale
-        start = self.initial_losses[knowledge.name]
-        return self.task.uninformed_loss / start if start > NEGLIGIBLE else 1.0
+        return self.task.uninformed_loss / self.reference_losses[knowledge.name]
+
+    def _reference(self, initial_loss: float) -> float:
+        """Return what a loss is told relative to: its start, or the loss of knowing nothing where that is rounding."""
+        return initial_loss if initial_loss > NEGLIGIBLE else self.task.uninformed_loss
 
 
 def _as_tuple(teacher: Classifier | Sequence[Classifier] | None) -> tuple[Classifier, ...]:

@@ -79,6 +79,14 @@ def test_a_snapshot_is_a_copy() -> None:
     assert equal(moment.tensors, before)
 
 
+def test_a_snapshot_of_another_kind_of_device_is_refused() -> None:
+    distiller = tiny_distiller({"knowledge": ["gold"]})
+    snapshot = distiller.snapshot()
+    elsewhere = Snapshot({**snapshot.tensors, "random/cuda": torch.zeros(16, dtype=torch.uint8)}, snapshot.facts)
+    with pytest.raises(UserError, match="another kind of device"):
+        distiller.restore(elsewhere)
+
+
 def test_a_damaged_snapshot_is_refused(tmp_path: Path) -> None:
     tiny_distiller().snapshot().save(tmp_path / "moment")
     tensors = tmp_path / "moment" / "tensors.safetensors"

@@ -192,6 +192,17 @@ def test_the_observation_tells_what_happened() -> None:
     assert relative == pytest.approx(info["losses"]["gold"] / env.distiller.initial_losses["gold"], rel=1e-5)
 
 
+def test_a_loss_that_starts_at_nothing_is_told_relative_to_knowing_nothing() -> None:
+    distiller = tiny_distiller({"knowledge": ["gold", "embeddings"]})
+    assert distiller.initial_losses["embeddings"] == 0  # the student has its teacher's
+    env = DistillationEnv(distiller, measure_rewards=False)
+    env.reset(seed=0)
+    observation, _, _, _, info = env.step(np.array([1, 1], dtype=np.int8))
+    relative = observation["knowledge"][1, FEATURES.index("relative_loss")]
+    assert relative == pytest.approx(info["losses"]["embeddings"] / np.log(2), rel=1e-5)
+    assert 0 < relative < LIMIT
+
+
 def test_rows_are_told_apart_by_their_names() -> None:
     codes = {name: tuple(name_code(name)) for name in (*KNOWLEDGE_NAMES, "marginals", "substructures", "embeddings")}
     assert len(set(codes.values())) == len(codes)
