@@ -10,6 +10,7 @@ from typing import TextIO
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.table import Column
 
 from kselect.cli.terminal import live_console
 
@@ -40,7 +41,7 @@ class Progress:
         self._facts = ""
         self._start = self._last_line = time.monotonic()
         self._printed = -1
-        self._bar = _bar(self._stream)
+        self._bar = _bar(self._stream, total)
 
     def advance(self, steps: int = 1, **facts: str) -> None:
         """Count steps and show facts beside them, such as `loss="0.52"`; the last given ones stay."""
@@ -81,17 +82,20 @@ class Progress:
             self._print_line()
 
 
-def _bar(stream: TextIO) -> Bar | None:
+def _bar(stream: TextIO, total: int) -> Bar | None:
     console = live_console(stream)
     if console is None:
         return None
+    # Where a terminal is narrow, the facts give way first, then the title, and never how far the job is.
+    narrow = {"no_wrap": True, "overflow": "ellipsis"}
     return Bar(
-        TextColumn("{task.description}", markup=False),  # else [..] in a title would vanish
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[facts]}", markup=False),
+        TextColumn("{task.description}", markup=False, table_column=Column(**narrow)),  # markup would eat [..]
+        BarColumn(bar_width=16, table_column=Column(min_width=8)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=len(f"{total}/{total}"))),
+        TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=len("0:00:00"))),
+        TextColumn("{task.fields[facts]}", markup=False, table_column=Column(ratio=1, **narrow)),
         console=console,
+        expand=True,
     )
 
 

@@ -72,6 +72,14 @@ def test_on_a_terminal_a_bar_is_drawn(terminal):
     assert "gone" not in text
 
 
+def test_a_narrow_terminal_still_shows_how_far_the_job_is(terminal, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with Progress(850, "Fine-tuning a teacher for synthetic-acceptability", stream=terminal) as progress:
+        progress.advance(425, selected="gold+logits+hidden+attention+relations", reward_loss="0.512")
+    assert "425/850" in terminal.getvalue()
+    assert "synthetic-acceptability" in terminal.getvalue()
+
+
 def test_a_dumb_terminal_gets_lines(terminal, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     with Progress(4, "Distilling", stream=terminal) as progress:
