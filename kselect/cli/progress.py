@@ -35,17 +35,19 @@ class Progress:
     ) -> None:
         self.total = total
         self.title = title
-        self.done = self._before = done
+        self.done = done
         self._every = every
         self._stream = sys.stderr if stream is None else stream
         self._facts = ""
         self._start = self._last_line = time.monotonic()
+        self._first: tuple[float, int] | None = None  # when, and at how many; what comes before it comes only once
         self._printed = -1
         self._bar = _bar(self._stream, total)
 
     def advance(self, steps: int = 1, **facts: str) -> None:
         """Count steps and show facts beside them, such as `loss="0.52"`; the last given ones stay."""
         self.done += steps
+        self._first = self._first or (time.monotonic(), self.done)
         if facts:
             self._facts = ", ".join(f"{name} {value}" for name, value in facts.items())
         if self._bar is not None:
@@ -61,8 +63,9 @@ class Progress:
             f"{self.done}/{self.total} ({100 * self.done // max(self.total, 1)} %)",
             f"{_clock(elapsed)} gone",
         ]
-        if self._before < self.done < self.total:
-            parts.append(f"{_clock(elapsed / (self.done - self._before) * (self.total - self.done))} left")
+        if self._first and self._first[1] < self.done < self.total:
+            pace = (self._last_line - self._first[0]) / (self.done - self._first[1])
+            parts.append(f"{_clock(pace * (self.total - self.done))} left")
         if self._facts:
             parts.append(self._facts)
         print(f"{self.title}: {', '.join(parts)}", file=self._stream, flush=True)
