@@ -40,7 +40,10 @@ def read(
             continue
         if not word.startswith("-") or word == "-":
             if positional is None or positional in arguments.options:
-                raise UserError(f"'{word}' belongs to no option: see `kselect {command} --help`.")
+                raise UserError(
+                    f"'{word}' belongs to no option: write lists with commas (gold,logits), and see "
+                    f"`kselect {command} --help`."
+                )
             arguments.options[positional] = word
             continue
         name, sign, value = word.partition("=")

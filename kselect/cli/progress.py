@@ -6,7 +6,7 @@ import sys
 import time
 from datetime import timedelta
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -90,7 +90,7 @@ def _bar(stream: TextIO, total: int) -> Bar | None:
     if console is None:
         return None
     # Where a terminal is narrow, the facts give way first, then the title, and never how far the job is.
-    narrow = {"no_wrap": True, "overflow": "ellipsis"}
+    narrow: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"}
     return Bar(
         TextColumn("{task.description}", markup=False, table_column=Column(**narrow)),  # markup would eat [..]
         BarColumn(bar_width=16, table_column=Column(min_width=8)),
