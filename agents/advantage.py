@@ -1,24 +1,8 @@
-"""Returns and advantages of a stretch of decisions."""
+"""Advantages of a stretch of decisions."""
 
 from __future__ import annotations
 
 import numpy as np
-
-
-def discounted_returns(
-    rewards: np.ndarray, ends: np.ndarray, *, gamma: float = 1.0, bootstrap: np.ndarray | None = None
-) -> np.ndarray:
-    """Return `[n]`, R_t = r_t + gamma R_{t+1}, where R starts anew after each of `ends` (bool `[n]`).
-
-    `bootstrap` `[n]` is what follows an end (the value of the state that was cut off), 0 by default; an open
-    last decision counts as an end.
-    """
-    following = np.zeros(len(rewards)) if bootstrap is None else np.asarray(bootstrap, dtype=np.float64)
-    returns = np.zeros(len(rewards))
-    for t in reversed(range(len(rewards))):
-        open_end = ends[t] or t + 1 == len(rewards)
-        returns[t] = rewards[t] + gamma * (following[t] if open_end else returns[t + 1])
-    return returns
 
 
 def gae(

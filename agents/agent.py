@@ -22,7 +22,8 @@ AnyAgent = TypeVar("AnyAgent", bound="Agent")
 class Agent(ABC):
     """Selects knowledge, one decision a phase.
 
-    The loop calls `act`, steps the environment, and then calls `observe` and `update`. Observations are dicts
+    The loop calls `begin` at the start of an episode, and at each decision `act`, steps the environment, and then calls
+    `observe` and `update`. Observations are dicts
     of "context" `[c]`, the first of which is the share of the run that is over, and "knowledge" `[k, f]`, and
     may have further parts; actions are `[k]`, int8 in {0, 1} (hard, MultiBinary) or float32 in [0, 1] (soft,
     Box). A subclass keeps each keyword argument of its constructor as an attribute of the same name; those are
@@ -66,6 +67,10 @@ class Agent(ABC):
     def kind(self) -> str:
         """Return "soft" or "hard", the kind of action it gives here."""
         return "soft" if self.soft else "hard"
+
+    def begin(self) -> None:
+        """Say that the next decision starts an episode, whether or not the last one came to its end."""
+        return None
 
     @abstractmethod
     def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
@@ -136,13 +141,14 @@ class Agent(ABC):
                     f"The policy in {folder} reads {saved} {noun}, and this environment gives {here}: "
                     "use it in an environment like the one it was trained in, or train a new one."
                 )
-        agent.restore(*learned)
         agent.names = tuple(names or description.get("names") or ()) or None
+        agent.restore(*learned)
         return agent
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return all that changes while it runs: arrays, and facts that JSON can hold."""
-        return {}, {"rows": self.rows, "random": self.rng.bit_generator.state}
+        names = None if self.names is None else list(self.names)
+        return {}, {"rows": self.rows, "names": names, "random": self.rng.bit_generator.state}
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
         """Take up what `state` returned."""

@@ -108,7 +108,7 @@ class Learner(Agent):
             self._due += 1
 
     def begin(self) -> None:
-        """Say that the next decision of each stream starts an episode, the last one having been cut off."""
+        """Say that the next decision of each stream starts an episode, even where the last one was cut off."""
         self._open = set()
 
     def update(self) -> dict[str, float]:
@@ -140,7 +140,7 @@ class Learner(Agent):
         return arrays, facts
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        """Take up what `state` returned; of decisions over another number of rows, keep the lesson only."""
+        """Take up what `state` returned; of decisions over other knowledge, keep the lesson only."""
         super().restore(arrays, facts)
         for name, module in self.modules.items():
             module.load_state_dict(_tensors(arrays, f"{name}."))
@@ -151,7 +151,8 @@ class Learner(Agent):
                 moments.setdefault(int(index), {})[moment] = tensor
             optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
         self.scale.restore(facts["scale"])
-        if facts["rows"] == self.rows:
+        names_differ = self.names is not None and facts.get("names") not in (None, list(self.names))
+        if facts["rows"] == self.rows and not names_differ:
             self.bonus.restore(facts["bonus"])
             remembered = {key.removeprefix("memory."): arrays[key] for key in arrays if key.startswith("memory.")}
             self.decisions.restore(remembered)

@@ -21,6 +21,7 @@ from kselect.errors import UserError, unknown
 
 Observation = dict[str, NDArray[np.float32]]
 
+CLS = ("student_cls", "teacher_cls")
 ACTION_SPACES = {
     "hard": lambda k: spaces.MultiBinary(k),
     "soft": lambda k: spaces.Box(0.0, 1.0, (k,), np.float32),
@@ -104,7 +105,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.reward_examples = self.scheduler.reward_examples(distiller.training.batch_size)
         self.observer = Observer(distiller.names, distiller.reference_losses, distiller.total_steps, distiller.task)
         self.observe_cls = observe_cls
-        cls_sizes = {part: len(state) for part, state in distiller.mean_cls().items()} if observe_cls else {}
+        models = dict(zip(CLS, (distiller.student, *distiller.teachers), strict=False)) if observe_cls else {}
+        cls_sizes = {part: model.width for part, model in models.items()}
         self.observation_space = cast(spaces.Space[Observation], observation_space(len(distiller.names), cls_sizes))
         self.action_space = cast(spaces.Space[NDArray[Any]], ACTION_SPACES[actions](len(distiller.names)))
         self.reward_unit = distiller.task.uninformed_loss
@@ -167,6 +169,16 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         return observation
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the knowledge on offer, in the order of an action."""
+        return self.distiller.names
+
+    @property
+    def initial_losses(self) -> dict[str, float]:
+        """Loss of each kind of knowledge before the first step, which tells this teacher and these data from others."""
+        return self.distiller.initial_losses
+
+    @property
     def total_steps(self) -> int:
         """Training steps of an episode."""
         return self.distiller.total_steps
@@ -201,7 +213,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         with self.distiller.account.measure("reward"):
             loss = self.distiller.evaluate("reward", self.reward_examples).loss
         if not math.isfinite(loss):
-            raise TrainingDivergedError(
+            raise TrainingDivergedError.at(
                 self.distiller.step, "the loss on the reward split", self.distiller.training.learning_rate
             )
         return loss

@@ -20,13 +20,14 @@ CONFIGS = (TaskConfig, StudentConfig, TrainingConfig, KnowledgeConfig, PhaseConf
 
 
 def make_distillation_env(
-    actions: Literal["hard", "soft"] = "hard", observe_cls: bool = False, **settings: Any
+    actions: Literal["hard", "soft"] = "hard", observe_cls: bool = False, seed: int = 0, **settings: Any
 ) -> DistillationEnv:
     """Make the environment from names, paths and numbers alone, as `gymnasium.make` needs them.
 
     Args:
         actions: hard or soft.
         observe_cls: whether observations show both models' [CLS].
+        seed: draws the head of a student that comes without one.
         settings: any field of TaskConfig, StudentConfig, TrainingConfig, KnowledgeConfig and PhaseConfig by its name;
             `teacher`, the folder or hub id of a fine-tuned classifier, has no default.
 
@@ -47,6 +48,7 @@ def make_distillation_env(
         _fill(StudentConfig, settings),
         _fill(TrainingConfig, settings),
         _fill(KnowledgeConfig, settings),
+        seed,
     )
     return DistillationEnv(distiller, actions=actions, phases=_fill(PhaseConfig, settings), observe_cls=observe_cls)
 

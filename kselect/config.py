@@ -156,13 +156,17 @@ class StudentConfig:
                 f"layers is {self.layers}, but {self.student} is the student as it is: give layers or student.",
             )
             return
-        self.layers = 3 if self.layers is None else self.layers
-        layers = list(self.layers) if isinstance(self.layers, list | tuple) else [self.layers]
+        layers = list(self.kept_layers) if isinstance(self.kept_layers, list | tuple) else [self.kept_layers]
         _require(
             len(layers) > 0 and all(isinstance(layer, int) and layer > 0 for layer in layers),
             f"layers is {self.layers}: give how many to keep, or which ones, counted from 1.",
         )
         _require(len(set(layers)) == len(layers), f"layers names one twice: {self.layers}.")
+
+    @property
+    def kept_layers(self) -> int | list[int] | None:
+        """What `layers` says, or its default; None where the student is loaded."""
+        return 3 if self.layers is None and self.student is None else self.layers
 
     @property
     def teachers(self) -> list[str]:

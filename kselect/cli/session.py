@@ -20,10 +20,9 @@ from kselect.errors import UserError
 from kselect.models.classifier import Classifier
 from kselect.study.model_card import model_card
 from kselect.study.recorder import describe_selection, phase_record
-from kselect.study.rounds import Rounds
+from kselect.study.rounds import LostStreamError, Rounds
 from kselect.study.run_folder import RunFolder
 from kselect.study.series import OnPhase, Series
-from kselect.study.unfinished import LAST_GOOD
 from kselect.tasks.task import Task
 
 
@@ -40,6 +39,8 @@ def resolved(settings: Any, distiller: Distiller) -> dict[str, Any]:
     config["task"] = distiller.task.name
     config["precision"] = "bf16" if distiller.dtype == torch.bfloat16 else "fp32"
     config["max_length"] = distiller.max_length
+    if "layers" in config:
+        config["layers"] = settings.model.kept_layers
     if not settings.task.own:
         config["data_dir"] = config["data_dir"] or os.environ.get("KSELECT_DATA")
     return config
@@ -66,12 +67,19 @@ def recorded(folder: RunFolder, series: Series | Rounds, title: str) -> Iterator
     """Take up what a stopped run left, and give the `on_phase` that writes down each phase and shows progress.
 
     Raises:
-        UserError: training diverged; the last good state is kept in the run folder.
+        UserError: training diverged; the last good state, where it can be had, is kept in the run folder.
+        LostStreamError: a process that plays an episode is gone; a checkpoint is kept in the run folder.
         KeyboardInterrupt: Ctrl-C or SIGTERM, with what to say of it; a checkpoint is kept in the run folder.
     """
     with folder:
         step, total = _take_up(folder, series), series.total_steps
+        kept = step
         with Progress(total, title, done=step) as progress, Interruption() as interruption:
+
+            def keep() -> None:
+                nonlocal kept
+                folder.checkpoint.save(series.snapshot)
+                kept = series.kept_steps
 
             def on_phase(record: dict[str, Any]) -> None:
                 nonlocal step
@@ -81,23 +89,25 @@ def recorded(folder: RunFolder, series: Series | Rounds, title: str) -> Iterator
                 if "reward_loss" in record:
                     facts["reward_loss"] = f"{record['reward_loss']:.3f}"
                 progress.advance(record["steps"], **facts)
-                if interruption.requested or folder.checkpoint.due:
-                    folder.checkpoint.save(series.snapshot)
+                if interruption.requested or (folder.checkpoint.due and series.kept_steps > kept):
+                    keep()
                 if interruption.requested:
                     raise KeyboardInterrupt
 
             try:
-                yield on_phase
+                try:
+                    yield on_phase
+                except LostStreamError:
+                    keep()
+                    if not interruption.requested:
+                        raise
+                    raise KeyboardInterrupt from None  # the signal went to every process
             except TrainingDivergedError as error:
-                kept, state = folder.path / LAST_GOOD, series.last_good()
-                if state is not None:
-                    state.save(kept)
-                folder.checkpoint.drop()
-                raise UserError(f"{error} The last good state is kept in {kept}.") from error
+                raise UserError(folder.write_diverged(str(error), series.last_good())) from error
             except KeyboardInterrupt:
                 again = f"kselect {folder.command} --config {folder.path}/config.yaml --run_name {folder.path.name}"
                 raise KeyboardInterrupt(
-                    f"at step {step} of {total}; to go on, give the same command again, or {again}"
+                    f"at step {kept} of {total}; to go on, give the same command again, or {again}"
                 ) from None
 
 

@@ -19,6 +19,7 @@ from kselect.distillation.distiller import Distiller
 from kselect.errors import UserError
 from kselect.study.casting import Cast
 from kselect.study.rounds import Streams, close_streams, open_streams
+from kselect.study.series import check_alike
 
 SILENT = gymnasium.logger.ERROR + 1
 OF_A_TASK = [field.name for config in CONFIGS for field in fields(config)]
@@ -54,13 +55,19 @@ def inline(settings: Any, distiller: Distiller) -> str:
 def stage(
     cast: Cast, tasks: Sequence[Any], distillers: Sequence[Distiller], parallel: int
 ) -> Iterator[list[DistillationEnv] | Streams]:
-    """Give an environment for each task, that of `cast` first, or `parallel` of them in processes of their own."""
-    both = list(zip(tasks, distillers, strict=True))
+    """Give an environment for each task, that of `cast` first, or `parallel` of them in processes of their own.
+
+    Raises:
+        UserError: tasks that one policy cannot serve.
+    """
+    further = zip(tasks[1:], distillers[1:], strict=True)
+    asked = _asked_of(cast.env)
+    envs = [cast.env, *(DistillationEnv(distiller, phases=task.phases, **asked) for task, distiller in further)]
+    check_alike(envs)
     if parallel == 1:
-        others = (DistillationEnv(distiller, phases=task.phases, **_asked_of(cast.env)) for task, distiller in both[1:])
-        yield [cast.env, *others]
+        yield envs
         return
-    plain = [{**_plain(task, distiller), **_asked_of(cast.env)} for task, distiller in both]
+    plain = for_processes(cast, tasks, distillers)
     level = gymnasium.logger.min_level
     gymnasium.logger.min_level = SILENT  # it would print the traceback of a worker's error, which is raised here
     streams = open_streams([plain[i % len(plain)] for i in range(parallel)])
@@ -69,6 +76,14 @@ def stage(
     finally:
         close_streams(streams)
         gymnasium.logger.min_level = level
+
+
+def for_processes(cast: Cast, tasks: Sequence[Any], distillers: Sequence[Distiller]) -> list[dict[str, Any]]:
+    """Return the plain settings that make each task's environment again in another process."""
+    return [
+        {**_plain(task, distiller), **_asked_of(cast.env), "seed": task.run.seed}
+        for task, distiller in zip(tasks, distillers, strict=True)
+    ]
 
 
 def _asked_of(env: DistillationEnv) -> dict[str, Any]:

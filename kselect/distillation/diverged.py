@@ -11,16 +11,23 @@ from kselect.errors import UserError
 
 
 class TrainingDivergedError(UserError):
-    """A loss or its gradient is no longer a number. The student is left as it was before that step."""
+    """A loss or its gradient is no longer a number. The student is left as it was before that step.
 
-    def __init__(self, step: int, knowledge: str, learning_rate: float) -> None:
-        """Name the training step, counted from 1, and the knowledge whose loss it was."""
-        self.step = step
-        self.knowledge = knowledge
-        super().__init__(
-            f"Training diverged at step {step}: {knowledge} is not a number any more. "
+    It is made of its message alone, as an error must be that goes from one process to another.
+    """
+
+    step: int
+    """The training step, counted from 1, in the process where it was taken."""
+
+    @classmethod
+    def at(cls, step: int, what: str, learning_rate: float) -> TrainingDivergedError:
+        """Name the training step, counted from 1, and what is not a number."""
+        error = cls(
+            f"Training diverged at step {step}: {what} is not a number any more. "
             f"Lower learning_rate (now {learning_rate:g}) or the scale of that knowledge."
         )
+        error.step = step
+        return error
 
 
 def check_finite(
@@ -41,4 +48,4 @@ def check_finite(
     row = int(np.argmax(broken))
     names = [name for name, value in zip(computed, losses[row], strict=True) if not np.isfinite(value)]
     culprit = f"the loss of {names[0]}" if names else f"the gradient of {' + '.join(computed)}"
-    raise TrainingDivergedError(first_step + row + 1, culprit, learning_rate)
+    raise TrainingDivergedError.at(first_step + row + 1, culprit, learning_rate)

@@ -88,6 +88,6 @@ def make_distiller(
     if student.student is not None:
         learner = load_student(student.student, loaded, seed)
     else:
-        assert student.layers is not None
-        learner = shrink(teachers[0], student.layers)
+        assert student.kept_layers is not None
+        learner = shrink(teachers[0], student.kept_layers)
     return Distiller(loaded, teachers, learner, training, knowledge, task.max_length)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from agents.agent import Agent
-from agents.registry import AGENTS, LEARNERS, ONLINE, agent_class, load_agent, make_agent, wants_soft
-from envs.distillation import DistillationEnv
+from agents.registry import AGENTS, LEARNERS, ONLINE, agent_class, find_class, load_agent, make_agent, wants_soft
+from agents.storage import read_description
+from envs.distillation import CLS, DistillationEnv
 from kselect.config import AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller
 from kselect.errors import UserError, unknown
@@ -75,14 +76,18 @@ def _fresh(
 def _trained(config: AgentConfig, distiller: Distiller, phases: PhaseConfig) -> Cast:
     if config.agent_settings:
         raise UserError("agent_settings cannot change a trained policy: leave them out, or train another.")
-    agent = load_agent(config.agent)
-    actions: Literal["hard", "soft"] = "soft" if agent.kind == "soft" else "hard"
+    description = read_description(Path(config.agent))
+    kind = find_class(description["class"])
     env = DistillationEnv(
-        distiller, actions, phases, measure_rewards="context" in agent.reads, observe_cls=_reads_cls(type(agent))
+        distiller,
+        description["actions"],
+        phases,
+        measure_rewards="context" in kind.reads,
+        observe_cls=_reads_cls(kind),
     )
     fitted = load_agent(config.agent, env.observation_space, env.action_space, distiller.names)
     return Cast(fitted, env, learning=False)
 
 
 def _reads_cls(agent: type[Agent]) -> bool:
-    return any(part.endswith("_cls") for part in agent.reads)
+    return not set(CLS).isdisjoint(agent.reads)

@@ -18,7 +18,9 @@ def summarise_run(
     Without `agent` and `model` it was a teacher's fine-tuning.
     """
     decided = {} if agent is None else {"agent": agent}
-    distilled = {} if model is None else {"teacher": model.teacher, "layers": model.layers, "student": model.student}
+    distilled = (
+        {} if model is None else {"teacher": model.teacher, "layers": model.kept_layers, "student": model.student}
+    )
     return {
         "task": task.name,
         **decided,

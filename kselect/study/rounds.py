@@ -6,8 +6,8 @@ import copy
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -16,15 +16,14 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.utils.seeding import np_random
-from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import DictInfoToList
 
 from agents.agent import Agent
 from kselect.distillation.account import CostAccount
-from kselect.distillation.diverged import TrainingDivergedError
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import UserError
-from kselect.study.series import Episode, OnPhase, phase_told
+from kselect.study.series import Episode, OnPhase, check_losses, check_same_names, phase_told
 
 Streams = SyncVectorEnv | AsyncVectorEnv
 
@@ -42,14 +41,18 @@ class Rounds:
 
         Args:
             agent: who decides, explores and learns.
-            streams: environments that tell `total_steps`, `task_name`, `reward_unit` and `spent()` as `DistillationEnv`
-                does.
+            streams: environments that tell `names`, `total_steps`, `task_name`, `reward_unit`, `initial_losses` and
+                `spent()` as `DistillationEnv` does, and that are reset by the step after the last.
             count: how many episodes in all.
             seeds: of each stream's first episode; the next are drawn from it.
 
         Raises:
-            UserError: episodes that do not fill their rounds.
+            UserError: episodes that do not fill their rounds, environments that differ in their knowledge, or that are
+                reset otherwise.
         """
+        if streams.metadata["autoreset_mode"] != AutoresetMode.NEXT_STEP:
+            raise UserError("The vector is reset otherwise than rounds need: make it with autoreset_mode NEXT_STEP.")
+        check_same_names(streams.get_attr("names"))
         self.size = streams.num_envs
         if count % self.size:
             raise UserError(f"{count} episodes do not fill rounds of {self.size}: give a multiple of {self.size}.")
@@ -59,11 +62,20 @@ class Rounds:
         self.seeds = seeds
         self.units = streams.get_attr("reward_unit")
         self.tasks = streams.get_attr("task_name")
+        self.initial_losses = streams.get_attr("initial_losses")
         self.total_steps = sum(streams.get_attr("total_steps")) * (count // self.size)
         self.episodes: list[Episode] = []
         self.spent: dict[str, float] = {}
         self._before: Sequence[dict[str, float]] = [{}] * self.size
         self._learned = copy.deepcopy(agent.state())
+        # Of each stream, what pieces of this round have cost that were stopped; and that with what it costs by now.
+        self._earlier: Sequence[dict[str, float]] = [{}] * self.size
+        self._cost = self._earlier
+
+    @property
+    def kept_steps(self) -> int:
+        """Training steps that `snapshot` holds."""
+        return sum(record["steps"] for record in self.records)
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -78,21 +90,33 @@ class Rounds:
             played = self._play_round(on_phase or (lambda record: None))
             self.episodes += played
             self._learned = copy.deepcopy(self.agent.state())
+            self._earlier = self._cost = [{}] * self.size
             for episode in played:
                 if on_episode is not None:
                     on_episode(episode)
         return self.episodes
 
     def snapshot(self) -> Snapshot:
-        """Return the state at the end of the last round."""
+        """Return the state at the end of the last round, and what the one under way has cost."""
         arrays, facts = self._learned
-        episodes = [asdict(episode) for episode in self.episodes]
         return Snapshot(
-            {name: torch.tensor(array) for name, array in arrays.items()}, {"agent": facts, "rounds": episodes}
+            {name: torch.tensor(array) for name, array in arrays.items()},
+            {
+                "agent": facts,
+                "rounds": [asdict(episode) for episode in self.episodes],
+                "initial_losses": list(self.initial_losses),
+                "cost": list(self._cost),
+            },
         )
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Take up what `snapshot` returned."""
+        """Take up what `snapshot` returned; costs go on adding up.
+
+        Raises:
+            UserError: teacher or data are not what they were.
+        """
+        check_losses(snapshot.facts["initial_losses"], self.initial_losses)
+        self._earlier = self._cost = snapshot.facts["cost"]
         self.episodes = [Episode(**episode) for episode in snapshot.facts["rounds"]]
         self.agent.restore({name: tensor.numpy() for name, tensor in snapshot.tensors.items()}, snapshot.facts["agent"])
         self._learned = copy.deepcopy(self.agent.state())
@@ -104,7 +128,9 @@ class Rounds:
     def _play_round(self, on_phase: OnPhase) -> list[Episode]:
         start, account, listed = time.perf_counter(), CostAccount(), DictInfoToList(self.streams)
         carried = [sum(seconds.values()) for seconds in self._spent(account)]  # the probing that the episodes rest on
-        observation, _ = self.streams.reset(seed=self._round_seeds())
+        self.agent.begin()
+        with _all_there():
+            observation, _ = self.streams.reset(seed=self._round_seeds())
         histories: list[list[dict[str, Any]]] = [[] for _ in range(self.size)]
         ended: dict[int, Episode] = {}
         while len(ended) < self.size:
@@ -115,7 +141,8 @@ class Rounds:
                 for stream in playing:
                     actions[stream] = self.agent.act(_part(observation, stream), explore=True)
                     preferences[stream] = self.agent.preference
-            following, rewards, terminated, _, infos = listed.step(actions)
+            with _all_there():
+                following, rewards, terminated, _, infos = listed.step(actions)
             with account.measure("updating"):
                 for stream in playing:
                     self.agent.observe(
@@ -128,7 +155,12 @@ class Rounds:
                     )
                 statistics = self.agent.update()
             spent = self._spent(account)
-            self.spent = {part: sum(seconds[part] for seconds in spent) for part in spent[0]}
+            elapsed = time.perf_counter() - start
+            self._cost = [
+                _added({**seconds, "other": elapsed + before - sum(seconds.values())}, earlier)
+                for seconds, before, earlier in zip(spent, carried, self._earlier, strict=True)
+            ]
+            self.spent = {part: sum(cost[part] for cost in self._cost) for part in spent[0]}
             for stream in playing:
                 place = {"episode": len(self.episodes) + stream, "task": self.tasks[stream]} if self.count > 1 else {}
                 record = phase_told(_plain(infos[stream]), float(rewards[stream]), preferences[stream]) | place
@@ -136,12 +168,10 @@ class Rounds:
                 histories[stream].append(record)
                 if terminated[stream]:
                     total = sum(record["reward"] for record in histories[stream])
-                    other = time.perf_counter() - start + carried[stream] - sum(spent[stream].values())
-                    seconds = {**spent[stream], "other": other}
-                    ended[stream] = Episode(self.tasks[stream], total, seconds, histories[stream])
+                    ended[stream] = Episode(self.tasks[stream], total, self._cost[stream], histories[stream])
                 on_phase(record)
             observation = following
-        self._before = self.streams.call("spent")
+        self._before = self._told_spent()
         return [ended[stream] for stream in range(self.size)]
 
     def _round_seeds(self) -> list[int | None]:
@@ -153,11 +183,31 @@ class Rounds:
     def _spent(self, account: CostAccount) -> list[dict[str, float]]:
         """Return what each stream has spent in this round, deciding and updating shared out evenly."""
         ours = {part: account.seconds[part] / self.size for part in ("deciding", "updating")}
-        now = self.streams.call("spent")
+        now = self._told_spent()
         return [
             {part: seconds - before.get(part, 0.0) + ours.get(part, 0.0) for part, seconds in stream.items()}
             for stream, before in zip(now, self._before, strict=True)
         ]
+
+    def _told_spent(self) -> Sequence[dict[str, float]]:
+        with _all_there():
+            return self.streams.call("spent")
+
+
+class LostStreamError(UserError):
+    """A process that plays an episode is gone."""
+
+
+@contextmanager
+def _all_there() -> Iterator[None]:
+    """Say in a line that a process is gone, which otherwise shows as a pipe that has ended."""
+    try:
+        yield
+    except (EOFError, ConnectionError) as error:
+        raise LostStreamError(
+            "A process that plays an episode is gone, killed perhaps for want of memory: "
+            "give the same command again to go on, or a smaller --parallel with --fresh."
+        ) from error
 
 
 def open_streams(settings: Sequence[Mapping[str, Any]]) -> AsyncVectorEnv:
@@ -166,27 +216,26 @@ def open_streams(settings: Sequence[Mapping[str, Any]]) -> AsyncVectorEnv:
     return AsyncVectorEnv([partial(_stream, threads, **each) for each in settings], context="spawn")
 
 
-def close_streams(streams: Streams) -> None:
+def close_streams(streams: AsyncVectorEnv) -> None:
     """End the processes, whatever they are at."""
+    for process in streams.processes:
+        process.kill()  # they are deaf to anything less
+        process.join()
     with suppress(OSError, EOFError):
         streams.close(terminate=True)
-
-
-class _OneLine(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Tells divergence by an error that can be sent from one process to another."""
-
-    def step(self, action: Any) -> Any:
-        try:
-            return self.env.step(action)
-        except TrainingDivergedError as error:
-            raise UserError(str(error)) from None
+    streams.closed = True
 
 
 def _stream(threads: int, **settings: Any) -> gymnasium.Env[Any, Any]:
     if multiprocessing.parent_process() is not None:  # the first is made here as well, to read its spaces
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process; the one that learns decides
+        for number in (signal.SIGINT, signal.SIGTERM):  # they may go to every process; the one that learns decides
+            signal.signal(number, signal.SIG_IGN)
         torch.set_num_threads(threads)
-    return _OneLine(gymnasium.make("envs:kselect/Distillation-v0", disable_env_checker=True, **settings))
+    return gymnasium.make("envs:kselect/Distillation-v0", disable_env_checker=True, **settings)
+
+
+def _added(now: Mapping[str, float], earlier: Mapping[str, float]) -> dict[str, float]:
+    return {part: seconds + earlier.get(part, 0.0) for part, seconds in now.items()}
 
 
 def _part(observation: Mapping[str, Any], stream: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from kselect.distillation.snapshot import Snapshot
 from kselect.errors import UserError
 from kselect.study import atomic, environment, unfinished
 from kselect.study.checkpoint import Checkpoint
@@ -80,11 +81,11 @@ class RunFolder:
         """
         path = _make(Path(runs_dir), name, _stem(task, agent, seed))
         config = _kept(config)
+        folder = cls(path, config, command)  # locked before config.yaml makes it look like an unfinished run
         heading = f"# Repeat this run: kselect {command} --config {path / 'config.yaml'}\n"
         body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         atomic.write_json(path / "environment.json", environment.describe(seed))
         atomic.write_text(path / "config.yaml", heading + body)
-        folder = cls(path, config, command)
         folder.rewind(0, 0)
         return folder
 
@@ -168,6 +169,19 @@ class RunFolder:
         self._events.outcome(self.config, results.get("metrics", {}), self._last_step)
         atomic.write_json(self.path / "results.json", dict(results))
         shutil.rmtree(self.checkpoint.path.parent, ignore_errors=True)
+
+    def write_diverged(self, message: str, last_good: Snapshot | None) -> str:
+        """Mark the run as diverged, keep the last good state where there is one, and drop the checkpoint.
+
+        Returns the message, with where that state is.
+        """
+        atomic.write_text(self.path / unfinished.DIVERGED, message + "\n")
+        self.checkpoint.drop()
+        if last_good is None:
+            return message
+        kept = self.path / unfinished.LAST_GOOD
+        last_good.save(kept)
+        return f"{message} The last good state is kept in {kept}."
 
     def write_card(self, text: str) -> None:
         """Write README.md, the model card."""

@@ -70,11 +70,9 @@ class Series:
             learning: whether the agent explores and learns.
 
         Raises:
-            UserError: environments that differ in what an agent sees or does.
+            UserError: environments that differ in their knowledge, or in what an agent sees or does.
         """
-        for env in envs[1:]:
-            if (env.observation_space, env.action_space) != (envs[0].observation_space, envs[0].action_space):
-                raise UserError("One policy needs one kind of environment: offer the same knowledge in every task.")
+        check_alike([_base(env) for env in envs])
         for env in envs:
             _base(env).ask_at(agent.boundaries)
         self.agent = agent
@@ -101,6 +99,11 @@ class Series:
     def records(self) -> list[dict[str, Any]]:
         """The records of all phases so far."""
         return [record for history in (*(e.history for e in self.episodes), self.history) for record in history]
+
+    @property
+    def kept_steps(self) -> int:
+        """Training steps that `snapshot` holds."""
+        return sum(record["steps"] for record in self.records)
 
     @property
     def spent(self) -> dict[str, float]:
@@ -145,7 +148,7 @@ class Series:
                 "episodes": [asdict(episode) for episode in self.episodes],
                 "history": list(self.history),
                 "terminated": self._terminated,
-                "initial_losses": distiller.initial_losses,
+                "initial_losses": [_base(env).initial_losses for env in self.envs],
                 "account": dict(distiller.account.seconds),
                 "elapsed": time.perf_counter() - self._start,
             },
@@ -171,7 +174,7 @@ class Series:
         self._terminated = facts["terminated"]
         self._observation = {name: tensor.numpy() for name, tensor in groups["observation"].items()}
         distiller = self.env.distiller
-        _check_losses(facts["initial_losses"], distiller.initial_losses)
+        check_losses(facts["initial_losses"], [_base(env).initial_losses for env in self.envs])
         distiller.restore(Snapshot(groups["run"], facts["run"]))
         for env, state in zip(self.envs, facts["envs"], strict=True):
             _base(env).restore(state)
@@ -186,6 +189,7 @@ class Series:
         account.begin()
         self._start = time.perf_counter() - account.total
         self._terminated = False
+        self.agent.begin()
         seed = self.seeds[turn] if turn < len(self.envs) else None
         self._observation, _ = self.envs[turn % len(self.envs)].reset(seed=seed)
 
@@ -217,6 +221,31 @@ class Series:
         self.history, self._observation, self._terminated = [], None, False
 
 
+def check_alike(envs: Sequence[DistillationEnv]) -> None:
+    """Refuse environments that one policy cannot serve.
+
+    Raises:
+        UserError: they differ in their knowledge, or in what an agent sees or does.
+    """
+    check_same_names([env.names for env in envs])
+    for env in envs[1:]:
+        if (env.observation_space, env.action_space) != (envs[0].observation_space, envs[0].action_space):
+            raise UserError(
+                "One policy needs one kind of environment: give every task the same kind of actions and observations, "
+                "and where [CLS] is observed, models of the same width."
+            )
+
+
+def check_same_names(offered: Sequence[Sequence[str]]) -> None:
+    """Refuse knowledge, by its names, that is not the same in every environment, in the same order."""
+    for names in offered[1:]:
+        if tuple(names) != tuple(offered[0]):
+            raise UserError(
+                "One policy needs one kind of environment: offer the same knowledge in every task, "
+                f"in the same order, not {', '.join(offered[0])} here and {', '.join(names)} there."
+            )
+
+
 def phase_told(info: dict[str, Any], reward: float, preference: NDArray[Any] | None) -> dict[str, Any]:
     """Return the record of a phase: what the environment tells of it, its reward, and what the agent leaned to."""
     leaning = {} if preference is None else {"preference": dict(zip(info["weights"], preference.tolist(), strict=True))}
@@ -229,11 +258,13 @@ def _base(env: gymnasium.Env[Any, Any]) -> DistillationEnv:
     return base
 
 
-def _check_losses(then: dict[str, float], now: dict[str, float]) -> None:
-    """Tell another teacher, or other data, by the losses before the first step."""
-    for name, loss in then.items():
-        if not np.isclose(now.get(name, np.nan), loss, rtol=PROBE_TOLERANCE, atol=1e-6):
-            raise UserError(
-                f"The run cannot go on: teacher or data have changed, since the loss of {name} before the first step "
-                f"was {loss:.6g} and is {now.get(name, np.nan):.6g} now. Give --fresh to start over."
-            )
+def check_losses(then: Sequence[dict[str, float]], now: Sequence[dict[str, float]]) -> None:
+    """Tell another teacher, or other data, by each environment's losses before the first step."""
+    for before, after in zip(then, now, strict=True):
+        for name, loss in before.items():
+            here = after.get(name, np.nan)
+            if not np.isclose(here, loss, rtol=PROBE_TOLERANCE, atol=1e-6):
+                raise UserError(
+                    f"The run cannot go on: teacher or data have changed, since the loss of {name} before the first "
+                    f"step was {loss:.6g} and is {here:.6g} now. Give --fresh to start over."
+                )

@@ -11,6 +11,7 @@ import yaml
 
 from kselect.errors import UserError
 
+DIVERGED = "checkpoints/diverged"
 LAST_GOOD = "checkpoints/last-good"
 FREE = ("runs_dir", "checkpoint_every")  # settings that change nothing of what a run computes
 
@@ -60,7 +61,7 @@ def _obstacle(path: Path) -> str | None:
     """Say why a folder that holds something cannot be gone on with."""
     if (path / "results.json").exists():
         return "is not empty, its run is finished"
-    if (path / LAST_GOOD).exists():
+    if (path / DIVERGED).exists():
         return "is not empty, its run diverged"
     if not (path / "config.yaml").exists():
         return "is not empty, and holds no run"

@@ -1,23 +1,9 @@
 import numpy as np
 import pytest
 
-from agents.advantage import discounted_returns, gae
+from agents.advantage import gae
 
 NO = np.zeros(3, dtype=bool)
-
-
-def test_returns_worked_by_hand():
-    # 3; 2 + 0.5 * 3 = 3.5; 1 + 0.5 * 3.5 = 2.75
-    returns = discounted_returns(np.array([1.0, 2.0, 3.0]), NO, gamma=0.5)
-    assert returns.tolist() == [2.75, 3.5, 3.0]
-
-
-def test_returns_stop_at_an_end_and_go_on_from_a_bootstrap():
-    rewards, ends = np.array([1.0, 2.0, 3.0]), np.array([False, True, False])
-    assert discounted_returns(rewards, ends).tolist() == [3.0, 2.0, 3.0]
-    # The cut-off decision 1 goes on with 10: 2 + 10 / 2 = 7; 1 + 7 / 2 = 4.5; decision 2 with 4: 3 + 2 = 5.
-    following = np.array([99.0, 10.0, 4.0])
-    assert discounted_returns(rewards, ends, gamma=0.5, bootstrap=following).tolist() == [4.5, 7.0, 5.0]
 
 
 def test_gae_worked_by_hand():
@@ -58,6 +44,7 @@ def test_gae_spans_the_returns_and_the_one_step_error():
     ends[[7, 19]] = True
     values[[8, 20]] = 0.0  # what follows a terminated state is worth nothing
     whole = gae(rewards, values[:-1], values[1:], ends, ends, gamma=0.9, lam=1.0)
-    np.testing.assert_allclose(whole + values[:-1], discounted_returns(rewards, ends, gamma=0.9))
+    returns = [sum(rewards[i] * 0.9 ** (i - t) for i in range(t, 8 if t < 8 else 20)) for t in range(20)]
+    np.testing.assert_allclose(whole + values[:-1], returns)
     single = gae(rewards, values[:-1], values[1:], ends, ends, gamma=0.9, lam=0.0)
     np.testing.assert_allclose(single, rewards + 0.9 * values[1:] - values[:-1])

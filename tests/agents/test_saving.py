@@ -110,6 +110,17 @@ def test_memory_of_the_same_rows_is_kept_and_of_others_dropped(tmp_path: Path):
     assert len(different.decisions) == 0
 
 
+def test_counts_and_memory_of_as_many_rows_of_other_names_are_dropped(tmp_path: Path):
+    agent, env = make(ActorCritic, rows=2)
+    agent.names = ("gold", "hidden")
+    train(agent, env, 1)
+    agent.save(tmp_path)
+    for names, kept in ((["gold", "hidden"], 16), (None, 16), (["gold", "logits"], 0), (["hidden", "gold"], 0)):
+        loaded = ActorCritic.load(tmp_path, env.observation_space, env.action_space, names)
+        assert len(loaded.decisions) == kept
+        assert sum(loaded.bonus.counts.values()) == kept
+
+
 @pytest.mark.parametrize(
     ("kind", "settings"), [(Schedule, {"stages": [{"weights": [1, 0, 1, 0]}]}), (RandomHard, {}), (RandomSoft, {})]
 )

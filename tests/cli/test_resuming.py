@@ -35,6 +35,7 @@ for line in sys.stdin:
     words, errors = json.loads(line)
     pid = os.fork()
     if pid == 0:
+        os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background ignores
         os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
         os.dup2(2, 1)
@@ -64,8 +65,13 @@ class Launcher:
         process = [sys.executable, "-c", LAUNCHER]
         self.process = subprocess.Popen(process, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def kill(self, words: list[str], folder: Path, number: signal.Signals, phases: int) -> tuple[int, str]:
-        """Run a command, send it a signal after so many phases, and return its exit code and what it said."""
+    def kill(
+        self, words: list[str], folder: Path, number: signal.Signals, phases: int, group: bool = False
+    ) -> tuple[int, str]:
+        """Run a command, send it, or it and its processes, a signal after so many phases.
+
+        Returns its exit code and what it said.
+        """
         errors = folder.with_name(f"{folder.name}.err")
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -75,7 +81,7 @@ class Launcher:
         while not metrics.exists() or metrics.read_text().count("\n") < phases:
             assert time.monotonic() < patience, errors.read_text()
             time.sleep(0.002)
-        os.kill(pid, number)
+        (os.killpg if group else os.kill)(pid, number)
         code = int(self.process.stdout.readline())
         return code, errors.read_text()
 
@@ -147,6 +153,36 @@ def test_a_killed_command_goes_on_where_it_was(
     assert capsys.readouterr().err.startswith(f"Going on with {folder} after ")
     assert main([*words, "--run_name", "straight"]) == 0
     check_equal(folder, tmp_path / "straight", weights)
+
+
+def test_a_stopped_parallel_run_goes_on_from_its_last_round(
+    launcher: Launcher, teacher: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = command("train-policy", teacher, tmp_path, "--episodes", "4", "--epochs", "4", "--parallel", "2")
+    folder, phases = tmp_path / "killed", 2 * 9  # of 36 training steps in a round of two
+    more = ["--run_name", "killed"]
+    code, said = launcher.kill([*words, *more], folder, signal.SIGTERM, phases=phases + 1, group=True)
+    assert code == 130
+    assert "Traceback" not in said
+    assert "kselect: interrupted at step 72 of 144; to go on, " in said.strip().splitlines()[-1]
+    capsys.readouterr()
+    assert main([*words, *more]) == 0
+    assert capsys.readouterr().err.startswith(f"Going on with {folder} after 72 of 144 training steps.")
+    phases_told = told(folder)
+    assert len(phases_told) == 2 * phases
+    assert {line["episode"] for line in phases_told} == {0, 1, 2, 3}
+
+
+def test_a_parallel_run_that_diverged_is_not_gone_on_with(
+    teacher: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--episodes", "2", "--parallel", "2", "--epochs", "2", "--scales", "gold=1e38,logits=1e38,hidden=1e38"]
+    words = command("train-policy", teacher, tmp_path, *more, "--learning_rate", "1", "--run_name", "mine")
+    assert main(words) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "Training diverged at step" in error
+    assert "last good state" not in error
+    assert [path.name for path in (tmp_path / "mine" / "checkpoints").iterdir() if path.name != "lock"] == ["diverged"]
 
 
 def interrupt(words: list[str], folder: Path) -> None:

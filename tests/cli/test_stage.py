@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import gymnasium
 import pytest
 import yaml
+from gymnasium.vector import SyncVectorEnv
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS, main
+from kselect.cli.session import prepare
+from kselect.cli.stage import every_task, for_processes
+from kselect.study.casting import cast_learner
+from kselect.study.episode import Episode, learn
 from tests.tiny import tiny_classifier, tiny_task
 
 TASKS = ("acceptability", "entailment")
@@ -84,7 +90,9 @@ def test_its_config_alone_repeats_the_run(folder: Path, tmp_path: Path) -> None:
             ["--episodes", "3", "--parallel", "3"],
             "parallel is 3: give 1, or a multiple of the",
         ),
-        ("KNOWLEDGE", [], "One policy needs one kind of environment: offer the same knowledge in every task."),
+        ("KNOWLEDGE", [], "One policy needs one kind of environment: offer the same knowledge in every task, in the"),
+        ("KNOWLEDGE", ["--parallel", "2"], "One policy needs one kind of environment: offer the same knowledge in"),
+        ("task: rte\nteacher: x\nstudent: y", ["--layers", "1"], "layers is 1, but y is the student as it is"),
     ],
 )
 def test_bad_further_tasks(
@@ -100,6 +108,41 @@ def test_bad_further_tasks(
     assert said in error
     assert error.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+def headless(task: str, folder: Path) -> Path:
+    classifier = tiny_classifier(tiny_task(task), layers=2)
+    classifier.model.base_model.save_pretrained(folder)
+    classifier.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_a_further_task_may_load_its_student(tmp_path: Path) -> None:
+    also = tmp_path / "also.yaml"
+    also.write_text("task: rte\nteacher: t\nstudent: s")
+    command = Command(COMMANDS["train-policy"])
+    settings = command.settings(["--teacher", "t", "--episodes", "2", "--also", str(also)])
+    assert settings is not None
+    _, further = every_task(settings, command)
+    assert (further.model.student, further.model.kept_layers) == ("s", None)
+    assert settings.model.kept_layers == 3
+
+
+def test_processes_train_the_students_that_a_serial_run_trains(teachers: Path, tmp_path: Path) -> None:
+    student = headless("synthetic-acceptability", tmp_path / "student")
+    small = ["--train_limit", "80", "--max_length", "32", "--batch_size", "8", "--precision", "fp32", "--epochs", "1"]
+    run = ["--config", str(teachers / "acceptability.yaml"), "--student", str(student), "--seed", "5"]
+    settings = Command(COMMANDS["train-policy"]).settings([*run, *small])
+    distiller = prepare(settings)
+
+    def learned(streams: bool) -> Episode:
+        cast = cast_learner(settings.agent, distiller, settings.phases, 5)
+        (plain,) = for_processes(cast, [settings], [distiller])
+        vector = SyncVectorEnv([lambda: gymnasium.make("envs:kselect/Distillation-v0", **plain)])
+        (episode,) = learn(cast.agent, vector if streams else cast.env, 1, seed=5)
+        return episode
+
+    assert learned(streams=True).history == learned(streams=False).history
 
 
 def test_several_files_are_one_option(teachers: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.vector import SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from agents import ActorCritic, DeterministicActorCritic
 from agents.learner import Learner
@@ -16,10 +19,12 @@ from agents.registry import make_agent
 from envs.distillation import DistillationEnv
 from kselect.cli.main import main
 from kselect.config import PhaseConfig
+from kselect.distillation.diverged import TrainingDivergedError
+from kselect.distillation.snapshot import Snapshot
 from kselect.errors import UserError
 from kselect.study.checkpoint import Checkpoint
 from kselect.study.episode import learn, practice
-from kselect.study.rounds import Rounds
+from kselect.study.rounds import LostStreamError, Rounds, close_streams
 from tests.agents.identity import IdentityEnv, distance
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
@@ -29,6 +34,8 @@ class Stream(IdentityEnv):
 
     reward_unit = 1.0
     task_name = "identity"
+    names = tuple("abcd")
+    initial_losses: dict[str, float] = {}  # noqa: RUF012 (never written)
 
     def __init__(self, soft: bool = False, seed: int = 0, length: int = 16) -> None:
         super().__init__(soft=soft, seed=seed)
@@ -42,8 +49,22 @@ class Stream(IdentityEnv):
         return (*told, {"weights": dict.fromkeys("abcd", 0.25)})
 
 
-def distillation(phases: str = "growing") -> DistillationEnv:
-    return DistillationEnv(tiny_distiller(), phases=PhaseConfig(phases, 3))  # type: ignore[arg-type]
+class DeafStream(Stream):
+    """Hears no SIGTERM, once it is in a process of its own."""
+
+    def reset(self, **_: object) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        if multiprocessing.parent_process() is not None:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        return super().reset()
+
+
+class DivergingStream(Stream):
+    def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        raise TrainingDivergedError.at(3, "the loss of gold", 0.1)
+
+
+def distillation(phases: str = "growing", **knowledge: Any) -> DistillationEnv:
+    return DistillationEnv(tiny_distiller(knowledge), phases=PhaseConfig(phases, 3))  # type: ignore[arg-type]
 
 
 def learner(env: Any) -> Learner:
@@ -181,6 +202,101 @@ def test_stopped_rounds_go_on_from_the_last_that_was_over(tmp_path: Path, phases
     resumed.play()
     assert [episode.history for episode in resumed.episodes] == [episode.history for episode in straight.episodes]
     assert same_state(resumed.agent, straight.agent)  # type: ignore[arg-type]
+
+
+def test_costs_of_a_stopped_round_are_not_forgotten() -> None:
+    def make() -> Rounds:
+        env = distillation()
+        rounds = practice(learner(env), SyncVectorEnv([lambda: env]), 2, seed=2)
+        assert isinstance(rounds, Rounds)
+        return rounds
+
+    def stop(record: dict[str, Any]) -> None:
+        if len(stopped.records) and record["phase"] == 2:
+            raise StopError
+
+    stopped, resumed = make(), make()
+    with pytest.raises(StopError):
+        stopped.play(stop)
+    assert stopped.kept_steps == stopped.total_steps // 2
+    (cost,) = stopped.snapshot().facts["cost"]
+    assert cost["student"] > 0
+    cost = dict.fromkeys(cost, 1000.0)
+    resumed.restore(Snapshot(stopped.snapshot().tensors, {**stopped.snapshot().facts, "cost": [cost]}))
+    first, second = resumed.play()
+    assert first.seconds == stopped.episodes[0].seconds
+    assert all(1000 <= seconds < 1100 for seconds in second.seconds.values())
+    assert all(seconds > 1000 for seconds in resumed.spent.values())
+
+
+def test_another_teacher_of_any_stream_is_noticed() -> None:
+    envs = [distillation(), distillation()]
+    rounds = practice(learner(envs[0]), SyncVectorEnv([lambda: envs[0], lambda: envs[1]]), 2)
+    snapshot = rounds.snapshot()
+    rounds.restore(snapshot)
+    snapshot.facts["initial_losses"] = [envs[0].initial_losses, {**envs[1].initial_losses, "logits": 0.5}]
+    with pytest.raises(UserError, match="teacher or data have changed, since the loss of logits"):
+        rounds.restore(snapshot)
+
+
+def test_what_was_cut_off_does_not_join_the_next_episode() -> None:
+    env = IdentityEnv(soft=False)
+    agent = ActorCritic(env.observation_space, env.action_space)
+
+    def stop(record: dict[str, Any]) -> None:
+        raise StopError
+
+    with pytest.raises(StopError):
+        learn(agent, SyncVectorEnv([Stream, Stream]), 2, on_phase=stop)
+    learn(agent, SyncVectorEnv([Stream, Stream]), 2)
+    remembered = agent.decisions.read_by_stream()
+    assert np.flatnonzero(remembered["starts"]).tolist() == [0, 1, 17, 18]
+
+
+def test_streams_of_other_knowledge_are_refused() -> None:
+    vector = SyncVectorEnv(
+        [lambda: distillation(knowledge=["gold", "logits"]), lambda: distillation(knowledge=["gold", "hidden"])]
+    )
+    agent = learner(distillation(knowledge=["gold", "logits"]))
+    with pytest.raises(UserError, match="in the same order, not gold, logits here and gold, hidden there"):
+        learn(agent, vector, 2)
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+def test_streams_that_are_reset_otherwise_are_refused(mode: AutoresetMode) -> None:
+    env = IdentityEnv(soft=False)
+    agent = ActorCritic(env.observation_space, env.action_space)
+    with pytest.raises(UserError, match="make it with autoreset_mode NEXT_STEP"):
+        learn(agent, SyncVectorEnv([Stream], autoreset_mode=mode), 1)
+
+
+def test_a_process_that_is_gone_is_told_in_a_line_and_deaf_ones_are_ended() -> None:
+    streams = AsyncVectorEnv([Stream, DeafStream], context="spawn")
+    env = IdentityEnv(soft=False)
+    agent = ActorCritic(env.observation_space, env.action_space)
+
+    def kill(record: dict[str, Any]) -> None:
+        streams.processes[0].kill()
+        streams.processes[1].terminate()
+
+    with pytest.raises(LostStreamError, match="A process that plays an episode is gone"):
+        learn(agent, streams, 2, on_phase=kill)
+    assert streams.processes[1].is_alive()
+    close_streams(streams)
+    assert not streams.processes[1].is_alive()
+
+
+def test_divergence_in_another_process_is_divergence() -> None:
+    streams = AsyncVectorEnv([DivergingStream], context="spawn")
+    env = IdentityEnv(soft=False)
+    agent = ActorCritic(env.observation_space, env.action_space)
+    level, gymnasium.logger.min_level = gymnasium.logger.min_level, gymnasium.logger.ERROR + 1
+    try:
+        with pytest.raises(TrainingDivergedError, match=r"^Training diverged at step 3: the loss of gold is not a"):
+            learn(agent, streams, 1)
+    finally:
+        gymnasium.logger.min_level = level
+        close_streams(streams)
 
 
 def test_episodes_that_do_not_fill_a_round_are_refused() -> None:

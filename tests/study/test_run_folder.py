@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
@@ -50,6 +51,21 @@ def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path):
     with pytest.raises(UserError, match=r"mine is not empty: give another --run_name"):
         make(tmp_path, name="mine")
     assert sorted(run.path.iterdir()) == before
+
+
+def test_a_folder_is_locked_before_anything_is_written(tmp_path):
+    locked = []
+
+    class Seed(int):
+        def tolist(self) -> int:  # called when environment.json is written
+            (lock,) = (tmp_path / "runs").glob("*/checkpoints/lock")
+            with pytest.raises(Timeout):
+                FileLock(lock).acquire(blocking=False)
+            locked.append(sorted(path.name for path in lock.parents[1].iterdir()))
+            return int(self)
+
+    make(tmp_path, seed=Seed(3)).close()
+    assert locked == [["checkpoints"]]
 
 
 def test_an_empty_folder_is_taken(tmp_path):

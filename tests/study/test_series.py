@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -138,7 +139,32 @@ def test_another_teacher_is_noticed(tmp_path: Path) -> None:
         other.restore(snapshot)
 
 
+def test_another_teacher_of_a_task_whose_turn_it_is_not_is_noticed(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "state.safetensors")
+    stop_after(make(tasks=2), 1, checkpoint)
+    snapshot = checkpoint.load()
+    assert snapshot is not None
+    other = make(tasks=2)
+    distiller = other.envs[1].unwrapped.distiller  # type: ignore[attr-defined]
+    distiller.initial_losses = {**distiller.initial_losses, "gold": 9.0}
+    with pytest.raises(UserError, match="teacher or data have changed, since the loss of gold"):
+        other.restore(snapshot)
+
+
+def test_an_episode_cut_off_does_not_join_the_next(tmp_path: Path) -> None:
+    stopped = make(phases="constant", episodes=1)
+    stop_after(stopped, 2, Checkpoint(tmp_path / "state.safetensors"))
+    later = Series(stopped.agent, stopped.envs, 1, seeds=[3], learning=True)
+    later.play()
+    assert np.flatnonzero(stopped.agent.decisions.read()["starts"]).tolist() == [0, 2]  # type: ignore[attr-defined]
+
+
 def test_one_policy_needs_one_kind_of_environment() -> None:
-    env, other = make().env, DistillationEnv(tiny_distiller({"knowledge": ["gold", "logits"]}))
-    with pytest.raises(UserError, match="offer the same knowledge in every task"):
-        Series(make().agent, [env, other], seeds=[0, 0], learning=True)
+    offers = (["gold", "logits"], ["gold", "hidden"], ["logits", "gold"], ["gold"])
+    first, *others = (DistillationEnv(tiny_distiller({"knowledge": names})) for names in offers)
+    for other in others:  # as many kinds of another name, in another order, and fewer
+        with pytest.raises(UserError, match="offer the same knowledge in every task, in the same order"):
+            Series(make().agent, [first, other], seeds=[0, 0], learning=True)
+    soft = DistillationEnv(first.distiller, "soft")
+    with pytest.raises(UserError, match="the same kind of actions and observations"):
+        Series(make().agent, [first, soft], seeds=[0, 0], learning=True)

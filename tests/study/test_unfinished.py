@@ -89,10 +89,13 @@ def test_a_finished_run_is_refused_and_a_diverged_one_too(tmp_path: Path) -> Non
     assert not (run.path / "checkpoints").exists()
     with pytest.raises(UserError, match="done is not empty, its run is finished: give another --run_name, or --fresh"):
         open_run(tmp_path, "done")
-    path = stopped(tmp_path, "diverged")
-    STATE.save(path / "checkpoints" / "last-good")
-    with pytest.raises(UserError, match="diverged is not empty, its run diverged"):
-        open_run(tmp_path, "diverged")
+    for name, state in (("diverged", STATE), ("elsewhere", None)):
+        with open_run(tmp_path, name) as run:
+            run.checkpoint.save(lambda: STATE)
+            said = run.write_diverged("It diverged.", state)
+        assert ("last-good" in said) == (run.path / "checkpoints" / "last-good").exists() == (state is not None)
+        with pytest.raises(UserError, match=f"{name} is not empty, its run diverged"):
+            open_run(tmp_path, name)
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("mine")
     for fresh, said in ((False, "notes is not empty, and holds no run"), (True, "notes is no run folder")):
