@@ -118,7 +118,7 @@ class Command:
             if match is None or match[1] not in origin:
                 raise UserError(" ".join(str(error).split())) from None
             key = match[1]
-            wanted = values.expected(self.hints[key])
+            wanted = values.expected(self.hints[key], found[key])
             raise UserError(f"{origin[key]} is {found[key]!r}: expected {wanted}.") from None
         return self.module.Settings(
             **{

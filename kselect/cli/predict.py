@@ -12,6 +12,9 @@ Examples:
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,13 +41,13 @@ class Settings:
 
 
 def run(settings: Settings) -> list[Path]:
-    """Write the predictions, all files or none, and return their paths."""
+    """Write the predictions, every file once all of them are made, and return their paths."""
     import numpy as np
 
     from kselect.cli.scoring import load_scorer
     from kselect.distillation.evaluation import predict_logits
     from kselect.distillation.setup import own_files, task_name
-    from kselect.study.atomic import write_text
+    from kselect.study.atomic import write_texts
     from kselect.tasks.predictions import glue_submission, own_predictions
     from kselect.tasks.registry import load_test
 
@@ -52,6 +55,9 @@ def run(settings: Settings) -> list[Path]:
     tests = load_test(name, settings.task.data_dir, files=files)
     paths = _paths(settings.predictions.output, list(tests))
     task = _task(settings, name)
+    with _writing(paths):
+        paths[0].parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=paths[0].parent).close()
     scorer = load_scorer(settings.model, task, settings.task.max_length)
     encoded = scorer.encode({part: test.split for part, test in tests.items()})
     texts = []
@@ -64,11 +70,20 @@ def run(settings: Settings) -> list[Path]:
             texts.append(glue_submission(task, test.ids, logits))
         else:
             texts.append(own_predictions(task, test.ids, logits, files.id_column or "index"))
-    for path, text in zip(paths, texts, strict=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
+    with _writing(paths):
+        write_texts(dict(zip(paths, texts, strict=True)))
+    for path in paths:
         print(f"predictions: {path}")
     return paths
+
+
+@contextmanager
+def _writing(paths: list[Path]) -> Iterator[None]:
+    """Refuse, in one line, an output that the system does not let one write."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{paths[0].parent} cannot be written to ({error.strerror}): give another --output.") from None
 
 
 def _task(settings: Settings, name: str) -> Task:
@@ -91,7 +106,10 @@ def _paths(output: str, names: list[str]) -> list[Path]:
     if path.suffix != ".tsv" or path.is_dir():
         if path.is_file():
             raise UserError(f"{path} is a file: give --output a folder, or a file that ends in .tsv.")
-        return [path / f"{name}.tsv" for name in names]
+        paths = [path / f"{name}.tsv" for name in names]
+        for taken in filter(Path.is_dir, paths):
+            raise UserError(f"{taken} is a folder, where a file is to go: give another --output.")
+        return paths
     if len(names) > 1:
         raise UserError(f"{path} is one file, and there are {' and '.join(names)} to write: give --output a folder.")
     return [path]

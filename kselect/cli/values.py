@@ -14,7 +14,8 @@ def expand(hint: Any, value: Any) -> Any:
     """Return the list or mapping that a text stands for where the type takes one; anything else unchanged.
 
     A list is written `gold,logits`, a mapping `hidden=10,attention=2`; both may be JSON or YAML flow style,
-    too. A text that stands for nothing is left as it is, for the type check to refuse.
+    too. In a list of texts whole numbers are texts, on the command line anything is. A text that stands for nothing is
+    left as it is, for the type check to refuse.
 
     >>> expand(list[str], "gold,logits")
     ['gold', 'logits']
@@ -22,16 +23,21 @@ def expand(hint: Any, value: Any) -> Any:
     {'hidden': 10, 'attention': 2}
     >>> expand(dict[str, str], "hidden=1:2,2:4,attention=last")
     {'hidden': '1:2,2:4', 'attention': 'last'}
+    >>> expand(list[str], [0, 1]), expand(list[str], "[no, yes]")
+    (['0', '1'], ['no', 'yes'])
     >>> expand(int | list[int], "3"), expand(int | list[int], "1,3,5")
     ('3', ['1', '3', '5'])
     """
+    texts = list[str] in _options(hint)
+    if texts and isinstance(value, list):
+        return [str(item) if type(item) is int else item for item in value]
     if not isinstance(value, str):
         return value
     kinds = {get_origin(option) or option for option in _options(hint)}
     if not kinds & {list, dict}:
         return value
     if value.lstrip().startswith(("[", "{")):
-        return _flow(value)
+        return _flow(value, yaml.BaseLoader if texts else Loader)
     parts = [part.strip() for part in value.split(",") if part.strip()]
     if dict in kinds:
         return _mapping(hint, parts, value)
@@ -52,13 +58,17 @@ def _mapping(hint: Any, parts: list[str], value: str) -> Any:
     return texts if dict[str, str] in _options(hint) else {name: _flow(text) for name, text in texts.items()}
 
 
-def expected(hint: Any) -> str:
-    """Say in plain words what a setting of this type expects.
+def expected(hint: Any, value: Any = None) -> str:
+    """Say in plain words what a setting of this type expects, and how to write it where it is not `value`.
 
     >>> expected(float), expected(int | None), expected(Literal["bf16", "fp32"])
     ('a number', 'a whole number', 'bf16 or fp32')
+    >>> expected(list[str], [False, True])
+    'texts such as one,other, so put quotes around each'
     """
-    return " or ".join(dict.fromkeys(_describe(option) for option in _options(hint)))
+    words = " or ".join(dict.fromkeys(_describe(option) for option in _options(hint)))
+    quotes = list[str] in _options(hint) and isinstance(value, list)
+    return f"{words}, so put quotes around each" if quotes else words
 
 
 def metavar(hint: Any) -> str | None:
@@ -82,7 +92,7 @@ def _describe(option: Any) -> str:
         *others, last = map(str, get_args(option))
         return f"{', '.join(others)} or {last}" if others else last
     if kind is list:
-        return {int: "whole numbers such as 1,3,5"}.get(get_args(option)[0], "names such as gold,logits")
+        return {int: "whole numbers such as 1,3,5"}.get(get_args(option)[0], "texts such as one,other")
     if kind is dict:
         members = _options(get_args(option)[1])
         if members == [str]:
@@ -99,8 +109,8 @@ def _options(hint: Any) -> list[Any]:
     return [member for member in members if member is not type(None)]
 
 
-def _flow(text: str) -> Any:
+def _flow(text: str, loader: type[yaml.BaseLoader | yaml.SafeLoader] = Loader) -> Any:
     try:
-        return yaml.load(text, Loader)
+        return yaml.load(text, loader)
     except (yaml.YAMLError, ValueError):
         return text

@@ -6,22 +6,31 @@ import json
 import math
 import os
 import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text beside `path` and move it there in one step, so that no reader sees a part of it."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        # mkstemp makes files for their owner alone; a run folder is as readable as any other folder.
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_texts({path: text})
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Write files as `write_text` does, and move none to its place before all of them are written."""
+    with ExitStack() as stack:
+        written = {}
+        for path, text in texts.items():
+            handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            stack.callback(Path(temporary).unlink, missing_ok=True)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            # mkstemp makes files for their owner alone; a run folder is as readable as any other folder.
+            os.chmod(temporary, 0o666 & ~_umask())
+            written[path] = temporary
+        for path, temporary in written.items():
+            os.replace(temporary, path)
 
 
 def write_json(path: Path, value: Any) -> None:

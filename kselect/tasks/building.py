@@ -36,7 +36,7 @@ def build_task(
         seed: of the splits that are drawn here.
         train_limit: use only so many examples of train (before anything is held out) and of dev, stratified.
 
-    Raises `UserError` for metrics that do not suit the labels, and for too few examples.
+    Raises `UserError` for metrics that do not suit the labels, for too few examples, and for scores that are all equal.
     """
     check_metrics(metrics, len(labels))
     parts = dict(splits)
@@ -45,7 +45,9 @@ def build_task(
             raise UserError(f"train_limit is {train_limit}: give a positive number of examples.")
         parts = {part: limit(split, train_limit, seed) for part, split in parts.items()}
     train = parts.pop("train")
+    if not labels and len(set(train.labels)) == 1:
+        raise UserError(f"Every score of train is {train.labels[0]}: give examples whose scores differ.")
     if "dev" not in parts:
-        train, parts["dev"] = hold_out(train, DEV_FRACTION, seed)
+        train, parts["dev"] = hold_out(train, DEV_FRACTION, seed, "dev")
     train, reward = hold_out(train, reward_fraction, seed)
     return Task(name, tuple(labels), {"train": train, "reward": reward, **parts}, tuple(metrics))

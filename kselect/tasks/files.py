@@ -11,7 +11,7 @@ from typing import Any
 
 from kselect.errors import UserError
 from kselect.tasks.table import Table
-from kselect.tasks.tsv import check_fields, name_columns, read_tsv, read_utf8
+from kselect.tasks.tsv import check_fields, name_columns, read_lines, read_tsv, read_utf8
 
 
 def read_table(path: str | Path) -> Table:
@@ -29,41 +29,34 @@ def read_table(path: str | Path) -> Table:
 
 
 def read_csv(path: Path) -> Table:
-    """Read comma-separated values, quoted as RFC 4180 has it."""
-    reader = csv.reader(io.StringIO(read_utf8(path), newline=""), strict=True)
-    names: list[str] = []
+    """Read comma-separated values, quoted as RFC 4180 has it; every line is in a row, but for empty ones at the end."""
+    reader = csv.reader(io.StringIO(read_utf8(path).rstrip("\r\n"), newline=""), strict=True)
     numbers, rows, line = [], [], 1
     try:
         for fields in reader:
-            if fields and not names:
-                names = fields
-            elif fields:
-                check_fields(f"{path}:{line}", len(fields), names)
-                numbers.append(line)
-                rows.append(fields)
+            numbers.append(line)
+            rows.append(fields or [""])  # the reader has no field for an empty line, where a TSV has one
+            check_fields(f"{path}:{line}", len(rows[-1]), rows[0])
             line = reader.line_num + 1
     except csv.Error as error:
         raise UserError(f"{path}:{line} is not CSV ({error}): mend or remove that row.") from None
-    return Table(str(path), name_columns(path, names, rows), numbers)
+    names, *rows = rows or [[]]
+    return Table(str(path), name_columns(path, names, rows), numbers[1:])
 
 
 def read_jsonl(path: Path) -> Table:
     """Read one JSON object a line; a value that a line leaves out is None."""
-    numbers: list[int] = []
     rows: list[dict[str, Any]] = []
-    for number, content in enumerate(read_utf8(path).split("\n"), start=1):
-        if not content.strip():
-            continue
+    for number, content in enumerate(read_lines(path), start=1):
         try:
             row = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}:{number} is not JSON ({error}): write one object a line.") from None
         if not isinstance(row, dict):
             raise UserError(f"{path}:{number} is not a JSON object: write one a line, with the columns as its names.")
-        numbers.append(number)
         rows.append(row)
     names = dict.fromkeys(name for row in rows for name in row)
-    return Table(str(path), {name: [row.get(name) for row in rows] for name in names}, numbers)
+    return Table(str(path), {name: [row.get(name) for row in rows] for name in names}, range(1, len(rows) + 1))
 
 
 def read_parquet(path: Path) -> Table:

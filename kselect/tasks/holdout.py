@@ -58,8 +58,10 @@ def limit(split: Split, count: int, seed: int) -> Split:
     return split.take(_sample(split, count, seed))
 
 
-def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+def hold_out(split: Split, fraction: float, seed: int, part: str = "reward") -> tuple[Split, Split]:
     """Cut a split into (the rest, a stratified share of about `fraction`), both in their original order.
+
+    `part` is what messages call the share.
 
     The held-out part has at least one example; raises `UserError` where nothing would be left of either.
     """
@@ -68,8 +70,8 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     count = max(1, round(fraction * len(split)))
     if count >= len(split):
         raise UserError(
-            f"A reward split of {count} out of {len(split)} training examples leaves none to train on: "
-            "give more examples or a smaller reward_fraction."
+            f"A {part} split of {count} out of {len(split)} training examples leaves none to train on: "
+            f"give more examples{' or a smaller reward_fraction' if part == 'reward' else ''}."
         )
     held = _sample(split, count, seed)
     rest = sorted(set(range(len(split))) - set(held))

@@ -66,7 +66,9 @@ class OwnFiles:
 
     def _found(self, train: Table) -> list[str]:
         """Return the labels that train has, sorted; refuse what can be no column of labels."""
-        labels = _sorted(train.names(self.label_column))
+        names = train.names(self.label_column)
+        _check_alike(train, names)
+        labels = _sorted(names)
         if len(labels) < 2:
             raise UserError(
                 f"{self.train_file} has one label only, {labels[0]}: give labels, or regression for scores."
@@ -75,6 +77,11 @@ class OwnFiles:
             raise UserError(
                 f"'{self.label_column}' of {self.train_file} has {len(labels)} different labels in {len(train)} rows: "
                 "give regression if they are scores, or another label_column."
+            )
+        if _are_decimals(labels):
+            raise UserError(
+                f"'{self.label_column}' of {self.train_file} holds decimals ({', '.join(labels[:3])}, ...): "
+                "give regression if they are scores, or labels if they are names."
             )
         return labels
 
@@ -90,6 +97,23 @@ class OwnFiles:
         if self.id_column is not None:
             table.ids(self.id_column)
         return table
+
+
+def _check_alike(train: Table, names: list[str]) -> None:
+    """Refuse labels that differ by nothing but the space around them."""
+    spelt: dict[str, str] = {}
+    for row, name in enumerate(names):
+        other = spelt.setdefault(name.strip(), name)
+        if other != name:
+            raise UserError(f"{train.place(row)} has the label '{name}', a row above '{other}': write them alike.")
+
+
+def _are_decimals(labels: list[str]) -> bool:
+    """Whether all labels are numbers, and not all of them whole."""
+    try:
+        return not all(float(label).is_integer() for label in labels)
+    except ValueError:
+        return False
 
 
 def _sorted(names: list[str]) -> list[str]:

@@ -48,15 +48,29 @@ class Table:
         for row, value in enumerate(values):
             if not isinstance(value, str):
                 raise UserError(f"{self.place(row)} has no text in '{column}': mend or remove that row.")
+            self._check_characters(row, column, value)
         return list(values)
 
     def names(self, column: str) -> list[str]:
-        """Return a column of labels or ids as texts; raises `UserError` for an empty cell."""
+        """Return a column of labels or ids as texts; raises `UserError` for an empty cell, or a list."""
         values = self.values(column)
         for row, value in enumerate(values):
             if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
                 raise UserError(f"{self.place(row)} has nothing in '{column}': mend or remove that row.")
+            if isinstance(value, list | dict):
+                raise UserError(f"{self.place(row)} has {value} in '{column}', expected one text or number.")
+            self._check_characters(row, column, str(value))
         return [str(value) for value in values]
+
+    def _check_characters(self, row: int, column: str, text: str) -> None:
+        """Refuse halves of characters, which JSON can write, and neither a tokenizer nor a file can take."""
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            half = text[error.start]
+            raise UserError(
+                f"{self.place(row)} has half a character ({half!a}) in '{column}': mend or remove that row."
+            ) from None
 
     def ids(self, column: str) -> list[str]:
         """Return a column of ids; raises `UserError` for one that is missing or given twice."""

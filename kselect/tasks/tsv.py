@@ -25,27 +25,30 @@ def read_utf8(path: Path) -> str:
         raise UserError(f"{path}:{line} is not UTF-8: save the file in that encoding.") from None
 
 
+def read_lines(path: Path) -> list[str]:
+    """Return a file's lines without the empty ones at its end; raises `UserError` as `read_utf8` does."""
+    text = read_utf8(path).rstrip("\r\n")
+    if "\r" in text and "\n" not in text:
+        raise UserError(f"{path} ends its lines with carriage returns alone: save it with line feeds.")
+    # Not splitlines(): texts may hold the other line separators of Unicode.
+    return [line.removesuffix("\r") for line in text.split("\n")] if text else []
+
+
 def read_tsv(path: Path, columns: Sequence[str] | None = None) -> Table:
     """Read a file whose first line names the columns, or, where `columns` are given, one without such a line.
 
-    Quotation marks are ordinary characters; where they enclose a whole column, a warning says so. Blank lines are
-    skipped. Raises `UserError` for a file that is missing, empty or not UTF-8, and for a row with another number of
-    fields than there are columns.
+    Quotation marks are ordinary characters; where they enclose a whole column, a warning says so. Every line is a row,
+    but for empty ones at the end. Raises `UserError` for a file that is missing, empty or not UTF-8, and for a row with
+    another number of fields than there are columns.
     """
-    # Not splitlines(): texts may hold the other line separators of Unicode.
-    lines = [line.removesuffix("\r") for line in read_utf8(path).split("\n")]
-    first = 1
+    lines, first = read_lines(path), 1
     if columns is None:
-        columns, lines, first = lines[0].split("\t"), lines[1:], 2
-    numbers, rows = [], []
-    for number, content in enumerate(lines, start=first):
-        if not content.strip():
-            continue
-        fields = content.split("\t")
+        header, *lines = lines or [""]
+        columns, first = header.split("\t"), 2
+    rows = [line.split("\t") for line in lines]
+    for number, fields in enumerate(rows, start=first):
         check_fields(f"{path}:{number}", len(fields), columns)
-        numbers.append(number)
-        rows.append(fields)
-    table = Table(str(path), name_columns(path, columns, rows), numbers)
+    table = Table(str(path), name_columns(path, columns, rows), range(first, first + len(rows)))
     _warn_of_quotes(table)
     return table
 

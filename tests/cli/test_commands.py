@@ -258,13 +258,27 @@ def test_bad_values(capsys, option, value, said):
     assert said in fails(capsys, "distill", "--teacher", "t", f"--{option}", value)
 
 
+@pytest.mark.parametrize("value", ["0,1", "[0, 1]", '["0", "1"]'])
+def test_labels_that_are_numbers(tmp_path, value):
+    own = ["--train_file", "a.csv", "--text_columns", "text"]
+    (tmp_path / "own.yaml").write_text(f"labels: {value if value[0] == '[' else f'[{value}]'}\n")
+    for words in (["--labels", value], ["--config", str(tmp_path / "own.yaml")]):
+        assert distill(*own, *words).task.labels == ["0", "1"]
+
+
+def test_an_option_takes_texts_as_they_are_written():
+    own = ["--train_file", "a.csv", "--text_columns", "text"]
+    assert distill(*own, "--labels", "[no, 01, 1.0]").task.labels == ["no", "01", "1.0"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("learning-rate: 1", "unknown key 'learning-rate': did you mean 'learning_rate'?"),
         ("epochs: many", "bad.yaml: epochs is 'many': expected a number."),
-        ("knowledge: 3", "bad.yaml: knowledge is 3: expected names such as gold,logits."),
-        ("knowledge: [1, 2]", "bad.yaml: knowledge is [1, 2]: expected names"),
+        ("knowledge: 3", "bad.yaml: knowledge is 3: expected texts such as one,other."),
+        ("labels: [no, yes]", "labels is [False, True]: expected texts such as one,other, so put quotes around each."),
+        ("labels: [0.5, 1.5]", "labels is [0.5, 1.5]: expected texts such as one,other, so put quotes around each."),
         ("task:\n  - mrpc", "bad.yaml: task is ['mrpc']: expected a text."),
         ("task: mrpc\nepochs: [1, 2", "bad.yaml:2 is not valid YAML: "),
         ("task: mrpc\n\tepochs: 3", "bad.yaml:2 is not valid YAML: "),

@@ -178,6 +178,8 @@ def test_what_cannot_be_predicted(place: Path, tmp_path: Path, capsys: pytest.Ca
     assert one.endswith("one.tsv is one file, and there are MNLI-m and MNLI-mm to write: give --output a folder.")
     (tmp_path / "file").write_text("")
     assert "is a file: give --output a folder" in fails(capsys, "predict", run, "--output", str(tmp_path / "file"))
+    under = fails(capsys, "predict", run, "--output", str(tmp_path / "file" / "folder"))
+    assert under.endswith("file/folder cannot be written to (Not a directory): give another --output.")
     absent = fails(capsys, "predict", run, "--task", "rte", "--data_dir", str(place / "glue"))
     assert "glue has no folder RTE or glue/RTE: give --data_dir" in absent
     missing = fails(capsys, "predict", str(place / "runs" / "own"), "--output", str(tmp_path / "a.tsv"))
@@ -186,6 +188,20 @@ def test_what_cannot_be_predicted(place: Path, tmp_path: Path, capsys: pytest.Ca
         capsys, "predict", str(tmp_path), "--test_file", str(place / "reviews.csv"), "--text_columns", "review"
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_a_model_is_read(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"  # a run whose model is damaged: reading it would be refused, too, with other words
+    shutil.copytree(place / "runs" / "student", run)
+    (run / "student" / "model.safetensors").write_bytes(b"damaged")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "out" / "MNLI-mm.tsv").mkdir(parents=True)
+    assert "(Not a directory): give" in fails(capsys, "predict", str(run), "--output", str(tmp_path / "file" / "out"))
+    taken = fails(capsys, "predict", str(run), "--output", str(tmp_path / "out"))
+    assert taken.endswith("MNLI-mm.tsv is a folder, where a file is to go: give another --output.")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["MNLI-mm.tsv"]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,15 @@ def test_skip_needs_a_second_layer() -> None:
         ({"knowledge": ["gold"], "layer_maps": {"hidden": "last"}}, "layer_maps names hidden, which is not on offer"),
         ({"layer_maps": {"logits": "last"}}, "layer_maps names logits, which compares no layers by a map"),
         ({"layer_maps": {"hidden": "1:9"}}, "layer_maps hidden names teacher layer 9: the teacher has 1 to 4."),
+        ({"knowledge": ["gold", "logits"], "layer_map": "nonsense"}, "Unknown layer map 'nonsense'"),
+        (
+            {"knowledge": ["gold"], "temperature": "4->1"},
+            "temperature is 4->1, and no knowledge on offer reads it: offer logits, or drop it.",
+        ),
+        (
+            {"relation_heads": 2},
+            "relation_heads is 2, and no knowledge on offer reads it: offer query-relations or key-relations or ",
+        ),
         ({"layer_map": "1:9"}, "layer_map names teacher layer 9: the teacher has 1 to 4."),
         (
             {"knowledge": ["key-relations"], "relation_heads": 3},
@@ -244,7 +253,7 @@ def test_a_kind_of_ones_own_is_registered() -> None:
     register(Nothing)
     try:
         teacher = tiny_classifier(tiny_task())
-        config = KnowledgeConfig(knowledge=["gold", "nothing"], scales={"nothing": 3})
+        config = KnowledgeConfig(knowledge=["gold", "nothing"], scales={"nothing": 3}, relation_heads=2)
         assert build_knowledge(config, shrink(teacher, 2), [teacher])[1].scale == 3
     finally:
         del BUILDERS["nothing"]

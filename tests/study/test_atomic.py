@@ -22,6 +22,18 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_of_several_files_none_is_moved_before_all_are_written(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    atomic.write_text(first, "old")
+    with pytest.raises(UnicodeEncodeError):
+        atomic.write_texts({first: "new", second: "\ud800"})
+    assert first.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [first]
+    atomic.write_texts({first: "new", second: "other"})
+    assert (first.read_text(), second.read_text()) == ("new", "other")
+    assert sorted(tmp_path.iterdir()) == [first, second]
+
+
 def test_files_are_as_readable_as_others(tmp_path):
     (tmp_path / "plain").write_text("")
     atomic.write_text(tmp_path / "atomic", "")

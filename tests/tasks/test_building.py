@@ -52,3 +52,18 @@ def test_metrics_that_do_not_suit(message_of: Callable[..., str]) -> None:
     assert refusal(["f1"], ["a", "b", "c"]) == (
         "The metric f1 is of the second of two classes, and there are 3: give macro_f1."
     )
+
+
+def test_what_leaves_nothing_to_learn(message_of: Callable[..., str]) -> None:
+    def refusal(labels: list[str], gold: list[int] | list[float], **settings: int) -> str:
+        metrics = ["accuracy"] if labels else ["pearson"]
+        return message_of(build_task, "toy", labels, {"train": split_of(gold)}, metrics, **settings)
+
+    assert refusal(["a", "b"], [0]) == (
+        "A dev split of 1 out of 1 training examples leaves none to train on: give more examples."
+    )
+    assert refusal(["a", "b"], [0, 1]) == (
+        "A reward split of 1 out of 1 training examples leaves none to train on: "
+        "give more examples or a smaller reward_fraction."
+    )
+    assert refusal([], [3.5] * 40) == "Every score of train is 3.5: give examples whose scores differ."

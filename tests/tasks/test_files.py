@@ -17,8 +17,8 @@ ROWS = {"text": ["one", 'a "quoted", text'], "label": ["1", "0"]}
     [
         ("a.tsv", 'text\tlabel\none\t1\na "quoted", text\t0\n'),
         ("a.csv", 'text,label\none,1\n"a ""quoted"", text",0\n'),
-        ("a.CSV", '\ufefftext,label\r\none,1\r\n\r\n"a ""quoted"", text","0"\r\n'),
-        ("a.jsonl", '{"text": "one", "label": "1"}\n\n{"label": "0", "text": "a \\"quoted\\", text"}\n'),
+        ("a.CSV", '\ufefftext,label\r\none,1\r\n"a ""quoted"", text","0"\r\n\r\n\n'),
+        ("a.jsonl", '{"text": "one", "label": "1"}\n{"label": "0", "text": "a \\"quoted\\", text"}\n\n'),
         ("a.json", '{"text": "one", "label": "1"}\n{"label": "0", "text": "a \\"quoted\\", text"}\n'),
     ],
 )
@@ -41,6 +41,20 @@ def test_lines_of_a_csv_are_where_rows_begin(tmp_path: Path) -> None:
     assert read_table(path).lines == [2, 4]
 
 
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
+def test_rows_of_empty_texts_are_rows(name: str, tmp_path: Path) -> None:
+    path, separator = tmp_path / name, "\t" if name == "a.tsv" else ","
+    path.write_text("text,other\none,1\n,\n  ,\nlast,2\n".replace(",", separator))
+    assert {column: list(values) for column, values in read_table(path).columns.items()} == {
+        "text": ["one", "", "  ", "last"],
+        "other": ["1", "", "", "2"],
+    }
+    path.write_text("text\none\n\nlast\n\n")
+    table = read_table(path)
+    assert list(table.columns["text"]) == ["one", "", "last"]
+    assert [table.place(row) for row in range(3)] == [f"{path}:{line}" for line in (2, 3, 4)]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -54,6 +68,13 @@ def test_lines_of_a_csv_are_where_rows_begin(tmp_path: Path) -> None:
         ("a.csv", b"text,text\nx,y\n", "{} names two columns 'text': rename one of them."),
         ("a.csv", b"", "{} holds no examples: fill it, or give another."),
         ("a.csv", b"text,label\n", "{} holds no examples: fill it, or give another."),
+        (
+            "a.csv",
+            b"text,label\none,1\n\ntwo,1\n",
+            "{}:3 has 1 field, expected 2 (text, label): mend or remove that row.",
+        ),
+        ("a.jsonl", b'{"a": 1}\n\n{"a": 1}\n', "{}:2 is not JSON ("),
+        ("a.jsonl", b'{"a": 1}\n' + b"[" * 100_000, "{}:2 is not JSON (maximum recursion depth"),
         ("a.jsonl", b"{}\n[1]\n", "{}:2 is not a JSON object: write one a line, with the columns as its names."),
         ("a.jsonl", b'{"a": 1}\n{"a": \n', "{}:2 is not JSON ("),
         ("a.jsonl", b'{"a": "\xff"}\n', "{}:1 is not UTF-8: save the file in that encoding."),

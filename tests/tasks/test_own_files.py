@@ -63,6 +63,14 @@ def test_without_a_dev_file_a_stratified_tenth_of_train_is_held_out_first(tmp_pa
     assert len(set(texts)) == 100
 
 
+def test_decimals_are_labels_where_they_are_whole_or_named(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.jsonl", [0.0, 1.0] * 20)
+    assert load_task("t", files=OwnFiles(PAIRS, whole, label_column="verdict")).labels == ("0.0", "1.0")
+    named = write(tmp_path / "named.jsonl", ["1.1", "1.2"] * 20)
+    files = OwnFiles(PAIRS, named, label_column="verdict", labels=["1.1", "1.2"])
+    assert load_task("t", files=files).labels == ("1.1", "1.2")
+
+
 def test_scores(tmp_path: Path) -> None:
     train = write(tmp_path / "train.jsonl", [i / 4 for i in range(40)])
     task = load_task("t", files=OwnFiles(PAIRS, train, label_column="verdict", regression=True))
@@ -113,6 +121,19 @@ def test_bad_input(tmp_path: Path, message_of: Callable[..., str]) -> None:
     assert refusal(train_file=many) == (
         f"'verdict' of {many} has 30 different labels in 30 rows: give regression if they are scores, or another "
         "label_column."
+    )
+    decimals = write(tmp_path / "decimals.jsonl", [i % 4 / 2 for i in range(30)])
+    assert refusal(train_file=decimals) == (
+        f"'verdict' of {decimals} holds decimals (0.0, 0.5, 1.0, ...): give regression if they are scores, or labels "
+        "if they are names."
+    )
+    spaced = write(tmp_path / "spaced.jsonl", ["pos", "neg", " pos"] * 9)
+    assert refusal(train_file=spaced) == f"{spaced}:3 has the label ' pos', a row above 'pos': write them alike."
+    listed = write(tmp_path / "listed.jsonl", ["pos", ["neg"]] * 9)
+    assert refusal(train_file=listed) == f"{listed}:2 has ['neg'] in 'verdict', expected one text or number."
+    half = write(tmp_path / "half.jsonl", ["a", "b"] * 9, claim="x \ud800")
+    assert refusal(train_file=half) == (
+        f"{half}:1 has half a character ('\\ud800') in 'claim': mend or remove that row."
     )
     assert refusal(metrics=["acuracy"]).startswith("Unknown metric 'acuracy': did you mean 'accuracy'?")
     assert refusal(metrics=["pearson"]) == (

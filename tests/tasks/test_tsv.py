@@ -22,18 +22,25 @@ def test_quotes_and_unicode_separators_are_ordinary(write: Callable[[bytes], Pat
     path = write('sentence\tlabel\n"open quote\t1\nline\u2028separator\x85here\t0\n'.encode())
     table = read_tsv(path)
     assert table.columns == {"sentence": ('"open quote', "line\u2028separator\x85here"), "label": ("1", "0")}
-    assert table.lines == [2, 3]
+    assert list(table.lines or ()) == [2, 3]
 
 
-def test_byte_order_mark_carriage_returns_and_blank_lines(write: Callable[[bytes], Path]) -> None:
-    table = read_tsv(write(b"\xef\xbb\xbfsentence\tlabel\r\none\t1\r\n\r\ntwo\t0\r\n"))
+def test_byte_order_mark_carriage_returns_and_empty_lines_at_the_end(write: Callable[[bytes], Path]) -> None:
+    table = read_tsv(write(b"\xef\xbb\xbfsentence\tlabel\r\none\t1\r\ntwo\t0\r\n\r\n\n"))
     assert table.columns == {"sentence": ("one", "two"), "label": ("1", "0")}
-    assert table.lines == [2, 4]
+    assert list(table.lines or ()) == [2, 3]
+
+
+def test_carriage_returns_alone_are_not_understood(
+    write: Callable[[bytes], Path], message_of: Callable[..., str]
+) -> None:
+    path = write(b"sentence\tlabel\rone\t1\r")
+    assert message_of(read_tsv, path) == f"{path} ends its lines with carriage returns alone: save it with line feeds."
 
 
 def test_without_a_header_lines_count_from_the_first(write: Callable[[bytes], Path]) -> None:
     table = read_tsv(write(b"gj04\t1\n"), columns=("source", "label"))
-    assert (table.columns, table.lines) == ({"source": ("gj04",), "label": ("1",)}, [1])
+    assert (table.columns, table.place(0)) == ({"source": ("gj04",), "label": ("1",)}, f"{table.source}:1")
 
 
 def test_missing_file(tmp_path: Path, message_of: Callable[..., str]) -> None:
@@ -41,17 +48,19 @@ def test_missing_file(tmp_path: Path, message_of: Callable[..., str]) -> None:
     assert message_of(read_tsv, path) == f"{path} does not exist: put the file there, or give another path."
 
 
-@pytest.mark.parametrize("content", [b"", b"sentence\tlabel\n", b"sentence\tlabel\n\n  \n"])
+@pytest.mark.parametrize("content", [b"", b"sentence\tlabel\n", b"sentence\tlabel\n\n\r\n"])
 def test_no_examples(write: Callable[[bytes], Path], message_of: Callable[..., str], content: bytes) -> None:
     path = write(content)
     assert message_of(read_tsv, path) == f"{path} holds no examples: fill it, or give another."
 
 
-@pytest.mark.parametrize(("row", "found"), [(b"two", "1 field"), (b"two\t0\tmore", "3 fields")])
+@pytest.mark.parametrize(
+    ("row", "found"), [(b"two", "1 field"), (b"", "1 field"), (b"  ", "1 field"), (b"two\t0\tmore", "3 fields")]
+)
 def test_fields_of_a_row(
     write: Callable[[bytes], Path], message_of: Callable[..., str], row: bytes, found: str
 ) -> None:
-    path = write(b"sentence\tlabel\none\t1\n" + row + b"\n")
+    path = write(b"sentence\tlabel\none\t1\n" + row + b"\nlast\t1\n")
     assert message_of(read_tsv, path) == (
         f"{path}:3 has {found}, expected 2 (sentence, label): mend or remove that row."
     )
