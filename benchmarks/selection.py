@@ -23,7 +23,7 @@ from ledger import Ledger
 
 LEDGER = Path("benchmarks/results/selection.jsonl")
 DECIDING = ("reward", "deciding", "updating")
-OF_AGENTS = ("knowledge", "weighting", "layer_maps", "scales")  # what a recipe may bring
+OF_AGENTS = ("knowledge", "weighting", "temperature", "layer_map", "layer_maps", "relation_heads", "scales")
 KEY = ("task", "label", "seed", "settings")
 UNRECORDED = ("agent", "agent_settings", "seed", "teacher", "data_dir", "runs_dir", "run_name")
 
@@ -83,7 +83,7 @@ def table(options: argparse.Namespace) -> None:
 
 
 def shared_settings(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that all agents must have in common: those of what is learned and how."""
+    """Return the settings that all agents must have in common: those that no recipe or policy brings."""
     return {name: value for name, value in entry["settings"].items() if name not in OF_AGENTS}
 
 

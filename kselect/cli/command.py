@@ -28,7 +28,8 @@ class Command:
     The module defines `NAME`, `Settings` (a dataclass whose every field is one of the dataclasses of
     `kselect.config`), `run`, and where it needs them `DEFAULTS` (settings that start elsewhere than in
     `kselect.config`), `POSITIONAL` (the setting that needs no option before it), `EPILOG` (what the help says
-    below the options) and `UNDER` (a function from the settings given to others that lie under them).
+    below the options) and `UNDER` (a function from the settings given to others that lie under them, mappings name by
+    name; it sees lists and mappings, but no value's type is checked yet).
     """
 
     def __init__(self, module_name: str) -> None:
