@@ -34,8 +34,8 @@ RECIPES: dict[str, Recipe] = {
         "gold labels and the teacher's logits, equally (Hinton et al. 2015)", [{"weights": {"gold": 1, "logits": 1}}]
     ),
     "all": Recipe("every knowledge on offer, equally"),
-    # (1 - a) CE + a KL + b |difference|^2 with a = 0.5 and b = 1 on a mean over layers. The paper's b, from 10 to 1000,
-    # stands before a sum over its layers and a mean over dimensions: 1 is its 154 at 5 layers of 768.
+    # (1 - a) CE + a KL + b |difference|^2 with a = 0.5 and b = 1 on a mean over layers of a sum over dimensions. The
+    # authors' code takes a mean over both, where the same is b = 768 at 768 dimensions; the paper's b is 10 to 1000.
     "pkd": Recipe(
         "gold, logits, and [CLS] states of every few layers but the last (Sun et al. 2019)",
         [{"weights": {"gold": 0.5, "logits": 0.5, "hidden-cls": 1}}],
@@ -46,7 +46,8 @@ RECIPES: dict[str, Recipe] = {
         [{"weights": {"gold": 1, "logits": 1, "hidden-cosine": 1}}],
         {"layer_maps": {"hidden-cosine": "last"}, "scales": {"hidden-cosine": 1.0}},
     ),
-    # Logits at temperature 1, and no gold; where the first stage ends is ours.
+    # Logits at temperature 1, and no gold; where the first stage ends is ours. So are means over layers: the paper's
+    # sum over M of them (eq. 11) gives embeddings 1 / M of their weight here.
     "tinybert": Recipe(
         "embeddings, hidden states and attention scores, then logits (Jiao et al. 2020)",
         [

@@ -75,7 +75,8 @@ def knowledge_of(name: str, settings: Mapping[str, Any]) -> tuple[str, ...] | No
     Raises:
         UserError: an unknown agent, or settings that name no weights.
     """
-    agent_class(name)
+    if name not in AGENTS:
+        raise unknown("agent", name, AGENTS)
     stages = None if name in _CLASS_OF else _stages(name, settings)
     return None if stages is None else stage_knowledge(stages)
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from ledger import Ledger
 
 LEDGER = Path("benchmarks/results/selection.jsonl")
 DECIDING = ("reward", "deciding", "updating")
-OF_AGENTS = ("knowledge", "weighting", "layer_maps", "scales")  # what a recipe may bring
+OF_AGENTS = ("knowledge", "weighting", "temperature", "layer_map", "layer_maps", "relation_heads", "scales")
 KEY = ("task", "label", "seed", "settings")
 UNRECORDED = ("agent", "agent_settings", "seed", "teacher", "data_dir", "runs_dir", "run_name")
 
@@ -32,28 +31,23 @@ UNRECORDED = ("agent", "agent_settings", "seed", "teacher", "data_dir", "runs_di
 def run(options: argparse.Namespace) -> None:
     """Distil what the ledger lacks, agent by agent, with one set of teacher outputs for those that read the same."""
     from kselect.cli.command import Command, flatten
-    from kselect.config import AgentConfig, KnowledgeConfig
     from kselect.distillation.setup import make_distiller
     from kselect.study.casting import cast_decider
     from kselect.study.environment import describe
     from kselect.study.episode import rollout
-    from kselect.study.recipes import resolve
     from kselect.study.results import summarise_run
 
-    settings = Command("kselect.cli.distill").settings(["--config", options.config, "--teacher", options.teacher])
-    assert settings is not None
-    ledger = Ledger(options.ledger, KEY)
-    wanted: dict[str, list[tuple[str, AgentConfig, KnowledgeConfig]]] = {}
+    command, ledger = Command("kselect.cli.distill"), Ledger(options.ledger, KEY)
+    wanted: dict[str, list[tuple[str, Any]]] = {}
     for spec in options.agents:
         label, _, name = spec.rpartition("=")
-        agent = AgentConfig(name)
-        knowledge = resolve(agent, settings.knowledge)
-        wanted.setdefault(str(knowledge), []).append((label or name, agent, knowledge))
+        settings: Any = command.settings(["--config", options.config, "--teacher", options.teacher, "--agent", name])
+        wanted.setdefault(str(settings.knowledge), []).append((label or name, settings))
     for group in wanted.values():
-        knowledge = group[0][2]
-        distiller = make_distiller(settings.task, settings.model, settings.training, knowledge)
-        for seed, (label, agent, _) in product(options.seeds, group):
-            chosen = flatten(replace(settings, knowledge=knowledge))
+        settings = group[0][1]
+        distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
+        for seed, (label, settings) in product(options.seeds, group):
+            agent, chosen = settings.agent, flatten(settings)
             entry = {"task": distiller.task.name, "label": label, "agent": agent.agent, "seed": seed}
             entry["settings"] = {name: value for name, value in chosen.items() if name not in UNRECORDED}
             if ledger.holds(entry):
@@ -89,7 +83,7 @@ def table(options: argparse.Namespace) -> None:
 
 
 def shared_settings(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that all agents must have in common: those of what is learned and how."""
+    """Return the settings that all agents must have in common: those that no recipe or policy brings."""
     return {name: value for name, value in entry["settings"].items() if name not in OF_AGENTS}
 
 

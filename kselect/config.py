@@ -7,6 +7,7 @@ Contradictions are refused in `__post_init__`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -31,6 +32,21 @@ KNOWLEDGE_NAMES = (
 )
 DEFAULT_KNOWLEDGE = ("gold", "logits", "hidden", "attention", "relations")
 WEIGHTINGS = ("selection", "dynamic", "uncertainty")
+
+
+def laid_over(given: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by name, `given` where they are and `under` elsewhere; mappings name by name, None as not given.
+
+    >>> laid_over({"seed": 1, "scales": {"hidden": 2}}, {"seed": 0, "scales": {"hidden": 1, "logits": 3}})
+    {'seed': 1, 'scales': {'hidden': 2, 'logits': 3}}
+    """
+    settings = dict(given)
+    for name, value in under.items():
+        if settings.get(name) is None:
+            settings[name] = value
+        elif isinstance(value, dict) and isinstance(settings[name], dict):
+            settings[name] = {**value, **settings[name]}
+    return settings
 
 
 def _require(condition: bool, message: str) -> None:

@@ -30,7 +30,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = ["--hidden_size", "16", "--heads", "2", "--encoder_layers", "4"]
     assert main(["train-teacher", *task, *small, "--run_name", "teacher"]) == 0
     student = [*task, "--teacher", str(runs / "teacher" / "model"), "--layers", "2"]
-    assert main(["train-policy", *student, "--episodes", "2", "--run_name", "policy"]) == 0
+    learning = ["--episodes", "2", "--temperature", "3", "--scales", "hidden=7"]
+    assert main(["train-policy", *student, *learning, "--run_name", "policy"]) == 0
     assert main(["distill", *student, "--agent", str(runs / "policy" / "policy"), "--run_name", "student"]) == 0
     return runs
 
@@ -48,6 +49,13 @@ def test_a_run_folder_holds_what_it_should(runs: Path) -> None:
     assert sum(steps) == results["history"][-1]["step"] == 18
     phases = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [phase["step"] for phase in phases] == [phase["step"] for phase in results["history"]]
+
+
+def test_a_policy_compares_knowledge_as_in_its_training(runs: Path) -> None:
+    settings = yaml.safe_load((runs / "student" / "config.yaml").read_text())
+    assert settings["temperature"] == 3.0
+    assert settings["scales"] == {"hidden": 7.0}
+    assert settings["knowledge"] == list(DEFAULT_KNOWLEDGE)
 
 
 def test_tensorboard_shows_losses_selection_reward_and_cost(runs: Path) -> None:

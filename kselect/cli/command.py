@@ -15,6 +15,7 @@ import jsonargparse
 
 from kselect.cli import arguments, values, yaml_file
 from kselect.cli.help import Formatter
+from kselect.config import laid_over
 from kselect.errors import UserError, did_you_mean
 
 jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
@@ -27,7 +28,8 @@ class Command:
     The module defines `NAME`, `Settings` (a dataclass whose every field is one of the dataclasses of
     `kselect.config`), `run`, and where it needs them `DEFAULTS` (settings that start elsewhere than in
     `kselect.config`), `POSITIONAL` (the setting that needs no option before it), `EPILOG` (what the help says
-    below the options) and `UNDER` (a function from the settings given to others that lie under them).
+    below the options) and `UNDER` (a function from the settings given to others that lie under them, mappings name by
+    name; it sees lists and mappings, but no value's type is checked yet).
     """
 
     def __init__(self, module_name: str) -> None:
@@ -88,8 +90,11 @@ class Command:
             origin |= {key: f"{path}: {key}" for key in values_of_file}
         for key, text in given.options.items():
             found[key], origin[key] = text, f"--{key}"
-        under = self.under(found) if self.under else {}
-        found, origin = under | found, {key: f"{key} of the run" for key in under} | origin
+        if self.under:
+            under = self.under({key: values.expand(self.hints[key], value) for key, value in found.items()})
+            mappings = {key: values.expand(self.hints[key], found[key]) for key in under if key in found}
+            found = laid_over(found | mappings, under)
+            origin = {key: f"{key} of the run" for key in under} | origin
         return self._build(found, origin)
 
     def over(self, settings: Any, changes: Mapping[str, Any], source: str) -> Any:

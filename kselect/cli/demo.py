@@ -63,6 +63,8 @@ def run(settings: Settings) -> None:
 
 def _distil_students(name: str, folder: Path, seed: int) -> list[Path]:
     """Train a teacher, a policy, and a student under every agent; returns the folders in this order."""
+    from kselect.study.recipes import resolve
+
     short = name.removeprefix("synthetic-")
     task = TaskConfig(name)
 
@@ -93,7 +95,8 @@ def _distil_students(name: str, folder: Path, seed: int) -> list[Path]:
     )
     deciders = {name: name for name in BASELINES} | {"learned": str(policy / "policy")}
     students = [
-        distill.run(replace(decided, agent=AgentConfig(agent), run=place(what))) for what, agent in deciders.items()
+        distill.run(replace(decided, knowledge=resolve(agent), agent=agent, run=place(what)))
+        for what, agent in ((what, AgentConfig(name)) for what, name in deciders.items())
     ]
     return [teacher, policy, *students]
 

@@ -11,10 +11,11 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from agents.registry import AGENTS, LEARNERS, ONLINE
+from kselect.cli.brought import knowledge_of_agent
 from kselect.cli.help import listing
 from kselect.config import (
     AgentConfig,
@@ -34,6 +35,7 @@ DECIDERS = {
     **{name: line for name, line in AGENTS.items() if name not in LEARNERS},
 }
 EPILOG = listing("Agents", DECIDERS)
+UNDER = knowledge_of_agent
 
 
 @dataclass
@@ -54,11 +56,11 @@ def run(settings: Settings) -> Path:
     from kselect.cli.session import describe_metrics, open_folder, prepare, recorded, save_model
     from kselect.study.casting import cast_decider
     from kselect.study.episode import evaluated
-    from kselect.study.recipes import resolve
+    from kselect.study.recipes import check
     from kselect.study.results import summarise_run
     from kselect.study.series import Series
 
-    settings = replace(settings, knowledge=resolve(settings.agent, settings.knowledge))
+    check(settings.agent, settings.knowledge)
     distiller = prepare(settings)
     task, agent, seed = distiller.task, settings.agent.agent, settings.run.seed
     cast = cast_decider(settings.agent, distiller, settings.phases, seed)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agents.registry import LEARNERS
+from kselect.cli.brought import knowledge_of_agent
 from kselect.cli.help import listing
 from kselect.config import (
     AgentConfig,
@@ -30,6 +31,7 @@ from kselect.config import (
 
 NAME = "train-policy"
 EPILOG = listing("Agents", LEARNERS)
+UNDER = knowledge_of_agent
 
 
 @dataclass
@@ -53,10 +55,9 @@ def run(settings: Settings) -> Path:
     from kselect.cli.stage import every_task, inline, stage
     from kselect.study.casting import cast_learner
     from kselect.study.episode import practice
-    from kselect.study.recipes import resolve
+    from kselect.study.recipes import keep_comparison
     from kselect.study.results import summarise_policy
 
-    settings = replace(settings, knowledge=resolve(settings.agent, settings.knowledge))
     tasks = every_task(settings, Command(__name__))
     distillers = [prepare(task) for task in tasks]
     names = " + ".join(distiller.task.name for distiller in distillers)
@@ -67,9 +68,14 @@ def run(settings: Settings) -> Path:
         also = [inline(task, distiller) for task, distiller in zip(tasks[1:], distillers[1:], strict=True)]
         kept = replace(settings, policy=replace(policy, also=also))
         folder = open_folder(kept, distillers[0], f"policy-{agent}", NAME, task=names)
+
+        def save(_: object) -> None:
+            keep_comparison(folder.path / "policy", distillers[0].offered)
+            cast.agent.save(folder.path / "policy")
+
         with recorded(folder, series, f"Training a policy on {names}") as on_phase:
             # Saved after every episode, so that a stopped run leaves what it has learned.
-            episodes = series.play(on_phase, on_episode=lambda _: cast.agent.save(folder.path / "policy"))
+            episodes = series.play(on_phase, on_episode=save)
             folder.write_results(summarise_policy(episodes, agent, seed, policy.parallel))
     for i, episode in enumerate(episodes, 1):
         print(f"episode {i}: reward {episode.total_reward:.4f} ({episode.task})")

@@ -159,13 +159,13 @@ class Distiller:
             raise ValueError(f"The run is over after {self.total_steps} steps: call reset.")
         weights = selection_weights(selection, self.names)
         selected = np.flatnonzero(weights)
-        factors = torch.from_numpy(weights[selected] * self.scales[selected]).to(self.device)
+        factors = [torch.from_numpy(each[selected]).to(self.device) for each in (weights, self.scales)]
         first_step, rows, befores = self.step, [], []
         self._model.train()
         with self.account.measure("student"), self._dropout.active():
             for _ in range(min(steps, self.total_steps - self.step)):
                 befores.append((self._batches.position, self._dropout.read()))
-                rows.append(self._take_step(selected, factors))
+                rows.append(self._take_step(selected, *factors))
                 self.step += 1
             table = torch.stack(rows).cpu().numpy()  # the phase's only wait for the device
         losses, signals, grad_norms = np.split(table, [len(selected), len(selected) + len(SIGNALS)], axis=1)
@@ -253,14 +253,14 @@ class Distiller:
         self.scales = np.array(snapshot.facts["scales"], dtype=np.float32)
         self.step = snapshot.facts["step"]
 
-    def _take_step(self, selected: NDArray[np.int64], factors: Tensor) -> Tensor:
+    def _take_step(self, selected: NDArray[np.int64], weights: Tensor, scales: Tensor) -> Tensor:
         """Take one step; returns its losses, signals and gradient norm in one row, still on the device."""
         indices = self._batches.next()
         row = torch.zeros(len(selected) + len(SIGNALS), device=self.device)
         for part in np.array_split(indices, min(self.training.accumulation, len(indices))):
             share = len(part) / len(indices)
             losses, logits, signals = self._losses(part, selected, self._teacher_outputs)
-            total = self.weighting(losses, factors, tuple(self.names[i] for i in selected), logits)
+            total = self.weighting(losses, weights, scales, tuple(self.names[i] for i in selected), logits)
             self.accelerator.backward(total.mean() * share)
             row += torch.cat([losses.detach().mean(0), signals]) * share
         grad_norm = clip_grad_norm_(self._trained.parameters(), self.training.max_grad_norm)

@@ -14,45 +14,52 @@ from kselect.errors import UserError, unknown
 
 
 class Weighting(nn.Module):
-    """The plain way: the sum of the losses, each times its weight.
+    """The plain way: the sum of the losses, each times its scale and its weight.
 
     A subclass may weigh each example by itself, or have parameters, which are learned with the student's.
     """
 
-    def forward(self, losses: Tensor, factors: Tensor, selected: tuple[str, ...], logits: Tensor) -> Tensor:
+    def forward(
+        self, losses: Tensor, weights: Tensor, scales: Tensor, selected: tuple[str, ...], logits: Tensor
+    ) -> Tensor:
         """Return the loss of each example, `[B]`.
 
         Args:
             losses: of each example in each knowledge selected, `[B, k]`, without scale or weight.
-            factors: weight times scale of each knowledge, `[k]`.
+            weights: the selection's, of each knowledge, `[k]`.
+            scales: factor on each knowledge's loss, `[k]`.
             selected: names of the knowledge selected, `k` of them.
             logits: the student's, `[B, K]`.
         """
-        return losses @ factors
+        return losses @ (weights * scales)
 
 
 class DynamicWeighting(Weighting):
     """Each example by itself: logits where the student is sure, hidden states where it is not.
 
-    `gold + (1 - u) logits + u hidden`, each times its factor, with u the entropy of the student's prediction over
-    log K, from which no gradient flows (Li et al., 2021, "Dynamic Knowledge Distillation for Pre-trained Language
-    Models"). Other knowledge is weighed by its factor alone.
+    `gold + (1 - u) logits + u hidden`, each times its weight and scale, with u the entropy of the student's prediction
+    over log K, from which no gradient flows (Li et al., 2021, "Dynamic Knowledge Distillation for Pre-trained Language
+    Models"). Other knowledge is weighed by the selection alone.
     """
 
-    def forward(self, losses: Tensor, factors: Tensor, selected: tuple[str, ...], logits: Tensor) -> Tensor:
+    def forward(
+        self, losses: Tensor, weights: Tensor, scales: Tensor, selected: tuple[str, ...], logits: Tensor
+    ) -> Tensor:
         """Return the loss of each example, `[B]`; see `Weighting`."""
         log_q = torch.log_softmax(logits.detach().float(), dim=-1)
         u = -(log_q.exp() * log_q).sum(-1) / math.log(logits.size(-1))
         shares = {"logits": 1 - u, "hidden": u}
-        return (losses * torch.stack([shares.get(name, torch.ones_like(u)) for name in selected], dim=1)) @ factors
+        by_example = torch.stack([shares.get(name, torch.ones_like(u)) for name in selected], dim=1)
+        return (losses * by_example) @ (weights * scales)
 
 
 class UncertaintyWeighting(Weighting):
-    """Each knowledge by a variance that is learned: `sum_i exp(-s_i) factor_i loss_i + s_i / 2`.
+    """Each knowledge by a variance that is learned: `sum_i weight_i (exp(-s_i) scale_i loss_i + s_i / 2)`.
 
     s_i is the logarithm of the variance, 0 at the start (Kendall, Gal and Cipolla, 2018, "Multi-Task Learning Using
     Uncertainty to Weigh Losses", in the form that they give for classification; the one for regression has half the
-    loss, which shifts s_i by log 2). Only what is selected takes part.
+    loss, which shifts s_i by log 2). The selection weighs the whole term: on the loss alone it would be undone by s_i,
+    which settles at log(2 scale_i loss_i) and makes every loss count a half.
 
     An optimiser such as Adam moves a parameter by about the learning rate a step, and that of fine-tuning would leave a
     variance where it is for tens of thousands of steps. So s is `PACE` times its parameter, and the gradient is that
@@ -72,10 +79,12 @@ class UncertaintyWeighting(Weighting):
         """The logarithm of each knowledge's variance, `[k]`, in the order of the names."""
         return self.paced + (self.PACE - 1) * self.paced.detach()
 
-    def forward(self, losses: Tensor, factors: Tensor, selected: tuple[str, ...], logits: Tensor) -> Tensor:
+    def forward(
+        self, losses: Tensor, weights: Tensor, scales: Tensor, selected: tuple[str, ...], logits: Tensor
+    ) -> Tensor:
         """Return the loss of each example, `[B]`, which may be negative; see `Weighting`."""
         s = self.log_variances[[self.names.index(name) for name in selected]]
-        return losses @ (torch.exp(-s) * factors) + s.sum() / 2
+        return losses @ (weights * scales * torch.exp(-s)) + weights @ s / 2
 
 
 def make_weighting(

@@ -13,7 +13,7 @@ from envs.distillation import CLS, DistillationEnv
 from kselect.config import AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller
 from kselect.errors import UserError, unknown
-from kselect.study.recipes import resolve
+from kselect.study.recipes import check
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,7 @@ def cast_decider(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
         )
     if name not in AGENTS:
         raise unknown("agent or policy folder", name, [*AGENTS, *ONLINE])
-    if resolve(config, distiller.offered) != distiller.offered:
-        raise UserError(f"{name} compares knowledge in its own way, and this run in another: set one up for it alone.")
+    check(config, distiller.offered)
     return _fresh(name, config, distiller, phases, seed, learning=False)
 
 

@@ -1,62 +1,88 @@
-"""From an agent's recipe to settings of the run."""
+"""From an agent to settings of its run: what it brings, under what is given."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from agents.recipes import RECIPES
 from agents.registry import AGENTS, ONLINE, check_offer, knowledge_of
-from agents.storage import read_description
-from kselect.config import AgentConfig, KnowledgeConfig
+from kselect.config import DEFAULT_KNOWLEDGE, AgentConfig, KnowledgeConfig, laid_over
 from kselect.errors import UserError
+from kselect.study import atomic
+
+COMPARISON = "knowledge.json"
+COMPARED = ("weighting", "temperature", "layer_map", "layer_maps", "relation_heads", "scales")
 
 
-def resolve(agent: AgentConfig, given: KnowledgeConfig) -> KnowledgeConfig:
-    """Return what is on offer in a run under `agent`, and how it is compared: its recipe, under what is given.
+def resolve(agent: AgentConfig, **given: Any) -> KnowledgeConfig:
+    """Return what is on offer in a run under `agent`, and how it is compared: what it brings, under what is given.
 
-    What is given wins: mappings name by name, any other setting where it is not at its default. Without `knowledge`, on
-    offer is what the agent weighs by name or, for a policy, what it was trained with, or else the default kinds. A
-    resolved configuration resolves to itself.
+    `given` holds settings by name, such as temperature=4.0. One that is given wins, at its default, too; mappings are
+    laid over each other name by name.
 
     Raises:
         UserError: knowledge that lacks what the agent needs; a weighting that is not the agent's.
     """
-    name = agent.agent
-    needed = _needed(name, agent.agent_settings)
-    resolved = replace(given, knowledge=list(needed or given.kinds) if given.knowledge is None else given.knowledge)
+    knowledge = KnowledgeConfig(**laid_over(given, brought(agent, given)))
+    check(agent, knowledge)
+    return knowledge
+
+
+def brought(agent: AgentConfig, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that an agent brings for a run in which others are `given`.
+
+    Its knowledge is what it weighs by name or, for a policy, what it was trained with, or else the default kinds. A
+    recipe also brings its own comparison, and a policy that of its training: the parts that concern what is on offer.
+    """
+    name, settings, needed = agent.agent, {}, None
     if name in AGENTS:
-        check_offer(name, agent.agent_settings, resolved.kinds)
-    return _follow(name, resolved) if name in RECIPES else resolved
+        settings = dict(RECIPES[name].settings) if name in RECIPES else {}
+        needed = knowledge_of(name, agent.agent_settings)
+    elif name not in ONLINE and Path(name).is_dir():
+        from agents.storage import read_description  # with numpy, which a command line without a policy need not load
 
-
-def _needed(name: str, agent_settings: dict[str, Any]) -> Sequence[str] | None:
-    """Return the knowledge that an agent weighs or a policy was trained with; None for whatever is on offer."""
-    if name in AGENTS:
-        return knowledge_of(name, agent_settings)
-    is_policy = name not in ONLINE and Path(name).is_dir()
-    return read_description(Path(name)).get("names") if is_policy else None
-
-
-def _follow(name: str, given: KnowledgeConfig) -> KnowledgeConfig:
-    """Fill in the settings of the recipe `name`."""
-    settings = dict(RECIPES[name].settings)
-    weighting = settings.get("weighting")
-    if weighting and given.weighting not in (_default("weighting"), weighting):
-        raise UserError(f"Agent '{name}' has its own weighting ({weighting}): leave out weighting {given.weighting}.")
-    if given.layer_map != _default("layer_map"):
+        settings, needed = _read_comparison(Path(name)), read_description(Path(name)).get("names")
+    settings["knowledge"] = list(needed or DEFAULT_KNOWLEDGE)
+    if given.get("layer_map") is not None:
         settings.pop("layer_maps", None)  # one map for all was asked for
-    return replace(given, **{setting: _merged(setting, value, given) for setting, value in settings.items()})
+    offered = given.get("knowledge") or settings["knowledge"]
+    for setting in ("layer_maps", "scales"):
+        if setting in settings:
+            settings[setting] = {kind: value for kind, value in settings[setting].items() if kind in offered}
+    return settings
 
 
-def _merged(setting: str, recipe: Any, config: KnowledgeConfig) -> Any:
-    given = getattr(config, setting)
-    if isinstance(recipe, dict):
-        return {**recipe, **given}
-    return recipe if given == _default(setting) else given
+def check(agent: AgentConfig, knowledge: KnowledgeConfig) -> None:
+    """Refuse knowledge that an agent by name cannot work with.
+
+    Raises:
+        UserError: it lacks what the agent needs, or its weighting is not the agent's.
+    """
+    name = agent.agent
+    if name in AGENTS:
+        check_offer(name, agent.agent_settings, knowledge.kinds)
+    own = RECIPES[name].settings.get("weighting") if name in RECIPES else None
+    if own and knowledge.weighting != own:
+        raise UserError(f"Agent '{name}' has its own weighting ({own}): leave out weighting {knowledge.weighting}.")
 
 
-def _default(setting: str) -> Any:
-    return next(field.default for field in fields(KnowledgeConfig) if field.name == setting)
+def keep_comparison(folder: Path, knowledge: KnowledgeConfig) -> None:
+    """Write down, in a policy's folder, how the knowledge that it learned from was compared."""
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic.write_json(folder / COMPARISON, {setting: getattr(knowledge, setting) for setting in COMPARED})
+
+
+def _read_comparison(folder: Path) -> dict[str, Any]:
+    """Return what `keep_comparison` wrote; nothing for a policy that was saved without it."""
+    path = folder / COMPARISON
+    if not path.is_file():
+        return {}
+    try:
+        kept = atomic.read_json(path)
+        return {setting: kept[setting] for setting in COMPARED}
+    except (ValueError, TypeError, KeyError):
+        raise UserError(
+            f"{path} does not say {', '.join(COMPARED)}: copy it again, or remove it for the defaults."
+        ) from None

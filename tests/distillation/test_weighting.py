@@ -18,13 +18,15 @@ from tests.tiny import tiny_distiller
 
 NAMES = ("gold", "logits", "hidden", "attention")
 LOSSES = np.array([[0.5, 2.0, 3.0, 0.1], [1.5, 0.2, 0.7, 4.0], [0.1, 0.1, 9.0, 0.3]])
-FACTORS = np.array([0.25, 0.5, 1.5, 2.0])
+WEIGHTS = np.array([0.25, 0.5, 1.0, 0.8])
+SCALES = np.array([1.0, 1.0, 1.5, 2.5])
+FACTORS = WEIGHTS * SCALES
 LOGITS = np.array([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [30.0, 0.0, -30.0]])
 
 
-def tensors(dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    losses, factors, logits = (torch.tensor(array, dtype=dtype) for array in (LOSSES, FACTORS, LOGITS))
-    return losses.requires_grad_(), factors, logits.requires_grad_()
+def tensors() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    losses, weights, scales, logits = (torch.from_numpy(each.copy()) for each in (LOSSES, WEIGHTS, SCALES, LOGITS))
+    return losses.requires_grad_(), weights, scales, logits.requires_grad_()
 
 
 def uncertainty() -> np.ndarray:
@@ -34,29 +36,29 @@ def uncertainty() -> np.ndarray:
 
 
 def test_the_plain_weighting_is_a_weighted_sum() -> None:
-    losses, factors, logits = tensors()
-    np.testing.assert_allclose(Weighting()(losses, factors, NAMES, logits).detach(), LOSSES @ FACTORS)
+    losses, weights, scales, logits = tensors()
+    np.testing.assert_allclose(Weighting()(losses, weights, scales, NAMES, logits).detach(), LOSSES @ FACTORS)
 
 
 def test_the_dynamic_weighting_in_numpy() -> None:
-    losses, factors, logits = tensors()
+    losses, weights, scales, logits = tensors()
     u = uncertainty()
     assert u[1] == pytest.approx(1)
     assert u[2] == pytest.approx(0, abs=1e-6)
     shares = np.stack([np.ones(3), 1 - u, u, np.ones(3)], axis=1)
-    total = DynamicWeighting()(losses, factors, NAMES, logits)
+    total = DynamicWeighting()(losses, weights, scales, NAMES, logits)
     np.testing.assert_allclose(total.detach(), (LOSSES * shares) @ FACTORS, rtol=1e-6)
 
 
 def test_the_dynamic_weighting_of_a_part_of_the_knowledge() -> None:
-    losses, factors, logits = tensors()
-    total = DynamicWeighting()(losses[:, [2, 0]], factors[[2, 0]], ("hidden", "gold"), logits)
+    losses, weights, scales, logits = tensors()
+    total = DynamicWeighting()(losses[:, [2, 0]], weights[[2, 0]], scales[[2, 0]], ("hidden", "gold"), logits)
     np.testing.assert_allclose(total.detach(), uncertainty() * LOSSES[:, 2] * 1.5 + LOSSES[:, 0] * 0.25, rtol=1e-6)
 
 
 def test_no_gradient_flows_through_the_uncertainty() -> None:
-    losses, factors, logits = tensors()
-    DynamicWeighting()(losses, factors, NAMES, logits).sum().backward()
+    losses, weights, scales, logits = tensors()
+    DynamicWeighting()(losses, weights, scales, NAMES, logits).sum().backward()
     assert logits.grad is None
     assert losses.grad is not None
     np.testing.assert_allclose(losses.grad[:, 1], (1 - uncertainty()) * 0.5, rtol=1e-5, atol=1e-7)
@@ -71,23 +73,23 @@ def learned(values: list[float]) -> UncertaintyWeighting:
 
 @pytest.mark.parametrize("chosen", [[0, 1, 2, 3], [3, 1]])
 def test_the_uncertainty_weighting_in_numpy(chosen: list[int]) -> None:
-    losses, factors, logits = tensors()
+    losses, weights, scales, logits = tensors()
     s = np.array([0.3, -1.0, 2.0, 0.5])
     names = tuple(NAMES[i] for i in chosen)
-    total = learned(s.tolist())(losses[:, chosen], factors[chosen], names, logits)
-    expected = LOSSES[:, chosen] @ (np.exp(-s[chosen]) * FACTORS[chosen]) + s[chosen].sum() / 2
+    total = learned(s.tolist())(losses[:, chosen], weights[chosen], scales[chosen], names, logits)
+    expected = (WEIGHTS * (np.exp(-s) * SCALES * LOSSES + s / 2))[:, chosen].sum(1)
     np.testing.assert_allclose(total.detach(), expected, rtol=1e-6)
 
 
 def test_the_gradient_along_the_variances_by_finite_differences() -> None:
     s = np.array([0.3, -1.0, 2.0, 0.5])
-    losses, factors, logits = tensors()
+    losses, weights, scales, logits = tensors()
 
     def total(values: np.ndarray) -> float:
-        return learned(values.tolist())(losses, factors, NAMES, logits).mean().item()
+        return learned(values.tolist())(losses, weights, scales, NAMES, logits).mean().item()
 
     weighting = learned(s.tolist())
-    weighting(losses, factors, NAMES, logits).mean().backward()
+    weighting(losses, weights, scales, NAMES, logits).mean().backward()
     assert weighting.paced.grad is not None
     step = 1e-4
     for i, gradient in enumerate(weighting.paced.grad.tolist()):
@@ -95,16 +97,20 @@ def test_the_gradient_along_the_variances_by_finite_differences() -> None:
         assert gradient == pytest.approx((total(s + moved) - total(s - moved)) / (2 * step), rel=1e-3, abs=1e-4)
 
 
-def test_a_variance_settles_where_its_loss_counts_a_half() -> None:
+@pytest.mark.parametrize("selection", [[0.5, 0.5], [0.2, 0.8]])
+def test_variances_settle_where_each_loss_counts_as_it_is_selected(selection: list[float]) -> None:
     weighting = UncertaintyWeighting(("gold", "hidden"))
     optimizer = torch.optim.Adam(weighting.parameters(), lr=1e-3)
-    losses, factors = torch.tensor([[0.2, 6.0]]), torch.tensor([0.5, 0.5])
+    losses, weights, scales = torch.tensor([[0.2, 3.0]], requires_grad=True), torch.tensor(selection), torch.ones(2)
     for _ in range(300):
         optimizer.zero_grad()
-        weighting(losses, factors, ("gold", "hidden"), torch.zeros(1, 2)).mean().backward()
+        losses.grad = None
+        weighting(losses, weights, scales, ("gold", "hidden"), torch.zeros(1, 2)).mean().backward()
         optimizer.step()
-    # d/ds (exp(-s) f l + s / 2) = 0 at exp(s) = 2 f l
-    assert weighting.log_variances.tolist() == pytest.approx([math.log(0.2), math.log(6.0)], abs=0.02)
+    # d/ds w (exp(-s) l + s / 2) = 0 at exp(s) = 2 l, whatever w: the gradient along l is then w / (2 l)
+    assert weighting.log_variances.tolist() == pytest.approx([math.log(0.4), math.log(6.0)], abs=0.02)
+    assert losses.grad is not None
+    assert (losses.grad * losses.detach())[0].tolist() == pytest.approx([w / 2 for w in selection], rel=0.03)
 
 
 @pytest.mark.parametrize("kind", ["dynamic", "uncertainty"])

@@ -11,7 +11,7 @@ import pytest
 from agents.registry import LEARNERS, load_agent
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
-from kselect.config import AgentConfig, KnowledgeConfig, PhaseConfig
+from kselect.config import AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller
 from kselect.errors import UserError
 from kselect.study.casting import cast_decider, cast_learner
@@ -25,7 +25,7 @@ PHASES = PhaseConfig("constant", 4)
 
 
 def distiller_for(agent: AgentConfig, **knowledge: Any) -> Distiller:
-    return tiny_distiller(vars(resolve(agent, KnowledgeConfig(**knowledge))))
+    return tiny_distiller(vars(resolve(agent, **knowledge)))
 
 
 def play(agent: AgentConfig, distiller: Distiller, phases: PhaseConfig = PHASES) -> list[dict[str, Any]]:
@@ -67,8 +67,15 @@ def test_a_recipe_runs_and_needs_its_own_distiller(name: str) -> None:
     agent = AgentConfig(name)
     history = play(agent, distiller_for(agent))
     assert {tuple(phase["weights"].values()) for phase in history} == {tuple(history[0]["weights"].values())}
-    with pytest.raises(UserError, match=f"{name} compares knowledge in its own way, and this run in another"):
+    with pytest.raises(UserError, match=f"'{name}' has its own weighting .*: leave out weighting selection"):
         cast_decider(agent, tiny_distiller(), PHASES, seed=0)
+
+
+def test_a_recipe_can_be_compared_in_another_way() -> None:
+    agent = AgentConfig("pkd")
+    distiller = tiny_distiller(vars(resolve(agent, layer_map="uniform", scales={"hidden-cls": 2.0})))
+    assert distiller.offered.layer_maps == {}
+    assert play(agent, distiller)
 
 
 def regression_task() -> Task:
@@ -85,7 +92,7 @@ def regression_distiller(**knowledge: Any) -> Distiller:
 
 def test_dynamic_kd_is_refused_on_a_regression() -> None:
     with pytest.raises(UserError, match="which a regression does not have: leave it out, or take another agent than"):
-        regression_distiller(**vars(resolve(AgentConfig("dynamic-kd"), KnowledgeConfig())))
+        regression_distiller(**vars(resolve(AgentConfig("dynamic-kd"))))
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +110,7 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AgentConfig]
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_policy_says_what_it_was_trained_with_and_repeats_itself(name: str, policies: dict[str, AgentConfig]) -> None:
     policy = policies[name]
-    knowledge = resolve(policy, KnowledgeConfig())
+    knowledge = resolve(policy)
     assert knowledge.knowledge == ["gold", "logits", "hidden"]
     distiller = tiny_distiller(vars(knowledge))
     first, again = (play(policy, distiller) for _ in range(2))

@@ -10,9 +10,12 @@ import pytest
 
 from agents.recipes import RECIPES
 from agents.registry import knowledge_of
-from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, AgentConfig, KnowledgeConfig
+from kselect.cli.command import Command
+from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, AgentConfig, KnowledgeConfig, PhaseConfig
 from kselect.errors import UserError
-from kselect.study.recipes import resolve
+from kselect.study.casting import cast_learner
+from kselect.study.recipes import COMPARISON, keep_comparison, resolve
+from tests.tiny import tiny_distiller
 
 SETTINGS = {field.name for field in fields(KnowledgeConfig)}
 POSSIBLE = [
@@ -23,7 +26,7 @@ POSSIBLE = [
 
 
 def resolved(agent: str, agent_settings: dict[str, Any] | None = None, **given: Any) -> KnowledgeConfig:
-    return resolve(AgentConfig(agent, agent_settings or {}), KnowledgeConfig(**given))
+    return resolve(AgentConfig(agent, agent_settings or {}), **given)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,7 @@ def test_weights_and_stages_say_what_is_on_offer() -> None:
 @pytest.mark.parametrize("name", POSSIBLE)
 def test_what_is_resolved_resolves_to_itself(name: str) -> None:
     once = resolved(name)
-    assert resolve(AgentConfig(name), once) == once
+    assert resolve(AgentConfig(name), **vars(once)) == once
     assert once.knowledge == list(knowledge_of(name, {}) or DEFAULT_KNOWLEDGE)
     for setting, value in RECIPES[name].settings.items():
         assert getattr(once, setting) == value
@@ -59,8 +62,58 @@ def test_a_recipe_brings_its_weighting() -> None:
     assert resolved("dynamic-kd").weighting == "dynamic"
     assert resolved("uncertainty", knowledge=["gold", "attention"]).weighting == "uncertainty"
     assert resolved("all", weighting="uncertainty").weighting == "uncertainty"
-    with pytest.raises(UserError, match=r"Agent 'dynamic-kd' has its own weighting .dynamic.: leave out weighting unc"):
-        resolved("dynamic-kd", weighting="uncertainty")
+    for other in ("uncertainty", "selection"):
+        with pytest.raises(UserError, match=rf"Agent 'dynamic-kd' has its own weighting .dynamic.: leave .* {other}"):
+            resolved("dynamic-kd", weighting=other)
+
+
+def command_line(*words: str) -> KnowledgeConfig:
+    settings = Command("kselect.cli.distill").settings(["--teacher", "anywhere", *words])
+    assert settings is not None
+    knowledge: KnowledgeConfig = settings.knowledge
+    return knowledge
+
+
+def test_what_is_given_wins_over_a_recipe_at_its_default_too(tmp_path: Path) -> None:
+    assert resolved("tinybert").temperature == 1.0
+    assert resolved("tinybert", temperature=2.0).temperature == 2.0
+    assert command_line("--agent", "tinybert").temperature == 1.0
+    assert command_line("--agent", "tinybert", "--temperature", "2.0").temperature == 2.0
+    for knowledge in (
+        resolved("pkd", layer_map="uniform"),
+        command_line("--agent", "pkd", "--layer_map", "uniform"),
+    ):
+        assert (knowledge.layer_map, knowledge.layer_maps) == ("uniform", {})
+    assert command_line("--agent", "pkd").layer_maps == {"hidden-cls": "skip"}
+    (tmp_path / "run.yaml").write_text("agent: tinybert\ntemperature: 2.0\nknowledge:\n")
+    knowledge = command_line("--config", str(tmp_path / "run.yaml"))
+    assert knowledge.temperature == 2.0
+    assert knowledge.knowledge == list(RECIPES["tinybert"].knowledge or ())
+
+
+def test_mappings_are_laid_over_a_recipe_name_by_name() -> None:
+    expected = {"embeddings": 1.0, "hidden": 7.0, "attention-scores": 1.0}
+    assert resolved("tinybert", scales={"hidden": 7.0}).scales == expected
+    assert command_line("--agent", "tinybert", "--scales", "hidden=7").scales == expected
+
+
+def test_a_policy_brings_how_its_knowledge_was_compared(tmp_path: Path) -> None:
+    distiller = tiny_distiller(
+        {"weighting": "uncertainty", "temperature": 4.0, "scales": {"hidden": 7.0}, "layer_maps": {"hidden": "last"}}
+    )
+    cast = cast_learner(AgentConfig("actor-critic"), distiller, PhaseConfig(), seed=0)
+    cast.agent.save(tmp_path)
+    assert resolved(str(tmp_path)) == KnowledgeConfig(knowledge=list(distiller.names))  # saved without
+    keep_comparison(tmp_path, distiller.offered)
+    kept = resolved(str(tmp_path))
+    assert {**vars(kept), "teacher_memory": 0} == {**vars(distiller.offered), "teacher_memory": 0}
+    assert command_line("--agent", str(tmp_path)) == kept
+    knowledge = command_line("--agent", str(tmp_path), "--knowledge", "gold,logits", "--temperature", "2.0")
+    assert (knowledge.temperature, knowledge.weighting) == (2.0, "uncertainty")
+    assert knowledge.scales == knowledge.layer_maps == {}
+    (tmp_path / COMPARISON).write_text("{}")
+    with pytest.raises(UserError, match=r"knowledge\.json does not say weighting, "):
+        resolved(str(tmp_path))
 
 
 def test_knowledge_that_lacks_what_a_recipe_needs_is_refused() -> None:
