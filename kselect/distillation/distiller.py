@@ -66,7 +66,7 @@ class Distiller:
 
         Args:
             task: what is learned.
-            teacher: whose knowledge is on offer, the mean of several; None to train on gold labels alone.
+            teacher: whose knowledge is on offer, the mean logits of several; None to train on gold labels alone.
             student: the classifier to train.
             training: how steps are taken.
             knowledge: what is on offer; gold alone where there is no teacher.

@@ -39,7 +39,7 @@ class TeacherOutputs(Protocol):
 
 
 class LiveTeacher:
-    """A forward pass for every batch, without gradient and without dropout; the mean of several teachers' outputs."""
+    """A forward pass for every batch, without gradient and without dropout; the mean of several teachers' logits."""
 
     def __init__(self, models: Sequence[PreTrainedModel], dtype: torch.dtype) -> None:
         """Run `models` (moved to where the batches are beforehand) in arithmetic of `dtype`."""

@@ -217,9 +217,9 @@ def _unnamed(names: Sequence[str]) -> bool:
 
 
 def _order(names: Sequence[str], task: Task) -> list[int] | None:
-    """Return where each of the task's labels stands among `names`; None where they are others. Case tells none apart.
+    """Return where each of the task's labels stands among `names`; None where they are others.
 
-    Unless the task itself has names that differ in nothing else.
+    Case tells none apart, unless the task itself has labels that differ in nothing else.
     """
     alike = str.casefold if len({label.casefold() for label in task.labels}) == task.num_labels else str
     places = {alike(name): i for i, name in enumerate(names)}
