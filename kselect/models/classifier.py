@@ -81,7 +81,7 @@ def load_classifier(path: str | Path, task: Task) -> Classifier:
     fault = _label_fault(model, task)
     if fault is not None:
         raise UserError(f"{path} {fault}.")
-    unnamed = not task.regression and _unnamed(_label_names(model))
+    unnamed = not task.regression and _unnamed(_label_names(model), task)
     _take_labels(model, task)
     classifier = Classifier(model, _load_tokenizer(path, model))
     if unnamed:
@@ -181,7 +181,7 @@ def _label_fault(model: PreTrainedModel, task: Task) -> str | None:
         told = "gives a score" if len(names) == 1 else f"tells {len(names)} labels apart"
         has = "asks for a score" if task.regression else f"has {task.num_labels} ({', '.join(task.labels)})"
         return f"{told}, {task.name} {has}: give a model fine-tuned on {task.name}"
-    if task.regression or _unnamed(names) or _order(names, task) is not None:
+    if task.regression or _unnamed(names, task) or _order(names, task) is not None:
         return None
     return (
         f"names its labels {', '.join(names)}, {task.name} has {', '.join(task.labels)}: give a model fine-tuned on "
@@ -192,7 +192,7 @@ def _label_fault(model: PreTrainedModel, task: Task) -> str | None:
 def _take_labels(model: PreTrainedModel, task: Task) -> None:
     """Give labels without a fault the task's order and names."""
     names = _label_names(model)
-    order = None if task.regression or _unnamed(names) else _order(names, task)
+    order = _order(names, task)
     if order is not None and order != sorted(order):
         reorder(model, order)
     for name, value in label_settings(task).items():
@@ -212,8 +212,8 @@ def _label_names(model: PreTrainedModel) -> tuple[str, ...]:
     return tuple(str(names[i]) for i in sorted(names))
 
 
-def _unnamed(names: Sequence[str]) -> bool:
-    return all(name == f"LABEL_{i}" for i, name in enumerate(names))
+def _unnamed(names: Sequence[str], task: Task) -> bool:
+    return _order(names, task) is None and all(name == f"LABEL_{i}" for i, name in enumerate(names))
 
 
 def _order(names: Sequence[str], task: Task) -> list[int] | None:

@@ -193,6 +193,14 @@ def test_unnamed_labels_in_another_order_are_refused(tmp_path: Path, caplog: pyt
         load_classifier(tmp_path / "wrong", task)
 
 
+def test_labels_that_are_called_as_unnamed_ones_are_names(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    task = replace(tiny_task(), labels=("LABEL_1", "LABEL_0"))
+    theirs = tiny_classifier(replace(task, labels=("LABEL_0", "LABEL_1")))
+    theirs.save_pretrained(tmp_path)
+    assert torch.equal(load_classifier(tmp_path, task).model.classifier.weight, theirs.model.classifier.weight[[1, 0]])
+    assert not caplog.messages
+
+
 def test_a_score_is_no_label_and_a_label_no_score(saved: Path, tmp_path: Path) -> None:
     regression = tiny_regression()
     classifier("bert", regression).save_pretrained(tmp_path)
