@@ -153,7 +153,7 @@ class StudentConfig:
     """Model: the teacher, and the student cut out of it or loaded."""
 
     teacher: str | list[str]
-    """Folder or hub id of a fine-tuned classifier, such as `kselect train-teacher` makes; several are averaged."""
+    """Folder or hub id of a fine-tuned classifier, such as `kselect train-teacher` makes; of several, their mean."""
     layers: int | list[int] | None = None
     """How many of the teacher's layers the student keeps, or which ones, such as 1,3,5 (first: 1); 3 by default."""
     student: str | None = None

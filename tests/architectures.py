@@ -9,17 +9,23 @@ import torch
 from transformers import (
     AlbertConfig,
     AutoModelForSequenceClassification,
+    BartConfig,
     BertConfig,
     BertTokenizer,
     DebertaV2Config,
     DistilBertConfig,
     ElectraConfig,
+    EsmConfig,
+    LongformerConfig,
+    MobileBertConfig,
     ModernBertConfig,
     MPNetConfig,
     PreTrainedConfig,
     PreTrainedTokenizerBase,
     RobertaConfig,
+    XLMConfig,
     XLMRobertaConfig,
+    XLNetConfig,
 )
 
 from kselect.models.classifier import Classifier, label_settings, quiet, seeded
@@ -48,6 +54,9 @@ CONFIGS: dict[str, Callable[..., PreTrainedConfig]] = {
     "deberta-v2": lambda **sizes: DebertaV2Config(
         relative_attention=True, pos_att_type=["p2c", "c2p"], position_biased_input=False, type_vocab_size=0, **sizes
     ),
+    "mobilebert": lambda hidden_size, **sizes: MobileBertConfig(
+        hidden_size=hidden_size, embedding_size=8, intra_bottleneck_size=hidden_size // 2, **sizes
+    ),
     "mpnet": MPNetConfig,
     "xlm-roberta": XLMRobertaConfig,
     "modernbert": lambda **sizes: ModernBertConfig(
@@ -59,6 +68,54 @@ SHOWS_ATTENTION = tuple(name for name in CONFIGS if name not in ("deberta-v2", "
 
 def tokenizer() -> PreTrainedTokenizerBase:
     return BertTokenizer(vocab=VOCABULARY, model_max_length=POSITIONS)
+
+
+def _made(config: PreTrainedConfig) -> Classifier:
+    with seeded(0), quiet():
+        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    return Classifier(model, tokenizer())
+
+
+def _common(task: Task) -> dict[str, Any]:
+    return {"pad_token_id": VOCABULARY["[PAD]"], **label_settings(task)}
+
+
+def _sizes(task: Task) -> dict[str, Any]:
+    return {
+        "vocab_size": len(VOCABULARY),
+        "hidden_size": 16,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": POSITIONS,
+        **_common(task),
+    }
+
+
+# Architectures whose config tells less than others' do, or of which something is refused.
+UNTOLD: dict[str, Callable[[Task], Classifier]] = {
+    "xlm": lambda task: _made(
+        XLMConfig(n_words=len(VOCABULARY), emb_dim=16, n_layers=2, n_heads=2, pad_index=1, **_common(task))
+    ),
+    "bart": lambda task: _made(
+        BartConfig(
+            vocab_size=len(VOCABULARY),
+            d_model=16,
+            encoder_layers=2,
+            decoder_layers=2,
+            encoder_attention_heads=2,
+            decoder_attention_heads=2,
+            eos_token_id=VOCABULARY["[SEP]"],
+            bos_token_id=VOCABULARY["[CLS]"],
+            **_common(task),
+        )
+    ),
+    "xlnet": lambda task: _made(
+        XLNetConfig(vocab_size=len(VOCABULARY), d_model=16, n_layer=2, n_head=2, d_inner=32, **_common(task))
+    ),
+    "esm": lambda task: _made(EsmConfig(**_sizes(task))),
+    "longformer": lambda task: _made(LongformerConfig(attention_window=8, **_sizes(task))),
+}
 
 
 def classifier(
@@ -80,6 +137,9 @@ def classifier(
             for parameter in model.parameters():
                 if parameter.ndim == 2:
                     parameter.normal_(std=0.3)  # as uneven as a trained model
+            for module in model.modules():
+                if isinstance(module, torch.nn.Embedding) and module.padding_idx is not None:
+                    module.weight[module.padding_idx] = 0  # untrained: MobileBERT's last token reads it
     return Classifier(model, tokenizer())
 
 

@@ -41,6 +41,7 @@ from kselect.tasks.split import Split
 from kselect.tasks.task import Task
 
 PROBE_EXAMPLES = 32
+COMPARED_EXAMPLES = 200  # on which models must cut texts alike
 NEGLIGIBLE = 1e-6  # a loss that starts below this is rounding: the student begins as its teacher's equal there
 GIBIBYTE = 2**30
 
@@ -65,7 +66,7 @@ class Distiller:
 
         Args:
             task: what is learned.
-            teacher: whose knowledge is on offer, the mean of several; None to train on gold labels alone.
+            teacher: whose knowledge is on offer, the mean logits of several; None to train on gold labels alone.
             student: the classifier to train.
             training: how steps are taken.
             knowledge: what is on offer; gold alone where there is no teacher.
@@ -344,13 +345,14 @@ def _check_models(student: Classifier, teachers: Sequence[Classifier], task: Tas
                 f"A model tells {classifier.model.config.num_labels} labels apart, {task.name} has {task.num_labels}: "
                 f"give models fine-tuned on {task.name}."
             )
-    vocabulary, sample = student.tokenizer.get_vocab(), task.splits["train"].take(range(1))
+    train = task.splits["train"]
+    sample = train.take(fixed_sample(len(train), COMPARED_EXAMPLES))
+    vocabulary, read = student.tokenizer.get_vocab(), _read_by(student, sample)
     for teacher in teachers:
-        alike = teacher.tokenizer.get_vocab() == vocabulary
-        if not alike or _read_by(teacher, sample) != _read_by(student, sample):
+        if teacher.tokenizer.get_vocab() != vocabulary or _read_by(teacher, sample) != read:
             raise UserError(
-                "Teacher and student read different vocabularies: shrink the student from its teacher, or give one "
-                "with the teacher's tokenizer."
+                "Teacher and student read different vocabularies, or cut texts otherwise: shrink the student from its "
+                "teacher, or give one with the teacher's tokenizer."
             )
 
 

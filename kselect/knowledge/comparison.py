@@ -9,7 +9,10 @@ from kselect.config import KnowledgeConfig
 from kselect.errors import UserError
 from kselect.knowledge.layer_map import LayerMap, parse_layer_map
 from kselect.knowledge.projection import Projection
+from kselect.models.architecture import check_readable
 from kselect.models.classifier import Classifier
+from kselect.models.needs import Needs
+from kselect.models.outputs import projection_width
 
 
 @dataclass
@@ -45,16 +48,18 @@ class Comparison:
             text, setting = self.config.layer_maps[self.name], f"layer_maps {self.name}"
         return parse_layer_map(text, self.student.layers, self.teacher_given.layers, setting)
 
-    @property
-    def relation_heads(self) -> int:
-        """Heads that both models' projections are cut into.
+    def relation_heads(self, projection: str) -> int:
+        """Return how many heads both models' "queries", "keys" or "values" (`projection`) are cut into.
 
         By default the most that divide both widths, and are no more than the attention heads of one of the models.
 
         Raises:
-            UserError: the number that is set does not divide both widths.
+            UserError: the number that is set does not divide both widths; a model does not show that projection.
         """
-        widths = self.student.width, self.teacher_given.width
+        needs = Needs(**{projection: frozenset({1})})
+        for one in (self.student, self.teacher_given):
+            check_readable(one.model, needs, f"knowledge {self.name}")
+        widths = [projection_width(one.model, projection) for one in (self.student, self.teacher_given)]
         heads = self.config.relation_heads
         if heads is None:
             most = max(self.student.heads, self.teacher_given.heads)

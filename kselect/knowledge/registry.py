@@ -47,9 +47,9 @@ BUILDERS: dict[str, Builder] = {
     "attention": lambda pair: Attention(pair.layer_map),
     "attention-scores": lambda pair: AttentionScores(pair.layer_map),
     "relations": _relations,
-    "query-relations": lambda pair: QueryRelations(pair.layer_map, pair.relation_heads),
-    "key-relations": lambda pair: KeyRelations(pair.layer_map, pair.relation_heads),
-    "value-relations": lambda pair: ValueRelations(pair.layer_map, pair.relation_heads),
+    "query-relations": lambda pair: QueryRelations(pair.layer_map, pair.relation_heads(QueryRelations.output)),
+    "key-relations": lambda pair: KeyRelations(pair.layer_map, pair.relation_heads(KeyRelations.output)),
+    "value-relations": lambda pair: ValueRelations(pair.layer_map, pair.relation_heads(ValueRelations.output)),
 }
 assert tuple(BUILDERS) == KNOWLEDGE_NAMES
 
@@ -126,10 +126,12 @@ def _check_comparable(knowledge: Knowledge, pair: Comparison, teachers: Sequence
     what, student, teacher = f"knowledge {pair.name}", pair.student, pair.teacher_given
     assert knowledge.teacher_needs is not None
     check_readable(student.model, knowledge.student_needs, what)
-    for one in teachers:
-        check_readable(one.model, knowledge.teacher_needs, what)
-        if any(layers for _, layers in knowledge.teacher_needs.items()):
-            _check_alike(what, teacher, one)
+    check_readable(teacher.model, knowledge.teacher_needs, what)
+    if len(teachers) > 1 and any(layers for _, layers in knowledge.teacher_needs.items()):
+        raise UserError(
+            f"{what} reads inside its teachers, and what is inside several has no basis in common: offer kinds that "
+            f"read logits, or give one teacher."
+        )
     if not knowledge.student_needs.matrices:
         return
     if student.heads != teacher.heads:
@@ -139,16 +141,6 @@ def _check_comparable(knowledge: Knowledge, pair: Comparison, teachers: Sequence
         )
     for here, there in knowledge.layer_map:
         _check_windows(what, student, teacher, here, there)
-
-
-def _check_alike(what: str, first: Classifier, other: Classifier) -> None:
-    for size in ("layers", "width", "heads"):
-        one, another = getattr(first, size), getattr(other, size)
-        if one != another:
-            raise UserError(
-                f"{what} averages its teachers layer by layer, but their {size} differ ({one} and {another}): "
-                f"offer knowledge of logits, or teachers of one shape."
-            )
 
 
 def _check_windows(what: str, student: Classifier, teacher: Classifier, here: int, there: int) -> None:

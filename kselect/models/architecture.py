@@ -57,4 +57,4 @@ def positions(model: PreTrainedModel) -> int | None:
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
             return module.num_embeddings - module.padding_idx - 1
-    return count
+    return count if count is not None and count > 0 else None

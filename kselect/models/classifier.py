@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -21,13 +20,17 @@ from transformers.utils import logging
 
 from kselect.errors import UserError
 from kselect.models.architecture import fused_attention, positions
+from kselect.models.head import redraw, reorder
 from kselect.models.hub import source_settings
+from kselect.models.label_order import check_order
+from kselect.tasks.encoding import EncodedSplit, encode
 
 if TYPE_CHECKING:
     from kselect.tasks.task import Task
 
 
 DEFAULT_LENGTH = 128
+JUDGED_BY = 200  # reward examples that tell whether unnamed labels stand in the task's order
 
 
 @dataclass
@@ -63,39 +66,41 @@ class Classifier:
 def load_classifier(path: str | Path, task: Task) -> Classifier:
     """Load a fine-tuned classifier (teacher or student) for `task` from a folder or a hub id.
 
+    A head whose labels are the task's in another order, or in other case, is put in the task's.
+
     Raises:
-        UserError: no model there; a head that was never trained (the missing weights are named); labels other than
-            the task's, or in another order.
+        UserError: no model there; weights that do not fill it (they are named), the head's or others; labels other
+            than the task's, or without names and clearly in another order.
     """
-    model, missing = _load_model(path)
-    if missing:
+    model, unfit = _load_model(path)
+    if unfit:
         raise UserError(
-            f"{path} is not fine-tuned: {', '.join(sorted(missing))} would be random. "
+            f"{path} is not fine-tuned: {', '.join(sorted(unfit))} would be random. "
             f"Run `kselect train-teacher --encoder {path} --task {task.name}` and use the model it saves."
         )
-    _check_labels(model, task, path)
-    return Classifier(model, _load_tokenizer(path, model))
+    fault = _label_fault(model, task)
+    if fault is not None:
+        raise UserError(f"{path} {fault}.")
+    unnamed = not task.regression and _unnamed(_label_names(model), task)
+    _take_labels(model, task)
+    classifier = Classifier(model, _load_tokenizer(path, model))
+    if unnamed:
+        check_order(model, task.labels, _reward_examples(classifier, task), path)
+    return classifier
 
 
 def load_encoder(path: str | Path, task: Task, seed: int = 0) -> Classifier:
     """Load a pretrained encoder and put a fresh head for `task` on it, drawn with `seed`.
 
-    A head that the checkpoint brings along, for whatever task, is replaced.
+    A head that the checkpoint was fine-tuned with, for whatever task, is replaced; of a pretrained one only the output
+    layer is.
 
     Raises:
         UserError: no model there, or one whose encoder is not whole.
     """
     with seeded(seed):
-        model, missing = _load_model(path, ignore_mismatched_sizes=True, **label_settings(task))
-        encoder = [name for name in missing if name.startswith(f"{model.base_model_prefix}.") and "pooler" not in name]
-        if encoder:
-            raise UserError(
-                f"{path} is no whole {model.config.model_type} encoder: {', '.join(sorted(encoder)[:3])}, ... would be "
-                f"random. Give a folder that save_pretrained wrote."
-            )
-        for name, child in model.named_children():
-            if name != model.base_model_prefix:
-                child.apply(lambda module: _initialise(module, model.config.initializer_range))
+        model, unfit = _load_model(path, **label_settings(task))
+        redraw(model, unfit)
     return Classifier(model, _load_tokenizer(path, model))
 
 
@@ -108,35 +113,40 @@ def load_student(path: str | Path, task: Task, seed: int = 0) -> Classifier:
     Raises:
         UserError: no model there, or one whose encoder is not whole.
     """
-    model, missing = _load_model(path)
-    if missing or _label_fault(model, task) is not None:
+    model, unfit = _load_model(path)
+    if unfit or _label_fault(model, task) is not None:
         return load_encoder(path, task, seed)
-    for name, value in label_settings(task).items():
-        setattr(model.config, name, value)
+    _take_labels(model, task)
     return Classifier(model, _load_tokenizer(path, model))
 
 
-def _initialise(module: nn.Module, deviation: float) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=deviation)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.LayerNorm):
-        module.reset_parameters()
-
-
 def _load_model(path: str | Path, **settings: Any) -> tuple[PreTrainedModel, set[str]]:
+    """Load a model whose encoder is whole; with it the names of other weights that the checkpoint does not fill."""
     _check_location(path)
     source = source_settings(path)
     try:
         with quiet():
             model, info = AutoModelForSequenceClassification.from_pretrained(
-                path, output_loading_info=True, dtype=torch.float32, **source, **settings
+                path,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are told by name, here and by those who load
+                dtype=torch.float32,
+                **source,
+                **settings,
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         where = "that folder is not whole" if Path(path).is_dir() else "give a local folder where no hub is reached"
         raise UserError(f"Cannot load a model from {path}, {where}: {_first_line(error)}") from error
-    return model, set(info["missing_keys"])
+    mismatched = {name for name, *_ in info["mismatched_keys"]}
+    unfit = mismatched | set(info["missing_keys"])
+    inside = [name for name in unfit if name.startswith(f"{model.base_model_prefix}.")]
+    encoder = sorted(name for name in inside if name in mismatched or "pooler" not in name)
+    if encoder:
+        raise UserError(
+            f"{path} is no whole {model.config.model_type} encoder: {', '.join(encoder[:3])}, ... would be random. "
+            f"Give a folder that save_pretrained wrote."
+        )
+    return model, unfit
 
 
 def _load_tokenizer(path: str | Path, model: PreTrainedModel) -> PreTrainedTokenizerBase:
@@ -164,29 +174,57 @@ def _check_location(path: str | Path) -> None:
         raise UserError(f"No such model folder: {path}. Give a folder that save_pretrained wrote, or a hub id.")
 
 
-def _check_labels(model: PreTrainedModel, task: Task, path: str | Path) -> None:
-    fault = _label_fault(model, task)
-    if fault is not None:
-        raise UserError(f"{path} {fault}")
-
-
 def _label_fault(model: PreTrainedModel, task: Task) -> str | None:
-    """Say in what a model's labels are not the task's; None where they are."""
-    if task.regression and model.config.num_labels == 1:
-        return None
-    names: dict[Any, str] = model.config.id2label or {}
-    labels = tuple(names[i] for i in sorted(names))
-    if len(labels) != task.num_labels:
-        told = "gives a score" if len(labels) == 1 else f"tells {len(labels)} labels apart"
+    """Say in what a model's labels are not the task's, in whatever order; None where they are, or have no names."""
+    names = _label_names(model)
+    if len(names) != task.num_labels or (len(names) == 1) != task.regression:
+        told = "gives a score" if len(names) == 1 else f"tells {len(names)} labels apart"
         has = "asks for a score" if task.regression else f"has {task.num_labels} ({', '.join(task.labels)})"
-        return f"{told}, {task.name} {has}: give a model fine-tuned on {task.name}."
-    unnamed = all(label == f"LABEL_{i}" for i, label in enumerate(labels))
-    if not unnamed and labels != task.labels:
-        return (
-            f"orders its labels {', '.join(labels)}, {task.name} has {', '.join(task.labels)}: "
-            f"give a model fine-tuned on {task.name}, or mend id2label in its config.json."
-        )
-    return None
+        return f"{told}, {task.name} {has}: give a model fine-tuned on {task.name}"
+    if task.regression or _unnamed(names, task) or _order(names, task) is not None:
+        return None
+    return (
+        f"names its labels {', '.join(names)}, {task.name} has {', '.join(task.labels)}: give a model fine-tuned on "
+        f"{task.name}, or each label the task's name for what it means (id2label in config.json; the order is free)"
+    )
+
+
+def _take_labels(model: PreTrainedModel, task: Task) -> None:
+    """Give labels without a fault the task's order and names."""
+    names = _label_names(model)
+    order = _order(names, task)
+    if order is not None and order != sorted(order):
+        reorder(model, order)
+    for name, value in label_settings(task).items():
+        setattr(model.config, name, value)
+
+
+def _reward_examples(classifier: Classifier, task: Task) -> EncodedSplit | None:
+    if "reward" not in task.splits:
+        return None
+    split = task.splits["reward"]
+    first = split.take(range(min(JUDGED_BY, len(split))))
+    return encode(first, classifier.tokenizer, input_length(classifier, None))
+
+
+def _label_names(model: PreTrainedModel) -> tuple[str, ...]:
+    names: dict[Any, str] = model.config.id2label or {}
+    return tuple(str(names[i]) for i in sorted(names))
+
+
+def _unnamed(names: Sequence[str], task: Task) -> bool:
+    return _order(names, task) is None and all(name == f"LABEL_{i}" for i, name in enumerate(names))
+
+
+def _order(names: Sequence[str], task: Task) -> list[int] | None:
+    """Return where each of the task's labels stands among `names`; None where they are others.
+
+    Case tells none apart, unless the task itself has labels that differ in nothing else.
+    """
+    alike = str.casefold if len({label.casefold() for label in task.labels}) == task.num_labels else str
+    places = {alike(name): i for i, name in enumerate(names)}
+    wanted = [alike(label) for label in task.labels]
+    return [places[label] for label in wanted] if sorted(places) == sorted(wanted) else None
 
 
 def input_length(classifier: Classifier, max_length: int | None) -> int:
@@ -195,10 +233,10 @@ def input_length(classifier: Classifier, max_length: int | None) -> int:
     Raises:
         UserError: `max_length` is more than the model has positions for.
     """
-    available = positions(classifier.model) or DEFAULT_LENGTH
+    available = positions(classifier.model)
     if max_length is None:
-        return min(DEFAULT_LENGTH, available)
-    if max_length > available:
+        return DEFAULT_LENGTH if available is None else min(DEFAULT_LENGTH, available)
+    if available is not None and max_length > available:
         raise UserError(f"max_length is {max_length}, the model takes {available} tokens: lower max_length to that.")
     return max_length
 
@@ -209,6 +247,7 @@ def label_settings(task: Task) -> dict[str, Any]:
         return {"num_labels": 1, "problem_type": "regression"}
     return {
         "num_labels": task.num_labels,
+        "problem_type": "single_label_classification",
         "id2label": dict(enumerate(task.labels)),
         "label2id": {label: i for i, label in enumerate(task.labels)},
     }

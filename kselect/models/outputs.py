@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from kselect.errors import UserError
 from kselect.models.architecture import check_readable, fused_attention, input_names
 from kselect.models.attention import MATRICES, PROJECTIONS, reading
-from kselect.models.needs import KINDS, Needs
+from kselect.models.needs import Needs
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,15 @@ def forward(model: PreTrainedModel, batch: dict[str, Tensor], needs: Needs) -> M
             output_hidden_states=sorted(needs.hidden_states) if needs.hidden_states else False,
             return_dict=True,
         )
+    if getattr(outputs, "logits", None) is None:
+        raise UserError(f"This {model.config.model_type} gives no logits: give another architecture.")
+    if needs.hidden_states and getattr(outputs, "hidden_states", None) is None:
+        raise UserError(f"This {model.config.model_type} shows no hidden states: offer kinds that read logits alone.")
+    if any(outputs.hidden_states[layer].size(1) != batch["input_ids"].size(1) for layer in needs.hidden_states):
+        raise UserError(
+            f"This {model.config.model_type} shows hidden states of fewer tokens than it reads: offer kinds that read "
+            f"logits alone."
+        )
     layers = model.config.num_hidden_layers
     counted = inside.layers if needs.inside_attention else layers
     counted = len(outputs.hidden_states) - 1 if needs.hidden_states else counted
@@ -75,20 +84,25 @@ def forward(model: PreTrainedModel, batch: dict[str, Tensor], needs: Needs) -> M
     )
 
 
-def average(outputs: Sequence[ModelOutputs]) -> ModelOutputs:
-    """Return the elementwise mean of several models' outputs on one batch, in float32; of one model its own.
+def projection_width(model: PreTrainedModel, kind: str) -> int:
+    """Return how many dimensions the queries, keys or values (`kind`) of all heads have, which no config tells of all.
 
-    Attention probabilities stay probabilities; the mean of logits is the geometric mean of class distributions.
+    Raises:
+        UserError: the architecture does not show them.
+    """
+    token = torch.ones(1, 1, dtype=torch.long, device=model.device)
+    batch = {"input_ids": token, "attention_mask": token}
+    with torch.no_grad(), torch.random.fork_rng():
+        _, heads, _, size = forward(model, batch, Needs(**{kind: frozenset({1})})).layers(kind)[1].shape
+    return heads * size
+
+
+def average(outputs: Sequence[ModelOutputs]) -> ModelOutputs:
+    """Return the mean of several models' logits on one batch, in float32; of one model all that it gave.
+
+    The mean of logits is the geometric mean of class distributions. Inner outputs of different models have no basis in
+    common, and no mean.
     """
     if len(outputs) == 1:
         return outputs[0]
-
-    def mean(values: list[Tensor]) -> Tensor:
-        return torch.stack([value.float() for value in values]).mean(0)
-
-    first = outputs[0]
-    inner = {
-        kind: {layer: mean([one.layers(kind)[layer] for one in outputs]) for layer in first.layers(kind)}
-        for kind in KINDS
-    }
-    return ModelOutputs(mean([one.logits for one in outputs]), first.attention_mask, **inner)
+    return ModelOutputs(torch.stack([one.logits.float() for one in outputs]).mean(0), outputs[0].attention_mask)

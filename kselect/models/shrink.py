@@ -68,13 +68,23 @@ def _keep(model: PreTrainedModel, kept: list[int]) -> None:
 
 def _fit_to_config(model: PreTrainedModel) -> None:
     """Make the model what the library builds from its config, so that it loads again as it is."""
-    with torch.device("meta"):
-        built = type(model)(copy.deepcopy(model.config))
+    try:
+        with torch.device("meta"):
+            built = type(model)(copy.deepcopy(model.config))
+    except Exception as error:  # whatever an architecture says of a config that names more layers elsewhere
+        raise UserError(
+            f"Cannot shrink a {type(model).__name__}, whose config does not fit fewer layers: "
+            f"{' '.join(str(error).split())} Give a smaller student."
+        ) from error
     for name, module in built.named_modules():
         if isinstance(module, nn.Identity):
             model.set_submodule(name, nn.Identity())
-    if model.state_dict().keys() != built.state_dict().keys():
-        raise UserError(f"Cannot shrink a {type(model).__name__}: its layers are not alike. Give a smaller student.")
+    ours, theirs = ({name: value.shape for name, value in one.state_dict().items()} for one in (model, built))
+    unlike = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    if unlike:
+        raise UserError(
+            f"Cannot shrink a {type(model).__name__}: {unlike[0]} does not fit fewer layers. Give a smaller student."
+        )
 
 
 def _chosen(layers: int | Sequence[int], available: int) -> list[int]:

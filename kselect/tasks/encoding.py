@@ -74,10 +74,15 @@ def _padded(sequences: list[NDArray[np.int32]], width: int, fill: int) -> NDArra
 def encode(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
     """Encode a split, each example or pair cut to `max_length` tokens (the longer text of a pair first).
 
-    Raises `UserError` for a tokenizer that cannot pad.
+    Raises `UserError` for a tokenizer that cannot pad, or only on the left, as XLNet's.
     """
     if tokenizer.pad_token_id is None:
         raise UserError(f"{type(tokenizer).__name__} has no padding token: set its pad_token and save it again.")
+    if tokenizer.padding_side != "right":
+        raise UserError(
+            f"{type(tokenizer).__name__} pads on the {tokenizer.padding_side}, which its model expects: batches here "
+            f"are padded on the right. Give a model whose tokenizer pads there."
+        )
     whole = _token_ids(split, tokenizer)
     too_long = [row for row, ids in enumerate(whole["input_ids"]) if len(ids) > max_length]
     if too_long:

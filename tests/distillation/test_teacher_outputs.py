@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from transformers import BertTokenizer
 
 from kselect.config import KNOWLEDGE_NAMES, KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
@@ -11,8 +12,10 @@ from kselect.errors import UserError
 from kselect.models.needs import KINDS, Needs
 from kselect.models.outputs import ModelOutputs
 from kselect.models.shrink import shrink
+from kselect.tasks.building import build_task
 from kselect.tasks.encoding import EncodedSplit, encode
-from tests.architectures import classifier, tiny_regression, tokenizer
+from kselect.tasks.split import Split
+from tests.architectures import VOCABULARY, classifier, tiny_regression, tokenizer
 from tests.tiny import tiny_classifier, tiny_task
 
 EVERYTHING = Needs(*[frozenset({1, 3})] * len(KINDS))
@@ -91,17 +94,39 @@ def test_kinds_that_do_not_fit_stay_live(examples: EncodedSplit) -> None:
     assert_alike(outputs, live("bert").read(INDICES, batch, EVERYTHING), batch["attention_mask"])
 
 
-def test_several_teachers_are_averaged(examples: EncodedSplit) -> None:
+def test_several_teachers_are_averaged_in_their_logits(examples: EncodedSplit) -> None:
     batch = examples.batch(INDICES)
     teachers = live("bert", "electra")
-    together = teachers.read(INDICES, batch, EVERYTHING)
-    apart = [LiveTeacher([model], torch.float32).read(INDICES, batch, EVERYTHING) for model in teachers.models]
-    torch.testing.assert_close(together.logits, (apart[0].logits + apart[1].logits) / 2)
-    for kind in KINDS:
-        for layer, value in together.layers(kind).items():
-            one, other = (outputs.layers(kind)[layer] for outputs in apart)
-            torch.testing.assert_close(value, (one + other) / 2)
-    torch.testing.assert_close(together.attentions[1].sum(-1), torch.ones_like(together.attentions[1][..., 0]))
+    apart = [LiveTeacher([model], torch.float32).read(INDICES, batch, Needs()) for model in teachers.models]
+    mean = (apart[0].logits + apart[1].logits) / 2
+    for source in (teachers, RememberedTeacher(teachers, examples, Needs(), 1e9)):
+        torch.testing.assert_close(source.read(INDICES, batch, Needs()).logits, mean)
+
+
+def test_memory_takes_its_shapes_from_the_outputs(examples: EncodedSplit) -> None:
+    teacher = RememberedTeacher(live("mobilebert"), examples, EVERYTHING, 1e9)
+    assert teacher.held == EVERYTHING
+    batch = examples.batch(INDICES)
+    needs = EVERYTHING.only(["hidden_states", "attentions", "values"])
+    real = batch["attention_mask"]
+    assert_alike(teacher.read(INDICES, batch, needs), teacher.live.read(INDICES, batch, needs), real)
+
+
+@pytest.mark.parametrize("first", [["hidden_states"], ["queries"], ["hidden_states", "queries"]])
+def test_what_half_precision_cannot_hold_stays_live(first: list[str], examples: EncodedSplit) -> None:
+    loud = live("bert")
+    with torch.no_grad():
+        loud.models[0].bert.encoder.layer[0].output.LayerNorm.weight[3] = 1e6
+    teacher = RememberedTeacher(loud, examples, EVERYTHING.only(["hidden_states", "attentions", "queries"]), 1e9)
+    batch = examples.batch(INDICES)
+    teacher.read(INDICES, batch, EVERYTHING.only(first))
+    hidden = EVERYTHING.only(["hidden_states", "attentions"])
+    ours, theirs = teacher.read(INDICES, batch, hidden), loud.read(INDICES, batch, hidden)
+    assert ours.hidden_states[1].abs().max() > 65504
+    assert torch.equal(ours.hidden_states[1], theirs.hidden_states[1])
+    assert torch.equal(ours.attentions[3], theirs.attentions[3])
+    assert not teacher.held.hidden_states
+    assert teacher.held.attentions == {1, 3}
 
 
 def test_a_student_learns_from_two_teachers_of_other_shapes() -> None:
@@ -216,6 +241,17 @@ def test_models_that_cut_texts_otherwise_are_refused() -> None:
     teacher = tiny_classifier(task)  # its special tokens stand in another order
     with pytest.raises(UserError, match="read different vocabularies"):
         Distiller(task, teacher, classifier("bert", task, layers=2))
+
+
+def test_models_that_cut_only_some_texts_otherwise_are_refused() -> None:
+    words = {"The": len(VOCABULARY), "Dog": len(VOCABULARY) + 1}
+    texts = ["the dog runs", *["The Dog runs"] * 39]
+    task = build_task("x", ["a", "b"], {"train": Split(texts, None, [i % 2 for i in range(40)])}, ["accuracy"])
+    cased, uncased = classifier("bert", task), classifier("bert", task, layers=2)
+    for model, lower in ((cased, False), (uncased, True)):
+        model.tokenizer = BertTokenizer(vocab=VOCABULARY | words, do_lower_case=lower)
+    with pytest.raises(UserError, match="or cut texts otherwise"):
+        Distiller(task, cased, uncased)
 
 
 def test_models_of_another_task_are_refused() -> None:

@@ -230,13 +230,30 @@ def test_what_an_architecture_does_not_show_is_refused_by_name(architecture: str
     )
 
 
-def test_teachers_of_other_shapes_can_only_be_averaged_in_their_logits() -> None:
+def test_several_teachers_are_read_in_their_logits_alone() -> None:
     task = tiny_task()
-    teachers = [classifier("bert", task), classifier("bert", task, width=24)]
+    teachers = [classifier("bert", task), classifier("bert", task, seed=1)]
     student = shrink(teachers[0], 2)
-    build_knowledge(KnowledgeConfig(knowledge=["gold", "logits", "logits-mse"]), student, teachers)
-    with pytest.raises(UserError, match=r"knowledge hidden averages its teachers .* width differ \(16 and 24\)"):
-        build_knowledge(KnowledgeConfig(knowledge=["hidden"]), student, teachers)
+    from_logits = ["gold", "logits", "logits-mse"]
+    build_knowledge(KnowledgeConfig(knowledge=from_logits), student, teachers)
+    for name in set(KNOWLEDGE_NAMES) - set(from_logits):
+        with pytest.raises(UserError) as error:
+            build_knowledge(KnowledgeConfig(knowledge=[*from_logits, name]), student, teachers)
+        assert str(error.value) == (
+            f"knowledge {name} reads inside its teachers, and what is inside several has no basis in common: "
+            f"offer kinds that read logits, or give one teacher."
+        )
+
+
+def test_relation_heads_divide_what_the_layers_have_inside() -> None:
+    """MobileBERT's layers are narrower inside than its hidden states."""
+    teacher = classifier("mobilebert", tiny_task())
+    student = classifier("bert", tiny_task(), layers=2, width=12)
+    (relations,) = build_knowledge(KnowledgeConfig(knowledge=["key-relations"]), student, [teacher])
+    assert isinstance(relations, HeadRelations)
+    assert relations.relation_heads == 2
+    with pytest.raises(UserError, match=r"relation_heads is 6: give a divisor of both widths, 12 .* and 8 \(teacher\)"):
+        build_knowledge(KnowledgeConfig(knowledge=["key-relations"], relation_heads=6), student, [teacher])
 
 
 class Nothing(Knowledge):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, XLNetTokenizer
 
 from kselect.errors import UserError
 from kselect.models.architecture import positions
@@ -16,7 +16,7 @@ from kselect.models.needs import Needs
 from kselect.models.outputs import forward
 from kselect.models.shrink import shrink
 from kselect.tasks.encoding import encode
-from tests.architectures import CONFIGS, POSITIONS, SHOWS_ATTENTION, classifier, tokenizer
+from tests.architectures import CONFIGS, POSITIONS, SHOWS_ATTENTION, UNTOLD, classifier, tokenizer
 from tests.tiny import tiny_task
 
 LAYERS = frozenset({1, 2, 3, 4})
@@ -36,7 +36,7 @@ def made(architecture: str) -> Classifier:
 def plain(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The entries of a batch that the model's own tokenizer would have made."""
     names = ["input_ids", "attention_mask"]
-    if model.config.model_type in ("bert", "electra", "albert", "roberta", "xlm-roberta"):
+    if model.config.model_type in ("bert", "electra", "albert", "roberta", "xlm-roberta", "mobilebert"):
         names.append("token_type_ids")
     return {name: batch[name] for name in names}
 
@@ -51,6 +51,20 @@ def test_hidden_states_and_logits_are_the_librarys(architecture: str, batch: dic
         torch.testing.assert_close(states, theirs.hidden_states[layer])
 
 
+@every_architecture
+def test_padding_changes_nothing(architecture: str) -> None:
+    model = made(architecture).model.eval()
+    examples = encode(tiny_task("synthetic-entailment").splits["train"], tokenizer(), 32)
+    short, long = int(examples.lengths.argmin()), int(examples.lengths.argmax())
+    assert examples.lengths[short] < examples.lengths[long]
+    needs = Needs(hidden_states=frozenset({4}))
+    alone = forward(model, examples.batch([short], pad_to_multiple_of=1), needs)
+    beside = forward(model, examples.batch([short, long], pad_to_multiple_of=1), needs)
+    torch.testing.assert_close(alone.logits[0], beside.logits[0], rtol=1e-4, atol=1e-5)
+    states = beside.hidden_states[4][0, : examples.lengths[short]]
+    torch.testing.assert_close(alone.hidden_states[4][0], states, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("architecture", SHOWS_ATTENTION)
 def test_what_is_read_inside_the_attention_fits_together(architecture: str, batch: dict[str, torch.Tensor]) -> None:
     model = made(architecture).model.eval()
@@ -60,12 +74,13 @@ def test_what_is_read_inside_the_attention_fits_together(architecture: str, batc
     real = batch["attention_mask"][:, None, :, None].bool()
     for layer in LAYERS:
         torch.testing.assert_close(inside.attentions[layer] * real, theirs.attentions[layer - 1] * real)
-        scores = inside.queries[layer] @ inside.keys[layer].transpose(2, 3) / 8**0.5
+        size = 4 if architecture == "mobilebert" else 8  # its layers are narrower inside
+        scores = inside.queries[layer] @ inside.keys[layer].transpose(2, 3) / size**0.5
         torch.testing.assert_close(inside.attention_scores[layer], scores)
         attended = inside.attentions[layer] > 0  # neither padding nor beyond a window
         softmax = scores.masked_fill(~attended, -torch.inf).softmax(-1)
         torch.testing.assert_close(softmax * real, inside.attentions[layer] * real)
-        assert inside.values[layer].shape == (6, 2, batch["input_ids"].size(1), 8)
+        assert inside.values[layer].shape == (6, 2, batch["input_ids"].size(1), size)
 
 
 @pytest.mark.parametrize("architecture", SHOWS_ATTENTION)
@@ -210,6 +225,38 @@ def test_layers_that_cannot_be_told_apart_are_refused(kind: str, batch: dict[str
     assert forward(model, batch, Needs()).logits.isfinite().all()
     with pytest.raises(UserError, match=r"This albert shows [48] layers where its config has 4"):
         forward(model, batch, Needs(**{kind: frozenset({2})}))
+
+
+def test_what_an_architecture_does_not_give_is_refused_by_name(batch: dict[str, torch.Tensor]) -> None:
+    bart = UNTOLD["bart"](tiny_task()).model.eval()
+    assert forward(bart, batch, Needs()).logits.isfinite().all()
+    with pytest.raises(UserError, match="This bart shows no hidden states: offer kinds that read logits alone"):
+        forward(bart, batch, Needs(hidden_states=frozenset({1})))
+
+
+def test_a_tokenizer_that_pads_on_the_left_is_refused() -> None:
+    pieces = [(piece, 0.0) for piece in ("<unk>", "<s>", "</s>", "<pad>", "<sep>", "<cls>", "the")]
+    with pytest.raises(UserError, match="XLNetTokenizer pads on the left, which its model expects"):
+        encode(tiny_task().splits["dev"], XLNetTokenizer(vocab=pieces), 32)
+
+
+def test_an_input_is_as_long_as_is_asked_where_the_model_sets_no_limit() -> None:
+    xlnet = UNTOLD["xlnet"](tiny_task())
+    assert positions(xlnet.model) is None
+    assert input_length(xlnet, None) == 128
+    assert input_length(xlnet, 300) == 300
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        ("esm", "esm.contact_head.regression.weight does not fit fewer layers"),
+        ("longformer", "config does not fit fewer layers: .*attention_window"),
+    ],
+)
+def test_what_would_not_load_again_is_not_shrunk(architecture: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        shrink(UNTOLD[architecture](tiny_task()), 2)
 
 
 def test_shared_keys_are_attended_as_the_fused_kernel_does() -> None:

@@ -4,18 +4,24 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, ModernBertForMaskedLM
 
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier, load_classifier, load_encoder, load_student
+from kselect.models.head import output_layer
 from kselect.models.needs import Needs
 from kselect.models.outputs import forward
+from kselect.tasks.building import build_task
 from kselect.tasks.encoding import encode
-from tests.architectures import classifier, tiny_regression
+from kselect.tasks.split import Split
+from kselect.tasks.task import Task
+from tests.architectures import UNTOLD, classifier, tiny_regression
 from tests.tiny import tiny_classifier, tiny_task
 
 
@@ -82,17 +88,33 @@ def test_loading_an_encoder_leaves_the_global_random_stream_alone(saved: Path) -
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_labels_in_another_order_are_refused(saved: Path, tmp_path: Path) -> None:
-    tiny_classifier(tiny_task()).save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    config["id2label"] = {"0": config["id2label"]["1"], "1": config["id2label"]["0"]}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match="orders its labels"):
-        load_classifier(tmp_path, tiny_task())
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "modernbert"])
+def test_labels_in_another_order_or_case_are_the_same_labels(architecture: str, tmp_path: Path) -> None:
+    acceptability = tiny_task()
+    task = replace(acceptability, labels=("entailment", "neutral", "Contradiction"))
+    theirs = classifier(architecture, replace(task, labels=("neutral", "contradiction", "ENTAILMENT")))
+    theirs.save_pretrained(tmp_path)
+    batch = encode(task.splits["dev"], theirs.tokenizer, 32).batch(range(8))
+    expected = forward(theirs.model.eval(), batch, Needs()).logits[:, [2, 0, 1]]
+    for load in (load_classifier, load_student):
+        model = load(tmp_path, task).model
+        torch.testing.assert_close(forward(model.eval(), batch, Needs()).logits, expected)
+        assert model.config.id2label == dict(enumerate(task.labels))
+        assert model.config.label2id == {label: i for i, label in enumerate(task.labels)}
+
+
+def test_labels_that_differ_in_case_alone_are_told_apart(tmp_path: Path) -> None:
+    task = replace(tiny_task(), labels=("us", "US"))
+    theirs = classifier("bert", replace(task, labels=("US", "us")))
+    theirs.save_pretrained(tmp_path)
+    weight = load_classifier(tmp_path, task).model.classifier.weight
+    assert torch.equal(weight, theirs.model.classifier.weight[[1, 0]])
+    with pytest.raises(UserError, match="names its labels US, us, synthetic-acceptability has us, Us"):
+        load_classifier(tmp_path, replace(task, labels=("us", "Us")))
 
 
 def test_another_tasks_model_is_refused(saved: Path) -> None:
-    with pytest.raises(UserError, match="orders its labels"):
+    with pytest.raises(UserError, match="names its labels unacceptable, acceptable, synthetic-entailment has"):
         load_classifier(saved, tiny_task("synthetic-entailment"))
 
 
@@ -126,6 +148,57 @@ def test_unnamed_labels_count_by_their_number(saved: Path, tmp_path: Path) -> No
     three.save_pretrained(tmp_path)
     with pytest.raises(UserError, match="tells 3 labels apart, synthetic-acceptability has 2"):
         load_classifier(renamed(tmp_path, {str(i): f"LABEL_{i}" for i in range(3)}), task)
+
+
+def sure(task: Task, order: tuple[int, ...]) -> Classifier:
+    """A teacher that is right on every text of a task whose labels tell which word they begin with, put in `order`."""
+    teacher = tiny_classifier(task)
+    first = [teacher.tokenizer.convert_tokens_to_ids(word) for word in FIRST_WORDS]
+    model = teacher.model
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "LayerNorm" not in name:
+                parameter.zero_()
+        words = model.bert.embeddings.word_embeddings.weight
+        for label, token in enumerate(first):
+            words[token, label] = 9.0
+        for layer in model.bert.encoder.layer:
+            layer.attention.self.value.weight.copy_(torch.eye(16))
+            layer.attention.output.dense.weight.copy_(torch.eye(16))
+        model.bert.pooler.dense.weight.copy_(torch.eye(16))
+        for row, label in enumerate(order):
+            model.classifier.weight[row, label] = 5.0
+    return teacher
+
+
+FIRST_WORDS = ("the", "every", "some")
+
+
+def test_unnamed_labels_in_another_order_are_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [i % 3 for i in range(300)]
+    texts = [FIRST_WORDS[label] for label in rows]
+    task = build_task("words", ["a", "b", "c"], {"train": Split(texts, None, rows)}, ["accuracy"], reward_fraction=0.3)
+    for order, name in (((0, 1, 2), "right"), ((1, 2, 0), "wrong")):
+        sure(task, order).save_pretrained(tmp_path / name)
+        renamed(tmp_path / name, {str(i): f"LABEL_{i}" for i in range(3)})
+    for _ in range(2):
+        loaded = load_classifier(tmp_path / "right", task)
+    assert loaded.model.config.id2label == {0: "a", 1: "b", 2: "c"}
+    assert caplog.messages == [
+        f"{tmp_path / 'right'} does not name its labels: they are taken to be a, b, c, in this order."
+    ]
+    with pytest.raises(
+        UserError, match=r"is right on 100% if they are b, c, a, on 0% if a, b, c: name them as id2label"
+    ):
+        load_classifier(tmp_path / "wrong", task)
+
+
+def test_labels_that_are_called_as_unnamed_ones_are_names(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    task = replace(tiny_task(), labels=("LABEL_1", "LABEL_0"))
+    theirs = tiny_classifier(replace(task, labels=("LABEL_0", "LABEL_1")))
+    theirs.save_pretrained(tmp_path)
+    assert torch.equal(load_classifier(tmp_path, task).model.classifier.weight, theirs.model.classifier.weight[[1, 0]])
+    assert not caplog.messages
 
 
 def test_a_score_is_no_label_and_a_label_no_score(saved: Path, tmp_path: Path) -> None:
@@ -171,6 +244,57 @@ def test_an_encoder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     for load in (load_encoder, load_student):
         with pytest.raises(UserError, match=r"is no whole bert encoder: bert.encoder.layer.2"):
             load(tmp_path, tiny_task())
+
+
+@pytest.mark.parametrize(
+    "size", [{"vocab_size": 90}, {"intermediate_size": 64}, {"hidden_size": 32}, {"max_position_embeddings": 64}]
+)
+@pytest.mark.parametrize("load", [load_encoder, load_student, load_classifier])
+def test_weights_that_do_not_fit_their_config_are_refused(
+    load: Callable[[Path, Task], Classifier], size: dict[str, int], tmp_path: Path
+) -> None:
+    tiny_classifier(tiny_task()).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **size}))
+    with pytest.raises(UserError, match=r"is no whole bert encoder: bert\.e.* would be random"):
+        load(tmp_path, tiny_task())
+
+
+def test_a_former_regression_learns_classes_as_classes(tmp_path: Path) -> None:
+    classifier("bert", tiny_regression()).save_pretrained(tmp_path)
+    for load in (load_encoder, load_student):
+        assert load(tmp_path, tiny_task()).model.config.problem_type == "single_label_classification"
+
+
+def test_a_pretrained_head_is_kept_and_a_fine_tuned_one_is_not(tmp_path: Path) -> None:
+    task = tiny_task()
+    tuned = classifier("modernbert", task)
+    pretrained = ModernBertForMaskedLM(tuned.model.config)
+    with torch.no_grad():
+        pretrained.head.dense.weight.fill_(0.5)
+    for name, model in (("tuned", tuned.model), ("pretrained", pretrained)):
+        model.save_pretrained(tmp_path / name)
+        tuned.tokenizer.save_pretrained(tmp_path / name)
+    one, again = (load_encoder(tmp_path / "pretrained", task, seed=1).model for _ in range(2))
+    assert torch.equal(one.head.dense.weight, pretrained.head.dense.weight)
+    assert torch.equal(one.classifier.weight, again.classifier.weight)
+    assert not torch.equal(
+        one.classifier.weight, load_encoder(tmp_path / "pretrained", task, 2).model.classifier.weight
+    )
+    assert not torch.equal(
+        load_encoder(tmp_path / "tuned", task).model.head.dense.weight, tuned.model.head.dense.weight
+    )
+
+
+@pytest.mark.parametrize("architecture", UNTOLD)
+def test_an_encoder_without_a_range_for_its_weights_gets_a_head_too(architecture: str, tmp_path: Path) -> None:
+    task = tiny_task()
+    made = UNTOLD[architecture](task)
+    made.save_pretrained(tmp_path)
+    one, again, other = (output_layer(load_encoder(tmp_path, task, seed).model).weight for seed in (1, 1, 2))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    assert one.std() < 0.04
 
 
 UNREACHABLE = """
