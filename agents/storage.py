@@ -39,9 +39,11 @@ def read_description(folder: Path) -> dict[str, Any]:
     """Return what agent.json says: class, settings and the shapes of the spaces."""
     path = folder / DESCRIPTION
     if not path.is_file():
-        raise UserError(
-            f"No trained policy in {folder}: {DESCRIPTION} is missing; give a folder that one was saved to."
+        left = folder / "policy"
+        instead = (
+            f"{left}, where that run left it" if (left / DESCRIPTION).is_file() else "a folder that one was saved to"
         )
+        raise UserError(f"No trained policy in {folder}: {DESCRIPTION} is missing; give {instead}.")
     try:
         description = json.loads(path.read_text())
     except ValueError as error:

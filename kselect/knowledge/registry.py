@@ -53,12 +53,6 @@ BUILDERS: dict[str, Builder] = {
 }
 assert tuple(BUILDERS) == KNOWLEDGE_NAMES
 
-READERS = {
-    "temperature": ("logits",),
-    "relation_heads": ("query-relations", "key-relations", "value-relations"),
-}
-"""The kinds of ours that read a setting which not every kind does."""
-
 
 def register(kind: type[Knowledge], build: Builder | None = None) -> None:
     """Offer a kind of knowledge of one's own under its `name`, as if it had come with the package.
@@ -91,23 +85,11 @@ def build_knowledge(
         for name in names:
             if name not in config.kinds:
                 raise UserError(f"{setting} names {name}, which is not on offer: add it to knowledge, or drop it here.")
-    _check_read(config)
     if teachers and config.layer_map != KnowledgeConfig.layer_map:
         parse_layer_map(config.layer_map, student.layers, teachers[0].layers)
     return tuple(
         _build(Comparison(name, config, student, next(iter(teachers), None)), teachers) for name in config.kinds
     )
-
-
-def _check_read(config: KnowledgeConfig) -> None:
-    """Refuse settings that nothing on offer reads; kinds of one's own may read any."""
-    for setting, readers in READERS.items():
-        unread = not set(config.kinds) - set(KNOWLEDGE_NAMES) and not set(config.kinds) & set(readers)
-        if unread and getattr(config, setting) != getattr(KnowledgeConfig, setting):
-            raise UserError(
-                f"{setting} is {getattr(config, setting)}, and no knowledge on offer reads it: offer "
-                f"{' or '.join(readers)}, or drop it."
-            )
 
 
 def _build(pair: Comparison, teachers: Sequence[Classifier]) -> Knowledge:

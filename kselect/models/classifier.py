@@ -20,7 +20,7 @@ from transformers.utils import logging
 
 from kselect.errors import UserError
 from kselect.models.architecture import fused_attention, positions
-from kselect.models.head import redraw, reorder
+from kselect.models.head import centre, redraw, reorder
 from kselect.models.hub import source_settings
 from kselect.models.label_order import check_order
 from kselect.tasks.encoding import EncodedSplit, encode
@@ -101,6 +101,7 @@ def load_encoder(path: str | Path, task: Task, seed: int = 0) -> Classifier:
     with seeded(seed):
         model, unfit = _load_model(path, **label_settings(task))
         redraw(model, unfit)
+        centre(model, task)
     return Classifier(model, _load_tokenizer(path, model))
 
 
@@ -169,7 +170,9 @@ def _check_location(path: str | Path) -> None:
     folder = Path(path)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise UserError(f"No model in {path}: config.json is missing. Give a folder that save_pretrained wrote.")
+            inner = next((one for one in ("model", "student") if (folder / one / "config.json").is_file()), None)
+            instead = f"{folder / inner}, where that run left it" if inner else "a folder that save_pretrained wrote"
+            raise UserError(f"No model in {path}: config.json is missing. Give {instead}.")
     elif folder.is_absolute() or str(path).startswith((".", "runs/")) or str(path).count("/") > 1:
         raise UserError(f"No such model folder: {path}. Give a folder that save_pretrained wrote, or a hub id.")
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
 from kselect.errors import UserError
+from kselect.tasks.task import Task
 
 DEVIATION = 0.02  # of first weights, where a config gives none
 
@@ -27,6 +29,13 @@ def redraw(model: PreTrainedModel, unfit: Collection[str]) -> None:
         filled = not any(f"{name}.{own}" in unfit for own, _ in module.named_parameters(recurse=False))
         if fine_tuned or module is output or not filled:
             _initialise(module, getattr(model.config, "initializer_range", DEVIATION))
+
+
+def centre(model: PreTrainedModel, task: Task) -> None:
+    """Let the answers of a regression start at train's mean score, which a short training would only be spent on."""
+    bias = output_layer(model).bias
+    if task.regression and bias is not None:
+        nn.init.constant_(bias, float(np.mean(task.splits["train"].labels)))
 
 
 @torch.no_grad()

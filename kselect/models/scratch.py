@@ -6,6 +6,7 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier, label_settings, seeded
+from kselect.models.head import centre
 from kselect.tasks.task import Task
 
 
@@ -43,4 +44,5 @@ def new_classifier(
     )
     with seeded(seed):
         model = BertForSequenceClassification(config)
+    centre(model, task)
     return Classifier(model, tokenizer)

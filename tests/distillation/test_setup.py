@@ -34,7 +34,7 @@ def made(student: StudentConfig, seed: int = 0, **knowledge: object) -> Distille
 
 
 def test_a_student_is_three_layers_of_its_teacher_unless_said_otherwise(folder: Path) -> None:
-    assert StudentConfig(teacher="somewhere").layers == 3
+    assert StudentConfig(teacher="somewhere").kept_layers == 3
     distiller = made(StudentConfig(teacher=str(folder / "one")), knowledge=["gold"])
     assert distiller.student.layers == 3
 

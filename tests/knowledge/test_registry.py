@@ -75,14 +75,6 @@ def test_skip_needs_a_second_layer() -> None:
         ({"layer_maps": {"logits": "last"}}, "layer_maps names logits, which compares no layers by a map"),
         ({"layer_maps": {"hidden": "1:9"}}, "layer_maps hidden names teacher layer 9: the teacher has 1 to 4."),
         ({"knowledge": ["gold", "logits"], "layer_map": "nonsense"}, "Unknown layer map 'nonsense'"),
-        (
-            {"knowledge": ["gold"], "temperature": "4->1"},
-            "temperature is 4->1, and no knowledge on offer reads it: offer logits, or drop it.",
-        ),
-        (
-            {"relation_heads": 2},
-            "relation_heads is 2, and no knowledge on offer reads it: offer query-relations or key-relations or ",
-        ),
         ({"layer_map": "1:9"}, "layer_map names teacher layer 9: the teacher has 1 to 4."),
         (
             {"knowledge": ["key-relations"], "relation_heads": 3},

@@ -330,3 +330,15 @@ def test_a_hub_that_cannot_be_reached_is_named_at_once_unless_its_cache_serves(t
         "Give a local folder that save_pretrained wrote."
     )
     assert float(seconds) < 5
+
+
+def test_a_regressions_answers_start_at_the_mean_score(saved: Path) -> None:
+    task = tiny_regression()
+    bias = load_encoder(saved, task).model.classifier.bias
+    assert bias.tolist() == pytest.approx([sum(task.splits["train"].labels) / len(task.splits["train"])])
+
+
+def test_the_folder_of_a_run_is_not_its_model(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").symlink_to(saved)
+    with pytest.raises(UserError, match=r"Give .*/model, where that run left it"):
+        load_classifier(tmp_path, tiny_task())
