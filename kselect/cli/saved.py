@@ -45,5 +45,6 @@ def task_of_run(given: Mapping[str, Any]) -> dict[str, Any]:
         given: every setting that a command line and its files name.
     """
     settings = find_settings(str(given.get("model", "")))
-    others = "task" in given or "train_file" in given or ("test_file" in given and not settings.get("train_file"))
+    another = given.get("task") not in (None, settings.get("task"))
+    others = another or "train_file" in given or ("test_file" in given and not settings.get("train_file"))
     return {} if others else {f.name: settings[f.name] for f in fields(TaskConfig) if f.name in settings}

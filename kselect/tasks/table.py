@@ -35,6 +35,8 @@ class Table:
 
     def values(self, column: str) -> Sequence[Any]:
         """Return a column; raises `UserError` with the columns found and the nearest one."""
+        if len(self.columns) == 1 and ";" in next(iter(self.columns)):
+            raise UserError(f"{self.source} seems to be separated by semicolons: save it with commas, or as TSV.")
         if column not in self.columns:
             raise UserError(
                 f"{self.source} has no column '{column}'{did_you_mean(column, self.columns)} Columns found: "

@@ -94,6 +94,11 @@ def test_what_is_given_wins_over_the_settings_of_the_run(place: Path, capsys: py
     assert "mnli, 6 examples of dev_mismatched\n" in capsys.readouterr().out
 
 
+def test_the_runs_own_task_by_name_keeps_its_data(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(place / "runs" / "student"), "--task", "mnli"]) == 0
+    assert "mnli, 12 examples of dev\n" in capsys.readouterr().out
+
+
 def test_a_teacher_is_told_and_so_is_how_many_texts_were_cut(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(place / "runs" / "teacher" / "model", place / "alone")
     task = ["--task", "mnli", "--data_dir", str(place / "glue"), "--max_length", "8"]

@@ -47,6 +47,13 @@ def test_an_id_given_twice(message_of: Callable[..., str]) -> None:
     assert message_of(table.ids, "id") == "data:4 repeats the id 'a' of data:2: give every row one of its own."
 
 
+def test_columns_cut_by_semicolons(message_of: Callable[..., str]) -> None:
+    table = Table("data.csv", {"headline;topic": ["x;y"]})
+    assert message_of(table.values, "topic") == (
+        "data.csv seems to be separated by semicolons: save it with commas, or as TSV."
+    )
+
+
 def test_a_missing_column(message_of: Callable[..., str]) -> None:
     table = Table("data", {"sentense": ["x"], "gold": ["1"]})
     assert message_of(table.values, "sentence") == (
