@@ -83,7 +83,7 @@ def timed(distiller: Distiller, name: str) -> tuple[float, dict[str, float], lis
         taken.append(act(*args, **kwargs))
         return taken[-1]
 
-    cast.agent.act = recorded  # type: ignore[method-assign]
+    cast.agent.act = recorded
     start = time.perf_counter()
     episode = run_episode(cast.agent, cast.env, seed=0, learning=cast.learning)
     return time.perf_counter() - start, episode.shares, taken

@@ -144,7 +144,7 @@ def test_saving_again_replaces_and_leaves_no_litter(tmp_path: Path):
         "agent.safetensors",
         "config.yaml",
     ]
-    assert len(load_agent(tmp_path).decisions) == 16  # type: ignore[attr-defined]
+    assert len(load_agent(tmp_path).decisions) == 16
 
 
 def test_a_failed_save_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -175,7 +175,7 @@ def test_an_agent_of_ones_own_loads_by_its_class(tmp_path: Path):
 
 def refused(message: str, call: object, *arguments: object) -> None:
     with pytest.raises(UserError) as caught:
-        call(*arguments)  # type: ignore[operator]
+        call(*arguments)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -204,7 +204,10 @@ def test_damage_is_noticed(tmp_path: Path):
 
 
 def test_names_of_the_knowledge_are_saved_and_held_against_what_is_on_offer(tmp_path: Path):
-    spaces_of = lambda env: (env.observation_space, env.action_space)  # noqa: E731 (short)
+
+    def spaces_of(env: IdentityEnv):
+        return env.observation_space, env.action_space
+
     for kind, settings in ((Schedule, {"stages": [{"weights": [1, 0]}]}), (ActorCritic, {})):
         agent, env = make(kind, rows=2, **settings)
         agent.names = ("gold", "hidden")
@@ -234,7 +237,10 @@ def test_an_environment_that_does_not_show_what_is_read_is_refused(tmp_path: Pat
 def test_other_features_are_refused(tmp_path: Path):
     agent, env = make(ActorCritic)
     agent.save(tmp_path)
-    box = lambda *shape: spaces.Box(-1, 1, shape, np.float32)  # noqa: E731
+
+    def box(*shape: int):
+        return spaces.Box(-1, 1, shape, np.float32)
+
     wide = spaces.Dict({"context": box(5), "knowledge": box(4, 4)})
     refused("reads 2 context features, and this environment gives 5", load_agent, tmp_path, wide, env.action_space)
     wide = spaces.Dict({"context": box(2), "knowledge": box(4, 9)})

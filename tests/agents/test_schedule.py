@@ -58,5 +58,5 @@ def test_a_schedule_is_saved_with_its_stages(tmp_path: Path) -> None:
     agent.save(tmp_path)
     loaded = load_agent(tmp_path)
     for progress in (0.0, 0.2, 0.5, 0.9):
-        assert weights_at(loaded, progress) == weights_at(agent, progress)  # type: ignore[arg-type]  # a Schedule
+        assert weights_at(loaded, progress) == weights_at(agent, progress)  # a Schedule
     assert loaded.boundaries == agent.boundaries

@@ -153,7 +153,7 @@ def counted(distiller: Distiller) -> Iterator[dict[str, int]]:
     assert distiller.teacher is not None
     counts = {"student": 0, "teacher": 0, "attention": 0}
 
-    def count(name: str):  # type: ignore[no-untyped-def]
+    def count(name: str):
         return lambda *_: counts.__setitem__(name, counts[name] + 1)
 
     def count_attention(module: torch.nn.Module, inputs: object, output: tuple[object, ...]) -> None:
@@ -244,7 +244,7 @@ def test_a_loss_that_is_no_number_stops_the_run_in_its_last_good_state(broken: i
     good = distiller.snapshot()
     if broken is not None:
         distiller.scales[broken] = np.nan
-        distiller.knowledge[broken].loss = lambda *_: torch.full((8,), torch.nan, requires_grad=True)  # type: ignore[method-assign]
+        distiller.knowledge[broken].loss = lambda *_: torch.full((8,), torch.nan, requires_grad=True)
     else:
         distiller.scales[2] = np.inf
     with pytest.raises(TrainingDivergedError) as error:

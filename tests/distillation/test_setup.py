@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(student: StudentConfig, seed: int = 0, **knowledge: object) -> Distiller:
-    offered = KnowledgeConfig(**knowledge)  # type: ignore[arg-type]
+    offered = KnowledgeConfig(**knowledge)
     return make_distiller(TASK, student, TrainingConfig(precision="fp32"), offered, seed)
 
 
@@ -79,5 +79,5 @@ def test_several_teachers_are_loaded_and_the_first_is_shrunk(folder: Path) -> No
 )
 def test_contradictions_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(UserError) as error:
-        StudentConfig(**settings)  # type: ignore[arg-type]
+        StudentConfig(**settings)
     assert str(error.value) == message

@@ -157,7 +157,7 @@ def test_every_kind_is_a_number_in_half_the_bits_too(architecture: str) -> None:
 def across_widths(**training: object) -> Distiller:
     task = tiny_task()
     teacher, student = classifier("bert", task, width=24), classifier("bert", task, layers=2, seed=1)
-    settings = TrainingConfig(**{"batch_size": 8, "epochs": 2, "precision": "fp32", **training})  # type: ignore[arg-type]
+    settings = TrainingConfig(**{"batch_size": 8, "epochs": 2, "precision": "fp32", **training})
     return Distiller(task, teacher, student, settings, KnowledgeConfig(knowledge=SOME))
 
 

@@ -146,11 +146,11 @@ def test_dynamic_weighting_is_the_sum_of_its_parts_in_a_real_step() -> None:
 
 def test_what_cannot_be_weighed_is_refused() -> None:
     with pytest.raises(UserError, match=r"Unknown weighting 'dynamics': did you mean 'dynamic'\?"):
-        make_weighting("dynamics", NAMES, regression=False)  # type: ignore[arg-type]  # a slip
+        make_weighting("dynamics", NAMES, regression=False)  # a slip
     with pytest.raises(UserError, match="which a regression does not have: leave it out"):
         make_weighting("dynamic", NAMES, regression=True)
     with pytest.raises(UserError, match="hidden is not on offer: add it to knowledge"):
         make_weighting("dynamic", ("gold", "logits"), regression=False)
     with pytest.raises(UserError, match="Unknown weighting"):
-        KnowledgeConfig(weighting="mean")  # type: ignore[arg-type]  # a slip
+        KnowledgeConfig(weighting="mean")  # a slip
     assert replace(KnowledgeConfig(), weighting="uncertainty").weighting == "uncertainty"

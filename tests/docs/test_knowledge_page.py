@@ -27,7 +27,7 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     finally:
         BUILDERS.pop("hidden-norm", None)
     assert "hidden-norm" in capsys.readouterr().out
-    assert space["report"].losses["hidden-norm"] > 0  # type: ignore[attr-defined]
+    assert space["report"].losses["hidden-norm"] > 0
 
 
 def test_every_kind_is_in_the_table() -> None:

@@ -78,7 +78,7 @@ def test_seeing_cls_changes_nothing() -> None:
 
 @pytest.mark.parametrize("phases", ["constant", "growing", "adaptive"])
 def test_a_phase_ends_where_the_agent_must_be_asked(phases: str) -> None:
-    env = DistillationEnv(tiny_distiller(), actions="soft", phases=PhaseConfig(phases, 6))  # type: ignore[arg-type]
+    env = DistillationEnv(tiny_distiller(), actions="soft", phases=PhaseConfig(phases, 6))
     env.ask_at([0.3, 0.5])  # of 16 steps: 4.8 is in the fifth, 8 at the end of the eighth
     ends = [step[2]["step"] for step in play(env, 0, [1, 0, 0, 0, 0])[1:]]
     assert {5, 8, 16} <= set(ends)
@@ -222,7 +222,7 @@ def test_stable_baselines_trains_on_it_unchanged(algorithm: str, actions: str, t
     sb3 = pytest.importorskip("stable_baselines3", reason="stable-baselines3 is not installed")
     from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
-    env = DistillationEnv(tiny_distiller(), actions=actions, phases=PhaseConfig("constant", 2))  # type: ignore[arg-type]
+    env = DistillationEnv(tiny_distiller(), actions=actions, phases=PhaseConfig("constant", 2))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # Advice for its own networks: rows are flattened by MultiInputPolicy, and weights in [0, 1] are what they are.

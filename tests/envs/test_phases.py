@@ -41,13 +41,13 @@ def test_adaptive_grows_while_the_agent_repeats_itself_and_falls_back() -> None:
 @pytest.mark.parametrize("phases", ["constant", "growing"])
 @pytest.mark.parametrize("total_steps", [200, 600, 5000])
 def test_about_twelve_phases_by_default(phases: str, total_steps: int) -> None:
-    assert 10 <= len(lengths(make(PhaseConfig(phases), total_steps), [[1, 0]])) <= 13  # type: ignore[arg-type]
+    assert 10 <= len(lengths(make(PhaseConfig(phases), total_steps), [[1, 0]])) <= 13
 
 
 @pytest.mark.parametrize("phases", sorted(SCHEDULERS))
 @pytest.mark.parametrize("total_steps", [1, 2, 7])
 def test_short_runs_have_phases_too(phases: str, total_steps: int) -> None:
-    found = lengths(make(PhaseConfig(phases), total_steps), [[1, 0]])  # type: ignore[arg-type]
+    found = lengths(make(PhaseConfig(phases), total_steps), [[1, 0]])
     assert sum(found) == total_steps
     assert min(found) >= 1
 

@@ -85,7 +85,7 @@ def test_skip_needs_a_second_layer() -> None:
 def test_wrong_settings_are_refused(settings: dict[str, object], message: str) -> None:
     teacher = tiny_classifier(tiny_task())
     with pytest.raises(UserError) as error:
-        build_knowledge(KnowledgeConfig(**settings), shrink(teacher, 2), [teacher])  # type: ignore[arg-type]
+        build_knowledge(KnowledgeConfig(**settings), shrink(teacher, 2), [teacher])
     assert str(error.value).startswith(message)
 
 
@@ -101,7 +101,7 @@ def test_wrong_settings_are_refused(settings: dict[str, object], message: str) -
 )
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(UserError) as error:
-        KnowledgeConfig(**settings)  # type: ignore[arg-type]
+        KnowledgeConfig(**settings)
     assert str(error.value) == message
 
 
@@ -137,7 +137,7 @@ def test_each_kind_has_its_own_layer_map() -> None:
     config = KnowledgeConfig(
         knowledge=["hidden", "hidden-cls", "hidden-cosine"], layer_maps={"hidden-cls": "skip", "hidden-cosine": "last"}
     )
-    maps = [k.teacher_needs.hidden_states for k in build_knowledge(config, shrink(teacher, 2), [teacher])]  # type: ignore[union-attr]
+    maps = [k.teacher_needs.hidden_states for k in build_knowledge(config, shrink(teacher, 2), [teacher])]
     assert maps == [{2, 4}, {2}, {4}]
 
 
@@ -253,7 +253,7 @@ class Nothing(Knowledge):
 
     name: ClassVar[str] = "nothing"
 
-    def loss(self, student, teacher, batch):  # type: ignore[no-untyped-def]
+    def loss(self, student, teacher, batch):
         """Return zeros `[B]`."""
         return 0 * student.logits.sum(-1)
 

@@ -44,7 +44,7 @@ def stop_after(series: Series, phases: int, checkpoint: Checkpoint) -> None:
 
 
 def outcome(series: Series) -> list:
-    weights = series.envs[-1].unwrapped.distiller.student.model.state_dict()  # type: ignore[union-attr]
+    weights = series.envs[-1].unwrapped.distiller.student.model.state_dict()
     learned, facts = series.agent.state()
     return [
         [(episode.task, episode.total_reward, episode.history) for episode in series.episodes],
@@ -121,7 +121,7 @@ def test_costs_add_up_over_the_pieces(tmp_path: Path) -> None:
 def test_the_agent_learns_from_rewards_in_units_of_the_task() -> None:
     series = make(episodes=1)
     (episode,) = series.play()
-    told = series.agent.decisions.read()["reward"]  # type: ignore[attr-defined]
+    told = series.agent.decisions.read()["reward"]
     assert told * series.env.reward_unit == pytest.approx([record["reward"] for record in episode.history], abs=1e-6)
 
 
@@ -145,7 +145,7 @@ def test_another_teacher_of_a_task_whose_turn_it_is_not_is_noticed(tmp_path: Pat
     snapshot = checkpoint.load()
     assert snapshot is not None
     other = make(tasks=2)
-    distiller = other.envs[1].unwrapped.distiller  # type: ignore[attr-defined]
+    distiller = other.envs[1].unwrapped.distiller
     distiller.initial_losses = {**distiller.initial_losses, "gold": 9.0}
     with pytest.raises(UserError, match="teacher or data have changed, since the loss of gold"):
         other.restore(snapshot)
@@ -156,7 +156,7 @@ def test_an_episode_cut_off_does_not_join_the_next(tmp_path: Path) -> None:
     stop_after(stopped, 2, Checkpoint(tmp_path / "state.safetensors"))
     later = Series(stopped.agent, stopped.envs, 1, seeds=[3], learning=True)
     later.play()
-    assert np.flatnonzero(stopped.agent.decisions.read()["starts"]).tolist() == [0, 2]  # type: ignore[attr-defined]
+    assert np.flatnonzero(stopped.agent.decisions.read()["starts"]).tolist() == [0, 2]
 
 
 def test_one_policy_needs_one_kind_of_environment() -> None:

@@ -46,7 +46,7 @@ def real_task() -> Callable[..., object]:
         if not os.environ.get("KSELECT_DATA"):
             pytest.skip("GLUE's files are not here: set KSELECT_DATA to a folder in GLUE's TSV layout")
         try:
-            return load_task(name, **kwargs)  # type: ignore[arg-type]
+            return load_task(name, **kwargs)
         except UserError as error:
             pytest.skip(f"KSELECT_DATA is set, but {error}")
 

@@ -97,7 +97,7 @@ def test_bad_input(tmp_path: Path, message_of: Callable[..., str]) -> None:
 
     def refusal(**settings: object) -> str:
         given = {"text_columns": PAIRS, "train_file": train, "label_column": "verdict", **settings}
-        return message_of(lambda: load_task("t", files=OwnFiles(**given)))  # type: ignore[arg-type]  # bad on purpose
+        return message_of(lambda: load_task("t", files=OwnFiles(**given)))  # bad on purpose
 
     assert refusal(text_columns=["premis", "claim"]).startswith(
         f"{train} has no column 'premis': did you mean 'premise'? Columns found: name, premise, claim, verdict."
