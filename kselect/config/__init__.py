@@ -1,0 +1,39 @@
+"""Every setting, as flat dataclasses: one noun each, filled from YAML and from the command line over it.
+
+A command's settings are the union of the dataclasses it names, so field names are unique within a command. A
+class's docstring heads its options in `--help`; the docstring under each field is the option's help text.
+Contradictions are refused in `__post_init__`.
+"""
+
+from kselect.config.agent import AgentConfig
+from kselect.config.encoder import EncoderConfig
+from kselect.config.evaluation import EvaluationConfig
+from kselect.config.knowledge import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, WEIGHTINGS, KnowledgeConfig
+from kselect.config.overlay import laid_over
+from kselect.config.phases import PhaseConfig
+from kselect.config.policy import PolicyConfig
+from kselect.config.prediction import PredictionConfig
+from kselect.config.run import DemoConfig, RunConfig
+from kselect.config.student import StudentConfig
+from kselect.config.task import OWN_DATA, TaskConfig
+from kselect.config.training import TrainingConfig
+
+__all__ = [
+    "DEFAULT_KNOWLEDGE",
+    "KNOWLEDGE_NAMES",
+    "OWN_DATA",
+    "WEIGHTINGS",
+    "AgentConfig",
+    "DemoConfig",
+    "EncoderConfig",
+    "EvaluationConfig",
+    "KnowledgeConfig",
+    "PhaseConfig",
+    "PolicyConfig",
+    "PredictionConfig",
+    "RunConfig",
+    "StudentConfig",
+    "TaskConfig",
+    "TrainingConfig",
+    "laid_over",
+]

@@ -1,0 +1,28 @@
+"""What becomes a teacher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kselect.config.checks import require
+
+
+@dataclass
+class EncoderConfig:
+    """Model: the encoder that becomes a teacher."""
+
+    encoder: str | None = None
+    """Folder or hub id of a pretrained encoder to fine-tune; without it, a small one from scratch."""
+    hidden_size: int = 128
+    """Width of an encoder from scratch."""
+    encoder_layers: int = 4
+    """Layers of an encoder from scratch."""
+    heads: int = 4
+    """Attention heads of an encoder from scratch."""
+
+    def __post_init__(self) -> None:
+        require(self.encoder_layers > 0, f"encoder_layers is {self.encoder_layers}: give a positive number.")
+        require(
+            self.heads > 0 and self.hidden_size > 0 and self.hidden_size % self.heads == 0,
+            f"hidden_size is {self.hidden_size}: give a positive multiple of heads ({self.heads}).",
+        )

@@ -1,0 +1,18 @@
+"""Where predictions go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kselect.config.checks import require
+
+
+@dataclass
+class PredictionConfig:
+    """Predictions: where they go."""
+
+    output: str = "predictions"
+    """File for the predictions if it ends in .tsv, else a folder for files with the names that GLUE asks for."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.output), "output is empty: give a file or a folder.")
