@@ -1,0 +1,212 @@
+"""Does it matter when a knowledge is used? Every pair of selections, one for each half of a run.
+
+    python benchmarks/timing.py run --config configs/mrpc.yaml --teacher runs/mrpc-teacher/model --seeds 0 1 2
+    python benchmarks/timing.py table
+
+`run` distils a student for every pair of a selection in the first half and one in the second that the ledger lacks.
+Runs that begin alike share their first half through a snapshot, so that they differ in nothing but the second: same
+batches, same dropout. A selection weighs all that it names alike.
+
+`table` chooses a constant selection and one of two different halves by their mean score on the reward split over all
+seeds but one, reads their dev scores of the seed left out, and averages the difference over the seeds. Its standard
+error comes from drawing seeds and dev examples again, with replacement; the choice is not drawn again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ledger import Ledger
+
+if TYPE_CHECKING:
+    from kselect.distillation.distiller import Distiller
+    from kselect.tasks.task import Task
+
+LEDGER = Path("benchmarks/results/timing.jsonl")
+KEY = ("task", "first", "second", "seed", "settings")
+SELECTIONS = {
+    "gold": ("gold",),
+    "logits": ("logits",),
+    "logits + hidden": ("logits", "hidden"),
+    "logits + hidden + attention": ("logits", "hidden", "attention"),
+    "all": ("gold", "logits", "hidden", "attention", "relations"),
+}
+UNRECORDED = ("agent", "agent_settings", "seed", "teacher", "data_dir", "runs_dir", "run_name", "fresh")
+SPLITS = ("reward", "dev")
+DRAWS = 2000
+
+Schedule = tuple[str, str]
+Runs = dict[tuple[Schedule, int], dict[str, Any]]
+
+
+def run(options: argparse.Namespace) -> None:
+    """Distil under every pair of selections and seed that the ledger lacks."""
+    from kselect.cli.command import Command, flatten
+    from kselect.distillation.setup import make_distiller
+    from kselect.study.environment import describe
+
+    command, ledger = Command("kselect.cli.distill"), Ledger(options.ledger, KEY)
+    words = ["--config", options.config, "--teacher", options.teacher, "--knowledge", ",".join(SELECTIONS["all"])]
+    settings: Any = command.settings(words)
+    kept = {name: value for name, value in flatten(settings).items() if name not in UNRECORDED}
+    distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
+    half = distiller.total_steps // 2
+    advance(distiller, "all", 1)  # the teacher's one pass over the data is nobody's cost
+    for seed, first in product(options.seeds, SELECTIONS):
+        entries = [
+            {"task": distiller.task.name, "first": first, "second": second, "seed": seed, "settings": kept}
+            for second in SELECTIONS
+        ]
+        if all(ledger.holds(entry) for entry in entries):
+            continue
+        distiller.reset(seed)
+        first_seconds = advance(distiller, first, half)
+        shared = distiller.snapshot()
+        for entry in entries:
+            if ledger.holds(entry):
+                continue
+            distiller.restore(shared)
+            second_seconds = advance(distiller, entry["second"], distiller.total_steps - half)
+            predicted = {split: predictions(distiller, split) for split in SPLITS}
+            entry |= {split: scores(distiller.task, split, predicted[split]) for split in SPLITS}
+            entry |= {"predictions": predicted["dev"], "cpu_seconds": [first_seconds, second_seconds]}
+            entry |= {"constant": distiller.task.constant_score("dev"), "environment": describe(seed)}
+            ledger.append(entry)
+            print(f"{entry['task']} seed {seed} {first} -> {entry['second']}: {entry['dev']}", flush=True)
+
+
+def advance(distiller: Distiller, selection: str, steps: int) -> float:
+    """Train under one of `SELECTIONS`; returns seconds of the processor, which other work does not lengthen much."""
+    start = time.process_time()
+    distiller.advance([float(name in SELECTIONS[selection]) for name in distiller.names], steps)
+    return time.process_time() - start
+
+
+def predictions(distiller: Distiller, split: str) -> list[float]:
+    """Return the student's predictions on a split, in its order."""
+    from kselect.distillation.evaluation import predict_logits
+    from kselect.tasks.encoding import encode
+
+    encoded = encode(distiller.task.splits[split], distiller.student.tokenizer, distiller.max_length)
+    logits = predict_logits(distiller.student.model, encoded, np.arange(len(encoded)), 64, distiller.dtype)
+    return [round(value, 4) for value in distiller.task.predict(logits.numpy()).tolist()]
+
+
+def scores(task: Task, split: str, predicted: list[float]) -> dict[str, float]:
+    """Return the task's metrics of predictions on a split."""
+    return task.score(np.array(predicted), np.array(task.splits[split].labels))
+
+
+def table(options: argparse.Namespace) -> None:
+    """Print, task by task, all pairs with their costs, and what two different halves win over one selection."""
+    entries = Ledger(options.ledger, KEY).entries()
+    for task in dict.fromkeys(entry["task"] for entry in entries):
+        of_task = [entry for entry in entries if entry["task"] == task]
+        runs: Runs = {((entry["first"], entry["second"]), entry["seed"]): entry for entry in of_task}
+        whole = [seed for seed in sorted({seed for _, seed in runs}) if len(of(runs, seed)) == len(SELECTIONS) ** 2]
+        if not whole:
+            print(f"\n{task}: no seed is finished")
+            continue
+        print_pairs(task, runs, whole)
+        if len(whole) > 1:
+            print_difference(task, runs, whole, options.data_dir)
+
+
+def of(runs: Runs, seed: int) -> Runs:
+    """Return the runs of one seed."""
+    return {key: entry for key, entry in runs.items() if key[1] == seed}
+
+
+def print_pairs(task: str, runs: Runs, seeds: list[int]) -> None:
+    """Print dev scores, first halves down and second halves across, and below what each pair costs."""
+
+    def show(title: str, cell: Callable[[Schedule], str]) -> None:
+        print(f"\n{title}\n\n| first half | " + " | ".join(SELECTIONS) + " |\n|---" + "|---" * len(SELECTIONS) + "|")
+        for first in SELECTIONS:
+            print(f"| {first} | " + " | ".join(cell((first, second)) for second in SELECTIONS) + " |")
+
+    def spread(pair: Schedule) -> str:
+        values = [100 * runs[pair, seed]["dev"]["score"] for seed in seeds]
+        return f"{statistics.mean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else float('nan'):.1f}"
+
+    def seconds(pair: Schedule) -> float:
+        return statistics.mean(sum(runs[pair, seed]["cpu_seconds"]) for seed in seeds)
+
+    constant = next(iter(runs.values()))["constant"]["score"]
+    counts = f"{len(seeds)} seeds, constant prediction {100 * constant:.1f}"
+    show(f"**{task}**, score on dev, second half across ({counts})", spread)
+    plain = seconds(("gold", "gold"))
+    show(f"**{task}**, cost, relative to gold throughout", lambda pair: f"{seconds(pair) / plain:.2f}")
+
+
+def print_difference(task: str, runs: Runs, seeds: list[int], data_dir: str | None) -> None:
+    """Print what is chosen on the reward split of all seeds but one scores on dev of the one left out."""
+    from kselect.config import TaskConfig
+    from kselect.distillation.setup import make_task
+
+    settings = next(iter(runs.values()))["settings"]
+    given = {field.name: settings[field.name] for field in fields(TaskConfig) if field.name in settings}
+    loaded = make_task(TaskConfig(**given, data_dir=data_dir))
+    constant = [(name, name) for name in SELECTIONS]
+    pieces = [pair for pair in product(SELECTIONS, repeat=2) if pair not in constant]
+
+    def best(pairs: list[Schedule], by: list[int]) -> Schedule:
+        return max(pairs, key=lambda pair: statistics.mean(runs[pair, seed]["reward"]["score"] for seed in by))
+
+    print(f"\n**{task}**, chosen on the reward split of the other seeds, scored on dev\n")
+    print("| seed | best of one selection | score | best of two | score | difference |\n|---|---|---|---|---|---|")
+    chosen = {}
+    for seed in seeds:
+        others = [other for other in seeds if other != seed]
+        chosen[seed] = (best(constant, others), best(pieces, others))
+        one, two = (100 * runs[pair, seed]["dev"]["score"] for pair in chosen[seed])
+        names = [chosen[seed][0][0], " → ".join(chosen[seed][1])]
+        print(f"| {seed} | {names[0]} | {one:.1f} | {names[1]} | {two:.1f} | {two - one:+.1f} |")
+
+    gold = np.array(loaded.splits["dev"].labels)
+
+    @cache
+    def predicted(pair: Schedule, seed: int) -> np.ndarray:
+        return np.array(runs[pair, seed]["predictions"])
+
+    def difference(seed: int, rows: np.ndarray) -> float:
+        one, two = (loaded.score(predicted(pair, seed)[rows], gold[rows])["score"] for pair in chosen[seed])
+        return 100 * (two - one)
+
+    generator = np.random.default_rng(0)
+    draws = []
+    for _ in range(DRAWS):
+        rows = generator.integers(len(gold), size=len(gold))
+        draws.append(statistics.mean(difference(seed, rows) for seed in generator.choice(seeds, len(seeds))))
+    mean = statistics.mean(difference(seed, np.arange(len(gold))) for seed in seeds)
+    print(f"\nTwo pieces against one: {mean:+.1f}, standard error {statistics.stdev(draws):.1f}.")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ledger", type=Path, default=LEDGER)
+    commands = parser.add_subparsers(required=True)
+    runs = commands.add_parser("run")
+    runs.add_argument("--config", required=True)
+    runs.add_argument("--teacher", required=True)
+    runs.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    runs.set_defaults(act=run)
+    tables = commands.add_parser("table")
+    tables.add_argument("--data_dir", help="as of `kselect distill`; read for dev's labels")
+    tables.set_defaults(act=table)
+    options = parser.parse_args()
+    options.act(options)
+
+
+if __name__ == "__main__":
+    main()
