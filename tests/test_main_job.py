@@ -176,7 +176,7 @@ def test_a_student_outlives_the_next_run(runs: Path) -> None:
     task = kselect.load_task("synthetic-entailment", train_limit=160)
     teacher = kselect.load_teacher(runs / "teacher" / "model", task)
     env = kselect.DistillationEnv(kselect.Distiller(task, teacher, kselect.shrink(teacher, 1), max_length=32))
-    agent = make_agent("all", env.observation_space, env.action_space, env.distiller.names)
+    agent = make_agent("random-hard", env.observation_space, env.action_space, env.distiller.names)
     first = kselect.rollout(agent, env, seed=0)
     kept = [parameter.clone() for parameter in first.student.model.parameters()]
     kselect.rollout(agent, env, seed=1)

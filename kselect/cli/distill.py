@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.registry import AGENTS, LEARNERS, ONLINE
+from agents.registry import LEARNERS, ONLINE
 from kselect.cli.brought import knowledge_of_agent
 from kselect.cli.help import listing
 from kselect.config import (
@@ -26,13 +26,14 @@ from kselect.config import (
     TaskConfig,
     TrainingConfig,
 )
+from kselect.study.recipes import NAMED
 
 NAME = "distill"
 DEFAULTS = {"agent": "online"}
 DECIDERS = {
     "FOLDER": f"a policy that `kselect train-policy` made with {', '.join(LEARNERS)}",
     **{name: f"{learner}, which learns in this one run" for name, learner in ONLINE.items()},
-    **{name: line for name, line in AGENTS.items() if name not in LEARNERS},
+    **{name: line for name, line in NAMED.items() if name not in LEARNERS},
 }
 EPILOG = listing("Agents", DECIDERS)
 UNDER = knowledge_of_agent
