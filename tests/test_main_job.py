@@ -163,7 +163,7 @@ def test_a_run_that_diverges_keeps_its_last_good_state(
     assert main(["distill", *words, "--learning_rate", "1", *place]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "Training diverged at step" in error
-    kept = tmp_path / "run" / "checkpoints" / "last-good"
+    kept = tmp_path / "run" / "checkpoints" / "last-good.safetensors"
     assert str(kept) in error
     from kselect.distillation.snapshot import Snapshot
 

@@ -12,7 +12,7 @@ import yaml
 from kselect.errors import UserError
 
 DIVERGED = "checkpoints/diverged"
-LAST_GOOD = "checkpoints/last-good"
+LAST_GOOD = "checkpoints/last-good.safetensors"
 FREE = ("runs_dir", "checkpoint_every")  # settings that change nothing of what a run computes
 
 

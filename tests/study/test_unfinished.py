@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import UserError
 from kselect.study.run_folder import RunFolder
+from kselect.study.unfinished import LAST_GOOD
 
 CONFIG = {"learning_rate": 1e-4, "layers": [1, 3], "runs_dir": "runs", "checkpoint_every": 30.0}
 STATE = Snapshot({"run/w": torch.zeros(2)}, {})
@@ -93,7 +94,7 @@ def test_a_finished_run_is_refused_and_a_diverged_one_too(tmp_path: Path) -> Non
         with open_run(tmp_path, name) as run:
             run.checkpoint.save(lambda: STATE)
             said = run.write_diverged("It diverged.", state)
-        assert ("last-good" in said) == (run.path / "checkpoints" / "last-good").exists() == (state is not None)
+        assert ("last-good" in said) == (run.path / LAST_GOOD).exists() == (state is not None)
         with pytest.raises(UserError, match=f"{name} is not empty, its run diverged"):
             open_run(tmp_path, name)
     (tmp_path / "notes").mkdir()
