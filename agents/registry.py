@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.settings import check_names, setting_names
 from agents.stages import Stages, check_mapping, check_stages, row_stages, stage_knowledge
-from kselect.errors import unknown
+from kselect.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -147,6 +147,9 @@ def _stages(agent: str, settings: Mapping[str, Any]) -> Stages:
     """Return the stages of an agent that goes by the clock, weights by knowledge."""
     check_names(agent, dict(settings), {"fixed": ("weights",), "schedule": ("stages",)}[agent])
     if agent == "fixed":
+        if "weights" not in settings:
+            example = """--agent_settings '{"weights": {"gold": 1}}'"""
+            raise UserError(f"Agent 'fixed' needs weights by knowledge: give {example}, with yours.")
         check_mapping(agent, "weights", settings.get("weights"))
         return [dict(settings)]
     return check_stages(agent, settings.get("stages"))

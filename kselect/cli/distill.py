@@ -26,7 +26,7 @@ from kselect.config import (
     TaskConfig,
     TrainingConfig,
 )
-from kselect.study.recipes import NAMED
+from kselect.study.recipes import NAMED, check, check_decider
 
 NAME = "distill"
 DEFAULTS = {"agent": "online"}
@@ -54,14 +54,14 @@ class Settings:
 
 def run(settings: Settings) -> Path:
     """Distil one student and save it in a run folder, whose path is returned."""
+    check_decider(settings.agent.agent)
+    check(settings.agent, settings.knowledge)
     from kselect.cli.session import describe_metrics, open_folder, prepare, recorded, save_model
     from kselect.study.casting import cast_decider
     from kselect.study.episode import evaluated
-    from kselect.study.recipes import check
     from kselect.study.results import summarise_run
     from kselect.study.series import Series
 
-    check(settings.agent, settings.knowledge)
     distiller = prepare(settings)
     task, agent, seed = distiller.task, settings.agent.agent, settings.run.seed
     cast = cast_decider(settings.agent, distiller, settings.phases, seed)

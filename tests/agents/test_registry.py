@@ -90,7 +90,11 @@ def test_settings_reach_the_agent():
             "Agent 'random-hard' has no setting 'weights'. It has no settings.",
         ),
         ("fixed", {"weight": {"gold": 1}}, "has no setting 'weight': did you mean 'weights'?"),
-        ("fixed", {}, "Agent 'fixed' needs weights by knowledge, such as weights: {gold: 1}."),
+        (
+            "fixed",
+            {},
+            "Agent 'fixed' needs weights by knowledge: give --agent_settings '{\"weights\": {\"gold\": 1}}'",
+        ),
         (
             "fixed",
             {"weights": {"glod": 1}},
