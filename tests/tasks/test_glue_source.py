@@ -159,5 +159,6 @@ def test_predictions_without_the_test_file_say_which_it_is(tmp_path: Path, messa
     write_tsv(tmp_path, "mrpc")
     (tmp_path / "MRPC" / "test.tsv").unlink()
     assert message_of(load_test, "mrpc", tmp_path) == (
-        f"{tmp_path}/MRPC/test.tsv does not exist: put GLUE's test file there, or give texts of your own as --test_file."
+        f"{tmp_path}/MRPC/test.tsv does not exist: "
+        "put GLUE's test file there, or give texts of your own as --test_file."
     )
