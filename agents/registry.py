@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.recipes import RECIPES
 from agents.settings import check_names, setting_names
 from agents.stages import Stages, check_mapping, check_stages, row_stages, stage_knowledge
 from kselect.errors import UserError, unknown
@@ -31,7 +30,6 @@ AGENTS = {
     **LEARNERS,
     "fixed": "the weights you give, as in weights: {gold: 1, logits: 1}, all along",
     "schedule": "the stages you give: weights up to a share of the run, then others",
-    **{name: recipe.description for name, recipe in RECIPES.items()},
     "random-hard": "a random selection at each phase, never none",
     "random-soft": "random weights in [0, 1] at each phase",
 }
@@ -51,6 +49,8 @@ _CLASS_OF = {
     "actor-critic": "ActorCritic",
     "deterministic-actor-critic": "DeterministicActorCritic",
     "paper": "TowerActorCritic",
+    "fixed": "Schedule",
+    "schedule": "Schedule",
     "random-hard": "RandomHard",
     "random-soft": "RandomSoft",
 }
@@ -60,7 +60,7 @@ def agent_class(name: str) -> type[Agent]:
     """Return the class of the agent called `name`; its attributes tell what it reads, learns and gives."""
     if name not in AGENTS:
         raise unknown("agent", name, AGENTS)
-    return find_class(_CLASS_OF.get(name, "Schedule"))
+    return find_class(_CLASS_OF[name])
 
 
 def wants_soft(name: str) -> bool | None:
@@ -77,25 +77,18 @@ def knowledge_of(name: str, settings: Mapping[str, Any]) -> tuple[str, ...] | No
     """
     if name not in AGENTS:
         raise unknown("agent", name, AGENTS)
-    stages = None if name in _CLASS_OF else _stages(name, settings)
-    return None if stages is None else stage_knowledge(stages)
+    return stage_knowledge(_stages(name, settings)) if _CLASS_OF[name] == "Schedule" else None
 
 
 def check_offer(name: str, settings: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Refuse knowledge on offer (`names`) that lacks what a recipe needs, or that weights and stages name in vain.
+    """Refuse knowledge on offer (`names`) that lacks what weights and stages name.
 
     Raises:
         UserError: in one line.
     """
     for knowledge in knowledge_of(name, settings) or ():
-        if knowledge in names:
-            continue
-        if name not in RECIPES:
+        if knowledge not in names:
             raise unknown("knowledge", knowledge, names)
-        raise UserError(
-            f"Agent '{name}' needs the knowledge '{knowledge}', which is not on offer: add it to knowledge "
-            f"({', '.join(names)})."
-        )
 
 
 def make_agent(
@@ -109,15 +102,14 @@ def make_agent(
     """Make an agent by its name for the knowledge `names`, one a row and in the order of the rows.
 
     Raises UserError, one line each, for an unknown agent or setting, a setting outside its range, knowledge
-    that a recipe needs and that is not on offer, and a kind of action that the agent cannot give.
+    that is not on offer, and a kind of action that the agent cannot give.
     """
     found = agent_class(name)
-    if name in _CLASS_OF:
-        check_names(name, settings, tuple(known for known in setting_names(found) if known != "seed"))
-    else:
+    if _CLASS_OF[name] == "Schedule":
         check_offer(name, settings, names)
-        stages = _stages(name, settings) or [{"weights": dict.fromkeys(names, 1)}]
-        settings = {"stages": row_stages(stages, names)}
+        settings = {"stages": row_stages(_stages(name, settings), names)}
+    else:
+        check_names(name, settings, tuple(known for known in setting_names(found) if known != "seed"))
     agent = found(observation_space, action_space, seed=seed, **settings)
     agent.names = tuple(names)
     return agent
@@ -151,10 +143,13 @@ def _subclasses(parent: type[Agent]) -> list[type[Agent]]:
     return [found for child in parent.__subclasses__() for found in (child, *_subclasses(child))]
 
 
-def _stages(agent: str, settings: Mapping[str, Any]) -> Stages | None:
-    """Return the stages of an agent that goes by the clock, weights by knowledge; None for everything all along."""
-    check_names(agent, dict(settings), {"fixed": ("weights",), "schedule": ("stages",)}.get(agent, ()))
+def _stages(agent: str, settings: Mapping[str, Any]) -> Stages:
+    """Return the stages of an agent that goes by the clock, weights by knowledge."""
+    check_names(agent, dict(settings), {"fixed": ("weights",), "schedule": ("stages",)}[agent])
     if agent == "fixed":
+        if "weights" not in settings:
+            example = """--agent_settings '{"weights": {"gold": 1}}'"""
+            raise UserError(f"Agent 'fixed' needs weights by knowledge: give {example}, with yours.")
         check_mapping(agent, "weights", settings.get("weights"))
         return [dict(settings)]
-    return check_stages(agent, settings.get("stages")) if agent == "schedule" else RECIPES[agent].stages
+    return check_stages(agent, settings.get("stages"))

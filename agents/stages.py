@@ -1,4 +1,4 @@
-"""Weights by the clock: a run cut into stages, as YAML and recipes write them."""
+"""Weights by the clock: a run cut into stages, as YAML writes them."""
 
 from __future__ import annotations
 

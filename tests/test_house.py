@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 import kselect
-from agents.registry import AGENTS
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
 from kselect.config import KNOWLEDGE_NAMES
 from kselect.study.casting import ONLINE
+from kselect.study.recipes import NAMED
+from kselect.study.recipes.comparison import COMPARED
 from kselect.tasks.registry import TASKS
 
 ROOT = Path(__file__).parents[1]
@@ -68,6 +69,8 @@ def test_imports_point_down(path: Path) -> None:
 def test_agents_know_nothing_of_distillation() -> None:
     for path in sorted((ROOT / "agents").glob("*.py")):
         assert {name for name in imports(path) if name.startswith(("kselect", "envs"))} <= {"kselect.errors"}
+        texts = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+        assert not texts & {"gold", "logits", *COMPARED}, path
 
 
 def test_every_public_name_is_there() -> None:
@@ -83,7 +86,7 @@ def test_help_names_every_task(command: str) -> None:
 
 def test_help_names_every_agent_and_knowledge() -> None:
     text = Command(COMMANDS["distill"]).parser.format_help()
-    assert [name for name in (*AGENTS, *ONLINE, *KNOWLEDGE_NAMES) if name not in text] == []
+    assert [name for name in (*NAMED, *ONLINE, *KNOWLEDGE_NAMES) if name not in text] == []
 
 
 def readme_commands() -> list[str]:

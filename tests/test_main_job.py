@@ -163,7 +163,7 @@ def test_a_run_that_diverges_keeps_its_last_good_state(
     assert main(["distill", *words, "--learning_rate", "1", *place]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "Training diverged at step" in error
-    kept = tmp_path / "run" / "checkpoints" / "last-good"
+    kept = tmp_path / "run" / "checkpoints" / "last-good.safetensors"
     assert str(kept) in error
     from kselect.distillation.snapshot import Snapshot
 
@@ -176,7 +176,7 @@ def test_a_student_outlives_the_next_run(runs: Path) -> None:
     task = kselect.load_task("synthetic-entailment", train_limit=160)
     teacher = kselect.load_teacher(runs / "teacher" / "model", task)
     env = kselect.DistillationEnv(kselect.Distiller(task, teacher, kselect.shrink(teacher, 1), max_length=32))
-    agent = make_agent("all", env.observation_space, env.action_space, env.distiller.names)
+    agent = make_agent("random-hard", env.observation_space, env.action_space, env.distiller.names)
     first = kselect.rollout(agent, env, seed=0)
     kept = [parameter.clone() for parameter in first.student.model.parameters()]
     kselect.rollout(agent, env, seed=1)

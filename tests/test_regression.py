@@ -38,7 +38,7 @@ def test_a_student_learns_scores_from_gold_and_logits() -> None:
     task = scored_task()
     distiller = tiny_distiller({"knowledge": ["gold", "logits"]}, task=task, epochs=6, learning_rate=3e-3)
     env = DistillationEnv(distiller, actions="hard")
-    agent = make_agent("fine-tune", env.observation_space, env.action_space, distiller.names)
+    agent = make_agent("fixed", env.observation_space, env.action_space, distiller.names, weights={"gold": 1})
     before = distiller.evaluate("reward").loss
     result = kselect.rollout(agent, env)
     assert set(result.metrics) == {"pearson", "score", "loss"}

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.registry import AGENTS, LEARNERS, ONLINE
+from agents.registry import LEARNERS, ONLINE
 from kselect.cli.brought import knowledge_of_agent
 from kselect.cli.help import listing
 from kselect.config import (
@@ -26,13 +26,14 @@ from kselect.config import (
     TaskConfig,
     TrainingConfig,
 )
+from kselect.study.recipes import NAMED, check, check_decider
 
 NAME = "distill"
 DEFAULTS = {"agent": "online"}
 DECIDERS = {
     "FOLDER": f"a policy that `kselect train-policy` made with {', '.join(LEARNERS)}",
     **{name: f"{learner}, which learns in this one run" for name, learner in ONLINE.items()},
-    **{name: line for name, line in AGENTS.items() if name not in LEARNERS},
+    **{name: line for name, line in NAMED.items() if name not in LEARNERS},
 }
 EPILOG = listing("Agents", DECIDERS)
 UNDER = knowledge_of_agent
@@ -53,14 +54,14 @@ class Settings:
 
 def run(settings: Settings) -> Path:
     """Distil one student and save it in a run folder, whose path is returned."""
+    check_decider(settings.agent.agent)
+    check(settings.agent, settings.knowledge)
     from kselect.cli.session import describe_metrics, open_folder, prepare, recorded, save_model
     from kselect.study.casting import cast_decider
     from kselect.study.episode import evaluated
-    from kselect.study.recipes import check
     from kselect.study.results import summarise_run
     from kselect.study.series import Series
 
-    check(settings.agent, settings.knowledge)
     distiller = prepare(settings)
     task, agent, seed = distiller.task, settings.agent.agent, settings.run.seed
     cast = cast_decider(settings.agent, distiller, settings.phases, seed)

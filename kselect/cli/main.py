@@ -70,6 +70,9 @@ def dispatch(words: Sequence[str]) -> None:
     if settings is None:
         command.parser.print_help()
     else:
+        from kselect.cli.early import check_early  # of no use to those who ask for help
+
+        check_early(settings)
         command.module.run(settings)
 
 

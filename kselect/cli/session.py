@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from kselect.study.model_card import model_card
 from kselect.study.recorder import describe_selection, phase_record
 from kselect.study.rounds import LostStreamError, Rounds
 from kselect.study.run_folder import RunFolder
+from kselect.study.run_place import RunPlace
 from kselect.study.series import OnPhase, Series
 from kselect.tasks.task import Task
 
@@ -52,7 +54,8 @@ def open_folder(settings: Any, distiller: Distiller, agent: str, command: str, t
     `task` is what its name says was learned, by default the distiller's.
     """
     run, config, task = settings.run, resolved(settings, distiller), task or distiller.task.name
-    return RunFolder.open(run.runs_dir, task, agent, run.seed, config, run.run_name, command, fresh=run.fresh)
+    place = RunPlace(Path(run.runs_dir), task, agent, run.seed, run.run_name, command)
+    return RunFolder.open(place, config, run.fresh)
 
 
 def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classifier, name: str) -> None:

@@ -28,6 +28,7 @@ from kselect.config import (
     TaskConfig,
     TrainingConfig,
 )
+from kselect.study.recipes import check_learner, keep_comparison
 
 NAME = "train-policy"
 EPILOG = listing("Agents", LEARNERS)
@@ -50,12 +51,12 @@ class Settings:
 
 def run(settings: Settings) -> Path:
     """Train a selection policy and save it in a run folder, whose path is returned."""
+    check_learner(settings.agent.agent)
     from kselect.cli.command import Command
     from kselect.cli.session import open_folder, prepare, recorded
     from kselect.cli.stage import every_task, inline, stage
     from kselect.study.casting import cast_learner
     from kselect.study.episode import practice
-    from kselect.study.recipes import keep_comparison
     from kselect.study.results import summarise_policy
 
     tasks = every_task(settings, Command(__name__))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from kselect.errors import UserError
+
+FACTS = "facts"
 
 
 @dataclass(frozen=True)
@@ -28,30 +29,38 @@ class Snapshot:
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
 
-    def save(self, folder: str | Path) -> None:
-        """Write the snapshot as `folder`, replacing one that is there only once the new one is whole."""
-        target = Path(folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
-        save_file({name: tensor.contiguous() for name, tensor in self.tensors.items()}, partial / "tensors.safetensors")
-        (partial / "facts.json").write_text(json.dumps(self.facts, indent=1))
-        partial.chmod(0o755)
-        former = partial.with_name(partial.name + "-former")
-        if target.exists():
-            os.replace(target, former)
-        os.replace(partial, target)
-        shutil.rmtree(former, ignore_errors=True)
+    def save(self, path: str | Path) -> None:
+        """Write one safetensors file; a kill at any moment leaves the old one or the new one.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}")  # of one fixed name: what a kill leaves is written over
+        tensors = {name: tensor.contiguous() for name, tensor in self.tensors.items()}
+        # As a tensor, since the header where metadata go has a limit that a long history would reach.
+        facts = torch.frombuffer(bytearray(json.dumps(self.facts).encode()), dtype=torch.uint8)
+        try:
+            save_file({**tensors, FACTS: facts}, partial)
+            with open(partial, "rb+") as file:
+                os.fsync(file.fileno())  # or, after a power cut, the new name could stand for an empty file
+            os.replace(partial, path)
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"The checkpoint {path} cannot be written: {error}.") from error
 
     @staticmethod
-    def load(folder: str | Path) -> Snapshot:
+    def load(path: str | Path) -> Snapshot:
         """Read what `save` wrote.
 
         Raises:
-            UserError: nothing there, or not whole.
+            UserError: nothing there, not whole, or not a snapshot.
         """
-        folder = Path(folder)
         try:
-            facts = json.loads((folder / "facts.json").read_text())
-            return Snapshot(load_file(folder / "tensors.safetensors"), facts)
-        except (OSError, ValueError, SafetensorError) as error:
-            raise UserError(f"No whole snapshot in {folder}: {error}. Start the run anew.") from error
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+            facts = json.loads(tensors.pop(FACTS).numpy().tobytes())
+            return Snapshot(tensors, facts)
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            what = "holds no state of a run" if isinstance(error, KeyError) else f"is damaged ({error})"
+            raise UserError(f"The checkpoint {path} {what}: give --fresh to start over.") from error

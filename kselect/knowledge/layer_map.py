@@ -55,7 +55,11 @@ def _preset(name: str, student_layers: int, teacher_layers: int, setting: str) -
     if name == "first":
         return tuple((layer, layer) for layer in range(1, student_layers + 1))
     if student_layers == 1:
-        raise UserError(f"{setting} skip leaves the last layer out, and the student has but one: give another map.")
+        setting, _, kind = setting.partition(" ")
+        raise UserError(
+            f"{setting} skip leaves the last layer out, and the student has but one: give another map, such as "
+            f"--{setting} {kind}{'=' * bool(kind)}last."
+        )
     every = teacher_layers // student_layers
     return tuple((layer, layer * every) for layer in range(1, student_layers))
 

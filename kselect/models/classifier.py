@@ -23,6 +23,7 @@ from kselect.models.architecture import fused_attention, positions
 from kselect.models.head import centre, redraw, reorder
 from kselect.models.hub import source_settings
 from kselect.models.label_order import check_order
+from kselect.models.location import check_location
 from kselect.tasks.encoding import EncodedSplit, encode
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def load_student(path: str | Path, task: Task, seed: int = 0) -> Classifier:
 
 def _load_model(path: str | Path, **settings: Any) -> tuple[PreTrainedModel, set[str]]:
     """Load a model whose encoder is whole; with it the names of other weights that the checkpoint does not fill."""
-    _check_location(path)
+    check_location(path)
     source = source_settings(path)
     try:
         with quiet():
@@ -164,17 +165,6 @@ def _load_tokenizer(path: str | Path, model: PreTrainedModel) -> PreTrainedToken
             f"put the model's own tokenizer files beside it."
         )
     return tokenizer
-
-
-def _check_location(path: str | Path) -> None:
-    folder = Path(path)
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            inner = next((one for one in ("model", "student") if (folder / one / "config.json").is_file()), None)
-            instead = f"{folder / inner}, where that run left it" if inner else "a folder that save_pretrained wrote"
-            raise UserError(f"No model in {path}: config.json is missing. Give {instead}.")
-    elif folder.is_absolute() or str(path).startswith((".", "runs/")) or str(path).count("/") > 1:
-        raise UserError(f"No such model folder: {path}. Give a folder that save_pretrained wrote, or a hub id.")
 
 
 def _label_fault(model: PreTrainedModel, task: Task) -> str | None:

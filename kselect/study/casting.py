@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 from agents.agent import Agent
-from agents.registry import AGENTS, LEARNERS, ONLINE, agent_class, find_class, load_agent, make_agent, wants_soft
+from agents.registry import ONLINE, agent_class, find_class, load_agent, make_agent, wants_soft
 from agents.storage import read_description
 from envs.distillation import CLS, DistillationEnv
 from kselect.config import AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller
-from kselect.errors import UserError, unknown
-from kselect.study.recipes import check
+from kselect.errors import UserError
+from kselect.study.recipes import NAMED, RECIPES, check, check_decider, check_learner
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,7 @@ def cast_learner(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
     Raises:
         UserError: an agent that is unknown, or that has nothing to learn.
     """
-    if config.agent not in AGENTS:
-        raise unknown("agent", config.agent, LEARNERS)
-    if config.agent not in LEARNERS:
-        raise UserError(f"{config.agent} has nothing to learn: train one of {', '.join(LEARNERS)}.")
+    check_learner(config.agent)
     return _fresh(config.agent, config, distiller, phases, seed, learning=True)
 
 
@@ -45,18 +42,15 @@ def cast_decider(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
         UserError: an agent that is unknown, that would need training first, or that does not fit this knowledge.
     """
     name = config.agent
+    check_decider(name)
     if name in ONLINE:
         return _fresh(ONLINE[name], config, distiller, phases, seed, learning=True)
-    if name not in AGENTS and Path(name).is_dir():
+    if name not in NAMED and Path(name).is_dir():
         return _trained(config, distiller, phases)
-    if name in LEARNERS:
-        raise UserError(
-            f"{name} has no policy yet: give the folder of one that `kselect train-policy` made, or --agent online."
-        )
-    if name not in AGENTS:
-        raise unknown("agent or policy folder", name, [*AGENTS, *ONLINE])
     check(config, distiller.offered)
-    return _fresh(name, config, distiller, phases, seed, learning=False)
+    if name in RECIPES:
+        config = RECIPES[name].schedule(distiller.names)
+    return _fresh(config.agent, config, distiller, phases, seed, learning=False)
 
 
 def _fresh(

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-
 from kselect.distillation.snapshot import Snapshot
-from kselect.errors import UserError
 
 COST = 0.01
-FACTS = "facts"
 
 
 class Checkpoint:
@@ -44,19 +36,7 @@ class Checkpoint:
             UserError: it cannot be written.
         """
         start = time.monotonic()
-        snapshot = take()
-        self.path.parent.mkdir(exist_ok=True)
-        partial = self.path.with_name(f".{self.path.name}")  # of one fixed name: what a kill leaves is written over
-        tensors = {name: tensor.contiguous() for name, tensor in snapshot.tensors.items()}
-        # As a tensor, since the header where metadata go has a limit that a long history would reach.
-        facts = torch.frombuffer(bytearray(json.dumps(snapshot.facts).encode()), dtype=torch.uint8)
-        try:
-            save_file({**tensors, FACTS: facts}, partial)
-            with open(partial, "rb+") as file:
-                os.fsync(file.fileno())  # or, after a power cut, the new name could stand for an empty file
-            os.replace(partial, self.path)
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"The checkpoint {self.path} cannot be written: {error}.") from error
+        take().save(self.path)
         self._saved = time.monotonic()
         self._cost = self._saved - start
 
@@ -70,13 +50,4 @@ class Checkpoint:
         Raises:
             UserError: the file is damaged, or is not a checkpoint.
         """
-        if not self.path.exists():
-            return None
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
-            facts = json.loads(tensors.pop(FACTS).numpy().tobytes())
-            return Snapshot(tensors, facts)
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            what = "holds no state of a run" if isinstance(error, KeyError) else f"is damaged ({error})"
-            raise UserError(f"The checkpoint {self.path} {what}: give --fresh to start over.") from error
+        return Snapshot.load(self.path) if self.path.exists() else None

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,9 +17,9 @@ from kselect.errors import UserError
 from kselect.study import atomic, environment, unfinished
 from kselect.study.checkpoint import Checkpoint
 from kselect.study.event_log import EventLog
+from kselect.study.run_place import RunPlace
 
 CHECKPOINT = "checkpoints/latest.safetensors"
-LOCK = "checkpoints/lock"
 UNPLOTTED = ("step", "phase", "episode", "task")
 
 
@@ -52,82 +50,56 @@ class RunFolder:
         self._last_step = 0
 
     @classmethod
-    def create(
-        cls,
-        runs_dir: str | Path,
-        task: str,
-        agent: str,
-        seed: int,
-        config: Mapping[str, Any],
-        name: str | None = None,
-        command: str = "distill",
-    ) -> RunFolder:
+    def create(cls, place: RunPlace, config: Mapping[str, Any]) -> RunFolder:
         """Make the folder and write config.yaml and environment.json into it.
 
         `kselect <command> --config <folder>/config.yaml` repeats the run into a new folder: the file holds
         every setting but `run_name`, which names this folder only, and `fresh`.
 
         Args:
-            runs_dir: folder of the run folders; made if need be.
-            task: task's name, for the folder's name.
-            agent: agent's name, or the folder of its policy.
-            seed: seed of the run.
+            place: what names the run.
             config: every setting by name, such as `kselect.cli.command.flatten` returns.
-            name: name of the folder; <task>-<agent>-<seed>-<time> by default.
-            command: the command that the settings belong to.
 
         Raises:
             UserError: a folder of that name holds something already, or the folder cannot be made.
         """
-        path = _make(Path(runs_dir), name, _stem(task, agent, seed))
-        config = _kept(config)
-        folder = cls(path, config, command)  # locked before config.yaml makes it look like an unfinished run
-        heading = f"# Repeat this run: kselect {command} --config {path / 'config.yaml'}\n"
+        path, config = place.make(), _kept(config)
+        folder = cls(path, config, place.command)  # locked before config.yaml makes it look like an unfinished run
+        heading = f"# Repeat this run: kselect {place.command} --config {path / 'config.yaml'}\n"
         body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-        atomic.write_json(path / "environment.json", environment.describe(seed))
+        atomic.write_json(path / "environment.json", environment.describe(place.seed))
         atomic.write_text(path / "config.yaml", heading + body)
         folder.rewind(0, 0)
         return folder
 
     @classmethod
-    def open(
-        cls,
-        runs_dir: str | Path,
-        task: str,
-        agent: str,
-        seed: int,
-        config: Mapping[str, Any],
-        name: str | None = None,
-        command: str = "distill",
-        fresh: bool = False,
-    ) -> RunFolder:
+    def open(cls, place: RunPlace, config: Mapping[str, Any], fresh: bool = False) -> RunFolder:
         """Go on with the folder that a run of the same settings left unfinished, or `create` one.
 
-        That is the folder called `name` or, without a name, the newest <task>-<agent>-<seed>-<time>. With `fresh`
-        whatever would be in the way is set aside first. Call `rewind` on a folder that is `resumed`.
+        That is the folder of the place's name or, without a name, the newest <task>-<agent>-<seed>-<time>. With
+        `fresh` whatever would be in the way is set aside first. Call `rewind` on a folder that is `resumed`.
 
         Raises:
-            UserError: the folder called `name` holds anything else, or the folder cannot be made.
+            UserError: the folder of that name holds anything else, or the folder cannot be made.
         """
-        kept, stem = yaml.safe_load(yaml.safe_dump(_kept(config))), _stem(task, agent, seed)
-        if name is not None:
-            path = Path(runs_dir) / name
+        kept = yaml.safe_load(yaml.safe_dump(_kept(config)))
+        if place.named is not None:
             if fresh:
-                _set_aside(path)
-            elif unfinished.goes_on(path, kept):
-                return cls._reopen(path, kept, command, seed)
+                _set_aside(place.named)
+            elif unfinished.goes_on(place.named, kept):
+                return cls._reopen(place.named, kept, place)
         else:
-            for path in unfinished.find(Path(runs_dir), stem, kept):
+            for path in unfinished.find(place.runs_dir, place.stem, kept):
                 with suppress(InUseError):  # a run that is under way is not unfinished
                     if not fresh:
-                        return cls._reopen(path, kept, command, seed)
+                        return cls._reopen(path, kept, place)
                     _set_aside(path)
-        return cls.create(runs_dir, task, agent, seed, config, name, command)
+        return cls.create(place, config)
 
     @classmethod
-    def _reopen(cls, path: Path, config: Mapping[str, Any], command: str, seed: int) -> RunFolder:
-        folder = cls(path, config, command, resumed=True)
-        then, now = atomic.read_json(path / "environment.json"), environment.describe(seed)
+    def _reopen(cls, path: Path, config: Mapping[str, Any], place: RunPlace) -> RunFolder:
+        folder = cls(path, config, place.command, resumed=True)
+        then, now = atomic.read_json(path / "environment.json"), environment.describe(place.seed)
         earlier = then.pop("earlier", [])
         if then != now:
             atomic.write_json(path / "environment.json", {**now, "earlier": [*earlier, then]})
@@ -204,7 +176,7 @@ class RunFolder:
 
 def _hold(path: Path) -> FileLock:
     """Keep other processes from a run folder until the lock is released, or this process ends."""
-    lock = FileLock(path / LOCK)
+    lock = FileLock(path / unfinished.LOCK)
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -213,44 +185,10 @@ def _hold(path: Path) -> FileLock:
 
 
 def _set_aside(path: Path) -> None:
-    if (path / LOCK).exists():
+    if (path / unfinished.LOCK).exists():
         _hold(path).release()
     unfinished.set_aside(path)
 
 
 def _kept(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in ("run_name", "fresh")}
-
-
-def _stem(task: str, agent: str, seed: int) -> str:
-    return "-".join((_slug(task), _slug(Path(agent).name), str(seed)))
-
-
-def _make(runs_dir: Path, name: str | None, stem: str) -> Path:
-    try:
-        if name is None:
-            return _make_new(runs_dir, f"{stem}-{datetime.now():%Y%m%d-%H%M%S}")
-        path = runs_dir / name
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"The run folder cannot be made: {error}; give another --runs_dir or --run_name.") from None
-    if any(path.iterdir()):
-        raise UserError(f"{path} is not empty: give another --run_name, or remove the folder.")
-    return path
-
-
-def _make_new(runs_dir: Path, name: str) -> Path:
-    """Make a folder that was not there, numbered where runs start within the same second."""
-    runs_dir.mkdir(parents=True, exist_ok=True)
-    for number in range(1, 1000):
-        path = runs_dir / (name if number == 1 else f"{name}-{number}")
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        return path
-    raise UserError(f"{runs_dir / name} exists a thousand times over: give --run_name.")
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^\w.]+", "-", text).strip("-") or "run"

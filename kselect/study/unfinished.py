@@ -11,9 +11,20 @@ import yaml
 
 from kselect.errors import UserError
 
+LOCK = "checkpoints/lock"
 DIVERGED = "checkpoints/diverged"
-LAST_GOOD = "checkpoints/last-good"
+LAST_GOOD = "checkpoints/last-good.safetensors"
 FREE = ("runs_dir", "checkpoint_every")  # settings that change nothing of what a run computes
+
+
+def is_blank(path: Path) -> bool:
+    """Tell whether a folder is free for a run: absent, empty, or left by one that was killed before its settings."""
+    if not path.exists():
+        return True
+    if not path.is_dir() or (path / "config.yaml").exists():
+        return False
+    begun = re.compile(rf"checkpoints|{LOCK}|environment\.json|\.(environment\.json|config\.yaml)\..*")
+    return all(begun.fullmatch(str(other.relative_to(path))) for other in path.rglob("*"))
 
 
 def goes_on(path: Path, config: Mapping[str, Any]) -> bool:
@@ -22,7 +33,7 @@ def goes_on(path: Path, config: Mapping[str, Any]) -> bool:
     Raises:
         UserError: it holds something else: a finished run, one that diverged, one of other settings, or no run at all.
     """
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if is_blank(path):
         return False
     obstacle = _obstacle(path)
     if obstacle is not None:
@@ -49,9 +60,9 @@ def set_aside(path: Path) -> None:
     Raises:
         UserError: it is no run folder.
     """
-    if not path.exists():
+    if is_blank(path):
         return
-    if any(path.iterdir()) and not (path / "config.yaml").exists():
+    if not (path / "config.yaml").exists():
         raise UserError(f"{path} is no run folder and stays as it is: give another --run_name.")
     taken = [int(other.name.rpartition("-")[2]) for other in path.parent.glob(f"{path.name}.old-*")]
     path.rename(path.with_name(f"{path.name}.old-{max(taken, default=0) + 1}"))

@@ -55,7 +55,12 @@ def _layout(format: GlueFormat) -> str:
 
 def _tsv_source(format: GlueFormat, folder: Path) -> Source:
     def read(part: str) -> Table:
-        return read_tsv(folder / f"{part}.tsv", None if part.startswith("test") else format.header)
+        path = folder / f"{part}.tsv"
+        if part.startswith("test") and not path.exists():
+            raise UserError(
+                f"{path} does not exist: put GLUE's test file there, or give texts of your own as --test_file."
+            )
+        return read_tsv(path, None if part.startswith("test") else format.header)
 
     return Source(read, format.tsv, {value: i for i, value in enumerate(format.values)} or None)
 

@@ -57,7 +57,9 @@ class OwnFiles:
         if not self.regression:
             labels = tuple(self.labels or self._found(tables["train"]))
             usual = ("accuracy", "f1") if len(labels) == 2 else ("accuracy",)
-        source = Source(tables.__getitem__, self._columns, {label: i for i, label in enumerate(labels)} or None)
+        label_ids = {label: i for i, label in enumerate(labels)} or None
+        remedy = "mend or remove that row, or give --labels with every label"
+        source = Source(tables.__getitem__, self._columns, label_ids, remedy)
         return labels, tuple(self.metrics or usual), {part: source.split(part) for part in tables}
 
     def unlabelled(self) -> Unlabelled:

@@ -38,6 +38,8 @@ class Source:
     columns: Columns
     label_ids: dict[str, int] | None
     """Label id of everything the files write for a label; None where they hold scores."""
+    remedy: str = "mend or remove that row"
+    """What is to be done about a label that is not known."""
 
     def split(self, part: str) -> Split:
         """Return labelled examples; raises `UserError` for a fault in the data, with its place."""
@@ -65,6 +67,6 @@ class Source:
             if name not in self.label_ids:
                 raise UserError(
                     f"{table.place(row)} has the label '{name}', expected one of {', '.join(self.label_ids)}: "
-                    "mend or remove that row."
+                    f"{self.remedy}."
                 )
         return [self.label_ids[name] for name in names]

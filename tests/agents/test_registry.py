@@ -7,7 +7,6 @@ from gymnasium import spaces
 
 import agents
 from agents import AGENTS, LEARNERS, make_agent, wants_soft
-from agents.recipes import RECIPES
 from agents.registry import agent_class, check_offer, knowledge_of
 from kselect.errors import UserError
 from tests.agents.identity import IdentityEnv, TowerEnv
@@ -31,8 +30,6 @@ def test_every_agent_acts_in_its_space(name: str, explore: bool):
     names = knowledge_of(name, settings) or NAMES
     kinds = [False, True] if wants_soft(name) is None else [bool(wants_soft(name))]
     for soft in kinds:
-        if name == "pkd" and not soft:
-            continue  # halves
         agent = make(name, soft=soft, names=names, **settings)
         seen = TowerEnv(rows=len(names)).reset()[0] if name == "paper" else observation(len(names))
         for _ in range(20):
@@ -49,14 +46,9 @@ def test_the_lists_say_what_the_classes_are():
 
 
 @pytest.mark.parametrize("soft", [False, True])
-@pytest.mark.parametrize(
-    ("name", "weights"),
-    [("fine-tune", [0, 1, 0]), ("vanilla-kd", [0, 1, 1]), ("all", [1, 1, 1]), ("fixed", [1, 0, 0])],
-)
-def test_recipes_in_the_order_of_the_rows(name: str, weights: list[int], soft: bool):
-    settings = {"weights": {"hidden": 1}} if name == "fixed" else {}
-    agent = make(name, soft=soft, names=("hidden", "gold", "logits"), **settings)
-    assert agent.act(observation(3)).tolist() == weights
+def test_weights_come_in_the_order_of_the_rows(soft: bool):
+    agent = make("fixed", soft=soft, names=("hidden", "gold", "logits"), weights={"logits": 1, "hidden": 1})
+    assert agent.act(observation(3)).tolist() == [1, 0, 1]
 
 
 def test_fixed_takes_fractions_where_actions_are_soft():
@@ -93,12 +85,16 @@ def test_settings_reach_the_agent():
         ("actor-critc", {}, "Unknown agent 'actor-critc': did you mean 'actor-critic'? Known: actor-critic,"),
         ("actor-critic", {"learning_rte": 1}, "has no setting 'learning_rte': did you mean 'learning_rate'?"),
         (
-            "fine-tune",
+            "random-hard",
             {"weights": {"gold": 1}},
-            "Agent 'fine-tune' has no setting 'weights'. It has no settings.",
+            "Agent 'random-hard' has no setting 'weights'. It has no settings.",
         ),
         ("fixed", {"weight": {"gold": 1}}, "has no setting 'weight': did you mean 'weights'?"),
-        ("fixed", {}, "Agent 'fixed' needs weights by knowledge, such as weights: {gold: 1}."),
+        (
+            "fixed",
+            {},
+            "Agent 'fixed' needs weights by knowledge: give --agent_settings '{\"weights\": {\"gold\": 1}}'",
+        ),
         (
             "fixed",
             {"weights": {"glod": 1}},
@@ -128,14 +124,8 @@ def test_settings_reach_the_agent():
             {"stages": [{"weights": {"gold": 1}, "to": {"logits": 1}}]},
             "Hard actions take or leave, so a stage cannot move `to` other weights",
         ),
-        ("pkd", {"soft": True}, "Agent 'pkd' needs the knowledge 'hidden-cls', which is not on offer: add it"),
         ("deterministic-actor-critic", {"soft": True, "hard": 1}, "hard is 1: give true or false."),
         ("fixed", {"weights": {"gold": 0.5}}, "weights must be 0 or 1, not 0.5, 0, 0, 0"),
-        (
-            "vanilla-kd",
-            {"names": ("gold", "hidden")},
-            "needs the knowledge 'logits', which is not on offer: add it",
-        ),
         (
             "actor-critic",
             {"soft": True},
@@ -161,7 +151,7 @@ def test_settings_reach_the_agent():
             {"soft": True, "noise": True},
             "noise is True: give a number of at least 0.",
         ),
-        ("all", {"seed": -1}, "seed is -1: give a whole number of at least 0."),
+        ("random-hard", {"seed": -1}, "seed is -1: give a whole number of at least 0."),
     ],
 )
 def test_bad_input_is_one_clear_line(name: str, options: dict, message: str):
@@ -171,44 +161,19 @@ def test_bad_input_is_one_clear_line(name: str, options: dict, message: str):
     assert "\n" not in str(caught.value)
 
 
-def test_agents_by_recipe_say_what_they_weigh():
-    assert knowledge_of("pkd", {}) == ("gold", "logits", "hidden-cls")
-    assert knowledge_of("tinybert", {}) == ("embeddings", "hidden", "attention-scores", "logits")
-    assert knowledge_of("all", {}) is knowledge_of("uncertainty", {}) is knowledge_of("actor-critic", {}) is None
+def test_agents_by_the_clock_say_what_they_weigh():
+    assert knowledge_of("actor-critic", {}) is knowledge_of("random-hard", {}) is None
     stages = [{"until": 0.5, "weights": {"hidden": 1}, "to": {"gold": 1}}, {"weights": {"logits": 1}}]
     assert knowledge_of("schedule", {"stages": stages}) == ("hidden", "gold", "logits")
-    check_offer("vanilla-kd", {}, ["hidden", "logits", "gold"])
-
-
-@pytest.mark.parametrize(
-    ("name", "ends", "weights"),
-    [
-        ("pkd", [1], [{"gold": 0.5, "logits": 0.5, "hidden-cls": 1}]),
-        ("distilbert", [1], [{"gold": 1, "logits": 1, "hidden-cosine": 1}]),
-        ("tinybert", [0.5, 1], [{"embeddings": 1, "hidden": 1, "attention-scores": 1}, {"logits": 1}]),
-        ("minilm", [0.5, 1], [{"attention": 1, "value-relations": 1}, {"gold": 1}]),
-        ("minilmv2", [0.5, 1], [{"query-relations": 1, "key-relations": 1, "value-relations": 1}, {"gold": 1}]),
-        ("dynamic-kd", [1], [{"gold": 1, "logits": 1, "hidden": 1}]),
-    ],
-)
-def test_recipes_over_a_run(name: str, ends: list[float], weights: list[dict[str, float]]):
-    names = knowledge_of(name, {})
-    assert names is not None
-    agent = make(name, soft=True, names=names)
-    seen = observation(len(names))
-    for start, expected in zip([0.0, *ends], weights, strict=False):
-        seen["context"][0] = start
-        assert dict(zip(names, agent.act(seen), strict=True)) == {known: expected.get(known, 0) for known in names}
-    assert agent.boundaries == tuple(ends[:-1])
-    assert {part for part in RECIPES[name].settings.get("scales", {})} <= set(names)
+    check_offer("schedule", {"stages": stages}, ["hidden", "logits", "gold"])
 
 
 def test_wants_soft():
     assert wants_soft("deterministic-actor-critic") is True
     assert wants_soft("actor-critic") is False
-    assert wants_soft("all") is None
-    with pytest.raises(UserError, match="Unknown agent 'al'"):
-        wants_soft("al")
+    assert wants_soft("fixed") is None
+    with pytest.raises(UserError, match="Unknown agent 'fixd'"):
+        wants_soft("fixd")
 
 
 @pytest.mark.parametrize(
@@ -234,7 +199,7 @@ def test_an_observation_of_another_shape_and_a_reward_that_is_none_are_refused()
 
 
 def test_names_and_descriptions_come_without_torch():
-    uses = "import sys, agents; agents.AGENTS; agents.wants_soft('all'); agents.RandomHard"
+    uses = "import sys, agents; agents.AGENTS; agents.wants_soft('fixed'); agents.RandomHard"
     subprocess.run([sys.executable, "-c", f"{uses}; assert 'torch' not in sys.modules"], check=True)
 
 

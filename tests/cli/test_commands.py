@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.registry import AGENTS, LEARNERS, ONLINE
+from agents.registry import LEARNERS, ONLINE
 from kselect.cli.command import Command, flatten
 from kselect.cli.main import COMMANDS, main
+from kselect.study.recipes import NAMED
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -191,7 +192,7 @@ def test_help_lists_who_may_decide_and_who_may_learn(capsys):
         text = capsys.readouterr().out
         listed[name] = re.findall(r"^  (\S+) {2,}\S", text[text.index("\nAgents:\n") :], re.MULTILINE)
     assert listed["train-policy"] == list(LEARNERS)
-    assert listed["distill"] == ["FOLDER", *ONLINE, *(name for name in AGENTS if name not in LEARNERS)]
+    assert listed["distill"] == ["FOLDER", *ONLINE, *(name for name in NAMED if name not in LEARNERS)]
 
 
 def test_overview_lists_every_command(capsys):

@@ -190,7 +190,7 @@ def test_what_cannot_be_predicted(place: Path, tmp_path: Path, capsys: pytest.Ca
     missing = fails(capsys, "predict", str(place / "runs" / "own"), "--output", str(tmp_path / "a.tsv"))
     assert missing == "kselect: error: test_file is missing: give the file with the test examples."
     assert "is no folder of a model: give one, or with a hub id labels" in fails(
-        capsys, "predict", str(tmp_path), "--test_file", str(place / "reviews.csv"), "--text_columns", "review"
+        capsys, "predict", "a-hub-id", "--test_file", str(place / "reviews.csv"), "--text_columns", "review"
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 

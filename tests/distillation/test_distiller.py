@@ -88,13 +88,12 @@ def test_a_snapshot_of_another_kind_of_device_is_refused() -> None:
 
 
 def test_a_damaged_snapshot_is_refused(tmp_path: Path) -> None:
-    tiny_distiller().snapshot().save(tmp_path / "moment")
-    tensors = tmp_path / "moment" / "tensors.safetensors"
-    tensors.write_bytes(tensors.read_bytes()[:1000])
-    with pytest.raises(UserError, match="No whole snapshot"):
-        Snapshot.load(tmp_path / "moment")
-    with pytest.raises(UserError, match="No whole snapshot"):
-        Snapshot.load(tmp_path / "nowhere")
+    moment = tmp_path / "moment"
+    tiny_distiller().snapshot().save(moment)
+    moment.write_bytes(moment.read_bytes()[:1000])
+    for path in (moment, tmp_path / "nowhere"):
+        with pytest.raises(UserError, match=f"{path.name} is damaged .*: give --fresh to start over"):
+            Snapshot.load(path)
 
 
 def test_a_seed_is_a_run_and_another_seed_another() -> None:

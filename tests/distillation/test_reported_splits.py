@@ -28,7 +28,7 @@ def test_it_is_encoded_on_first_use() -> None:
 def test_a_rollout_reports_it_beside_dev() -> None:
     distiller = distiller_with("dev_hard")
     env = DistillationEnv(distiller)
-    agent = make_agent("fine-tune", env.observation_space, env.action_space, distiller.names)
+    agent = make_agent("fixed", env.observation_space, env.action_space, distiller.names, weights={"gold": 1})
     result = kselect.rollout(agent, env)
     for split, prefix in {"dev": "", "dev_hard": "hard/"}.items():
         again = distiller.evaluate(split)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agents.recipes import RECIPES
-from agents.registry import AGENTS, LEARNERS, ONLINE, knowledge_of
+from agents.registry import LEARNERS, ONLINE, knowledge_of
+from kselect.study.recipes import NAMED, RECIPES
 from tests.tiny import tiny_classifier, tiny_task
 
 PAGE = (Path(__file__).parents[2] / "docs" / "agents.md").read_text()
@@ -21,7 +21,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_it_has_a_row_for_every_agent_and_no_other() -> None:
-    assert set(ROWS) == {*AGENTS, *ONLINE}
+    assert set(ROWS) == {*NAMED, *ONLINE}
     assert PAGE.index("| `actor-critic`") > PAGE.index("## That learn") > PAGE.index("| `all`")
     assert all(PAGE.index(f"| `{name}`") > PAGE.index("## That learn") for name in LEARNERS)
 
@@ -35,7 +35,7 @@ def test_a_row_names_what_its_recipe_weighs(name: str) -> None:
 
 
 def test_rows_name_the_papers_that_the_help_names() -> None:
-    for name, line in AGENTS.items():
+    for name, line in NAMED.items():
         paper = re.search(r"\((?:soft; )?([A-Z]\w+ et al\. \d{4})", line)
         assert paper is None or paper[1] in ROWS[name]
 

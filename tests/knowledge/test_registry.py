@@ -63,6 +63,10 @@ def test_a_deeper_student_needs_pairs(preset: str) -> None:
 def test_skip_needs_a_second_layer() -> None:
     with pytest.raises(UserError, match="the student has but one"):
         parse_layer_map("skip", 1, 4)
+    with pytest.raises(UserError, match=r"such as --layer_map last\.$"):
+        parse_layer_map("skip", 1, 4)
+    with pytest.raises(UserError, match=r"such as --layer_maps hidden-cls=last\.$"):
+        parse_layer_map("skip", 1, 4, "layer_maps hidden-cls")
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agents.recipes import RECIPES
-from agents.registry import knowledge_of
+from agents.registry import AGENTS, make_agent
 from kselect.cli.command import Command
 from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, AgentConfig, KnowledgeConfig, PhaseConfig
 from kselect.errors import UserError
 from kselect.study.casting import cast_learner
-from kselect.study.recipes import COMPARISON, keep_comparison, resolve
+from kselect.study.recipes import NAMED, RECIPES, keep_comparison, resolve
+from kselect.study.recipes.comparison import COMPARISON
+from tests.agents.identity import IdentityEnv
 from tests.tiny import tiny_distiller
 
 SETTINGS = {field.name for field in fields(KnowledgeConfig)}
@@ -53,7 +55,7 @@ def test_weights_and_stages_say_what_is_on_offer() -> None:
 def test_what_is_resolved_resolves_to_itself(name: str) -> None:
     once = resolved(name)
     assert resolve(AgentConfig(name), **vars(once)) == once
-    assert once.knowledge == list(knowledge_of(name, {}) or DEFAULT_KNOWLEDGE)
+    assert once.knowledge == list(RECIPES[name].knowledge or DEFAULT_KNOWLEDGE)
     for setting, value in RECIPES[name].settings.items():
         assert getattr(once, setting) == value
 
@@ -124,6 +126,58 @@ def test_knowledge_that_lacks_what_a_recipe_needs_is_refused() -> None:
     )
     with pytest.raises(UserError, match=r"Unknown knowledge 'hiden': did you mean 'hidden'\?"):
         resolved("fixed", {"weights": {"hiden": 1}}, knowledge=["gold", "hidden"])
+
+
+def test_an_agent_by_recipe_has_no_settings() -> None:
+    with pytest.raises(UserError, match=r"^Agent 'fine-tune' has no setting 'weights'\. It has no settings\.$"):
+        resolved("fine-tune", {"weights": {"gold": 1}})
+
+
+def follow(name: str, names: Sequence[str], soft: bool, moments: Sequence[float]) -> list[dict[str, float]]:
+    """Return the weights at some moments of a run, by knowledge in the order of `names`."""
+    env = IdentityEnv(soft=soft, rows=len(names))
+    config = RECIPES[name].schedule(names)
+    agent = make_agent(config.agent, env.observation_space, env.action_space, names, **config.agent_settings)
+    seen = env.reset()[0]
+    weights = []
+    for moment in moments:
+        seen["context"][0] = moment
+        weights.append(dict(zip(names, agent.act(seen).tolist(), strict=True)))
+    return weights
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [("fine-tune", [0, 1, 0]), ("vanilla-kd", [0, 1, 1]), ("all", [1, 1, 1]), ("uncertainty", [1, 1, 1])],
+)
+def test_recipes_in_the_order_of_the_rows(name: str, weights: list[int], soft: bool) -> None:
+    names = ("hidden", "gold", "logits")
+    assert follow(name, names, soft, [0.0, 0.5, 0.9]) == [dict(zip(names, weights, strict=True))] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "starts", "weights"),
+    [
+        ("pkd", [0], [{"gold": 0.5, "logits": 0.5, "hidden-cls": 1}]),
+        ("distilbert", [0], [{"gold": 1, "logits": 1, "hidden-cosine": 1}]),
+        ("tinybert", [0, 0.5], [{"embeddings": 1, "hidden": 1, "attention-scores": 1}, {"logits": 1}]),
+        ("minilm", [0, 0.5], [{"attention": 1, "value-relations": 1}, {"gold": 1}]),
+        ("minilmv2", [0, 0.5], [{"query-relations": 1, "key-relations": 1, "value-relations": 1}, {"gold": 1}]),
+        ("dynamic-kd", [0], [{"gold": 1, "logits": 1, "hidden": 1}]),
+    ],
+)
+def test_recipes_over_a_run(name: str, starts: list[float], weights: list[dict[str, float]]) -> None:
+    names = RECIPES[name].knowledge
+    assert names is not None
+    assert list(names) == list(dict.fromkeys(kind for stage in weights for kind in stage))
+    expected = [{kind: stage.get(kind, 0) for kind in names} for stage in weights]
+    assert follow(name, names, True, starts) == expected
+    assert follow(name, names, True, [start + 0.49 for start in starts]) == expected
+
+
+def test_recipes_and_other_agents_have_names_of_their_own() -> None:
+    assert len(NAMED) == len(AGENTS) + len(RECIPES)
 
 
 def test_every_recipe_is_data_in_order() -> None:

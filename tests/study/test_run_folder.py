@@ -18,6 +18,7 @@ from kselect.cli.command import Command, flatten
 from kselect.cli.main import COMMANDS
 from kselect.errors import UserError
 from kselect.study.run_folder import RunFolder
+from kselect.study.run_place import RunPlace
 
 ROOT = Path(__file__).parents[2]
 RESULTS = {"metrics": {"accuracy": 0.75, "f1": 0.8}, "examples": 368}
@@ -28,8 +29,9 @@ def settings_of(*words: str):
 
 
 def make(tmp_path: Path, **more: object) -> RunFolder:
-    arguments = {"task": "mrpc", "agent": "online", "seed": 3, "config": {"epochs": 2.0, "run_name": "x"}}
-    return RunFolder.create(tmp_path / "runs", **{**arguments, **more})
+    config = more.pop("config", {"epochs": 2.0, "run_name": "x"})
+    naming = {"task": "mrpc", "agent": "online", "seed": 3, **more}
+    return RunFolder.create(RunPlace(tmp_path / "runs", **naming), config)
 
 
 def test_the_name_tells_task_agent_seed_and_time(tmp_path):

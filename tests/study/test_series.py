@@ -29,7 +29,9 @@ def make(agent: str = "actor-critic", phases: str = "adaptive", episodes: int = 
         for name in names[:tasks]
     ]
     spaces = (envs[0].observation_space, envs[0].action_space)
-    learner = make_agent(agent, *spaces, envs[0].distiller.names)
+    names = envs[0].distiller.names
+    settings = {"weights": dict.fromkeys(names, 1)} if agent == "fixed" else {}
+    learner = make_agent(agent, *spaces, names, **settings)
     return Series(learner, envs, episodes, seeds=[3, 4][:tasks], learning=learner.learns)
 
 
@@ -60,7 +62,7 @@ def outcome(series: Series) -> list:
         ("actor-critic", "adaptive"),
         ("deterministic-actor-critic", "growing"),
         ("random-hard", "constant"),
-        ("all", "adaptive"),
+        ("fixed", "adaptive"),
     ],
 )
 def test_a_stopped_series_goes_on_bit_by_bit(agent: str, phases: str, tmp_path: Path) -> None:
@@ -101,12 +103,12 @@ def test_a_series_over_two_tasks_takes_turns_and_goes_on_too(tmp_path: Path) -> 
 
 def test_costs_add_up_over_the_pieces(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "state.safetensors")
-    stopped = make("all", episodes=1)
+    stopped = make("fixed", episodes=1)
     stop_after(stopped, 3, checkpoint)
     snapshot = checkpoint.load()
     assert snapshot is not None
     spent = dict(snapshot.facts["account"])
-    resumed = make("all", episodes=1)
+    resumed = make("fixed", episodes=1)
     probing = resumed.env.distiller.account.seconds["probing"]
     resumed.restore(snapshot)
     account = resumed.env.distiller.account

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import UserError
 from kselect.study.run_folder import RunFolder
+from kselect.study.run_place import RunPlace
+from kselect.study.unfinished import LAST_GOOD
 
 CONFIG = {"learning_rate": 1e-4, "layers": [1, 3], "runs_dir": "runs", "checkpoint_every": 30.0}
 STATE = Snapshot({"run/w": torch.zeros(2)}, {})
@@ -21,7 +24,7 @@ STATE = Snapshot({"run/w": torch.zeros(2)}, {})
 
 def open_run(runs: Path, name: str | None = None, fresh: bool = False, **changed: Any) -> RunFolder:
     config = {**CONFIG, "run_name": name, "fresh": fresh, **changed}
-    return RunFolder.open(runs, "mrpc", "online", 3, config, name, fresh=fresh)
+    return RunFolder.open(RunPlace(runs, "mrpc", "online", 3, name), config, fresh)
 
 
 def stopped(runs: Path, name: str | None = None, **changed: Any) -> Path:
@@ -82,6 +85,29 @@ def test_other_settings_under_the_same_name_are_refused_by_name(tmp_path: Path) 
     assert sorted(path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_folder_of_a_run_killed_before_its_settings_were_written_is_taken(tmp_path: Path, fresh: bool) -> None:
+    path = stopped(tmp_path, "mine")
+    (path / "config.yaml").rename(path / ".config.yaml.x7")  # as a kill amid writing it leaves things
+    (path / "checkpoints" / "latest.safetensors").unlink()
+    for events in path.glob("events.out.*"):
+        events.unlink()
+    with open_run(tmp_path, "mine", fresh) as run:
+        assert (run.path, run.resumed) == (path, False)
+        assert (path / "config.yaml").exists()
+    assert [other.name for other in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_folder_that_another_run_is_beginning_is_not_taken(tmp_path: Path) -> None:
+    with open_run(tmp_path, "mine") as run:
+        run.close()
+    path = run.path
+    for other in [path / "config.yaml", *path.glob("events.out.*")]:
+        other.unlink()
+    with FileLock(path / "checkpoints" / "lock"), pytest.raises(UserError, match="being written by another process"):
+        open_run(tmp_path, "mine")
+
+
 def test_a_finished_run_is_refused_and_a_diverged_one_too(tmp_path: Path) -> None:
     with open_run(tmp_path, "done") as run:
         run.checkpoint.save(lambda: STATE)
@@ -93,7 +119,7 @@ def test_a_finished_run_is_refused_and_a_diverged_one_too(tmp_path: Path) -> Non
         with open_run(tmp_path, name) as run:
             run.checkpoint.save(lambda: STATE)
             said = run.write_diverged("It diverged.", state)
-        assert ("last-good" in said) == (run.path / "checkpoints" / "last-good").exists() == (state is not None)
+        assert ("last-good" in said) == (run.path / LAST_GOOD).exists() == (state is not None)
         with pytest.raises(UserError, match=f"{name} is not empty, its run diverged"):
             open_run(tmp_path, name)
     (tmp_path / "notes").mkdir()

@@ -153,3 +153,12 @@ def test_a_hub_that_cannot_be_reached_is_one_quick_line(offline: str, tmp_path: 
         "): give --data_dir or set KSELECT_DATA to a folder in GLUE's TSV layout (MRPC/train.tsv and MRPC/dev.tsv) "
         "or one that datasets saved, or HF_HUB_OFFLINE=1 to read what was downloaded before."
     )
+
+
+def test_predictions_without_the_test_file_say_which_it_is(tmp_path: Path, message_of: Callable[..., str]) -> None:
+    write_tsv(tmp_path, "mrpc")
+    (tmp_path / "MRPC" / "test.tsv").unlink()
+    assert message_of(load_test, "mrpc", tmp_path) == (
+        f"{tmp_path}/MRPC/test.tsv does not exist: "
+        "put GLUE's test file there, or give texts of your own as --test_file."
+    )

@@ -103,7 +103,9 @@ def test_bad_input(tmp_path: Path, message_of: Callable[..., str]) -> None:
         f"{train} has no column 'premis': did you mean 'premise'? Columns found: name, premise, claim, verdict."
     )
     assert refusal(text_columns=["a", "b", "c"]) == "text_columns names 3 columns: give one, or two for pairs."
-    assert refusal(dev_file=dev) == (f"{dev}:2 has the label 'c', expected one of a, b: mend or remove that row.")
+    assert refusal(dev_file=dev) == (
+        f"{dev}:2 has the label 'c', expected one of a, b: mend or remove that row, or give --labels with every label."
+    )
     assert refusal(labels=["a", "a"]) == "labels names one twice: a, a."
     assert refusal(labels=["a", "c"]).startswith(f"{train}:2 has the label 'b', expected one of a, c")
     assert refusal(labels=["a", "b"], regression=True).startswith("labels and regression exclude each other")

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agents.recipes import RECIPES
 from agents.registry import AGENTS, ONLINE, check_offer, knowledge_of
+from agents.settings import check_names
 from kselect.config import DEFAULT_KNOWLEDGE, AgentConfig, KnowledgeConfig, laid_over
 from kselect.errors import UserError
-from kselect.study import atomic
-
-COMPARISON = "knowledge.json"
-COMPARED = ("weighting", "temperature", "layer_map", "layer_maps", "relation_heads", "scales")
+from kselect.study.recipes.comparison import read_comparison
+from kselect.study.recipes.published import RECIPES
 
 
 def resolve(agent: AgentConfig, **given: Any) -> KnowledgeConfig:
@@ -37,13 +35,15 @@ def brought(agent: AgentConfig, given: Mapping[str, Any]) -> dict[str, Any]:
     recipe also brings its own comparison, and a policy that of its training: the parts that concern what is on offer.
     """
     name, settings, needed = agent.agent, {}, None
-    if name in AGENTS:
-        settings = dict(RECIPES[name].settings) if name in RECIPES else {}
+    if name in RECIPES:
+        check_names(name, agent.agent_settings, ())
+        settings, needed = dict(RECIPES[name].settings), RECIPES[name].knowledge
+    elif name in AGENTS:
         needed = knowledge_of(name, agent.agent_settings)
     elif name not in ONLINE and Path(name).is_dir():
         from agents.storage import read_description  # with numpy, which a command line without a policy need not load
 
-        settings, needed = _read_comparison(Path(name)), read_description(Path(name)).get("names")
+        settings, needed = read_comparison(Path(name)), read_description(Path(name)).get("names")
     settings["knowledge"] = list(needed or DEFAULT_KNOWLEDGE)
     if given.get("layer_map") is not None:
         settings.pop("layer_maps", None)  # one map for all was asked for
@@ -60,29 +60,18 @@ def check(agent: AgentConfig, knowledge: KnowledgeConfig) -> None:
     Raises:
         UserError: it lacks what the agent needs, or its weighting is not the agent's.
     """
-    name = agent.agent
-    if name in AGENTS:
-        check_offer(name, agent.agent_settings, knowledge.kinds)
-    own = RECIPES[name].settings.get("weighting") if name in RECIPES else None
+    name, recipe, kinds = agent.agent, RECIPES.get(agent.agent), knowledge.kinds
+    if recipe is None:
+        if name in AGENTS:
+            check_offer(name, agent.agent_settings, kinds)
+        return
+    check_names(name, agent.agent_settings, ())
+    for kind in recipe.knowledge or ():
+        if kind not in kinds:
+            raise UserError(
+                f"Agent '{name}' needs the knowledge '{kind}', which is not on offer: add it to knowledge "
+                f"({', '.join(kinds)})."
+            )
+    own = recipe.settings.get("weighting")
     if own and knowledge.weighting != own:
         raise UserError(f"Agent '{name}' has its own weighting ({own}): leave out weighting {knowledge.weighting}.")
-
-
-def keep_comparison(folder: Path, knowledge: KnowledgeConfig) -> None:
-    """Write down, in a policy's folder, how the knowledge that it learned from was compared."""
-    folder.mkdir(parents=True, exist_ok=True)
-    atomic.write_json(folder / COMPARISON, {setting: getattr(knowledge, setting) for setting in COMPARED})
-
-
-def _read_comparison(folder: Path) -> dict[str, Any]:
-    """Return what `keep_comparison` wrote; nothing for a policy that was saved without it."""
-    path = folder / COMPARISON
-    if not path.is_file():
-        return {}
-    try:
-        kept = atomic.read_json(path)
-        return {setting: kept[setting] for setting in COMPARED}
-    except (ValueError, TypeError, KeyError):
-        raise UserError(
-            f"{path} does not say {', '.join(COMPARED)}: copy it again, or remove it for the defaults."
-        ) from None

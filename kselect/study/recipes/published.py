@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agents.registry import AGENTS
 from agents.stages import Stages, stage_knowledge
+from kselect.config import AgentConfig
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One published way.
+    """One published way: a schedule over knowledge by name, and how that knowledge is compared.
 
     description: a line that says what it does. stages: weights by knowledge over the run, see `agents.stages`; None
     for everything on offer, equally. settings: how the knowledge is compared and its losses become one, by the names
@@ -26,6 +28,10 @@ class Recipe:
     def knowledge(self) -> tuple[str, ...] | None:
         """The kinds of knowledge it weighs, in the order of their first use; None for whatever is on offer."""
         return None if self.stages is None else stage_knowledge(self.stages)
+
+    def schedule(self, offered: Sequence[str]) -> AgentConfig:
+        """Return the agent that follows it where the knowledge `offered` is on offer."""
+        return AgentConfig("schedule", {"stages": self.stages or [{"weights": dict.fromkeys(offered, 1)}]})
 
 
 RECIPES: dict[str, Recipe] = {
@@ -88,4 +94,7 @@ RECIPES: dict[str, Recipe] = {
         {"weighting": "uncertainty"},
     ),
 }
-"""The agents that follow a recipe, by name."""
+"""The recipes by name; an agent of that name follows one."""
+
+NAMED = {**AGENTS, **{name: recipe.description for name, recipe in RECIPES.items()}}
+"""Every agent that a run can name, those that follow a recipe among them, with a line that says what it does."""

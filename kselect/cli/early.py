@@ -1,0 +1,38 @@
+"""What is refused at once, before the libraries that take seconds to load."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kselect.cli.saved import find_model, find_policy
+from kselect.config import KNOWLEDGE_NAMES, EncoderConfig, EvaluationConfig, KnowledgeConfig, StudentConfig, TaskConfig
+from kselect.errors import unknown
+from kselect.models.location import check_location
+from kselect.tasks.registry import canonical
+
+
+def check_early(settings: Any) -> None:
+    """Refuse unknown tasks and knowledge, and models that are not there, in a command's settings.
+
+    Raises:
+        UserError: as what is built of these settings would raise it later.
+    """
+    for part in vars(settings).values():
+        if isinstance(part, TaskConfig) and part.task is not None and not part.own:
+            canonical(part.task)
+        if isinstance(part, KnowledgeConfig):
+            for name in (*part.kinds, *part.scales, *part.layer_maps):
+                if name not in KNOWLEDGE_NAMES:
+                    raise unknown("knowledge", name, KNOWLEDGE_NAMES)
+        for path in _models(part):
+            check_location(path)
+
+
+def _models(part: Any) -> list[str]:
+    if isinstance(part, StudentConfig):
+        return [path for path in (*part.teachers, part.student) if path is not None]
+    if isinstance(part, EncoderConfig):
+        return [] if part.encoder is None else [part.encoder]
+    if isinstance(part, EvaluationConfig):
+        return [find_model(part.model)] if find_policy(part.model) is None else []
+    return []

@@ -1,0 +1,36 @@
+"""Where a model lies: a folder, or a name on the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kselect.errors import UserError, did_you_mean
+
+
+def check_location(path: str | Path) -> None:
+    """Refuse what can be no model: a folder without one, or the path of a folder that is not there.
+
+    Raises:
+        UserError: in one line, with the nearest folder that is there.
+    """
+    folder = Path(path)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            inner = next((one for one in ("model", "student") if (folder / one / "config.json").is_file()), None)
+            instead = f"{folder / inner}, where that run left it" if inner else "a folder that save_pretrained wrote"
+            raise UserError(f"No model in {path}: config.json is missing. Give {instead}.")
+    elif folder.is_absolute() or str(path).startswith((".", "runs/")) or str(path).count("/") > 1:
+        raise UserError(
+            f"No such model folder: {path}{_hint(folder)} Give a folder that save_pretrained wrote, or a hub id."
+        )
+
+
+def _hint(path: Path) -> str:
+    """Return what `did_you_mean` says of the first part of a path that is not there."""
+    there = next((parent for parent in path.parents if parent.is_dir()), None)
+    if there is None:
+        return "."
+    missing, *rest = path.relative_to(there).parts
+    folders = [Path(other.name, *rest) for other in there.iterdir() if other.is_dir()]
+    inside = [str(there / other) for other in folders if (there / other).is_dir()]
+    return did_you_mean(str(there / Path(missing, *rest)), inside)

@@ -1,0 +1,66 @@
+"""What needs no heavy library is refused before one is loaded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REFUSED = [
+    (["distill", "--task", "mprc"], "Unknown task 'mprc': did you mean 'mrpc'?"),
+    (["distill", "--knowledge", "gold,logit"], "Unknown knowledge 'logit': did you mean 'logits'?"),
+    (["distill", "--scales", "hiden=1"], "Unknown knowledge 'hiden': did you mean 'hidden'?"),
+    (["distill", "--agent", "pdk"], "Unknown agent or policy folder 'pdk': did you mean 'pkd'?"),
+    (["distill", "--agent", "actor-critic"], "actor-critic has no policy yet: give the folder of one"),
+    (["distill", "--agent", "fixed"], """give --agent_settings '{"weights": {"gold": 1}}', with yours."""),
+    (["distill", "--agent", "pkd", "--knowledge", "gold"], "Agent 'pkd' needs the knowledge 'logits'"),
+    (["distill", "--teacher", "runs/techer/model"], "runs/techer/model: did you mean 'runs/teacher/model'?"),
+    (["train-policy", "--agent", "online"], "to train a policy, give --agent actor-critic."),
+    (["train-policy", "--student", "runs/teacher/modl"], "modl: did you mean 'runs/teacher/model'?"),
+    (["train-teacher", "--encoder", "./none"], "No such model folder: ./none"),
+    (["evaluate", "runs/techer"], "No such model folder: runs/techer: did you mean 'runs/teacher'?"),
+    (["predict", "runs/teacher/model"], "No model in runs/teacher/model: config.json is missing."),
+]
+SCRIPT = """
+import contextlib, io, json, sys
+from kselect.cli.main import main
+said = []
+for words in json.loads(sys.argv[1]):
+    with contextlib.redirect_stderr(io.StringIO()) as error:
+        code = main(words)
+    heavy = sorted({"torch", "transformers", "datasets", "gymnasium"} & set(sys.modules))
+    said.append([code, heavy, error.getvalue()])
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, list[str], str]]:
+    """Exit code, heavy libraries loaded and standard error of each command line, all in one process."""
+    place = tmp_path_factory.mktemp("place")
+    (place / "runs" / "teacher" / "model").mkdir(parents=True)
+    lines = [
+        [*words, "--teacher", "t"] if words[0] in ("distill", "train-policy") and "--teacher" not in words else words
+        for words, _ in REFUSED
+    ]
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {root!r}); {SCRIPT.strip()}", json.dumps(lines)],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answers: list[tuple[int, list[str], str]] = json.loads(done.stdout)
+    return answers
+
+
+@pytest.mark.parametrize("place", range(len(REFUSED)), ids=[" ".join(words) for words, _ in REFUSED])
+def test_it_is_refused_in_one_line_and_at_once(place: int, answers: list[tuple[int, list[str], str]]) -> None:
+    code, heavy, error = answers[place]
+    assert (code, heavy) == (2, [])
+    assert REFUSED[place][1] in error
+    assert error.count("\n") == 1
