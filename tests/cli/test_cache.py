@@ -108,4 +108,4 @@ def test_nobody_waits_for_torch(filled: Path) -> None:
         "import sys; from kselect.cli.main import main; main(['cache', sys.argv[1]]); assert 'torch' not in sys.modules"
     )
     for action in ("list", "clear"):
-        subprocess.run([sys.executable, "-c", program, action], cwd=ROOT, check=True, capture_output=True)
+        subprocess.run([sys.executable, "-c", program, "cache", action], cwd=ROOT, check=True, capture_output=True)
