@@ -97,6 +97,23 @@ def test_bad_input_is_refused(words: list[str], told: str, capsys: pytest.Captur
     assert err.count("\n") == 1
 
 
+def test_what_is_not_an_entry_is_left_alone(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (filled / "thesis").mkdir()
+    (filled / ("a" * 32)).write_text("a file")
+    assert main(["cache", "clear"]) == 0
+    assert capsys.readouterr().out.startswith("Cleared 2 entries")
+    assert sorted(path.name for path in filled.iterdir()) == ["a" * 32, "locks", "thesis"]
+
+
+def test_verify_names_an_index_that_cannot_be_read(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, _ = CacheFolder().entries()
+    (first.folder / "index.json").write_text("{")
+    assert main(["cache", "list"]) == 0
+    assert first.key[:12] in capsys.readouterr().out
+    assert main(["cache", "verify"]) == 2
+    assert f"{first.folder}/index.json: not what was written" in capsys.readouterr().err
+
+
 def test_an_entry_that_is_not_there_is_named(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache", "clear", "--entry", "zz"]) == 2
     assert "Unknown entry 'zz'" in capsys.readouterr().err

@@ -123,13 +123,15 @@ def test_who_comes_while_another_fills_waits_and_reads(examples: EncodedSplit, c
         assert seen == []
 
 
-def test_what_is_added_later_leaves_what_is_there(examples: EncodedSplit, cache_dir: Path) -> None:
-    read(cached(examples, Needs(hidden_states=frozenset({1}))), Needs(hidden_states=frozenset({1})))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_what_is_added_later_leaves_what_is_there(dtype: torch.dtype, examples: EncodedSplit, cache_dir: Path) -> None:
+    first = Needs(hidden_states=frozenset({1}))
+    read(cached(examples, first, live(dtype=dtype)), first)
     before = {path: path.stat().st_ino for path in cache_dir.rglob("*.npy")}
     assert sorted(path.name for path in before) == ["hidden_states-1.npy", "logits.npy"]
-    outputs = read(cached(examples))
+    outputs = read(cached(examples, teacher=live(dtype=dtype)))
     assert {path: path.stat().st_ino for path in before} == before
-    fresh = CachedTeacher(live(), examples, EVERYTHING, CacheFolder(cache_dir / "other"), 1e9)
+    fresh = CachedTeacher(live(dtype=dtype), examples, EVERYTHING, CacheFolder(cache_dir / "other"), 1e9)
     assert equal(read(fresh), outputs)
 
 

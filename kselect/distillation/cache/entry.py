@@ -137,20 +137,22 @@ class CacheEntry:
             yield addition
         for name in addition.dropped:
             self._path(name).unlink(missing_ok=True)
-        kept = {name: writer for name, writer in addition.writers.items() if name not in addition.dropped}
-        facts = {name: {"bytes": writer.bytes, "checksum": writer.checksum} for name, writer in kept.items()}
+        written = {name: {"bytes": one.bytes, "checksum": one.checksum} for name, one in addition.writers.items()}
+        arrays = {name: facts for name, facts in (self.arrays | written).items() if name not in addition.dropped}
         self.index = {
             "format": FORMAT,
             "key": self.key,
             "about": dict(about),
-            "arrays": self.arrays | facts,
+            "arrays": arrays,
             "beyond": sorted({*self.beyond, *addition.beyond}),
         }
         with replacing(self._index_path) as file:
             file.write(json.dumps(self.index, indent=2).encode())
 
     def damaged(self) -> list[Path]:
-        """Return the files that are not, byte for byte, what was written."""
+        """Return the files that are not, byte for byte, what was written; of an index that cannot be read, that."""
+        if not self.about and self._index_path.exists():
+            return [self._index_path]
         paths = {self._path(name): facts["checksum"] for name, facts in self.arrays.items()}
         return [path for path, written in paths.items() if checksum(path) != written]
 
@@ -158,12 +160,17 @@ class CacheEntry:
         """Delete the folder, unless a process is filling it; returns whether it is gone.
 
         Whoever has mapped its files goes on reading them.
+
+        Raises:
+            UserError: it may not be deleted.
         """
         try:
             with self._lock.acquire(blocking=False):
                 shutil.rmtree(self.folder)
         except Timeout:
             return False
+        except OSError as error:
+            raise UserError(f"{self.folder} cannot be deleted ({error.strerror}): clear it as its owner.") from None
         return True
 
     @cached_property

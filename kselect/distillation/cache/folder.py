@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
-from kselect.distillation.cache.entry import LOCKS, CacheEntry
+from kselect.distillation.cache.entry import CacheEntry
 from kselect.errors import UserError, unknown
+
+KEY = re.compile("[0-9a-f]{32}")
 
 
 class CacheFolder:
@@ -28,7 +31,8 @@ class CacheFolder:
             UserError: no key begins so, or the folder cannot be read.
         """
         try:
-            found = [path.name for path in self.path.iterdir() if path.is_dir() and path.name != LOCKS]
+            # Nothing else in the folder is ours, whichever folder it is, to be listed or deleted.
+            found = [path.name for path in self.path.iterdir() if KEY.fullmatch(path.name) and path.is_dir()]
         except FileNotFoundError:
             found = []
         except OSError as error:
