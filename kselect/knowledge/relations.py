@@ -40,7 +40,9 @@ class Relations(Knowledge):
         layers = [
             products(projected(student, s, self.projection), teacher.hidden_states[t].float()) for s, t in self.path
         ]
-        return mean_of([flow_distance(a, b, student.attention_mask) for a, b in pairwise(layers)]) / layers[0].width**2
+        return (
+            mean_of([flow_distance(a, b, student.attention_mask) for a, b in pairwise(layers)]) / layers[0].width ** 2
+        )
 
 
 class Products(NamedTuple):
