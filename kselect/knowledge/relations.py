@@ -61,8 +61,18 @@ class Products(NamedTuple):
 def products(student: Tensor, teacher: Tensor) -> Products:
     """Return the inner products of a layer's states, both `[B, n, D]`."""
     delta = student - teacher
-    mixed, change = delta @ teacher.mT, delta @ delta.mT
+    mixed, change = delta @ teacher.mT, _with_itself(delta)
     return Products(teacher @ teacher.mT, mixed, change, mixed + mixed.mT + change, student.size(-1))
+
+
+def _with_itself(x: Tensor) -> Tensor:
+    """Return `XXᵀ`, whose gradient takes one matrix product instead of two.
+
+    Both of X's places give the same gradient wherever a symmetric matrix is compared with symmetric ones, as here: it
+    is worked out for one place, and doubled.
+    """
+    half = x @ x.detach().mT
+    return 2 * half - half.detach()
 
 
 def flow_distance(a: Products, b: Products, attention_mask: Tensor) -> Tensor:
