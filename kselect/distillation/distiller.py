@@ -27,6 +27,7 @@ from kselect.distillation.selection import selection_weights
 from kselect.distillation.signals import SIGNALS, PhaseReport, read_signals, summarise
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.teacher_outputs import LiveTeacher, RememberedTeacher, TeacherOutputs
+from kselect.distillation.transfer import send
 from kselect.distillation.weighting import make_weighting
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
@@ -208,7 +209,7 @@ class Distiller:
     def _mean_cls_of(self, classifier: Classifier) -> NDArray[np.float32]:
         train, last = self._splits["train"], classifier.layers
         indices = fixed_sample(len(train), PROBE_EXAMPLES)
-        batch = {name: value.to(self.device) for name, value in train.batch(indices).items()}
+        batch = {name: send(value, self.device) for name, value in train.batch(indices).items()}
         classifier.model.eval()
         with autocast(self.device, self.dtype):
             outputs = forward(classifier.model, batch, Needs(hidden_states=frozenset({last})))
@@ -284,7 +285,7 @@ class Distiller:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Run both models as far as `selected` needs them; returns losses `[B, k]`, logits `[B, K]`, signals `[6]`."""
         chosen = [self.knowledge[i] for i in selected]
-        batch = {name: value.to(self.device) for name, value in self._splits["train"].batch(indices).items()}
+        batch = {name: send(value, self.device) for name, value in self._splits["train"].batch(indices).items()}
         teacher: ModelOutputs | None = None
         teacher_needs = [knowledge.teacher_needs for knowledge in chosen if knowledge.teacher_needs is not None]
         if teacher_needs:
