@@ -138,6 +138,13 @@ class Distiller:
         """How many texts of each split that was read were longer than the model's input, by split."""
         return {name: split.truncated for name, split in self._splits.items()}
 
+    @property
+    def padding(self) -> float:
+        """Share of the tokens in the present epoch's batches that are padding, in [0, 1)."""
+        train = self._splits["train"]
+        parts = [part for indices in self._batches.epoch for part in self._parts(indices)]
+        return 1 - int(train.lengths.sum()) / sum(len(part) * train.width(part) for part in parts)
+
     def reset(self, seed: int) -> None:
         """Put the student back to its first weights and start a run under `seed` (order of data, dropout)."""
         self._trained.load_state_dict(self._initial)
@@ -259,7 +266,7 @@ class Distiller:
         """Take one step; returns its losses, signals and gradient norm in one row, still on the device."""
         indices = self._batches.next()
         row = torch.zeros(len(selected) + len(SIGNALS), device=self.device)
-        for part in np.array_split(indices, min(self.training.accumulation, len(indices))):
+        for part in self._parts(indices):
             share = len(part) / len(indices)
             losses, logits, signals = self._losses(part, selected, self._teacher_outputs)
             total = self.weighting(losses, weights, scales, tuple(self.names[i] for i in selected), logits)
@@ -268,6 +275,9 @@ class Distiller:
         grad_norm = clip_grad_norm_(self._trained.parameters(), self.training.max_grad_norm)
         self._update(torch.isfinite(grad_norm) & torch.isfinite(row[: len(selected)]).all())
         return torch.cat([row, grad_norm.detach().reshape(1)])
+
+    def _parts(self, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        return np.array_split(indices, min(self.training.accumulation, len(indices)))
 
     def _update(self, finite: Tensor) -> None:
         # Once a step was not finite, no later one may touch the student either. The fused optimiser skips the update on
