@@ -54,3 +54,12 @@ def test_needs_add_up() -> None:
     one, other = Needs(frozenset({1}), frozenset({2})), Needs(frozenset({3}))
     assert Needs.union([one, other]) == Needs(frozenset({1, 3}), frozenset({2}))
     assert Needs.union([]) == Needs()
+
+
+def test_attention_stays_in_full_precision_where_models_run_in_half(batch: dict[str, torch.Tensor]) -> None:
+    model = tiny_classifier(tiny_task()).model.train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = forward(model, batch, Needs(attentions=frozenset({2}), queries=frozenset({2})))
+    assert outputs.queries[2].dtype == torch.bfloat16
+    probabilities = outputs.attentions[2]
+    torch.testing.assert_close(probabilities.sum(-1), torch.ones(probabilities.shape[:-1]))
