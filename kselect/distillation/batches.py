@@ -50,6 +50,11 @@ class BucketedBatches:
         self._seed, self._epoch, self._batch = position["seed"], position["epoch"], position["batch"]
         self._order = self._epoch_order()
 
+    @property
+    def epoch(self) -> list[NDArray[np.int64]]:
+        """All batches of the present epoch, in their order."""
+        return self._order
+
     def next(self) -> NDArray[np.int64]:
         """Return the indices of the next batch, longest example first."""
         if self._batch == len(self._order):

@@ -16,12 +16,12 @@ from kselect.distillation.cache.folder import CacheFolder
 from kselect.distillation.cache.key import cache_key
 from kselect.distillation.ragged import Ragged
 from kselect.distillation.teacher_outputs import LiveTeacher
-from kselect.models.needs import Needs
+from kselect.distillation.transfer import send
+from kselect.models.needs import MATRICES, Needs
 from kselect.models.outputs import ModelOutputs
 from kselect.tasks.encoding import EncodedSplit
 
 CANONICAL_BATCH = 32
-MATRICES = ("attentions", "attention_scores")
 LOGITS = "logits"
 
 Watch = Callable[[int, int], None]
@@ -94,7 +94,7 @@ class CachedTeacher:
 
         def padded(name: str) -> Tensor:
             # Converted where it is compared, since half the bytes are half the way there.
-            return self._layouts[name].read(self._values[name], indices, mask.size(1)).to(mask.device).float()
+            return send(self._layouts[name].read(self._values[name], indices, mask.size(1)), mask.device).float()
 
         return ModelOutputs(
             logits=padded(LOGITS),

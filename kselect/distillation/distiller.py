@@ -29,6 +29,7 @@ from kselect.distillation.selection import selection_weights
 from kselect.distillation.signals import SIGNALS, PhaseReport, read_signals, summarise
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.teacher_outputs import LiveTeacher, TeacherOutputs
+from kselect.distillation.transfer import send
 from kselect.distillation.weighting import make_weighting
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
@@ -139,6 +140,13 @@ class Distiller:
         """How many texts of each split that was read were longer than the model's input, by split."""
         return {name: split.truncated for name, split in self._splits.items()}
 
+    @property
+    def padding(self) -> float:
+        """Share of the tokens in the present epoch's batches that are padding, in [0, 1)."""
+        train = self._splits["train"]
+        parts = [part for indices in self._batches.epoch for part in self._parts(indices)]
+        return 1 - int(train.lengths.sum()) / sum(len(part) * train.width(part) for part in parts)
+
     def reset(self, seed: int) -> None:
         """Put the student back to its first weights and start a run under `seed` (order of data, dropout)."""
         self._trained.load_state_dict(self._initial)
@@ -215,7 +223,7 @@ class Distiller:
     def _mean_cls_of(self, classifier: Classifier) -> NDArray[np.float32]:
         train, last = self._splits["train"], classifier.layers
         indices = fixed_sample(len(train), PROBE_EXAMPLES)
-        batch = {name: value.to(self.device) for name, value in train.batch(indices).items()}
+        batch = {name: send(value, self.device) for name, value in train.batch(indices).items()}
         classifier.model.eval()
         with autocast(self.device, self.dtype):
             outputs = forward(classifier.model, batch, Needs(hidden_states=frozenset({last})))
@@ -265,7 +273,7 @@ class Distiller:
         """Take one step; returns its losses, signals and gradient norm in one row, still on the device."""
         indices = self._batches.next()
         row = torch.zeros(len(selected) + len(SIGNALS), device=self.device)
-        for part in np.array_split(indices, min(self.training.accumulation, len(indices))):
+        for part in self._parts(indices):
             share = len(part) / len(indices)
             losses, logits, signals = self._losses(part, selected, self.teacher_outputs)
             total = self.weighting(losses, weights, scales, tuple(self.names[i] for i in selected), logits)
@@ -274,6 +282,9 @@ class Distiller:
         grad_norm = clip_grad_norm_(self._trained.parameters(), self.training.max_grad_norm)
         self._update(torch.isfinite(grad_norm) & torch.isfinite(row[: len(selected)]).all())
         return torch.cat([row, grad_norm.detach().reshape(1)])
+
+    def _parts(self, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        return np.array_split(indices, min(self.training.accumulation, len(indices)))
 
     def _update(self, finite: Tensor) -> None:
         # Once a step was not finite, no later one may touch the student either. The fused optimiser skips the update on
@@ -291,7 +302,7 @@ class Distiller:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Run both models as far as `selected` needs them; returns losses `[B, k]`, logits `[B, K]`, signals `[6]`."""
         chosen = [self.knowledge[i] for i in selected]
-        batch = {name: value.to(self.device) for name, value in self._splits["train"].batch(indices).items()}
+        batch = {name: send(value, self.device) for name, value in self._splits["train"].batch(indices).items()}
         teacher: ModelOutputs | None = None
         teacher_needs = [knowledge.teacher_needs for knowledge in chosen if knowledge.teacher_needs is not None]
         if teacher_needs:

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from kselect.distillation.batches import sorted_batches
 from kselect.distillation.precision import autocast
+from kselect.distillation.transfer import send
 from kselect.models.needs import Needs
 from kselect.models.outputs import forward
 from kselect.tasks.encoding import EncodedSplit
@@ -54,7 +55,7 @@ def predict_logits(
     model.eval()
     logits = torch.empty(len(indices), int(model.config.num_labels or 0))
     for rows in sorted_batches(encoded.lengths[indices], batch_size):
-        batch = {name: value.to(model.device) for name, value in encoded.batch(indices[rows]).items()}
+        batch = {name: send(value, model.device) for name, value in encoded.batch(indices[rows]).items()}
         with autocast(model.device, dtype):
             logits[rows] = forward(model, batch, Needs()).logits.float().cpu()
     return logits

@@ -21,19 +21,16 @@ def read_signals(student_logits: Tensor, teacher_logits: Tensor | None, labels: 
     Confidence is the largest probability; entropy is divided by log K and so lies in [0, 1]; accuracy is against the
     gold labels, agreement between the two models' arg-max. A regression has none of these: what could be read is 0.
     """
+    unread = torch.full((len(TEACHER_SIGNALS),), math.nan, device=student_logits.device)
     if labels.is_floating_point():
-        unread = math.nan if teacher_logits is None else 0.0
-        return student_logits.new_tensor(
-            [0.0] * len(STUDENT_SIGNALS) + [unread] * len(TEACHER_SIGNALS), dtype=torch.float32
-        )
+        zeros = torch.zeros(len(SIGNALS), device=student_logits.device)
+        return zeros if teacher_logits is not None else torch.cat([zeros[: len(STUDENT_SIGNALS)], unread])
     prediction, student = _confidence_and_entropy(student_logits)
-    values = [*student, (prediction == labels).float().mean()]
+    read = torch.stack([*student, (prediction == labels).float().mean()])
     if teacher_logits is None:
-        values += [student_logits.new_tensor(math.nan, dtype=torch.float32)] * len(TEACHER_SIGNALS)
-    else:
-        teacher_prediction, teacher = _confidence_and_entropy(teacher_logits)
-        values += [*teacher, (prediction == teacher_prediction).float().mean()]
-    return torch.stack(values)
+        return torch.cat([read, unread])
+    teacher_prediction, teacher = _confidence_and_entropy(teacher_logits)
+    return torch.cat([read, torch.stack([*teacher, (prediction == teacher_prediction).float().mean()])])
 
 
 def _confidence_and_entropy(logits: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -83,7 +83,8 @@ class UncertaintyWeighting(Weighting):
         self, losses: Tensor, weights: Tensor, scales: Tensor, selected: tuple[str, ...], logits: Tensor
     ) -> Tensor:
         """Return the loss of each example, `[B]`, which may be negative; see `Weighting`."""
-        s = self.log_variances[[self.names.index(name) for name in selected]]
+        by_name = dict(zip(self.names, self.log_variances, strict=True))
+        s = torch.stack([by_name[name] for name in selected])
         return losses @ (weights * scales * torch.exp(-s)) + weights @ s / 2
 
 

@@ -44,11 +44,10 @@ class Attention(Knowledge):
 def attention_divergence(p: Tensor, q: Tensor, attention_mask: Tensor) -> Tensor:
     """Return `KL(p || q)` `[B]` of attention probabilities `[B, H, n, n]`, a mean over heads and real queries.
 
-    Keys are summed over where `attention_mask [B, n]` is 1; the floor under the logarithm only guards probabilities
-    that have underflowed.
+    Both are 0 on padded keys, which so count for nothing; the floor under the logarithm only guards probabilities that
+    are 0 or have underflowed.
     """
     p, q = p.float(), q.float()
     floor = torch.finfo(torch.float32).tiny
-    divergence = p * (p.clamp_min(floor).log() - q.clamp_min(floor).log())
-    divergence = (divergence * attention_mask[:, None, None, :].to(p.dtype)).sum(-1)
+    divergence = (p * (p.clamp_min(floor).log() - q.clamp_min(floor).log())).sum(-1)
     return mean_over_tokens(divergence.mean(1), attention_mask)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-import torch
 from torch import Tensor
 
 from kselect.knowledge.base import Knowledge, mean_of
@@ -30,32 +29,60 @@ class Relations(Knowledge):
 
     def __init__(self, layer_map: LayerMap, projection: Projection | None = None) -> None:
         """Compare flows along the (student layer, teacher layer) pairs of `layer_map`, counted from 1."""
-        self.layer_map, path = layer_map, ((0, 0), *layer_map)
+        self.layer_map, self.path = layer_map, ((0, 0), *layer_map)
         self.projection = self.modules = projection
-        self.flows = tuple(pairwise(path))
-        self.student_needs = Needs(hidden_states=frozenset(student for student, _ in path))
-        self.teacher_needs = Needs(hidden_states=frozenset(teacher for _, teacher in path))
+        self.student_needs = Needs(hidden_states=frozenset(student for student, _ in self.path))
+        self.teacher_needs = Needs(hidden_states=frozenset(teacher for _, teacher in self.path))
 
     def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
         """Return the mean squared distance of each example, `[B]`."""
         assert teacher is not None
-        mask = student.attention_mask
-        states = {layer: projected(student, layer, self.projection) for layer in self.student_needs.hidden_states}
-        return mean_of(
-            [
-                (
-                    flow(states[s1], states[s2], mask)
-                    - flow(teacher.hidden_states[t1].float(), teacher.hidden_states[t2].float(), mask)
-                )
-                .square()
-                .mean((-2, -1))
-                for (s1, t1), (s2, t2) in self.flows
-            ]
+        layers = [
+            products(projected(student, s, self.projection), teacher.hidden_states[t].float()) for s, t in self.path
+        ]
+        return (
+            mean_of([flow_distance(a, b, student.attention_mask) for a, b in pairwise(layers)]) / layers[0].width ** 2
         )
 
 
-def flow(a: Tensor, b: Tensor, attention_mask: Tensor) -> Tensor:
-    """Return the FSP matrix `aᵀb / n` `[B, D, D]` of hidden states `[B, n, D]` over the real tokens."""
-    mask = attention_mask[..., None].to(a.dtype)
-    tokens = attention_mask.sum(-1)[:, None, None]
-    return torch.matmul((a * mask).transpose(1, 2), b) / tokens
+class Products(NamedTuple):
+    """Inner products of tokens `[B, n, n]` in one layer, with student's states S and teacher's T = S - Δ of some width.
+
+    teacher: `TTᵀ`. mixed: `ΔTᵀ`. change: `ΔΔᵀ`. excess: `SSᵀ - TTᵀ`.
+    """
+
+    teacher: Tensor
+    mixed: Tensor
+    change: Tensor
+    excess: Tensor
+    width: int
+
+
+def products(student: Tensor, teacher: Tensor) -> Products:
+    """Return the inner products of a layer's states, both `[B, n, D]`."""
+    delta = student - teacher
+    mixed, change = delta @ teacher.mT, _with_itself(delta)
+    return Products(teacher @ teacher.mT, mixed, change, mixed + mixed.mT + change, student.size(-1))
+
+
+def _with_itself(x: Tensor) -> Tensor:
+    """Return `XXᵀ`, whose gradient takes one matrix product instead of two.
+
+    Both of X's places give the same gradient wherever a symmetric matrix is compared with symmetric ones, as here: it
+    is worked out for one place, and doubled.
+    """
+    half = x @ x.detach().mT
+    return 2 * half - half.detach()
+
+
+def flow_distance(a: Products, b: Products, attention_mask: Tensor) -> Tensor:
+    """Return `|G(A, B) of the student - G(A, B) of the teacher|²` `[B]`, a sum over entries, over the real tokens.
+
+    Since `<AᵀB, CᵀD> = <ACᵀ, BDᵀ>`, inner products of tokens tell the distance, and no `[D, D]` matrix is made: with
+    fewer tokens than dimensions that is several times faster. All is told in Δ, so that a small distance is not
+    a difference of large numbers.
+    """
+    mask = attention_mask.float()
+    weights = mask / mask.sum(-1, keepdim=True)
+    terms = a.teacher * b.change + a.change * b.teacher + a.excess * b.excess - 2 * a.mixed * b.mixed
+    return (terms * weights[:, :, None] * weights[:, None, :]).sum((-2, -1))

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import reduce
 
+MATRICES = ("attentions", "attention_scores")
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -40,7 +42,7 @@ class Needs:
     @property
     def matrices(self) -> bool:
         """Whether attention must be worked out as matrices, which the fused kernel never holds."""
-        return bool(self.attentions or self.attention_scores)
+        return any(self.layers(kind) for kind in MATRICES)
 
     @property
     def inside_attention(self) -> bool:

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from kselect.errors import UserError
 from kselect.models.architecture import check_readable, fused_attention, input_names
-from kselect.models.attention import MATRICES, PROJECTIONS, reading
+from kselect.models.attention import READABLE, reading
 from kselect.models.needs import Needs
 
 
@@ -41,15 +41,16 @@ class ModelOutputs:
 def forward(model: PreTrainedModel, batch: dict[str, Tensor], needs: Needs) -> ModelOutputs:
     """Run `model` on `batch` and keep the layers that `needs` names.
 
-    Attention runs through the fused kernel unless its matrices are wanted, and what nobody reads is not held.
+    Attention runs through the fused kernel in each layer whose matrices are not wanted, and what nobody reads is not
+    held.
 
     Raises:
         UserError: the architecture does not give what is needed.
     """
     check_readable(model, needs, "What is needed")
     implementation = fused_attention(model)
-    if needs.inside_attention:
-        implementation = MATRICES if needs.matrices else PROJECTIONS
+    if model._supports_attention_backend and (needs.inside_attention or implementation == "sdpa"):
+        implementation = READABLE
     if model.config._attn_implementation != implementation:
         model.set_attn_implementation(implementation)
     takes = input_names(model)

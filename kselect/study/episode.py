@@ -24,12 +24,13 @@ class Result(Episode):
     """A finished distillation: the episode, the student, and how it does on dev.
 
     metrics: the task's metrics and the gold loss (nats, or squared error), on further splits under `mismatched/...`.
-    examples: how many dev has.
+    examples: how many dev has. padding: share of padding among the tokens of the training batches.
     """
 
     student: Classifier
     metrics: dict[str, float]
     examples: int
+    padding: float
 
 
 def run_episode(
@@ -121,4 +122,5 @@ def evaluated(episode: Episode, env: Env) -> Result:
         student=copy.deepcopy(base.distiller.student),  # the next run will train the distiller's own again
         metrics=metrics,
         examples=evaluations["dev"].examples,
+        padding=base.distiller.padding,
     )

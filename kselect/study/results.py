@@ -13,7 +13,7 @@ from kselect.tasks.task import Task
 def summarise_run(
     result: Result, task: Task, *, seed: int, agent: str | None = None, model: StudentConfig | None = None
 ) -> dict[str, Any]:
-    """Return metrics with counts, the cost account and the selection history of a distillation.
+    """Return metrics with counts, the cost account, the share of padding and the selection history of a distillation.
 
     Without `agent` and `model` it was a teacher's fine-tuning.
     """
@@ -32,6 +32,7 @@ def summarise_run(
         "reward": result.total_reward if any("reward_loss" in record for record in result.history) else None,
         "seconds": sum(result.seconds.values()),
         "cost": result.shares,
+        "padding": result.padding,
         "history": [_phase(record) for record in result.history],
     }
 

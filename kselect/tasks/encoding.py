@@ -40,6 +40,11 @@ class EncodedSplit:
         """Number of examples."""
         return len(self.labels)
 
+    def width(self, indices: Sequence[int] | NDArray[np.integer], pad_to_multiple_of: int = 8) -> int:
+        """Return how many tokens wide the batch of the examples at `indices` [b] is, padding included."""
+        longest = int(self.lengths[indices].max())
+        return min(-(-longest // pad_to_multiple_of) * pad_to_multiple_of, self.max_length)
+
     def batch(
         self, indices: Sequence[int] | NDArray[np.integer], pad_to_multiple_of: int = 8
     ) -> dict[str, torch.Tensor]:
@@ -52,8 +57,7 @@ class EncodedSplit:
         import torch
 
         rows = [int(index) for index in indices]
-        longest = max(int(self.lengths[row]) for row in rows)
-        width = min(-(-longest // pad_to_multiple_of) * pad_to_multiple_of, self.max_length)
+        width = self.width(indices, pad_to_multiple_of)
         tensors: dict[str, NDArray[Any]] = {
             "input_ids": _padded([self.input_ids[row] for row in rows], width, self.pad_token_id),
             "attention_mask": (np.arange(width) < self.lengths[rows][:, None]).astype(np.int64),

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import torch
 
 from kselect.distillation.batches import BucketedBatches, sorted_batches
+from kselect.tasks.encoding import encode
+from tests.tiny import tiny_distiller
 
 LENGTHS = np.random.default_rng(0).integers(5, 100, 1000).astype(np.int32)
 
@@ -39,3 +43,18 @@ def test_sorted_batches_cover_everything_longest_first() -> None:
     order = np.concatenate(batches)
     assert sorted(order) == list(range(1000))
     assert np.all(np.diff(LENGTHS[order]) <= 0)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_padding_is_the_share_of_what_batches_have_beyond_their_texts(accumulation: int) -> None:
+    distiller = tiny_distiller({"knowledge": ["gold"]}, accumulation=accumulation)
+    distiller.reset(5)
+    widths: list[torch.Size] = []
+    record = distiller.student.model.register_forward_pre_hook(
+        lambda _, args, inputs: widths.append(inputs["input_ids"].shape), with_kwargs=True
+    )
+    distiller.advance([1], distiller.total_steps // 2)  # one epoch
+    record.remove()
+    real = int(encode(distiller.task.splits["train"], distiller.student.tokenizer, 32).lengths.sum())
+    assert distiller.padding == pytest.approx(1 - real / sum(shape.numel() for shape in widths))
+    assert 0 < distiller.padding < 0.5

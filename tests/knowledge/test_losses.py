@@ -22,7 +22,7 @@ from kselect.knowledge.hidden_cosine import HiddenCosine
 from kselect.knowledge.logits import Logits
 from kselect.knowledge.logits_mse import LogitsMse
 from kselect.knowledge.projection import Projection
-from kselect.knowledge.relations import Relations
+from kselect.knowledge.relations import Relations, flow_distance, products
 from kselect.knowledge.states import StatesKnowledge
 from kselect.models.needs import KINDS
 from kselect.models.outputs import ModelOutputs
@@ -314,3 +314,15 @@ def test_a_regression_compares_scores() -> None:
     torch.testing.assert_close(LogitsMse().loss(student, teacher, scores), squares)
     gold = (student.logits[:, 0] - scores.labels).square()
     torch.testing.assert_close(Gold().loss(student, None, scores), gold)
+
+
+@pytest.mark.parametrize("tokens", [5, 40])
+def test_a_small_distance_of_flows_is_no_difference_of_large_numbers(tokens: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.ones(2, tokens)
+    teacher = [torch.randn(2, tokens, 16, generator=generator) + 3 for _ in range(2)]
+    student = [states + 1e-4 * torch.randn(states.shape, generator=generator) for states in teacher]
+    flows = [(a.double().mT @ b.double()) / tokens for a, b in (student, teacher)]
+    layers = [products(s, t) for s, t in zip(student, teacher, strict=True)]
+    distance = flow_distance(layers[0], layers[1], mask)
+    torch.testing.assert_close(distance.double(), (flows[0] - flows[1]).square().sum((1, 2)), rtol=1e-4, atol=0)

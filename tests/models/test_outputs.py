@@ -20,7 +20,6 @@ def test_only_what_is_needed_is_returned(batch: dict[str, torch.Tensor]) -> None
     outputs = forward(model, batch, Needs(hidden_states=frozenset({0, 3})))
     assert set(outputs.hidden_states) == {0, 3}
     assert outputs.attentions == {}
-    assert model.config._attn_implementation == "sdpa"
 
 
 def test_layers_are_counted_as_the_library_counts_them(batch: dict[str, torch.Tensor]) -> None:
@@ -55,3 +54,12 @@ def test_needs_add_up() -> None:
     one, other = Needs(frozenset({1}), frozenset({2})), Needs(frozenset({3}))
     assert Needs.union([one, other]) == Needs(frozenset({1, 3}), frozenset({2}))
     assert Needs.union([]) == Needs()
+
+
+def test_attention_stays_in_full_precision_where_models_run_in_half(batch: dict[str, torch.Tensor]) -> None:
+    model = tiny_classifier(tiny_task()).model.train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = forward(model, batch, Needs(attentions=frozenset({2}), queries=frozenset({2})))
+    assert outputs.queries[2].dtype == torch.bfloat16
+    probabilities = outputs.attentions[2]
+    torch.testing.assert_close(probabilities.sum(-1), torch.ones(probabilities.shape[:-1]))

@@ -1,0 +1,206 @@
+"""What is not selected is not computed, not held, and changes nothing: counted on real steps of real models."""
+
+from __future__ import annotations
+
+import traceback
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers.masking_utils import bidirectional_mask_function
+
+from kselect.config import KNOWLEDGE_NAMES, KnowledgeConfig, TrainingConfig
+from kselect.config.knowledge import WEIGHTINGS
+from kselect.distillation.distiller import Distiller
+from kselect.models.attention import readable_mask
+from kselect.models.needs import Needs
+from kselect.models.outputs import forward
+from kselect.models.shrink import shrink
+from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
+
+TEACHER_LAYERS, STUDENT_LAYERS = 4, 2
+
+
+class Operations(TorchDispatchMode):
+    """Every operation that tensors go through, backward and update included, with the shape of its result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        self.seen.append(f"{operation} {tuple(result.shape) if isinstance(result, Tensor) else ''}")
+        return result
+
+
+class FusedAttention(TorchFunctionMode):
+    """How often the fused kernel is called."""
+
+    calls = 0
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls += function is nn.functional.scaled_dot_product_attention
+        return function(*args, **(kwargs or {}))
+
+
+class NothingWaitsForTheDevice(TorchDispatchMode):
+    """Fails where an accelerator would have to be waited for, since Python, or a shape, depends on a value."""
+
+    WAITING = ("_local_scalar_dense", "item", "nonzero", "is_nonzero", "equal", "masked_select", "_unique2")
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = operation._schema.name.removeprefix("aten::")
+        if name in self.WAITING:
+            # Whether a batch has padding is looked at on a CPU alone, see readable_mask and its test.
+            callers = [frame.f_code.co_filename for frame, _ in traceback.walk_stack(None)]
+            assert any(caller.endswith("masking_utils.py") for caller in callers), name
+        if name in ("index", "index_put", "index_put_", "_index_put_impl_"):
+            assert all(index is None or index.dtype != torch.bool for index in args[1]), name
+        return operation(*args, **(kwargs or {}))
+
+
+def live(**knowledge: Any) -> Distiller:
+    return tiny_distiller({"teacher_cache": 0, **knowledge}, epochs=20)
+
+
+def selection(distiller: Distiller, *names: str) -> list[float]:
+    return [float(name in names) for name in distiller.names]
+
+
+def weights(distiller: Distiller) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in distiller.student.model.state_dict().items()}
+
+
+@contextmanager
+def layers_alive(model: nn.Module) -> Iterator[Callable[[], list[int]]]:
+    """Tell which layers' outputs are still held by anybody, layers counted from 1."""
+    held: dict[int, weakref.ref[Tensor]] = {}
+
+    def remember(number: int) -> Callable[..., None]:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            held[number] = weakref.ref(output[0] if isinstance(output, tuple) else output)
+
+        return hook
+
+    layers = model.bert.encoder.layer
+    hooks = [layer.register_forward_hook(remember(number)) for number, layer in enumerate(layers, 1)]
+    yield lambda: [number for number, output in held.items() if output() is not None]
+    for hook in hooks:
+        hook.remove()
+
+
+@pytest.mark.parametrize("needs", [frozenset(), frozenset({2}), frozenset({1, 4})])
+def test_no_hidden_states_are_held_that_nobody_reads(needs: frozenset[int]) -> None:
+    task = tiny_task()
+    teacher = tiny_classifier(task).model.eval()
+    batch = tiny_distiller()._splits["train"].batch(range(8))
+    with layers_alive(teacher) as alive, torch.no_grad():
+        outputs = forward(teacher, batch, Needs(hidden_states=needs))
+        assert alive() == sorted(needs)
+        del outputs
+        assert alive() == []
+
+
+@pytest.mark.parametrize(
+    ("names", "layer_map", "fused"),
+    [
+        (("gold",), "uniform", STUDENT_LAYERS),
+        (("logits",), "uniform", STUDENT_LAYERS + TEACHER_LAYERS),
+        (("hidden", "relations", "value-relations"), "uniform", STUDENT_LAYERS + TEACHER_LAYERS),
+        (("gold", "attention"), "uniform", TEACHER_LAYERS - 2),
+        (("gold", "attention"), "last", STUDENT_LAYERS - 1 + TEACHER_LAYERS - 1),
+        (("gold", "attention-scores"), "last", STUDENT_LAYERS - 1 + TEACHER_LAYERS - 1),
+    ],
+)
+def test_attention_is_fused_in_every_layer_whose_matrices_nobody_reads(
+    names: tuple[str, ...], layer_map: str, fused: int
+) -> None:
+    distiller = live(knowledge=list(KNOWLEDGE_NAMES), layer_map=layer_map)
+    distiller.reset(0)
+    with FusedAttention() as counted:
+        distiller.advance(selection(distiller, *names), 3)
+    assert counted.calls == 3 * fused
+
+
+@pytest.mark.parametrize("selected", ["gold", "logits", "hidden", "attention", "value-relations"])
+def test_what_is_on_offer_beside_adds_no_operation(selected: str) -> None:
+    seen = []
+    for offered in ({"gold", selected}, KNOWLEDGE_NAMES):
+        distiller = live(knowledge=sorted(offered))
+        distiller.reset(0)
+        with Operations() as operations:
+            distiller.advance(selection(distiller, selected), 2)
+        seen.append(Counter(operations.seen))
+    assert seen[0] == seen[1]
+    assert seen[0]["aten._fused_adamw_.default "] > 0  # backward and update were seen, too
+
+
+def test_knowledge_that_is_never_selected_leaves_every_bit_as_it_is() -> None:
+    """Also where it has projections, which are then never learned, and whatever the teacher's width."""
+    task = tiny_task()
+    students = []
+    for offered in (["gold", "logits"], list(KNOWLEDGE_NAMES)):
+        teacher, student = tiny_classifier(task, hidden_size=24), shrink(tiny_classifier(task, seed=1), 2)
+        settings = TrainingConfig(batch_size=8, epochs=2, learning_rate=1e-3, precision="fp32")
+        config = KnowledgeConfig(knowledge=offered, layer_map="uniform")
+        distiller = Distiller(task, teacher, student, settings, config, max_length=32)
+        distiller.reset(3)
+        distiller.advance(selection(distiller, "gold"), 3)
+        distiller.advance(selection(distiller, "gold", "logits"), 8)
+        students.append(weights(distiller))
+    assert all(torch.equal(students[0][name], students[1][name]) for name in students[0])
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("memory", [0.0, 1.0], ids=["live", "cached"])
+def test_no_step_waits_for_the_device(weighting: str, memory: float) -> None:
+    distiller = tiny_distiller(
+        {"knowledge": list(KNOWLEDGE_NAMES), "weighting": weighting, "teacher_cache": memory},
+        accumulation=2,
+        epochs=20,
+    )
+    distiller.reset(0)
+    everything = [1.0] * len(distiller.names)
+    distiller.advance(everything, 1)  # the canonical pass, which fills the cache, may wait
+    with NothingWaitsForTheDevice():
+        distiller.advance(everything, 2)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_the_mask_is_looked_at_where_that_costs_nothing(padded: bool) -> None:
+    def mask(device: str) -> Tensor | None:
+        padding = torch.ones(2, 4, dtype=torch.bool)
+        padding[1, 3] = not padded
+        settings = {"batch_size": 2, "q_length": 4, "kv_length": 4, "mask_function": bidirectional_mask_function}
+        settings |= {"allow_is_causal_skip": False, "allow_is_bidirectional_skip": True, "device": device}
+        return readable_mask(attention_mask=padding.to(device), **settings)
+
+    assert (mask("cpu") is None) == (not padded)
+    elsewhere = mask("meta")  # whose values nobody can look at
+    assert elsewhere is not None
+    assert elsewhere.shape == (2, 1, 4, 4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("memory", [0.0, 1.0], ids=["live", "cached"])
+def test_no_step_waits_for_a_cuda_device(memory: float) -> None:
+    distiller = tiny_distiller({"knowledge": list(KNOWLEDGE_NAMES), "teacher_cache": memory}, epochs=20)
+    distiller.reset(0)
+    everything = [1.0] * len(distiller.names)
+    distiller.advance(everything, 2)
+    selected = torch.arange(len(distiller.names)).numpy()
+    factors = [torch.ones(len(selected), device=distiller.device) for _ in range(2)]
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(3):
+            distiller._take_step(selected, *factors)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
