@@ -1,6 +1,7 @@
 """Exact inference over structures: nothing but tensors."""
 
 from kselect.structure.chain import ChainMarginals, LinearChain
-from kselect.structure.distribution import Distribution, cross_entropy, kl
+from kselect.structure.distribution import Distribution, cross_entropy, cross_entropy_of, kl
+from kselect.structure.spans import SpanSets
 
-__all__ = ["ChainMarginals", "Distribution", "LinearChain", "cross_entropy", "kl"]
+__all__ = ["ChainMarginals", "Distribution", "LinearChain", "SpanSets", "cross_entropy", "cross_entropy_of", "kl"]

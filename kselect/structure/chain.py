@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from kselect.structure import forward_backward, viterbi
 from kselect.structure.distribution import Distribution, finite, weighed
@@ -80,23 +77,6 @@ class LinearChain(Distribution[ChainMarginals]):
         self.transitions = transitions - top
         self.shift = torch.where(self.mask, tops[..., 0], 0.0).sum(1) + (self.lengths - 1).clamp(min=0) * top
 
-    def _centred_log_partition(self) -> Tensor:
-        if not self._differentiable:
-            return self._sums.log_partition
-        return _LogPartition.apply(self.emissions, self.transitions, self._sums)
-
-    @property
-    def marginals(self) -> ChainMarginals:
-        """Probabilities of labels and mean counts of transitions."""
-        found = self._sums
-        if self._differentiable:
-            found = forward_backward.logarithmic(self.emissions, self.transitions, self.lengths)
-        return ChainMarginals(found.labels, found.transitions)
-
-    def _centred_expected_score(self, marginals: ChainMarginals) -> Tensor:
-        of_labels = weighed(marginals.labels, self.emissions).sum((1, 2))
-        return of_labels + weighed(marginals.transitions, self.transitions).sum((1, 2))
-
     def score(self, labels: Tensor) -> Tensor:
         """Return the score `[B]` of label sequences `[B, n]`; what they hold in padding is not read."""
         labels = torch.where(self.mask, labels, 0)
@@ -119,25 +99,17 @@ class LinearChain(Distribution[ChainMarginals]):
         sequences, scores = viterbi.best(self.emissions.detach(), self.transitions.detach(), self.lengths, k)
         return sequences, scores + self.shift[:, None]
 
-    @cached_property
-    def _sums(self) -> forward_backward.ChainSums:
-        return forward_backward.sums(self.emissions.detach(), self.transitions.detach(), self.lengths)
+    def _scores(self) -> tuple[Tensor, ...]:
+        return self.emissions, self.transitions
 
-    @property
-    def _differentiable(self) -> bool:
-        return torch.is_grad_enabled() and (self.emissions.requires_grad or self.transitions.requires_grad)
+    def _solve(self) -> tuple[Tensor, ChainMarginals]:
+        found = forward_backward.sums(self.emissions, self.transitions, self.lengths)
+        return found.log_partition, ChainMarginals(found.labels, found.transitions)
 
+    def _differentiable_marginals(self) -> ChainMarginals:
+        found = forward_backward.logarithmic(self.emissions, self.transitions, self.lengths)
+        return ChainMarginals(found.labels, found.transitions)
 
-class _LogPartition(torch.autograd.Function):
-    """The log-partition, whose gradient is known beforehand: it is the marginals."""
-
-    @staticmethod
-    def forward(ctx: Any, emissions: Tensor, transitions: Tensor, found: forward_backward.ChainSums) -> Tensor:
-        ctx.save_for_backward(found.labels, found.transitions)
-        return found.log_partition.clone()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        labels, transitions = ctx.saved_tensors
-        return labels * grad[:, None, None], torch.einsum("b,bij->ij", grad, transitions), None
+    def _centred_expected_score(self, marginals: ChainMarginals) -> Tensor:
+        of_labels = weighed(marginals.labels, self.emissions).sum((1, 2))
+        return of_labels + weighed(marginals.transitions, self.transitions).sum((1, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import torch
@@ -30,9 +31,9 @@ class Distribution(ABC, Generic[Marginals]):
         return self._centred_log_partition() + self.shift
 
     @property
-    @abstractmethod
     def marginals(self) -> Marginals:
         """Probability of each part, differentiable where the scores are."""
+        return self._differentiable_marginals() if self._wants_gradient() else self._solved[1]
 
     def expected_score(self, marginals: Marginals) -> Tensor:
         """Return the mean score `[B]` of structures whose parts have these marginals."""
@@ -43,8 +44,31 @@ class Distribution(ABC, Generic[Marginals]):
         """Entropy in nats, `[B]`."""
         return cross_entropy(self, self)
 
+    def _centred_log_partition(self) -> Tensor:
+        value, marginals = self._solved
+        if not self._wants_gradient():
+            return value
+        # Nothing need be differentiated through the recursions: what has the marginals for its gradient is the expected
+        # score under them.
+        carrier = self._centred_expected_score(marginals)
+        return value + (carrier - carrier.detach())
+
+    @cached_property
+    def _solved(self) -> tuple[Tensor, Marginals]:
+        with torch.no_grad():
+            return self._solve()
+
+    def _wants_gradient(self) -> bool:
+        return torch.is_grad_enabled() and any(scores.requires_grad for scores in self._scores())
+
     @abstractmethod
-    def _centred_log_partition(self) -> Tensor: ...
+    def _scores(self) -> tuple[Tensor, ...]: ...
+
+    @abstractmethod
+    def _solve(self) -> tuple[Tensor, Marginals]: ...
+
+    @abstractmethod
+    def _differentiable_marginals(self) -> Marginals: ...
 
     @abstractmethod
     def _centred_expected_score(self, marginals: Marginals) -> Tensor: ...

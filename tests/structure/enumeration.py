@@ -24,3 +24,24 @@ def chain_scores(emissions: Tensor, transitions: Tensor, start: Tensor, end: Ten
             score = score + transitions[before, after]
         scores.append(score)
     return torch.stack(scores)
+
+
+def span_sets(n: int, labels: int, first: int = 0) -> list[list[tuple[int, int, int]]]:
+    """Return all sets of (first, last, label) within positions `first` to n - 1 that do not overlap."""
+    if first == n:
+        return [[]]
+    found = span_sets(n, labels, first + 1)
+    for last in range(first, n):
+        for label in range(labels):
+            found = [*found, *([(first, last, label), *rest] for rest in span_sets(n, labels, last + 1))]
+    return found
+
+
+def bioes(spans: list[tuple[int, int, int]], n: int) -> list[int]:
+    """Return the tag of each position: 0 for O, then 4 for each label, B, I, E and S."""
+    tags = [0] * n
+    for first, last, label in spans:
+        for position in range(first, last + 1):
+            place = 3 if first == last else 0 if position == first else 2 if position == last else 1
+            tags[position] = 1 + 4 * label + place
+    return tags
