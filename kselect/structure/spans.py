@@ -7,8 +7,6 @@ from torch import Tensor
 
 from kselect.structure.distribution import Distribution, weighed
 
-LOWEST = -1e300  # stands for minus infinity in float64, since that has no gradient
-
 
 class SpanSets(Distribution[Tensor]):
     """All sets of labelled spans that do not overlap; what no span covers scores 0."""
@@ -81,9 +79,11 @@ class SpanSets(Distribution[Tensor]):
 
     def _sum(self) -> tuple[Tensor, Tensor]:
         """Return log-partition and marginals, from sums over what is before each boundary and, mirrored, after."""
-        scores = self.scores.double().clamp(min=LOWEST)
+        lowest = torch.finfo(self.scores.dtype).min / 1e6  # stands for minus infinity, which has no gradient
+        scores = self.scores.clamp(min=lowest)
         batch, n, _, _ = scores.shape
-        spans = torch.logsumexp(scores, -1)
+        any_label = torch.logsumexp(scores, -1)
+        spans = any_label.double()
         ways = torch.stack([spans, spans.flip(1, 2).transpose(1, 2)])
         sums = [ways.new_zeros(2, batch)]
         for end in range(n):
@@ -91,8 +91,8 @@ class SpanSets(Distribution[Tensor]):
             sums.append(torch.logsumexp(torch.cat([candidates, sums[end][..., None]], -1), -1))
         before, after = torch.stack(sums, -1)
         total = before[:, -1]
-        around = before[:, :-1, None] + after.flip(1)[:, None, 1:] - total[:, None, None]
-        return total.to(self.scores.dtype), (scores + around[..., None]).exp().to(self.scores.dtype)
+        covered = (before[:, :-1, None] + spans + after.flip(1)[:, None, 1:] - total[:, None, None]).exp()
+        return total.to(scores.dtype), covered.to(scores.dtype)[..., None] * (scores - any_label[..., None]).exp()
 
     def _centred_expected_score(self, marginals: Tensor) -> Tensor:
         return weighed(marginals, self.scores).sum((1, 2, 3))
