@@ -3,5 +3,15 @@
 from kselect.structure.chain import ChainMarginals, LinearChain
 from kselect.structure.distribution import Distribution, cross_entropy, cross_entropy_of, kl
 from kselect.structure.spans import SpanSets
+from kselect.structure.trees import Trees
 
-__all__ = ["ChainMarginals", "Distribution", "LinearChain", "SpanSets", "cross_entropy", "cross_entropy_of", "kl"]
+__all__ = [
+    "ChainMarginals",
+    "Distribution",
+    "LinearChain",
+    "SpanSets",
+    "Trees",
+    "cross_entropy",
+    "cross_entropy_of",
+    "kl",
+]

@@ -45,3 +45,27 @@ def bioes(spans: list[tuple[int, int, int]], n: int) -> list[int]:
             place = 3 if first == last else 0 if position == first else 2 if position == last else 1
             tags[position] = 1 + 4 * label + place
     return tags
+
+
+def trees(n: int, *, crossing: bool = True) -> list[tuple[int, ...]]:
+    """Return the heads of all dependency trees over n tokens with one root: 0 for it, else counted from 1."""
+    return [
+        heads
+        for heads in product(range(n + 1), repeat=n)
+        if heads.count(0) == 1 and all(_reaches_root(heads, token) for token in range(1, n + 1))
+        if crossing or not _crosses(heads)
+    ]
+
+
+def _reaches_root(heads: tuple[int, ...], token: int) -> bool:
+    for _ in heads:
+        token = heads[token - 1]
+        if token == 0:
+            return True
+    return False
+
+
+def _crosses(heads: tuple[int, ...]) -> bool:
+    """Say whether two arcs cross, the root standing left of all tokens."""
+    arcs = [(min(head, token), max(head, token)) for token, head in enumerate(heads, 1)]
+    return any(a < c < b < d for a, b in arcs for c, d in arcs)
