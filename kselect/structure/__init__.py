@@ -2,6 +2,7 @@
 
 from kselect.structure.chain import ChainMarginals, LinearChain
 from kselect.structure.distribution import Distribution, cross_entropy, cross_entropy_of, kl
+from kselect.structure.projective import ProjectiveTrees
 from kselect.structure.spans import SpanSets
 from kselect.structure.trees import Trees
 
@@ -9,6 +10,7 @@ __all__ = [
     "ChainMarginals",
     "Distribution",
     "LinearChain",
+    "ProjectiveTrees",
     "SpanSets",
     "Trees",
     "cross_entropy",
