@@ -26,6 +26,7 @@ FLOORS = [
     ["kselect.schedule"],
     ["kselect.config", "agents"],
     ["kselect.tasks"],
+    ["kselect.structure"],
     ["kselect.models"],
     ["kselect.knowledge"],
     ["kselect.distillation"],

@@ -1,0 +1,80 @@
+"""The best dependency tree, by Chu and Liu's and Edmonds' algorithm."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def best_heads(scores: Tensor, mask: Tensor) -> Tensor:
+    """Return each token's head in the best tree with one root, `[B, n]`, 0 in padding.
+
+    Args:
+        scores: of each head of each token, `[B, n, 1 + n]`: the root, then the tokens.
+        mask: which tokens are real, `[B, n]`; padding comes last.
+
+    Where no tree is possible, each token gets its best head.
+    """
+    heads = torch.zeros_like(mask, dtype=torch.long)
+    for row, length in enumerate(mask.sum(1).tolist()):
+        if length:
+            table = scores[row, :length, : length + 1].double().cpu().numpy()
+            heads[row, :length] = torch.from_numpy(_with_one_root(table)).to(heads.device)
+    return heads
+
+
+def _with_one_root(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the best heads `[n]`: so high a price on the root that it is paid once, and on what is impossible that it
+    is paid only where nothing else is left."""
+    n = len(scores)
+    possible = np.isfinite(scores)
+    spread = 1.0 + (np.ptp(scores[possible]) if possible.any() else 0.0)
+    table = np.full((n + 1, n + 1), -np.inf)
+    table[1:] = np.where(possible, scores, -(n**2) * spread + (scores[possible].min() if possible.any() else 0.0))
+    table[1:, 0] -= n * spread
+    table[np.arange(n + 1), np.arange(n + 1)] = -np.inf
+    return _arborescence(table)[1:]
+
+
+def _arborescence(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the best heads of all nodes, dependents down and heads across, of which node 0 is the root."""
+    heads = np.concatenate([[0], scores[1:].argmax(1)])
+    cycle = _cycle(heads)
+    if cycle is None:
+        return heads
+    inside = np.zeros(len(scores), dtype=bool)
+    inside[cycle] = True
+    outside = np.flatnonzero(~inside)
+    # The cycle becomes one node, the last: entered at the token where that costs least, left from where it gains most.
+    entries = scores[np.ix_(cycle, outside)] - scores[cycle, heads[cycle]][:, None]
+    exits = scores[np.ix_(outside, cycle)]
+    small = np.full((len(outside) + 1, len(outside) + 1), -np.inf)
+    small[:-1, :-1] = scores[np.ix_(outside, outside)]
+    small[-1, :-1] = entries.max(0)
+    small[:-1, -1] = exits.max(1)
+    found = _arborescence(small)
+    for place, node in enumerate(outside):
+        if node:
+            head = found[place]
+            heads[node] = cycle[exits[place].argmax()] if head == len(outside) else outside[head]
+    entry = found[-1]
+    heads[cycle[entries[:, entry].argmax()]] = outside[entry]
+    return heads
+
+
+def _cycle(heads: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the nodes of a cycle among heads, if there is one."""
+    seen = np.zeros(len(heads), dtype=np.int64)
+    for start in range(1, len(heads)):
+        node = start
+        while node and not seen[node]:
+            seen[node] = start
+            node = heads[node]
+        if node and seen[node] == start:
+            cycle = [node]
+            while heads[cycle[-1]] != node:
+                cycle.append(heads[cycle[-1]])
+            return np.array(cycle)
+    return None

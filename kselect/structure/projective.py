@@ -1,0 +1,148 @@
+"""Dependency trees without crossing arcs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from kselect.structure.trees import ArcScores
+
+SAFE = 1e-150  # a float64 sum this large has lost nothing of note to numbers below 1e-308
+Reduce = Callable[[Tensor], Tensor]
+
+
+class ProjectiveTrees(ArcScores):
+    """All dependency trees with one root and no crossing arcs (Eisner 1996).
+
+    A complete span has a head at one end and all that depends on it up to the other; an incomplete one has its head at
+    one end and a dependent of that at the other. Spans that point left are spans that point right in the mirrored
+    sentence, so that both directions are one batch: charts are `[2, B, n, n]`, by direction, sentence, the place of the
+    head, and how far the span reaches.
+    """
+
+    @property
+    def argmax(self) -> Tensor:
+        """The head of each token in the most probable tree, `[B, n]`, 0 in padding."""
+        scores = self.scores.detach()
+        with torch.enable_grad():
+            scores = scores.requires_grad_()
+            best = _inside_in_logs(scores, self.mask, lambda ways: ways.max(-1).values)
+            (chosen,) = torch.autograd.grad(best.sum(), scores)
+        return torch.where(self.mask, chosen.argmax(-1), 0)
+
+    def _solve(self) -> tuple[Tensor, Tensor]:
+        value, marginals, sound = _inside_outside(self.scores, self.mask)
+        if not bool(sound.all()):
+            value[~sound], marginals[~sound] = self._in_logs(~sound)
+        return value, marginals
+
+    def _differentiable_marginals(self) -> Tensor:
+        return self._in_logs(torch.ones_like(self.mask[:, 0]))[1]
+
+    def _in_logs(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        wanted = torch.is_grad_enabled()
+        with torch.enable_grad():
+            scores = self.scores[rows] if wanted else self.scores[rows].detach().requires_grad_()
+            value = _inside_in_logs(scores, self.mask[rows], lambda ways: torch.logsumexp(ways, -1))
+            (marginals,) = torch.autograd.grad(value.clamp(min=-1e30).sum(), scores, create_graph=wanted)
+        return value.detach().to(scores.dtype), marginals
+
+
+def _inside_outside(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return log-partition, marginals and, `[B]`, whether they are sound, on probabilities in float64.
+
+    Weights are at most 1, so that what underflows on the way could only have added less than the smallest number there
+    is times the number of trees.
+    """
+    weights = scores.double().exp()
+    root, arcs = weights[..., 0], _by_reach(weights[..., 1:])
+    batch, n = mask.shape
+    complete, by_end, incomplete = (arcs.new_zeros(2, batch, n, n) for _ in range(3))
+    joined = arcs.new_zeros(batch, n, n)
+    complete[..., 0] = by_end[..., 0] = 1.0
+    for w in range(1, n):
+        left, m = n - w, slice(None, n - w)
+        joined[:, m, w] = (complete[0, :, m, :w] * complete[1, :, m, :w].flip(1, 2)).sum(-1)
+        both = torch.stack([joined[:, m, w], joined[:, m, w].flip(1)])
+        incomplete[:, :, m, w] = arcs[:, :, m, w] * both
+        complete[:, :, m, w] = (incomplete[:, :, m, 1 : w + 1] * by_end[:, :, w:, :w].flip(-1)).sum(-1)
+        by_end[:, :, w:, w] = complete[:, :, :left, w]
+
+    # How far a sentence reaches to the right of each token, and to the left.
+    rows = torch.arange(batch, device=mask.device)[:, None]
+    places = torch.arange(n, device=mask.device)
+    reach = (mask.sum(1)[:, None] - 1 - places).clamp(min=0)
+    after, before = complete[0][rows, places, reach], complete[1][rows, n - 1 - places, places]
+    hung = torch.where(mask, root * before * after, 0.0)
+    total = torch.where(mask.any(1), hung.sum(1), 1.0)
+
+    of_complete, of_end, of_incomplete = (torch.zeros_like(complete) for _ in range(3))
+    of_complete[0][rows, places, reach] = torch.where(mask, root * before, 0.0)
+    of_complete[1][rows, n - 1 - places, places] = torch.where(mask, root * after, 0.0)
+    for w in range(n - 1, 0, -1):
+        m = slice(None, n - w)
+        whole = (of_complete[:, :, m, w] + of_end[:, :, w:, w])[..., None]
+        of_incomplete[:, :, m, 1 : w + 1] += whole * by_end[:, :, w:, :w].flip(-1)
+        of_end[:, :, w:, :w] += (whole * incomplete[:, :, m, 1 : w + 1]).flip(-1)
+        pulled = of_incomplete[:, :, m, w] * arcs[:, :, m, w]
+        of_joined = (pulled[0] + pulled[1].flip(1))[..., None]
+        of_complete[0, :, m, :w] += of_joined * complete[1, :, m, :w].flip(1, 2)
+        of_complete[1, :, m, :w] += (of_joined * complete[0, :, m, :w]).flip(1, 2)
+    marginals = _by_arc(of_incomplete * incomplete)
+    marginals = torch.cat([hung[..., None], marginals], -1) / total[:, None, None]
+    return total.log().to(scores.dtype), marginals.to(scores.dtype), (total > SAFE) & total.isfinite()
+
+
+def _inside_in_logs(scores: Tensor, mask: Tensor, reduce: Reduce) -> Tensor:
+    """Return the log-partition, or with another `reduce` the best score, `[B]` in float64; slow, and differentiable.
+
+    The chart is a list by reach, so that nothing is written in place.
+    """
+    lowest = -1e300  # stands for minus infinity, which has no gradient
+    scores = scores.double().clamp(min=lowest)
+    batch, n = mask.shape
+    root, arcs = scores[..., 0], _by_reach(scores[..., 1:])
+    complete = [scores.new_zeros(2, batch, n)]
+    incomplete = [torch.empty(0)]
+    for w in range(1, n):
+        left = n - w
+        pairs = [complete[k][0, :, :left] + complete[w - 1 - k][1, :, :left].flip(1) for k in range(w)]
+        joined = reduce(torch.stack(pairs, -1))
+        incomplete.append(arcs[:, :, :left, w] + torch.stack([joined, joined.flip(1)]))
+        ways = [incomplete[k][:, :, :left] + complete[w - k][:, :, k : k + left] for k in range(1, w + 1)]
+        complete.append(reduce(torch.stack(ways, -1)).clamp(min=lowest))
+    length = mask.sum(1)
+    after = torch.stack([torch.nn.functional.pad(chart[0], (0, n - chart.size(2))) for chart in complete], -1)
+    before = torch.stack([chart[1, :, -1] for chart in complete], -1)
+    places = torch.arange(n, device=mask.device)
+    reach = (length[:, None] - 1 - places).clamp(min=0)[..., None]
+    hung = root + before + after.gather(2, reach)[..., 0]
+    total = reduce(torch.where(mask, hung, lowest).clamp(min=lowest))
+    total = torch.where(total > lowest / 2, total, -torch.inf)
+    return torch.where(length > 0, total, 0.0)
+
+
+def _by_reach(tokens: Tensor) -> Tensor:
+    """Arrange `[B, n, n]`, dependents down and heads across, as a chart: how far right of its head a dependent is."""
+    from_head = tokens.transpose(1, 2)
+    both = torch.stack([from_head, from_head.flip(1, 2)])
+    return both.gather(-1, _reached(tokens).expand_as(both))
+
+
+def _by_arc(chart: Tensor) -> Tensor:
+    """Undo `_by_reach`."""
+    places = _reached(chart[0])
+    inside = torch.arange(chart.size(-1), device=chart.device)[:, None] + torch.arange(
+        chart.size(-1), device=chart.device
+    )
+    chart = torch.where(inside < chart.size(-1), chart, 0.0)
+    both = torch.zeros_like(chart).scatter_add(-1, places.expand_as(chart), chart)
+    return (both[0] + both[1].flip(1, 2)).transpose(1, 2)
+
+
+def _reached(tokens: Tensor) -> Tensor:
+    """Return the place, `[n, n]`, that lies so far to the right of another one, or the last one."""
+    places = torch.arange(tokens.size(-1), device=tokens.device)
+    return (places[:, None] + places).clamp(max=tokens.size(-1) - 1)

@@ -1,0 +1,38 @@
+"""The best label sequences of a linear chain."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+@torch.no_grad()
+def best(emissions: Tensor, transitions: Tensor, lengths: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k best label sequences, `[B, k, n]`, best first and 0 in padding, and their scores, `[B, k]`.
+
+    Args:
+        emissions: score of each label at each position, `[B, n, L]`.
+        transitions: score of a label (second axis) right after another (first), `[L, L]`.
+        lengths: how many positions of each sentence are real, `[B]`.
+        k: how many; scores are minus infinity, and labels arbitrary, where fewer are possible.
+    """
+    batch, n, labels = emissions.shape
+    # Of every label the k best ways to it, `[B, L, k]`; at the start there is but one.
+    scores = emissions.new_full((batch, labels, k), -torch.inf)
+    scores[:, :, 0] = emissions[:, 0]
+    stay = torch.arange(labels * k, device=emissions.device).view(labels, k).expand(batch, -1, -1)
+    origins = []
+    for t in range(1, n):
+        ways = (scores[:, :, :, None] + transitions[:, None]).flatten(1, 2).transpose(1, 2)
+        values, origin = ways.topk(k, -1)
+        goes_on = (t < lengths)[:, None, None]
+        scores = torch.where(goes_on, values + emissions[:, t, :, None], scores)
+        origins.append(torch.where(goes_on, origin, stay))
+    values, state = scores.flatten(1).topk(k, -1)
+    sequences = emissions.new_zeros((batch, k, n), dtype=torch.long)
+    for t in range(n - 1, -1, -1):
+        sequences[:, :, t] = state // k
+        if t > 0:
+            state = origins[t - 1].flatten(1).gather(1, state)
+    real = torch.arange(n, device=lengths.device) < lengths[:, None]
+    return torch.where(real[:, None], sequences, 0), torch.where((lengths > 0)[:, None], values, values.new_zeros(()))

@@ -1,0 +1,136 @@
+"""Dependency trees against all of them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from kselect.structure import ProjectiveTrees, Trees, cross_entropy, kl
+from kselect.structure.trees import by_elimination, by_inverse
+from tests.structure.enumeration import trees
+
+
+def draw(seed: int, lengths: list[int], *, scale: float = 1.0, forbidden: float = 0.0) -> dict[str, Tensor]:
+    """Return random scores in float64 for sentences of these lengths; a share of them is minus infinity."""
+    generator = torch.Generator().manual_seed(seed)
+    n = max(lengths)
+    scores = scale * torch.randn(len(lengths), n, n + 1, generator=generator, dtype=torch.float64)
+    scores = scores.masked_fill(torch.rand(scores.shape, generator=generator) < forbidden, -torch.inf)
+    return {"scores": scores, "mask": (torch.arange(n) < torch.tensor(lengths)[:, None]).long()}
+
+
+Kind = type[Trees] | type[ProjectiveTrees]
+both_kinds = pytest.mark.parametrize("kind", [Trees, ProjectiveTrees])
+
+
+class Enumerated:
+    """The same distribution of sentence `row`, every tree by itself."""
+
+    def __init__(self, given: dict[str, Tensor], row: int, kind: Kind = Trees) -> None:
+        n = int(given["mask"][row].sum())
+        table = given["scores"][row]
+        self.all = torch.tensor(trees(n, crossing=kind is Trees))
+        self.scores = table[torch.arange(n), self.all].sum(-1)
+        self.log_partition = torch.logsumexp(self.scores, 0)
+        self.probabilities = torch.softmax(self.scores, 0).nan_to_num(0.0)
+        self.arcs = torch.zeros_like(table)
+        self.arcs[:n, : n + 1] = torch.einsum(
+            "t,tnh->nh", self.probabilities, torch.nn.functional.one_hot(self.all, n + 1).double()
+        )
+
+
+@both_kinds
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    st.sampled_from([1.0, 10.0, 1000.0]),
+    st.sampled_from([0.0, 0.4]),
+)
+def test_sums_marginals_entropy_and_best_are_those_of_all_trees(
+    kind: Kind, seed: int, lengths: list[int], scale: float, forbidden: float
+) -> None:
+    given = draw(seed, lengths, scale=scale, forbidden=forbidden)
+    found = kind(**given)
+    close = {"atol": 1e-9 * scale, "rtol": 1e-9}
+    for row, n in enumerate(lengths):
+        listed = Enumerated(given, row, kind)
+        torch.testing.assert_close(found.log_partition[row], listed.log_partition, **close)
+        torch.testing.assert_close(found.marginals[row], listed.arcs, atol=1e-9, rtol=0)
+        if listed.log_partition.isfinite():
+            torch.testing.assert_close(found.entropy[row], torch.special.entr(listed.probabilities).sum(), **close)
+            assert tuple(found.argmax[row, :n].tolist()) == tuple(listed.all[listed.scores.argmax()].tolist())
+
+
+@both_kinds
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.lists(st.integers(1, 4), min_size=1, max_size=3))
+def test_cross_entropy_and_kl_are_those_of_all_trees(kind: Kind, seed: int, lengths: list[int]) -> None:
+    p, q = draw(seed, lengths), draw(seed + 1, lengths)
+    crossed, divergence = (measure(kind(**p), kind(**q)) for measure in (cross_entropy, kl))
+    for row in range(len(lengths)):
+        one, other = Enumerated(p, row, kind), Enumerated(q, row, kind)
+        expected = -(one.probabilities * (other.scores - other.log_partition)).sum()
+        torch.testing.assert_close(crossed[row], expected, atol=1e-9, rtol=1e-9)
+        expected = expected - torch.special.entr(one.probabilities).sum()
+        torch.testing.assert_close(divergence[row], expected, atol=1e-9, rtol=1e-9)
+
+
+@both_kinds
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_gradients_are_those_of_finite_differences(kind: Kind, scale: float) -> None:
+    """At the larger scale some sentences leave the fast way."""
+    given = draw(3, [4, 2, 3], scale=scale)
+    scores = given["scores"].requires_grad_()
+    assert torch.autograd.gradcheck(lambda scores: kind(scores, given["mask"]).log_partition, scores)
+    assert torch.autograd.gradcheck(lambda scores: kind(scores, given["mask"]).marginals, scores)
+    assert torch.autograd.gradcheck(lambda scores: kind(scores, given["mask"]).entropy, scores)
+
+
+def test_elimination_agrees_with_the_inverse_where_that_is_sound() -> None:
+    found = Trees(**draw(4, [40, 7, 1, 25] * 4))
+    value, marginals, sound = by_inverse(found.scores, found.mask)
+    assert sound.all()
+    scores = found.scores.detach().requires_grad_()
+    again = by_elimination(scores, found.mask)
+    torch.testing.assert_close(again, value, atol=1e-9, rtol=1e-12)
+    (gradient,) = torch.autograd.grad(again.sum(), scores)
+    torch.testing.assert_close(gradient, marginals, atol=1e-9, rtol=0)
+
+
+def test_tokens_that_prefer_a_cycle_are_summed_right() -> None:
+    """Each of three tokens all but insists on another one of them, so that the matrix is singular to float64."""
+    scores = torch.full((1, 4, 5), -100.0)
+    for dependent, head in ((0, 2), (1, 3), (2, 1)):
+        scores[0, dependent, head] = 0.0
+    scores[0, 3, 0] = 0.0
+    given = {"scores": scores, "mask": torch.ones(1, 4)}
+    assert not by_inverse(Trees(**given).scores, torch.ones(1, 4).bool())[2].item()
+    listed = Enumerated({"scores": scores.double(), "mask": torch.ones(1, 4)}, 0)
+    assert Trees(**given).log_partition.item() == pytest.approx(listed.log_partition.item())
+    torch.testing.assert_close(Trees(**given).marginals[0].double(), listed.arcs, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("forbidden", [0.0, 0.3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@both_kinds
+def test_extreme_scores_give_probabilities(kind: Kind, dtype: torch.dtype, forbidden: float) -> None:
+    given = draw(5, [30, 1, 12], scale=1000.0, forbidden=forbidden)
+    found = kind(given["scores"].to(dtype), given["mask"])
+    marginals = found.marginals
+    assert (marginals >= 0).all()
+    assert (marginals <= 1 + 1e-6).all()
+    possible = (found.log_partition > -torch.inf)[:, None]
+    torch.testing.assert_close(marginals.sum(-1), (found.mask & possible).to(dtype), atol=1e-5, rtol=0)
+    torch.testing.assert_close(marginals[..., 0].sum(-1), possible[:, 0].to(dtype), atol=1e-5, rtol=0)
+
+
+@both_kinds
+def test_an_empty_sentence_has_one_empty_tree(kind: Kind) -> None:
+    given = draw(6, [3, 2])
+    given["mask"][1] = 0
+    assert kind(**given).log_partition[1] == 0
+    assert (kind(**given).marginals[1] == 0).all()
