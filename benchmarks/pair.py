@@ -9,6 +9,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
+from kselect.distillation.teacher_outputs import RememberedTeacher
 from kselect.models.classifier import Classifier, label_settings, seeded
 from kselect.models.shrink import shrink
 from kselect.tasks.split import Split
@@ -17,6 +18,7 @@ from kselect.tasks.tokenizer import synthetic_tokenizer
 
 BATCH = 32
 HEAD = 32
+VOCABULARY = 30522
 CACHED: dict[str, Any] = {}
 LIVE: dict[str, Any] = {"teacher_memory": 0.0}
 
@@ -34,9 +36,11 @@ def make_task(tokens: int, train: int, reward: int = BATCH, dev: int = BATCH) ->
     return Task("benchmark", ("no", "yes"), splits, ("accuracy",))
 
 
-def make_teacher(task: Task, tokens: int, hidden_size: int, layers: int = 6) -> Classifier:
-    """Make a BERT of heads of 32 with BERT's vocabulary; `hidden_size` is a multiple of 32."""
-    sizes = {"hidden_size": hidden_size, "num_attention_heads": hidden_size // HEAD}
+def make_teacher(
+    task: Task, tokens: int, hidden_size: int, layers: int = 6, vocabulary: int = VOCABULARY
+) -> Classifier:
+    """Make a BERT with heads of 32; `hidden_size` is a multiple of that. Its vocabulary is BERT's, mostly unused."""
+    sizes = {"vocab_size": vocabulary, "hidden_size": hidden_size, "num_attention_heads": hidden_size // HEAD}
     sizes |= {"intermediate_size": 4 * hidden_size, "num_hidden_layers": layers, "max_position_embeddings": tokens}
     with seeded(0):
         model = BertForSequenceClassification(BertConfig(**label_settings(task), **sizes))
@@ -55,3 +59,12 @@ def make_distiller(
 def select(distiller: Distiller, *names: str) -> list[float]:
     """Return the selection of the knowledge `names`, all alike."""
     return [float(name in names) for name in distiller.names]
+
+
+def cache_bytes(distiller: Distiller) -> int:
+    """Return what the teacher's outputs that are kept take in bytes."""
+    outputs = distiller._teacher_outputs
+    if not isinstance(outputs, RememberedTeacher) or outputs.logits is None:
+        return 0
+    inner = sum(ragged.values.nbytes for layers in outputs.inner.values() for ragged in layers.values())
+    return outputs.logits.nbytes + inner
