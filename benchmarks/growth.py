@@ -11,12 +11,11 @@ not grow is still felt. Attention makes long texts grow faster than linearly; da
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from measure import Case, ratios, read_options, report, slope, spread, take_turns, wait
+from measure import CLOCKS, Case, ratios, read_options, report, slope, spread, take_turns, wait
 from pair import BATCH, make_distiller, make_task, make_teacher
 
 from kselect.distillation.distiller import Distiller
@@ -42,13 +41,15 @@ def main() -> None:
         teacher = make_teacher(task, tokens, options.hidden_size, layers)
         return make_distiller(task, teacher, tokens, steps, layers=layers // 2)
 
+    clock = CLOCKS[options.clock]
+
     def one_epoch(factor: int) -> float:
         examples = options.examples * factor
         distiller = setup(examples, options.tokens, options.layers, -(-examples // BATCH))
-        start = time.perf_counter()
+        start = clock()
         distiller.advance(np.ones(len(distiller.names)), distiller.total_steps)
         wait()
-        return time.perf_counter() - start
+        return clock() - start
 
     def steps_of(distiller: Distiller) -> Case:
         return partial(distiller.advance, np.ones(len(distiller.names)), options.steps)
@@ -59,7 +60,7 @@ def main() -> None:
         "layers": lambda factor: steps_of(setup(4 * BATCH, options.tokens, options.layers * factor, 10**7)),
     }
     cases = {f"{axis} x{factor}": make(factor) for axis, make in axes.items() for factor in FACTORS}
-    seconds = take_turns(cases, options.rounds)
+    seconds = take_turns(cases, options.rounds, options.clock)
 
     rows, data = [], {}
     for axis in axes:

@@ -102,7 +102,7 @@ def main() -> None:
         if name != "fine-tune":
             cases[f"{name}, live"] = partial(_advance, live, selected, options.steps)
             cases[f"{name}, teacher"] = teacher_forward(live, selected, options.steps)
-    seconds = take_turns(cases, options.rounds)
+    seconds = take_turns(cases, options.rounds, options.clock)
 
     rows, data = [], {}
     for name in (PLAIN, *SELECTIONS):

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path("benchmarks/results")
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 Case = Callable[[], Any]
 Seconds = dict[str, list[float]]
 
 
 def read_options(doc: str | None, name: str, **settings: tuple[Any, Any, str]) -> argparse.Namespace:
-    """Read the command line of a benchmark: its own settings, `--quick` and `--json`.
+    """Read the command line of a benchmark: its own settings, `--clock`, `--quick` and `--json`.
 
     Args:
         doc: the help.
@@ -33,13 +34,19 @@ def read_options(doc: str | None, name: str, **settings: tuple[Any, Any, str]) -
     for setting, (default, small, line) in settings.items():
         now = small if quick else default
         parser.add_argument(f"--{setting}", type=type(default), default=now, help=f"{line} (now {now})")
+    parser.add_argument(
+        "--clock",
+        choices=CLOCKS,
+        default="wall",
+        help="what is measured: cpu is this process's processor time, for one thread on a machine that others use too",
+    )
     parser.add_argument("--quick", action="store_true", help="a look at small sizes, whose figures say little")
     where = None if quick else RESULTS / f"{name}.json"
     parser.add_argument("--json", type=Path, default=where, help=f"file of results (now {where}; a look writes none)")
     return parser.parse_args()
 
 
-def take_turns(cases: Mapping[str, Case], rounds: int, warm_up: bool = True) -> Seconds:
+def take_turns(cases: Mapping[str, Case], rounds: int, clock: str = "wall", warm_up: bool = True) -> Seconds:
     """Run every case once a round, so that a machine's changing speed meets all alike.
 
     Every other round goes backwards, so that none always follows the same one. A case that
@@ -48,16 +55,17 @@ def take_turns(cases: Mapping[str, Case], rounds: int, warm_up: bool = True) -> 
     Args:
         cases: what is run, by name.
         rounds: how many are counted.
+        clock: a name of `CLOCKS`.
         warm_up: whether one round goes before that is not.
     """
     seconds: Seconds = {name: [] for name in cases}
     for number in range(-1 if warm_up else 0, rounds):
         order = list(cases) if number % 2 == 0 else list(reversed(cases))
         for name in order:
-            start = time.perf_counter()
+            start = CLOCKS[clock]()
             told = cases[name]()
             wait()
-            elapsed = told if isinstance(told, float) else time.perf_counter() - start
+            elapsed = told if isinstance(told, float) else CLOCKS[clock]() - start
             if number >= 0:
                 seconds[name].append(elapsed)
     return seconds

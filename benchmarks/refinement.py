@@ -56,10 +56,8 @@ def main() -> None:
     teacher = make_teacher(task, options.tokens, options.hidden_size)
     distiller = make_distiller(task, teacher, options.tokens, options.steps)
     spent: dict[str, list[dict[str, float]]] = {name: [] for name in unrefined(options.reward)}
-    cases = {
-        name: partial(run, distiller, phases, spent[name]) for name, phases in unrefined(options.reward).items()
-    }
-    seconds = take_turns(cases, options.rounds)
+    cases = {name: partial(run, distiller, phases, spent[name]) for name, phases in unrefined(options.reward).items()}
+    seconds = take_turns(cases, options.rounds, options.clock)
 
     rows, data = [], {}
     for name, accounts in spent.items():

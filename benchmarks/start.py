@@ -64,10 +64,7 @@ def main() -> None:
             "first training step": lambda: first_step(folder, options.task, teacher, next(numbers)),
         }
         seconds = take_turns(cases, options.rounds)
-    rows = [
-        [name, spread(taken, 2), f"{BARS[name]:g}" if name in BARS else ""]
-        for name, taken in seconds.items()
-    ]
+    rows = [[name, spread(taken, 2), f"{BARS[name]:g}" if name in BARS else ""] for name, taken in seconds.items()]
     report(options, "Seconds from the start of a process", ["until", "seconds", "bar"], rows, seconds)
 
 

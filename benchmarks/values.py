@@ -84,9 +84,7 @@ def by_backward(losses: Losses, direction: Direction, batch: dict[str, Tensor], 
 
 def example(outputs: ModelOutputs, rows: slice) -> ModelOutputs:
     """Return the outputs of some examples of a batch."""
-    inner = {
-        kind: {layer: value[rows] for layer, value in outputs.layers(kind).items()} for kind, _ in Needs().items()
-    }
+    inner = {kind: {layer: value[rows] for layer, value in outputs.layers(kind).items()} for kind, _ in Needs().items()}
     return ModelOutputs(outputs.logits[rows], outputs.attention_mask[rows], **inner)
 
 
@@ -127,7 +125,7 @@ def main() -> None:
         raise SystemExit(f"The two ways differ by {error:.1e} of the largest value: they should be equal.")
     cases: dict[str, Case] = {UNIT: partial(distiller.advance, np.ones(len(distiller.names)), 1)}
     cases |= {name: partial(run, way) for name, way in ways.items()}
-    seconds = take_turns(cases, options.rounds)
+    seconds = take_turns(cases, options.rounds, options.clock)
 
     rows = [
         [name, f"{statistics.median(taken):.3f}", spread(ratios(seconds, name, UNIT), 2)]
