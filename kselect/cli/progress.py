@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, TextIO
 
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Column
 
@@ -54,6 +55,24 @@ class Progress:
             self._bar.update(self._bar.task_ids[0], completed=self.done, facts=self._facts)
         elif time.monotonic() - self._last_line >= self._every:
             self._print_line()
+
+    def part(self, title: str) -> Callable[[int, int], None]:
+        """Return a function of examples done and their total, which shows how far a part of the job is meanwhile.
+
+        It may come again. Without a terminal one that is over before a line is due is not told of.
+        """
+        task: TaskID | None = None
+
+        def show(done: int, total: int) -> None:
+            nonlocal task
+            if self._bar is not None:
+                task = self._bar.add_task(title, facts="") if task is None else task
+                self._bar.update(task, completed=done, total=total, visible=done < total)
+            elif time.monotonic() - self._last_line >= self._every:
+                self._last_line = time.monotonic()
+                print(f"{title}: {done}/{total} ({100 * done // total} %)", file=self._stream, flush=True)
+
+        return show
 
     def _print_line(self) -> None:
         self._last_line = time.monotonic()

@@ -75,6 +75,9 @@ def recorded(folder: RunFolder, series: Series | Rounds, title: str) -> Iterator
         step, total = _take_up(folder, series), series.total_steps
         kept = step
         with Progress(total, title, done=step) as progress, Interruption() as interruption:
+            if isinstance(series, Series):  # elsewhere the teachers are in other processes
+                for distiller in series.distillers:
+                    distiller.watch_teacher(progress.part(f"Teacher's outputs on {distiller.task.name}"))
 
             def keep() -> None:
                 nonlocal kept

@@ -6,6 +6,7 @@ Contradictions are refused in `__post_init__`.
 """
 
 from kselect.config.agent import AgentConfig
+from kselect.config.cache import CacheConfig
 from kselect.config.encoder import EncoderConfig
 from kselect.config.evaluation import EvaluationConfig
 from kselect.config.knowledge import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, WEIGHTINGS, KnowledgeConfig
@@ -24,6 +25,7 @@ __all__ = [
     "OWN_DATA",
     "WEIGHTINGS",
     "AgentConfig",
+    "CacheConfig",
     "DemoConfig",
     "EncoderConfig",
     "EvaluationConfig",

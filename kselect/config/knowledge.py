@@ -48,8 +48,11 @@ class KnowledgeConfig:
     """Heads that queries, keys and values are cut into for their relations; by default as many as fit both models."""
     scales: dict[str, float | Literal["measured"]] = field(default_factory=dict)
     """Factor on a knowledge's loss, or measured, by name, where the default is not wanted (see docs/knowledge.md)."""
-    teacher_memory: float = 4.0
-    """GiB of memory for the teacher's outputs on train, so that each is computed once; 0 computes it every time."""
+    teacher_cache: float = 4.0
+    """GiB of disk for the teacher's outputs on train, so that each is computed once; 0 computes it every time."""
+    cache_dir: str | None = None
+    """Folder of teacher outputs, which all runs share; by default the environment variable KSELECT_CACHE or, without
+    it, kselect in the user's folder of caches."""
 
     def __post_init__(self) -> None:
         require(len(self.kinds) > 0, "knowledge is empty: name at least gold.")
@@ -60,7 +63,7 @@ class KnowledgeConfig:
             temperature.start > 0 and temperature.end > 0,
             f"temperature is {self.temperature}: give a positive number, or a schedule between two.",
         )
-        require(self.teacher_memory >= 0, f"teacher_memory is {self.teacher_memory}: give 0 or more GiB.")
+        require(self.teacher_cache >= 0, f"teacher_cache is {self.teacher_cache}: give 0 or more GiB.")
         require(
             self.relation_heads is None or self.relation_heads > 0,
             f"relation_heads is {self.relation_heads}: give a positive number.",

@@ -18,6 +18,8 @@ from transformers import PreTrainedTokenizerBase
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.account import CostAccount
 from kselect.distillation.batches import BatchPosition, BucketedBatches
+from kselect.distillation.cache.folder import CacheFolder
+from kselect.distillation.cached_teacher import CachedTeacher, Watch
 from kselect.distillation.diverged import TrainingDivergedError, check_finite
 from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample
 from kselect.distillation.optimizer import learning_rate_factor, make_optimizer
@@ -26,7 +28,7 @@ from kselect.distillation.random_stream import RandomStream
 from kselect.distillation.selection import selection_weights
 from kselect.distillation.signals import SIGNALS, PhaseReport, read_signals, summarise
 from kselect.distillation.snapshot import Snapshot
-from kselect.distillation.teacher_outputs import LiveTeacher, RememberedTeacher, TeacherOutputs
+from kselect.distillation.teacher_outputs import LiveTeacher, TeacherOutputs
 from kselect.distillation.weighting import make_weighting
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
@@ -101,7 +103,7 @@ class Distiller:
                 self._encode(name)
         self._model = student.model.to(self.device)
         self._live_teacher = self._live()
-        self._teacher_outputs = self._remembered(self.offered.teacher_memory * GIBIBYTE)
+        self.teacher_outputs = self._cached(self.offered.teacher_cache * GIBIBYTE)
         self.weighting = make_weighting(self.offered.weighting, self.names, task.regression)
         self._trained = self._everything_trained()
         self._initial = {name: value.detach().clone() for name, value in self._trained.state_dict().items()}
@@ -148,6 +150,11 @@ class Distiller:
         self._dropout.restart(seed)
         self._optimizer = make_optimizer(self._trained, self.training.learning_rate, self.training.weight_decay)
         self._broken = torch.zeros((), device=self.device)
+
+    def watch_teacher(self, watch: Watch) -> None:
+        """Have `watch` told how far it is whenever the teacher's outputs are computed for the cache."""
+        if isinstance(self.teacher_outputs, CachedTeacher):
+            self.teacher_outputs.watch = watch
 
     def advance(self, selection: ArrayLike, steps: int) -> PhaseReport:
         """Take up to `steps` training steps under `selection` `[k]`, each weight in [0, 1].
@@ -260,7 +267,7 @@ class Distiller:
         row = torch.zeros(len(selected) + len(SIGNALS), device=self.device)
         for part in np.array_split(indices, min(self.training.accumulation, len(indices))):
             share = len(part) / len(indices)
-            losses, logits, signals = self._losses(part, selected, self._teacher_outputs)
+            losses, logits, signals = self._losses(part, selected, self.teacher_outputs)
             total = self.weighting(losses, weights, scales, tuple(self.names[i] for i in selected), logits)
             self.accelerator.backward(total.mean() * share)
             row += torch.cat([losses.detach().mean(0), signals]) * share
@@ -308,11 +315,14 @@ class Distiller:
         models = [teacher.model.to(self.device) for teacher in self.teachers]
         return LiveTeacher(models, self.dtype) if models else None
 
-    def _remembered(self, memory: float) -> TeacherOutputs | None:
-        if self._live_teacher is None or memory == 0:
+    def _cached(self, limit_bytes: float) -> TeacherOutputs | None:
+        if self._live_teacher is None or limit_bytes == 0:
             return self._live_teacher
-        offered = [knowledge.teacher_needs for knowledge in self.knowledge if knowledge.teacher_needs is not None]
-        return RememberedTeacher(self._live_teacher, self._splits["train"], Needs.union(offered), memory)
+        folder = CacheFolder(self.offered.cache_dir)
+        folder.check()
+        needs = Needs.union(known.teacher_needs for known in self.knowledge if known.teacher_needs is not None)
+        about = {"task": self.task.name, "teacher": ", ".join(str(one.model.name_or_path) for one in self.teachers)}
+        return CachedTeacher(self._live_teacher, self._splits["train"], needs, folder, limit_bytes, about)
 
     @torch.no_grad()
     def _probe(self) -> dict[str, float]:

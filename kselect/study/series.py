@@ -15,6 +15,7 @@ from torch import Tensor
 
 from agents.agent import Agent, Observation
 from envs.distillation import DistillationEnv
+from kselect.distillation.distiller import Distiller
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import UserError
 
@@ -89,6 +90,11 @@ class Series:
     def env(self) -> DistillationEnv:
         """The environment whose turn it is."""
         return _base(self.envs[len(self.episodes) % len(self.envs)])
+
+    @property
+    def distillers(self) -> list[Distiller]:
+        """The distiller of each environment."""
+        return [_base(env).distiller for env in self.envs]
 
     @property
     def total_steps(self) -> int:

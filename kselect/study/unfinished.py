@@ -13,7 +13,7 @@ from kselect.errors import UserError
 
 DIVERGED = "checkpoints/diverged"
 LAST_GOOD = "checkpoints/last-good"
-FREE = ("runs_dir", "checkpoint_every")  # settings that change nothing of what a run computes
+FREE = ("runs_dir", "cache_dir", "checkpoint_every")  # settings that change nothing of what a run computes
 
 
 def goes_on(path: Path, config: Mapping[str, Any]) -> bool:

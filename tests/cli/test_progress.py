@@ -102,3 +102,30 @@ def test_a_table_elsewhere_is_aligned_text(capsys):
 def test_a_row_of_another_length_is_refused():
     with pytest.raises(ValueError, match="zip"):
         table.aligned("T", ["agent", "f1"], [["all"]])
+
+
+def test_a_part_without_a_terminal_is_told_of_where_it_takes_long():
+    stream = io.StringIO()
+    with Progress(10, "Distilling", every=0.05, stream=stream) as progress:
+        show = progress.part("Teacher's outputs")
+        show(32, 64)
+        assert stream.getvalue() == ""
+        time.sleep(0.06)
+        show(48, 64)
+        show(64, 64)
+        assert stream.getvalue() == "Teacher's outputs: 48/64 (75 %)\n"
+
+
+def test_a_part_on_a_terminal_has_a_bar_of_its_own_until_it_is_done(terminal):
+    with Progress(10, "Distilling", stream=terminal) as progress:
+        show = progress.part("Teacher's outputs")
+        show(16, 64)
+        progress._bar.refresh()
+        assert "Teacher's outputs" in terminal.getvalue()
+        assert "16/64" in terminal.getvalue()
+        show(64, 64)
+        drawn = len(terminal.getvalue())
+        progress.advance(10)
+        progress._bar.refresh()
+        assert "Teacher's outputs" not in terminal.getvalue()[drawn:]
+        assert "10/10" in terminal.getvalue()[drawn:]

@@ -170,7 +170,7 @@ def counted(distiller: Distiller) -> Iterator[dict[str, int]]:
 
 
 def test_what_is_not_selected_is_not_computed() -> None:
-    distiller = tiny_distiller({"teacher_memory": 0})
+    distiller = tiny_distiller({"teacher_cache": 0})
     distiller.reset(0)
     with counted(distiller) as counts:
         distiller.advance(GOLD, 2)
@@ -181,7 +181,7 @@ def test_what_is_not_selected_is_not_computed() -> None:
         assert counts == {"student": 6, "teacher": 4, "attention": 2}
 
 
-def test_a_remembered_teacher_runs_once_over_the_data_and_never_for_gold() -> None:
+def test_a_cached_teacher_runs_once_over_the_data_and_never_for_gold() -> None:
     distiller = tiny_distiller(epochs=4)
     distiller.reset(0)
     with counted(distiller) as counts:
@@ -196,16 +196,16 @@ def test_a_remembered_teacher_runs_once_over_the_data_and_never_for_gold() -> No
         assert counts["teacher"] == once
 
 
-def test_remembered_and_live_agree_within_rounding() -> None:
+def test_cached_and_live_agree_within_rounding() -> None:
     reports = []
     for memory in (0.0, 1.0):
-        distiller = tiny_distiller({"teacher_memory": memory})
+        distiller = tiny_distiller({"teacher_cache": memory})
         distiller.reset(1)
         reports.append(distiller.advance(ALL, 8))
     assert reports[0].losses == pytest.approx(reports[1].losses, rel=5e-3)
 
 
-def test_what_is_remembered_does_not_depend_on_who_came_first() -> None:
+def test_what_is_cached_does_not_depend_on_who_came_first() -> None:
     attention_first, hidden_first = tiny_distiller(), tiny_distiller()
     attention_first.reset(0)
     hidden_first.reset(0)
@@ -220,7 +220,7 @@ def test_what_is_remembered_does_not_depend_on_who_came_first() -> None:
 def test_teachers_outputs_over_the_limit_stay_live() -> None:
     tokens = encode(tiny_task().splits["train"], synthetic_tokenizer(), 32).lengths.sum()
     three_layers_of_hidden_states = 3 * tokens * 16 * 2  # bytes; attention does not fit beside them
-    distiller = tiny_distiller({"teacher_memory": (three_layers_of_hidden_states + 1) / 2**30})
+    distiller = tiny_distiller({"teacher_cache": (three_layers_of_hidden_states + 1) / 2**30})
     distiller.reset(0)
     with counted(distiller) as counts:
         distiller.advance([1, 0, 1, 0, 0], 3)

@@ -6,8 +6,10 @@ import torch
 from transformers import BertTokenizer
 
 from kselect.config import KNOWLEDGE_NAMES, KnowledgeConfig, TrainingConfig
+from kselect.distillation.cache.folder import CacheFolder
+from kselect.distillation.cached_teacher import CachedTeacher
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.teacher_outputs import LiveTeacher, RememberedTeacher
+from kselect.distillation.teacher_outputs import LiveTeacher
 from kselect.errors import UserError
 from kselect.models.needs import KINDS, Needs
 from kselect.models.outputs import ModelOutputs
@@ -34,8 +36,8 @@ def live(*architectures: str) -> LiveTeacher:
     return LiveTeacher(models, torch.float32)
 
 
-def remembered(examples: EncodedSplit, limit: float = 1e9) -> RememberedTeacher:
-    return RememberedTeacher(live("bert"), examples, EVERYTHING, limit)
+def cached(examples: EncodedSplit, limit: float = 1e9) -> CachedTeacher:
+    return CachedTeacher(live("bert"), examples, EVERYTHING, CacheFolder(), limit)
 
 
 def assert_alike(one: ModelOutputs, other: ModelOutputs, mask: torch.Tensor) -> None:
@@ -51,25 +53,25 @@ def assert_alike(one: ModelOutputs, other: ModelOutputs, mask: torch.Tensor) -> 
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "all"])
-def test_memory_gives_what_a_pass_gives(kind: str, examples: EncodedSplit) -> None:
+def test_the_cache_gives_what_a_pass_gives(kind: str, examples: EncodedSplit) -> None:
     needs = EVERYTHING if kind == "all" else EVERYTHING.only([kind])
-    teacher = remembered(examples)
+    teacher = cached(examples)
     batch = examples.batch(INDICES)
-    from_memory = teacher.read(INDICES, batch, needs)
-    assert_alike(from_memory, teacher.live.read(INDICES, batch, needs), batch["attention_mask"])
+    from_cache = teacher.read(INDICES, batch, needs)
+    assert_alike(from_cache, teacher.live.read(INDICES, batch, needs), batch["attention_mask"])
     again = teacher.read(INDICES, batch, needs)
     assert all(
         torch.equal(value, again.layers(kind)[layer])
         for kind in KINDS
-        for layer, value in from_memory.layers(kind).items()
+        for layer, value in from_cache.layers(kind).items()
     )
 
 
-def test_what_is_remembered_depends_on_nothing_read_before(examples: EncodedSplit) -> None:
+def test_what_is_cached_depends_on_nothing_read_before(examples: EncodedSplit) -> None:
     orders = [list(KINDS), list(reversed(KINDS)), ["keys", "attentions", "hidden_states", "queries"]]
     batch, read = examples.batch(INDICES), []
     for order in orders:
-        teacher = remembered(examples)
+        teacher = cached(examples)
         for kind in order:
             teacher.read(INDICES, batch, EVERYTHING.only([kind]))
         read.append(teacher.read(INDICES, batch, EVERYTHING))
@@ -82,15 +84,15 @@ def test_what_is_remembered_depends_on_nothing_read_before(examples: EncodedSpli
 
 def test_kinds_that_do_not_fit_stay_live(examples: EncodedSplit) -> None:
     hidden_bytes = 2 * int(examples.lengths.sum()) * 16 * 2
-    assert remembered(examples, 0).held == Needs()
-    assert remembered(examples, hidden_bytes).held == EVERYTHING.only(["hidden_states"])
-    assert remembered(examples, 2 * hidden_bytes).held.queries == {
+    assert cached(examples, 0).held == Needs()
+    assert cached(examples, hidden_bytes).held == EVERYTHING.only(["hidden_states"])
+    assert cached(examples, 2 * hidden_bytes).held.queries == {
         1,
         3,
     }  # as wide as hidden states, and after attention
-    assert remembered(examples).held == EVERYTHING
+    assert cached(examples).held == EVERYTHING
     batch = examples.batch(INDICES)
-    outputs = remembered(examples, hidden_bytes).read(INDICES, batch, EVERYTHING)
+    outputs = cached(examples, hidden_bytes).read(INDICES, batch, EVERYTHING)
     assert_alike(outputs, live("bert").read(INDICES, batch, EVERYTHING), batch["attention_mask"])
 
 
@@ -99,12 +101,12 @@ def test_several_teachers_are_averaged_in_their_logits(examples: EncodedSplit) -
     teachers = live("bert", "electra")
     apart = [LiveTeacher([model], torch.float32).read(INDICES, batch, Needs()) for model in teachers.models]
     mean = (apart[0].logits + apart[1].logits) / 2
-    for source in (teachers, RememberedTeacher(teachers, examples, Needs(), 1e9)):
+    for source in (teachers, CachedTeacher(teachers, examples, Needs(), CacheFolder(), 1e9)):
         torch.testing.assert_close(source.read(INDICES, batch, Needs()).logits, mean)
 
 
-def test_memory_takes_its_shapes_from_the_outputs(examples: EncodedSplit) -> None:
-    teacher = RememberedTeacher(live("mobilebert"), examples, EVERYTHING, 1e9)
+def test_the_cache_takes_its_shapes_from_the_outputs(examples: EncodedSplit) -> None:
+    teacher = CachedTeacher(live("mobilebert"), examples, EVERYTHING, CacheFolder(), 1e9)
     assert teacher.held == EVERYTHING
     batch = examples.batch(INDICES)
     needs = EVERYTHING.only(["hidden_states", "attentions", "values"])
@@ -117,7 +119,9 @@ def test_what_half_precision_cannot_hold_stays_live(first: list[str], examples: 
     loud = live("bert")
     with torch.no_grad():
         loud.models[0].bert.encoder.layer[0].output.LayerNorm.weight[3] = 1e6
-    teacher = RememberedTeacher(loud, examples, EVERYTHING.only(["hidden_states", "attentions", "queries"]), 1e9)
+    teacher = CachedTeacher(
+        loud, examples, EVERYTHING.only(["hidden_states", "attentions", "queries"]), CacheFolder(), 1e9
+    )
     batch = examples.batch(INDICES)
     teacher.read(INDICES, batch, EVERYTHING.only(first))
     hidden = EVERYTHING.only(["hidden_states", "attentions"])
@@ -221,7 +225,7 @@ def test_whichever_model_tells_the_texts_of_a_pair_apart_can(first: str, second:
     for one in (teacher, student):
         if one.model.config.model_type == "distilbert":
             one.tokenizer.model_input_names = ["input_ids", "attention_mask"]
-    config = KnowledgeConfig(knowledge=["gold", "logits"], teacher_memory=0)
+    config = KnowledgeConfig(knowledge=["gold", "logits"], teacher_cache=0)
     distiller = Distiller(task, teacher, student, TrainingConfig(precision="fp32"), config)
     segments = distiller._splits["train"].token_type_ids
     assert segments is not None

@@ -106,7 +106,7 @@ def test_a_policy_brings_how_its_knowledge_was_compared(tmp_path: Path) -> None:
     assert resolved(str(tmp_path)) == KnowledgeConfig(knowledge=list(distiller.names))  # saved without
     keep_comparison(tmp_path, distiller.offered)
     kept = resolved(str(tmp_path))
-    assert {**vars(kept), "teacher_memory": 0} == {**vars(distiller.offered), "teacher_memory": 0}
+    assert {**vars(kept), "teacher_cache": 0} == {**vars(distiller.offered), "teacher_cache": 0}
     assert command_line("--agent", str(tmp_path)) == kept
     knowledge = command_line("--agent", str(tmp_path), "--knowledge", "gold,logits", "--temperature", "2.0")
     assert (knowledge.temperature, knowledge.weighting) == (2.0, "uncertainty")

@@ -1,0 +1,107 @@
+"""List, verify or clear the teacher outputs kept on disk.
+
+An entry holds what one teacher gives on one set of examples at one precision. Nothing is deleted by itself; what is
+cleared is computed again when a run wants it.
+
+Examples:
+  kselect cache list
+  kselect cache verify --entry 3f9a
+  kselect cache clear --cache_dir /scratch/kselect
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from kselect.config import CacheConfig
+from kselect.errors import UserError
+
+if TYPE_CHECKING:
+    from kselect.distillation.cache.entry import CacheEntry
+    from kselect.distillation.cache.folder import CacheFolder
+
+NAME = "cache"
+POSITIONAL = "action"
+SHOWN = 12  # characters of a key
+COLUMNS = ["entry", "task", "teacher", "precision", "holds", "MiB", "bytes/token", "last used"]
+
+
+@dataclass
+class Settings:
+    """What `kselect cache` takes."""
+
+    cache: CacheConfig
+
+
+def run(settings: Settings) -> None:
+    """Do what is asked with the entries that are meant.
+
+    Raises:
+        UserError: no such entry; files that are not what was written; an entry that is being filled.
+    """
+    from kselect.distillation.cache.folder import CacheFolder
+
+    config = settings.cache
+    folder = CacheFolder(config.cache_dir)
+    entries = folder.entries(config.entry or "")
+    if not entries:
+        print(f"{folder.path} holds no teacher outputs.")
+    else:
+        {"list": _list, "verify": _verify, "clear": _clear}[config.action](folder, entries)
+
+
+def _list(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
+    from kselect.cli.table import print_table
+
+    rows = [_row(entry) for entry in entries]
+    total = sum(entry.bytes for entry in entries)
+    print_table(f"Teacher outputs in {folder.path}", COLUMNS, [*rows, ["total", *[""] * 4, _mebibytes(total), "", ""]])
+
+
+def _row(entry: CacheEntry) -> list[str]:
+    about = entry.about
+    return [
+        entry.key[:SHOWN],
+        about.get("task", ""),
+        about.get("teacher", ""),
+        about.get("precision", ""),
+        _holds(entry),
+        _mebibytes(entry.bytes),
+        f"{entry.bytes / about['tokens']:.0f}" if about else "",
+        f"{datetime.fromtimestamp(entry.last_used):%Y-%m-%d %H:%M}",
+    ]
+
+
+def _holds(entry: CacheEntry) -> str:
+    """Say which kinds of output an entry has, each with its layers."""
+    layers: dict[str, list[int]] = {}
+    for name in entry.arrays:
+        kind, _, layer = name.partition("-")
+        layers.setdefault(kind, []).extend([int(layer)] if layer else [])
+    return " ".join(":".join([kind, *[",".join(map(str, sorted(of)))] * bool(of)]) for kind, of in layers.items())
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / 2**20:.1f}"
+
+
+def _verify(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
+    damaged = [path for entry in entries for path in entry.damaged()]
+    if damaged:
+        keys = dict.fromkeys(path.parent.name[:SHOWN] for path in damaged)
+        raise UserError(
+            f"{', '.join(map(str, damaged))}: not what was written. Clear what is damaged, and it is computed again: "
+            f"{'; '.join(f'kselect cache clear --entry {key}' for key in keys)}."
+        )
+    print(f"{sum(len(entry.arrays) for entry in entries)} files of {len(entries)} entries are what was written.")
+
+
+def _clear(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
+    freed = {entry.key: entry.bytes for entry in entries}
+    kept = [entry.key[:SHOWN] for entry in entries if not entry.clear()]
+    if kept:
+        raise UserError(f"A run is filling {', '.join(kept)}: clear it when that has stopped.")
+    print(f"Cleared {len(freed)} entries, {_mebibytes(sum(freed.values()))} MiB, from {folder.path}.")

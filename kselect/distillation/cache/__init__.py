@@ -1,0 +1,1 @@
+"""Teacher outputs on disk: a folder of entries, an entry of arrays."""

@@ -1,0 +1,200 @@
+"""What one teacher gives on one set of examples at one precision, in a folder of its own."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from kselect.distillation.cache.array_file import TEMPORARY, ArrayWriter, checksum, mapped, replacing
+from kselect.errors import UserError
+
+if TYPE_CHECKING:
+    from kselect.distillation.ragged import Ragged
+
+FORMAT = 1  # of files and of the pass that fills them; another one is another key
+INDEX = "index.json"
+LOCKS = "locks"
+
+
+@dataclass
+class Addition:
+    """Arrays being written to an entry.
+
+    writers: where each array's values go, by name. beyond: arrays found to hold values beyond half precision.
+    dropped: arrays, those among them, that are not to be kept.
+    """
+
+    writers: dict[str, ArrayWriter] = field(default_factory=dict)
+    beyond: set[str] = field(default_factory=set)
+    dropped: set[str] = field(default_factory=set)
+
+
+class CacheEntry:
+    """A folder of arrays, and an index of those that are there in full.
+
+    The index names each array's bytes and checksum, the arrays that half precision cannot hold, and what the entry is
+    of, for people. Only a process that holds the entry's lock writes; files are replaced in one step, the index last,
+    so whoever reads needs no lock.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Look at `folder`, whose name is the key of what it holds; it need not be there."""
+        self.folder = folder
+        self.key = folder.name
+        self.index = self._read_index()
+
+    @property
+    def arrays(self) -> dict[str, dict[str, Any]]:
+        """Bytes and checksum of each array, by name."""
+        return self.index["arrays"]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the entry is of, for people: task, teacher, precision, examples, tokens; empty without a sound index."""
+        return self.index["about"]
+
+    @property
+    def beyond(self) -> list[str]:
+        """Names of the arrays with values that half precision cannot hold, which are not kept."""
+        return self.index["beyond"]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all files in the folder, in the index or not."""
+        return sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file())
+
+    @property
+    def last_used(self) -> float:
+        """When a run last opened the entry, in seconds since the epoch."""
+        newest = self._index_path if self._index_path.exists() else self.folder
+        return newest.stat().st_mtime
+
+    def read(self, name: str, layout: Ragged) -> NDArray[Any] | None:
+        """Map the array `name`; None where it is not there. One that is not as it was written is as good as missing.
+
+        Its length and header are compared. A checksum of gigabytes at every start would cost what the cache saves, and
+        would find only what befalls a disk later, since nothing is in the index before it is on the disk in full.
+        """
+        if name not in self.arrays:
+            return None
+        values = mapped(self._path(name), layout.size, layout.dtype, self.arrays[name]["bytes"])
+        if values is None:
+            warnings.warn(f"{self._path(name)} is not as it was written, and is made anew.", stacklevel=2)
+            return None
+        with suppress(OSError):  # in somebody else's folder the time of last use, a hint for people, stays as it was
+            os.utime(self._index_path)
+        return values
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Hold the entry alone, after waiting for whoever else fills it, with the index as they left it.
+
+        Raises:
+            UserError: the folder cannot be written to, or its disk is full.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._lock:
+                for orphan in self.folder.glob(f"*{TEMPORARY}"):
+                    orphan.unlink()
+                self.index = self._read_index()
+                yield
+        except OSError as error:
+            raise UserError(
+                f"The teacher's outputs cannot be kept in {self.folder.parent} ({error.strerror or error}): give "
+                f"another --cache_dir, or --teacher_cache 0 to run the teacher for every batch."
+            ) from error
+
+    @contextmanager
+    def adding(self, layouts: Mapping[str, Ragged], about: Mapping[str, Any]) -> Iterator[Addition]:
+        """Write arrays of the given layouts, in a `filling`; at the end those that were kept are in the index.
+
+        Raises:
+            OSError: the disk has no room for them, or whatever else is wrong with it.
+        """
+        needed = sum(layout.bytes for layout in layouts.values())
+        free = shutil.disk_usage(self.folder).free
+        if free < needed:
+            told = f"{needed / 2**20:.0f} MiB are needed, {free / 2**20:.0f} are free"
+            raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {told}")
+        addition = Addition()
+        with ExitStack() as stack:
+            for name, layout in layouts.items():
+                file = stack.enter_context(replacing(self._path(name)))
+                addition.writers[name] = ArrayWriter(file, layout.size, layout.dtype)
+            yield addition
+        for name in addition.dropped:
+            self._path(name).unlink(missing_ok=True)
+        written = {name: {"bytes": one.bytes, "checksum": one.checksum} for name, one in addition.writers.items()}
+        arrays = {name: facts for name, facts in (self.arrays | written).items() if name not in addition.dropped}
+        self.index = {
+            "format": FORMAT,
+            "key": self.key,
+            "about": dict(about),
+            "arrays": arrays,
+            "beyond": sorted({*self.beyond, *addition.beyond}),
+        }
+        with replacing(self._index_path) as file:
+            file.write(json.dumps(self.index, indent=2).encode())
+
+    def damaged(self) -> list[Path]:
+        """Return the files that are not, byte for byte, what was written; of an index that cannot be read, that."""
+        if not self.about and self._index_path.exists():
+            return [self._index_path]
+        paths = {self._path(name): facts["checksum"] for name, facts in self.arrays.items()}
+        return [path for path, written in paths.items() if checksum(path) != written]
+
+    def clear(self) -> bool:
+        """Delete the folder, unless a process is filling it; returns whether it is gone.
+
+        Whoever has mapped its files goes on reading them.
+
+        Raises:
+            UserError: it may not be deleted.
+        """
+        try:
+            with self._lock.acquire(blocking=False):
+                shutil.rmtree(self.folder)
+        except Timeout:
+            return False
+        except OSError as error:
+            raise UserError(f"{self.folder} cannot be deleted ({error.strerror}): clear it as its owner.") from None
+        return True
+
+    @cached_property
+    def _lock(self) -> FileLock:
+        # Beside the folders, and never deleted: of a deleted lock two processes may hold two copies.
+        path = self.folder.parent / LOCKS / self.key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(path)
+
+    @property
+    def _index_path(self) -> Path:
+        return self.folder / INDEX
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npy"
+
+    def _read_index(self) -> dict[str, Any]:
+        nothing: dict[str, Any] = {"about": {}, "arrays": {}, "beyond": []}
+        try:
+            index = json.loads(self._index_path.read_bytes())
+        except FileNotFoundError:
+            return nothing
+        except (OSError, ValueError):
+            index = {}
+        if not isinstance(index, dict) or (index.get("format"), index.get("key")) != (FORMAT, self.key):
+            return nothing  # damaged, of another version, or copied here from another key
+        return index

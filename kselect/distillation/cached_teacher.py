@@ -1,0 +1,193 @@
+"""A teacher whose outputs are computed once and read from disk ever after, by example, by whatever run wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kselect.distillation.batches import sorted_batches
+from kselect.distillation.cache.entry import CacheEntry
+from kselect.distillation.cache.folder import CacheFolder
+from kselect.distillation.cache.key import cache_key
+from kselect.distillation.ragged import Ragged
+from kselect.distillation.teacher_outputs import LiveTeacher
+from kselect.models.needs import Needs
+from kselect.models.outputs import ModelOutputs
+from kselect.tasks.encoding import EncodedSplit
+
+CANONICAL_BATCH = 32
+MATRICES = ("attentions", "attention_scores")
+LOGITS = "logits"
+
+Watch = Callable[[int, int], None]
+"""Is told, while a pass runs, how many examples are done and how many there are."""
+
+
+class CachedTeacher:
+    """A source of teacher outputs in a cache on disk, filled kind by kind as they are first wanted.
+
+    What is not there yet is computed for all examples in one canonical pass (fixed order, batches and padding; what
+    takes explicit attention matrices in a pass of its own), so what is read never depends on which run or batch came
+    first. Real tokens only; inner outputs in half precision, logits in full. A kind of output that would not fit stays
+    live, and so does one with values beyond half precision.
+    """
+
+    def __init__(
+        self,
+        live: LiveTeacher,
+        examples: EncodedSplit,
+        offered: Needs,
+        folder: CacheFolder,
+        limit_bytes: float,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep what `live` gives on `examples`, the first of which is run for its shapes; nothing is written yet.
+
+        Args:
+            live: the teacher.
+            examples: the training split.
+            offered: all that may ever be read; what of it fits is decided kind by kind, hidden states first. Half of
+                a kind's layers would save nothing, as the pass for the other half computes them all.
+            folder: where to keep it.
+            limit_bytes: what of the cache this run may use at most; logits, a few numbers an example, always fit.
+            about: what the entry is of, for people.
+        """
+        self.live = live
+        self.examples = examples
+        self.offered = offered
+        self.folder = folder
+        self.limit_bytes = limit_bytes
+        self.about = {**(about or {}), "precision": str(live.dtype).removeprefix("torch.")}
+        self.about |= {"examples": len(examples), "tokens": int(examples.lengths.sum())}
+        self.watch: Watch | None = None
+        self._values: dict[str, NDArray[Any]] = {}
+        self._batches = sorted_batches(examples.lengths, CANONICAL_BATCH)
+        self._layouts = self._measured_layouts()
+
+    @cached_property
+    def entry(self) -> CacheEntry:
+        """Where the outputs are kept."""
+        return self.folder.entry(cache_key(self.live.models, self.live.dtype, self.examples))
+
+    @property
+    def held(self) -> Needs:
+        """What is read from disk, sooner or later; anything else stays live."""
+        beyond = {_kind(name) for name in self.entry.beyond if name in self._layouts}
+        return self.offered.only(kind for kind in self._fitting if kind not in beyond)
+
+    def read(self, indices: NDArray[np.int64], batch: dict[str, Tensor], needs: Needs) -> ModelOutputs:
+        """Look the examples up, after computing what is not yet known of any.
+
+        Raises:
+            UserError: the cache cannot be written to, or its disk is full.
+        """
+        if self._holds(needs):
+            self._fetch([kind for kind, layers in needs.items() if layers])
+        if not self._holds(needs):  # it never did, or what has just been computed cannot be kept
+            return self.live.read(indices, batch, needs)
+        mask = batch["attention_mask"]
+
+        def padded(name: str) -> Tensor:
+            # Converted where it is compared, since half the bytes are half the way there.
+            return self._layouts[name].read(self._values[name], indices, mask.size(1)).to(mask.device).float()
+
+        return ModelOutputs(
+            logits=padded(LOGITS),
+            attention_mask=mask,
+            **{kind: {layer: padded(_name(kind, layer)) for layer in layers} for kind, layers in needs.items()},
+        )
+
+    def _holds(self, needs: Needs) -> bool:
+        held = self.held
+        return all(layers <= held.layers(kind) for kind, layers in needs.items())
+
+    def _fetch(self, kinds: Collection[str]) -> None:
+        """Open the arrays of `kinds`, and the logits, after computing those that are not there."""
+        if not self._missing(kinds):
+            return
+        with self.entry.filling():
+            for matrices in (False, True):
+                names = [name for name in self._missing(kinds) if (_kind(name) in MATRICES) == matrices]
+                if names:
+                    self._fill(names)
+        self._missing(kinds)
+
+    def _missing(self, kinds: Collection[str]) -> list[str]:
+        """Open what is there, and return the names of what is not."""
+        held = self.held
+        names = [LOGITS, *(_name(kind, layer) for kind in kinds for layer in sorted(held.layers(kind)))]
+        for name in names:
+            if name not in self._values:
+                values = self.entry.read(name, self._layouts[name])
+                if values is not None:
+                    self._values[name] = values
+        return [name for name in names if name not in self._values]
+
+    def _fill(self, names: Collection[str]) -> None:
+        """Run the canonical pass that gives `names`."""
+        inner = [name for name in names if name != LOGITS]
+        needs = Needs.union(Needs(**{_kind(name): frozenset({_layer(name)})}) for name in inner)
+        device = self.live.models[0].device
+        done = 0
+        with self.entry.adding({name: self._layouts[name] for name in names}, self.about) as addition:
+            for indices in self._batches:
+                batch = {name: value.to(device) for name, value in self.examples.batch(indices).items()}
+                outputs = self.live.read(indices, batch, needs)
+                for name, writer in addition.writers.items():
+                    if name in addition.dropped:
+                        continue
+                    padded = outputs.logits if name == LOGITS else outputs.layers(_kind(name))[_layer(name)]
+                    values = self._layouts[name].pack(indices, padded)
+                    writer.append(values)
+                    if name != LOGITS and not np.isfinite(values).all():
+                        addition.beyond.add(name)
+                        addition.dropped |= {other for other in inner if _kind(other) == _kind(name)}
+                done += len(indices)
+                if self.watch:
+                    self.watch(done, len(self.examples))
+
+    def _measured_layouts(self) -> dict[str, Ragged]:
+        """Return the layout of every array that is offered, by name."""
+        lengths, order = self.examples.lengths, np.concatenate(self._batches)
+        first = {name: value.to(self.live.models[0].device) for name, value in self.examples.batch([0]).items()}
+        outputs = self.live.read(np.array([0]), first, self.offered)
+
+        def shape(kind: str, values: Tensor) -> tuple[int | None, ...]:
+            if kind == "hidden_states":
+                return (None, values.size(2))
+            return (values.size(1), None, None if kind in MATRICES else values.size(3))
+
+        inner = {
+            _name(kind, layer): Ragged(lengths, order, shape(kind, values))
+            for kind, _ in self.offered.items()
+            for layer, values in outputs.layers(kind).items()
+        }
+        return {LOGITS: Ragged(lengths, order, (outputs.logits.size(1),), np.float32), **inner}
+
+    @cached_property
+    def _fitting(self) -> list[str]:
+        """The kinds that the limit has room for."""
+        fitting, left = [], self.limit_bytes
+        for kind, layers in self.offered.items():
+            size = sum(self._layouts[_name(kind, layer)].bytes for layer in layers)
+            if size <= left:
+                fitting.append(kind)
+                left -= size
+        return fitting
+
+
+def _name(kind: str, layer: int) -> str:
+    return f"{kind}-{layer}"
+
+
+def _kind(name: str) -> str:
+    return name.partition("-")[0]
+
+
+def _layer(name: str) -> int:
+    return int(name.partition("-")[2])
