@@ -11,8 +11,10 @@ not grow is still felt. Attention makes long texts grow faster than linearly; da
 from __future__ import annotations
 
 import statistics
+import tempfile
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 from measure import CLOCKS, Case, ratios, read_options, report, slope, spread, take_turns, wait
@@ -36,20 +38,21 @@ def main() -> None:
         rounds=(5, 2, "turns of each case"),
     )
 
-    def setup(examples: int, tokens: int, layers: int, steps: int) -> Distiller:
+    def setup(examples: int, tokens: int, layers: int, steps: int, **knowledge: Any) -> Distiller:
         task = make_task(tokens, examples)
         teacher = make_teacher(task, tokens, options.hidden_size, layers)
-        return make_distiller(task, teacher, tokens, steps, layers=layers // 2)
+        return make_distiller(task, teacher, tokens, steps, layers=layers // 2, **knowledge)
 
     clock = CLOCKS[options.clock]
 
     def one_epoch(factor: int) -> float:
         examples = options.examples * factor
-        distiller = setup(examples, options.tokens, options.layers, -(-examples // BATCH))
-        start = clock()
-        distiller.advance(np.ones(len(distiller.names)), distiller.total_steps)
-        wait()
-        return clock() - start
+        with tempfile.TemporaryDirectory() as folder:
+            distiller = setup(examples, options.tokens, options.layers, -(-examples // BATCH), cache_dir=folder)
+            start = clock()
+            distiller.advance(np.ones(len(distiller.names)), distiller.total_steps)
+            wait()
+            return clock() - start
 
     def steps_of(distiller: Distiller) -> Case:
         return partial(distiller.advance, np.ones(len(distiller.names)), options.steps)

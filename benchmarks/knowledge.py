@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 import torch
 from measure import Case, ratios, read_options, report, spread, take_turns
-from pair import BATCH, CACHED, LIVE, make_distiller, make_task, make_teacher, select
+from pair import BATCH, LIVE, make_distiller, make_task, make_teacher, select
 from torch.nn.utils import clip_grad_norm_
 
 from kselect.config.knowledge import DEFAULT_KNOWLEDGE
@@ -93,7 +93,7 @@ def main() -> None:
     # A run so long that its warm-up never gets going: the student stays where it is, and every step costs the same.
     setups = {
         kind: make_distiller(task, teacher, options.tokens, steps=10**7, knowledge=list(DEFAULT_KNOWLEDGE), **settings)
-        for kind, settings in (("cached", CACHED), ("live", LIVE))
+        for kind, settings in (("cached", {}), ("live", LIVE))
     }
     cached, live = setups["cached"], setups["live"]
     cases: dict[str, Case] = {PLAIN: plain_fine_tuning(cached, options.steps)}

@@ -45,7 +45,8 @@ def kselect_run(race: Race, seed: int, distiller: Distiller) -> Run:
 
 def first_run(race: Race, seed: int) -> Run:
     """Distil by kselect, its pass of the teacher over the data included."""
-    return kselect_run(race, seed, race.distiller())
+    with tempfile.TemporaryDirectory() as folder:
+        return kselect_run(race, seed, race.distiller(cache_dir=folder))
 
 
 def live_run(race: Race, seed: int) -> Run:

@@ -1,12 +1,12 @@
 """Peak memory of a run with a cached and with a live teacher, and what the cache takes for each token.
 
-    python benchmarks/memory.py [--hidden_size 384] [--tokens 64] [--examples 1024] [--rounds 5]
+    python benchmarks/memory.py [--hidden_size 384] [--tokens 64] [--examples 256] [--rounds 5]
 
 Each run is a process of its own: a 6-layer teacher, its 3-layer student, batches of 32, one epoch under gold labels and
-one knowledge, or all of them. Resident memory counts file-backed pages that are mapped, which the system takes back
-when it needs them; anonymous memory (RssAnon, watched every few milliseconds, Linux only) does not, and is what a run
-cannot do without. Both are peaks of the whole process. The bar is on anonymous memory: a cached run should not need
-more than a live one.
+one knowledge, or all of them; with a live teacher, with a cache that it fills first, and with one that is there.
+Resident memory counts file-backed pages that are mapped, which the system takes back when it needs them; anonymous
+memory (RssAnon, watched every few milliseconds, Linux only) does not, and is what a run cannot do without. Both are
+peaks of the whole process. The bar is on anonymous memory: a cached run should not need more than a live one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import resource
 import statistics
 import sys
+import tempfile
 import threading
 import time
 from functools import partial
@@ -27,7 +28,12 @@ from measure import Case, read_options, report, take_turns
 MEBIBYTE = 2**20
 PAUSE = 0.005
 BAR = 1.0
+WATCHED = ("logits", "all")  # the least and the most
+KINDS = ("resident", "anonymous")
+WAYS = ("live", "first", "later")
 KNOWLEDGE = ("logits", "hidden", "attention", "relations")
+COLUMNS = ("knowledge", "cache bytes/token", "resident: live", "first", "later", "anonymous: live", "first", "later")
+COLUMNS += ("first / live", "later / live", "bar")
 STATUS = Path("/proc/self/status")
 
 
@@ -50,22 +56,23 @@ def status(field: str) -> int:
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{field}:")), 0)
 
 
-def one_run(teacher: str, knowledge: str, hidden_size: int, tokens: int, examples: int) -> dict[str, Any]:
-    """Take one epoch's steps, and tell this process's peaks in bytes."""
+def one_run(folder: str, knowledge: str, hidden_size: int, tokens: int, examples: int) -> dict[str, Any]:
+    """Take one epoch's steps with the cache in `folder`, or live without one, and tell the peaks in bytes."""
     anonymous = AnonymousPeak()
     import numpy as np
-    from pair import BATCH, CACHED, LIVE, cache_bytes, make_distiller, make_task, make_teacher
+    from pair import BATCH, LIVE, make_distiller, make_task, make_teacher
 
     task = make_task(tokens, examples)
     kinds = list(KNOWLEDGE) if knowledge == "all" else [knowledge]
-    source = CACHED if teacher == "cached" else LIVE
+    source = {"cache_dir": folder} if folder else LIVE
     steps = -(-examples // BATCH)
     model = make_teacher(task, tokens, hidden_size)
     distiller = make_distiller(task, model, tokens, steps, knowledge=["gold", *kinds], **source)
     distiller.advance(np.ones(len(distiller.names)), steps)
     resident = status("VmHWM") or 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    cache = cache_bytes(distiller) / (tokens * examples)
-    return {"resident": resident, "anonymous": anonymous.peak, "cache_bytes_per_token": cache}
+    files = Path(folder).rglob("*") if folder else ()
+    size = sum(path.stat().st_size for path in files if path.is_file())
+    return {"resident": resident, "anonymous": anonymous.peak, "cache_bytes_per_token": size / (tokens * examples)}
 
 
 def main() -> None:
@@ -75,46 +82,50 @@ def main() -> None:
         "memory",
         hidden_size=(384, 64, "width of both models, a multiple of 32"),
         tokens=(64, 16, "length of the texts"),
-        examples=(512, 64, "examples of train"),
+        examples=(256, 64, "examples of train"),
         rounds=(5, 1, "runs of each kind"),
     )
     sizes = [str(options.hidden_size), str(options.tokens), str(options.examples)]
     found: dict[str, list[dict[str, float]]] = {}
 
-    def watched(teacher: str, knowledge: str) -> None:
-        peaks = child.told(__file__, "--child", teacher, knowledge, *sizes)
-        found.setdefault(f"{knowledge}, {teacher}", []).append(peaks)
+    def watched(way: str, knowledge: str, folder: str) -> None:
+        peaks = child.told(__file__, "--child", folder, knowledge, *sizes)
+        found.setdefault(f"{knowledge}, {way}", []).append(peaks)
 
-    cases: dict[str, Case] = {
-        f"{knowledge}, {teacher}": partial(watched, teacher, knowledge)
-        for knowledge in (*KNOWLEDGE, "all")
-        for teacher in ("live", "cached")
-    }
-    take_turns(cases, options.rounds, warm_up=False)
+    def first(knowledge: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            watched("first", knowledge, folder)
+
+    with tempfile.TemporaryDirectory() as kept:
+        folders = {knowledge: str(Path(kept, knowledge)) for knowledge in (*KNOWLEDGE, "all")}
+        filled = {name: child.told(__file__, "--child", folder, name, *sizes) for name, folder in folders.items()}
+        cases: dict[str, Case] = {}
+        for knowledge in WATCHED:
+            cases[f"{knowledge}, live"] = partial(watched, "live", knowledge, "")
+            cases[f"{knowledge}, first"] = partial(first, knowledge)
+            cases[f"{knowledge}, later"] = partial(watched, "later", knowledge, folders[knowledge])
+        take_turns(cases, options.rounds, warm_up=False)
 
     rows = []
-    for knowledge in (*KNOWLEDGE, "all"):
-        median = {
-            (teacher, what): statistics.median(peaks[what] for peaks in found[f"{knowledge}, {teacher}"])
-            for teacher in ("live", "cached")
-            for what in ("resident", "anonymous", "cache_bytes_per_token")
-        }
-        cells = [
-            f"{median[teacher, what] / MEBIBYTE:.0f}"
-            for what in ("resident", "anonymous")
-            for teacher in ("live", "cached")
-        ]
-        relative = median["cached", "anonymous"] / max(median["live", "anonymous"], 1)
-        cells += [f"{relative:.3f}", f"{BAR:.2f}", f"{median['cached', 'cache_bytes_per_token']:.0f}"]
-        rows.append([knowledge if knowledge == "all" else f"gold + {knowledge}", *cells])
-    columns = ["knowledge", "resident, live", "cached", "anonymous, live", "cached", "cached / live", "bar"]
-    columns += ["cache bytes/token"]
+    for knowledge in folders:
+        cells = [knowledge if knowledge == "all" else f"gold + {knowledge}"]
+        cells += [f"{filled[knowledge]['cache_bytes_per_token']:.1f}"]
+        if knowledge in WATCHED:
+            median = {
+                (way, what): statistics.median(peaks[what] for peaks in found[f"{knowledge}, {way}"])
+                for way in WAYS
+                for what in KINDS
+            }
+            cells += [f"{median[way, what] / MEBIBYTE:.0f}" for what in KINDS for way in WAYS]
+            live = max(median["live", "anonymous"], 1)
+            cells += [f"{median[way, 'anonymous'] / live:.3f}" for way in ("first", "later")] + [f"{BAR:.2f}"]
+        rows.append(cells + [""] * (len(COLUMNS) - len(cells)))
     title = f"Peak MiB of a run, {options.hidden_size} wide, {options.examples} x {options.tokens} tokens"
-    report(options, title, columns, rows, found)
+    report(options, title, COLUMNS, rows, {"peaks": found, "filled": filled})
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        print(json.dumps(one_run(*sys.argv[2:4], *map(int, sys.argv[4:]))))
+        print(json.dumps(one_run(*sys.argv[2:4], *(int(size) for size in sys.argv[4:]))))
     else:
         main()

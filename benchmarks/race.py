@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pair import CACHED
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedModel
@@ -52,7 +53,7 @@ class Race:
 
     def distiller(self, **settings: Any) -> Distiller:
         """Set up kselect's own run, under further settings of `KnowledgeConfig`."""
-        offered = KnowledgeConfig(knowledge=list(KNOWLEDGE), temperature=TEMPERATURE, **settings)
+        offered = KnowledgeConfig(knowledge=list(KNOWLEDGE), temperature=TEMPERATURE, **CACHED | settings)
         return Distiller(self.task, self.teacher, shrink(self.teacher, 3), self.training, offered, self.max_length)
 
     def student(self, dtype: torch.dtype) -> PreTrainedModel:

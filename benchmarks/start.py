@@ -41,7 +41,7 @@ def first_step(folder: Path, task: str, teacher: str, number: int) -> float:
     name = f"run-{number}"
     metrics = folder / name / "metrics.jsonl"
     words = [*MAIN, "distill", "--task", task, "--teacher", teacher, "--agent", "all", "--runs_dir", str(folder)]
-    words += ["--run_name", name, "--phases", "constant", "--phase_steps", "1"]
+    words += ["--cache_dir", str(folder / "cache"), "--run_name", name, "--phases", "constant", "--phase_steps", "1"]
     return child.seconds_until(lambda: metrics.exists() and metrics.stat().st_size > 0, *words)
 
 
