@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import statistics
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,7 +107,11 @@ def main() -> None:
 
     rows, data = [], {}
     for name in (PLAIN, *SELECTIONS):
-        figures = {"seconds": seconds[name], "to_plain": ratios(seconds, name, PLAIN), "bar": BARS.get(name)}
+        figures: dict[str, Any] = {
+            "seconds": seconds[name],
+            "to_plain": ratios(seconds, name, PLAIN),
+            "bar": BARS.get(name),
+        }
         figures["to_fine_tune"] = ratios(seconds, name, "fine-tune")
         per_step = 1000 * statistics.median(seconds[name]) / options.steps
         cells = [f"gold + {name}" if name in DEFAULT_KNOWLEDGE else name, f"{per_step:.0f}"]

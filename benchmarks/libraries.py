@@ -196,7 +196,7 @@ def trainer(race: Race, seed: int, default: bool) -> Run:
         return race.clock() - start, student
 
 
-PEERS: dict[str, tuple[str, Callable[[Race, int, bool], Run]]] = {
+PEERS: dict[str, tuple[str, Callable[..., Run]]] = {
     "TextBrewer": ("textbrewer", textbrewer),
     "torchdistill": ("torchdistill", torchdistill),
     "HF Trainer": ("transformers", trainer),

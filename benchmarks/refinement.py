@@ -27,11 +27,10 @@ DECIDING = ("probing", "reward", "deciding", "updating")
 
 def unrefined(examples: int) -> dict[str, PhaseConfig]:
     """Return, from refined to unrefined, how often an agent is asked and rewarded, of so many examples at most."""
-    every_step = {"phases": "constant", "phase_steps": 1}
     return {
         "default phases and rewards": PhaseConfig(),
-        "a decision at every step": PhaseConfig(**every_step),
-        "and the whole reward split": PhaseConfig(**every_step, reward_examples=examples),
+        "a decision at every step": PhaseConfig(phases="constant", phase_steps=1),
+        "and the whole reward split": PhaseConfig(phases="constant", phase_steps=1, reward_examples=examples),
     }
 
 

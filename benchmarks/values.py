@@ -60,10 +60,7 @@ def by_jvp(losses: Losses, direction: Direction, batch: dict[str, Tensor], teach
     """Return the inner products `[B, k]` of every loss's gradient with `direction`, in one forward-mode pass."""
     parameters = {name: value.detach() for name, value in losses.named_parameters()}
     with sdpa_kernel(SDPBackend.MATH):
-        _, values = jvp(
-            lambda moved: functional_call(losses, moved, (batch, teacher)), (parameters,), (direction,), strict=False
-        )
-    return values
+        return jvp(lambda moved: functional_call(losses, moved, (batch, teacher)), (parameters,), (direction,))[1]
 
 
 def by_backward(losses: Losses, direction: Direction, batch: dict[str, Tensor], teacher: ModelOutputs) -> Tensor:
@@ -77,7 +74,8 @@ def by_backward(losses: Losses, direction: Direction, batch: dict[str, Tensor], 
         for loss in of_row:
             gradients = torch.autograd.grad(loss, list(named.values()), retain_graph=True, allow_unused=True)
             pairs = zip(named, gradients, strict=True)
-            products.append(sum((direction[name] * gradient).sum() for name, gradient in pairs if gradient is not None))
+            shares = [(direction[name] * gradient).sum() for name, gradient in pairs if gradient is not None]
+            products.append(torch.stack(shares).sum())
         rows.append(torch.stack(products))
     return torch.stack(rows)
 
