@@ -27,7 +27,7 @@ from race import TEMPERATURE, Padding, Race, divergence
 from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel, Trainer, TrainingArguments, get_linear_schedule_with_warmup
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments, get_linear_schedule_with_warmup
 
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.optimizer import make_optimizer
@@ -189,6 +189,7 @@ def trainer(race: Race, seed: int, default: bool) -> Run:
             **quiet,
         )
         run = Distillation(model=student, args=arguments, train_dataset=loader.dataset)
+        run.remove_callback(PrinterCallback)
         if not default:
             run.optimizer = make_optimizer(student, settings.learning_rate, settings.weight_decay)
         start = race.clock()

@@ -23,6 +23,7 @@ import operators  # noqa: F401  # first: what follows imports transformers
 from libraries import PEERS, Run, first_run, kselect_run, live_run, version
 from measure import CLOCKS, Case, ratios, read_options, report, spread, take_turns
 from race import Race
+from transformers.utils.logging import disable_progress_bar
 
 from kselect.config import TrainingConfig
 from kselect.models.classifier import load_classifier, load_encoder
@@ -50,6 +51,7 @@ def main() -> None:
     if not (options.teacher or options.encoder):
         raise SystemExit("peers.py needs --teacher, a fine-tuned classifier, or for speed alone --encoder.")
     warnings.filterwarnings("ignore")
+    disable_progress_bar()
     task = load_task(options.task, train_limit=options.train_limit or None)
     teacher = load_classifier(options.teacher, task) if options.teacher else load_encoder(options.encoder, task)
     training = TrainingConfig(
