@@ -4,8 +4,10 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
+BENCHMARKS := start knowledge step values refinement memory growth
+PEERS := build/peers
 
-.PHONY: help demo test test-all encoder check bench clean
+.PHONY: help demo test test-all encoder check bench bench-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -29,8 +31,14 @@ check: $(READY)  ## lint, format and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(READY)  ## seconds per training step, with and without an agent
-	@$(BIN)/python benchmarks/step.py
+bench: $(READY)  ## what everything costs, but for other libraries; bench-NAME runs one: see benchmarks/README.md
+	@set -e; for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py; echo; done
+
+bench-peers: $(PEERS)/.ready  ## a whole run by other libraries: make bench-peers TEACHER=runs/teacher/model
+	@PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/peers.py --teacher "$(TEACHER)" $(OPTIONS)
+
+bench-%: $(READY)
+	@$(BIN)/python benchmarks/$*.py $(OPTIONS)
 
 clean:  ## remove .venv and all caches; runs/ stays
 	@rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -51,3 +59,9 @@ $(READY): pyproject.toml constraints.txt
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 	@echo "Ready: $$($(BIN)/kselect --version) in .venv"
+
+# What kselect is measured against lies in a folder of its own, where nothing but that benchmark finds it.
+$(PEERS)/.ready: benchmarks/requirements.txt $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(PEERS) \
+		-r benchmarks/requirements.txt
+	@touch $@

@@ -1,0 +1,57 @@
+"""That benchmarks measure what they say, and run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measure import ratio, ratios, slope, spread, take_turns
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_cases_take_turns_back_and_forth_after_a_warm_up():
+    order: list[str] = []
+    seconds = take_turns({name: lambda name=name: order.append(name) for name in "abc"}, rounds=2)
+    assert "".join(order) == "cba" + "abc" + "cba"
+    assert {name: len(taken) for name, taken in seconds.items()} == {"a": 2, "b": 2, "c": 2}
+
+
+def test_a_case_may_tell_its_own_seconds():
+    told = iter([9.0, 1.0, 2.0])
+    assert take_turns({"a": lambda: next(told)}, rounds=2) == {"a": [1.0, 2.0]}
+
+
+def test_ratios_are_taken_round_by_round():
+    seconds = {"a": [2.0, 4.0, 9.0], "b": [1.0, 4.0, 1.0], "c": [1.0, 4.0, 2.0]}
+    assert ratios(seconds, "a", "b", "c") == [1.0, 0.5, 3.0]
+    assert ratio(seconds, "a", "b", "c") == 1.0
+
+
+def test_spread_is_the_median_with_quartiles_or_the_range_of_few():
+    assert spread([1.0, 2.0, 3.0, 4.0, 5.0], 1) == "3.0 (2.0-4.0)"
+    assert spread([1.0, 2.0, 6.0], 1) == "2.0 (1.0-6.0)"
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+def test_slope_is_the_power_that_time_grows_with(power: float):
+    sizes = [1, 2, 4]
+    assert slope(sizes, [3 * size**power for size in sizes]) == pytest.approx(power)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["knowledge", "values", "refinement"])
+def test_a_quick_look_writes_its_table_and_set_up(name: str, tmp_path: Path):
+    path = tmp_path / "results" / f"{name}.json"
+    words = [sys.executable, f"benchmarks/{name}.py", "--quick", "--rounds", "1", "--json", str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    output = subprocess.run(words, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+    result = json.loads(path.read_text())
+    assert result["table"]["title"] in output
+    assert all(len(row) == len(result["table"]["columns"]) for row in result["table"]["rows"])
+    assert {"threads", "processor", "torch", "commit", "rounds"} <= result["setup"].keys()
