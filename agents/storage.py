@@ -31,7 +31,9 @@ def write_agent(
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(description, indent=2) + "\n"
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    _replace(folder / LEARNED, save(contiguous, {"description": text, "facts": json.dumps(facts)}))
+    # One entry, since the library writes several in any order, and equal agents are to be equal files.
+    header = json.dumps({"description": description, "facts": facts})
+    _replace(folder / LEARNED, save(contiguous, {"agent": header}))
     _replace(folder / DESCRIPTION, text.encode())
 
 
@@ -61,13 +63,13 @@ def read_learned(folder: Path, description: dict[str, Any]) -> tuple[dict[str, n
         raise UserError(f"{path} is missing: copy the whole policy folder, or save the policy again.")
     try:
         with safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
+            header = json.loads((file.metadata() or {}).get("agent", "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except SafetensorError as error:
         raise UserError(f"{path} is damaged ({error}): save the policy again.") from error
-    if json.loads(header.get("description", "null")) != description:
+    if header.get("description") != description:
         raise UserError(f"{path} and {DESCRIPTION} are of two different agents: save the policy again.")
-    return arrays, json.loads(header["facts"])
+    return arrays, header["facts"]
 
 
 def _replace(path: Path, content: bytes) -> None:
