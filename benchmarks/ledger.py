@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+# Settings that change nothing of what a run computes, or stand in an entry by themselves.
+APART = ("agent", "agent_settings", "seed", "teacher", "data_dir", "runs_dir", "run_name", "fresh", "checkpoint_every")
+APART += ("cache_dir", "teacher_cache")
+
+
+def recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings by name that tell one kind of run from another."""
+    return {name: value for name, value in settings.items() if name not in APART}
 
 
 @dataclass(frozen=True)

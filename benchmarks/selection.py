@@ -19,13 +19,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ledger import Ledger
+from ledger import Ledger, recorded
 
 LEDGER = Path("benchmarks/results/selection.jsonl")
 DECIDING = ("reward", "deciding", "updating")
 OF_AGENTS = ("knowledge", "weighting", "temperature", "layer_map", "layer_maps", "relation_heads", "scales")
 KEY = ("task", "label", "seed", "settings")
-UNRECORDED = ("agent", "agent_settings", "seed", "teacher", "data_dir", "runs_dir", "run_name")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -47,9 +46,9 @@ def run(options: argparse.Namespace) -> None:
         settings = group[0][1]
         distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
         for seed, (label, settings) in product(options.seeds, group):
-            agent, chosen = settings.agent, flatten(settings)
+            agent = settings.agent
             entry = {"task": distiller.task.name, "label": label, "agent": agent.agent, "seed": seed}
-            entry["settings"] = {name: value for name, value in chosen.items() if name not in UNRECORDED}
+            entry["settings"] = recorded(flatten(settings))
             if ledger.holds(entry):
                 continue
             cast = cast_decider(agent, distiller, settings.phases, seed)

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ledger import Ledger
+from ledger import Ledger, recorded
 
 if TYPE_CHECKING:
     from kselect.distillation.distiller import Distiller
@@ -40,7 +40,6 @@ SELECTIONS = {
     "logits + hidden + attention": ("logits", "hidden", "attention"),
     "all": ("gold", "logits", "hidden", "attention", "relations"),
 }
-UNRECORDED = ("agent", "agent_settings", "seed", "teacher", "data_dir", "runs_dir", "run_name", "fresh")
 SPLITS = ("reward", "dev")
 DRAWS = 2000
 
@@ -57,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     command, ledger = Command("kselect.cli.distill"), Ledger(options.ledger, KEY)
     words = ["--config", options.config, "--teacher", options.teacher, "--knowledge", ",".join(SELECTIONS["all"])]
     settings: Any = command.settings(words)
-    kept = {name: value for name, value in flatten(settings).items() if name not in UNRECORDED}
+    kept = recorded(flatten(settings))
     distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
     half = distiller.total_steps // 2
     advance(distiller, "all", 1)  # the teacher's one pass over the data is nobody's cost
