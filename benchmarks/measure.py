@@ -79,11 +79,6 @@ def wait() -> None:
         torch.cuda.synchronize()
 
 
-def ratio(seconds: Seconds, name: str, *others: str) -> float:
-    """Return the median over the rounds of what `name` took, relative to all `others` together in the same round."""
-    return statistics.median(ratios(seconds, name, *others))
-
-
 def ratios(seconds: Seconds, name: str, *others: str) -> list[float]:
     """Return round by round what `name` took, relative to all `others` together."""
     together = map(sum, zip(*(seconds[other] for other in others), strict=True))

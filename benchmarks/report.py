@@ -2,7 +2,7 @@
 
     python benchmarks/report.py [NAME ...]
 
-Prints the table of every file in benchmarks/results that has one, or of those named, with the machine it is from.
+Prints the table of every file in benchmarks/results, or of those named, with the machine it is from.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ def main() -> None:
     names = sys.argv[1:] or sorted(path.stem for path in RESULTS.glob("*.json"))
     for name in names:
         result = json.loads((RESULTS / f"{name}.json").read_text())
-        if "table" in result:
-            print(markdown(name, result))
+        print(markdown(name, result))
 
 
 if __name__ == "__main__":

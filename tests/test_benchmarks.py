@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.measure import ratio, ratios, slope, spread, take_turns
+from benchmarks.measure import ratios, slope, spread, take_turns
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,7 +32,7 @@ def test_a_case_may_tell_its_own_seconds():
 def test_ratios_are_taken_round_by_round():
     seconds = {"a": [2.0, 4.0, 9.0], "b": [1.0, 4.0, 1.0], "c": [1.0, 4.0, 2.0]}
     assert ratios(seconds, "a", "b", "c") == [1.0, 0.5, 3.0]
-    assert ratio(seconds, "a", "b", "c") == 1.0
+    assert ratios(seconds, "a", "a") == [1.0, 1.0, 1.0]
 
 
 def test_spread_is_the_median_with_quartiles_or_the_range_of_few():
@@ -44,8 +46,19 @@ def test_slope_is_the_power_that_time_grows_with(power: float):
     assert slope(sizes, [3 * size**power for size in sizes]) == pytest.approx(power)
 
 
+def lists(data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[float]]]:
+    """Give every list of numbers in a benchmark's figures, with the names that lead there."""
+    if isinstance(data, dict):
+        for name, inside in data.items():
+            yield from lists(inside, (*path, name))
+    elif isinstance(data, list) and all(isinstance(value, float) for value in data):
+        yield path, data
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["knowledge", "values", "refinement"])
+@pytest.mark.parametrize(
+    "name", ["start", "knowledge", "step", "values", "refinement", "memory", "growth", "profiling"]
+)
 def test_a_quick_look_writes_its_table_and_set_up(name: str, tmp_path: Path):
     path = tmp_path / "results" / f"{name}.json"
     words = [sys.executable, f"benchmarks/{name}.py", "--quick", "--rounds", "1", "--json", str(path)]
@@ -55,3 +68,9 @@ def test_a_quick_look_writes_its_table_and_set_up(name: str, tmp_path: Path):
     assert result["table"]["title"] in output
     assert all(len(row) == len(result["table"]["columns"]) for row in result["table"]["rows"])
     assert {"threads", "processor", "torch", "commit", "rounds"} <= result["setup"].keys()
+    told = dict(lists(result["data"]))
+    assert told or name == "memory"
+    assert all(value > 0 for values in told.values() for value in values)
+    if name == "knowledge":
+        assert told["plain fine-tuning", "to_plain"] == [1.0]
+        assert told["fine-tune", "to_fine_tune"] == [1.0]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NAME = "cache"
 POSITIONAL = "action"
+ENTRY = ("entry", "entries")
 SHOWN = 12  # characters of a key
 COLUMNS = ["entry", "task", "teacher", "precision", "holds", "MiB", "bytes/token", "last used"]
 
@@ -96,12 +97,24 @@ def _verify(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
             f"{', '.join(map(str, damaged))}: not what was written. Clear what is damaged, and it is computed again: "
             f"{'; '.join(f'kselect cache clear --entry {key}' for key in keys)}."
         )
-    print(f"{sum(len(entry.arrays) for entry in entries)} files of {len(entries)} entries are what was written.")
+    files = sum(len(entry.arrays) for entry in entries)
+    verb = "is" if files == 1 else "are"
+    print(f"{_count(files, 'file', 'files')} of {_count(len(entries), *ENTRY)} {verb} what was written.")
 
 
 def _clear(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
-    freed = {entry.key: entry.bytes for entry in entries}
-    kept = [entry.key[:SHOWN] for entry in entries if not entry.clear()]
+    freed, kept = [], []
+    for entry in entries:
+        size = entry.bytes
+        if entry.clear():
+            freed.append(size)
+        else:
+            kept.append(entry.key[:SHOWN])
+    if freed:
+        print(f"Cleared {_count(len(freed), *ENTRY)}, {_mebibytes(sum(freed))} MiB, from {folder.path}.")
     if kept:
-        raise UserError(f"A run is filling {', '.join(kept)}: clear it when that has stopped.")
-    print(f"Cleared {len(freed)} entries, {_mebibytes(sum(freed.values()))} MiB, from {folder.path}.")
+        raise UserError(f"A run is filling {', '.join(kept)}: clear that when it has stopped.")
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Collection
 from typing import Any
 
 from kselect.cli.saved import find_model, find_policy
@@ -22,10 +24,16 @@ def check_early(settings: Any) -> None:
             canonical(part.task)
         if isinstance(part, KnowledgeConfig):
             for name in (*part.kinds, *part.scales, *part.layer_maps):
-                if name not in KNOWLEDGE_NAMES:
-                    raise unknown("knowledge", name, KNOWLEDGE_NAMES)
+                if name not in (known := _known_knowledge()):
+                    raise unknown("knowledge", name, known)
         for path in _models(part):
             check_location(path)
+
+
+def _known_knowledge() -> Collection[str]:
+    """Return what comes with the package and, where a script has registered kinds of its own, those too."""
+    registry = sys.modules.get("kselect.knowledge.registry")  # who has not loaded it has registered nothing
+    return KNOWLEDGE_NAMES if registry is None else registry.BUILDERS
 
 
 def _models(part: Any) -> list[str]:

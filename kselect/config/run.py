@@ -8,13 +8,22 @@ from kselect.config.checks import require
 
 
 @dataclass
-class RunConfig:
+class DemoConfig:
     """Run: chance, and where results go."""
 
     seed: int = 0
     """Seed of everything random in this run, the splits apart."""
     runs_dir: str = "runs"
     """Folder that holds the run folders."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**31, f"seed is {self.seed}: give 0 or more, below 2147483648.")
+
+
+@dataclass
+class RunConfig(DemoConfig):
+    """Run: chance, and where results go."""
+
     run_name: str | None = None
     """Name of this run's folder; <task>-<agent>-<seed>-<time> by default."""
     fresh: bool = False
@@ -23,25 +32,12 @@ class RunConfig:
     """Seconds from one checkpoint to the next, each at the end of a phase; 0 makes one after every phase."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(
             self.run_name is None or (not set(self.run_name) & set("/\\") and self.run_name not in ("", ".", "..")),
             f"run_name is '{self.run_name}': give a plain name, and the folder above it as runs_dir.",
         )
-        require(0 <= self.seed < 2**31, f"seed is {self.seed}: give 0 or more, below 2147483648.")
         require(
             self.checkpoint_every >= 0,
             f"checkpoint_every is {self.checkpoint_every}: give seconds, or 0 for every phase.",
         )
-
-
-@dataclass
-class DemoConfig:
-    """Run: chance, and where results go."""
-
-    seed: int = 0
-    """Seed of everything random in the demonstration."""
-    runs_dir: str = "runs"
-    """Folder that holds the run folders."""
-
-    def __post_init__(self) -> None:
-        require(0 <= self.seed < 2**31, f"seed is {self.seed}: give 0 or more, below 2147483648.")

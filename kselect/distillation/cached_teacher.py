@@ -110,12 +110,9 @@ class CachedTeacher:
         """Open the arrays of `kinds`, and the logits, after computing those that are not there."""
         if not self._missing(kinds):
             return
-        with self.entry.filling():
-            for matrices in (False, True):
-                names = [name for name in self._missing(kinds) if (_kind(name) in MATRICES) == matrices]
-                if names:
-                    self._fill(names)
-        self._missing(kinds)
+        with self.entry.filling():  # opened in here, too: once it is let go, somebody may clear it
+            while missing := self._missing(kinds):
+                self._fill([name for name in missing if _kind(name) not in MATRICES] or missing)
 
     def _missing(self, kinds: Collection[str]) -> list[str]:
         """Open what is there, and return the names of what is not."""

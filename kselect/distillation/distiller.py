@@ -175,7 +175,7 @@ class Distiller:
             raise ValueError(f"The run is over after {self.total_steps} steps: call reset.")
         weights = selection_weights(selection, self.names)
         selected = np.flatnonzero(weights)
-        factors = [torch.from_numpy(each[selected]).to(self.device) for each in (weights, self.scales)]
+        factors = [send(torch.from_numpy(each[selected]), self.device) for each in (weights, self.scales)]
         first_step, rows, befores = self.step, [], []
         self._model.train()
         with self.account.measure("student"), self._dropout.active():

@@ -46,9 +46,9 @@ class Relations(Knowledge):
 
 
 class Products(NamedTuple):
-    """Inner products of tokens `[B, n, n]` in one layer, with student's states S and teacher's T = S - Δ of some width.
+    """Inner products of tokens `[B, n, n]` in one layer, with student's states S `[B, n, D]` and teacher's T = S - Δ.
 
-    teacher: `TTᵀ`. mixed: `ΔTᵀ`. change: `ΔΔᵀ`. excess: `SSᵀ - TTᵀ`.
+    teacher: `TTᵀ`. mixed: `ΔTᵀ`. change: `ΔΔᵀ`. excess: `SSᵀ - TTᵀ`. width: D.
     """
 
     teacher: Tensor

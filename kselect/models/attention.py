@@ -105,7 +105,8 @@ def attention_with_matrices(
 def readable_mask(*, allow_is_bidirectional_skip: bool = False, **kwargs: Any) -> Tensor | None:
     """Mask of the fused kernel, left out where a batch has no padding, if finding that out holds up nothing.
 
-    Looking at the values of a tensor makes an accelerator wait, in every training step.
+    Looking at the values of a tensor makes an accelerator wait, in every training step. There every batch has a mask,
+    and the library takes a fused kernel that reads one, never the one (flash) that takes none.
     """
     padding = kwargs.get("attention_mask")
     looks = allow_is_bidirectional_skip and (padding is None or padding.device.type == "cpu")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kselect.config import RunConfig
 from kselect.errors import UserError, did_you_mean
 
 
@@ -19,10 +20,16 @@ def check_location(path: str | Path) -> None:
             inner = next((one for one in ("model", "student") if (folder / one / "config.json").is_file()), None)
             instead = f"{folder / inner}, where that run left it" if inner else "a folder that save_pretrained wrote"
             raise UserError(f"No model in {path}: config.json is missing. Give {instead}.")
-    elif folder.is_absolute() or str(path).startswith((".", "runs/")) or str(path).count("/") > 1:
+    elif folder.is_absolute() or str(path).startswith(".") or str(path).count("/") > 1 or _among_runs(folder):
         raise UserError(
             f"No such model folder: {path}{_hint(folder)} Give a folder that save_pretrained wrote, or a hub id."
         )
+
+
+def _among_runs(path: Path) -> bool:
+    """Whether a path of two parts, which might be a hub id, is that of a run: its first part holds runs, or will."""
+    above = path.parent
+    return above != Path() and (str(above) == RunConfig.runs_dir or any(above.glob("*/config.yaml")))
 
 
 def _hint(path: Path) -> str:

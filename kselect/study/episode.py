@@ -24,7 +24,8 @@ class Result(Episode):
     """A finished distillation: the episode, the student, and how it does on dev.
 
     metrics: the task's metrics and the gold loss (nats, or squared error), on further splits under `mismatched/...`.
-    examples: how many dev has. padding: share of padding among the tokens of the training batches.
+    examples: how many dev has. padding: share of padding among the tokens of the last epoch's
+    batches; the order of data changes it a little from one epoch to the next.
     """
 
     student: Classifier

@@ -61,23 +61,38 @@ def test_verify_names_a_damaged_file_and_how_to_mend_it(filled: Path, capsys: py
     command = err.rstrip(".\n").rpartition("kselect ")[2].split()
     assert main(command) == 0
     assert main(["cache", "verify"]) == 0
-    assert "1 files of 1 entries" in capsys.readouterr().out
+    assert capsys.readouterr().out.endswith("\n1 file of 1 entry is what was written.\n")
 
 
 def test_clear_deletes_and_says_how_much(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = CacheFolder().entries()
     assert main(["cache", "clear", "--entry", first.key[:4]]) == 0
-    assert capsys.readouterr().out.startswith("Cleared 1 entries, 0.")
+    assert capsys.readouterr().out.startswith("Cleared 1 entry, 0.")
     assert [entry.key for entry in CacheFolder().entries()] == [second.key]
     with second.filling():
         assert main(["cache", "clear"]) == 2
-    assert f"A run is filling {second.key[:12]}: clear it when that has stopped." in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"A run is filling {second.key[:12]}: clear that when it has stopped." in err
     assert main(["cache", "clear", "--cache_dir", str(filled)]) == 0
     assert list(filled.glob("*/*.npy")) == []
     capsys.readouterr()
     for action in ("list", "verify", "clear"):
         assert main(["cache", action]) == 0
         assert capsys.readouterr().out == f"{filled} holds no teacher outputs.\n"
+
+
+def test_clear_says_what_it_deleted_beside_what_is_being_filled(
+    filled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = CacheFolder().entries()
+    size = f"{first.bytes / 2**20:.1f}"
+    with second.filling():
+        assert main(["cache", "clear"]) == 2
+    out, err = capsys.readouterr()
+    assert out == f"Cleared 1 entry, {size} MiB, from {filled}.\n"
+    assert f"A run is filling {second.key[:12]}:" in err
+    assert [entry.key for entry in CacheFolder().entries()] == [second.key]
 
 
 @pytest.mark.parametrize(

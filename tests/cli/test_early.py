@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from kselect.cli.main import main
+from kselect.knowledge.gold import Gold
+from kselect.knowledge.registry import BUILDERS, register
+
 REFUSED = [
     (["distill", "--task", "mprc"], "Unknown task 'mprc': did you mean 'mrpc'?"),
     (["distill", "--knowledge", "gold,logit"], "Unknown knowledge 'logit': did you mean 'logits'?"),
@@ -22,6 +26,7 @@ REFUSED = [
     (["train-policy", "--student", "runs/teacher/modl"], "modl: did you mean 'runs/teacher/model'?"),
     (["train-teacher", "--encoder", "./none"], "No such model folder: ./none"),
     (["evaluate", "runs/techer"], "No such model folder: runs/techer: did you mean 'runs/teacher'?"),
+    (["evaluate", "mine/techer"], "No such model folder: mine/techer: did you mean 'mine/teacher'?"),
     (["predict", "runs/teacher/model"], "No model in runs/teacher/model: config.json is missing."),
 ]
 SCRIPT = """
@@ -42,6 +47,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, list[st
     """Exit code, heavy libraries loaded and standard error of each command line, all in one process."""
     place = tmp_path_factory.mktemp("place")
     (place / "runs" / "teacher" / "model").mkdir(parents=True)
+    (place / "mine" / "teacher").mkdir(parents=True)
+    (place / "mine" / "teacher" / "config.yaml").touch()  # as a run under --runs_dir mine has it
     lines = [
         [*words, "--teacher", "t"] if words[0] in ("distill", "train-policy") and "--teacher" not in words else words
         for words, _ in REFUSED
@@ -64,3 +71,21 @@ def test_it_is_refused_in_one_line_and_at_once(place: int, answers: list[tuple[i
     assert (code, heavy) == (2, [])
     assert REFUSED[place][1] in error
     assert error.count("\n") == 1
+
+
+def test_knowledge_that_a_script_has_registered_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Mine(Gold):
+        name = "mine"
+
+    (tmp_path / "config.json").write_text("{}")  # looked for early, and no model
+    words = ["distill", "--teacher", str(tmp_path), "--runs_dir", str(tmp_path), "--knowledge"]
+    register(Mine)
+    try:
+        assert main([*words, "gold,mine"]) == 2
+        assert "Cannot load a model" in capsys.readouterr().err
+        assert main([*words, "gold,mien"]) == 2
+        assert "Unknown knowledge 'mien': did you mean 'mine'?" in capsys.readouterr().err
+    finally:
+        del BUILDERS["mine"]
+    assert main([*words, "gold,mine"]) == 2
+    assert "Unknown knowledge 'mine'" in capsys.readouterr().err

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -341,6 +345,63 @@ def test_a_cleared_entry_is_read_on_by_who_has_it_and_made_anew_by_others(exampl
     assert not teacher.entry.folder.exists()
     assert equal(read(teacher), outputs)
     assert equal(read(cached(examples)), outputs)
+
+
+def test_who_waits_says_so_and_makes_anew_what_was_cleared_meanwhile(
+    examples: EncodedSplit, caplog: pytest.LogCaptureFixture
+) -> None:
+    teacher = cached(examples)
+    other = CacheEntry(teacher.entry.folder)
+    with ThreadPoolExecutor() as threads:
+        with other.filling():
+            waiting = threads.submit(read, teacher)
+            deadline = time.monotonic() + 5
+            while not caplog.records and time.monotonic() < deadline:
+                time.sleep(0.01)
+            shutil.rmtree(other.folder)  # as `clear` does, under the same lock
+        outputs = waiting.result()
+    told = f"Waiting for another run, which is computing the teacher's outputs in {other.folder}."
+    assert caplog.record_tuples == [("kselect.distillation.cache.entry", logging.WARNING, told)]
+    assert equal(read(cached(examples)), outputs)
+
+
+class ClearedEntry(CacheEntry):
+    """One that another process clears as soon as it is let go."""
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        with super().filling():
+            yield
+        assert CacheEntry(self.folder).clear()
+
+
+class ClearedFolder(CacheFolder):
+    """A folder of such entries."""
+
+    def entry(self, key: str) -> CacheEntry:
+        return ClearedEntry(super().entry(key).folder)
+
+
+def test_what_is_cleared_as_soon_as_it_is_computed_is_read(examples: EncodedSplit) -> None:
+    teacher = CachedTeacher(live(), examples, EVERYTHING, ClearedFolder(), 1e9)
+    outputs = read(teacher)
+    assert not teacher.entry.folder.exists()
+    assert equal(read(cached(examples)), outputs)
+
+
+def test_a_file_that_is_listed_and_then_gone_has_no_size(tmp_path: Path) -> None:
+    (tmp_path / "there").write_bytes(b"1234")
+    (tmp_path / "renamed").symlink_to(tmp_path / "gone")  # listed, and not found when it is looked at
+    assert CacheEntry(tmp_path).bytes == 4
+
+
+def test_an_entry_that_another_has_cleared_is_gone(examples: EncodedSplit) -> None:
+    teacher = cached(examples, Needs())
+    read(teacher, Needs())
+    late = CacheEntry(teacher.entry.folder)
+    assert teacher.entry.clear()
+    assert (late.bytes, late.last_used) == (0, 0.0)
+    assert late.clear()
 
 
 def test_a_resumed_run_reads_the_same_even_from_a_cache_made_anew(cache_dir: Path) -> None:

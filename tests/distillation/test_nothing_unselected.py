@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+import warnings
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -52,9 +53,13 @@ class FusedAttention(TorchFunctionMode):
 
 
 class NothingWaitsForTheDevice(TorchDispatchMode):
-    """Fails where an accelerator would have to be waited for, since Python, or a shape, depends on a value."""
+    """Fails where an accelerator would have to be waited for, since Python, or a shape, depends on a value.
 
-    WAITING = ("_local_scalar_dense", "item", "nonzero", "is_nonzero", "equal", "masked_select", "_unique2")
+    What reads one value (`item`, `bool`, `float`) arrives here as `_local_scalar_dense`. A copy to the host cannot be
+    seen here, where all is on the host: `Readings` counts those that are asked for by name.
+    """
+
+    WAITING = ("_local_scalar_dense", "nonzero", "equal", "masked_select", "_unique2", "unique_dim")
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = operation._schema.name.removeprefix("aten::")
@@ -65,6 +70,16 @@ class NothingWaitsForTheDevice(TorchDispatchMode):
         if name in ("index", "index_put", "index_put_", "_index_put_impl_"):
             assert all(index is None or index.dtype != torch.bool for index in args[1]), name
         return operation(*args, **(kwargs or {}))
+
+
+class Readings(TorchFunctionMode):
+    """Counts the calls that bring a whole tensor to the host, `to("cpu")` apart, which `to(device)` is here as well."""
+
+    calls = 0
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls += function in (Tensor.cpu, Tensor.tolist)
+        return function(*args, **(kwargs or {}))
 
 
 def live(**knowledge: Any) -> Distiller:
@@ -170,8 +185,27 @@ def test_no_step_waits_for_the_device(weighting: str, memory: float) -> None:
     distiller.reset(0)
     everything = [1.0] * len(distiller.names)
     distiller.advance(everything, 1)  # the canonical pass, which fills the cache, may wait
-    with NothingWaitsForTheDevice():
+    with NothingWaitsForTheDevice(), Readings() as readings:
         distiller.advance(everything, 2)
+    assert readings.calls == 1
+
+
+def test_what_would_wait_is_seen() -> None:
+    values = torch.arange(3.0)
+    looks: list[Callable[[], Any]] = [
+        lambda: values[0].item(),
+        lambda: bool(values[0] > 1),
+        lambda: values[values > 1],
+        lambda: values.unique(),
+        lambda: values.nonzero(),
+    ]
+    for look in looks:
+        with pytest.raises(AssertionError), NothingWaitsForTheDevice():
+            look()
+    with Readings() as readings:
+        values.cpu()
+        values.tolist()
+    assert readings.calls == 2
 
 
 @pytest.mark.parametrize("padded", [False, True])
@@ -190,17 +224,23 @@ def test_the_mask_is_looked_at_where_that_costs_nothing(padded: bool) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
 @pytest.mark.parametrize("memory", [0.0, 1.0], ids=["live", "cached"])
-def test_no_step_waits_for_a_cuda_device(memory: float) -> None:
-    distiller = tiny_distiller({"knowledge": list(KNOWLEDGE_NAMES), "teacher_cache": memory}, epochs=20)
+def test_a_phase_waits_for_a_cuda_device_once(weighting: str, memory: float) -> None:
+    distiller = tiny_distiller(
+        {"knowledge": list(KNOWLEDGE_NAMES), "weighting": weighting, "teacher_cache": memory},
+        accumulation=2,
+        epochs=20,
+    )
     distiller.reset(0)
     everything = [1.0] * len(distiller.names)
     distiller.advance(everything, 2)
-    selected = torch.arange(len(distiller.names)).numpy()
-    factors = [torch.ones(len(selected), device=distiller.device) for _ in range(2)]
-    torch.cuda.set_sync_debug_mode("error")
+    torch.cuda.set_sync_debug_mode("warn")
     try:
-        for _ in range(3):
-            distiller._take_step(selected, *factors)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            distiller.advance(everything, 3)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    waits = [str(warning.message) for warning in caught if "synchronizing" in str(warning.message)]
+    assert len(waits) == 1, waits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import shutil
 import warnings
@@ -14,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 from numpy.typing import NDArray
 
 from kselect.distillation.cache.array_file import TEMPORARY, ArrayWriter, checksum, mapped, replacing
@@ -72,14 +73,21 @@ class CacheEntry:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all files in the folder, in the index or not."""
-        return sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file())
+        """Bytes of all files in the folder, in the index or not; none where it has been deleted meanwhile."""
+        total = 0
+        with suppress(FileNotFoundError):
+            for file in self.folder.iterdir():
+                with suppress(FileNotFoundError):  # a run that fills the entry has just given it its name
+                    total += file.stat().st_size
+        return total
 
     @property
     def last_used(self) -> float:
-        """When a run last opened the entry, in seconds since the epoch."""
-        newest = self._index_path if self._index_path.exists() else self.folder
-        return newest.stat().st_mtime
+        """When a run last opened the entry, in seconds since the epoch; 0 where it has been deleted meanwhile."""
+        for path in (self._index_path, self.folder):
+            with suppress(FileNotFoundError):
+                return path.stat().st_mtime
+        return 0.0
 
     def read(self, name: str, layout: Ragged) -> NDArray[Any] | None:
         """Map the array `name`; None where it is not there. One that is not as it was written is as good as missing.
@@ -101,12 +109,14 @@ class CacheEntry:
     def filling(self) -> Iterator[None]:
         """Hold the entry alone, after waiting for whoever else fills it, with the index as they left it.
 
+        Until this ends nobody can clear the entry either.
+
         Raises:
             UserError: the folder cannot be written to, or its disk is full.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with self._lock:
+            with self._acquired():
+                self.folder.mkdir(exist_ok=True)  # no sooner: whoever held the lock may have deleted it
                 for orphan in self.folder.glob(f"*{TEMPORARY}"):
                     orphan.unlink()
                 self.index = self._read_index()
@@ -165,13 +175,22 @@ class CacheEntry:
             UserError: it may not be deleted.
         """
         try:
-            with self._lock.acquire(blocking=False):
+            with self._lock.acquire(blocking=False), suppress(FileNotFoundError):  # another has cleared it
                 shutil.rmtree(self.folder)
         except Timeout:
             return False
         except OSError as error:
             raise UserError(f"{self.folder} cannot be deleted ({error.strerror}): clear it as its owner.") from None
         return True
+
+    def _acquired(self) -> AcquireReturnProxy[FileLock]:
+        """Take the lock, and say so where that means waiting, which may take as long as a pass of the teacher."""
+        try:
+            return self._lock.acquire(blocking=False)
+        except Timeout:
+            told = "Waiting for another run, which is computing the teacher's outputs in %s."
+            logging.getLogger(__name__).warning(told, self.folder)
+            return self._lock.acquire()
 
     @cached_property
     def _lock(self) -> FileLock:
