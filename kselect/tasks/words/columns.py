@@ -54,7 +54,7 @@ class ColumnFile:
 
     def _with_tag(self, line: str, tag: str, append: bool) -> str:
         if not tag or set(tag) & {self.separator, "\t", "\r", "\n"}:
-            raise UserError(f"The tag '{tag}' cannot be written into {self.source}, it is cut or empty: rename it.")
+            raise UserError(f"The tag {tag!r} cannot be written into {self.source}, being empty or cut: rename it.")
         cells = _cells(line, self.separator)
         if append:
             end = cells[-1].end()

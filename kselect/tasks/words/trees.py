@@ -28,7 +28,8 @@ def fault(heads: Sequence[int]) -> Fault | None:
         return Fault(0, "begins a sentence without a root: no word has the head 0")
     reaches_root = [False] * n
     for start in range(n):
-        path, i = [], start
+        path: list[int] = []
+        i = start
         while i >= 0 and not reaches_root[i]:
             if i in path:
                 cycle = path[path.index(i) :]

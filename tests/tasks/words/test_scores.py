@@ -23,7 +23,7 @@ from kselect.tasks.words import (
     tree_scores,
 )
 
-GOLD = ["B-X I-X O B-Y".split(), "O B-X".split()]
+GOLD = [["B-X", "I-X", "O", "B-Y"], ["O", "B-X"]]
 
 
 def parsed(heads: tuple[int, ...], relations: str) -> ParsedSentence:
@@ -33,16 +33,16 @@ def parsed(heads: tuple[int, ...], relations: str) -> ParsedSentence:
 
 def test_spans_by_hand() -> None:
     # Spans: 3 gold; predicted X 0-1 (right), Y 2-3 (too long), X of the second sentence under another label.
-    predicted = ["B-X I-X B-Y I-Y".split(), "O B-Y".split()]
+    predicted = [["B-X", "I-X", "B-Y", "I-Y"], ["O", "B-Y"]]
     assert span_scores(predicted, GOLD, "iob2") == pytest.approx({"precision": 1 / 3, "recall": 1 / 3, "f1": 1 / 3})
-    predicted = ["B-X I-X O O".split(), "O B-X".split()]
+    predicted = [["B-X", "I-X", "O", "O"], ["O", "B-X"]]
     assert tag_scores(predicted, GOLD, "iob2") == pytest.approx(
         {"precision": 1.0, "recall": 2 / 3, "f1": 0.8, "accuracy": 5 / 6}
     )
 
 
 def test_impossible_predictions_are_no_spans() -> None:
-    predicted = ["I-X I-X O B-Y".split(), "O B-X".split()]
+    predicted = [["I-X", "I-X", "O", "B-Y"], ["O", "B-X"]]
     assert span_scores(predicted, GOLD, "iob2")["recall"] == pytest.approx(2 / 3)
     repaired = [convert(tags, "iob2") for tags in predicted]
     assert span_scores(repaired, GOLD, "iob2")["recall"] == 1.0

@@ -66,5 +66,7 @@ def test_wrong_schemes(sentence: Make, message_of: Callable[..., str]) -> None:
     assert "plain" in message_of(tagged_data, spans, model_scheme="plain")
     assert "did you mean 'bioes'" in message_of(tagged_data, spans, model_scheme="bioess")
     assert "Unknown tagging scheme 'x'" in message_of(tagged_data, spans, scheme="x")
-    assert "impossible there in IOB2" in message_of(tagged_data, {"train": [sentence("O I-a")]}, scheme="iob2", strict=1)
+    assert "impossible there in IOB2" in message_of(
+        tagged_data, {"train": [sentence("O I-a")]}, scheme="iob2", strict=1
+    )
     assert "'DT', expected O" in message_of(tagged_data, plain, scheme="iob2")

@@ -78,9 +78,7 @@ def test_no_data(tmp_path: Path, message_of: Callable[..., str], monkeypatch: py
         ([[]], [["O"]], ", row 1 has 0 words and 1 tags: mend or remove that row."),
     ],
 )
-def test_bad_rows(
-    tmp_path: Path, message_of: Callable[..., str], words: object, tags: object, message: str
-) -> None:
+def test_bad_rows(tmp_path: Path, message_of: Callable[..., str], words: object, tags: object, message: str) -> None:
     Dataset.from_dict({"tokens": words, "ner_tags": tags}).save_to_disk(tmp_path)
     assert message_of(read_token_labels, tmp_path) == f"{tmp_path} (train){message}"
 
@@ -94,4 +92,6 @@ def test_an_id_without_a_name(tmp_path: Path, message_of: Callable[..., str]) ->
 
 def test_no_sentences(tmp_path: Path, message_of: Callable[..., str]) -> None:
     Dataset.from_dict({"tokens": [[]], "ner_tags": [[]]}).save_to_disk(tmp_path)
-    assert message_of(read_token_labels, tmp_path) == f"{tmp_path} (train) holds no sentences: fill it, or give another."
+    assert (
+        message_of(read_token_labels, tmp_path) == f"{tmp_path} (train) holds no sentences: fill it, or give another."
+    )

@@ -47,7 +47,9 @@ def test_predictions_replace_heads_and_relations_and_nothing_else(write: Write) 
     text = read_treebank(write(TEXT)).text([(0, 1, 2), (0, 1)], [("root", "a", "b"), ("root", "c")])
     expected = TEXT.replace("\t3\taux:x\t", "\t0\troot\t").replace("\t3\tadvmod\t", "\t1\ta\t")
     expected = expected.replace("VERB\t_\t_\t0\troot\t", "VERB\t_\t_\t2\tb\t")
-    assert text == expected.replace("\t2\tnummod\t", "\t0\troot\t").replace("_\t_\tX\t_\t_\t0\troot", "_\t_\tX\t_\t_\t1\tc")
+    assert text == expected.replace("\t2\tnummod\t", "\t0\troot\t").replace(
+        "_\t_\tX\t_\t_\t0\troot", "_\t_\tX\t_\t_\t1\tc"
+    )
     assert "AUX" not in read_treebank(write(TEXT)).text(upos=[("A", "B", "C"), ("D", "E")])
     with pytest.raises(ValueError, match="zip"):
         read_treebank(write(TEXT)).text([(0, 1), (0, 1)])
@@ -57,7 +59,10 @@ def test_predictions_replace_heads_and_relations_and_nothing_else(write: Write) 
 def test_what_was_read_is_written_byte_for_byte(write: Write, text: str) -> None:
     path = write(text)
     bank = read_treebank(path)
-    assert bank.text([s.heads for s in bank.sentences], [s.relations for s in bank.sentences]).encode() == path.read_bytes()
+    assert (
+        bank.text([s.heads for s in bank.sentences], [s.relations for s in bank.sentences]).encode()
+        == path.read_bytes()
+    )
     assert len(bank.sentences) == 2
 
 
@@ -102,9 +107,7 @@ def test_non_projective_trees_are_kept(write: Write) -> None:
         ([row(1, "a", 0, "_")], 2, "has nothing in DEPREL: mend that line."),
     ],
 )  # fmt: skip
-def test_bad_sentences(
-    write: Write, message_of: Callable[..., str], rows: list[str], line: int, message: str
-) -> None:
+def test_bad_sentences(write: Write, message_of: Callable[..., str], rows: list[str], line: int, message: str) -> None:
     path = write("\n".join(["# sent_id = s", *rows, ""]))
     assert message_of(read_treebank, path) == f"{path}:{line} (sentence s) {message}"
 
@@ -138,9 +141,7 @@ def test_bad_files(write: Write, message_of: Callable[..., str], content: bytes,
         ("ud/UD_English-EWT/en_ewt-ud-train.conllu", 12544, 204577, 288),
     ],
 )
-def test_real_treebanks(
-    real_file: Callable[[str], Path], file: str, sentences: int, words: int, crossing: int
-) -> None:
+def test_real_treebanks(real_file: Callable[[str], Path], file: str, sentences: int, words: int, crossing: int) -> None:
     path = real_file(file)
     bank = read_treebank(path)
     assert len(bank.sentences) == sentences
@@ -152,9 +153,7 @@ def test_real_treebanks(
 
 def test_conllu_reads_the_same(real_file: Callable[[str], Path]) -> None:
     path = real_file("ud/UD_English-EWT/en_ewt-ud-dev.conllu")
-    for ours, theirs in zip(
-        read_treebank(path).sentences, conllu.parse(path.read_text(encoding="utf-8")), strict=True
-    ):
+    for ours, theirs in zip(read_treebank(path).sentences, conllu.parse(path.read_text(encoding="utf-8")), strict=True):
         tokens = [token for token in theirs if isinstance(token["id"], int)]
         assert ours.origin.name == theirs.metadata["sent_id"]
         assert ours.words == tuple(token["form"] for token in tokens)
