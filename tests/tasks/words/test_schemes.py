@@ -5,7 +5,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kselect.tasks.words import (
@@ -83,6 +83,7 @@ def span_sets(draw: st.DrawFn) -> tuple[int, list[Span]]:
     return end + draw(st.integers(0, 2)), spans
 
 
+@settings(max_examples=60, deadline=None)
 @given(span_sets(), st.sampled_from(list(SCHEMES)), st.sampled_from(list(SCHEMES)))
 def test_spans_survive_every_scheme(drawn: tuple[int, list[Span]], one: str, other: str) -> None:
     length, spans = drawn
@@ -93,6 +94,7 @@ def test_spans_survive_every_scheme(drawn: tuple[int, list[Span]], one: str, oth
     assert convert(convert(tags, other), one) == tags
 
 
+@settings(max_examples=60, deadline=None)
 @given(span_sets(), st.sampled_from(list(SCHEMES)))
 def test_seqeval_finds_the_same_spans(drawn: tuple[int, list[Span]], scheme: str) -> None:
     from seqeval import scheme as seqeval_schemes
@@ -105,6 +107,7 @@ def test_seqeval_finds_the_same_spans(drawn: tuple[int, list[Span]], scheme: str
     assert [Span(entity.start, entity.end - 1, entity.tag) for entity in found] == spans
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(["O", *(f"{letter}-{label}" for letter in "BIESLU" for label in "XY")])))
 def test_a_repaired_sequence_stays_as_it_is(tags: list[str]) -> None:
     for scheme in SCHEMES:

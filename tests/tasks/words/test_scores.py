@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kselect.tasks.words import (
@@ -52,6 +52,7 @@ def test_impossible_predictions_are_no_spans() -> None:
 LETTERS = {"iob1": "BI", "iob2": "BI", "bioes": "BIES", "bilou": "BILU"}
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.data(), st.sampled_from(list(SCHEMES)))
 def test_spans_of_possible_tags_are_counted_as_sets(data: st.DataObject, scheme: str) -> None:
     names = ["O", *(f"{letter}-{label}" for letter in LETTERS[scheme] for label in "XY")]
