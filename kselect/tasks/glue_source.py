@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kselect.errors import UserError, did_you_mean
 from kselect.tasks.glue import GLUE_FORMATS, GlueFormat
+from kselect.tasks.saved import SAVED, first_line, load_saved
 from kselect.tasks.source import Source
 from kselect.tasks.table import Table
 from kselect.tasks.tsv import read_tsv
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 HUB_DATASET = "nyu-mll/glue"
 HUB_SECONDS = 10.0
 """How long to wait for the hub's first answer."""
-SAVED = "dataset_dict.json"
-"""What `DatasetDict.save_to_disk` leaves in its folder."""
 
 
 def glue_source(name: str, data_dir: str | Path | None) -> Source:
@@ -39,7 +38,7 @@ def glue_source(name: str, data_dir: str | Path | None) -> Source:
     folders = [parent / folder for parent in (root, root / "glue") for folder in (format.folder, name)]
     for folder in (root, *folders):
         if (folder / SAVED).is_file():
-            return _datasets_source(name, _from_disk(folder), str(folder))
+            return _datasets_source(name, load_saved(folder), str(folder))
     for folder in folders:
         if folder.is_dir():
             return _tsv_source(format, folder)
@@ -91,18 +90,6 @@ def _check_order(features: Mapping[str, Any], format: GlueFormat, source: str) -
         )
 
 
-def _from_disk(folder: Path) -> DatasetDict:
-    import pyarrow
-    from datasets import DatasetDict
-
-    try:
-        return DatasetDict.load_from_disk(str(folder))
-    except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
-        raise UserError(
-            f"{folder} cannot be loaded as a saved data set ({_first_line(error)}): save it again."
-        ) from error
-
-
 def _from_hub(name: str) -> DatasetDict:
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
@@ -117,11 +104,7 @@ def _from_hub(name: str) -> DatasetDict:
         return load_dataset(HUB_DATASET, name)
     except (OSError, ValueError, HTTPError, DatasetsError) as error:
         raise UserError(
-            f"No data folder for {name}, and the hub's {HUB_DATASET} cannot be had ({_first_line(error)}): give "
+            f"No data folder for {name}, and the hub's {HUB_DATASET} cannot be had ({first_line(error)}): give "
             f"--data_dir or set KSELECT_DATA to a folder in GLUE's TSV layout ({_layout(GLUE_FORMATS[name])}) "
             "or one that datasets saved, or HF_HUB_OFFLINE=1 to read what was downloaded before."
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]

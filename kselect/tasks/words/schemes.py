@@ -1,0 +1,181 @@
+"""Tagging schemes: how tags of single words spell labelled spans.
+
+| scheme | a span of two words and more | of one word |
+|---|---|---|
+| iob1 | I ... I | I; the first is B where a span of the same label ends just before |
+| iob2 | B I ... I | B |
+| bioes | B I ... E | S |
+| bilou | B I ... L | U |
+
+A tag is "O", outside of every span, or such a letter with "-" and the span's label, or a bare letter where spans have
+no label.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from kselect.errors import UserError, unknown
+from kselect.tasks.words.sentence import TaggedSentence
+
+OUTSIDE = "O"
+PLAIN = "plain"
+"""Tags that spell no spans, parts of speech say."""
+TAG = re.compile(r"([BIESLU])(?:-(.+))?", re.DOTALL)
+
+
+class Letters(NamedTuple):
+    """The letters of a span's words, by their place in it."""
+
+    begin: str
+    inside: str
+    end: str
+    single: str
+
+
+SCHEMES = {
+    "iob2": Letters("B", "I", "I", "B"),
+    "iob1": Letters("I", "I", "I", "I"),
+    "bioes": Letters("B", "I", "E", "S"),
+    "bilou": Letters("B", "I", "L", "U"),
+}
+"""Letters of each scheme; where tags fit several schemes equally well, they are taken for the first of them."""
+
+
+class Span(NamedTuple):
+    """A labelled run of words."""
+
+    first: int
+    """Position of the first word, from 0."""
+    last: int
+    """Position of the last word, inclusive."""
+    label: str
+
+
+def read_spans(tags: Sequence[str]) -> list[Span]:
+    """Return the spans that tags spell in whichever scheme they are, in order; nothing is refused but plain tags.
+
+    A span begins with B, S or U, and with any other letter that continues no span of its label; it ends with E, L, S
+    or U, and before whatever does not continue it. This is how conlleval has it, extended to BIOES and BILOU, and each
+    scheme's own reading wherever the tags are possible in it.
+
+    Raises `ValueError` for a tag of no scheme.
+    """
+    spans: list[Span] = []
+    open_label: str | None = None
+    for i, tag in enumerate(tags):
+        if tag == OUTSIDE:
+            open_label = None
+            continue
+        if (parts := TAG.fullmatch(tag)) is None:
+            raise ValueError(f"The tag '{tag}' is of no scheme.")
+        letter, label = parts[1], parts[2] or ""
+        if letter in "BSU" or label != open_label:
+            spans.append(Span(i, i, label))
+        else:
+            spans[-1] = spans[-1]._replace(last=i)
+        open_label = None if letter in "ESLU" else label
+    return spans
+
+
+def write_spans(spans: Iterable[Span], length: int, scheme: str) -> tuple[str, ...]:
+    """Return the tags, `[length]`, that spell spans in a scheme.
+
+    Raises:
+        UserError: an unknown scheme.
+        ValueError: spans that overlap or reach outside of the sentence.
+    """
+    letters = _letters(scheme)
+    tags, before = [OUTSIDE] * length, Span(-1, -1, "")
+    for span in sorted(spans):
+        if not before.last < span.first <= span.last < length:
+            raise ValueError(f"{span} overlaps {before}, or reaches outside of {length} words.")
+        size = span.last - span.first + 1
+        spelt = [letters.single] if size == 1 else [letters.begin, *[letters.inside] * (size - 2), letters.end]
+        if scheme == "iob1" and before.label == span.label and before.last == span.first - 1 >= 0:
+            spelt[0] = "B"
+        tags[span.first : span.last + 1] = [f"{letter}-{span.label}" if span.label else letter for letter in spelt]
+        before = span
+    return tuple(tags)
+
+
+def convert(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
+    """Return the tags, `[n]`, that spell the same spans in a scheme (see `read_spans`); plain ones stay as they are."""
+    return tuple(tags) if scheme == PLAIN else write_spans(read_spans(tags), len(tags), scheme)
+
+
+def detect(sentences: Sequence[TaggedSentence]) -> str:
+    """Tell the scheme from the tags: the one in which the fewest are impossible; of several, the first of `SCHEMES`.
+
+    A span's first word that does not follow another span of its label is B in IOB2, and never is in IOB1, so that only
+    tags without spans, and faulty ones, can be of both. Tags are plain where none has the form B-, I-, E-, S-, L- or
+    U- and a label (and not all of them are such letters or O).
+
+    Raises `UserError` where some tags have that form, and others are neither of that form nor O.
+    """
+    tags = {tag for sentence in sentences for tag in sentence.tags}
+    others = {tag for tag in tags if tag != OUTSIDE and TAG.fullmatch(tag) is None}
+    if others and any((parts := TAG.fullmatch(tag)) and parts[2] for tag in tags):
+        _refuse_strange(sentences)
+    if others:
+        return PLAIN
+    # The few distinct sequences of tags, short ones mostly, stand for many sentences.
+    sequences = Counter(sentence.tags for sentence in sentences)
+    faults = {
+        scheme: sum(count * _changed(tags, convert(tags, scheme)) for tags, count in sequences.items())
+        for scheme in SCHEMES
+    }
+    return min(faults, key=lambda scheme: faults[scheme])
+
+
+def repair(
+    sentences: Sequence[TaggedSentence], scheme: str, *, strict: bool = False
+) -> tuple[list[TaggedSentence], int]:
+    """Return sentences whose tags are possible in a scheme, and how many tags had to be changed for that.
+
+    An impossible tag begins a span, or ends one, as `read_spans` has it: I-X after O becomes B-X in IOB2, E-X without
+    B-X becomes S-X in BIOES, B-X before O too. Plain tags are all possible.
+
+    Raises `UserError`, with the place, for a tag of no scheme and, if `strict`, for the first impossible one.
+    """
+    if scheme == PLAIN:
+        return list(sentences), 0
+    _letters(scheme)
+    _refuse_strange(sentences)
+    repaired, count = [], 0
+    for sentence in sentences:
+        tags = convert(sentence.tags, scheme)
+        changed = _changed(sentence.tags, tags)
+        if strict and changed:
+            i = next(i for i, (was, is_now) in enumerate(zip(sentence.tags, tags, strict=True)) if was != is_now)
+            raise UserError(
+                f"{sentence.origin.place(i)} has the tag '{sentence.tags[i]}', impossible there in {scheme.upper()}, "
+                f"where it would be '{tags[i]}': mend it, or have it repaired (not strict)."
+            )
+        count += changed
+        repaired.append(sentence.tagged(tags) if changed else sentence)
+    return repaired, count
+
+
+def _changed(tags: Sequence[str], others: Sequence[str]) -> int:
+    return sum(tag != other for tag, other in zip(tags, others, strict=True))
+
+
+def _letters(scheme: str) -> Letters:
+    if scheme not in SCHEMES:
+        raise unknown("tagging scheme", scheme, SCHEMES)
+    return SCHEMES[scheme]
+
+
+def _refuse_strange(sentences: Iterable[TaggedSentence]) -> None:
+    """Refuse the first tag that is of no scheme."""
+    for sentence in sentences:
+        for i, tag in enumerate(sentence.tags):
+            if tag != OUTSIDE and TAG.fullmatch(tag) is None:
+                raise UserError(
+                    f"{sentence.origin.place(i)} has the tag '{tag}', expected O or one like B-LABEL: "
+                    f"mend it, or give the scheme {PLAIN} if the tags spell no spans."
+                )

@@ -1,0 +1,69 @@
+"""Sentences of words, and what is said of each word: a tag, or a head and a relation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a sentence was read."""
+
+    source: str
+    """The file or data set, as messages name it."""
+    lines: tuple[int, ...] = ()
+    """Line of each word in its file, from 1, `[n]`; empty where there are no lines."""
+    row: int = 0
+    """Row in the data set, from 0, where there are no lines."""
+    name: str | None = None
+    """What the file calls the sentence."""
+
+    def place(self, word: int = 0) -> str:
+        """Say where a word, from 0, is to be found."""
+        if not self.lines:
+            return f"{self.source}, row {self.row + 1}, word {word + 1}"
+        return f"{self.source}:{self.lines[word]}" + (f" (sentence {self.name})" if self.name else "")
+
+
+@dataclass(frozen=True)
+class TaggedSentence:
+    """n > 0 words with one tag each."""
+
+    words: tuple[str, ...]
+    """`[n]`."""
+    tags: tuple[str, ...]
+    """`[n]`; empty where there are none to be read."""
+    origin: Origin
+
+    def __len__(self) -> int:
+        """Number of words."""
+        return len(self.words)
+
+    def tagged(self, tags: Sequence[str]) -> TaggedSentence:
+        """Return the sentence with other tags, `[n]`."""
+        return replace(self, tags=tuple(tags))
+
+
+@dataclass(frozen=True)
+class ParsedSentence:
+    """n > 0 words, each hanging from another one or, one of them, from the root."""
+
+    words: tuple[str, ...]
+    """`[n]`."""
+    upos: tuple[str, ...]
+    """Universal part of speech, `[n]`."""
+    heads: tuple[int, ...]
+    """Position of each word's head, from 1, and 0 for the root's, `[n]`; empty where there are none to be read."""
+    relations: tuple[str, ...]
+    """Relation of each word to its head, `[n]`; empty where there are none to be read."""
+    origin: Origin
+
+    def __len__(self) -> int:
+        """Number of words."""
+        return len(self.words)
+
+    @property
+    def with_upos(self) -> TaggedSentence:
+        """The same words, tagged with their parts of speech."""
+        return TaggedSentence(self.words, self.upos, self.origin)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from kselect.tasks.words import IGNORED, TaggedSentence, TagSet, tagged_data
+
+Make = Callable[[str], TaggedSentence]
+
+
+def test_labels_of_train_come_with_all_of_their_tags(sentence: Make) -> None:
+    train = [sentence("S-b O"), sentence("B-a E-a")]
+    tag_set = TagSet.of(train, "bioes")
+    assert tag_set.tags == ("O", "B-a", "I-a", "E-a", "S-a", "B-b", "I-b", "E-b", "S-b")
+    assert TagSet.of([sentence("B-a")], "iob2").tags == TagSet.of([sentence("I-a")], "iob1").tags == ("O", "B-a", "I-a")
+    assert TagSet.of([sentence("B I")], "iob2").tags == ("O", "B", "I")
+    assert TagSet.of([sentence("U-a")], "bilou").tags == ("O", "B-a", "I-a", "L-a", "U-a")
+
+
+def test_plain_tags_are_those_of_train(sentence: Make) -> None:
+    assert TagSet.of([sentence("NN DT"), sentence("NN O")], "plain").tags == ("DT", "NN", "O")
+
+
+def test_ids_and_names(sentence: Make) -> None:
+    tag_set = TagSet.of([sentence("B-a O")], "iob2")
+    assert tag_set.ids(["O", "I-a", "B-new"]) == [0, 2, IGNORED]
+    assert tag_set.names([0, 2]) == ("O", "I-a")
+    for wrong in (-100, 3):
+        with pytest.raises(ValueError, match="0 to 2"):
+            tag_set.names([wrong])
+
+
+def test_parts_are_repaired_converted_and_told_about(sentence: Make, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "kselect"):
+        data = tagged_data(
+            {"train": [sentence("B-a I-a O B-a")], "dev": [sentence("I-a O"), sentence("B-b I-b B-c")]},
+            model_scheme="bioes",
+        )
+    assert data.file_scheme == "iob2"
+    assert data.tag_set.tags == ("O", "B-a", "I-a", "E-a", "S-a")
+    assert [s.tags for s in data.parts["train"]] == [("B-a", "E-a", "O", "S-a")]
+    assert [s.tags for s in data.parts["dev"]] == [("S-a", "O"), ("B-b", "E-b", "S-c")]
+    assert data.repaired == {"train": 0, "dev": 1}
+    assert data.unseen == {"train": Counter(), "dev": Counter({"B-b": 1, "E-b": 1, "S-c": 1})}
+    assert data.in_file_scheme(("S-a", "B-a", "E-a")) == ("B-a", "B-a", "I-a")
+    assert caplog.messages == [
+        "train.txt has 1 tags impossible in IOB2, now repaired.",
+        "train.txt has 3 tags that train has none of, and no prediction gets right: B-b, E-b, S-c.",
+    ]
+
+
+def test_sound_data_is_met_with_silence(sentence: Make, caplog: pytest.LogCaptureFixture) -> None:
+    data = tagged_data({"train": [sentence("DT NN")], "dev": [sentence("NN")]})
+    assert (data.file_scheme, data.tag_set.tags, caplog.messages) == ("plain", ("DT", "NN"), [])
+    assert data.in_file_scheme(("NN", "DT")) == ("NN", "DT")
+
+
+def test_wrong_schemes(sentence: Make, message_of: Callable[..., str]) -> None:
+    plain, spans = {"train": [sentence("DT NN")]}, {"train": [sentence("B-a O")]}
+    assert message_of(tagged_data, plain, model_scheme="bioes") == (
+        "Tags in the scheme plain cannot be had in bioes: give one scheme for both."
+    )
+    assert "plain" in message_of(tagged_data, spans, model_scheme="plain")
+    assert "did you mean 'bioes'" in message_of(tagged_data, spans, model_scheme="bioess")
+    assert "Unknown tagging scheme 'x'" in message_of(tagged_data, spans, scheme="x")
+    assert "impossible there in IOB2" in message_of(
+        tagged_data, {"train": [sentence("O I-a")]}, scheme="iob2", strict=1
+    )
+    assert "'DT', expected O" in message_of(tagged_data, plain, scheme="iob2")
