@@ -89,7 +89,8 @@ class LinearChain(Distribution[ChainMarginals]):
 
     def best(self, k: int) -> tuple[Tensor, Tensor]:
         """Return the k best label sequences `[B, k, n]` and their scores `[B, k]`, minus infinity if none is left."""
-        sequences, scores = viterbi.best(*self._detached, lengths=self.lengths, k=k)
+        emissions, transitions = self._detached
+        sequences, scores = viterbi.best(emissions, transitions, self.lengths, k)
         return sequences, (scores + self.shift[:, None]).to(self.dtype)
 
     def parts(self, structure: Tensor) -> ChainMarginals:
@@ -102,9 +103,11 @@ class LinearChain(Distribution[ChainMarginals]):
         return ChainMarginals(*marginals)
 
     def _solve(self) -> tuple[Tensor, tuple[Tensor, ...]]:
-        found = forward_backward.sums(*self._detached, lengths=self.lengths)
+        emissions, transitions = self._detached
+        found = forward_backward.sums(emissions, transitions, self.lengths)
         return found.log_partition, (found.labels, found.transitions)
 
     def _differentiable_marginals(self) -> tuple[Tensor, ...]:
-        found = forward_backward.logarithmic(*self._scores, lengths=self.lengths)
+        emissions, transitions = self._scores
+        found = forward_backward.logarithmic(emissions, transitions, self.lengths)
         return found.labels, found.transitions
