@@ -15,14 +15,16 @@ def best_heads(scores: Tensor, mask: Tensor) -> Tensor:
         scores: of each head of each token, `[B, n, 1 + n]`: the root, then the tokens.
         mask: which tokens are real, `[B, n]`; padding comes last.
 
-    Where no tree is possible, each token gets its best head.
+    Where no tree is possible, the heads are arbitrary.
     """
-    heads = torch.zeros_like(mask, dtype=torch.long)
-    for row, length in enumerate(mask.sum(1).tolist()):
+    # One transfer to the host for all of the batch, and one back.
+    tables = torch.cat([scores.double(), mask[..., None]], -1).cpu().numpy()
+    heads = np.zeros(mask.shape, dtype=np.int64)
+    for row, table in enumerate(tables):
+        length = int(table[:, -1].sum())
         if length:
-            table = scores[row, :length, : length + 1].double().cpu().numpy()
-            heads[row, :length] = torch.from_numpy(_with_one_root(table)).to(heads.device)
-    return heads
+            heads[row, :length] = _with_one_root(table[:length, : length + 1])
+    return torch.from_numpy(heads).to(mask.device)
 
 
 def _with_one_root(scores: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from kselect.structure import forward_backward, viterbi
-from kselect.structure.distribution import Distribution, finite, weighed
+from kselect.structure.distribution import Distribution, finite, real_positions
 
 
-@dataclass(frozen=True)
-class ChainMarginals:
+class ChainMarginals(NamedTuple):
     """What a linear chain needs to know of any distribution over label sequences.
 
     labels: p(y_i), `[B, n, L]`. transitions: p(y_i, y_{i+1}) summed over the positions of a sentence, `[B, L, L]`,
@@ -29,11 +29,16 @@ class ChainMarginals:
         A pair has p(y_i) p(y_{i+1}): case 3 of Wang et al. 2021.
         """
         labels = labels * mask[..., None]
-        return ChainMarginals(labels, labels[:, :-1].transpose(1, 2) @ labels[:, 1:])
+        exact = labels.double()
+        return ChainMarginals(labels, (exact[:, :-1].transpose(1, 2) @ exact[:, 1:]).to(labels.dtype))
 
 
 class LinearChain(Distribution[ChainMarginals]):
-    """All label sequences, scored by emissions, transitions and, at their ends, start and end scores."""
+    """All label sequences, scored by emissions, transitions and, at their ends, start and end scores.
+
+    What must not be is best forbidden by minus infinity. A large negative number will do, but a sentence that has no
+    way around it is summed slowly.
+    """
 
     def __init__(
         self,
@@ -46,26 +51,26 @@ class LinearChain(Distribution[ChainMarginals]):
         """Score the label sequences of B sentences.
 
         Args:
-            emissions: score of each label at each position, `[B, n, L]`, float32 or float64.
+            emissions: score of each label at each position, `[B, n, L]`; in padding, not read.
             transitions: score of a label (second axis) right after another (first), `[L, L]`.
             mask: 1 on real positions, `[B, n]`; padding comes last.
             start: score of a label at the first position, `[L]`; 0 by default.
             end: score of a label at the last position, `[L]`; 0 by default.
 
         Raises:
-            ValueError: shapes that do not fit, or a mask with padding before real positions.
+            ValueError: shapes that do not fit, scores that are no floating point numbers, or a mask with padding before
+                real positions.
         """
-        batch, n, labels = emissions.shape
-        if transitions.shape != (labels, labels) or mask.shape != (batch, n):
+        mask = real_positions(mask, emissions)
+        labels = emissions.size(2)
+        if transitions.shape != (labels, labels):
             raise ValueError(
-                f"Emissions {tuple(emissions.shape)} want transitions [{labels}, {labels}] and a mask [{batch}, {n}], "
-                f"not {list(transitions.shape)} and {list(mask.shape)}."
+                f"Emissions {list(emissions.shape)} want transitions {[labels, labels]}, not {list(transitions.shape)}."
             )
-        self.lengths = mask.long().sum(1)
-        positions = torch.arange(n, device=mask.device)
-        self.mask = positions < self.lengths[:, None]
-        if not torch.equal(self.mask, mask.bool()):
-            raise ValueError("The mask has padding before real positions: move it to the end.")
+        dtype = torch.promote_types(emissions.dtype, transitions.dtype)
+        self.lengths = mask.sum(1)
+        positions = torch.arange(mask.size(1), device=mask.device)
+        emissions, transitions = emissions.double(), transitions.double()
         if start is not None:
             emissions = emissions + torch.where((positions == 0)[:, None], start, 0.0)
         if end is not None:
@@ -73,21 +78,9 @@ class LinearChain(Distribution[ChainMarginals]):
             emissions = emissions + torch.where(is_last[..., None], end, 0.0)
         tops = finite(emissions.detach().amax(-1, keepdim=True))
         top = finite(transitions.detach().amax())
-        self.emissions = emissions - tops
-        self.transitions = transitions - top
-        self.shift = torch.where(self.mask, tops[..., 0], 0.0).sum(1) + (self.lengths - 1).clamp(min=0) * top
-
-    def score(self, labels: Tensor) -> Tensor:
-        """Return the score `[B]` of label sequences `[B, n]`; what they hold in padding is not read."""
-        labels = torch.where(self.mask, labels, 0)
-        emitted = self.emissions.gather(2, labels[..., None])[..., 0]
-        moved = self.transitions[labels[:, :-1], labels[:, 1:]]
-        emitted, moved = torch.where(self.mask, emitted, 0.0), torch.where(self.mask[:, 1:], moved, 0.0)
-        return emitted.sum(1) + moved.sum(1) + self.shift
-
-    def log_prob(self, labels: Tensor) -> Tensor:
-        """Return the log-probability `[B]` of label sequences `[B, n]`."""
-        return self.score(labels) - self.log_partition
+        shift = torch.where(mask, tops[..., 0], 0.0).sum(1) + (self.lengths - 1).clamp(min=0) * top
+        emissions = torch.where(mask[..., None], emissions - tops, 0.0)
+        super().__init__(mask, (emissions, transitions - top), shift, dtype)
 
     @property
     def argmax(self) -> Tensor:
@@ -96,20 +89,25 @@ class LinearChain(Distribution[ChainMarginals]):
 
     def best(self, k: int) -> tuple[Tensor, Tensor]:
         """Return the k best label sequences `[B, k, n]` and their scores `[B, k]`, minus infinity if none is left."""
-        sequences, scores = viterbi.best(self.emissions.detach(), self.transitions.detach(), self.lengths, k)
-        return sequences, scores + self.shift[:, None]
+        emissions, transitions = self._detached
+        sequences, scores = viterbi.best(emissions, transitions, self.lengths, k)
+        return sequences, (scores + self.shift[:, None]).to(self.dtype)
 
-    def _scores(self) -> tuple[Tensor, ...]:
-        return self.emissions, self.transitions
+    def parts(self, structure: Tensor) -> ChainMarginals:
+        """Return the parts of label sequences `[B, n]`; what they hold in padding is not read."""
+        labels = torch.where(self.mask, structure, 0)
+        chosen = torch.nn.functional.one_hot(labels, self._scores[0].size(-1))
+        return ChainMarginals.independent(chosen.to(self.dtype), self.mask)
 
-    def _solve(self) -> tuple[Tensor, ChainMarginals]:
-        found = forward_backward.sums(self.emissions, self.transitions, self.lengths)
-        return found.log_partition, ChainMarginals(found.labels, found.transitions)
+    def _named(self, marginals: Iterable[Tensor]) -> ChainMarginals:
+        return ChainMarginals(*marginals)
 
-    def _differentiable_marginals(self) -> ChainMarginals:
-        found = forward_backward.logarithmic(self.emissions, self.transitions, self.lengths)
-        return ChainMarginals(found.labels, found.transitions)
+    def _solve(self) -> tuple[Tensor, tuple[Tensor, ...]]:
+        emissions, transitions = self._detached
+        found = forward_backward.sums(emissions, transitions, self.lengths)
+        return found.log_partition, (found.labels, found.transitions)
 
-    def _centred_expected_score(self, marginals: ChainMarginals) -> Tensor:
-        of_labels = weighed(marginals.labels, self.emissions).sum((1, 2))
-        return of_labels + weighed(marginals.transitions, self.transitions).sum((1, 2))
+    def _differentiable_marginals(self) -> tuple[Tensor, ...]:
+        emissions, transitions = self._scores
+        found = forward_backward.logarithmic(emissions, transitions, self.lengths)
+        return found.labels, found.transitions

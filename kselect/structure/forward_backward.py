@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+FLOOR = torch.finfo(torch.float64).tiny ** 0.3
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,8 @@ def sums(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> ChainSums:
     """Sum over all label sequences, without gradient.
 
     Args:
-        emissions: score of each label at each position, `[B, n, L]`; at most 0, and 0 for some label of each.
-        transitions: score of a label (second axis) right after another (first), `[L, L]`; at most 0.
+        emissions: score of each label at each position, `[B, n, L]` in float64; at most 0, and 0 in padding.
+        transitions: score of a label (second axis) right after another (first), `[L, L]` in float64; at most 0.
         lengths: how many positions of each sentence are real, `[B]`.
 
     Probabilities are scaled to sum to 1 at each position, which makes the recursions products of matrices. Sentences
@@ -41,17 +44,22 @@ def sums(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> ChainSums:
 def scaled(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> tuple[ChainSums, Tensor]:
     """Sum on scaled probabilities, both directions side by side; returns the sums and, `[B]`, whether they are sound.
 
-    In a sound sentence no probability of what is possible, up to any position or from it on, is below `floor`, and no
-    sum that one was divided by below `least`: what underflowed on the way is beyond the last bit of what did not.
+    Parts that score below log `FLOOR` are left out. No sequence with one of them weighs more than the best of them, and
+    there are L^n sequences: a sentence is sound only if all of these together are beyond the last bit of the others.
+
+    Of what is multiplied then, three numbers at a time, everything is 0 or, in a sound sentence, at least `FLOOR`, the
+    cube of which does not underflow. So whatever is 0 is impossible, and nothing is lost.
     """
-    tiny = torch.finfo(emissions.dtype).tiny
-    floor, least = tiny**0.6, tiny**0.2
-    n = emissions.size(1)
+    cutoff, last_bit = math.log(FLOOR), math.log(torch.finfo(emissions.dtype).eps)
+    n, labels = emissions.shape[1:]
     real = torch.arange(n, device=lengths.device) < lengths[:, None]
     mirror = _mirror(lengths, emissions)
 
-    potentials = torch.where(real[..., None], emissions, 0.0).exp()
-    moves = transitions.exp()
+    potentials, moves = (scores.exp().masked_fill(scores < cutoff, 0.0) for scores in (emissions, transitions))
+    left_out = torch.maximum(
+        torch.where(emissions < cutoff, emissions, -torch.inf).amax((1, 2)),
+        torch.where(transitions < cutoff, transitions, -torch.inf).amax(),
+    )
     both = torch.stack([potentials, potentials.gather(1, mirror)]).permute(2, 0, 1, 3).contiguous()
     matrices = torch.stack([moves, moves.T])
     messages = torch.ones_like(both)
@@ -74,19 +82,15 @@ def scaled(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> tuple[Cha
         torch.where(real[..., None], joint / norms, 0.0),
         moves * (before.transpose(1, 2) @ torch.where(follows, right[:, 1:], 0.0)),
     )
-
-    allowed = transitions > -torch.inf
-    seen = torch.stack([potentials, ahead, behind])
-    if not bool(allowed.all()) or bool((emissions[real] == -torch.inf).any()):
-        seen = torch.where(_possible(emissions, allowed, real, mirror), seen, 1.0)
-    safe = (seen.amin((0, 3)) >= floor) & (norms[..., 0] >= least) & (steps[..., 0] >= least)
-    return found, (safe | ~real).all(-1) & (torch.where(allowed, moves, 1.0) >= floor).all()
+    smallest = torch.stack([ahead, behind])
+    smallest = torch.where(smallest == 0, 1.0, smallest).amin((0, 3))
+    safe = (smallest >= FLOOR) & (norms[..., 0] >= FLOOR) & (steps[..., 0] >= FLOOR)
+    enough = found.log_partition + last_bit >= left_out + lengths * math.log(labels)
+    return found, (safe | ~real).all(-1) & enough
 
 
 def logarithmic(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> ChainSums:
-    """Sum in log space and float64; slow, never wrong, and differentiable."""
-    dtype = emissions.dtype
-    emissions, transitions = emissions.double(), transitions.double()
+    """Sum in log space; slow, never wrong, and differentiable."""
     lowest = -1e300  # stands for minus infinity, whose gradients would be undefined
     n = emissions.size(1)
     real = torch.arange(n, device=lengths.device) < lengths[:, None]
@@ -110,7 +114,7 @@ def logarithmic(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> Chai
         counts = counts + torch.where((real[:, t] & possible)[:, None, None], pair, lowest).exp()
     total = torch.where(possible, total[:, 0, 0], -torch.inf)
     total = torch.where(lengths > 0, total, 0.0)
-    return ChainSums(total.to(dtype), labels.to(dtype), counts.to(dtype))
+    return ChainSums(total, labels, counts)
 
 
 def _mirror(lengths: Tensor, emissions: Tensor) -> Tensor:
@@ -121,15 +125,3 @@ def _mirror(lengths: Tensor, emissions: Tensor) -> Tensor:
 
 def _last(lengths: Tensor) -> Tensor:
     return (lengths - 1).clamp(min=0)[:, None]
-
-
-def _possible(emissions: Tensor, allowed: Tensor, real: Tensor, mirror: Tensor) -> Tensor:
-    """Return, `[3, B, n, L]`, which labels are possible by themselves, after what is before, before what is after."""
-    possible = (emissions > -torch.inf) | ~real[..., None]
-    both = torch.stack([possible, possible.gather(1, mirror)]).to(emissions.dtype)
-    matrices = torch.stack([allowed, allowed.T]).to(emissions.dtype)
-    reached = [torch.ones_like(both[:, :, 0])]
-    for t in range(1, both.size(2)):
-        reached.append(((reached[-1] * both[:, :, t - 1]) @ matrices).clamp(max=1))
-    ahead, behind = torch.stack(reached, 2) > 0
-    return torch.stack([possible, ahead, behind.gather(1, mirror)])

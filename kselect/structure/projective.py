@@ -7,13 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from kselect.structure.trees import ArcScores
+from kselect.structure.trees import DependencyTrees
 
 SAFE = 1e-150  # a float64 sum this large has lost nothing of note to numbers below 1e-308
 Reduce = Callable[[Tensor], Tensor]
 
 
-class ProjectiveTrees(ArcScores):
+class ProjectiveTrees(DependencyTrees):
     """All dependency trees with one root and no crossing arcs (Eisner 1996).
 
     A complete span has a head at one end and all that depends on it up to the other; an incomplete one has its head at
@@ -25,38 +25,42 @@ class ProjectiveTrees(ArcScores):
     @property
     def argmax(self) -> Tensor:
         """The head of each token in the most probable tree, `[B, n]`, 0 in padding."""
-        scores = self.scores.detach()
-        with torch.enable_grad():
-            scores = scores.requires_grad_()
-            best = _inside_in_logs(scores, self.mask, lambda ways: ways.max(-1).values)
-            (chosen,) = torch.autograd.grad(best.sum(), scores)
+        chosen, _ = _derived(self._detached[0], self.mask, lambda ways: ways.max(-1).values)
         return torch.where(self.mask, chosen.argmax(-1), 0)
 
-    def _solve(self) -> tuple[Tensor, Tensor]:
-        value, marginals, sound = _inside_outside(self.scores, self.mask)
+    def _solve(self) -> tuple[Tensor, tuple[Tensor, ...]]:
+        (scores,) = self._detached
+        value, marginals, sound = _inside_outside(scores, self.mask)
         if not bool(sound.all()):
-            value[~sound], marginals[~sound] = self._in_logs(~sound)
-        return value, marginals
+            marginals[~sound], value[~sound] = _derived(scores[~sound], self.mask[~sound], _sum)
+        return value, (marginals,)
 
-    def _differentiable_marginals(self) -> Tensor:
-        return self._in_logs(torch.ones_like(self.mask[:, 0]))[1]
+    def _differentiable_marginals(self) -> tuple[Tensor, ...]:
+        return (_derived(self._scores[0], self.mask, _sum)[0],)
 
-    def _in_logs(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        wanted = torch.is_grad_enabled()
-        with torch.enable_grad():
-            scores = self.scores[rows] if wanted else self.scores[rows].detach().requires_grad_()
-            value = _inside_in_logs(scores, self.mask[rows], lambda ways: torch.logsumexp(ways, -1))
-            (marginals,) = torch.autograd.grad(value.clamp(min=-1e30).sum(), scores, create_graph=wanted)
-        return value.detach().to(scores.dtype), marginals
+
+def _sum(ways: Tensor) -> Tensor:
+    return torch.logsumexp(ways, -1)
+
+
+def _derived(scores: Tensor, mask: Tensor, reduce: Reduce) -> tuple[Tensor, Tensor]:
+    """Return the gradient, differentiable where the scores are, and the value `[B]`, of `_inside_in_logs`."""
+
+    def total(scores: Tensor) -> tuple[Tensor, Tensor]:
+        value = _inside_in_logs(scores, mask, reduce)
+        return value.clamp(min=-1e30).sum(), value
+
+    gradient, (_, value) = torch.func.grad_and_value(total, has_aux=True)(scores)
+    return gradient, value
 
 
 def _inside_outside(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return log-partition, marginals and, `[B]`, whether they are sound, on probabilities in float64.
+    """Return log-partition, marginals and, `[B]`, whether they are sound, on probabilities.
 
     Weights are at most 1, so that what underflows on the way could only have added less than the smallest number there
     is times the number of trees.
     """
-    weights = scores.double().exp()
+    weights = scores.exp()
     root, arcs = weights[..., 0], _by_reach(weights[..., 1:])
     batch, n = mask.shape
     complete, by_end, incomplete = (arcs.new_zeros(2, batch, n, n) for _ in range(3))
@@ -92,16 +96,16 @@ def _inside_outside(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tenso
         of_complete[1, :, m, :w] += (of_joined * complete[0, :, m, :w]).flip(1, 2)
     marginals = _by_arc(of_incomplete * incomplete)
     marginals = torch.cat([hung[..., None], marginals], -1) / total[:, None, None]
-    return total.log().to(scores.dtype), marginals.to(scores.dtype), (total > SAFE) & total.isfinite()
+    return total.log(), marginals, (total > SAFE) & total.isfinite()
 
 
 def _inside_in_logs(scores: Tensor, mask: Tensor, reduce: Reduce) -> Tensor:
-    """Return the log-partition, or with another `reduce` the best score, `[B]` in float64; slow, and differentiable.
+    """Return the log-partition, or with another `reduce` the best score, `[B]`; slow, and differentiable.
 
     The chart is a list by reach, so that nothing is written in place.
     """
     lowest = -1e300  # stands for minus infinity, which has no gradient
-    scores = scores.double().clamp(min=lowest)
+    scores = scores.clamp(min=lowest)
     batch, n = mask.shape
     root, arcs = scores[..., 0], _by_reach(scores[..., 1:])
     complete = [scores.new_zeros(2, batch, n)]

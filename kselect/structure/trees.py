@@ -2,105 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from kselect.structure.arborescence import best_heads
-from kselect.structure.distribution import Distribution, finite, weighed
+from kselect.structure.distribution import Distribution, finite, real_positions
 
 # Beyond this, arc probabilities by the inverse of a matrix are not taken on trust.
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-9}
 
 
-class ArcScores(Distribution[Tensor]):
+class DependencyTrees(Distribution[Tensor]):
     """Dependency trees with one root each, scored arc by arc.
 
-    Attributes:
-        scores: of each token's possible heads, centred, `[B, n, 1 + n]`; head 0 is the root, head h the h-th token,
-            as in CoNLL-U.
-        mask: which tokens are real, `[B, n]`.
+    Head 0 of a token is the root, head h the h-th token, as in CoNLL-U.
     """
 
     def __init__(self, scores: Tensor, mask: Tensor) -> None:
         """Score the trees of B sentences.
 
         Args:
-            scores: score of each head of each token, `[B, n, 1 + n]`, float32 or float64: the root, then the tokens. A
-                token's score as its own head is not read.
+            scores: score of each head of each token, `[B, n, 1 + n]`: the root, then the tokens. A token's score as its
+                own head is not read.
             mask: 1 on real tokens, `[B, n]`; padding comes last.
 
         Raises:
-            ValueError: shapes that do not fit.
+            ValueError: shapes that do not fit, scores that are no floating point numbers, or a mask with padding before
+                real tokens.
         """
-        batch, n, heads = scores.shape
-        if heads != n + 1 or mask.shape != (batch, n):
-            raise ValueError(f"Arc scores {list(scores.shape)} want {n + 1} heads and a mask [{batch}, {n}].")
-        self.mask = mask.bool()
-        tokens = self.mask[:, :, None] & self.mask[:, None] & ~torch.eye(n, dtype=torch.bool, device=mask.device)
-        possible = torch.cat([self.mask[..., None], tokens], -1)
-        scores = scores.masked_fill(~possible, -torch.inf)
-        tops = finite(scores.detach().amax(-1, keepdim=True))
-        self.scores = scores - tops
-        self.shift = tops[..., 0].sum(1)
+        mask = real_positions(mask, scores)
+        n = mask.size(1)
+        if scores.size(2) != n + 1:
+            raise ValueError(f"Scores of arcs must be [B, {n}, {n + 1}], not {list(scores.shape)}.")
+        tokens = mask[:, :, None] & mask[:, None] & ~torch.eye(n, dtype=torch.bool, device=mask.device)
+        possible = torch.cat([mask[..., None], tokens], -1)
+        kept = scores.double().masked_fill(~possible, -torch.inf)
+        tops = finite(kept.detach().amax(-1, keepdim=True))
+        super().__init__(mask, (kept - tops,), tops[..., 0].sum(1), scores.dtype)
 
-    def _scores(self) -> tuple[Tensor, ...]:
-        return (self.scores,)
+    def parts(self, structure: Tensor) -> Tensor:
+        """Return the arcs of trees, which say the head of each token, `[B, n]`; in padding, they are not read.
 
-    def _centred_expected_score(self, marginals: Tensor) -> Tensor:
-        return weighed(marginals, self.scores).sum((1, 2))
+        Whether the heads make a tree is not asked.
+        """
+        heads = torch.where(self.mask, structure, 0)
+        return torch.nn.functional.one_hot(heads, self.mask.size(1) + 1).to(self.dtype) * self.mask[..., None]
+
+    def _named(self, marginals: Iterable[Tensor]) -> Tensor:
+        (arcs,) = marginals
+        return arcs
 
 
-class Trees(ArcScores):
+class NonProjectiveTrees(DependencyTrees):
     """All dependency trees with one root, crossing arcs allowed (Koo et al. 2007, McDonald and Satta 2007)."""
 
     @property
     def argmax(self) -> Tensor:
         """The head of each token in the most probable tree, `[B, n]`, 0 in padding."""
-        return best_heads(self.scores.detach(), self.mask)
+        return best_heads(self._detached[0], self.mask)
 
-    def _solve(self) -> tuple[Tensor, Tensor]:
-        value, marginals, sound = self._inverted
-        if not bool(sound.all()):
+    def _solve(self) -> tuple[Tensor, tuple[Tensor, ...]]:
+        value, marginals, sound, all_sound = self._inverted
+        if not all_sound:
             value, marginals = value.clone(), marginals.clone()
-            value[~sound], marginals[~sound] = self._by_elimination(~sound)
-        return value, marginals
+            (scores,) = self._detached
+            marginals[~sound], value[~sound] = _eliminated(scores[~sound], self.mask[~sound])
+        return value, (marginals,)
 
-    def _differentiable_marginals(self) -> Tensor:
-        sound = self._inverted[2]
-        marginals = torch.zeros_like(self.scores)
-        if bool(sound.any()):
-            found = by_inverse(self.scores[sound], self.mask[sound])[1]
-            marginals = marginals.index_put((sound.nonzero()[:, 0],), found)
-        if not bool(sound.all()):
-            found = self._by_elimination(~sound)[1]
-            marginals = marginals.index_put(((~sound).nonzero()[:, 0],), found)
-        return marginals
+    def _differentiable_marginals(self) -> tuple[Tensor, ...]:
+        (scores,) = self._scores
+        _, _, sound, all_sound = self._inverted
+        if all_sound:
+            return (by_inverse(scores, self.mask, self._tolerance)[1],)
+        marginals = torch.zeros_like(scores)
+        inverted = by_inverse(scores[sound], self.mask[sound], self._tolerance)[1]
+        marginals = marginals.index_put((sound.nonzero()[:, 0],), inverted)
+        eliminated = _eliminated(scores[~sound], self.mask[~sound])[0]
+        return (marginals.index_put(((~sound).nonzero()[:, 0],), eliminated),)
 
     @cached_property
-    def _inverted(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _inverted(self) -> tuple[Tensor, Tensor, Tensor, bool]:
         with torch.no_grad():
-            return by_inverse(self.scores, self.mask)
+            value, marginals, sound = by_inverse(self._detached[0], self.mask, self._tolerance)
+            return value, marginals, sound, bool(sound.all())
 
-    def _by_elimination(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        wanted = torch.is_grad_enabled()
-        with torch.enable_grad():
-            scores = self.scores[rows] if wanted else self.scores[rows].detach().requires_grad_()
-            value = by_elimination(scores, self.mask[rows])
-            (marginals,) = torch.autograd.grad(value.clamp(min=-1e30).sum(), scores, create_graph=wanted)
-        return value.detach().to(scores.dtype), marginals.clamp(0, 1)
+    @property
+    def _tolerance(self) -> float:
+        return TOLERANCE[self.dtype]
 
 
-def by_inverse(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return log-partition, marginals and, `[B]`, whether they are sound, by the inverse of a Laplacian in float64.
+def by_inverse(scores: Tensor, mask: Tensor, tolerance: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return log-partition, marginals and, `[B]`, whether they are sound, by the inverse of a Laplacian.
 
     Weights w are at most 1. The row of a dependent d has its sum of weights on the diagonal and -w(h, d) for its
     heads; the first column is replaced by the weights of the root, so that exactly one token hangs from it. The
     determinant is the partition function, and the inverse its gradient. How far the inverse can be off, its residual
-    tells.
+    tells; where that is beyond the tolerance, the sums are not sound.
     """
-    weights = scores.double().exp()
+    weights = scores.exp()
     n = mask.size(1)
     root, tokens = weights[..., 0], weights[..., 1:]
     matrix = torch.diag_embed(tokens.sum(-1)) - tokens
@@ -119,8 +121,8 @@ def by_inverse(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         largest = inverse.abs().amax((1, 2))
         rounding = 2 * n * torch.finfo(matrix.dtype).eps * largest
         error = n * largest * ((matrix @ inverse - identity).abs().amax((1, 2)) + rounding)
-        sound = (info == 0) & (sign > 0) & (error < TOLERANCE[scores.dtype])
-    return value.to(scores.dtype), marginals.clamp(0, 1).to(scores.dtype), sound
+        sound = (info == 0) & (sign > 0) & (error < tolerance)
+    return value, marginals.clamp(0, 1), sound
 
 
 def by_elimination(scores: Tensor, mask: Tensor) -> Tensor:
@@ -131,7 +133,7 @@ def by_elimination(scores: Tensor, mask: Tensor) -> Tensor:
     ones offer them, which leaves for last what can only hang from the root.
     """
     lowest = -1e300  # stands for minus infinity, which has no gradient
-    scores = scores.double().clamp(min=lowest)
+    scores = scores.clamp(min=lowest)
     root, tokens = scores[..., 0], scores[..., 1:]
     batch, n = mask.shape
     own = torch.eye(n, dtype=torch.bool, device=mask.device)
@@ -153,6 +155,17 @@ def by_elimination(scores: Tensor, mask: Tensor) -> Tensor:
         )
         left = left & (torch.arange(n, device=mask.device) != next_out[:, None])
     return torch.where(total > lowest / 2, total, -torch.inf)
+
+
+def _eliminated(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return marginals, differentiable where the scores are, and log-partition by elimination."""
+
+    def total(scores: Tensor) -> tuple[Tensor, Tensor]:
+        value = by_elimination(scores, mask)
+        return value.clamp(min=-1e30).sum(), value
+
+    marginals, (_, value) = torch.func.grad_and_value(total, has_aux=True)(scores)
+    return marginals.clamp(0, 1), value
 
 
 def _either(one: Tensor, other: Tensor) -> Tensor:

@@ -14,7 +14,8 @@ def best(emissions: Tensor, transitions: Tensor, lengths: Tensor, k: int) -> tup
         emissions: score of each label at each position, `[B, n, L]`.
         transitions: score of a label (second axis) right after another (first), `[L, L]`.
         lengths: how many positions of each sentence are real, `[B]`.
-        k: how many; scores are minus infinity, and labels arbitrary, where fewer are possible.
+        k: how many; scores are minus infinity, and labels arbitrary, where fewer are possible. Of an empty sentence
+            there is one, with a score of 0.
     """
     batch, n, labels = emissions.shape
     # Of every label the k best ways to it, `[B, L, k]`; at the start there is but one.
@@ -35,4 +36,5 @@ def best(emissions: Tensor, transitions: Tensor, lengths: Tensor, k: int) -> tup
         if t > 0:
             state = origins[t - 1].flatten(1).gather(1, state)
     real = torch.arange(n, device=lengths.device) < lengths[:, None]
-    return torch.where(real[:, None], sequences, 0), torch.where((lengths > 0)[:, None], values, values.new_zeros(()))
+    empty = torch.where(torch.arange(k, device=lengths.device) == 0, 0.0, -torch.inf)
+    return torch.where(real[:, None], sequences, 0), torch.where((lengths > 0)[:, None], values, empty)

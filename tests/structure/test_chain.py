@@ -137,13 +137,11 @@ def test_the_gradient_of_distilling_is_the_students_marginals_less_the_teachers(
 def test_both_ways_of_summing_agree_where_the_fast_one_says_that_it_is_sound(scale: float) -> None:
     scores = draw(4, [30, 1, 17, 8] * 8, scale=scale)
     chain = LinearChain(**scores)
-    for dtype, tolerance in ((torch.float64, 1e-9), (torch.float32, 2e-4)):
-        given = (chain.emissions.to(dtype), chain.transitions.to(dtype), chain.lengths)
-        fast, sound = forward_backward.scaled(*given)
-        slow = forward_backward.logarithmic(*given)
-        assert sound.all() if scale == 1 else not sound.all()
-        torch.testing.assert_close(fast.labels[sound], slow.labels[sound], atol=tolerance, rtol=0)
-        torch.testing.assert_close(fast.transitions[sound], slow.transitions[sound], atol=tolerance * 10, rtol=0)
+    fast, sound = forward_backward.scaled(*chain._scores, chain.lengths)
+    slow = forward_backward.logarithmic(*chain._scores, chain.lengths)
+    assert sound.all() if scale <= 30 else not sound.all()
+    torch.testing.assert_close(fast.labels[sound], slow.labels[sound], atol=1e-9, rtol=0)
+    torch.testing.assert_close(fast.transitions[sound], slow.transitions[sound], atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("forbidden", [0.0, 0.3])
@@ -163,12 +161,12 @@ def test_extreme_scores_give_probabilities(dtype: torch.dtype, forbidden: float)
 def test_what_underflows_in_the_fast_way_is_noticed() -> None:
     """A detour of small probability at first is the only way to the end."""
     emissions = torch.zeros(1, 3, 2)
-    emissions[0, 0, 1] = -200.0
+    emissions[0, 0, 1] = -800.0
     transitions = torch.tensor([[0.0, -torch.inf], [-torch.inf, 0.0]])
     emissions[0, 2, 0] = -torch.inf
     chain = LinearChain(emissions, transitions, torch.ones(1, 3))
-    assert not forward_backward.scaled(chain.emissions, chain.transitions, chain.lengths)[1].item()
-    assert chain.log_partition.item() == pytest.approx(-200.0)
+    assert not forward_backward.scaled(*chain._scores, chain.lengths)[1].item()
+    assert chain.log_partition.item() == pytest.approx(-800.0)
     torch.testing.assert_close(chain.marginals.labels, torch.tensor([[[0.0, 1.0]] * 3]))
 
 

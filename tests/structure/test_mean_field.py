@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kselect.structure.second_order import mean_field
+from kselect.structure.mean_field import mean_field
 
 N = 3
 
