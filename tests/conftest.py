@@ -1,8 +1,9 @@
-"""Settings of every test: one thread for each worker, since the workers share the cores, and caches of its own."""
+"""Settings of every test: a thread for each worker, as they share the cores; caches of its own; Ctrl-C heard."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,13 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard() -> None:
+    """A shell's background job is deaf to Ctrl-C, and so would be all that tests interrupt."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
