@@ -14,6 +14,7 @@ from kselect.models.classifier import Classifier, label_settings, seeded
 from kselect.models.shrink import shrink
 from kselect.tasks.split import Split
 from kselect.tasks.task import Task
+from kselect.tasks.text_task import TextTask
 from kselect.tasks.tokenizer import synthetic_tokenizer
 
 BATCH = 32
@@ -34,7 +35,7 @@ def make_task(tokens: int, train: int, reward: int = BATCH, dev: int = BATCH) ->
         return Split(texts, None, [i % 2 for i in range(size)])
 
     splits = {"train": split(train), "reward": split(reward), "dev": split(dev)}
-    return Task("benchmark", ("no", "yes"), splits, ("accuracy",))
+    return TextTask("benchmark", ("no", "yes"), splits, ("accuracy",))
 
 
 def make_teacher(

@@ -5,9 +5,10 @@
     python benchmarks/selection.py table
 
 `run` does what `kselect distill` does for every agent and seed that the ledger lacks, so a stopped study goes on where
-it was. The teacher's outputs are computed once for all agents that read the same, and are left out of the costs.
-`table` prints mean and standard deviation over the seeds, in Markdown; "deciding" is all that an agent costs, measuring
-rewards included. `--ledger` names another file of runs, for another study.
+it was; any other option of `kselect distill`, such as `--epochs 3`, counts for all. The teacher's outputs are computed
+once for all agents that read the same, and are left out of the costs. `table` prints mean and standard deviation over
+the seeds, in Markdown; "deciding" is all that an agent costs, measuring rewards included. `--ledger` names another file
+of runs, for another study.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def run(options: argparse.Namespace) -> None:
     wanted: dict[str, list[tuple[str, Any]]] = {}
     for spec in options.agents:
         label, _, name = spec.rpartition("=")
-        settings: Any = command.settings(["--config", options.config, "--teacher", options.teacher, "--agent", name])
+        given = ["--config", options.config, "--teacher", options.teacher, *options.settings]
+        settings: Any = command.settings([*given, "--agent", name])
         wanted.setdefault(str(settings.knowledge), []).append((label or name, settings))
     for group in wanted.values():
         settings = group[0][1]
@@ -103,7 +105,9 @@ def main() -> None:
     runs.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     runs.set_defaults(act=run)
     commands.add_parser("table").set_defaults(act=table)
-    options = parser.parse_args()
+    options, options.settings = parser.parse_known_args()
+    if options.settings and options.act is not run:
+        parser.error(f"unrecognized arguments: {' '.join(options.settings)}")
     options.act(options)
 
 

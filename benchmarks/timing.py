@@ -96,7 +96,7 @@ def predictions(distiller: Distiller, split: str) -> list[float]:
     from kselect.tasks.encoding import encode
 
     encoded = encode(distiller.task.splits[split], distiller.student.tokenizer, distiller.max_length)
-    logits = predict_logits(distiller.student.model, encoded, np.arange(len(encoded)), 64, distiller.dtype)
+    logits = predict_logits(distiller.student, encoded, np.arange(len(encoded)), 64, distiller.dtype)
     return [round(value, 4) for value in distiller.task.predict(logits.numpy()).tolist()]
 
 

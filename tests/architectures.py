@@ -32,6 +32,7 @@ from kselect.models.classifier import Classifier, label_settings, quiet, seeded
 from kselect.tasks.lexicon import vocabulary
 from kselect.tasks.split import Split
 from kselect.tasks.task import Task
+from kselect.tasks.text_task import TextTask
 from tests.tiny import tiny_task
 
 # As RoBERTa and its kin have them: the padding is not the first.
@@ -150,4 +151,4 @@ def tiny_regression(train_limit: int = 80) -> Task:
         name: Split(split.text_a, split.text_b, [len(text.split()) / 10 for text in split.text_a])
         for name, split in acceptability.splits.items()
     }
-    return Task("length", (), splits, ("pearson",))
+    return TextTask("length", (), splits, ("pearson",))

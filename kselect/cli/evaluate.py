@@ -53,7 +53,7 @@ def _score(settings: Settings) -> None:
     encoded = scorer.encode({split: task.splits[split] for split in task.reported})
     for split, examples in encoded.items():
         every = np.arange(len(examples))
-        evaluation = evaluate(scorer.classifier.model, task, examples, every, settings.model.batch_size, scorer.dtype)
+        evaluation = evaluate(scorer.classifier, task, examples, every, settings.model.batch_size, scorer.dtype)
         constant = task.constant_score(split)
         rows = [[name, f"{value:.4f}", f"{constant[name]:.4f}"] for name, value in evaluation.metrics.items()]
         rows.append(["squared error" if task.regression else "cross-entropy", f"{evaluation.loss:.4f}", ""])

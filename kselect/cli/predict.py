@@ -24,7 +24,7 @@ from kselect.config import EvaluationConfig, PredictionConfig, TaskConfig
 from kselect.errors import UserError
 
 if TYPE_CHECKING:
-    from kselect.tasks.task import Task
+    from kselect.tasks.text_task import TextTask
 
 NAME = "predict"
 POSITIONAL = "model"
@@ -64,7 +64,7 @@ def run(settings: Settings) -> list[Path]:
     for part, test in tests.items():
         every = np.arange(len(test.ids))
         logits = predict_logits(
-            scorer.classifier.model, encoded[part], every, settings.model.batch_size, scorer.dtype
+            scorer.classifier, encoded[part], every, settings.model.batch_size, scorer.dtype
         ).numpy()
         if files is None:
             texts.append(glue_submission(task, test.ids, logits))
@@ -86,19 +86,19 @@ def _writing(paths: list[Path]) -> Iterator[None]:
         raise UserError(f"{paths[0].parent} cannot be written to ({error.strerror}): give another --output.") from None
 
 
-def _task(settings: Settings, name: str) -> Task:
+def _task(settings: Settings, name: str) -> TextTask:
     """Return the task without its examples; labels of own data are those that the model was trained with."""
     from kselect.cli.saved import find_model
     from kselect.cli.scoring import label_names
     from kselect.tasks.glue import GLUE_FORMATS
     from kselect.tasks.registry import canonical
-    from kselect.tasks.task import Task
+    from kselect.tasks.text_task import TextTask
 
     if not settings.task.own:
         format = GLUE_FORMATS[canonical(name)]
-        return Task(canonical(name), format.labels, {}, format.metrics)
+        return TextTask(canonical(name), format.labels, {}, format.metrics)
     labels = () if settings.task.regression else settings.task.labels or label_names(find_model(settings.model.model))
-    return Task(name, tuple(labels), {}, ())
+    return TextTask(name, tuple(labels), {}, ())
 
 
 def _paths(output: str, names: list[str]) -> list[Path]:

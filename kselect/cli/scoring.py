@@ -16,7 +16,7 @@ from kselect.config import EvaluationConfig
 from kselect.distillation.precision import resolve_precision
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier, input_length, load_classifier
-from kselect.tasks.encoding import EncodedSplit, encode
+from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.split import Split
 from kselect.tasks.task import Task
 
@@ -26,12 +26,15 @@ class Scorer:
     """A classifier on its device, and how it reads: in which arithmetic, and how many tokens at most."""
 
     classifier: Classifier
+    task: Task
     dtype: torch.dtype
     max_length: int
 
     def encode(self, splits: Mapping[str, Split]) -> dict[str, EncodedSplit]:
         """Encode splits by name, and say once how many texts had to be cut."""
-        encoded = {name: encode(split, self.classifier.tokenizer, self.max_length) for name, split in splits.items()}
+        encoded = {
+            name: self.task.encode(split, self.classifier.tokenizer, self.max_length) for name, split in splits.items()
+        }
         warn_truncated(sum(split.truncated for split in encoded.values()), self.max_length)
         return encoded
 
@@ -44,8 +47,9 @@ def load_scorer(config: EvaluationConfig, task: Task, max_length: int | None) ->
     """
     classifier = load_classifier(find_model(config.model), task)
     device = Accelerator(cpu=not torch.cuda.is_available()).device
-    classifier.model.to(device)
-    return Scorer(classifier, resolve_precision(config.precision, device), input_length(classifier, max_length))
+    classifier.to(device)
+    length = input_length(classifier, max_length, task.usual_length)
+    return Scorer(classifier, task, resolve_precision(config.precision, device), length)
 
 
 def label_names(path: str) -> tuple[str, ...]:

@@ -18,11 +18,11 @@ from kselect.distillation.ragged import Ragged
 from kselect.distillation.teacher_outputs import LiveTeacher
 from kselect.distillation.transfer import send
 from kselect.models.needs import MATRICES, Needs
-from kselect.models.outputs import ModelOutputs
+from kselect.models.outputs import ModelOutputs, has_logits
 from kselect.tasks.encoding import EncodedSplit
 
 CANONICAL_BATCH = 32
-LOGITS = "logits"
+LOGITS, WORD_STATES = "logits", "word_states"
 
 Watch = Callable[[int, int], None]
 """Is told, while a pass runs, how many examples are done and how many there are."""
@@ -92,14 +92,15 @@ class CachedTeacher:
             return self.live.read(indices, batch, needs)
         mask = batch["attention_mask"]
 
-        def padded(name: str) -> Tensor:
+        def padded(name: str, width: int = mask.size(1)) -> Tensor:
             # Converted where it is compared, since half the bytes are half the way there.
-            return send(self._layouts[name].read(self._values[name], indices, mask.size(1)), mask.device).float()
+            return send(self._layouts[name].read(self._values[name], indices, width), mask.device).float()
 
-        return ModelOutputs(
-            logits=padded(LOGITS),
-            attention_mask=mask,
-            **{kind: {layer: padded(_name(kind, layer)) for layer in layers} for kind, layers in needs.items()},
+        words = batch.get("word_mask")
+        return ModelOutputs.of(
+            padded(self._output) if words is None else padded(self._output, words.size(1)),
+            batch,
+            {kind: {layer: padded(_name(kind, layer)) for layer in layers} for kind, layers in needs.items()},
         )
 
     def _holds(self, needs: Needs) -> bool:
@@ -117,7 +118,7 @@ class CachedTeacher:
     def _missing(self, kinds: Collection[str]) -> list[str]:
         """Open what is there, and return the names of what is not."""
         held = self.held
-        names = [LOGITS, *(_name(kind, layer) for kind in kinds for layer in sorted(held.layers(kind)))]
+        names = [self._output, *(_name(kind, layer) for kind in kinds for layer in sorted(held.layers(kind)))]
         for name in names:
             if name not in self._values:
                 values = self.entry.read(name, self._layouts[name])
@@ -127,7 +128,7 @@ class CachedTeacher:
 
     def _fill(self, names: Collection[str]) -> None:
         """Run the canonical pass that gives `names`."""
-        inner = [name for name in names if name != LOGITS]
+        inner = [name for name in names if name != self._output]
         needs = Needs.union(Needs(**{_kind(name): frozenset({_layer(name)})}) for name in inner)
         device = self.live.models[0].device
         done = 0
@@ -138,10 +139,10 @@ class CachedTeacher:
                 for name, writer in addition.writers.items():
                     if name in addition.dropped:
                         continue
-                    padded = outputs.logits if name == LOGITS else outputs.layers(_kind(name))[_layer(name)]
+                    padded = outputs.output if name == self._output else outputs.layers(_kind(name))[_layer(name)]
                     values = self._layouts[name].pack(indices, padded)
                     writer.append(values)
-                    if name != LOGITS and not np.isfinite(values).all():
+                    if name != self._output and not np.isfinite(values).all():
                         addition.beyond.add(name)
                         addition.dropped |= {other for other in inner if _kind(other) == _kind(name)}
                 done += len(indices)
@@ -164,7 +165,19 @@ class CachedTeacher:
             for kind, _ in self.offered.items()
             for layer, values in outputs.layers(kind).items()
         }
-        return {LOGITS: Ragged(lengths, order, (outputs.logits.size(1),), np.float32), **inner}
+        return {self._output: self._layout_of(outputs.output, order), **inner}
+
+    def _layout_of(self, output: Tensor, order: NDArray[np.int64]) -> Ragged:
+        """Return the layout of what heads read: the logits of a text, or what there is of each word."""
+        words = self.examples.word_counts
+        if words is None:
+            return Ragged(self.examples.lengths, order, (output.size(-1),), np.float32)
+        return Ragged(words, order, (None, output.size(-1)), np.float32 if self._output == LOGITS else np.float16)
+
+    @cached_property
+    def _output(self) -> str:
+        """What heads read of these models, as it is called in the cache."""
+        return LOGITS if has_logits(self.live.models[0]) else WORD_STATES
 
     @cached_property
     def _fitting(self) -> list[str]:

@@ -37,9 +37,10 @@ from kselect.knowledge.batch import Batch
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import input_names
 from kselect.models.classifier import DEFAULT_LENGTH, Classifier, input_length
+from kselect.models.heads import Answer
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward
-from kselect.tasks.encoding import EncodedSplit, encode
+from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.split import Split
 from kselect.tasks.task import Task
 
@@ -87,7 +88,7 @@ class Distiller:
         self.offered = replace(offered, knowledge=offered.kinds)
         _check_models(student, self.teachers, task)
         self.knowledge: tuple[Knowledge, ...] = build_knowledge(self.offered, student, self.teachers)
-        self.max_length = min(input_length(model, max_length) for model in (student, *self.teachers))
+        self.max_length = min(input_length(one, max_length, task.usual_length) for one in (student, *self.teachers))
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
         if self.accelerator.num_processes > 1:
             raise UserError("A run trains in one process: start it without a launcher.")
@@ -178,6 +179,7 @@ class Distiller:
         factors = [send(torch.from_numpy(each[selected]), self.device) for each in (weights, self.scales)]
         first_step, rows, befores = self.step, [], []
         self._model.train()
+        self.student.head.train()
         with self.account.measure("student"), self._dropout.active():
             for _ in range(min(steps, self.total_steps - self.step)):
                 befores.append((self._batches.position, self._dropout.read()))
@@ -200,12 +202,12 @@ class Distiller:
         """Measure the student on a split, or on a sample of `examples` of it, the same at every call."""
         encoded = self._encode(split)
         indices = fixed_sample(len(encoded), examples)
-        return evaluate(self._model, self.task, encoded, indices, self.training.batch_size, self.dtype)
+        return evaluate(self.student, self.task, encoded, indices, self.training.batch_size, self.dtype)
 
     def _encode(self, split: str) -> EncodedSplit:
         """Encode a split on its first use: what is only reported at the end costs nothing before."""
         if split not in self._splits:
-            self._splits[split] = encode(self.task.splits[split], self._tokenizer, self.max_length)
+            self._splits[split] = self.task.encode(self.task.splits[split], self._tokenizer, self.max_length)
         return self._splits[split]
 
     @torch.no_grad()
@@ -275,8 +277,8 @@ class Distiller:
         row = torch.zeros(len(selected) + len(SIGNALS), device=self.device)
         for part in self._parts(indices):
             share = len(part) / len(indices)
-            losses, logits, signals = self._losses(part, selected, self.teacher_outputs)
-            total = self.weighting(losses, weights, scales, tuple(self.names[i] for i in selected), logits)
+            losses, answer, signals = self._losses(part, selected, self.teacher_outputs)
+            total = self.weighting(losses, weights, scales, tuple(self.names[i] for i in selected), answer)
             self.accelerator.backward(total.mean() * share)
             row += torch.cat([losses.detach().mean(0), signals]) * share
         grad_norm = clip_grad_norm_(self._trained.parameters(), self.training.max_grad_norm)
@@ -299,8 +301,8 @@ class Distiller:
 
     def _losses(
         self, indices: NDArray[np.int64], selected: Iterable[int], source: TeacherOutputs | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run both models as far as `selected` needs them; returns losses `[B, k]`, logits `[B, K]`, signals `[6]`."""
+    ) -> tuple[Tensor, Answer, Tensor]:
+        """Run both models as far as `selected` needs them; returns losses `[B, k]`, student's answer, signals `[6]`."""
         chosen = [self.knowledge[i] for i in selected]
         batch = {name: send(value, self.device) for name, value in self._splits["train"].batch(indices).items()}
         teacher: ModelOutputs | None = None
@@ -308,22 +310,23 @@ class Distiller:
         if teacher_needs:
             assert source is not None
             with self.account.measure("teacher"):
-                teacher = source.read(indices, batch, Needs.union(teacher_needs))
+                teacher = source.read(indices, batch, Needs.union(teacher_needs)).under(self.teachers[0].head)
         with autocast(self.device, self.dtype):
-            student = forward(self._model, batch, Needs.union(knowledge.student_needs for knowledge in chosen))
+            needs = Needs.union(knowledge.student_needs for knowledge in chosen)
+            student = forward(self._model, batch, needs).under(self.student.head)
+            answers = student.answer, teacher.answer if teacher else None
         examples = Batch(batch["labels"], progress=self.step / self.total_steps)
         losses = torch.stack([knowledge.loss(student, teacher, examples) for knowledge in chosen], dim=1)
-        signals = read_signals(student.logits, teacher.logits if teacher else None, batch["labels"])
-        return losses, student.logits, signals
+        return losses, student.answer, read_signals(*answers, batch["labels"])
 
     def _everything_trained(self) -> nn.ModuleDict:
         """The student, and beside it whatever knowledge and weighting must learn."""
         learned = {knowledge.name: knowledge.modules for knowledge in self.knowledge if knowledge.modules is not None}
         beside = {"knowledge": nn.ModuleDict(learned), "weighting": self.weighting}
-        return nn.ModuleDict({"student": self._model, **beside}).to(self.device)
+        return nn.ModuleDict({"student": self._model, "head": self.student.head, **beside}).to(self.device)
 
     def _live(self) -> LiveTeacher | None:
-        models = [teacher.model.to(self.device) for teacher in self.teachers]
+        models = [teacher.to(self.device).model for teacher in self.teachers]
         return LiveTeacher(models, self.dtype) if models else None
 
     def _cached(self, limit_bytes: float) -> TeacherOutputs | None:
@@ -339,6 +342,7 @@ class Distiller:
     def _probe(self) -> dict[str, float]:
         """Measure every knowledge once, without dropout, on a few training examples."""
         self._model.eval()
+        self.student.head.eval()
         indices = fixed_sample(len(self._splits["train"]), PROBE_EXAMPLES)
         losses, _, _ = self._losses(indices, range(len(self.knowledge)), self._live_teacher)
         return dict(zip(self.names, losses.mean(0).tolist(), strict=True))
@@ -361,24 +365,24 @@ def _as_tuple(teacher: Classifier | Sequence[Classifier] | None) -> tuple[Classi
 
 def _check_models(student: Classifier, teachers: Sequence[Classifier], task: Task) -> None:
     for classifier in (student, *teachers):
-        if classifier.model.config.num_labels != task.num_labels:
+        if classifier.num_labels != task.num_labels:
             raise UserError(
-                f"A model tells {classifier.model.config.num_labels} labels apart, {task.name} has {task.num_labels}: "
+                f"A model tells {classifier.num_labels} labels apart, {task.name} has {task.num_labels}: "
                 f"give models fine-tuned on {task.name}."
             )
     train = task.splits["train"]
     sample = train.take(fixed_sample(len(train), COMPARED_EXAMPLES))
-    vocabulary, read = student.tokenizer.get_vocab(), _read_by(student, sample)
+    vocabulary, read = student.tokenizer.get_vocab(), _read_by(student, task, sample)
     for teacher in teachers:
-        if teacher.tokenizer.get_vocab() != vocabulary or _read_by(teacher, sample) != read:
+        if teacher.tokenizer.get_vocab() != vocabulary or _read_by(teacher, task, sample) != read:
             raise UserError(
                 "Teacher and student read different vocabularies, or cut texts otherwise: shrink the student from its "
                 "teacher, or give one with the teacher's tokenizer."
             )
 
 
-def _read_by(classifier: Classifier, split: Split) -> list[list[int]]:
-    return [ids.tolist() for ids in encode(split, classifier.tokenizer, DEFAULT_LENGTH).input_ids]
+def _read_by(classifier: Classifier, task: Task, split: Split) -> list[list[int]]:
+    return [ids.tolist() for ids in task.encode(split, classifier.tokenizer, DEFAULT_LENGTH).input_ids]
 
 
 def _fullest_tokenizer(student: Classifier, teachers: Sequence[Classifier]) -> PreTrainedTokenizerBase:

@@ -10,34 +10,44 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kselect.models.heads import Answer, Choices
+
 STUDENT_SIGNALS = ("student_confidence", "student_entropy", "student_accuracy")
 TEACHER_SIGNALS = ("teacher_confidence", "teacher_entropy", "agreement")
 SIGNALS = STUDENT_SIGNALS + TEACHER_SIGNALS
 
 
-def read_signals(student_logits: Tensor, teacher_logits: Tensor | None, labels: Tensor) -> Tensor:
+def read_signals(student: Answer, teacher: Answer | None, labels: Tensor) -> Tensor:
     """Return the batch's means in the order of `SIGNALS`, `[6]`, NaN where the teacher was not read.
 
     Confidence is the largest probability; entropy is divided by log K and so lies in [0, 1]; accuracy is against the
-    gold labels, agreement between the two models' arg-max. A regression has none of these: what could be read is 0.
+    gold labels, agreement between the two models' arg-max: of each word by itself, where words are labelled. Agreement
+    is 0 between models that choose among unlike things. A regression has none of these: what could be read is 0.
     """
-    unread = torch.full((len(TEACHER_SIGNALS),), math.nan, device=student_logits.device)
-    if labels.is_floating_point():
-        zeros = torch.zeros(len(SIGNALS), device=student_logits.device)
-        return zeros if teacher_logits is not None else torch.cat([zeros[: len(STUDENT_SIGNALS)], unread])
-    prediction, student = _confidence_and_entropy(student_logits)
-    read = torch.stack([*student, (prediction == labels).float().mean()])
-    if teacher_logits is None:
+    unread = torch.full((len(TEACHER_SIGNALS),), math.nan, device=labels.device)
+    if student.choices_of is None:
+        zeros = torch.zeros(len(SIGNALS), device=labels.device)
+        return zeros if teacher is not None else torch.cat([zeros[: len(STUDENT_SIGNALS)], unread])
+    right = student.right_choices(labels)
+    prediction, certainty = _confidence_and_entropy(student.choices)
+    read = torch.stack([*certainty, _share(prediction == right, student.choices.mask & (right >= 0))])
+    if teacher is None:
         return torch.cat([read, unread])
-    teacher_prediction, teacher = _confidence_and_entropy(teacher_logits)
-    return torch.cat([read, torch.stack([*teacher, (prediction == teacher_prediction).float().mean()])])
+    teacher_prediction, teacher_certainty = _confidence_and_entropy(teacher.choices)
+    agreement = read.new_zeros(())
+    if student.choices_of == teacher.choices_of:
+        agreement = _share(prediction == teacher_prediction, student.choices.mask)
+    return torch.cat([read, torch.stack([*teacher_certainty, agreement])])
 
 
-def _confidence_and_entropy(logits: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    log_probabilities = torch.log_softmax(logits.detach().float(), dim=-1)
-    confidence, prediction = log_probabilities.max(-1)
-    entropy = -(log_probabilities.exp() * log_probabilities).sum(-1) / math.log(logits.size(-1))
-    return prediction, (confidence.exp().mean(), entropy.mean())
+def _confidence_and_entropy(choices: Choices) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    confidence, prediction = choices.log_probabilities().detach().max(-1)
+    return prediction, (choices.mean(confidence.exp()).mean(), choices.uncertainty.mean())
+
+
+def _share(hits: Tensor, mask: Tensor) -> Tensor:
+    """Return the share of hits among real places, `[B, U]` both."""
+    return (hits & mask).sum() / mask.sum().clamp(min=1)
 
 
 @dataclass(frozen=True)

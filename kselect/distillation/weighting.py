@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from kselect.config import WEIGHTINGS
 from kselect.errors import UserError, unknown
+from kselect.models.heads import Answer
 
 
 class Weighting(nn.Module):
@@ -20,7 +20,7 @@ class Weighting(nn.Module):
     """
 
     def forward(
-        self, losses: Tensor, weights: Tensor, scales: Tensor, selected: tuple[str, ...], logits: Tensor
+        self, losses: Tensor, weights: Tensor, scales: Tensor, selected: tuple[str, ...], answer: Answer
     ) -> Tensor:
         """Return the loss of each example, `[B]`.
 
@@ -29,7 +29,7 @@ class Weighting(nn.Module):
             weights: the selection's, of each knowledge, `[k]`.
             scales: factor on each knowledge's loss, `[k]`.
             selected: names of the knowledge selected, `k` of them.
-            logits: the student's, `[B, K]`.
+            answer: the student's.
         """
         return losses @ (weights * scales)
 
@@ -38,16 +38,15 @@ class DynamicWeighting(Weighting):
     """Each example by itself: logits where the student is sure, hidden states where it is not.
 
     `gold + (1 - u) logits + u hidden`, each times its weight and scale, with u the entropy of the student's prediction
-    over log K, from which no gradient flows (Li et al., 2021, "Dynamic Knowledge Distillation for Pre-trained Language
-    Models"). Other knowledge is weighed by the selection alone.
+    over log K, a mean over words where it is made of words, from which no gradient flows (Li et al., 2021, "Dynamic
+    Knowledge Distillation for Pre-trained Language Models"). Other knowledge is weighed by the selection alone.
     """
 
     def forward(
-        self, losses: Tensor, weights: Tensor, scales: Tensor, selected: tuple[str, ...], logits: Tensor
+        self, losses: Tensor, weights: Tensor, scales: Tensor, selected: tuple[str, ...], answer: Answer
     ) -> Tensor:
         """Return the loss of each example, `[B]`; see `Weighting`."""
-        log_q = torch.log_softmax(logits.detach().float(), dim=-1)
-        u = -(log_q.exp() * log_q).sum(-1) / math.log(logits.size(-1))
+        u = answer.choices.uncertainty
         shares = {"logits": 1 - u, "hidden": u}
         by_example = torch.stack([shares.get(name, torch.ones_like(u)) for name in selected], dim=1)
         return (losses * by_example) @ (weights * scales)
@@ -80,7 +79,7 @@ class UncertaintyWeighting(Weighting):
         return self.paced + (self.PACE - 1) * self.paced.detach()
 
     def forward(
-        self, losses: Tensor, weights: Tensor, scales: Tensor, selected: tuple[str, ...], logits: Tensor
+        self, losses: Tensor, weights: Tensor, scales: Tensor, selected: tuple[str, ...], answer: Answer
     ) -> Tensor:
         """Return the loss of each example, `[B]`, which may be negative; see `Weighting`."""
         by_name = dict(zip(self.names, self.log_variances, strict=True))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -20,26 +21,39 @@ from transformers.utils import logging
 
 from kselect.errors import UserError
 from kselect.models.architecture import fused_attention, positions
-from kselect.models.head import centre, redraw, reorder
+from kselect.models.heads import Classes, Head, Score
+from kselect.models.heads.registry import is_text, save_head
 from kselect.models.hub import source_settings
 from kselect.models.label_order import check_order
 from kselect.models.location import check_location
-from kselect.tasks.encoding import EncodedSplit, encode
+from kselect.models.output_layer import centre, redraw, reorder
+from kselect.tasks.encoding import EncodedSplit
 
 if TYPE_CHECKING:
     from kselect.tasks.task import Task
 
 
 DEFAULT_LENGTH = 128
+LONGEST = 512  # where neither task nor model sets a limit
 JUDGED_BY = 200  # reward examples that tell whether unnamed labels stand in the task's order
 
 
 @dataclass
 class Classifier:
-    """A sequence classifier together with the tokenizer that its inputs come from."""
+    """A model that classifies texts, words, spans or arcs, together with the tokenizer that its inputs come from."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    head: Head = field(default_factory=Classes)
+    """Makes answers of what the model gives; what it learns is saved beside the model."""
+    labels: tuple[str, ...] | None = None
+    """Names of what it answers with, where the model's config does not tell them."""
+
+    def to(self, device: torch.device) -> Classifier:
+        """Move model and head to `device`; returns the classifier itself."""
+        nn.Module.to(self.model, device)
+        self.head.to(device)
+        return self
 
     @property
     def layers(self) -> int:
@@ -56,12 +70,22 @@ class Classifier:
         """Number of attention heads."""
         return int(self.model.config.num_attention_heads)
 
+    @property
+    def num_labels(self) -> int:
+        """How many labels it tells apart; 1 where it gives a score."""
+        return int(self.model.config.num_labels or 0) if self.labels is None else len(self.labels)
+
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write model and tokenizer as plain transformers files, readable without this package."""
+        """Write model and tokenizer as plain transformers files, readable without this package.
+
+        What the head of a model of words is, and what it has learned, lies beside them, as JSON and safetensors.
+        """
         self.model.set_attn_implementation(fused_attention(self.model))
         with quiet():
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
+        if self.labels is not None:
+            save_head(self.head, self.labels, folder)
 
 
 def load_classifier(path: str | Path, task: Task) -> Classifier:
@@ -73,7 +97,9 @@ def load_classifier(path: str | Path, task: Task) -> Classifier:
         UserError: no model there; weights that do not fill it (they are named), the head's or others; labels other
             than the task's, or without names and clearly in another order.
     """
-    model, unfit = _load_model(path)
+    if not is_text(task):
+        return words().load_word_classifier(path, task)
+    model, unfit = load_pretrained(path)
     if unfit:
         raise UserError(
             f"{path} is not fine-tuned: {', '.join(sorted(unfit))} would be random. "
@@ -84,13 +110,13 @@ def load_classifier(path: str | Path, task: Task) -> Classifier:
         raise UserError(f"{path} {fault}.")
     unnamed = not task.regression and _unnamed(_label_names(model), task)
     _take_labels(model, task)
-    classifier = Classifier(model, _load_tokenizer(path, model))
+    classifier = Classifier(model, load_tokenizer(path, model), text_head(task))
     if unnamed:
         check_order(model, task.labels, _reward_examples(classifier, task), path)
     return classifier
 
 
-def load_encoder(path: str | Path, task: Task, seed: int = 0) -> Classifier:
+def load_encoder(path: str | Path, task: Task, seed: int = 0, head: str | None = None) -> Classifier:
     """Load a pretrained encoder and put a fresh head for `task` on it, drawn with `seed`.
 
     A head that the checkpoint was fine-tuned with, for whatever task, is replaced; of a pretrained one only the output
@@ -99,14 +125,16 @@ def load_encoder(path: str | Path, task: Task, seed: int = 0) -> Classifier:
     Raises:
         UserError: no model there, or one whose encoder is not whole.
     """
+    if not is_text(task):
+        return words().new_word_classifier(path, task, head, seed)
     with seeded(seed):
-        model, unfit = _load_model(path, **label_settings(task))
+        model, unfit = load_pretrained(path, **label_settings(task))
         redraw(model, unfit)
         centre(model, task)
-    return Classifier(model, _load_tokenizer(path, model))
+    return Classifier(model, load_tokenizer(path, model), text_head(task))
 
 
-def load_student(path: str | Path, task: Task, seed: int = 0) -> Classifier:
+def load_student(path: str | Path, task: Task, seed: int = 0, head: str | None = None) -> Classifier:
     """Load any checkpoint as a student of `task`.
 
     A head that was trained for the task's labels (or for as many without names) is kept; any other, or none, is
@@ -115,20 +143,37 @@ def load_student(path: str | Path, task: Task, seed: int = 0) -> Classifier:
     Raises:
         UserError: no model there, or one whose encoder is not whole.
     """
-    model, unfit = _load_model(path)
+    if not is_text(task):
+        trained = words().saved_head(path) in (head, *(words().heads_of(task) if head is None else ()))
+        return words().load_word_classifier(path, task) if trained else load_encoder(path, task, seed, head)
+    model, unfit = load_pretrained(path)
     if unfit or _label_fault(model, task) is not None:
         return load_encoder(path, task, seed)
     _take_labels(model, task)
-    return Classifier(model, _load_tokenizer(path, model))
+    return Classifier(model, load_tokenizer(path, model), text_head(task))
 
 
-def _load_model(path: str | Path, **settings: Any) -> tuple[PreTrainedModel, set[str]]:
+def words() -> Any:
+    """Return what loads models of words, which builds on what is here."""
+    from kselect.models import word_classifier
+
+    return word_classifier
+
+
+def text_head(task: Task) -> Head:
+    """Return what reads the logits of a model of whole texts."""
+    return Score() if task.regression else Classes()
+
+
+def load_pretrained(
+    path: str | Path, auto: Any = AutoModelForSequenceClassification, **settings: Any
+) -> tuple[PreTrainedModel, set[str]]:
     """Load a model whose encoder is whole; with it the names of other weights that the checkpoint does not fill."""
     check_location(path)
     source = source_settings(path)
     try:
         with quiet():
-            model, info = AutoModelForSequenceClassification.from_pretrained(
+            model, info = auto.from_pretrained(
                 path,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are told by name, here and by those who load
@@ -141,17 +186,23 @@ def _load_model(path: str | Path, **settings: Any) -> tuple[PreTrainedModel, set
         raise UserError(f"Cannot load a model from {path}, {where}: {_first_line(error)}") from error
     mismatched = {name for name, *_ in info["mismatched_keys"]}
     unfit = mismatched | set(info["missing_keys"])
-    inside = [name for name in unfit if name.startswith(f"{model.base_model_prefix}.")]
+    whole = model.base_model is model
+    inside = [name for name in unfit if whole or name.startswith(f"{model.base_model_prefix}.")]
     encoder = sorted(name for name in inside if name in mismatched or "pooler" not in name)
     if encoder:
         raise UserError(
             f"{path} is no whole {model.config.model_type} encoder: {', '.join(encoder[:3])}, ... would be random. "
             f"Give a folder that save_pretrained wrote."
         )
-    return model, unfit
+    return model, unfit.difference(inside) if whole else unfit
 
 
-def _load_tokenizer(path: str | Path, model: PreTrainedModel) -> PreTrainedTokenizerBase:
+def load_tokenizer(path: str | Path, model: PreTrainedModel) -> PreTrainedTokenizerBase:
+    """Load the tokenizer that lies beside a model.
+
+    Raises:
+        UserError: there is none, or it is not the model's.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, **source_settings(path))
     except (OSError, ValueError) as error:
@@ -197,7 +248,7 @@ def _reward_examples(classifier: Classifier, task: Task) -> EncodedSplit | None:
         return None
     split = task.splits["reward"]
     first = split.take(range(min(JUDGED_BY, len(split))))
-    return encode(first, classifier.tokenizer, input_length(classifier, None))
+    return task.encode(first, classifier.tokenizer, input_length(classifier, None))
 
 
 def _label_names(model: PreTrainedModel) -> tuple[str, ...]:
@@ -220,15 +271,15 @@ def _order(names: Sequence[str], task: Task) -> list[int] | None:
     return [places[label] for label in wanted] if sorted(places) == sorted(wanted) else None
 
 
-def input_length(classifier: Classifier, max_length: int | None) -> int:
-    """Return how many tokens an input may have: `max_length` or, unless given, 128 or what the model takes if less.
+def input_length(classifier: Classifier, max_length: int | None, usual: int | None = DEFAULT_LENGTH) -> int:
+    """Return how many tokens an input may have: `max_length` or, unless given, `usual` or what the model takes if less.
 
     Raises:
         UserError: `max_length` is more than the model has positions for.
     """
     available = positions(classifier.model)
     if max_length is None:
-        return DEFAULT_LENGTH if available is None else min(DEFAULT_LENGTH, available)
+        return min(length for length in (usual, available, LONGEST) if length is not None)
     if available is not None and max_length > available:
         raise UserError(f"max_length is {max_length}, the model takes {available} tokens: lower max_length to that.")
     return max_length

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,19 +14,23 @@ from transformers import PreTrainedModel
 from kselect.errors import UserError
 from kselect.models.architecture import check_readable, fused_attention, input_names
 from kselect.models.attention import READABLE, reading
-from kselect.models.needs import Needs
+from kselect.models.heads import Answer, Classes, Head
+from kselect.models.needs import KINDS, Needs
 
 
 @dataclass(frozen=True)
 class ModelOutputs:
-    """What a classifier gave for a batch of B texts of at most n tokens.
+    """What a model gave for a batch of B texts of at most n tokens.
 
-    logits: `[B, K]`. attention_mask: `[B, n]`, 1 on real tokens. By layer: hidden_states `[B, n, D]`, 0 being the
-    embeddings; attentions, probabilities before dropout, and attention_scores, what the softmax takes before the mask,
-    `[B, H, n, n]`; queries, keys and values as they enter the attention (rotated, where positions are), `[B, H, n, d]`.
+    output: what a head reads: logits `[B, K]` or, of W words, `[B, W, K]`; of an encoder without an output layer of its
+    own, the last hidden states of words, `[B, W, D]`. attention_mask: `[B, n]`, 1 on real tokens. By layer:
+    hidden_states `[B, n, D]`, 0 being the embeddings; attentions, probabilities before dropout, and attention_scores,
+    what the softmax takes before the mask, `[B, H, n, n]`; queries, keys and values as they enter the attention
+    (rotated, where positions are), `[B, H, n, d]`. word_mask: `[B, W]`, True on real words; None where texts are read
+    as a whole. head: what turns the output into an answer.
     """
 
-    logits: Tensor
+    output: Tensor
     attention_mask: Tensor
     hidden_states: dict[int, Tensor] = field(default_factory=dict)
     attentions: dict[int, Tensor] = field(default_factory=dict)
@@ -32,6 +38,29 @@ class ModelOutputs:
     queries: dict[int, Tensor] = field(default_factory=dict)
     keys: dict[int, Tensor] = field(default_factory=dict)
     values: dict[int, Tensor] = field(default_factory=dict)
+    word_mask: Tensor | None = None
+    head: Head = field(default_factory=Classes)
+
+    @staticmethod
+    def of(output: Tensor, batch: dict[str, Tensor], inner: Mapping[str, dict[int, Tensor]]) -> ModelOutputs:
+        """Return the outputs for a batch; `inner` has those by layer, under their names in `Needs`."""
+        found: dict[str, Any] = {kind: inner.get(kind, {}) for kind in KINDS}
+        return ModelOutputs(output, batch["attention_mask"], **found, word_mask=batch.get("word_mask"))
+
+    @property
+    def logits(self) -> Tensor:
+        """The output, where the model has classes: `[B, K]`, of words `[B, W, K]`."""
+        return self.output
+
+    @cached_property
+    def answer(self) -> Answer:
+        """What the head makes of the output."""
+        answer: Answer = self.head(self.output, self.word_mask)
+        return answer
+
+    def under(self, head: Head) -> ModelOutputs:
+        """Return the same outputs, to be read by another head."""
+        return replace(self, head=head)
 
     def layers(self, kind: str) -> dict[int, Tensor]:
         """Return the outputs of `kind`, a name in `Needs`, by layer."""
@@ -60,7 +89,10 @@ def forward(model: PreTrainedModel, batch: dict[str, Tensor], needs: Needs) -> M
             output_hidden_states=sorted(needs.hidden_states) if needs.hidden_states else False,
             return_dict=True,
         )
-    if getattr(outputs, "logits", None) is None:
+    output = getattr(outputs, "logits", None)
+    if "word_positions" in batch:
+        output = _at_words(outputs.last_hidden_state if output is None else output, batch["word_positions"])
+    if output is None:
         raise UserError(f"This {model.config.model_type} gives no logits: give another architecture.")
     if needs.hidden_states and getattr(outputs, "hidden_states", None) is None:
         raise UserError(f"This {model.config.model_type} shows no hidden states: offer kinds that read logits alone.")
@@ -77,12 +109,18 @@ def forward(model: PreTrainedModel, batch: dict[str, Tensor], needs: Needs) -> M
             f"This {model.config.model_type} shows {counted} layers where its config has {layers}, so that none can be "
             f"told: offer kinds that read logits alone."
         )
-    return ModelOutputs(
-        logits=outputs.logits,
-        attention_mask=batch["attention_mask"],
-        hidden_states={layer: outputs.hidden_states[layer] for layer in needs.hidden_states},
-        **inside.kept,
-    )
+    kept = {**inside.kept, "hidden_states": {layer: outputs.hidden_states[layer] for layer in needs.hidden_states}}
+    return ModelOutputs.of(output, batch, kept)
+
+
+def _at_words(values: Tensor, positions: Tensor) -> Tensor:
+    """Return what stands at the first token of each word, `[B, W, ...]`, out of `values [B, n, ...]`."""
+    return values.gather(1, positions[..., None].expand(-1, -1, values.size(-1)))
+
+
+def has_logits(model: PreTrainedModel) -> bool:
+    """Whether the model has an output layer of its own: it is not a bare encoder."""
+    return model.base_model is not model
 
 
 def projection_width(model: PreTrainedModel, kind: str) -> int:
@@ -106,4 +144,5 @@ def average(outputs: Sequence[ModelOutputs]) -> ModelOutputs:
     """
     if len(outputs) == 1:
         return outputs[0]
-    return ModelOutputs(torch.stack([one.logits.float() for one in outputs]).mean(0), outputs[0].attention_mask)
+    mean = torch.stack([one.output.float() for one in outputs]).mean(0)
+    return ModelOutputs(mean, outputs[0].attention_mask, word_mask=outputs[0].word_mask)

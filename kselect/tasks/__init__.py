@@ -6,6 +6,7 @@ from kselect.tasks.own_files import OwnFiles
 from kselect.tasks.registry import TASKS, load_task, load_test
 from kselect.tasks.split import Split
 from kselect.tasks.task import Task
+from kselect.tasks.text_task import TextTask
 from kselect.tasks.tokenizer import synthetic_tokenizer
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "OwnFiles",
     "Split",
     "Task",
+    "TextTask",
     "build_task",
     "encode",
     "load_task",

@@ -8,7 +8,7 @@ from kselect.errors import UserError
 from kselect.tasks.holdout import hold_out, limit
 from kselect.tasks.metrics import check_metrics
 from kselect.tasks.split import Split
-from kselect.tasks.task import Task
+from kselect.tasks.text_task import TextTask
 
 DEV_FRACTION = 0.1
 """Share of train that becomes dev where there is none."""
@@ -23,7 +23,7 @@ def build_task(
     reward_fraction: float = 0.1,
     seed: int = 0,
     train_limit: int | None = None,
-) -> Task:
+) -> TextTask:
     """Make a task of any data.
 
     Arguments:
@@ -50,4 +50,4 @@ def build_task(
     if "dev" not in parts:
         train, parts["dev"] = hold_out(train, DEV_FRACTION, seed, "dev")
     train, reward = hold_out(train, reward_fraction, seed)
-    return Task(name, tuple(labels), {"train": train, "reward": reward, **parts}, tuple(metrics))
+    return TextTask(name, tuple(labels), {"train": train, "reward": reward, **parts}, tuple(metrics))

@@ -40,6 +40,20 @@ class EncodedSplit:
         """Number of examples."""
         return len(self.labels)
 
+    @property
+    def word_counts(self) -> NDArray[np.int32] | None:
+        """Number of words of each example `[n]`; None where texts are read as a whole."""
+        return None
+
+    def trimmed(self, answer: NDArray[Any], index: int) -> NDArray[Any]:
+        """Return an answer to the example at `index` without what a batch's padding added to it."""
+        return answer
+
+    def gold(self, rows: list[int]) -> NDArray[Any]:
+        """Return the labels of the examples `rows`, padded where they are of words."""
+        labels: NDArray[Any] = self.labels[rows]
+        return labels
+
     def width(self, indices: Sequence[int] | NDArray[np.integer], pad_to_multiple_of: int = 8) -> int:
         """Return how many tokens wide the batch of the examples at `indices` [b] is, padding included."""
         longest = int(self.lengths[indices].max())
@@ -64,7 +78,7 @@ class EncodedSplit:
         }
         if self.token_type_ids is not None:
             tensors["token_type_ids"] = _padded([self.token_type_ids[row] for row in rows], width, 0)
-        tensors["labels"] = self.labels[rows]
+        tensors["labels"] = self.gold(rows)
         return {name: torch.from_numpy(values) for name, values in tensors.items()}
 
 

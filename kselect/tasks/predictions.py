@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from kselect.errors import UserError
 from kselect.tasks.glue import GLUE_FORMATS
-from kselect.tasks.task import Task
+from kselect.tasks.text_task import TextTask
 
 GLUE_SCORES = (0.0, 5.0)
 """What GLUE accepts as a score of similarity."""
 
 
-def glue_submission(task: Task, ids: Sequence[str], logits: NDArray[np.floating]) -> str:
+def glue_submission(task: TextTask, ids: Sequence[str], logits: NDArray[np.floating]) -> str:
     """Return the text of a submission to GLUE: an index and a label (STS-B: a score, kept within [0, 5]) a line.
 
     Args:
@@ -31,7 +31,7 @@ def glue_submission(task: Task, ids: Sequence[str], logits: NDArray[np.floating]
     return _tsv(("index", "prediction"), zip(ids, written, strict=True))
 
 
-def own_predictions(task: Task, ids: Sequence[str], logits: NDArray[np.floating], id_name: str = "index") -> str:
+def own_predictions(task: TextTask, ids: Sequence[str], logits: NDArray[np.floating], id_name: str = "index") -> str:
     """Return a TSV of ids, predictions and, but for scores, a column of probabilities for each class.
 
     Args:

@@ -11,7 +11,7 @@ from kselect.tasks.glue_source import glue_source
 from kselect.tasks.own_files import OwnFiles
 from kselect.tasks.source import Unlabelled
 from kselect.tasks.synthetic import SYNTHETIC_TASKS
-from kselect.tasks.task import Task
+from kselect.tasks.text_task import TextTask
 
 TASKS: tuple[str, ...] = (*SYNTHETIC_TASKS, *GLUE_FORMATS)
 """Names that `load_task` knows."""
@@ -25,7 +25,7 @@ def load_task(
     reward_fraction: float = 0.1,
     seed: int = 0,
     train_limit: int | None = None,
-) -> Task:
+) -> TextTask:
     """Load a task by its name, in any case and with or without hyphens ("SST-2" is sst2).
 
     Arguments:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from kselect.tasks.examples import Examples
+from kselect.tasks.sampling import spread_sample, stratified_sample
+
 
 @dataclass(frozen=True)
-class Split:
+class Split(Examples):
     """Labelled sentences, or labelled pairs of sentences, in a fixed order."""
 
     text_a: list[str]
@@ -40,3 +43,7 @@ class Split:
             text_b=None if self.text_b is None else [self.text_b[row] for row in rows],
             labels=[self.labels[row] for row in rows],
         )
+
+    def sample(self, count: int, seed: int) -> list[int]:
+        """Return indices of examples whose labels have the shares, or whose scores have the spread, of all."""
+        return (spread_sample if self.scored else stratified_sample)(self.labels, count, seed)

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from kselect.tasks import metrics
-from kselect.tasks.split import Split
+from kselect.tasks.encoding import EncodedSplit
+from kselect.tasks.examples import Examples
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+S = TypeVar("S", bound=Examples)
 
 
 @dataclass(frozen=True)
-class Task:
-    """Classification of sentences or pairs of them or, without label names, a regression to a score."""
+class Task(ABC, Generic[S]):
+    """What is learned, whatever its examples are."""
 
     name: str
     """The name it is loaded by."""
     labels: tuple[str, ...]
     """Label names in the order of their ids, as a model's `id2label` has them; empty for a regression."""
-    splits: dict[str, Split]
+    splits: Mapping[str, S]
     """"train" to learn from, "reward" (held out of train) to choose by, "dev" and "dev_..." for reporting only."""
     metrics: tuple[str, ...]
-    """Names of metrics; see `kselect.tasks.metrics`."""
+    """Names of the metrics whose plain mean is the "score"."""
+    usual_length: ClassVar[int | None] = 128
+    """Longest input in tokens unless another is asked for; None for as many as the model takes."""
 
     @property
     def num_labels(self) -> int:
@@ -34,7 +42,7 @@ class Task:
     @property
     def regression(self) -> bool:
         """Whether labels are scores."""
-        return not self.labels
+        return False
 
     @property
     def reported(self) -> dict[str, str]:
@@ -43,23 +51,20 @@ class Task:
         return {"dev": "", **extra}
 
     @property
+    @abstractmethod
     def uninformed_loss(self) -> float:
-        """Gold loss of knowing nothing: log K in nats, or in a regression the variance of train's labels."""
-        return float(np.var(self.splits["train"].labels)) if self.regression else math.log(self.num_labels)
+        """Gold loss of knowing nothing, in nats."""
 
-    def predict(self, logits: NDArray[np.floating]) -> NDArray[np.generic]:
-        """Return label ids `[n]`, or scores in a regression, from a model's logits `[n, K]`."""
-        return logits[:, 0] if self.regression else logits.argmax(-1)
+    @abstractmethod
+    def encode(self, split: S, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
+        """Turn examples into token ids, at most `max_length` an example."""
 
-    def score(self, predictions: ArrayLike, labels: ArrayLike) -> dict[str, float]:
-        """Return each metric of this task and their plain mean as "score"; both sides are label ids or scores [n]."""
-        return metrics.score(self.metrics, predictions, labels)
+    @abstractmethod
+    def score_rows(
+        self, predictions: Sequence[NDArray[Any]], encoded: EncodedSplit, indices: NDArray[np.int64]
+    ) -> dict[str, float]:
+        """Return each metric, and "score", of what a model said of the examples `indices` of an encoded split."""
 
+    @abstractmethod
     def constant_score(self, split: str = "dev") -> dict[str, float]:
-        """Return what train's most frequent label (ties: the lower id) or mean score earns as the only answer."""
-        gold = self.splits[split].labels
-        if self.regression:
-            return self.score(np.full(len(gold), np.mean(self.splits["train"].labels)), gold)
-        counts = Counter(self.splits["train"].labels)
-        majority = max(range(self.num_labels), key=lambda label: counts[label])
-        return self.score(np.full(len(gold), majority), gold)
+        """Return what the best answer that is the same for all examples earns."""

@@ -8,14 +8,16 @@ import kselect
 from agents.registry import make_agent
 from envs.distillation import DistillationEnv
 from kselect.distillation.distiller import Distiller
-from kselect.tasks.task import Task
+from kselect.tasks.text_task import TextTask
 from tests.tiny import tiny_distiller, tiny_task
 
 
 def distiller_with(extra: str) -> Distiller:
     task = tiny_task()
     splits = {**task.splits, extra: task.splits["dev"].take(range(0, 40, 2))}
-    return tiny_distiller({"knowledge": ["gold"]}, task=Task(task.name, task.labels, splits, task.metrics), epochs=0.5)
+    return tiny_distiller(
+        {"knowledge": ["gold"]}, task=TextTask(task.name, task.labels, splits, task.metrics), epochs=0.5
+    )
 
 
 def test_it_is_encoded_on_first_use() -> None:

@@ -14,6 +14,7 @@ from kselect.config import KnowledgeConfig
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.weighting import DynamicWeighting, UncertaintyWeighting, Weighting, make_weighting
 from kselect.errors import UserError
+from kselect.models.heads import ClassAnswer
 from tests.tiny import tiny_distiller
 
 NAMES = ("gold", "logits", "hidden", "attention")
@@ -37,7 +38,9 @@ def uncertainty() -> np.ndarray:
 
 def test_the_plain_weighting_is_a_weighted_sum() -> None:
     losses, weights, scales, logits = tensors()
-    np.testing.assert_allclose(Weighting()(losses, weights, scales, NAMES, logits).detach(), LOSSES @ FACTORS)
+    np.testing.assert_allclose(
+        Weighting()(losses, weights, scales, NAMES, ClassAnswer(logits)).detach(), LOSSES @ FACTORS
+    )
 
 
 def test_the_dynamic_weighting_in_numpy() -> None:
@@ -46,19 +49,21 @@ def test_the_dynamic_weighting_in_numpy() -> None:
     assert u[1] == pytest.approx(1)
     assert u[2] == pytest.approx(0, abs=1e-6)
     shares = np.stack([np.ones(3), 1 - u, u, np.ones(3)], axis=1)
-    total = DynamicWeighting()(losses, weights, scales, NAMES, logits)
+    total = DynamicWeighting()(losses, weights, scales, NAMES, ClassAnswer(logits))
     np.testing.assert_allclose(total.detach(), (LOSSES * shares) @ FACTORS, rtol=1e-6)
 
 
 def test_the_dynamic_weighting_of_a_part_of_the_knowledge() -> None:
     losses, weights, scales, logits = tensors()
-    total = DynamicWeighting()(losses[:, [2, 0]], weights[[2, 0]], scales[[2, 0]], ("hidden", "gold"), logits)
+    total = DynamicWeighting()(
+        losses[:, [2, 0]], weights[[2, 0]], scales[[2, 0]], ("hidden", "gold"), ClassAnswer(logits)
+    )
     np.testing.assert_allclose(total.detach(), uncertainty() * LOSSES[:, 2] * 1.5 + LOSSES[:, 0] * 0.25, rtol=1e-6)
 
 
 def test_no_gradient_flows_through_the_uncertainty() -> None:
     losses, weights, scales, logits = tensors()
-    DynamicWeighting()(losses, weights, scales, NAMES, logits).sum().backward()
+    DynamicWeighting()(losses, weights, scales, NAMES, ClassAnswer(logits)).sum().backward()
     assert logits.grad is None
     assert losses.grad is not None
     np.testing.assert_allclose(losses.grad[:, 1], (1 - uncertainty()) * 0.5, rtol=1e-5, atol=1e-7)
@@ -76,7 +81,7 @@ def test_the_uncertainty_weighting_in_numpy(chosen: list[int]) -> None:
     losses, weights, scales, logits = tensors()
     s = np.array([0.3, -1.0, 2.0, 0.5])
     names = tuple(NAMES[i] for i in chosen)
-    total = learned(s.tolist())(losses[:, chosen], weights[chosen], scales[chosen], names, logits)
+    total = learned(s.tolist())(losses[:, chosen], weights[chosen], scales[chosen], names, ClassAnswer(logits))
     expected = (WEIGHTS * (np.exp(-s) * SCALES * LOSSES + s / 2))[:, chosen].sum(1)
     np.testing.assert_allclose(total.detach(), expected, rtol=1e-6)
 
@@ -86,10 +91,10 @@ def test_the_gradient_along_the_variances_by_finite_differences() -> None:
     losses, weights, scales, logits = tensors()
 
     def total(values: np.ndarray) -> float:
-        return learned(values.tolist())(losses, weights, scales, NAMES, logits).mean().item()
+        return learned(values.tolist())(losses, weights, scales, NAMES, ClassAnswer(logits)).mean().item()
 
     weighting = learned(s.tolist())
-    weighting(losses, weights, scales, NAMES, logits).mean().backward()
+    weighting(losses, weights, scales, NAMES, ClassAnswer(logits)).mean().backward()
     assert weighting.paced.grad is not None
     step = 1e-4
     for i, gradient in enumerate(weighting.paced.grad.tolist()):
@@ -105,7 +110,7 @@ def test_variances_settle_where_each_loss_counts_as_it_is_selected(selection: li
     for _ in range(300):
         optimizer.zero_grad()
         losses.grad = None
-        weighting(losses, weights, scales, ("gold", "hidden"), torch.zeros(1, 2)).mean().backward()
+        weighting(losses, weights, scales, ("gold", "hidden"), ClassAnswer(torch.zeros(1, 2))).mean().backward()
         optimizer.step()
     # d/ds w (exp(-s) l + s / 2) = 0 at exp(s) = 2 l, whatever w: the gradient along l is then w / (2 l)
     assert weighting.log_variances.tolist() == pytest.approx([math.log(0.4), math.log(6.0)], abs=0.02)

@@ -88,7 +88,7 @@ def outputs(layers: int, seed: int, width: int = WIDTH, heads: int = HEADS, padd
     attentions = {i: value.masked_fill(~mask[:, None, None], -torch.inf).softmax(-1) for i, value in scores.items()}
     rows, matrix = (0, 0, 0, padding), (0, padding, 0, padding)
     return ModelOutputs(
-        logits=random(CLASSES),
+        output=random(CLASSES),
         attention_mask=pad(mask.long(), (0, padding)),
         hidden_states={i: pad(value, rows, value=7.0) for i, value in hidden.items()},
         attentions={i: pad(value, matrix) for i, value in attentions.items()},

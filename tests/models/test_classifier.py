@@ -14,8 +14,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Mode
 
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier, load_classifier, load_encoder, load_student
-from kselect.models.head import output_layer
 from kselect.models.needs import Needs
+from kselect.models.output_layer import output_layer
 from kselect.models.outputs import forward
 from kselect.tasks.building import build_task
 from kselect.tasks.encoding import encode

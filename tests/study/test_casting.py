@@ -19,6 +19,7 @@ from kselect.study.episode import run_episode
 from kselect.study.recipes import resolve
 from kselect.tasks.split import Split
 from kselect.tasks.task import Task
+from kselect.tasks.text_task import TextTask
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
 PHASES = PhaseConfig("constant", 4)
@@ -83,7 +84,7 @@ def regression_task() -> Task:
         name: Split(split.text_a, split.text_b, [label * 2.5 for label in split.labels])
         for name, split in tiny_task().splits.items()
     }
-    return Task("score", (), splits, ("pearson",))
+    return TextTask("score", (), splits, ("pearson",))
 
 
 def regression_distiller(**knowledge: Any) -> Distiller:

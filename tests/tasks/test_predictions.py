@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from kselect.tasks import Task
 from kselect.tasks.glue import GLUE_FORMATS
 from kselect.tasks.predictions import glue_submission, own_predictions
+from kselect.tasks.text_task import TextTask
 from tests.glue_files import LABELS
 
 # GLUE's own words: digits, but label names for MNLI, QNLI and RTE.
@@ -17,14 +17,14 @@ DIGITS = ("cola", "sst2", "mrpc", "qqp", "wnli")
 @pytest.mark.parametrize("name", [name for name in LABELS if name != "stsb"])
 def test_submissions_of_classes(name: str) -> None:
     labels = LABELS[name]
-    task = Task(name, tuple(labels), {}, GLUE_FORMATS[name].metrics)
+    task = TextTask(name, tuple(labels), {}, GLUE_FORMATS[name].metrics)
     logits = np.eye(len(labels))[[len(labels) - 1, 0]]
     last, first = (str(len(labels) - 1), "0") if name in DIGITS else (labels[-1], labels[0])
     assert glue_submission(task, ["0", "7"], logits) == f"index\tprediction\n0\t{last}\n7\t{first}\n"
 
 
 def test_submission_of_scores_stays_within_bounds() -> None:
-    task = Task("stsb", (), {}, ("pearson", "spearman"))
+    task = TextTask("stsb", (), {}, ("pearson", "spearman"))
     text = glue_submission(task, ["0", "1", "2"], np.array([[-0.2], [3.14159], [5.4]]))
     assert text == "index\tprediction\n0\t0.000\n1\t3.142\n2\t5.000\n"
 
@@ -35,7 +35,7 @@ def test_names_of_submissions() -> None:
 
 
 def test_own_predictions_with_probabilities() -> None:
-    task = Task("mine", ("no", "yes"), {}, ())
+    task = TextTask("mine", ("no", "yes"), {}, ())
     logits = np.array([[0.0, 0.0], [0.0, np.log(3)], [1000.0, -1000.0]])
     assert own_predictions(task, ["a", "b", "c"], logits, "name") == (
         "name\tprediction\tp(no)\tp(yes)\n"
@@ -46,12 +46,12 @@ def test_own_predictions_with_probabilities() -> None:
 
 
 def test_own_scores() -> None:
-    task = Task("mine", (), {}, ())
+    task = TextTask("mine", (), {}, ())
     assert own_predictions(task, ["0"], np.array([[7.25]])) == "index\tprediction\n0\t7.2500\n"
 
 
 def test_what_a_tsv_cannot_hold(message_of: Callable[..., str]) -> None:
-    task = Task("mine", ("no", "y\tes"), {}, ())
+    task = TextTask("mine", ("no", "y\tes"), {}, ())
     assert message_of(own_predictions, task, ["a"], np.zeros((1, 2))) == (
         "'p(y\\tes)' holds a tab or a line break, which a TSV cannot: rename it."
     )

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kselect.tasks import Split, Task
+from kselect.tasks import Split
+from kselect.tasks.text_task import TextTask
 
 PAIRS = Split(["a", "b", "c"], ["x", "y", "z"], [0, 1, 1])
 
@@ -22,7 +23,7 @@ def test_columns_of_unequal_length_are_refused(columns: tuple) -> None:
 
 def test_constant_score_predicts_the_most_frequent_label_of_train() -> None:
     dev = Split(["d", "e", "f", "g"], None, [0, 0, 0, 1])
-    task = Task(
+    task = TextTask(
         "toy",
         ("no", "yes"),
         {"train": Split(["a", "b", "c"], None, [0, 1, 1]), "dev": dev},

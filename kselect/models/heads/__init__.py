@@ -1,0 +1,6 @@
+"""What stands behind a transformer, and turns what it gives into answers."""
+
+from kselect.models.heads.answer import IMPOSSIBLE, Answer, Choices, Head
+from kselect.models.heads.classes import ClassAnswer, Classes, Score, ScoreAnswer
+
+__all__ = ["IMPOSSIBLE", "Answer", "Choices", "ClassAnswer", "Classes", "Head", "Score", "ScoreAnswer"]

@@ -1,0 +1,177 @@
+"""Dependency arcs: a head for each word, and a relation to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from kselect.errors import unknown
+from kselect.models.heads.answer import IMPOSSIBLE, Answer, Choices, Head, known_mean
+from kselect.models.heads.biaffine import Biaffine
+from kselect.structure import DependencyTrees, NonProjectiveTrees, ProjectiveTrees, mean_field
+
+TREES: dict[str, type[DependencyTrees]] = {"non-projective": NonProjectiveTrees, "projective": ProjectiveTrees}
+ARC_MARGINALS = ("heads", *TREES)
+"""Distributions over heads that arc scores stand for: each word's by itself, or those of trees."""
+
+
+@dataclass(frozen=True)
+class TreeAnswer(Answer):
+    """A head for each of W words, the root (0) or a word (from 1), and one of R relations to it.
+
+    Labels are heads and relation ids, `[B, W, 2]`, below 0 where none is known. arcs: score of each head of each word,
+    `[B, W, 1 + W]`. relations: score of each relation to each head, `[B, W, 1 + W, R]`. mask: `[B, W]`.
+    """
+
+    choices_of: ClassVar[str | None] = "arcs"
+    arcs: Tensor
+    relations: Tensor
+    mask: Tensor
+
+    @cached_property
+    def possible(self) -> Tensor:
+        """Which heads a word can have: the root or any other real word, `[B, W, 1 + W]`."""
+        return possible_heads(self.mask)
+
+    @cached_property
+    def arc_scores(self) -> Tensor:
+        """Scores of heads, `[B, W, 1 + W]` in float32."""
+        return self.arcs.float().masked_fill(~self.possible, IMPOSSIBLE)
+
+    def head_log_probabilities(self, temperature: float = 1.0) -> Tensor:
+        """Return the log-probability of each head of each word by itself, `[B, W, 1 + W]`."""
+        return torch.log_softmax(self.arc_scores / temperature, -1)
+
+    def relation_log_probabilities(self, temperature: float = 1.0) -> Tensor:
+        """Return the log-probability of each relation, given the head, `[B, W, 1 + W, R]`."""
+        return torch.log_softmax(self.relations.float() / temperature, -1)
+
+    def trees(self, kind: str, temperature: float = 1.0) -> DependencyTrees:
+        """Return the distribution over trees whose arcs have these scores, by its name in `TREES`."""
+        return TREES[kind](self.arc_scores / temperature, self.mask)
+
+    def arc_marginals(self, kind: str, temperature: float = 1.0) -> Tensor:
+        """Return how probable each head of each word is, `[B, W, 1 + W]`, by a name in `ARC_MARGINALS`."""
+        if kind not in ARC_MARGINALS:
+            raise unknown("kind of arc marginals", kind, ARC_MARGINALS)
+        if kind == "heads":
+            return self.head_log_probabilities(temperature).exp() * self.mask[..., None]
+        return self.trees(kind, temperature).marginals
+
+    @cached_property
+    def choices(self) -> Choices:
+        """A place for each word: any head with any relation to it, `[B, W, (1 + W) * R]`."""
+        joint = self.head_log_probabilities()[..., None] + self.relation_log_probabilities()
+        return Choices(joint.flatten(2), self.mask)
+
+    def right_choices(self, labels: Tensor) -> Tensor:
+        """Return head * R + relation, `[B, W]`."""
+        heads, relations = labels.unbind(-1)
+        return torch.where((heads >= 0) & (relations >= 0), heads * self.relations.size(-1) + relations, -1)
+
+    def gold_loss(self, labels: Tensor) -> Tensor:
+        """Return the mean of `-log q(head) - log q(relation | head)` over words, each where it is known, `[B]`."""
+        heads, relations = labels.unbind(-1)
+        at_gold = _at_heads(self.relations.float(), heads.clamp(min=0))
+        relation_loss = known_mean(torch.log_softmax(at_gold, -1), torch.where(heads >= 0, relations, -1))
+        return known_mean(self.head_log_probabilities(), heads) + relation_loss
+
+    def predict(self) -> Tensor:
+        """Return the heads of the most probable tree, and the best relation to each, `[B, W, 2]`."""
+        heads = NonProjectiveTrees(self.head_log_probabilities(), self.mask).argmax
+        return torch.stack([heads, _at_heads(self.relations, heads).argmax(-1)], -1)
+
+
+@dataclass(frozen=True)
+class SecondOrderAnswer(TreeAnswer):
+    """Arcs that are scored in pairs, too; what a word's head is, mean field tells (Wang and Tu 2020).
+
+    siblings, grandparents: `[B, W, W, 1 + W]`, see `kselect.structure.mean_field`.
+    """
+
+    siblings: Tensor = field(default_factory=lambda: torch.empty(0))
+    grandparents: Tensor = field(default_factory=lambda: torch.empty(0))
+    iterations: int = 3
+
+    def head_log_probabilities(self, temperature: float = 1.0) -> Tensor:
+        """Return the log-probability of each head of each word, all scores divided by `temperature`."""
+        scores = (self.arcs.float() / temperature, self.siblings.float() / temperature)
+        found = mean_field(*scores, self.grandparents.float() / temperature, self.mask, self.iterations)
+        tiny = torch.finfo(found.dtype).tiny
+        return found.clamp(min=tiny).log().masked_fill(~self.possible, IMPOSSIBLE)
+
+    def trees(self, kind: str, temperature: float = 1.0) -> DependencyTrees:
+        """Return the distribution over trees whose arcs have these probabilities for scores."""
+        return TREES[kind](self.head_log_probabilities(temperature), self.mask)
+
+
+def possible_heads(mask: Tensor) -> Tensor:
+    """Return which heads each word can have, `[B, W, 1 + W]`, given which words are real, `[B, W]`.
+
+    Padding has the root, so that its softmax is one.
+    """
+    own = torch.eye(mask.size(1), dtype=torch.bool, device=mask.device)
+    words = mask[:, :, None] & mask[:, None] & ~own
+    return torch.cat([torch.ones_like(mask)[..., None], words], -1)
+
+
+def _at_heads(values: Tensor, heads: Tensor) -> Tensor:
+    """Return `values [B, W, 1 + W, R]` at one head of each word, `[B, W]`; returns `[B, W, R]`."""
+    return values.gather(2, heads[..., None, None].expand(-1, -1, 1, values.size(-1))).squeeze(2)
+
+
+class Parser(Head):
+    """First-order biaffine parser (Dozat and Manning 2017) behind an encoder's hidden states."""
+
+    name: ClassVar[str] = "parser"
+
+    def __init__(self, width: int, relations: int, arc_size: int = 256, relation_size: int = 64) -> None:
+        """Read states of `width` through layers of `arc_size` for heads and `relation_size` for relations."""
+        super().__init__()
+        self.sizes = {"width": width, "relations": relations, "arc_size": arc_size, "relation_size": relation_size}
+        self.root = nn.Parameter(torch.zeros(width))
+        self.arc = Biaffine(width, width, 1, arc_size)
+        self.relation = Biaffine(width, width, relations, relation_size)
+
+    def forward(self, output: Tensor, mask: Tensor | None) -> TreeAnswer:
+        """Read hidden states `[B, W, D]`."""
+        assert mask is not None
+        heads = self._heads(output)
+        return TreeAnswer(self.arc(output, heads).squeeze(-1), self.relation(output, heads), mask)
+
+    def _heads(self, output: Tensor) -> Tensor:
+        """Return the states of the root and the words, `[B, 1 + W, D]`."""
+        return torch.cat([self.root.to(output.dtype).expand(len(output), 1, -1), output], 1)
+
+
+class SecondOrderParser(Parser):
+    """A parser that scores siblings and grandparents, too, by products of three states in `rank` dimensions."""
+
+    name: ClassVar[str] = "second-order-parser"
+
+    def __init__(
+        self, width: int, relations: int, arc_size: int = 256, relation_size: int = 64, rank: int = 64
+    ) -> None:
+        """Read states of `width`; see `Parser`."""
+        super().__init__(width, relations, arc_size, relation_size)
+        self.sizes = {**self.sizes, "rank": rank}
+        layers = {name: nn.Linear(width, rank) for name in ROLES}
+        for layer in layers.values():
+            nn.init.normal_(layer.weight, std=0.5 * width**-0.5)  # products of three begin small
+        self.roles = nn.ModuleDict(layers)
+
+    def forward(self, output: Tensor, mask: Tensor | None) -> SecondOrderAnswer:
+        """Read hidden states `[B, W, D]`."""
+        first, heads = super().forward(output, mask), self._heads(output)
+        roles = {name: layer(heads if name in OF_HEADS else output) for name, layer in self.roles.items()}
+        siblings = torch.einsum("bik,bjk,bhk->bijh", roles["sibling"], roles["sibling"], roles["parent"])
+        upwards = torch.einsum("bik,bjk,bhk->bijh", roles["child"], roles["middle"], roles["grandparent"])
+        return SecondOrderAnswer(first.arcs, first.relations, first.mask, siblings, upwards)
+
+
+ROLES = ("sibling", "parent", "child", "middle", "grandparent")
+OF_HEADS = ("parent", "grandparent")

@@ -1,0 +1,132 @@
+"""Heads by name, and as files beside a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from kselect.errors import UserError, unknown
+from kselect.models.heads.answer import Head
+from kselect.models.heads.classes import Classes, Score
+from kselect.models.heads.crf import Crf
+from kselect.models.heads.parser import Parser, SecondOrderParser
+from kselect.models.heads.spans import Spans
+from kselect.models.heads.tagger import Tagger
+from kselect.models.heads.tree_tagger import ArcTags, TreeTagger
+from kselect.tasks.task import Task
+from kselect.tasks.text_task import TextTask
+from kselect.tasks.words.parsing_task import ParsingTask
+from kselect.tasks.words.tagging_task import TaggingTask
+
+TAGGING = (Tagger.name, Crf.name, Spans.name)
+PARSING = (Parser.name, SecondOrderParser.name, TreeTagger.name)
+TOKEN_CLASSIFIERS = (Tagger.name, Crf.name, TreeTagger.name)
+"""Heads that read the logits of a token classifier; the others read an encoder's hidden states."""
+
+FACTS, WEIGHTS = "head.json", "head.safetensors"
+RAREST_ARC_TAG = 2
+
+
+def heads_of(task: Task) -> tuple[str, ...]:
+    """Return the names of the heads that answer a task, the usual one first."""
+    if isinstance(task, TaggingTask):
+        return TAGGING
+    if isinstance(task, ParsingTask):
+        return PARSING
+    return (Score.name,) if task.regression else (Classes.name,)
+
+
+def check_head(name: str, task: Task) -> None:
+    """Refuse a head that does not answer a task.
+
+    Raises:
+        UserError: it does not exist, or is for other tasks; the spans head and a scheme other than BIOES.
+    """
+    if name not in heads_of(task):
+        raise unknown(f"head for {task.name}", name, heads_of(task))
+    if name == Spans.name and isinstance(task, TaggingTask) and task.tag_set.scheme != "bioes":
+        raise UserError(f"head spans reads tags in BIOES, and these are in {task.tag_set.scheme}: give --scheme bioes.")
+
+
+def output_labels(name: str, task: Task) -> tuple[str, ...]:
+    """Return the labels of the token classifier before the head `name`; those of arcs are taken from train."""
+    if name == TreeTagger.name:
+        return ArcTags.of(task.splits["train"].sentences, RAREST_ARC_TAG).names
+    return task.labels
+
+
+def new_head(name: str, task: Task, width: int, labels: tuple[str, ...]) -> Head:
+    """Make a head of random weights.
+
+    Args:
+        name: one of `heads_of(task)`.
+        task: what it is to answer.
+        width: of the encoder's hidden states.
+        labels: of the token classifier before it, where there is one.
+    """
+    if name == Crf.name:
+        return Crf(len(labels))
+    if name == TreeTagger.name:
+        return TreeTagger(ArcTags.named(labels), task.labels)
+    if name == Spans.name:
+        assert isinstance(task, TaggingTask)
+        return Spans(width, len(task.tag_set.labels))
+    if name in (Parser.name, SecondOrderParser.name):
+        return (Parser if name == Parser.name else SecondOrderParser)(width, len(task.labels))
+    plain: dict[str, Callable[[], Head]] = {Tagger.name: Tagger, Classes.name: Classes, Score.name: Score}
+    return plain[name]()
+
+
+def save_head(head: Head, labels: tuple[str, ...], folder: str | Path) -> None:
+    """Write what a head is, and what it has learned, beside its model: JSON and safetensors."""
+    facts = {"head": head.name, "labels": list(labels), "sizes": head.sizes}
+    Path(folder, FACTS).write_text(json.dumps(facts, indent=2) + "\n")
+    weights = {name: value.contiguous() for name, value in head.state_dict().items()}
+    if weights:
+        save_file(weights, Path(folder, WEIGHTS))
+
+
+def saved_facts(folder: str | Path) -> dict[str, Any]:
+    """Return what a folder says of its head; empty where it says nothing.
+
+    Raises:
+        UserError: it says what cannot be read.
+    """
+    path = Path(folder, FACTS)
+    if not path.is_file():
+        return {}
+    try:
+        facts = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): save the model again.") from error
+    if not isinstance(facts, dict) or "head" not in facts:
+        raise UserError(f"{path} does not say what the head is: save the model again.")
+    return facts
+
+
+def load_weights(head: Head, folder: str | Path) -> None:
+    """Fill a head with what was saved of it.
+
+    Raises:
+        UserError: weights that are missing, or of another shape.
+    """
+    if not head.state_dict():
+        return
+    path = Path(folder, WEIGHTS)
+    try:
+        head.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{path} does not fit the head that {FACTS} tells of ({reason}): save the model again."
+        ) from error
+
+
+def is_text(task: Task) -> bool:
+    """Whether a task is of whole texts, which transformers' own classifiers answer."""
+    return isinstance(task, TextTask)

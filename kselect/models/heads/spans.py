@@ -1,0 +1,102 @@
+"""Spans of words: each from its first and last word (Yu et al. 2020), all that do not overlap being one answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kselect.models.heads.answer import Answer, Choices, Head, per_word
+from kselect.models.heads.biaffine import Biaffine
+from kselect.structure import SpanSets
+
+B, I, E, S = range(4)  # noqa: E741 (the letters of the scheme)
+
+
+@dataclass(frozen=True)
+class SpanAnswer(Answer):
+    """A distribution over sets of labelled spans; labels are ids `[B, W]` of BIOES tags: O, then B, I, E, S by label.
+
+    scores: of the span from a first word to a last under each of R labels, `[B, W, W, R]`. mask: `[B, W]`.
+    """
+
+    choices_of: ClassVar[str | None] = "spans"
+    scores: Tensor
+    mask: Tensor
+
+    @cached_property
+    def spans(self) -> SpanSets:
+        """The distribution over span sets."""
+        return self.at(1.0)
+
+    def at(self, temperature: float) -> SpanSets:
+        """Return the distribution whose scores are all divided by `temperature`."""
+        return SpanSets(self.scores.float() / temperature, self.mask)
+
+    @cached_property
+    def choices(self) -> Choices:
+        """A place for each span: no span at all, or a label, `[B, W * W, 1 + R]`."""
+        scores = self.scores.float()
+        spans = self.mask[:, :, None] & self.mask[:, None] & torch.ones_like(scores[0, ..., 0], dtype=torch.bool).triu()
+        return Choices(torch.cat([torch.zeros_like(scores[..., :1]), scores], -1).flatten(1, 2), spans.flatten(1))
+
+    def right_choices(self, labels: Tensor) -> Tensor:
+        """Return 0 for no span, or 1 + the label, `[B, W * W]`."""
+        found = to_spans(labels, self.scores.size(-1))
+        return torch.where(found.any(-1), found.int().argmax(-1) + 1, 0).flatten(1)
+
+    def gold_loss(self, labels: Tensor) -> Tensor:
+        """Return n-th of the negative log-likelihood of the gold span set, `[B]`."""
+        return per_word(-self.spans.log_prob(to_spans(labels, self.scores.size(-1))), self.mask)
+
+    def predict(self) -> Tensor:
+        """Return the tag ids of the best span set, `[B, W]`."""
+        return to_tags(self.spans.argmax)
+
+
+def to_spans(tags: Tensor, labels: int) -> Tensor:
+    """Return which spans BIOES tag ids `[B, W]` spell, `[B, W, W, R]`; ids below 0 count as O."""
+    width = tags.size(1)
+    letter, label = (tags - 1).clamp(min=0) % 4, (tags - 1).clamp(min=0) // 4
+    inside = tags > 0
+    places = torch.arange(width, device=tags.device)
+    ends = torch.where(inside & (letter == E), places, width)
+    next_end = ends.flip(1).cummin(1).values.flip(1)
+    last = torch.where(letter == S, places, next_end)
+    begins = inside & ((letter == S) | (letter == B)) & (last < width)
+    rows, firsts = begins.nonzero(as_tuple=True)
+    found = torch.zeros(len(tags), width, width, labels, dtype=torch.bool, device=tags.device)
+    found[rows, firsts, last[rows, firsts], label[rows, firsts]] = True
+    return found
+
+
+def to_tags(spans: Tensor) -> Tensor:
+    """Return the BIOES tag ids `[B, W]` that spell spans `[B, W, W, R]`, which do not overlap."""
+    tags = torch.zeros(spans.shape[:2], dtype=torch.long, device=spans.device)
+    for row, first, last, label in spans.nonzero().tolist():
+        if first == last:
+            tags[row, first] = 1 + 4 * label + S
+        else:
+            tags[row, first : last + 1] = 1 + 4 * label + I
+            tags[row, first], tags[row, last] = 1 + 4 * label + B, 1 + 4 * label + E
+    return tags
+
+
+class Spans(Head):
+    """A biaffine score for each label of each span, from the hidden states of its first and last word."""
+
+    name: ClassVar[str] = "spans"
+
+    def __init__(self, width: int, labels: int, size: int = 128) -> None:
+        """Read states of `width` through layers of `size`."""
+        super().__init__()
+        self.sizes = {"width": width, "labels": labels, "size": size}
+        self.score = Biaffine(width, width, labels, size)
+
+    def forward(self, output: Tensor, mask: Tensor | None) -> SpanAnswer:
+        """Read hidden states `[B, W, D]`."""
+        assert mask is not None
+        return SpanAnswer(self.score(output, output), mask)

@@ -1,0 +1,117 @@
+"""Models that label words: loaded, made of an encoder, or given another head."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, PreTrainedModel
+
+from kselect.errors import UserError
+from kselect.models.classifier import Classifier, load_pretrained, load_tokenizer, quiet, seeded
+from kselect.models.heads.registry import (
+    TOKEN_CLASSIFIERS,
+    check_head,
+    heads_of,
+    load_weights,
+    new_head,
+    output_labels,
+    saved_facts,
+)
+from kselect.tasks.task import Task
+
+
+def load_word_classifier(path: str | Path, task: Task) -> Classifier:
+    """Load a model that was trained on `task`: what `save_pretrained` left, or any token classifier as a tagger.
+
+    Raises:
+        UserError: no model there, one for other tasks, or labels that are not the task's in its order.
+    """
+    facts = saved_facts(path)
+    name = str(facts.get("head", heads_of(task)[0]))
+    check_head(name, task)
+    model, unfit = load_pretrained(path, _auto(name))
+    if unfit:
+        raise UserError(
+            f"{path} is not fine-tuned: {', '.join(sorted(unfit))} would be random. "
+            f"Run `kselect train-teacher --encoder {path} --task {task.name}` and use the model it saves."
+        )
+    labels = output_names(model) if name in TOKEN_CLASSIFIERS else ()
+    known = tuple(facts.get("labels", labels))
+    if known != task.labels:
+        strange = sorted(set(known) ^ set(task.labels))
+        told = f"'{strange[0]}' is in one of them only" if strange else "they are in another order"
+        raise UserError(
+            f"{path} has {len(known)} labels and {task.name} {len(task.labels)}, {told}: give a model trained on "
+            f"{task.name} as it is read here."
+        )
+    head = new_head(name, task, int(model.config.hidden_size), labels)
+    load_weights(head, path)
+    return Classifier(model, load_tokenizer(path, model), head, task.labels)
+
+
+def new_word_classifier(path: str | Path, task: Task, head: str | None = None, seed: int = 0) -> Classifier:
+    """Load a pretrained encoder and put a fresh head on it, drawn with `seed`; by default the task's usual one.
+
+    Raises:
+        UserError: no model there, one whose encoder is not whole, or a head that does not answer the task.
+    """
+    name = head or heads_of(task)[0]
+    check_head(name, task)
+    labels = output_labels(name, task)
+    with seeded(seed):
+        model, _ = load_pretrained(path, _auto(name), **(_label_settings(labels) if name in TOKEN_CLASSIFIERS else {}))
+        made = new_head(name, task, int(model.config.hidden_size), labels)
+    return Classifier(model, load_tokenizer(path, model), made, task.labels)
+
+
+def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> Classifier:
+    """Return a copy of a model under a fresh head of another kind, drawn with `seed`.
+
+    Raises:
+        UserError: a head that does not answer the task.
+    """
+    check_head(head, task)
+    labels = output_labels(head, task)
+    config = copy.deepcopy(classifier.model.config)
+    for name, value in (_label_settings(labels) if head in TOKEN_CLASSIFIERS else {}).items():
+        setattr(config, name, value)
+    with seeded(seed), quiet():
+        model = _auto(head).from_config(config)
+        made = new_head(head, task, classifier.width, labels)
+    ours = model.base_model.state_dict()
+    theirs = classifier.model.base_model.state_dict()
+    model.base_model.load_state_dict({name: theirs.get(name, value) for name, value in ours.items()})
+    return Classifier(model.eval(), classifier.tokenizer, made, task.labels)
+
+
+def output_names(model: PreTrainedModel) -> tuple[str, ...]:
+    """Return what a token classifier calls its labels, in id order."""
+    names: dict[Any, str] = model.config.id2label or {}
+    return tuple(str(names[i]) for i in sorted(names))
+
+
+def saved_head(path: str | Path) -> str | None:
+    """Return the name of the head of a saved model of words; None of any other, and of what is not a local folder.
+
+    A token classifier from elsewhere has a tagger.
+    """
+    if not Path(path, "config.json").is_file():
+        return None
+    facts = saved_facts(path)
+    architectures: list[str] = AutoConfig.from_pretrained(path).architectures or []
+    plain = any("TokenClassification" in name for name in architectures)
+    return str(facts["head"]) if facts else ("tagger" if plain else None)
+
+
+def _auto(head: str) -> Any:
+    return AutoModelForTokenClassification if head in TOKEN_CLASSIFIERS else AutoModel
+
+
+def _label_settings(labels: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "num_labels": len(labels),
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: i for i, label in enumerate(labels)},
+    }

@@ -1,0 +1,187 @@
+"""Sentences turned into token ids once, with the place of every word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kselect.errors import UserError
+from kselect.tasks.encoding import EncodedSplit
+from kselect.tasks.words.split import Sentence, WordSplit
+from kselect.tasks.words.tag_set import IGNORED
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The words from `first` to before `last` of a sentence; all of them, but where the model takes fewer tokens."""
+
+    sentence: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class EncodedWords(EncodedSplit):
+    """Sentences as token ids; one that the model cannot take whole is several examples, cut between words.
+
+    `labels` are an object array, `[n]`, of the labels of each example's words, `[w, ...]`.
+    """
+
+    word_positions: list[NDArray[np.int32]]
+    """Where the first token of each word stands, by example."""
+    pieces: list[Piece]
+    """Which words of which sentence each example has, in order."""
+    split: WordSplit[Any]
+    """What was encoded."""
+
+    @property
+    def word_counts(self) -> NDArray[np.int32]:
+        """Number of words of each example, `[n]`."""
+        return np.asarray([len(positions) for positions in self.word_positions], dtype=np.int32)
+
+    def trimmed(self, answer: NDArray[Any], index: int) -> NDArray[Any]:
+        """Return an answer to the example at `index`, `[W, ...]`, for its own words, `[w, ...]`."""
+        return answer[: len(self.word_positions[index])]
+
+    def batch(
+        self, indices: Sequence[int] | NDArray[np.integer], pad_to_multiple_of: int = 8
+    ) -> dict[str, torch.Tensor]:
+        """Return the examples at `indices` `[b]` as `EncodedSplit.batch` does, and with them their words.
+
+        `word_positions` is `[b, W]`, 0 in padding; `word_mask` `[b, W]`, True on real words; `labels` `[b, W, ...]`,
+        `IGNORED` in padding.
+        """
+        import torch
+
+        rows = [int(index) for index in indices]
+        counts = self.word_counts[rows]
+        positions = np.zeros((len(rows), counts.max()), dtype=np.int64)
+        for i, row in enumerate(rows):
+            positions[i, : counts[i]] = self.word_positions[row]
+        mask = np.arange(counts.max()) < counts[:, None]
+        words = {"word_positions": torch.from_numpy(positions), "word_mask": torch.from_numpy(mask)}
+        return super().batch(indices, pad_to_multiple_of) | words
+
+    def gold(self, rows: list[int]) -> NDArray[Any]:
+        """Return the labels of the words of `rows`, `[b, W, ...]`."""
+        labels = [self.labels[row] for row in rows]
+        padded = np.full((len(rows), max(map(len, labels)), *labels[0].shape[1:]), IGNORED, dtype=np.int64)
+        for i, known in enumerate(labels):
+            padded[i, : len(known)] = known
+        return padded
+
+    def whole(self, answers: Sequence[NDArray[Any]], indices: NDArray[np.int64]) -> dict[int, list[tuple[Piece, Any]]]:
+        """Put answers to the examples `indices` together, by sentence; one that lacks a piece is left out."""
+        found: dict[int, list[tuple[Piece, Any]]] = {}
+        for answer, index in sorted(zip(answers, indices.tolist(), strict=True), key=lambda pair: pair[1]):
+            piece = self.pieces[index]
+            found.setdefault(piece.sentence, []).append((piece, answer))
+        sizes = {number: len(self.split.sentences[number]) for number in found}
+        return {
+            number: pieces
+            for number, pieces in found.items()
+            if sum(piece.last - piece.first for piece, _ in pieces) == sizes[number]
+        }
+
+
+def encode_words(
+    split: WordSplit[Sentence],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    label: Callable[[Sentence, Piece], NDArray[np.int64]],
+) -> EncodedWords:
+    """Encode sentences; no word is lost.
+
+    A word of which the tokenizer makes nothing (a control character, say) stands as its unknown token. One that alone
+    is longer than `max_length` keeps its first tokens.
+
+    Arguments:
+        split: the sentences.
+        tokenizer: of the model that is to read them; a fast one, which knows words.
+        max_length: tokens that an example may have, special ones included.
+        label: gives the labels of a piece's words, `[w, ...]`.
+
+    Raises `UserError` for a tokenizer that cannot be used, or a `max_length` that has no room for words.
+    """
+    if tokenizer.pad_token_id is None or tokenizer.padding_side != "right":
+        raise UserError(f"{type(tokenizer).__name__} does not pad on the right: give a model whose tokenizer does.")
+    before: list[int]
+    after: list[int]
+    before, after = _around(tokenizer)
+    room = max_length - len(before) - len(after)
+    if room < 1:
+        raise UserError(f"max_length is {max_length}: give at least {max_length - room + 1} tokens.")
+    ids: list[NDArray[np.int32]] = []
+    positions: list[NDArray[np.int32]] = []
+    pieces: list[Piece] = []
+    labels: list[NDArray[np.int64]] = []
+    tokens = list(_token_ids(split, tokenizer, room))
+    for number, sentence in enumerate(split.sentences):
+        words = tokens[number]
+        for first, last in _cuts(words, room):
+            piece = Piece(number, first, last)
+            sizes: list[int] = [len(word) for word in words[first:last]]
+            positions.append(len(before) + np.cumsum([0, *sizes[:-1]], dtype=np.int32))
+            inside: list[int] = [token for word in words[first:last] for token in word]
+            ids.append(np.asarray([*before, *inside, *after], dtype=np.int32))
+            pieces.append(piece)
+            labels.append(label(sentence, piece))
+    gold = np.empty(len(labels), dtype=object)
+    gold[:] = labels
+    return EncodedWords(
+        input_ids=ids,
+        token_type_ids=None,
+        labels=gold,
+        lengths=np.asarray([len(one) for one in ids], dtype=np.int32),
+        truncated=0,
+        pad_token_id=int(tokenizer.pad_token_id),
+        max_length=max_length,
+        word_positions=positions,
+        pieces=pieces,
+        split=split,
+    )
+
+
+def _around(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+    """Return the special tokens before and after a text."""
+    marked = tokenizer("a", return_special_tokens_mask=True)
+    ids, special = marked["input_ids"], marked["special_tokens_mask"]
+    first = special.index(0)
+    last = len(special) - special[::-1].index(0)
+    return ids[:first], ids[last:]
+
+
+def _token_ids(split: WordSplit[Sentence], tokenizer: PreTrainedTokenizerBase, room: int) -> Iterator[list[list[int]]]:
+    """Give the tokens of each word of each sentence."""
+    if not tokenizer.is_fast:
+        raise UserError(f"{type(tokenizer).__name__} does not tell which token is of which word: give a fast one.")
+    sentences = [list(sentence.words) for sentence in split.sentences]
+    encoded = tokenizer(sentences, is_split_into_words=True, add_special_tokens=False, verbose=False)
+    for row, words in enumerate(sentences):
+        tokens: list[list[int]] = [[] for _ in words]
+        for token, word in zip(encoded["input_ids"][row], encoded.word_ids(row), strict=True):
+            if word is not None and len(tokens[word]) < room:
+                tokens[word].append(token)
+        yield [word or [int(tokenizer.unk_token_id)] for word in tokens]
+
+
+def _cuts(words: Sequence[Sequence[int]], room: int) -> Iterator[tuple[int, int]]:
+    """Give spans of words, one after the other, that have at most `room` tokens and are about as long as each other."""
+    ends = np.concatenate([[0], np.cumsum([len(word) for word in words])])
+    first = 0
+    while first < len(words):
+        left = int(ends[-1] - ends[first])
+        goal = ends[first] + -(-left // -(-left // room))
+        last = int(np.searchsorted(ends, goal))  # the first end that is not before the goal, if there is room for it
+        if ends[last] - ends[first] > room:
+            last -= 1
+        yield first, last
+        first = last

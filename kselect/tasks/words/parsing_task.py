@@ -1,0 +1,93 @@
+"""A head and a relation for each word: dependency parsing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kselect.tasks.encoding import EncodedSplit
+from kselect.tasks.task import Task
+from kselect.tasks.words.constants import ConstantTree
+from kselect.tasks.words.encoding import EncodedWords, Piece, encode_words
+from kselect.tasks.words.scores import tree_scores
+from kselect.tasks.words.sentence import ParsedSentence
+from kselect.tasks.words.split import WordSplit
+from kselect.tasks.words.tag_set import IGNORED
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Tree = tuple[tuple[int, ...], tuple[str, ...]]
+"""Heads, from 1 and 0 for the root, and relations, `[n]` each."""
+
+
+@dataclass(frozen=True)
+class ParsingTask(Task[WordSplit[ParsedSentence]]):
+    """Dependency trees; a label is a word's head, from 1 and 0 for the root, and the id of its relation, `[2]`.
+
+    `labels` are the relations. In a sentence that the model cannot take whole, a head beyond a piece is not learned,
+    and each piece is parsed by itself: the root of the first is the sentence's, and the others' hang from it.
+    """
+
+    usual_length: ClassVar[int | None] = None
+
+    @property
+    def uninformed_loss(self) -> float:
+        """Mean over train's words of log(n) + log R: any other word or the root for a head, any relation."""
+        lengths = [len(sentence) for sentence in self.splits["train"].sentences]
+        return float(np.mean(np.log(lengths))) + math.log(len(self.labels))
+
+    def encode(
+        self, split: WordSplit[ParsedSentence], tokenizer: PreTrainedTokenizerBase, max_length: int
+    ) -> EncodedWords:
+        """Turn sentences into token ids; see `kselect.tasks.words.encoding.encode_words`."""
+        return encode_words(split, tokenizer, max_length, self._arcs)
+
+    def trees(
+        self, predictions: Sequence[NDArray[Any]], encoded: EncodedWords, indices: NDArray[np.int64]
+    ) -> dict[int, Tree]:
+        """Return the trees that heads and relation ids `[w, 2]` stand for, by sentence; see `EncodedWords.whole`."""
+        return {number: self._joined(pieces) for number, pieces in encoded.whole(predictions, indices).items()}
+
+    def score_rows(
+        self, predictions: Sequence[NDArray[Any]], encoded: EncodedSplit, indices: NDArray[np.int64]
+    ) -> dict[str, float]:
+        """Return UAS and LAS (see `tree_scores`); "score" is LAS."""
+        assert isinstance(encoded, EncodedWords)
+        found = self.trees(predictions, encoded, indices)
+        return _scores(list(found.values()), [encoded.split.sentences[number] for number in found])
+
+    def constant_score(self, split: str = "dev") -> dict[str, float]:
+        """Return what the same offset and relation for every word earns; see `ConstantTree`."""
+        constant, gold = ConstantTree.of(self.splits["train"].sentences), self.splits[split].sentences
+        return _scores([constant.parse(len(sentence)) for sentence in gold], gold)
+
+    def _joined(self, pieces: list[tuple[Piece, NDArray[Any]]]) -> Tree:
+        heads: list[int] = []
+        relations: list[str] = []
+        for piece, arcs in pieces:
+            top = heads.index(0) + 1 if heads else 0
+            heads += [head + piece.first if head else top for head in arcs[:, 0].tolist()]
+            relations += [self.labels[relation] for relation in arcs[:, 1].tolist()]
+        return tuple(heads), tuple(relations)
+
+    def _arcs(self, sentence: ParsedSentence, piece: Piece) -> NDArray[np.int64]:
+        if not sentence.heads:  # to be predicted: stand-ins
+            return np.zeros((piece.last - piece.first, 2), dtype=np.int64)
+        ids = {relation: i for i, relation in enumerate(self.labels)}
+        span = range(piece.first, piece.last)
+        relations = np.array([ids.get(sentence.relations[i], IGNORED) for i in span])
+        heads = np.array([sentence.heads[i] for i in span])
+        beyond = (heads != 0) & ((heads <= piece.first) | (heads > piece.last))
+        heads = np.where(heads == 0, 0, heads - piece.first)
+        return np.stack([np.where(beyond, IGNORED, heads), np.where(beyond, IGNORED, relations)], 1)
+
+
+def _scores(predicted: Sequence[Tree], gold: Sequence[ParsedSentence]) -> dict[str, float]:
+    scores = tree_scores([heads for heads, _ in predicted], [relations for _, relations in predicted], gold)
+    return {**scores, "score": scores["las"]}

@@ -1,0 +1,80 @@
+"""A tag for each word: entities, chunks, parts of speech."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kselect.tasks.encoding import EncodedSplit
+from kselect.tasks.task import Task
+from kselect.tasks.words.constants import constant_tag
+from kselect.tasks.words.encoding import EncodedWords, Piece, encode_words
+from kselect.tasks.words.schemes import PLAIN, convert
+from kselect.tasks.words.scores import tag_scores
+from kselect.tasks.words.sentence import TaggedSentence
+from kselect.tasks.words.split import WordSplit
+from kselect.tasks.words.tag_set import TagSet
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class TaggingTask(Task[WordSplit[TaggedSentence]]):
+    """Tags in the scheme of `tag_set`; a label is the id of a word's tag."""
+
+    tag_set: TagSet
+    """The tags, in the order of `labels`."""
+    file_scheme: str
+    """The scheme that the data was written in, and predictions are."""
+    usual_length: ClassVar[int | None] = None
+
+    @property
+    def uninformed_loss(self) -> float:
+        """Log K: gold losses are means over words."""
+        return math.log(len(self.labels))
+
+    def encode(
+        self, split: WordSplit[TaggedSentence], tokenizer: PreTrainedTokenizerBase, max_length: int
+    ) -> EncodedWords:
+        """Turn sentences into token ids; see `kselect.tasks.words.encoding.encode_words`."""
+        return encode_words(split, tokenizer, max_length, self._ids)
+
+    def tags(
+        self, predictions: Sequence[NDArray[Any]], encoded: EncodedWords, indices: NDArray[np.int64]
+    ) -> dict[int, tuple[str, ...]]:
+        """Return the tags that ids `[w]` stand for, in the scheme of `tag_set`, by sentence; see `EncodedWords.whole`.
+
+        Tags that are impossible in the scheme are read as spans the way conlleval reads them.
+        """
+        return {
+            number: convert(self.tag_set.names(i for _, ids in pieces for i in ids.tolist()), self.tag_set.scheme)
+            for number, pieces in encoded.whole(predictions, indices).items()
+        }
+
+    def score_rows(
+        self, predictions: Sequence[NDArray[Any]], encoded: EncodedSplit, indices: NDArray[np.int64]
+    ) -> dict[str, float]:
+        """Return accuracy over words and, but for plain tags, precision, recall and F1 over spans; "score" is F1."""
+        assert isinstance(encoded, EncodedWords)
+        found = self.tags(predictions, encoded, indices)
+        return self._scores(list(found.values()), [encoded.split.sentences[number].tags for number in found])
+
+    def constant_score(self, split: str = "dev") -> dict[str, float]:
+        """Return what one tag for every word earns: O, or train's most frequent plain one."""
+        tag = constant_tag(self.splits["train"].sentences, self.tag_set.scheme)
+        gold = [sentence.tags for sentence in self.splits[split].sentences]
+        return self._scores([(tag,) * len(tags) for tags in gold], gold)
+
+    def _ids(self, sentence: TaggedSentence, piece: Piece) -> NDArray[np.int64]:
+        tags = sentence.tags or (self.labels[0],) * len(sentence)  # to be predicted: stand-ins
+        return np.asarray(self.tag_set.ids(tags[piece.first : piece.last]), dtype=np.int64)
+
+    def _scores(self, predicted: list[tuple[str, ...]], gold: list[tuple[str, ...]]) -> dict[str, float]:
+        scores = tag_scores(predicted, gold, self.tag_set.scheme)
+        return {**scores, "score": scores["accuracy" if self.tag_set.scheme == PLAIN else "f1"]}
