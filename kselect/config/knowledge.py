@@ -22,7 +22,13 @@ KNOWLEDGE_NAMES = (
     "query-relations",
     "key-relations",
     "value-relations",
+    "marginals",
+    "substructures",
+    "posterior",
+    "best-sequences",
 )
+SOFTENINGS = ("global", "local")
+ARC_MARGINALS = ("heads", "non-projective", "projective")
 DEFAULT_KNOWLEDGE = ("gold", "logits", "hidden", "attention", "relations")
 WEIGHTINGS = ("selection", "dynamic", "uncertainty")
 
@@ -33,13 +39,22 @@ class KnowledgeConfig:
 
     knowledge: list[str] | None = None
     """The kinds on offer, which an agent weighs, out of gold, logits, logits-mse, hidden, hidden-cls, hidden-cosine,
-    embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations; by default
-    what the agent's recipe reads or a policy was trained with, or else gold, logits, hidden, attention, relations."""
+    embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations and, of words,
+    marginals, substructures, posterior, best-sequences; by default what the agent's recipe reads or a policy was
+    trained with, or else gold, logits, hidden, attention, relations."""
     weighting: Literal["selection", "dynamic", "uncertainty"] = "selection"
     """How the losses of a step become one: by the selection alone, also by each example's uncertainty, or also by
     variances learned on the way (see docs/agents.md)."""
     temperature: float | str = 2.0
     """Softening of teacher's and student's logits, or a schedule such as 4->1; the KL is multiplied by its square."""
+    marginals_temperature: float | str = 1.0
+    """Softening of marginals, or a schedule; scores are divided by it, or marginals flattened: see softening."""
+    softening: Literal["global", "local"] = "global"
+    """Whether marginals are softened by their scores (global), or one by one (local), where that is sound."""
+    arc_marginals: Literal["heads", "non-projective", "projective"] = "heads"
+    """What a parser's marginals are of: each word's head by itself, or trees, crossing arcs allowed or not."""
+    transitions: bool = False
+    """Whether substructures of two CRFs are pairs of tags, rather than tags."""
     layer_map: str = "uniform"
     """The teacher layer each student layer is compared with: uniform, last, skip, first, or pairs such as 1:2,2:4."""
     layer_maps: dict[str, str] = field(default_factory=dict)
@@ -58,11 +73,15 @@ class KnowledgeConfig:
         require(len(self.kinds) > 0, "knowledge is empty: name at least gold.")
         require(len(set(self.kinds)) == len(self.kinds), f"knowledge names a kind twice: {', '.join(self.kinds)}.")
         one_of("weighting", self.weighting, WEIGHTINGS)
-        temperature = Schedule.parse(self.temperature, "temperature")
-        require(
-            temperature.start > 0 and temperature.end > 0,
-            f"temperature is {self.temperature}: give a positive number, or a schedule between two.",
-        )
+        one_of("softening", self.softening, SOFTENINGS)
+        one_of("arc_marginals", self.arc_marginals, ARC_MARGINALS)
+        for setting in ("temperature", "marginals_temperature"):
+            value = getattr(self, setting)
+            temperature = Schedule.parse(value, setting)
+            require(
+                temperature.start > 0 and temperature.end > 0,
+                f"{setting} is {value}: give a positive number, or a schedule between two.",
+            )
         require(self.teacher_cache >= 0, f"teacher_cache is {self.teacher_cache}: give 0 or more GiB.")
         require(
             self.relation_heads is None or self.relation_heads > 0,

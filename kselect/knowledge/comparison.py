@@ -11,6 +11,8 @@ from kselect.knowledge.layer_map import LayerMap, parse_layer_map
 from kselect.knowledge.projection import Projection
 from kselect.models.architecture import check_readable
 from kselect.models.classifier import Classifier
+from kselect.models.heads import Classes, Score
+from kselect.models.heads.registry import CHOICES
 from kselect.models.needs import Needs
 from kselect.models.outputs import projection_width
 
@@ -47,6 +49,42 @@ class Comparison:
         if self.name in self.config.layer_maps:
             text, setting = self.config.layer_maps[self.name], f"layer_maps {self.name}"
         return parse_layer_map(text, self.student.layers, self.teacher_given.layers, setting)
+
+    @property
+    def heads(self) -> tuple[str, str]:
+        """Names of the teacher's and the student's head.
+
+        Raises:
+            UserError: this kind compares words' labels, and texts are classified as a whole.
+        """
+        names = self.teacher_given.head.name, self.student.head.name
+        if self.student.head.name in (Classes.name, Score.name):
+            raise UserError(f"knowledge {self.name} is of words that are labelled, not of whole texts: leave it out.")
+        return names
+
+    def check_alike(self) -> None:
+        """Refuse to compare scores of unlike things.
+
+        Raises:
+            UserError: the heads choose among different classes.
+        """
+        ours, theirs = (CHOICES.get(one.head.name) for one in (self.student, self.teacher_given))
+        if ours != theirs:
+            raise UserError(
+                f"knowledge {self.name} cannot compare {theirs} (teacher) with {ours} (student): offer marginals."
+            )
+
+    def check_logits(self) -> None:
+        """Refuse to compare the logits of heads that read none.
+
+        Raises:
+            UserError: a head of spans or arcs, whose scores substructures compares.
+        """
+        self.check_alike()
+        if CHOICES.get(self.student.head.name) in ("spans", "arcs"):
+            raise UserError(
+                f"knowledge {self.name} is of logits, which {self.student.head.name} has none of: offer substructures."
+            )
 
     def relation_heads(self, projection: str) -> int:
         """Return how many heads both models' "queries", "keys" or "values" (`projection`) are cut into.

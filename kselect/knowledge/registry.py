@@ -9,6 +9,7 @@ from kselect.errors import UserError, unknown
 from kselect.knowledge.attention import Attention
 from kselect.knowledge.attention_scores import AttentionScores
 from kselect.knowledge.base import Knowledge
+from kselect.knowledge.best_sequences import BestSequences
 from kselect.knowledge.comparison import Comparison
 from kselect.knowledge.embeddings import Embeddings
 from kselect.knowledge.gold import Gold
@@ -19,8 +20,11 @@ from kselect.knowledge.hidden_cosine import HiddenCosine
 from kselect.knowledge.layer_map import parse_layer_map
 from kselect.knowledge.logits import Logits
 from kselect.knowledge.logits_mse import LogitsMse
+from kselect.knowledge.marginals import Marginals
+from kselect.knowledge.posterior import Posterior
 from kselect.knowledge.relations import Relations
 from kselect.knowledge.states import StatesKnowledge
+from kselect.knowledge.substructures import Substructures
 from kselect.models.architecture import check_readable
 from kselect.models.classifier import Classifier
 from kselect.schedule import Schedule
@@ -36,10 +40,25 @@ def _relations(pair: Comparison) -> Relations:
     return Relations(pair.layer_map, pair.projection([0, *(student for student, _ in pair.layer_map)]))
 
 
+def _marginals(pair: Comparison) -> Marginals:
+    temperature = Schedule.parse(pair.config.marginals_temperature, "marginals_temperature")
+    return Marginals(*pair.heads, temperature, pair.config.softening, pair.config.arc_marginals)
+
+
+def _logits(pair: Comparison) -> Logits:
+    pair.check_alike()
+    return Logits(Schedule.parse(pair.config.temperature, "temperature"))
+
+
+def _logits_mse(pair: Comparison) -> LogitsMse:
+    pair.check_logits()
+    return LogitsMse()
+
+
 BUILDERS: dict[str, Builder] = {
     "gold": lambda pair: Gold(),
-    "logits": lambda pair: Logits(Schedule.parse(pair.config.temperature, "temperature")),
-    "logits-mse": lambda pair: LogitsMse(),
+    "logits": _logits,
+    "logits-mse": _logits_mse,
     "hidden": _states(Hidden),
     "hidden-cls": _states(HiddenCls),
     "hidden-cosine": _states(HiddenCosine),
@@ -50,6 +69,10 @@ BUILDERS: dict[str, Builder] = {
     "query-relations": lambda pair: QueryRelations(pair.layer_map, pair.relation_heads(QueryRelations.output)),
     "key-relations": lambda pair: KeyRelations(pair.layer_map, pair.relation_heads(KeyRelations.output)),
     "value-relations": lambda pair: ValueRelations(pair.layer_map, pair.relation_heads(ValueRelations.output)),
+    "marginals": _marginals,
+    "substructures": lambda pair: Substructures(*pair.heads, transitions=pair.config.transitions),
+    "posterior": lambda pair: Posterior(*pair.heads),
+    "best-sequences": lambda pair: BestSequences(*pair.heads),
 }
 assert tuple(BUILDERS) == KNOWLEDGE_NAMES
 

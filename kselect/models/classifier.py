@@ -49,6 +49,11 @@ class Classifier:
     labels: tuple[str, ...] | None = None
     """Names of what it answers with, where the model's config does not tell them."""
 
+    def __post_init__(self) -> None:
+        """Take a single label of a model of texts for a score."""
+        if isinstance(self.head, Classes) and self.model.config.num_labels == 1:
+            self.head = Score()
+
     def to(self, device: torch.device) -> Classifier:
         """Move model and head to `device`; returns the classifier itself."""
         nn.Module.to(self.model, device)
@@ -110,7 +115,7 @@ def load_classifier(path: str | Path, task: Task) -> Classifier:
         raise UserError(f"{path} {fault}.")
     unnamed = not task.regression and _unnamed(_label_names(model), task)
     _take_labels(model, task)
-    classifier = Classifier(model, load_tokenizer(path, model), text_head(task))
+    classifier = Classifier(model, load_tokenizer(path, model))
     if unnamed:
         check_order(model, task.labels, _reward_examples(classifier, task), path)
     return classifier
@@ -131,7 +136,7 @@ def load_encoder(path: str | Path, task: Task, seed: int = 0, head: str | None =
         model, unfit = load_pretrained(path, **label_settings(task))
         redraw(model, unfit)
         centre(model, task)
-    return Classifier(model, load_tokenizer(path, model), text_head(task))
+    return Classifier(model, load_tokenizer(path, model))
 
 
 def load_student(path: str | Path, task: Task, seed: int = 0, head: str | None = None) -> Classifier:
@@ -150,7 +155,7 @@ def load_student(path: str | Path, task: Task, seed: int = 0, head: str | None =
     if unfit or _label_fault(model, task) is not None:
         return load_encoder(path, task, seed)
     _take_labels(model, task)
-    return Classifier(model, load_tokenizer(path, model), text_head(task))
+    return Classifier(model, load_tokenizer(path, model))
 
 
 def words() -> Any:
@@ -158,11 +163,6 @@ def words() -> Any:
     from kselect.models import word_classifier
 
     return word_classifier
-
-
-def text_head(task: Task) -> Head:
-    """Return what reads the logits of a model of whole texts."""
-    return Score() if task.regression else Classes()
 
 
 def load_pretrained(

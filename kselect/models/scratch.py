@@ -5,7 +5,7 @@ from __future__ import annotations
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerBase
 
 from kselect.errors import UserError
-from kselect.models.classifier import Classifier, label_settings, seeded, text_head
+from kselect.models.classifier import Classifier, label_settings, seeded
 from kselect.models.output_layer import centre
 from kselect.tasks.task import Task
 
@@ -45,4 +45,4 @@ def new_classifier(
     with seeded(seed):
         model = BertForSequenceClassification(config)
     centre(model, task)
-    return Classifier(model, tokenizer, text_head(task))
+    return Classifier(model, tokenizer)

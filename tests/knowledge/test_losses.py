@@ -24,6 +24,7 @@ from kselect.knowledge.logits_mse import LogitsMse
 from kselect.knowledge.projection import Projection
 from kselect.knowledge.relations import Relations, flow_distance, products
 from kselect.knowledge.states import StatesKnowledge
+from kselect.models.heads import Score
 from kselect.models.needs import KINDS
 from kselect.models.outputs import ModelOutputs
 from kselect.schedule import Schedule
@@ -261,7 +262,7 @@ def test_no_loss_and_no_gradient_where_student_equals_teacher(knowledge: Knowled
     logs = {s: teacher.attentions[t].log().requires_grad_() for s, t in LAYER_MAP}  # probabilities are not free
     student = replace(
         teacher,
-        logits=teacher.logits.clone().requires_grad_(),
+        output=teacher.logits.clone().requires_grad_(),
         hidden_states=hidden,
         attentions={s: values.softmax(-1) for s, values in logs.items()},
         **free,
@@ -308,7 +309,9 @@ def test_temperature_follows_its_schedule() -> None:
 
 def test_a_regression_compares_scores() -> None:
     scores = Batch(torch.tensor([0.5, -1.0, 2.0]))
-    student, teacher = (replace(outputs(2, seed=seed), logits=outputs(2, seed=seed).logits[:, :1]) for seed in (1, 2))
+    student, teacher = (
+        replace(model, output=model.logits[:, :1], head=Score()) for model in (outputs(2, seed=1), outputs(2, seed=2))
+    )
     squares = (student.logits - teacher.logits).square()[:, 0]
     torch.testing.assert_close(Logits().loss(student, teacher, scores), squares)
     torch.testing.assert_close(LogitsMse().loss(student, teacher, scores), squares)

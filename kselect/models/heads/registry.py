@@ -28,6 +28,17 @@ PARSING = (Parser.name, SecondOrderParser.name, TreeTagger.name)
 TOKEN_CLASSIFIERS = (Tagger.name, Crf.name, TreeTagger.name)
 """Heads that read the logits of a token classifier; the others read an encoder's hidden states."""
 
+CHOICES = {
+    "classes": "classes",
+    "tagger": "tags",
+    "crf": "tags",
+    "spans": "spans",
+    "parser": "arcs",
+    "second-order-parser": "arcs",
+    "tree-tagger": "arc tags",
+}
+"""What each head chooses among at its places; a score is no choice."""
+
 FACTS, WEIGHTS = "head.json", "head.safetensors"
 RAREST_ARC_TAG = 2
 

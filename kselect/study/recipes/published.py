@@ -82,6 +82,16 @@ RECIPES: dict[str, Recipe] = {
             "scales": dict.fromkeys(("query-relations", "key-relations", "value-relations"), 1.0),
         },
     ),
+    # lambda KD + (1 - lambda) NLL, lambda annealed from 1 to 0 in a straight line.
+    "structural-kd": Recipe(
+        "the teacher's marginals of structures, annealed to gold (Wang et al. 2021)",
+        [{"weights": {"marginals": 1}, "to": {"gold": 1}}],
+    ),
+    "substructure-kd": Recipe(
+        "gold 0.1 and the scores of local sub-structures 0.9 (Lin et al. 2022)",
+        [{"weights": {"gold": 0.1, "substructures": 0.9}}],
+        {"scales": {"substructures": 1.0}},
+    ),
     # CE + (1 - u) KL + u hidden for each example, u its uncertainty.
     "dynamic-kd": Recipe(
         "gold, and logits or hidden states as each example's uncertainty says (Li et al. 2021)",

@@ -1,0 +1,112 @@
+"""The teacher's scores of local sub-structures."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kselect.errors import UserError
+from kselect.knowledge.base import Knowledge
+from kselect.knowledge.batch import Batch
+from kselect.models.heads.answer import Answer, per_word
+from kselect.models.heads.crf import ChainAnswer
+from kselect.models.heads.parser import TreeAnswer
+from kselect.models.heads.spans import SpanAnswer
+from kselect.models.outputs import ModelOutputs
+
+ALIKE = (("tagger", "crf"), ("spans",), ("parser", "second-order-parser"), ("tree-tagger",))
+"""Heads that score the same sub-structures."""
+
+
+class Substructures(Knowledge):
+    """Squared distance of scores, sub-structure by sub-structure, without inference (Lin et al. 2022).
+
+    A mean over words and what is scored at each: tags (of a chain, with `transitions`, pairs of neighbouring tags);
+    labels of spans that begin there; heads, and relations to them. What a softmax or a partition function does not see,
+    a constant added to all scores of a word, is taken off first: it could not be learned, and would only disturb.
+    """
+
+    name: ClassVar[str] = "substructures"
+    scale: float | None = None
+
+    def __init__(self, teacher: str, student: str, transitions: bool = False) -> None:
+        """Compare what two heads, given by their names, score; with `transitions`, two chains' tags pair by pair.
+
+        Raises:
+            UserError: heads that score unlike things; transitions of a head that has none.
+        """
+        if not any(teacher in heads and student in heads for heads in ALIKE):
+            groups = "; ".join(", ".join(heads) for heads in ALIKE)
+            raise UserError(
+                f"knowledge substructures cannot compare the scores of a teacher's {teacher} with those of a student's "
+                f"{student}: give both a head of one group ({groups})."
+            )
+        if transitions and not teacher == student == "crf":
+            raise UserError("transitions are scored by the crf head alone: give it to both models, or leave them out.")
+        self.transitions = transitions
+
+    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
+        """Return the distance of each example, `[B]`."""
+        assert teacher is not None
+        ours, theirs = student.answer, teacher.answer
+        if self.transitions:
+            assert isinstance(ours, ChainAnswer)
+            assert isinstance(theirs, ChainAnswer)
+            return _pairs(ours, theirs)
+        if isinstance(ours, TreeAnswer):
+            assert isinstance(theirs, TreeAnswer)
+            return _arcs(ours, theirs)
+        if isinstance(ours, SpanAnswer):  # no span at all scores 0, so that nothing is free
+            places = ours.choices.mask
+            difference = ours.choices.scores - theirs.choices.scores
+            return _mean(difference[..., 1:].square().mean(-1), places)
+        return ours.choices.mean(_centred(_difference(ours, theirs)).square().mean(-1))
+
+
+def _difference(ours: Answer, theirs: Answer) -> Tensor:
+    return ours.choices.scores - theirs.choices.scores
+
+
+def _centred(values: Tensor) -> Tensor:
+    return values - values.mean(-1, keepdim=True)
+
+
+def _mean(values: Tensor, places: Tensor) -> Tensor:
+    return torch.where(places, values, 0.0).sum(1) / places.sum(1).clamp(min=1)
+
+
+def _pairs(ours: ChainAnswer, theirs: ChainAnswer) -> Tensor:
+    """Return the mean over words and pairs of tags of the squared distance of emission + transition scores, `[B]`.
+
+    A pair's score is that of its second tag and of the transition to it, from the start score for a first word; the
+    end score is the last word's. The table `[K, K]` of each word is never made: both parts are centred, and their
+    squares and product are summed apart.
+    """
+    emissions = _difference(ours, theirs)
+    real = ours.mask
+    last = real.sum(1) - 1
+    ends = torch.zeros_like(emissions).index_put(
+        (torch.arange(len(real), device=real.device), last.clamp(min=0)),
+        (ours.end - theirs.end).float().expand(len(real), -1),
+    )
+    emissions = emissions + ends
+    start = (ours.start - theirs.start).float()
+    first = _centred(emissions[:, 0] + start).square().mean(-1)
+    between = (ours.transitions - theirs.transitions).float()
+    between = between - between.mean()
+    later = _centred(emissions[:, 1:])
+    squares = later.square().mean(-1) + between.square().mean() + 2 * (later * between.mean(0)).mean(-1)
+    return per_word(first + torch.where(real[:, 1:], squares, 0.0).sum(1), real)
+
+
+def _arcs(ours: TreeAnswer, theirs: TreeAnswer) -> Tensor:
+    """Return the mean over words of the squared distance of their heads' scores and of relations to them, `[B]`."""
+    possible, real = ours.possible, ours.mask
+    count = possible.sum(-1)
+    arcs = torch.where(possible, (ours.arcs - theirs.arcs).float(), 0.0)
+    arcs = torch.where(possible, arcs - arcs.sum(-1, keepdim=True) / count[..., None], 0.0)
+    relations = _centred((ours.relations - theirs.relations).float()).square().mean(-1)
+    by_word = (arcs.square() + torch.where(possible, relations, 0.0)).sum(-1) / count
+    return per_word(torch.where(real, by_word, 0.0).sum(1), real)
