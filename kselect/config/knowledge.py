@@ -22,6 +22,11 @@ KNOWLEDGE_NAMES = (
     "query-relations",
     "key-relations",
     "value-relations",
+    "label-smoothing",
+    "kd-sim",
+    "kd-pt",
+    "kd-pt-sim",
+    "kd-top-k",
     "marginals",
     "substructures",
     "posterior",
@@ -39,14 +44,21 @@ class KnowledgeConfig:
 
     knowledge: list[str] | None = None
     """The kinds on offer, which an agent weighs, out of gold, logits, logits-mse, hidden, hidden-cls, hidden-cosine,
-    embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations and, of words,
-    marginals, substructures, posterior, best-sequences; by default what the agent's recipe reads or a policy was
-    trained with, or else gold, logits, hidden, attention, relations."""
+    embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations,
+    label-smoothing, kd-sim, kd-pt, kd-pt-sim, kd-top-k and, of words, marginals, substructures, posterior,
+    best-sequences; by default what the agent's recipe reads or a policy was trained with, or else gold, logits, hidden,
+    attention, relations."""
     weighting: Literal["selection", "dynamic", "uncertainty"] = "selection"
     """How the losses of a step become one: by the selection alone, also by each example's uncertainty, or also by
     variances learned on the way (see docs/agents.md)."""
     temperature: float | str = 2.0
     """Softening of teacher's and student's logits, or a schedule such as 4->1; the KL is multiplied by its square."""
+    label_smoothing: float = 0.1
+    """Share of the gold label that label-smoothing gives to all classes alike."""
+    similarity_temperature: float = 0.3
+    """What cosines of the teacher's output weights are divided by in kd-sim and kd-pt-sim; 1 leaves them near flat."""
+    top_k: float = 0.5
+    """Share of the classes whose probabilities kd-top-k keeps."""
     marginals_temperature: float | str = 1.0
     """Softening of marginals, or a schedule; scores are divided by it, or marginals flattened: see softening."""
     softening: Literal["global", "local"] = "global"
@@ -73,6 +85,15 @@ class KnowledgeConfig:
         require(len(self.kinds) > 0, "knowledge is empty: name at least gold.")
         require(len(set(self.kinds)) == len(self.kinds), f"knowledge names a kind twice: {', '.join(self.kinds)}.")
         one_of("weighting", self.weighting, WEIGHTINGS)
+        require(
+            0 <= self.label_smoothing < 1,
+            f"label_smoothing is {self.label_smoothing}: give a share below 1.",
+        )
+        require(
+            self.similarity_temperature > 0,
+            f"similarity_temperature is {self.similarity_temperature}: give a positive number.",
+        )
+        require(0 < self.top_k <= 1, f"top_k is {self.top_k}: give a share of the classes, more than 0 and up to 1.")
         one_of("softening", self.softening, SOFTENINGS)
         one_of("arc_marginals", self.arc_marginals, ARC_MARGINALS)
         for setting in ("temperature", "marginals_temperature"):

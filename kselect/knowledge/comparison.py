@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from kselect.config import KnowledgeConfig
 from kselect.errors import UserError
 from kselect.knowledge.layer_map import LayerMap, parse_layer_map
+from kselect.knowledge.levels import class_similarities
 from kselect.knowledge.projection import Projection
 from kselect.models.architecture import check_readable
 from kselect.models.classifier import Classifier
 from kselect.models.heads import Classes, Score
 from kselect.models.heads.registry import CHOICES
 from kselect.models.needs import Needs
+from kselect.models.output_layer import output_layer
 from kselect.models.outputs import projection_width
 
 
@@ -85,6 +89,26 @@ class Comparison:
             raise UserError(
                 f"knowledge {self.name} is of logits, which {self.student.head.name} has none of: offer substructures."
             )
+
+    def check_classes(self, model: Classifier) -> None:
+        """Refuse a model that does not choose among classes that its own output layer tells apart.
+
+        Raises:
+            UserError: it gives a score, or its head is of spans or arcs.
+        """
+        if CHOICES.get(model.head.name) not in ("classes", "tags", "arc tags"):
+            raise UserError(
+                f"knowledge {self.name} is of classes, which the head {model.head.name} has none of: leave it out."
+            )
+
+    @property
+    def class_similarities(self) -> Tensor:
+        """How alike the teacher's output weights of any two classes are, `[K, K]`; see `kselect.knowledge.levels`."""
+        for model in (self.student, self.teacher_given):
+            self.check_classes(model)
+        self.check_alike()
+        weight = output_layer(self.teacher_given.model).weight
+        return class_similarities(weight, self.config.similarity_temperature)
 
     def relation_heads(self, projection: str) -> int:
         """Return how many heads both models' "queries", "keys" or "values" (`projection`) are cut into.

@@ -18,6 +18,7 @@ from kselect.knowledge.hidden import Hidden
 from kselect.knowledge.hidden_cls import HiddenCls
 from kselect.knowledge.hidden_cosine import HiddenCosine
 from kselect.knowledge.layer_map import parse_layer_map
+from kselect.knowledge.levels import Confidence, ConfidenceSimilarity, LabelSmoothing, Similarity, TopK
 from kselect.knowledge.logits import Logits
 from kselect.knowledge.logits_mse import LogitsMse
 from kselect.knowledge.marginals import Marginals
@@ -50,6 +51,18 @@ def _logits(pair: Comparison) -> Logits:
     return Logits(Schedule.parse(pair.config.temperature, "temperature"))
 
 
+def _label_smoothing(pair: Comparison) -> LabelSmoothing:
+    pair.check_classes(pair.student)
+    return LabelSmoothing(pair.config.label_smoothing)
+
+
+def _tempered(pair: Comparison) -> Schedule:
+    """Return the temperature of a kind that reads the teacher's probabilities of classes."""
+    pair.check_alike()
+    pair.check_classes(pair.student)
+    return Schedule.parse(pair.config.temperature, "temperature")
+
+
 def _logits_mse(pair: Comparison) -> LogitsMse:
     pair.check_logits()
     return LogitsMse()
@@ -69,6 +82,11 @@ BUILDERS: dict[str, Builder] = {
     "query-relations": lambda pair: QueryRelations(pair.layer_map, pair.relation_heads(QueryRelations.output)),
     "key-relations": lambda pair: KeyRelations(pair.layer_map, pair.relation_heads(KeyRelations.output)),
     "value-relations": lambda pair: ValueRelations(pair.layer_map, pair.relation_heads(ValueRelations.output)),
+    "label-smoothing": _label_smoothing,
+    "kd-sim": lambda pair: Similarity(pair.class_similarities),
+    "kd-pt": lambda pair: Confidence(_tempered(pair)),
+    "kd-pt-sim": lambda pair: ConfidenceSimilarity(pair.class_similarities, _tempered(pair)),
+    "kd-top-k": lambda pair: TopK(pair.config.top_k, _tempered(pair)),
     "marginals": _marginals,
     "substructures": lambda pair: Substructures(*pair.heads, transitions=pair.config.transitions),
     "posterior": lambda pair: Posterior(*pair.heads),

@@ -1,0 +1,147 @@
+"""Parts of what a teacher's probabilities tell, one level at a time (Tang et al. 2020, arXiv 2002.03532)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kselect.knowledge.base import Knowledge
+from kselect.knowledge.batch import Batch
+from kselect.models.heads.answer import Choices
+from kselect.models.outputs import ModelOutputs
+from kselect.schedule import Schedule
+
+
+class Level(Knowledge):
+    """`T² · KL(target || q)` at temperature T, a mean over places; a target is made of a part of the teacher's p.
+
+    Places whose gold label is not known are left out. With a target of p itself it is `logits`.
+    """
+
+    temperature: Schedule = Schedule(1.0, 1.0)
+
+    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
+        """Return the divergence of each example, `[B]` in nats."""
+        temperature, choices = self.temperature(batch.progress), student.answer.choices
+        labels = student.answer.right_choices(batch.labels)
+        p = None if teacher is None else teacher.answer.choices.log_probabilities(temperature).exp()
+        target = self.target(p, labels.clamp(min=0), choices.scores.size(-1))
+        log_q = choices.log_probabilities(temperature)
+        gain = torch.where(target > 0, target * (target.clamp(min=1e-30).log() - log_q), 0.0).sum(-1)
+        known = Choices(choices.scores, choices.mask & (labels >= 0))
+        return known.mean(gain) * temperature**2
+
+    @abstractmethod
+    def target(self, p: Tensor | None, labels: Tensor, classes: int) -> Tensor:
+        """Return what the student learns, `[B, U, K]`, each place summing to 1.
+
+        Args:
+            p: the teacher's probabilities, `[B, U, K]`; None where it is not read.
+            labels: gold classes, `[B, U]`.
+            classes: K.
+        """
+
+
+class LabelSmoothing(Level):
+    """The universe: all but a share on the gold class, that share spread over all alike. The teacher is not read."""
+
+    name: ClassVar[str] = "label-smoothing"
+    teacher_needs = None
+
+    def __init__(self, alpha: float = 0.1) -> None:
+        """Take `alpha`, in [0, 1), off the gold class; 0 is gold labels."""
+        self.alpha = alpha
+
+    def target(self, p: Tensor | None, labels: Tensor, classes: int) -> Tensor:
+        """Return the smoothed labels."""
+        gold = torch.nn.functional.one_hot(labels, classes).float()
+        return (1 - self.alpha) * gold + self.alpha / classes
+
+
+class Similarity(Level):
+    """The domain: how alike classes are, as the cosine of the teacher's output weights over τ, in a softmax (KD-sim).
+
+    The teacher's weights are read, and none of its outputs: every example of a class has the same target.
+    """
+
+    name: ClassVar[str] = "kd-sim"
+    teacher_needs = None
+
+    def __init__(self, similarities: Tensor) -> None:
+        """Take rows of `similarities [K, K]`, see `class_similarities`, for targets."""
+        self.similarities = similarities
+
+    def target(self, p: Tensor | None, labels: Tensor, classes: int) -> Tensor:
+        """Return the row of each gold class."""
+        return self.similarities.to(labels.device)[labels]
+
+
+class Confidence(Level):
+    """The instance: the teacher's probability of the gold class, the rest shared by all others alike (KD-pt)."""
+
+    name: ClassVar[str] = "kd-pt"
+
+    def __init__(self, temperature: Schedule) -> None:
+        """Read the teacher at `temperature`."""
+        self.temperature = temperature
+
+    def target(self, p: Tensor | None, labels: Tensor, classes: int) -> Tensor:
+        """Return p of the gold class, and (1 - p) / (K - 1) of each other."""
+        assert p is not None
+        return _around(p, labels, torch.ones(classes, classes, device=p.device))
+
+
+class ConfidenceSimilarity(Level):
+    """Instance and domain: the teacher's probability of the gold class, the rest shared as classes are alike."""
+
+    name: ClassVar[str] = "kd-pt-sim"
+
+    def __init__(self, similarities: Tensor, temperature: Schedule) -> None:
+        """Share by the rows of `similarities [K, K]`; read the teacher at `temperature`."""
+        self.similarities = similarities
+        self.temperature = temperature
+
+    def target(self, p: Tensor | None, labels: Tensor, classes: int) -> Tensor:
+        """Return p of the gold class, and the rest in proportion to the similarities of the others."""
+        assert p is not None
+        return _around(p, labels, self.similarities.to(p.device))
+
+
+class TopK(Level):
+    """The teacher's k largest probabilities, the rest shared by all other classes alike (KD-topk); with k = K, KD."""
+
+    name: ClassVar[str] = "kd-top-k"
+
+    def __init__(self, share: float, temperature: Schedule) -> None:
+        """Keep this share of the classes, one at least; read the teacher at `temperature`."""
+        self.share = share
+        self.temperature = temperature
+
+    def target(self, p: Tensor | None, labels: Tensor, classes: int) -> Tensor:
+        """Return the k largest probabilities where they are, and the mean of all others elsewhere."""
+        assert p is not None
+        k = min(classes, max(1, round(self.share * classes)))
+        largest, at = p.topk(k, -1)
+        rest = (1 - largest.sum(-1, keepdim=True)).clamp(min=0) / max(classes - k, 1)
+        return rest.expand_as(p).scatter(-1, at, largest)
+
+
+def class_similarities(weight: Tensor, temperature: float) -> Tensor:
+    """Return softmax(cosine / τ) over the rows of an output layer's `weight [K, D]`, `[K, K]` in float32.
+
+    Bare cosines (τ = 1) of many classes are nearly flat.
+    """
+    rows = torch.nn.functional.normalize(weight.detach().float(), dim=-1)
+    return torch.softmax(rows @ rows.T / temperature, -1)
+
+
+def _around(p: Tensor, labels: Tensor, shares: Tensor) -> Tensor:
+    """Return p of the gold class `[B, U]` there, and what is left in proportion to the row of `shares [K, K]`."""
+    gold = torch.nn.functional.one_hot(labels, p.size(-1)).bool()
+    others = shares[labels].masked_fill(gold, 0.0)
+    confidence = p.gather(-1, labels[..., None])
+    rest = (1 - confidence).clamp(min=0) * others / others.sum(-1, keepdim=True)
+    return torch.where(gold, confidence, rest)
