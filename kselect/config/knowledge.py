@@ -22,6 +22,7 @@ KNOWLEDGE_NAMES = (
     "query-relations",
     "key-relations",
     "value-relations",
+    "latent-trees",
 )
 DEFAULT_KNOWLEDGE = ("gold", "logits", "hidden", "attention", "relations")
 WEIGHTINGS = ("selection", "dynamic", "uncertainty")
@@ -33,8 +34,9 @@ class KnowledgeConfig:
 
     knowledge: list[str] | None = None
     """The kinds on offer, which an agent weighs, out of gold, logits, logits-mse, hidden, hidden-cls, hidden-cosine,
-    embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations; by default
-    what the agent's recipe reads or a policy was trained with, or else gold, logits, hidden, attention, relations."""
+    embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations, latent-trees;
+    by default what the agent's recipe reads or a policy was trained with, or else gold, logits, hidden, attention,
+    relations."""
     weighting: Literal["selection", "dynamic", "uncertainty"] = "selection"
     """How the losses of a step become one: by the selection alone, also by each example's uncertainty, or also by
     variances learned on the way (see docs/agents.md)."""
