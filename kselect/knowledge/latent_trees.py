@@ -30,8 +30,8 @@ class LatentTrees(Knowledge):
     The loss is structural distillation's (Wang et al., 2021, eq. 4, less the teacher's entropy), divided by the number
     of tokens. It needs the teacher's marginals p(h | d) and the student's log-partition, no derivative of a marginal,
     and its gradient in the log weight of an arc is the student's marginal less the teacher's: they are matched token
-    pair by token pair. A divergence between the marginals themselves would be differentiated through them, at several
-    times the cost, and would be blind to how the heads of several tokens go together.
+    pair by token pair. A divergence between the marginals themselves would have to be differentiated through them, and
+    would be blind to how the heads of several tokens go together.
     """
 
     name: ClassVar[str] = "latent-trees"
