@@ -4,11 +4,12 @@
         --agents fine-tune vanilla-kd all random-hard learned=runs/mrpc-policy/policy --seeds 0 1 2
     python benchmarks/selection.py table
 
-`run` does what `kselect distill` does for every agent and seed that the ledger lacks, so a stopped study goes on where
-it was; any other option of `kselect distill`, such as `--epochs 3`, counts for all. The teacher's outputs are computed
-once for all agents that read the same, and are left out of the costs. `table` prints mean and standard deviation over
-the seeds, in Markdown; "deciding" is all that an agent costs, measuring rewards included. `--ledger` names another file
-of runs, for another study.
+An agent is a name, a policy's folder, or weights that stay fixed, such as gold:1,latent-trees:0.5; LABEL=AGENT sets
+another label. `run` does what `kselect distill` does for every agent and seed that the ledger lacks, so a stopped study
+goes on where it was; any other option of `kselect distill`, such as `--epochs 3`, counts for all. The teacher's outputs
+are computed once for all agents that read the same, and are left out of the costs. `table` prints mean and standard
+deviation over the seeds, in Markdown; "deciding" is all that an agent costs, measuring rewards included. `--ledger`
+names another file of runs, for another study.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     for spec in options.agents:
         label, _, name = spec.rpartition("=")
         given = ["--config", options.config, "--teacher", options.teacher, *options.settings]
-        settings: Any = command.settings([*given, "--agent", name])
+        settings: Any = command.settings([*given, *cast_as(name)])
         wanted.setdefault(str(settings.knowledge), []).append((label or name, settings))
     for group in wanted.values():
         settings = group[0][1]
@@ -59,6 +60,14 @@ def run(options: argparse.Namespace) -> None:
             entry |= {"seconds": result.seconds, "teacher": options.teacher, "environment": describe(seed)}
             ledger.append(entry)
             print(f"{distiller.task.name} seed {seed} {label}: {result.metrics}", flush=True)
+
+
+def cast_as(name: str) -> list[str]:
+    """Return the options that make an agent of a name, a folder, or weights such as gold:1,logits:0.5."""
+    if ":" not in name:
+        return ["--agent", name]
+    weights = {kind: float(weight) for kind, weight in (item.split(":") for item in name.split(","))}
+    return ["--agent", "fixed", "--agent_settings", json.dumps({"weights": weights})]
 
 
 def table(options: argparse.Namespace) -> None:
@@ -101,7 +110,7 @@ def main() -> None:
     runs = commands.add_parser("run")
     runs.add_argument("--config", required=True)
     runs.add_argument("--teacher", required=True)
-    runs.add_argument("--agents", nargs="+", required=True, help="names, or label=policy-folder")
+    runs.add_argument("--agents", nargs="+", required=True, help="names, policy folders or weights; LABEL=...")
     runs.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     runs.set_defaults(act=run)
     commands.add_parser("table").set_defaults(act=table)

@@ -18,7 +18,14 @@ from tests.architectures import CONFIGS, SHOWS_ATTENTION, classifier, tiny_regre
 from tests.tiny import tiny_task
 
 TASKS = {"classification": lambda: tiny_task(train_limit=20), "regression": lambda: tiny_regression(train_limit=20)}
-INSIDE_ATTENTION = {"attention", "attention-scores", "query-relations", "key-relations", "value-relations"}
+INSIDE_ATTENTION = {
+    "attention",
+    "attention-scores",
+    "query-relations",
+    "key-relations",
+    "value-relations",
+    "latent-trees",
+}
 STEPS = 4
 
 

@@ -22,6 +22,7 @@ KNOWLEDGE_NAMES = (
     "query-relations",
     "key-relations",
     "value-relations",
+    "latent-trees",
     "label-smoothing",
     "kd-sim",
     "kd-pt",
@@ -44,7 +45,7 @@ class KnowledgeConfig:
 
     knowledge: list[str] | None = None
     """The kinds on offer, which an agent weighs, out of gold, logits, logits-mse, hidden, hidden-cls, hidden-cosine,
-    embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations,
+    embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations, latent-trees,
     label-smoothing, kd-sim, kd-pt, kd-pt-sim, kd-top-k and, of words, marginals, substructures, posterior,
     best-sequences; by default what the agent's recipe reads or a policy was trained with, or else gold, logits, hidden,
     attention, relations."""

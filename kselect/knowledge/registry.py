@@ -17,6 +17,7 @@ from kselect.knowledge.head_relations import KeyRelations, QueryRelations, Value
 from kselect.knowledge.hidden import Hidden
 from kselect.knowledge.hidden_cls import HiddenCls
 from kselect.knowledge.hidden_cosine import HiddenCosine
+from kselect.knowledge.latent_trees import LatentTrees
 from kselect.knowledge.layer_map import parse_layer_map
 from kselect.knowledge.levels import Confidence, ConfidenceSimilarity, LabelSmoothing, Similarity, TopK
 from kselect.knowledge.logits import Logits
@@ -82,6 +83,7 @@ BUILDERS: dict[str, Builder] = {
     "query-relations": lambda pair: QueryRelations(pair.layer_map, pair.relation_heads(QueryRelations.output)),
     "key-relations": lambda pair: KeyRelations(pair.layer_map, pair.relation_heads(KeyRelations.output)),
     "value-relations": lambda pair: ValueRelations(pair.layer_map, pair.relation_heads(ValueRelations.output)),
+    "latent-trees": lambda pair: LatentTrees(pair.layer_map),
     "label-smoothing": _label_smoothing,
     "kd-sim": lambda pair: Similarity(pair.class_similarities),
     "kd-pt": lambda pair: Confidence(_tempered(pair)),

@@ -103,26 +103,52 @@ def by_inverse(scores: Tensor, mask: Tensor, tolerance: float) -> tuple[Tensor, 
     tells; where that is beyond the tolerance, the sums are not sound.
     """
     weights = scores.exp()
-    n = mask.size(1)
-    root, tokens = weights[..., 0], weights[..., 1:]
-    matrix = torch.diag_embed(tokens.sum(-1)) - tokens
-    matrix = torch.cat([root[..., None], matrix[..., 1:]], -1)
-    identity = torch.eye(n, dtype=matrix.dtype, device=matrix.device)
-    matrix = torch.where(mask[..., None], matrix, identity)
+    matrix = _laplacian(weights, mask)
     inverse, info = torch.linalg.inv_ex(matrix)
     sign, value = torch.linalg.slogdet(matrix)
-
-    first = torch.arange(n, device=mask.device) == 0
-    own = inverse.diagonal(dim1=1, dim2=2).masked_fill(first, 0.0)
-    marginals = tokens * (own[..., None] - inverse.transpose(1, 2).masked_fill(first, 0.0))
-    marginals = torch.cat([(root * inverse[:, 0])[..., None], marginals], -1)
+    marginals = _arcs(weights, inverse)
 
     with torch.no_grad():
+        n = mask.size(1)
+        identity = torch.eye(n, dtype=matrix.dtype, device=matrix.device)
         largest = inverse.abs().amax((1, 2))
         rounding = 2 * n * torch.finfo(matrix.dtype).eps * largest
         error = n * largest * ((matrix @ inverse - identity).abs().amax((1, 2)) + rounding)
         sound = (info == 0) & (sign > 0) & (error < tolerance)
-    return value, marginals.clamp(0, 1), sound
+    return value, marginals, sound
+
+
+def matrix_tree(weights: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log-partition `[B]` and marginals `[B, n, 1 + n]` by the inverse of a Laplacian, taken on trust.
+
+    Args:
+        weights: exp(score) of each head of each token, `[B, n, 1 + n]` in float64: the root, then the tokens; 0 where
+            there is no arc.
+        mask: True on real tokens, `[B, n]`.
+
+    Where each token's weights add up to about 1, its root's included, and none is below ε, no entry of the inverse is
+    above 1 / ε, and marginals are exact to about 1e-16 / ε. So nobody has to look whether they are sound.
+    """
+    matrix = _laplacian(weights, mask)
+    inverse, _ = torch.linalg.inv_ex(matrix)
+    return torch.linalg.slogdet(matrix).logabsdet, _arcs(weights, inverse)
+
+
+def _laplacian(weights: Tensor, mask: Tensor) -> Tensor:
+    root, tokens = weights[..., 0], weights[..., 1:]
+    matrix = torch.diag_embed(tokens.sum(-1)) - tokens
+    matrix = torch.cat([root[..., None], matrix[..., 1:]], -1)
+    identity = torch.eye(mask.size(1), dtype=matrix.dtype, device=matrix.device)
+    return torch.where(mask[..., None], matrix, identity)
+
+
+def _arcs(weights: Tensor, inverse: Tensor) -> Tensor:
+    """Return the probabilities of arcs, which are the gradient of the logarithm of a determinant."""
+    root, tokens = weights[..., 0], weights[..., 1:]
+    first = torch.arange(inverse.size(1), device=inverse.device) == 0
+    own = inverse.diagonal(dim1=1, dim2=2).masked_fill(first, 0.0)
+    marginals = tokens * (own[..., None] - inverse.transpose(1, 2).masked_fill(first, 0.0))
+    return torch.cat([(root * inverse[:, 0])[..., None], marginals], -1).clamp(0, 1)
 
 
 def by_elimination(scores: Tensor, mask: Tensor) -> Tensor:

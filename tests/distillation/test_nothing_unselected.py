@@ -130,6 +130,7 @@ def test_no_hidden_states_are_held_that_nobody_reads(needs: frozenset[int]) -> N
         (("gold",), "uniform", STUDENT_LAYERS),
         (("logits",), "uniform", STUDENT_LAYERS + TEACHER_LAYERS),
         (("hidden", "relations", "value-relations"), "uniform", STUDENT_LAYERS + TEACHER_LAYERS),
+        (("gold", "latent-trees"), "uniform", STUDENT_LAYERS + TEACHER_LAYERS),
         (("gold", "attention"), "uniform", TEACHER_LAYERS - 2),
         (("gold", "attention"), "last", STUDENT_LAYERS - 1 + TEACHER_LAYERS - 1),
         (("gold", "attention-scores"), "last", STUDENT_LAYERS - 1 + TEACHER_LAYERS - 1),
@@ -145,7 +146,7 @@ def test_attention_is_fused_in_every_layer_whose_matrices_nobody_reads(
     assert counted.calls == 3 * fused
 
 
-@pytest.mark.parametrize("selected", ["gold", "logits", "hidden", "attention", "value-relations"])
+@pytest.mark.parametrize("selected", ["gold", "logits", "hidden", "attention", "value-relations", "latent-trees"])
 def test_what_is_on_offer_beside_adds_no_operation(selected: str) -> None:
     seen = []
     for offered in ({"gold", selected}, KNOWLEDGE_NAMES):

@@ -19,6 +19,7 @@ from kselect.knowledge.head_relations import HeadRelations, KeyRelations, QueryR
 from kselect.knowledge.hidden import Hidden
 from kselect.knowledge.hidden_cls import HiddenCls
 from kselect.knowledge.hidden_cosine import HiddenCosine
+from kselect.knowledge.latent_trees import FLOOR, LatentTrees
 from kselect.knowledge.logits import Logits
 from kselect.knowledge.logits_mse import LogitsMse
 from kselect.knowledge.projection import Projection
@@ -28,6 +29,7 @@ from kselect.models.heads import Score
 from kselect.models.needs import KINDS
 from kselect.models.outputs import ModelOutputs
 from kselect.schedule import Schedule
+from tests.structure.enumeration import trees
 
 LAYER_MAP = ((1, 2), (2, 4))
 LENGTHS = (5, 3, 2)
@@ -48,6 +50,7 @@ KNOWLEDGE: list[Knowledge] = [
     QueryRelations(LAYER_MAP, relation_heads=4),
     KeyRelations(LAYER_MAP, relation_heads=2),
     ValueRelations(LAYER_MAP, relation_heads=1),
+    LatentTrees(LAYER_MAP),
 ]
 
 
@@ -64,6 +67,7 @@ ACROSS_WIDTHS: list[Knowledge] = [
     QueryRelations(LAYER_MAP, relation_heads=2),
     KeyRelations(LAYER_MAP, relation_heads=1),
     ValueRelations(LAYER_MAP, relation_heads=2),
+    LatentTrees(LAYER_MAP),
 ]
 
 
@@ -125,6 +129,8 @@ def expected(knowledge: Knowledge, student: ModelOutputs, teacher: ModelOutputs,
         return float(np.mean(squares))
     if isinstance(knowledge, HeadRelations):
         return relation_divergence(knowledge, student, teacher, i)
+    if isinstance(knowledge, LatentTrees):
+        return tree_divergence(student, teacher, i)
     return states_distance(knowledge, student, teacher, i)
 
 
@@ -156,6 +162,26 @@ def relation_divergence(knowledge: HeadRelations, student: ModelOutputs, teacher
             ]
         )
     )
+
+
+def tree_divergence(student: ModelOutputs, teacher: ModelOutputs, i: int) -> float:
+    n = LENGTHS[i]
+
+    def log_probabilities(model: ModelOutputs, layer: int) -> np.ndarray:
+        """Of every tree, one by one."""
+        queries, keys = (x[layer][i, :, :n].double().numpy() for x in (model.queries, model.keys))
+        of_heads = [q @ k.T / np.sqrt(q.shape[1]) for q, k in zip(queries, keys, strict=True)]
+        weights = np.log(softmax(np.mean(of_heads, axis=0), axis=-1) + FLOOR)
+        scores = [
+            sum(weights[token, head - 1 if head else token] for token, head in enumerate(heads)) for heads in trees(n)
+        ]
+        return log_softmax(scores)
+
+    divergences = []
+    for s, t in LAYER_MAP:
+        log_p, log_q = log_probabilities(teacher, t), log_probabilities(student, s)
+        divergences.append(float(np.sum(np.exp(log_p) * (log_p - log_q))) / n)
+    return float(np.mean(divergences))
 
 
 def states_distance(knowledge: Knowledge, student: ModelOutputs, teacher: ModelOutputs, i: int) -> float:

@@ -16,7 +16,14 @@ from kselect.models.shrink import shrink
 from tests.architectures import classifier
 from tests.tiny import tiny_classifier, tiny_task
 
-INSIDE_ATTENTION = ("attention", "attention-scores", "query-relations", "key-relations", "value-relations")
+INSIDE_ATTENTION = (
+    "attention",
+    "attention-scores",
+    "query-relations",
+    "key-relations",
+    "value-relations",
+    "latent-trees",
+)
 
 
 @pytest.mark.parametrize(
