@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from kselect.config import KNOWLEDGE_NAMES, KnowledgeConfig, TrainingConfig
+from kselect.config import LEVELS, TEXT_KNOWLEDGE, KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier
@@ -51,7 +51,7 @@ def distiller_for(architecture: str, knowledge: str, task: str) -> Distiller:
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("knowledge", KNOWLEDGE_NAMES)
+@pytest.mark.parametrize("knowledge", [kind for kind in TEXT_KNOWLEDGE if kind not in LEVELS])
 @pytest.mark.parametrize("architecture", CONFIGS)
 def test_a_student_learns_and_plain_transformers_loads_it(
     architecture: str, knowledge: str, task: str, tmp_path: Path

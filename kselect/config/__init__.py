@@ -9,7 +9,15 @@ from kselect.config.agent import AgentConfig
 from kselect.config.cache import CacheConfig
 from kselect.config.encoder import EncoderConfig
 from kselect.config.evaluation import EvaluationConfig
-from kselect.config.knowledge import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, WEIGHTINGS, KnowledgeConfig
+from kselect.config.knowledge import (
+    DEFAULT_KNOWLEDGE,
+    KNOWLEDGE_NAMES,
+    LEVELS,
+    TEXT_KNOWLEDGE,
+    WEIGHTINGS,
+    WORD_KNOWLEDGE,
+    KnowledgeConfig,
+)
 from kselect.config.overlay import laid_over
 from kselect.config.phases import PhaseConfig
 from kselect.config.policy import PolicyConfig
@@ -22,8 +30,11 @@ from kselect.config.training import TrainingConfig
 __all__ = [
     "DEFAULT_KNOWLEDGE",
     "KNOWLEDGE_NAMES",
+    "LEVELS",
     "OWN_DATA",
+    "TEXT_KNOWLEDGE",
     "WEIGHTINGS",
+    "WORD_KNOWLEDGE",
     "AgentConfig",
     "CacheConfig",
     "DemoConfig",

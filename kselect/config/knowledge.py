@@ -8,7 +8,8 @@ from typing import Literal
 from kselect.config.checks import one_of, require
 from kselect.schedule import Schedule
 
-KNOWLEDGE_NAMES = (
+LEVELS = ("label-smoothing", "kd-sim", "kd-pt", "kd-pt-sim", "kd-top-k")
+TEXT_KNOWLEDGE = (
     "gold",
     "logits",
     "logits-mse",
@@ -23,16 +24,10 @@ KNOWLEDGE_NAMES = (
     "key-relations",
     "value-relations",
     "latent-trees",
-    "label-smoothing",
-    "kd-sim",
-    "kd-pt",
-    "kd-pt-sim",
-    "kd-top-k",
-    "marginals",
-    "substructures",
-    "posterior",
-    "best-sequences",
+    *LEVELS,
 )
+WORD_KNOWLEDGE = ("marginals", "substructures", "posterior", "best-sequences")
+KNOWLEDGE_NAMES = (*TEXT_KNOWLEDGE, *WORD_KNOWLEDGE)
 SOFTENINGS = ("global", "local")
 ARC_MARGINALS = ("heads", "non-projective", "projective")
 DEFAULT_KNOWLEDGE = ("gold", "logits", "hidden", "attention", "relations")

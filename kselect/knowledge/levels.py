@@ -68,6 +68,7 @@ class Similarity(Level):
     """
 
     name: ClassVar[str] = "kd-sim"
+    reads_weights = True
     teacher_needs = None
 
     def __init__(self, similarities: Tensor) -> None:
@@ -98,6 +99,7 @@ class ConfidenceSimilarity(Level):
     """Instance and domain: the teacher's probability of the gold class, the rest shared as classes are alike."""
 
     name: ClassVar[str] = "kd-pt-sim"
+    reads_weights = True
 
     def __init__(self, similarities: Tensor, temperature: Schedule) -> None:
         """Share by the rows of `similarities [K, K]`; read the teacher at `temperature`."""

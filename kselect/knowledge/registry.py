@@ -139,24 +139,25 @@ def _build(pair: Comparison, teachers: Sequence[Classifier]) -> Knowledge:
     knowledge = BUILDERS[pair.name](pair)
     if pair.name in pair.config.layer_maps and not knowledge.layer_map:
         raise UserError(f"layer_maps names {pair.name}, which compares no layers by a map: drop it there.")
-    if knowledge.teacher_needs is not None:
-        _check_comparable(knowledge, pair, teachers)
+    needs = knowledge.teacher_needs
+    if len(teachers) > 1 and (knowledge.reads_weights or (needs and any(layers for _, layers in needs.items()))):
+        raise UserError(
+            f"knowledge {pair.name} reads inside its teachers, and what is inside several has no basis in common: "
+            f"offer kinds that read logits, or give one teacher."
+        )
+    if needs is not None:
+        _check_comparable(knowledge, pair)
     if pair.name in pair.config.scales:
         scale = pair.config.scales[pair.name]
         knowledge.scale = None if scale == "measured" else float(scale)
     return knowledge
 
 
-def _check_comparable(knowledge: Knowledge, pair: Comparison, teachers: Sequence[Classifier]) -> None:
+def _check_comparable(knowledge: Knowledge, pair: Comparison) -> None:
     what, student, teacher = f"knowledge {pair.name}", pair.student, pair.teacher_given
     assert knowledge.teacher_needs is not None
     check_readable(student.model, knowledge.student_needs, what)
     check_readable(teacher.model, knowledge.teacher_needs, what)
-    if len(teachers) > 1 and any(layers for _, layers in knowledge.teacher_needs.items()):
-        raise UserError(
-            f"{what} reads inside its teachers, and what is inside several has no basis in common: offer kinds that "
-            f"read logits, or give one teacher."
-        )
     if not knowledge.student_needs.matrices:
         return
     if student.heads != teacher.heads:

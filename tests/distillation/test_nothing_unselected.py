@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers.masking_utils import bidirectional_mask_function
 
-from kselect.config import KNOWLEDGE_NAMES, KnowledgeConfig, TrainingConfig
+from kselect.config import TEXT_KNOWLEDGE, KnowledgeConfig, TrainingConfig
 from kselect.config.knowledge import WEIGHTINGS
 from kselect.distillation.distiller import Distiller
 from kselect.models.attention import readable_mask
@@ -139,7 +139,7 @@ def test_no_hidden_states_are_held_that_nobody_reads(needs: frozenset[int]) -> N
 def test_attention_is_fused_in_every_layer_whose_matrices_nobody_reads(
     names: tuple[str, ...], layer_map: str, fused: int
 ) -> None:
-    distiller = live(knowledge=list(KNOWLEDGE_NAMES), layer_map=layer_map)
+    distiller = live(knowledge=list(TEXT_KNOWLEDGE), layer_map=layer_map)
     distiller.reset(0)
     with FusedAttention() as counted:
         distiller.advance(selection(distiller, *names), 3)
@@ -149,7 +149,7 @@ def test_attention_is_fused_in_every_layer_whose_matrices_nobody_reads(
 @pytest.mark.parametrize("selected", ["gold", "logits", "hidden", "attention", "value-relations", "latent-trees"])
 def test_what_is_on_offer_beside_adds_no_operation(selected: str) -> None:
     seen = []
-    for offered in ({"gold", selected}, KNOWLEDGE_NAMES):
+    for offered in ({"gold", selected}, TEXT_KNOWLEDGE):
         distiller = live(knowledge=sorted(offered))
         distiller.reset(0)
         with Operations() as operations:
@@ -163,7 +163,7 @@ def test_knowledge_that_is_never_selected_leaves_every_bit_as_it_is() -> None:
     """Also where it has projections, which are then never learned, and whatever the teacher's width."""
     task = tiny_task()
     students = []
-    for offered in (["gold", "logits"], list(KNOWLEDGE_NAMES)):
+    for offered in (["gold", "logits"], list(TEXT_KNOWLEDGE)):
         teacher, student = tiny_classifier(task, hidden_size=24), shrink(tiny_classifier(task, seed=1), 2)
         settings = TrainingConfig(batch_size=8, epochs=2, learning_rate=1e-3, precision="fp32")
         config = KnowledgeConfig(knowledge=offered, layer_map="uniform")
@@ -179,7 +179,7 @@ def test_knowledge_that_is_never_selected_leaves_every_bit_as_it_is() -> None:
 @pytest.mark.parametrize("memory", [0.0, 1.0], ids=["live", "cached"])
 def test_no_step_waits_for_the_device(weighting: str, memory: float) -> None:
     distiller = tiny_distiller(
-        {"knowledge": list(KNOWLEDGE_NAMES), "weighting": weighting, "teacher_cache": memory},
+        {"knowledge": list(TEXT_KNOWLEDGE), "weighting": weighting, "teacher_cache": memory},
         accumulation=2,
         epochs=20,
     )
@@ -229,7 +229,7 @@ def test_the_mask_is_looked_at_where_that_costs_nothing(padded: bool) -> None:
 @pytest.mark.parametrize("memory", [0.0, 1.0], ids=["live", "cached"])
 def test_a_phase_waits_for_a_cuda_device_once(weighting: str, memory: float) -> None:
     distiller = tiny_distiller(
-        {"knowledge": list(KNOWLEDGE_NAMES), "weighting": weighting, "teacher_cache": memory},
+        {"knowledge": list(TEXT_KNOWLEDGE), "weighting": weighting, "teacher_cache": memory},
         accumulation=2,
         epochs=20,
     )

@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import BertTokenizer
 
-from kselect.config import KNOWLEDGE_NAMES, KnowledgeConfig, TrainingConfig
+from kselect.config import TEXT_KNOWLEDGE, KnowledgeConfig, TrainingConfig
 from kselect.distillation.cache.folder import CacheFolder
 from kselect.distillation.cached_teacher import CachedTeacher
 from kselect.distillation.distiller import Distiller
@@ -22,7 +22,7 @@ from tests.tiny import tiny_classifier, tiny_task
 
 EVERYTHING = Needs(*[frozenset({1, 3})] * len(KINDS))
 INDICES = np.array([40, 3, 17, 8])
-SOME = [name for name in KNOWLEDGE_NAMES if not name.startswith("attention")]
+SOME = [name for name in TEXT_KNOWLEDGE if not name.startswith("attention")]
 
 
 @pytest.fixture(scope="module")
@@ -150,11 +150,11 @@ def test_a_student_learns_from_two_teachers_of_other_shapes() -> None:
 def test_every_kind_is_a_number_in_half_the_bits_too(architecture: str) -> None:
     task = tiny_task()
     teacher = classifier(architecture, task)
-    offered = KnowledgeConfig(knowledge=list(KNOWLEDGE_NAMES))
+    offered = KnowledgeConfig(knowledge=list(TEXT_KNOWLEDGE))
     training = TrainingConfig(batch_size=8, epochs=1, precision="bf16")
     distiller = Distiller(task, teacher, shrink(teacher, 2), training, offered)
-    report = distiller.advance([1] * len(KNOWLEDGE_NAMES), 2)
-    assert set(report.losses) == set(KNOWLEDGE_NAMES)
+    report = distiller.advance([1] * len(TEXT_KNOWLEDGE), 2)
+    assert set(report.losses) == set(TEXT_KNOWLEDGE)
     assert np.isfinite(list(report.losses.values())).all()
 
 

@@ -7,14 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES
+from kselect.config import DEFAULT_KNOWLEDGE, LEVELS, TEXT_KNOWLEDGE, WORD_KNOWLEDGE
 from kselect.knowledge.layer_map import PRESETS, parse_layer_map
 from kselect.knowledge.registry import BUILDERS
 from tests.architectures import CONFIGS
 from tests.tiny import tiny_classifier, tiny_task
 
-PAGE = (Path(__file__).parents[2] / "docs" / "knowledge.md").read_text()
-ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("| `")]
+PAGES = Path(__file__).parents[2] / "docs"
+PAGE = (PAGES / "knowledge.md").read_text()
+STRUCTURE = PAGES / "structure.md"
+
+
+def rows_of(page: str) -> list[list[str]]:
+    lines = [line for line in page.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+ROWS = rows_of(PAGE)
 
 
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,7 +41,10 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 
 def test_every_kind_is_in_the_table() -> None:
     kinds = {name: row[-1] for row in ROWS if len(row) == 5 for name in re.findall(r"`([a-z-]+)`", row[0])}
-    assert tuple(kinds) == KNOWLEDGE_NAMES
+    assert tuple(kinds) == tuple(name for name in TEXT_KNOWLEDGE if name not in LEVELS)
+    assert tuple(row[0].strip("`") for row in ROWS if len(row) == 4) == LEVELS
+    of_words = [row[0].strip("`") for row in rows_of(STRUCTURE.read_text()) if len(row) == 4]
+    assert [name for name in of_words if name in WORD_KNOWLEDGE] == list(WORD_KNOWLEDGE)
     assert tuple(name for name, offered in kinds.items() if offered == "by default") == DEFAULT_KNOWLEDGE
 
 

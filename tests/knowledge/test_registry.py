@@ -5,7 +5,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, KnowledgeConfig
+from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, LEVELS, TEXT_KNOWLEDGE, WORD_KNOWLEDGE, KnowledgeConfig
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.head_relations import HeadRelations
@@ -13,7 +13,7 @@ from kselect.knowledge.layer_map import parse_layer_map
 from kselect.knowledge.logits import Logits
 from kselect.knowledge.registry import BUILDERS, build_knowledge, register
 from kselect.models.shrink import shrink
-from tests.architectures import classifier
+from tests.architectures import classifier, tiny_regression
 from tests.tiny import tiny_classifier, tiny_task
 
 INSIDE_ATTENTION = (
@@ -116,7 +116,7 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], mes
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("name", KNOWLEDGE_NAMES[1:])
+@pytest.mark.parametrize("name", [name for name in KNOWLEDGE_NAMES if name not in ("gold", "label-smoothing")])
 def test_a_teacher_is_asked_for(name: str) -> None:
     student = tiny_classifier(tiny_task())
     config = KnowledgeConfig(knowledge=["gold", name])
@@ -131,9 +131,23 @@ def test_what_is_on_offer_by_default() -> None:
 
 def test_gold_and_logits_count_as_they_are_and_the_rest_is_measured() -> None:
     teacher = tiny_classifier(tiny_task())
-    config = KnowledgeConfig(knowledge=list(KNOWLEDGE_NAMES))
+    config = KnowledgeConfig(knowledge=list(TEXT_KNOWLEDGE))
     scales = {k.name: k.scale for k in build_knowledge(config, shrink(teacher, 2), [teacher])}
-    assert scales == {name: 1.0 if name in ("gold", "logits") else None for name in KNOWLEDGE_NAMES}
+    assert scales == {name: 1.0 if name in ("gold", "logits", *LEVELS) else None for name in TEXT_KNOWLEDGE}
+
+
+@pytest.mark.parametrize("name", WORD_KNOWLEDGE)
+def test_what_is_of_words_is_refused_for_whole_texts(name: str) -> None:
+    teacher = tiny_classifier(tiny_task())
+    with pytest.raises(UserError, match=f"knowledge {name} is of words that are labelled, not of whole texts"):
+        build_knowledge(KnowledgeConfig(knowledge=[name]), shrink(teacher, 2), [teacher])
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_a_score_has_no_levels(name: str) -> None:
+    teacher = classifier("bert", tiny_regression())
+    with pytest.raises(UserError, match=f"knowledge {name} is of classes, which the head score has none of"):
+        build_knowledge(KnowledgeConfig(knowledge=[name]), shrink(teacher, 2), [teacher])
 
 
 def test_scales_are_configured_or_measured() -> None:
@@ -177,7 +191,7 @@ def test_relation_heads_fit_both_models(student: tuple[int, int], teacher: tuple
 def test_projections_are_made_where_widths_differ_and_only_there() -> None:
     task = tiny_task()
     narrow, wide = classifier("bert", task, layers=2), classifier("bert", task, width=24)
-    kinds = [name for name in KNOWLEDGE_NAMES if name not in ("attention", "attention-scores")]
+    kinds = [name for name in TEXT_KNOWLEDGE if name not in ("attention", "attention-scores")]
     across = build_knowledge(KnowledgeConfig(knowledge=kinds), narrow, [wide])
     assert {k.name for k in across if k.modules is not None} == {
         "hidden",
@@ -237,9 +251,9 @@ def test_several_teachers_are_read_in_their_logits_alone() -> None:
     task = tiny_task()
     teachers = [classifier("bert", task), classifier("bert", task, seed=1)]
     student = shrink(teachers[0], 2)
-    from_logits = ["gold", "logits", "logits-mse"]
+    from_logits = ["gold", "logits", "logits-mse", "label-smoothing", "kd-pt", "kd-top-k"]
     build_knowledge(KnowledgeConfig(knowledge=from_logits), student, teachers)
-    for name in set(KNOWLEDGE_NAMES) - set(from_logits):
+    for name in set(TEXT_KNOWLEDGE) - set(from_logits):
         with pytest.raises(UserError) as error:
             build_knowledge(KnowledgeConfig(knowledge=[*from_logits, name]), student, teachers)
         assert str(error.value) == (
