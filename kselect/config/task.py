@@ -74,7 +74,8 @@ class TaskConfig:
     id_column: str | None = None
     """Column of a name for each example, that predictions are written with."""
     max_length: int | None = None
-    """Longest input in tokens, what is beyond is cut, and counted; by default 128, or what the model takes."""
+    """Longest input in tokens; longer texts are cut, longer sentences of words read in pieces, and both are counted; by
+    default 128 for texts, or what the model takes."""
     reward_fraction: float = 0.1
     """Share of train held out to measure rewards and to choose anything by."""
     train_limit: int | None = None
