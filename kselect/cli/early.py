@@ -7,19 +7,31 @@ from collections.abc import Collection
 from typing import Any
 
 from kselect.cli.saved import find_model, find_policy
-from kselect.config import KNOWLEDGE_NAMES, EncoderConfig, EvaluationConfig, KnowledgeConfig, StudentConfig, TaskConfig
+from kselect.config import (
+    KNOWLEDGE_NAMES,
+    EncoderConfig,
+    EvaluationConfig,
+    KnowledgeConfig,
+    StudentConfig,
+    TaskConfig,
+    check_head_of,
+)
 from kselect.errors import unknown
 from kselect.models.location import check_location
 from kselect.tasks.registry import canonical
 
 
 def check_early(settings: Any) -> None:
-    """Refuse unknown tasks and knowledge, and models that are not there, in a command's settings.
+    """Refuse unknown tasks and knowledge, heads of other tasks, and models that are not there, in a command's settings.
 
     Raises:
         UserError: as what is built of these settings would raise it later.
     """
-    for part in vars(settings).values():
+    parts = vars(settings).values()
+    for task in (part for part in parts if isinstance(part, TaskConfig)):
+        for model in (part for part in parts if isinstance(part, EncoderConfig | StudentConfig)):
+            check_head_of(task.task_type, model.head)
+    for part in parts:
         if isinstance(part, TaskConfig) and part.task is not None and not part.own:
             canonical(part.task)
         if isinstance(part, KnowledgeConfig):

@@ -45,6 +45,7 @@ def task_of_run(given: Mapping[str, Any]) -> dict[str, Any]:
         given: every setting that a command line and its files name.
     """
     settings = find_settings(str(given.get("model", "")))
-    another = given.get("task") not in (None, settings.get("task"))
-    others = another or "train_file" in given or ("test_file" in given and not settings.get("train_file"))
+    another = any(given.get(name) not in (None, settings.get(name)) for name in ("task", "task_type"))
+    own = settings.get("train_file") or settings.get("dataset")
+    others = another or "train_file" in given or "dataset" in given or ("test_file" in given and not own)
     return {} if others else {f.name: settings[f.name] for f in fields(TaskConfig) if f.name in settings}

@@ -1,4 +1,4 @@
-"""A saved model made ready to read texts."""
+"""A saved model made ready to read texts, or words."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from accelerate import Accelerator
 from transformers import AutoConfig
 
 from kselect.cli.saved import find_model
-from kselect.cli.session import warn_truncated
+from kselect.cli.session import warn_long
 from kselect.config import EvaluationConfig
 from kselect.distillation.precision import resolve_precision
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier, input_length, load_classifier
+from kselect.models.heads.registry import saved_facts
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.split import Split
+from kselect.tasks.examples import Examples
 from kselect.tasks.task import Task
 
 
@@ -30,12 +31,13 @@ class Scorer:
     dtype: torch.dtype
     max_length: int
 
-    def encode(self, splits: Mapping[str, Split]) -> dict[str, EncodedSplit]:
-        """Encode splits by name, and say once how many texts had to be cut."""
+    def encode(self, splits: Mapping[str, Examples]) -> dict[str, EncodedSplit]:
+        """Encode splits by name, and say once how many examples are longer than the model takes."""
         encoded = {
             name: self.task.encode(split, self.classifier.tokenizer, self.max_length) for name, split in splits.items()
         }
-        warn_truncated(sum(split.truncated for split in encoded.values()), self.max_length)
+        every = encoded.values()
+        warn_long(sum(one.truncated for one in every), sum(one.in_pieces for one in every), self.max_length)
         return encoded
 
 
@@ -64,3 +66,14 @@ def label_names(path: str) -> tuple[str, ...]:
         )
     config = AutoConfig.from_pretrained(path)
     return tuple(config.id2label[i] for i in sorted(config.id2label)) if config.num_labels > 1 else ()
+
+
+def word_labels(path: str) -> tuple[str, ...]:
+    """Return the labels that a model of words in a local folder answers with.
+
+    Raises:
+        UserError: no model there.
+    """
+    if not (Path(path) / "config.json").is_file():
+        raise UserError(f"{path} is no folder of a model of words: give one that `kselect distill` left.")
+    return tuple(saved_facts(path).get("labels", ())) or label_names(path)

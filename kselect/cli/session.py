@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from kselect.cli.interruption import Interruption
 from kselect.cli.progress import Progress
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.diverged import TrainingDivergedError
-from kselect.distillation.setup import make_distiller
+from kselect.distillation.setup import located, make_distiller
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier
 from kselect.study.model_card import model_card
@@ -26,23 +27,29 @@ from kselect.study.run_folder import RunFolder
 from kselect.study.run_place import RunPlace
 from kselect.study.series import OnPhase, Series
 from kselect.tasks.task import Task
+from kselect.tasks.words.tagging_task import TaggingTask
 
 
 def prepare(settings: Any) -> Distiller:
     """Set up the run that a command's settings describe."""
     distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge, settings.run.seed)
-    warn_truncated(sum(distiller.truncated.values()), distiller.max_length)
+    warn_of_length(distiller)
     return distiller
 
 
 def resolved(settings: Any, distiller: Distiller) -> dict[str, Any]:
     """Return a command's settings by name, with what they left to the machine filled in."""
-    config = flatten(settings)
-    config["task"] = distiller.task.name
+    config = flatten(replace(settings, task=located(settings.task)))
+    task, student = distiller.task, distiller.student
+    config["task"] = task.name
     config["precision"] = "bf16" if distiller.dtype == torch.bfloat16 else "fp32"
     config["max_length"] = distiller.max_length
     if "layers" in config:
         config["layers"] = settings.model.kept_layers
+    if student.labels is not None:
+        config["head"] = student.head.name
+    if isinstance(task, TaggingTask):
+        config["scheme"], config["file_scheme"] = task.tag_set.scheme, task.file_scheme
     if not settings.task.own:
         config["data_dir"] = config["data_dir"] or os.environ.get("KSELECT_DATA")
     return config
@@ -133,10 +140,18 @@ def _take_up(folder: RunFolder, series: Series | Rounds) -> int:
     return step
 
 
-def warn_truncated(texts: int, max_length: int) -> None:
-    """Say how many texts are longer than the model's input, where there are any."""
-    if texts:
-        print(f"{texts} texts are longer than max_length ({max_length} tokens) and were cut.", file=sys.stderr)
+def warn_of_length(distiller: Distiller) -> None:
+    """Say how many examples are longer than the model's input; see `warn_long`."""
+    warn_long(sum(distiller.truncated.values()), sum(distiller.in_pieces.values()), distiller.max_length)
+
+
+def warn_long(truncated: int, in_pieces: int, max_length: int) -> None:
+    """Say how many texts, or sentences of words, are longer than the model's input, where there are any."""
+    beyond = f"longer than max_length ({max_length} tokens)"
+    if truncated:
+        print(f"{truncated} texts are {beyond} and were cut.", file=sys.stderr)
+    if in_pieces:
+        print(f"{in_pieces} sentences are {beyond} and are read in pieces.", file=sys.stderr)
 
 
 def describe_metrics(metrics: dict[str, float], task: Task) -> str:

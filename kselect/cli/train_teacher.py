@@ -30,7 +30,7 @@ class Settings:
 
 def run(settings: Settings) -> Path:
     """Fine-tune the encoder and save it in a run folder, whose path is returned."""
-    from kselect.cli.session import describe_metrics, open_folder, recorded, save_model, warn_truncated
+    from kselect.cli.session import describe_metrics, open_folder, recorded, save_model, warn_of_length
     from kselect.config import AgentConfig, PhaseConfig
     from kselect.distillation.distiller import Distiller
     from kselect.distillation.setup import make_encoder, make_task
@@ -42,7 +42,7 @@ def run(settings: Settings) -> Path:
     task = make_task(settings.task)
     teacher = make_encoder(settings.model, task, settings.task.max_length, settings.run.seed)
     distiller = Distiller(task, None, teacher, settings.training, max_length=settings.task.max_length)
-    warn_truncated(sum(distiller.truncated.values()), distiller.max_length)
+    warn_of_length(distiller)
     seed = settings.run.seed
     cast = cast_decider(AgentConfig("fine-tune"), distiller, PhaseConfig("constant"), seed)
     series = Series(cast.agent, [cast.env], seeds=[seed], learning=False)

@@ -9,6 +9,7 @@ from kselect.config.agent import AgentConfig
 from kselect.config.cache import CacheConfig
 from kselect.config.encoder import EncoderConfig
 from kselect.config.evaluation import EvaluationConfig
+from kselect.config.heads import HEADS, check_head_of
 from kselect.config.knowledge import (
     DEFAULT_KNOWLEDGE,
     KNOWLEDGE_NAMES,
@@ -24,14 +25,16 @@ from kselect.config.policy import PolicyConfig
 from kselect.config.prediction import PredictionConfig
 from kselect.config.run import DemoConfig, RunConfig
 from kselect.config.student import StudentConfig
-from kselect.config.task import OWN_DATA, TaskConfig
+from kselect.config.task import OF_TAGS, OF_TEXTS, TaskConfig
 from kselect.config.training import TrainingConfig
 
 __all__ = [
     "DEFAULT_KNOWLEDGE",
+    "HEADS",
     "KNOWLEDGE_NAMES",
     "LEVELS",
-    "OWN_DATA",
+    "OF_TAGS",
+    "OF_TEXTS",
     "TEXT_KNOWLEDGE",
     "WEIGHTINGS",
     "WORD_KNOWLEDGE",
@@ -48,5 +51,6 @@ __all__ = [
     "StudentConfig",
     "TaskConfig",
     "TrainingConfig",
+    "check_head_of",
     "laid_over",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kselect.config.checks import require
+from kselect.config.heads import HeadName
 
 
 @dataclass
@@ -13,6 +14,8 @@ class EncoderConfig:
 
     encoder: str | None = None
     """Folder or hub id of a pretrained encoder to fine-tune; without it, a small one from scratch."""
+    head: HeadName | None = None
+    """What answers for words: tags by the first three, trees by the others; by default tagger, or parser."""
     hidden_size: int = 128
     """Width of an encoder from scratch."""
     encoder_layers: int = 4

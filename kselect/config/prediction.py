@@ -12,7 +12,7 @@ class PredictionConfig:
     """Predictions: where they go."""
 
     output: str = "predictions"
-    """File for the predictions if it ends in .tsv, else a folder for files with the names that GLUE asks for."""
+    """File for the predictions if it ends in .tsv (of words: in anything), else a folder for them."""
 
     def __post_init__(self) -> None:
         require(bool(self.output), "output is empty: give a file or a folder.")

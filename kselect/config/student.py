@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kselect.config.checks import require
+from kselect.config.heads import HeadName
 
 
 @dataclass
@@ -17,6 +18,8 @@ class StudentConfig:
     """How many of the teacher's layers the student keeps, or which ones, such as 1,3,5 (first: 1); 3 by default."""
     student: str | None = None
     """Folder or hub id of a smaller encoder or classifier to start from, instead of the teacher's own layers."""
+    head: HeadName | None = None
+    """What answers for words: tags by the first three, trees by the others; by default the teacher's, or student's."""
 
     def __post_init__(self) -> None:
         require(

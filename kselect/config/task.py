@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from kselect.config.checks import require
+from kselect.config.checks import one_of, require
 
-OWN_DATA = ("dev_file", "text_columns", "label_column", "labels", "regression", "metrics", "id_column")
+OF_TEXTS = ("text_columns", "label_column", "labels", "regression", "metrics", "id_column")
+"""Settings for whole texts in files of one's own."""
+OF_TAGS = (
+    "dataset",
+    "dataset_config",
+    "word_column",
+    "tag_column",
+    "words_column",
+    "tags_column",
+    "scheme",
+    "file_scheme",
+    "strict",
+)
+"""Settings for tagged sentences."""
+Scheme = Literal["iob1", "iob2", "bioes", "bilou", "plain"]
+TASK_TYPES = ("text", "tags", "trees")
 
 
 @dataclass
@@ -15,16 +31,36 @@ class TaskConfig:
 
     task: str | None = None
     """Task name: synthetic-acceptability (the default), synthetic-entailment, cola, sst2, mrpc, stsb, qqp, mnli, qnli,
-    rte or wnli; with train_file, any name, by default that of the file."""
+    rte or wnli; with data of your own, any name, by default that of the file."""
+    task_type: Literal["text", "tags", "trees"] = "text"
+    """What is labelled in data of your own: whole texts, words by tags, or words by their heads (see docs/tasks.md)."""
     data_dir: str | None = None
-    """Folder of GLUE's data, TSV files or saved by datasets; by default the environment variable KSELECT_DATA or,
-    without it, the hub."""
+    """Folder of GLUE's data, TSV files or saved by datasets, and of what is not here of your own; by default the
+    environment variable KSELECT_DATA or, without it, the hub."""
     train_file: str | None = None
-    """Data of your own: a TSV, CSV, JSONL or Parquet file with named columns."""
+    """Data of your own: a TSV, CSV, JSONL or Parquet file; for tags one of columns or CoNLL-U, for trees CoNLL-U."""
     dev_file: str | None = None
-    """Examples for reporting; by default a tenth of train_file is held out."""
+    """Examples for reporting; by default a tenth of train is held out."""
     test_file: str | None = None
     """Examples without labels, for `kselect predict`."""
+    dataset: str | None = None
+    """Tags in place of files: a folder that datasets saved, or a data set on the hub."""
+    dataset_config: str | None = None
+    """Which configuration of a data set on the hub."""
+    words_column: str | None = None
+    """Column of the lists of words in the data set; tokens by default."""
+    tags_column: str | None = None
+    """Column of the lists of tags in the data set; ner_tags by default."""
+    word_column: int | None = None
+    """Column of the words in files of tags, counted from 0 or from -1 backwards; 0 by default."""
+    tag_column: int | str | None = None
+    """Column of the tags, counted likewise; -1 by default, and upos in CoNLL-U."""
+    scheme: Scheme | None = None
+    """Scheme of the tags that a model gives; by default that of the files."""
+    file_scheme: Scheme | None = None
+    """Scheme of the tags in the files; by default told from those of train."""
+    strict: bool = False
+    """Whether to refuse tags that are impossible in their scheme, which are repaired otherwise."""
     text_columns: list[str] | None = None
     """Column of the text in your files, or the two of a pair."""
     label_column: str | None = None
@@ -38,7 +74,8 @@ class TaskConfig:
     id_column: str | None = None
     """Column of a name for each example, that predictions are written with."""
     max_length: int | None = None
-    """Longest input in tokens, what is beyond is cut, and counted; by default 128, or what the model takes."""
+    """Longest input in tokens; longer texts are cut, longer sentences of words read in pieces, and both are counted; by
+    default 128 for texts, or what the model takes."""
     reward_fraction: float = 0.1
     """Share of train held out to measure rewards and to choose anything by."""
     train_limit: int | None = None
@@ -48,21 +85,32 @@ class TaskConfig:
 
     @property
     def own(self) -> bool:
-        """Whether the data are files of one's own."""
-        return self.train_file is not None or self.test_file is not None
+        """Whether the data are one's own."""
+        return any(path is not None for path in (self.train_file, self.test_file, self.dataset))
 
     def __post_init__(self) -> None:
-        for setting in OWN_DATA:
+        one_of("task_type", self.task_type, TASK_TYPES)
+        for setting in OF_TAGS:
             require(
-                self.own or not getattr(self, setting),
+                self.task_type == "tags" or not self._names(setting),
+                f"{setting} is for tagged sentences, and task_type is {self.task_type}: give task_type tags.",
+            )
+        for setting in OF_TEXTS:
+            require(
+                self.task_type == "text" or not self._names(setting),
+                f"{setting} is for whole texts, and task_type is {self.task_type}: leave it out.",
+            )
+        for setting in ("dev_file", *OF_TEXTS):
+            require(
+                self.own or not self._names(setting),
                 f"{setting} is for data of your own: give train_file, or for predictions test_file, with it.",
             )
-        require(
-            not self.own or self.data_dir is None, "data_dir is for GLUE's tasks and train_file for your own: give one."
-        )
-        require(
-            not self.own or bool(self.text_columns), "text_columns is missing: name the column of the text, or two."
-        )
+        if self.task_type == "text":
+            require(
+                not self.own or bool(self.text_columns), "text_columns is missing: name the column of the text, or two."
+            )
+        else:
+            self._check_words()
         require(
             self.max_length is None or self.max_length >= 4, f"max_length is {self.max_length}: give at least 4 tokens."
         )
@@ -75,3 +123,31 @@ class TaskConfig:
             self.train_limit is None or self.train_limit > 0,
             f"train_limit is {self.train_limit}: give a positive number of examples.",
         )
+
+    def _check_words(self) -> None:
+        """Refuse contradictions in where words and their labels are."""
+        in_place = " or dataset" * (self.task_type == "tags")
+        require(
+            self.own, f"task_type {self.task_type} has no data: give train_file{in_place}, or to predict test_file."
+        )
+        for setting in ("train_file", "dev_file"):
+            require(
+                self.dataset is None or not self._names(setting), f"{setting} and dataset exclude each other: give one."
+            )
+        for setting in ("dataset_config", "words_column", "tags_column"):
+            require(
+                self.dataset is not None or not self._names(setting), f"{setting} is of a dataset: give dataset, too."
+            )
+        for setting in ("word_column", "tag_column"):
+            files = self.train_file is not None or self.test_file is not None
+            instead = "words_column and tags_column name those of a dataset"
+            require(files or not self._names(setting), f"{setting} is of files: {instead}.")
+        require(
+            not isinstance(self.tag_column, str) or self.tag_column == "upos",
+            f"tag_column is '{self.tag_column}': give a whole number or, in CoNLL-U, upos.",
+        )
+
+    def _names(self, setting: str) -> bool:
+        """Whether a setting is given."""
+        value: Any = getattr(self, setting)
+        return value is not None and value is not False and value != []

@@ -142,6 +142,11 @@ class Distiller:
         return {name: split.truncated for name, split in self._splits.items()}
 
     @property
+    def in_pieces(self) -> dict[str, int]:
+        """How many sentences of each split that was read are longer than the model's input, by split."""
+        return {name: split.in_pieces for name, split in self._splits.items()}
+
+    @property
     def padding(self) -> float:
         """Share of the tokens in the present epoch's batches that are padding, in [0, 1)."""
         train = self._splits["train"]
@@ -201,7 +206,7 @@ class Distiller:
     def evaluate(self, split: str, examples: int | None = None) -> Evaluation:
         """Measure the student on a split, or on a sample of `examples` of it, the same at every call."""
         encoded = self._encode(split)
-        indices = fixed_sample(len(encoded), examples)
+        indices = encoded.whole_examples(fixed_sample(len(encoded), examples))
         return evaluate(self.student, self.task, encoded, indices, self.training.batch_size, self.dtype)
 
     def _encode(self, split: str) -> EncodedSplit:
@@ -370,6 +375,8 @@ def _check_models(student: Classifier, teachers: Sequence[Classifier], task: Tas
                 f"A model tells {classifier.num_labels} labels apart, {task.name} has {task.num_labels}: "
                 f"give models fine-tuned on {task.name}."
             )
+    if len(teachers) > 1 and student.labels is not None and any(one.head.name != "tagger" for one in teachers):
+        raise UserError("Only the logits of taggers have a mean: give one teacher, or several under the head tagger.")
     train = task.splits["train"]
     sample = train.take(fixed_sample(len(train), COMPARED_EXAMPLES))
     vocabulary, read = student.tokenizer.get_vocab(), _read_by(student, task, sample)

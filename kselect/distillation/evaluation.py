@@ -51,7 +51,7 @@ def evaluate(
     return Evaluation(
         loss=float(predictions.losses.mean()),
         metrics=task.score_rows(predictions.answers, encoded, indices),
-        examples=len(indices),
+        examples=len(np.unique(encoded.numbers[indices])),
     )
 
 

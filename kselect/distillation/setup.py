@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import os
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
-from kselect.config import EncoderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig
+from kselect.config import EncoderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig, check_head_of
 from kselect.distillation.distiller import Distiller
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier, load_classifier, load_encoder, load_student
 from kselect.models.scratch import new_classifier
 from kselect.models.shrink import shrink
+from kselect.models.word_classifier import with_head
 from kselect.tasks.own_files import OwnFiles
 from kselect.tasks.registry import load_task
 from kselect.tasks.synthetic import SYNTHETIC_TASKS
 from kselect.tasks.task import Task
 from kselect.tasks.tokenizer import synthetic_tokenizer
+from kselect.tasks.words import TaggedSource, TreeSource
+from kselect.tasks.words.source import WordSource
 
 SCRATCH_LENGTH = 64
+SOURCES: dict[str, type[TaggedSource] | type[TreeSource]] = {"tags": TaggedSource, "trees": TreeSource}
 
 
 def make_task(config: TaskConfig) -> Task:
@@ -29,7 +35,7 @@ def make_task(config: TaskConfig) -> Task:
     return load_task(
         task_name(config),
         config.data_dir,
-        files=own_files(config),
+        files=own_data(config),
         reward_fraction=config.reward_fraction,
         seed=config.data_seed,
         train_limit=config.train_limit,
@@ -39,26 +45,60 @@ def make_task(config: TaskConfig) -> Task:
 def task_name(config: TaskConfig) -> str:
     """Return the task's name: as given, or that of the own data's file, or that of the synthetic task."""
     if config.task is None and config.own:
-        return Path(str(config.train_file or config.test_file)).stem
+        return Path(config.train_file or config.dataset or str(config.test_file)).stem
     return config.task or next(iter(SYNTHETIC_TASKS))
 
 
-def own_files(config: TaskConfig) -> OwnFiles | None:
+def own_data(config: TaskConfig) -> OwnFiles | WordSource | None:
     """Return the data of one's own that `config` describes, if it does."""
-    if not config.own:
-        return None
-    given = {field.name: getattr(config, field.name) for field in fields(OwnFiles)}
-    return OwnFiles(**{name: value for name, value in given.items() if value is not None})
+    return word_source(config) if config.task_type in SOURCES else own_files(config)
+
+
+def own_files(config: TaskConfig) -> OwnFiles | None:
+    """Return the texts of one's own that `config` describes, if it does."""
+    return OwnFiles(**_given(OwnFiles, config)) if config.own else None
+
+
+def word_source(config: TaskConfig) -> WordSource:
+    """Return the sentences that `config` describes, whose words are labelled."""
+    kind = SOURCES[config.task_type]
+    return kind(**_given(kind, config))
+
+
+def located(config: TaskConfig) -> TaskConfig:
+    """Return the settings with the paths of data found: those not there as given are looked for in the data folder.
+
+    That is `data_dir` or, without it, the environment variable KSELECT_DATA.
+    """
+    root = config.data_dir or os.environ.get("KSELECT_DATA")
+    if root is None or not config.own:
+        return config
+    paths = {name: getattr(config, name) for name in ("train_file", "dev_file", "test_file", "dataset")}
+    there = {name: Path(root).expanduser() / path for name, path in paths.items() if path and not _is_there(path)}
+    found: dict[str, Any] = {name: str(path) for name, path in there.items() if path.exists()}
+    return replace(config, **found)
+
+
+def _is_there(path: str) -> bool:
+    return Path(path).expanduser().exists()
+
+
+def _given(kind: Any, config: TaskConfig) -> dict[str, Any]:
+    """Return the fields of a dataclass that the settings name."""
+    config = located(config)
+    given = {field.name: getattr(config, field.name) for field in fields(kind)}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def make_encoder(config: EncoderConfig, task: Task, max_length: int | None, seed: int) -> Classifier:
     """Load a pretrained encoder under a fresh head or, without one, make a small one from scratch.
 
     Raises:
-        UserError: nothing to start from: a task without a vocabulary of its own needs an encoder.
+        UserError: nothing to start from: a task without a vocabulary of its own needs an encoder; a head for other
+            tasks.
     """
     if config.encoder is not None:
-        return load_encoder(config.encoder, task, seed)
+        return load_encoder(config.encoder, task, seed, config.head)
     if task.name not in SYNTHETIC_TASKS:
         raise UserError(f"{task.name} needs a pretrained encoder: give its folder or hub id as --encoder.")
     max_length = max_length or SCRATCH_LENGTH
@@ -78,16 +118,19 @@ def make_distiller(
 ) -> Distiller:
     """Load task and teachers, shrink a student from the first teacher or load one, and set up the run.
 
-    The head of a student that comes without one is drawn with `seed`.
+    The head of a student that comes without one, or with another than asked for, is drawn with `seed`.
 
     Raises:
         UserError: whatever is wrong with any of them.
     """
+    check_head_of(task.task_type, student.head)
     loaded = make_task(task)
     teachers = [load_classifier(path, loaded) for path in student.teachers]
     if student.student is not None:
-        learner = load_student(student.student, loaded, seed)
+        learner = load_student(student.student, loaded, seed, student.head)
     else:
         assert student.kept_layers is not None
         learner = shrink(teachers[0], student.kept_layers)
+        if student.head not in (None, learner.head.name):
+            learner = with_head(learner, loaded, student.head, seed)
     return Distiller(loaded, teachers, learner, training, knowledge, task.max_length)

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from kselect.models.heads.registry import TOKEN_CLASSIFIERS
+
 CARD = """\
 ---
 {front_matter}---
@@ -24,12 +26,12 @@ On {examples} examples of {task}'s dev split, which nothing was chosen by.
 ## Use
 
 ```python
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import {auto}, AutoTokenizer
 
-model = AutoModelForSequenceClassification.from_pretrained("{model_folder}")
+model = {auto}.from_pretrained("{model_folder}")
 tokenizer = AutoTokenizer.from_pretrained("{model_folder}")
 ```
-
+{reading}
 ## Make it again
 
 From the folder in which it was made:
@@ -39,6 +41,12 @@ From the folder in which it was made:
 ```
 """
 
+WORDS = """
+Words are read where their first token stands: there are {given}. What becomes of them is the head's to say:
+`head.json` names it, `{head}`, with its labels, and `head.safetensors` holds what it has learned, if anything. Both are
+read by `kselect predict`, and by `kselect.load_teacher("{model_folder}", task)`.
+"""
+
 
 def model_card(results: Mapping[str, Any], command: str, model_folder: str = "student") -> str:
     """Return the text of a README.md with the front matter that the Hugging Face hub reads.
@@ -46,8 +54,8 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
     Args:
         results: what results.json holds. Read here: "task"; "metrics", name to number on the dev split, and
             "examples", how many these are; and where they apply "teacher", "agent", "layers" (how many, or
-            which), "seed", "constant" (what always predicting train's most frequent label scores) and
-            "cost" (part to share of wall time).
+            which), "seed", "head" (of a model of words), "constant" (what the constant prediction scores) and "cost"
+            (part to share of wall time).
         command: the command that repeats the run.
         model_folder: folder of the model, beside the card.
 
@@ -56,8 +64,9 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
     """
     task = results["task"]
     distilled = "agent" in results
+    auto, pipeline = _usage(results.get("head"))
     return CARD.format(
-        front_matter=yaml.safe_dump(_front_matter(task, distilled), sort_keys=False),
+        front_matter=yaml.safe_dump(_front_matter(task, pipeline, distilled), sort_keys=False),
         title=f"{'Student' if distilled else 'Teacher'} for {task}",
         description=_description(results),
         examples=results["examples"],
@@ -66,21 +75,40 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
         cost=_cost(results.get("cost", {})),
         command=command,
         model_folder=model_folder,
+        auto=auto,
+        reading=_reading(results.get("head"), model_folder),
     )
 
 
-def _front_matter(task: str, distilled: bool) -> dict[str, Any]:
+def _usage(head: str | None) -> tuple[str, str]:
+    """Return the class of transformers that loads the model, and the hub's word for what such models do."""
+    if head is None:
+        return "AutoModelForSequenceClassification", "text-classification"
+    if head in TOKEN_CLASSIFIERS:
+        return "AutoModelForTokenClassification", "token-classification"
+    return "AutoModel", "feature-extraction"
+
+
+def _reading(head: str | None, model_folder: str) -> str:
+    if head is None:
+        return ""
+    given = "its `logits`" if head in TOKEN_CLASSIFIERS else "its hidden states, `last_hidden_state`"
+    return WORDS.format(given=given, head=head, model_folder=model_folder)
+
+
+def _front_matter(task: str, pipeline: str, distilled: bool) -> dict[str, Any]:
     return {
         "library_name": "transformers",
-        "pipeline_tag": "text-classification",
+        "pipeline_tag": pipeline,
         "tags": ["kselect", *(["knowledge-distillation"] if distilled else []), task],
     }
 
 
 def _description(results: Mapping[str, Any]) -> str:
     seed = f" Seed {results['seed']}." if "seed" in results else ""
+    kind = f"A model of words under the head `{results['head']}`," if "head" in results else "A classifier"
     if "agent" not in results:
-        return f"A classifier fine-tuned on {results['task']}, made to be a teacher.{seed}"
+        return f"{kind} fine-tuned on {results['task']}, made to be a teacher.{seed}"
     layers = results.get("layers")
     kept = f"layers {', '.join(map(str, layers))}" if isinstance(layers, list) else f"{layers} layers"
     keeps = f", of which it keeps {kept}" if layers else ""
@@ -89,7 +117,7 @@ def _description(results: Mapping[str, Any]) -> str:
     named = results.get("teacher", "unknown")
     teachers = f"teachers `{'`, `'.join(named)}`" if isinstance(named, list) else f"teacher `{named}`"
     return (
-        f"A classifier distilled on {results['task']} from the {teachers}{keeps}."
+        f"{kind} distilled on {results['task']} from the {teachers}{keeps}."
         f" What to transfer, and when, was decided by the agent `{results['agent']}`.{seed}"
     )
 

@@ -17,12 +17,14 @@ def summarise_run(
 
     Without `agent` and `model` it was a teacher's fine-tuning.
     """
+    headed = {} if result.student.labels is None else {"head": result.student.head.name}
     decided = {} if agent is None else {"agent": agent}
     distilled = (
         {} if model is None else {"teacher": model.teacher, "layers": model.kept_layers, "student": model.student}
     )
     return {
         "task": task.name,
+        **headed,
         **decided,
         **{key: value for key, value in distilled.items() if value is not None},
         "seed": seed,

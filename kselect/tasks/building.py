@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from kselect.errors import UserError
+from kselect.tasks.examples import Examples
 from kselect.tasks.holdout import hold_out, limit
 from kselect.tasks.metrics import check_metrics
 from kselect.tasks.split import Split
@@ -12,6 +14,8 @@ from kselect.tasks.text_task import TextTask
 
 DEV_FRACTION = 0.1
 """Share of train that becomes dev where there is none."""
+
+S = TypeVar("S", bound=Examples)
 
 
 def build_task(
@@ -39,15 +43,27 @@ def build_task(
     Raises `UserError` for metrics that do not suit the labels, for too few examples, and for scores that are all equal.
     """
     check_metrics(metrics, len(labels))
+    parts = parted(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
+    scores = parts["train"].labels
+    if not labels and len(set(scores)) == 1:
+        raise UserError(f"Every score of train is {scores[0]}: give examples whose scores differ.")
+    return TextTask(name, tuple(labels), parts, tuple(metrics))
+
+
+def parted(
+    splits: Mapping[str, S], *, reward_fraction: float = 0.1, seed: int = 0, train_limit: int | None = None
+) -> dict[str, S]:
+    """Cut slices where asked, and hold the reward split out of train, and before it dev where there is none.
+
+    Arguments are those of `build_task`. Raises `UserError` for too few examples.
+    """
     parts = dict(splits)
     if train_limit is not None:
         if train_limit < 1:
             raise UserError(f"train_limit is {train_limit}: give a positive number of examples.")
         parts = {part: limit(split, train_limit, seed) for part, split in parts.items()}
     train = parts.pop("train")
-    if not labels and len(set(train.labels)) == 1:
-        raise UserError(f"Every score of train is {train.labels[0]}: give examples whose scores differ.")
     if "dev" not in parts:
         train, parts["dev"] = hold_out(train, DEV_FRACTION, seed, "dev")
     train, reward = hold_out(train, reward_fraction, seed)
-    return TextTask(name, tuple(labels), {"train": train, "reward": reward, **parts}, tuple(metrics))
+    return {"train": train, "reward": reward, **parts}

@@ -45,6 +45,20 @@ class EncodedSplit:
         """Number of words of each example `[n]`; None where texts are read as a whole."""
         return None
 
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Which example of its split each one here is, or is a piece of, `[n]`."""
+        return np.arange(len(self))
+
+    @property
+    def in_pieces(self) -> int:
+        """How many examples of the split were longer than `max_length` and are several here."""
+        return int((np.bincount(self.numbers) > 1).sum())
+
+    def whole_examples(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return `indices`, and those of the other pieces of the examples that these are pieces of, ascending."""
+        return np.flatnonzero(np.isin(self.numbers, self.numbers[indices]))
+
     def trimmed(self, answer: NDArray[Any], index: int) -> NDArray[Any]:
         """Return an answer to the example at `index` without what a batch's padding added to it."""
         return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from kselect.errors import UserError, unknown
 from kselect.tasks.building import build_task
@@ -11,7 +12,8 @@ from kselect.tasks.glue_source import glue_source
 from kselect.tasks.own_files import OwnFiles
 from kselect.tasks.source import Unlabelled
 from kselect.tasks.synthetic import SYNTHETIC_TASKS
-from kselect.tasks.text_task import TextTask
+from kselect.tasks.task import Task
+from kselect.tasks.words.source import WordSource
 
 TASKS: tuple[str, ...] = (*SYNTHETIC_TASKS, *GLUE_FORMATS)
 """Names that `load_task` knows."""
@@ -21,24 +23,26 @@ def load_task(
     name: str,
     data_dir: str | Path | None = None,
     *,
-    files: OwnFiles | None = None,
+    files: OwnFiles | WordSource | None = None,
     reward_fraction: float = 0.1,
     seed: int = 0,
     train_limit: int | None = None,
-) -> TextTask:
+) -> Task[Any]:
     """Load a task by its name, in any case and with or without hyphens ("SST-2" is sst2).
 
     Arguments:
         name: one of `TASKS` or, with `files`, any other.
         data_dir: of GLUE's tasks: a folder in GLUE's TSV layout or one that `datasets` saved, see `glue_source`; by
             default the environment variable KSELECT_DATA or, without it, the hub.
-        files: data of one's own.
+        files: data of one's own: texts or, a `TaggedSource` or a `TreeSource`, sentences word by word.
         reward_fraction: share of train that becomes the reward split; stratified, and removed from train.
         seed: of the splits that are held out, of `train_limit`'s slice, and of the synthetic data.
         train_limit: use only so many examples of train (before anything is held out) and of dev, stratified.
 
     Raises `UserError` for an unknown name, for missing data and for faults in the files.
     """
+    if isinstance(files, WordSource):
+        return files.task(own_name(name), reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
     if files is not None:
         name = own_name(name)
         labels, metrics, splits = files.labelled()

@@ -12,7 +12,7 @@ import pytest
 
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
-from kselect.config import OWN_DATA, TaskConfig
+from kselect.config import HEADS, OF_TAGS, OF_TEXTS, TaskConfig
 from kselect.tasks import TASKS
 from kselect.tasks.glue import GLUE_FORMATS
 from kselect.tasks.metrics import METRICS
@@ -29,15 +29,21 @@ def test_every_task_with_its_labels_in_order(name: str) -> None:
 
 
 def test_every_setting_of_own_data_and_every_metric() -> None:
-    assert {"train_file", "test_file", *OWN_DATA} <= set(ROWS)
-    assert {"train_file", "test_file", *OWN_DATA} <= {field.name for field in fields(TaskConfig)}
+    own = {"train_file", "dev_file", "test_file", "task_type", *OF_TEXTS, *OF_TAGS}
+    assert own <= set(ROWS)
+    assert own <= {field.name for field in fields(TaskConfig)}
     assert [name for name in METRICS if f"`{name}`" not in ROWS["metrics"]] == []
+
+
+def test_every_head() -> None:
+    heads = [head for heads in HEADS.values() for head in heads]
+    assert [name for name in ROWS if name in heads] == heads
 
 
 def test_its_commands_are_accepted() -> None:
     blocks = "".join(re.findall(r"^```\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)).replace("\\\n", " ")
     lines = [line for line in blocks.splitlines() if line.startswith("kselect ")]
-    assert len(lines) == 2
+    assert len(lines) == 7
     for line in lines:
         name, *words = shlex.split(line)[1:]
         assert Command(COMMANDS[name]).settings(words) is not None

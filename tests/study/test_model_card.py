@@ -72,3 +72,16 @@ def test_a_teacher_card_leaves_out_what_there_is_not():
     assert '.from_pretrained("model")' in card
     for absent in ("Cost", "agent", "constant", "None", "unknown"):
         assert absent not in card
+
+
+def test_what_loads_a_model_of_words():
+    for head, auto, pipeline in (
+        ("crf", "AutoModelForTokenClassification", "token-classification"),
+        ("parser", "AutoModel", "feature-extraction"),
+    ):
+        card = model_card({**RESULTS, "head": head}, COMMAND)
+        assert front_matter(card)["pipeline_tag"] == pipeline
+        assert f"from transformers import {auto}, AutoTokenizer" in card
+        assert f'{auto}.from_pretrained("student")' in card
+        assert f"`head.json` names it, `{head}`" in card
+    assert "head.json" not in model_card(RESULTS, COMMAND)

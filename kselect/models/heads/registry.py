@@ -10,6 +10,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from kselect.config import HEADS
 from kselect.errors import UserError, unknown
 from kselect.models.heads.answer import Head
 from kselect.models.heads.classes import Classes, Score
@@ -25,6 +26,7 @@ from kselect.tasks.words.tagging_task import TaggingTask
 
 TAGGING = (Tagger.name, Crf.name, Spans.name)
 PARSING = (Parser.name, SecondOrderParser.name, TreeTagger.name)
+assert {"text": (), "tags": TAGGING, "trees": PARSING} == HEADS
 TOKEN_CLASSIFIERS = (Tagger.name, Crf.name, TreeTagger.name)
 """Heads that read the logits of a token classifier; the others read an encoder's hidden states."""
 

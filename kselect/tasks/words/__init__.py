@@ -7,7 +7,9 @@ from kselect.tasks.words.scores import accuracy, span_scores, tag_scores, tree_s
 from kselect.tasks.words.sentence import Origin, ParsedSentence, TaggedSentence
 from kselect.tasks.words.tag_set import IGNORED, TagSet
 from kselect.tasks.words.tagged_data import TaggedData, tagged_data
+from kselect.tasks.words.tagged_source import TaggedSource
 from kselect.tasks.words.token_labels import read_token_labels
+from kselect.tasks.words.tree_source import TreeSource
 from kselect.tasks.words.treebank import Treebank, read_treebank, universal
 from kselect.tasks.words.trees import fault, is_projective
 
@@ -23,6 +25,8 @@ __all__ = [
     "TagSet",
     "TaggedData",
     "TaggedSentence",
+    "TaggedSource",
+    "TreeSource",
     "Treebank",
     "accuracy",
     "constant_tag",

@@ -52,6 +52,16 @@ class ColumnFile:
                 lines[number - 1] = self._with_tag(lines[number - 1], tag, append or self.tag_column is None)
         return "\n".join(lines)
 
+    def place_of(self, column: int) -> int | None:
+        """Return a column, counted from 0 or from -1 backwards, as counted from 0; None where there is none such."""
+        count = len(_cells(self.lines[self.sentences[0].origin.lines[0] - 1], self.separator))
+        return column % count if -count <= column < count else None
+
+    def values(self, column: int) -> set[str]:
+        """Return what stands in a column, counted from 0, beside any word."""
+        lines = (self.lines[number - 1] for sentence in self.sentences for number in sentence.origin.lines)
+        return {_cells(line, self.separator)[column][0] for line in lines}
+
     def _with_tag(self, line: str, tag: str, append: bool) -> str:
         if not tag or set(tag) & {self.separator, "\t", "\r", "\n"}:
             raise UserError(f"The tag {tag!r} cannot be written into {self.source}, being empty or cut: rename it.")

@@ -47,6 +47,11 @@ class EncodedWords(EncodedSplit):
         """Number of words of each example, `[n]`."""
         return np.asarray([len(positions) for positions in self.word_positions], dtype=np.int32)
 
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Which sentence of the split each example is, or is a piece of, `[n]`."""
+        return np.asarray([piece.sentence for piece in self.pieces], dtype=np.int64)
+
     def trimmed(self, answer: NDArray[Any], index: int) -> NDArray[Any]:
         """Return an answer to the example at `index`, `[W, ...]`, for its own words, `[w, ...]`."""
         return answer[: len(self.word_positions[index])]

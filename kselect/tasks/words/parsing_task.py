@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.task import Task
 from kselect.tasks.words.constants import ConstantTree
 from kselect.tasks.words.encoding import EncodedWords, Piece, encode_words
 from kselect.tasks.words.scores import tree_scores
 from kselect.tasks.words.sentence import ParsedSentence
 from kselect.tasks.words.split import WordSplit
 from kselect.tasks.words.tag_set import IGNORED
+from kselect.tasks.words.word_task import WordTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -27,14 +27,12 @@ Tree = tuple[tuple[int, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class ParsingTask(Task[WordSplit[ParsedSentence]]):
+class ParsingTask(WordTask[ParsedSentence]):
     """Dependency trees; a label is a word's head, from 1 and 0 for the root, and the id of its relation, `[2]`.
 
     `labels` are the relations. In a sentence that the model cannot take whole, a head beyond a piece is not learned,
     and each piece is parsed by itself: the root of the first is the sentence's, and the others' hang from it.
     """
-
-    usual_length: ClassVar[int | None] = None
 
     @property
     def uninformed_loss(self) -> float:
@@ -48,7 +46,7 @@ class ParsingTask(Task[WordSplit[ParsedSentence]]):
         """Turn sentences into token ids; see `kselect.tasks.words.encoding.encode_words`."""
         return encode_words(split, tokenizer, max_length, self._arcs)
 
-    def trees(
+    def answers(
         self, predictions: Sequence[NDArray[Any]], encoded: EncodedWords, indices: NDArray[np.int64]
     ) -> dict[int, Tree]:
         """Return the trees that heads and relation ids `[w, 2]` stand for, by sentence; see `EncodedWords.whole`."""
@@ -59,7 +57,7 @@ class ParsingTask(Task[WordSplit[ParsedSentence]]):
     ) -> dict[str, float]:
         """Return UAS and LAS (see `tree_scores`); "score" is LAS."""
         assert isinstance(encoded, EncodedWords)
-        found = self.trees(predictions, encoded, indices)
+        found = self.answers(predictions, encoded, indices)
         return _scores(list(found.values()), [encoded.split.sentences[number] for number in found])
 
     def constant_score(self, split: str = "dev") -> dict[str, float]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from kselect.tasks.words.schemes import OUTSIDE, PLAIN, SCHEMES, read_spans
+from kselect.tasks.words.schemes import OUTSIDE, PLAIN, SCHEMES, TAG, read_spans
 from kselect.tasks.words.sentence import TaggedSentence
 
 IGNORED = -100
@@ -29,6 +29,20 @@ class TagSet:
         met = {sentence.tags for sentence in train}
         labels = {tag for tags in met for tag in (tags if scheme == PLAIN else (s.label for s in read_spans(tags)))}
         return cls(scheme, tuple(sorted(labels)))
+
+    @classmethod
+    def named(cls, tags: Sequence[str], scheme: str | None = None) -> TagSet:
+        """Return the set that has these tags, or as many as a scheme has of their labels.
+
+        Without `scheme` it is told from the letters, IOB1 being taken for IOB2, which has the same.
+        """
+        parts = [TAG.fullmatch(tag) for tag in tags if tag != OUTSIDE]
+        if scheme is None:
+            letters = {part[1] for part in parts if part}
+            of_letters = "bilou" if letters & set("LU") else "bioes" if letters & set("ES") else "iob2"
+            scheme = of_letters if parts and all(parts) else PLAIN
+        labels = {part[2] or "" for part in parts if part}
+        return cls(scheme, tuple(sorted(tags if scheme == PLAIN else labels)))
 
     @cached_property
     def tags(self) -> tuple[str, ...]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.task import Task
 from kselect.tasks.words.constants import constant_tag
 from kselect.tasks.words.encoding import EncodedWords, Piece, encode_words
 from kselect.tasks.words.schemes import PLAIN, convert
@@ -19,20 +18,20 @@ from kselect.tasks.words.scores import tag_scores
 from kselect.tasks.words.sentence import TaggedSentence
 from kselect.tasks.words.split import WordSplit
 from kselect.tasks.words.tag_set import TagSet
+from kselect.tasks.words.word_task import WordTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
-class TaggingTask(Task[WordSplit[TaggedSentence]]):
+class TaggingTask(WordTask[TaggedSentence]):
     """Tags in the scheme of `tag_set`; a label is the id of a word's tag."""
 
     tag_set: TagSet
     """The tags, in the order of `labels`."""
     file_scheme: str
     """The scheme that the data was written in, and predictions are."""
-    usual_length: ClassVar[int | None] = None
 
     @property
     def uninformed_loss(self) -> float:
@@ -56,6 +55,13 @@ class TaggingTask(Task[WordSplit[TaggedSentence]]):
             number: convert(self.tag_set.names(i for _, ids in pieces for i in ids.tolist()), self.tag_set.scheme)
             for number, pieces in encoded.whole(predictions, indices).items()
         }
+
+    def answers(
+        self, predictions: Sequence[NDArray[Any]], encoded: EncodedWords, indices: NDArray[np.int64]
+    ) -> dict[int, tuple[str, ...]]:
+        """Return the tags that ids `[w]` stand for, in the scheme of the data, by sentence."""
+        found = self.tags(predictions, encoded, indices)
+        return {number: convert(tags, self.file_scheme) for number, tags in found.items()}
 
     def score_rows(
         self, predictions: Sequence[NDArray[Any]], encoded: EncodedSplit, indices: NDArray[np.int64]

@@ -56,6 +56,16 @@ def read_token_labels(
     return sentences
 
 
+def splits_of(name: str | Path, config: str | None = None) -> tuple[str, ...]:
+    """Return the names of a data set's parts; "train" where a folder holds but one data set.
+
+    Raises `UserError` for data that cannot be had.
+    """
+    folder = Path(name).expanduser()
+    data = load_saved(folder) if folder.is_dir() else _from_hub(str(name), config)
+    return tuple(data) if isinstance(data, dict) else ("train",)
+
+
 def _sentence(origin: Origin, values: Sequence[list[Any]], names: Sequence[str] | None) -> TaggedSentence:
     words, tags = values[0], values[1] if len(values) > 1 else []
     for i, word in enumerate(words):
@@ -83,7 +93,7 @@ def _label_names(source: str, features: Mapping[str, Any], column: str) -> list[
 def _part(name: str | Path, split: str, config: str | None) -> Dataset:
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        return _from_hub(str(name), split, config)
+        return _chosen(_from_hub(str(name), config), split, str(name))
     data = load_saved(folder)
     if not isinstance(data, dict):
         return data
@@ -96,7 +106,7 @@ def _chosen(data: DatasetDict, split: str, source: str) -> Dataset:
     return data[split]
 
 
-def _from_hub(name: str, split: str, config: str | None) -> Dataset:
+def _from_hub(name: str, config: str | None) -> DatasetDict:
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
     from huggingface_hub import HfApi, constants
@@ -108,10 +118,9 @@ def _from_hub(name: str, split: str, config: str | None) -> Dataset:
         if not constants.HF_HUB_OFFLINE:
             # Loading retries for half a minute where there is no network; asking first does not.
             HfApi().dataset_info(name, timeout=HUB_SECONDS)
-        data = load_dataset(name, config)
+        return load_dataset(name, config)
     except (OSError, ValueError, HTTPError, HFValidationError, DatasetsError) as error:
         raise UserError(
             f"{name} is no folder, and cannot be had as a data set of the hub either ({first_line(error)}): "
             "give a folder that datasets saved, or another name."
         ) from error
-    return _chosen(data, split, name)

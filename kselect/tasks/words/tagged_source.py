@@ -1,0 +1,159 @@
+"""Tagged sentences of one's own: column files, CoNLL-U files, or a data set of the `datasets` library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kselect.errors import UserError
+from kselect.tasks.building import parted
+from kselect.tasks.words.columns import ColumnFile, read_columns
+from kselect.tasks.words.schemes import PLAIN
+from kselect.tasks.words.sentence import TaggedSentence
+from kselect.tasks.words.source import UnlabelledWords, WordSource, given
+from kselect.tasks.words.split import WordSplit
+from kselect.tasks.words.tag_set import TagSet
+from kselect.tasks.words.tagged_data import tagged_data
+from kselect.tasks.words.tagging_task import TaggingTask
+from kselect.tasks.words.token_labels import read_token_labels, splits_of
+from kselect.tasks.words.treebank import read_treebank
+from kselect.tasks.words.word_task import WordTask
+
+UPOS = "upos"
+CONLLU = ".conllu"
+DEV_SPLITS = ("validation", "dev")
+
+
+@dataclass(frozen=True)
+class TaggedSource(WordSource):
+    """Sentences with a tag for each word; the tags are those of train.
+
+    A file named *.conllu is read as CoNLL-U, and so is any where `tag_column` is upos; others are column files.
+    """
+
+    train_file: str | None = None
+    dev_file: str | None = None
+    """Without it, dev is held out of train."""
+    test_file: str | None = None
+    dataset: str | None = None
+    """A folder that `datasets` saved, or a name on the hub, in place of files; its validation split is dev."""
+    dataset_config: str | None = None
+    word_column: int = 0
+    """In column files, counted from 0, or from -1 backwards."""
+    tag_column: int | str | None = None
+    """Likewise, by default -1; or upos, the only one of CoNLL-U."""
+    words_column: str = "tokens"
+    """In the data set."""
+    tags_column: str = "ner_tags"
+    scheme: str | None = None
+    """That a model predicts in; by default the data's."""
+    file_scheme: str | None = None
+    """That the data are in; by default told from train."""
+    strict: bool = False
+    """Refuse impossible tags rather than repair them."""
+
+    def task(
+        self, name: str, *, reward_fraction: float = 0.1, seed: int = 0, train_limit: int | None = None
+    ) -> TaggingTask:
+        """Read the tags of train and dev; see `WordSource.task`."""
+        parts = self._labelled()
+        data = tagged_data(parts, scheme=self.file_scheme, model_scheme=self.scheme, strict=self.strict)
+        if len(data.tag_set) < 2:
+            source = parts["train"][0].origin.source
+            raise UserError(
+                f"{source} has no tag but {', '.join(data.tag_set.tags)}: name the column of the tags, or give others."
+            )
+        splits = {part: WordSplit(sentences) for part, sentences in data.parts.items()}
+        splits = parted(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
+        return _task(name, data.tag_set, data.file_scheme, splits)
+
+    def task_of(self, name: str, labels: Sequence[str]) -> TaggingTask:
+        """Return the task of giving these tags; see `WordSource.task_of`."""
+        tag_set = TagSet.named(labels, self.scheme)
+        return _task(name, tag_set, self.file_scheme or tag_set.scheme, {})
+
+    def unlabelled(self, task: WordTask[Any]) -> UnlabelledWords[TaggedSentence]:
+        """Read the sentences of the test file or, without one, the data set's test split.
+
+        Answers are tags in the file's scheme. Those of a column file stand in its column of tags, if that holds any
+        that the model knows, and in one more column otherwise; those of a data set are JSON, an object a line.
+        """
+        assert isinstance(task, TaggingTask)
+        if self.test_file is None and self.dataset is not None:
+            return self._rows()
+        path = Path(given(self.test_file, "test"))
+        if self._is_treebank(path):
+            treebank = read_treebank(path, trees=False)
+            sentences = [sentence.with_upos.tagged(()) for sentence in treebank.sentences]
+            return UnlabelledWords(WordSplit(sentences), path.name, lambda tags: treebank.text(upos=tags), path)
+        file = read_columns(path, word_column=self.word_column, tag_column=None)
+        file = replace(file, tag_column=self._tags_in(file, TagSet(task.file_scheme, task.tag_set.labels)))
+        return UnlabelledWords(WordSplit(file.sentences), path.name, file.text, path)
+
+    def _labelled(self) -> dict[str, list[TaggedSentence]]:
+        if self.dataset is None:
+            paths = {"train": given(self.train_file, "train"), **({"dev": self.dev_file} if self.dev_file else {})}
+            return {part: self._read(Path(path)) for part, path in paths.items()}
+        known = splits_of(self.dataset, self.dataset_config)
+        dev = next((split for split in DEV_SPLITS if split in known), None)
+        parts = {"train": "train", **({"dev": dev} if dev else {})}
+        return {part: self._read_split(split, self.tags_column) for part, split in parts.items()}
+
+    def _read(self, path: Path) -> list[TaggedSentence]:
+        if not self._is_treebank(path):
+            column = -1 if self.tag_column is None else self.tag_column
+            assert isinstance(column, int)
+            return list(read_columns(path, word_column=self.word_column, tag_column=column).sentences)
+        sentences = [sentence.with_upos for sentence in read_treebank(path, trees=False).sentences]
+        for sentence in sentences:
+            for i, tag in enumerate(sentence.tags):
+                if tag in ("", "_"):
+                    raise UserError(f"{sentence.origin.place(i)} has nothing in UPOS: mend that line.")
+        return sentences
+
+    def _read_split(self, split: str, tags_column: str | None) -> list[TaggedSentence]:
+        assert self.dataset is not None
+        return read_token_labels(
+            self.dataset,
+            split,
+            config=self.dataset_config,
+            words_column=self.words_column,
+            tags_column=tags_column,
+        )
+
+    def _is_treebank(self, path: Path) -> bool:
+        named = path.suffix.lower() == CONLLU
+        if named and isinstance(self.tag_column, int):
+            raise UserError(f"tag_column is {self.tag_column}, and {path} is CoNLL-U: leave it out, for {UPOS}.")
+        if isinstance(self.tag_column, str) and self.tag_column != UPOS:
+            raise UserError(f"tag_column is '{self.tag_column}': give the column's number or, of CoNLL-U, {UPOS}.")
+        return named or self.tag_column == UPOS
+
+    def _tags_in(self, file: ColumnFile, known: TagSet) -> int | None:
+        """Return the column in which a file to predict has tags."""
+        column = -1 if self.tag_column is None else self.tag_column
+        assert isinstance(column, int)
+        place = file.place_of(column)
+        if place is None or place == file.place_of(self.word_column):
+            return None
+        return place if file.values(place) & set(known.tags) else None
+
+    def _rows(self) -> UnlabelledWords[TaggedSentence]:
+        sentences = self._read_split("test", None)
+
+        def text(answers: Sequence[Sequence[str]]) -> str:
+            rows = (
+                {"row": sentence.origin.row, self.words_column: sentence.words, self.tags_column: tags}
+                for sentence, tags in zip(sentences, answers, strict=True)
+            )
+            return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+        return UnlabelledWords(WordSplit(sentences), f"{Path(str(self.dataset)).name}.jsonl", text)
+
+
+def _task(name: str, tag_set: TagSet, file_scheme: str, splits: dict[str, WordSplit[TaggedSentence]]) -> TaggingTask:
+    metrics = ("accuracy",) if tag_set.scheme == PLAIN else ("f1",)
+    return TaggingTask(name, tag_set.tags, splits, metrics, tag_set, file_scheme)

@@ -1,0 +1,255 @@
+"""Sentences word by word from the commands: teacher, policy, student, scores, and files with predictions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import gymnasium
+import pytest
+import yaml
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
+from transformers import AutoModelForTokenClassification
+
+import envs  # noqa: F401 (registers the environment)
+import kselect
+from kselect.cli.main import main
+from kselect.tasks.words import TreeSource, read_columns, read_treebank
+from tests import word_files
+from tests.word_files import LONG, SENTENCES, columns, tags_of, treebank
+
+SMALL = ["--batch_size", "16", "--epochs", "2", "--learning_rate", "3e-3", "--precision", "fp32"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data, an encoder, and runs: teachers with crf and parser, students with tagger and tree-tagger."""
+    place = tmp_path_factory.mktemp("place")
+    word_files.write(place)
+    for kind, heads, how in (
+        ("tags", ("crf", "tagger"), ["--agent", "vanilla-kd"]),
+        ("trees", ("parser", "tree-tagger"), ["--agent", "all", "--knowledge", "gold,hidden,attention,relations"]),
+    ):
+        task = data(place, kind)
+        teacher = ["--encoder", str(place / "encoder"), "--head", heads[0], "--run_name", f"{kind}-teacher"]
+        assert main(["train-teacher", *task, *teacher]) == 0
+        student = [*of_teacher(place, kind), "--head", heads[1], "--run_name", kind]
+        assert main(["distill", *task, *student, *how]) == 0
+    return place
+
+
+def data(place: Path, kind: str) -> list[str]:
+    suffix = {"tags": "conll", "trees": "conllu"}[kind]
+    files = ["--train_file", str(place / f"train.{suffix}"), "--dev_file", str(place / f"dev.{suffix}")]
+    return ["--task_type", kind, "--task", f"my-{kind}", *files, *SMALL, "--runs_dir", str(place / "runs")]
+
+
+def of_teacher(place: Path, kind: str) -> list[str]:
+    return ["--teacher", str(place / "runs" / f"{kind}-teacher" / "model"), "--layers", "1"]
+
+
+def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err.removeprefix("kselect: error: ").strip()
+
+
+@pytest.mark.parametrize(("kind", "head"), [("tags", "tagger"), ("trees", "tree-tagger")])
+def test_a_student_under_another_head_is_scored_beside_the_constant(
+    place: Path, kind: str, head: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = place / "runs" / kind
+    results, config = json.loads((run / "results.json").read_text()), yaml.safe_load((run / "config.yaml").read_text())
+    assert results["head"] == config["head"] == json.loads((run / "student" / "head.json").read_text())["head"] == head
+    assert results["examples"] == 8
+    assert main(["evaluate", str(run), "--precision", "fp32"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"my-{kind}, 8 examples of dev"
+    shown = {line.split()[0]: line.split()[1:] for line in lines[3:]}
+    for name, constant in results["constant"].items():
+        assert shown[name] == [f"{results['metrics'][name]:.4f}", f"{constant:.4f}"]
+
+
+def test_a_run_keeps_what_it_was_told_of_the_tags(place: Path) -> None:
+    config = yaml.safe_load((place / "runs" / "tags" / "config.yaml").read_text())
+    assert (config["scheme"], config["file_scheme"], config["max_length"]) == ("iob2", "iob2", 16)
+
+
+def test_the_card_tells_what_loads_the_model(place: Path) -> None:
+    student = place / "runs" / "tags" / "student"
+    card = (student.parent / "README.md").read_text()
+    assert 'model = AutoModelForTokenClassification.from_pretrained("student")' in card
+    labels = AutoModelForTokenClassification.from_pretrained(student).config.id2label.values()
+    assert list(labels) == ["O", "B-animal", "I-animal", "B-person", "I-person"]
+    card = (place / "runs" / "trees-teacher" / "README.md").read_text()
+    assert 'model = AutoModel.from_pretrained("model")' in card
+    assert "`head.json` names it, `parser`" in card
+    task = kselect.load_task("ud", files=TreeSource(str(place / "train.conllu")))
+    assert kselect.load_teacher(place / "runs" / "trees-teacher" / "model", task).head.name == "parser"
+
+
+@pytest.mark.parametrize("test", ["dev", "untagged"])
+def test_tags_are_written_where_they_belong(place: Path, test: str, tmp_path: Path) -> None:
+    source, output = place / f"{test}.conll", tmp_path / "tagged.conll"
+    assert main(["predict", str(place / "runs" / "tags"), "--test_file", str(source), "--output", str(output)]) == 0
+    before, after = source.read_bytes().split(b"\n"), output.read_bytes().split(b"\n")
+    assert [line.split(b"\t")[:2] for line in after] == [line.split(b"\t")[:2] for line in before]
+    assert {line.count(b"\t") for line in after if line.startswith(b"the")} == {2}
+    known = {"O", "B-animal", "I-animal", "B-person", "I-person"}
+    assert {tag for sentence in read_columns(output).sentences for tag in sentence.tags} <= known
+
+
+def test_a_model_without_its_run_is_told_the_kind_of_task(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "runs" / "tags" / "student", tmp_path / "alone")
+    words = ["--task_type", "tags", "--test_file", str(place / "dev.conll"), "--output"]
+    assert main(["predict", str(tmp_path / "alone"), *words, str(tmp_path / "bioes"), "--file_scheme", "bioes"]) == 0
+    assert main(["predict", str(place / "runs" / "tags"), *words, str(tmp_path / "iob2")]) == 0
+    files = [read_columns(tmp_path / scheme / "dev.conll").sentences for scheme in ("bioes", "iob2")]
+    spelt = {"S": "B", "E": "I"}
+    for ours, theirs in zip(*files, strict=True):
+        assert tuple(spelt.get(tag[0], tag[0]) + tag[1:] for tag in ours.tags) == theirs.tags
+
+
+def test_trees_are_written_into_their_columns(place: Path, tmp_path: Path) -> None:
+    source = place / "dev.conllu"
+    assert main(["predict", str(place / "runs" / "trees"), "--test_file", str(source), "--output", str(tmp_path)]) == 0
+    before, after = source.read_bytes().split(b"\n"), (tmp_path / "dev.conllu").read_bytes().split(b"\n")
+    assert [cut(line) for line in after] == [cut(line) for line in before]
+    assert len(read_treebank(tmp_path / "dev.conllu").sentences) == 8  # which refuses what is no tree
+
+
+def cut(line: bytes) -> list[bytes]:
+    cells = line.split(b"\t")
+    return cells[:6] + cells[8:]
+
+
+def test_the_file_to_predict_is_not_written_over(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, source = str(place / "runs" / "tags"), place / "dev.conll"
+    before = source.read_bytes()
+    for output in (str(source), str(place)):
+        error = fails(capsys, "predict", run, "--test_file", str(source), "--output", output)
+        assert error == f"{source} is the file to predict, which would be lost: give another --output."
+    assert source.read_bytes() == before
+
+
+def test_long_sentences_are_read_in_pieces(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, source = str(place / "runs" / "tags"), place / "long.conll"
+    assert main(["predict", run, "--test_file", str(source), "--output", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == "1 sentences are longer than max_length (16 tokens) and are read in pieces.\n"
+    assert len(read_columns(tmp_path / "long.conll").sentences[-1].tags) == len(LONG.split())
+    files = ["--train_file", str(source), "--dev_file", str(source), "--task_type", "tags"]
+    assert main(["evaluate", run, *files, "--reward_fraction", "0.2"]) == 0
+    captured = capsys.readouterr()
+    assert "long, 9 examples of dev\n" in captured.out
+    assert captured.err == "1 sentences are longer than max_length (16 tokens) and are read in pieces.\n"
+
+
+def test_a_reward_of_a_sample_reads_whole_sentences(place: Path) -> None:
+    files = {"task_type": "trees", "train_file": str(place / "train.conllu"), "task": "my-trees", "max_length": 6}
+    env = gymnasium.make(
+        "envs:kselect/Distillation-v0",
+        **files,
+        teacher=str(place / "runs" / "trees-teacher" / "model"),
+        layers=1,
+        head="second-order-parser",
+        knowledge=["gold", "hidden"],
+        precision="fp32",
+    )
+    distiller = env.unwrapped.distiller
+    assert distiller.student.head.name == "second-order-parser"
+    assert distiller.in_pieces["train"] == len(distiller.task.splits["train"])
+    assert distiller.evaluate("dev", examples=1).examples == 1
+    assert distiller.evaluate("dev").examples == len(distiller.task.splits["dev"])
+
+
+def test_a_policy_learns_on_words(place: Path) -> None:
+    words = ["--knowledge", "gold,logits", "--episodes", "1", "--run_name", "policy", "--parallel", "1"]
+    assert main(["train-policy", *data(place, "tags"), *of_teacher(place, "tags"), *words]) == 0
+    assert yaml.safe_load((place / "runs" / "policy" / "config.yaml").read_text())["head"] == "crf"
+
+
+def test_a_saved_data_set(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["O", "B-animal", "I-animal", "B-person", "I-person"]
+    features = Features({"words": Sequence(Value("string")), "kinds": Sequence(ClassLabel(names=names))})
+    words, tags = [text.split() for text in SENTENCES], [tags_of(text) for text in SENTENCES]
+    ids = [[names.index(tag) for tag in row] for row in tags]
+    rows = Dataset.from_dict({"words": [*words, []], "kinds": [*ids, []]}, features=features)
+    DatasetDict({"train": rows, "test": rows.select([0, 32, 1])}).save_to_disk(tmp_path / "kinds")
+    monkeypatch.setenv("KSELECT_DATA", str(tmp_path))  # where the folder is, as it is not here
+    columns = ["--dataset", "kinds", "--words_column", "words", "--tags_column", "kinds"]
+    run = ["--encoder", str(place / "encoder"), "--head", "spans", "--scheme", "bioes", "--runs_dir", str(tmp_path)]
+    assert main(["train-teacher", "--task_type", "tags", *columns, *run, *SMALL, "--run_name", "run"]) == 0
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert (config["task"], config["file_scheme"], config["dataset"]) == ("kinds", "iob2", str(tmp_path / "kinds"))
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["examples"] == 3
+    assert main(["predict", str(tmp_path / "run"), "--output", str(tmp_path / "out")]) == 0
+    written = [json.loads(line) for line in (tmp_path / "out" / "kinds.jsonl").read_text().splitlines()]
+    assert [(row["row"], row["words"]) for row in written] == [(0, words[0]), (2, words[1])]
+    assert all(set(row["kinds"]) <= set(names) for row in written)
+
+
+def test_several_teachers_must_be_taggers(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    teacher = place / "runs" / "tags-teacher" / "model"
+    shutil.copytree(teacher, tmp_path / "other")
+    words = ["--teacher", f"{teacher},{tmp_path / 'other'}", "--layers", "1", "--agent", "vanilla-kd"]
+    error = fails(capsys, "distill", *data(place, "tags"), *words, "--run_name", "several")
+    assert error == "Only the logits of taggers have a mean: give one teacher, or several under the head tagger."
+    assert not (place / "runs" / "several").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "more", "said"),
+    [
+        ("tags", "dog\tB-animal\ncat\n", [], "t.conll:2 has 1 column, expected 2 as in line 1: mend or remove that"),
+        ("tags", "\n\n", [], "t.conll holds no sentences: fill it, or give another."),
+        (
+            "tags",
+            "dog\tO\n\ncat\tI-animal\n",
+            ["--strict", "--file_scheme", "iob2"],
+            "t.conll:3 has the tag",
+        ),
+        ("tags", "dog\nO\n", [], "t.conll:1 has no tag beside the word (column 0, counted from 0, of 1)"),
+        ("tags", "dog\tO\n\ncat\tO\n", [], "t.conll has no tag but O: name the column of the tags, or give others."),
+        ("tags", columns(SENTENCES), ["--head", "spans"], "head spans reads tags in BIOES, and these are in iob2"),
+        ("tags", columns(SENTENCES), ["--head", "parser"], "head is parser, which is not for task_type tags: give"),
+        ("tags", columns(SENTENCES), ["--scheme", "plain"], "in the scheme iob2 cannot be had in plain"),
+        ("tags", columns(SENTENCES), ["--max_length", "32"], "max_length is 32, the model takes 16 tokens"),
+        ("trees", treebank(SENTENCES, (3, 3, 4, 3, 6, 4, 4)), [], "begins a sentence without a root"),
+        ("trees", treebank(SENTENCES, (2, 1, 4, 0, 6, 4, 4)), [], "is in a cycle of heads: words 1, 2: mend or remove"),
+        ("trees", "1\ta\t_\tX\n", [], "t.conllu:1 has 4 columns, expected ten"),
+        ("trees", "", [], "t.conllu holds no sentences"),
+        ("trees", treebank(SENTENCES), ["--head", "crf"], "head is crf, which is not for task_type trees: give parser"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    place: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    content: str,
+    more: list[str],
+    said: str,
+) -> None:
+    path = tmp_path / {"tags": "t.conll", "trees": "t.conllu"}[kind]
+    path.write_text(content)
+    words = ["--task_type", kind, "--train_file", str(path), "--encoder", str(place / "encoder"), *more]
+    assert said in fails(capsys, "train-teacher", *words, "--runs_dir", str(tmp_path / "runs"))
+    assert sorted(one.name for one in tmp_path.iterdir()) == [path.name]
+
+
+def test_what_is_repaired_and_what_train_has_none_of_is_told(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "train.conll").write_text(columns(SENTENCES).replace("B-animal", "I-animal", 1))
+    (tmp_path / "dev.conll").write_text(columns(SENTENCES[:2]).replace("person", "plant"))
+    files = [word for part in ("train", "dev") for word in (f"--{part}_file", str(tmp_path / f"{part}.conll"))]
+    assert main(["evaluate", str(place / "runs" / "tags"), "--task_type", "tags", *files]) == 0
+    lines = [record.getMessage() for record in caplog.records if record.name == "kselect"]
+    assert lines == [
+        f"{tmp_path / 'train.conll'} has 1 tags impossible in IOB2, now repaired.",
+        *[line for line in lines[1:] if "tags that train has none of, and no prediction gets right: B-plant" in line],
+    ]

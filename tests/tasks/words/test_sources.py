@@ -1,0 +1,143 @@
+"""Tasks of words from files: what is read, held out, and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kselect.config import TaskConfig
+from kselect.distillation.setup import located, make_task
+from kselect.tasks import load_task
+from kselect.tasks.words import TaggedSource, TagSet, TreeSource
+from tests.word_files import SENTENCES, columns, treebank
+
+Refuse = Callable[..., str]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "train.conll").write_text(columns(SENTENCES))
+    (tmp_path / "train.conllu").write_text(treebank(SENTENCES))
+    return tmp_path
+
+
+def test_dev_and_reward_are_held_out_of_train(folder: Path) -> None:
+    for source in (TaggedSource(str(folder / "train.conll")), TreeSource(str(folder / "train.conllu"))):
+        task = load_task("mine", files=source, reward_fraction=0.2)
+        sizes = {part: len(split) for part, split in task.splits.items()}
+        assert sizes == {"train": 23, "reward": 6, "dev": 3}
+        places = [sentence.origin for split in task.splits.values() for sentence in split.sentences]
+        assert len(set(places)) == 32
+        again = load_task("mine", files=source, reward_fraction=0.2)
+        assert [s.origin for s in again.splits["dev"].sentences] == [s.origin for s in task.splits["dev"].sentences]
+        limited = load_task("mine", files=source, train_limit=10)
+        assert {part: len(split) for part, split in limited.splits.items()} == {"train": 8, "reward": 1, "dev": 1}
+        assert limited.labels == task.labels  # whatever the slice has
+
+
+def test_parts_of_speech_of_a_treebank(folder: Path, message_of: Refuse) -> None:
+    task = load_task("upos", files=TaggedSource(str(folder / "train.conllu")))
+    assert (task.labels, task.file_scheme) == (("ADJ", "ADV", "DET", "NOUN", "VERB"), "plain")
+    (folder / "named.txt").write_text(treebank(SENTENCES).replace("VERB", "_"))
+    bare = TaggedSource(str(folder / "named.txt"), tag_column="upos")
+    assert (
+        message_of(bare.task, "upos") == f"{folder / 'named.txt'}:6 (sentence s0) has nothing in UPOS: mend that line."
+    )
+    numbered = TaggedSource(str(folder / "train.conllu"), tag_column=3)
+    assert "tag_column is 3, and" in message_of(numbered.task, "upos")
+
+
+def test_predictions_go_over_the_tags_or_beside_what_is_there(folder: Path) -> None:
+    task = load_task("mine", files=TaggedSource(str(folder / "train.conll")))
+    expected = {
+        "a\tB-animal\n": "a\tI-person\n",
+        "a\tNN\n": "a\tNN\tI-person\n",
+        "O\n": "O I-person\n",
+        "a  O\r\n": "a  I-person\r\n",
+    }
+    for content, written in expected.items():
+        (folder / "test.txt").write_bytes(content.encode())
+        test = TaggedSource(test_file=str(folder / "test.txt")).unlabelled(task)
+        assert test.text([("I-person",)]) == written
+        assert (test.file_name, test.path, test.split.sentences[0].tags) == ("test.txt", folder / "test.txt", ())
+
+
+def test_predictions_of_parts_of_speech_and_trees(folder: Path) -> None:
+    path = str(folder / "train.conllu")
+    source = TaggedSource(path, test_file=path)
+    test = source.unlabelled(source.task("upos"))
+    assert test.text([("X",) * 7] * 32) == treebank(SENTENCES).replace("\tDET", "\tX").replace("\tNOUN", "\tX").replace(
+        "\tVERB", "\tX"
+    ).replace("\tADJ", "\tX").replace("\tADV", "\tX")
+    trees = TreeSource(path, test_file=path)
+    chain = (0, 1, 2, 3, 4, 5, 6)
+    written = trees.unlabelled(trees.task("ud")).text([(chain, ("root", *["dep"] * 6))] * 32)
+    assert written.splitlines()[2].split("\t")[6:8] == ["0", "root"]
+    assert len(written.splitlines()) == len(treebank(SENTENCES).splitlines())
+
+
+def test_a_tag_set_by_its_names() -> None:
+    for scheme in ("iob2", "bioes", "bilou"):
+        tags = TagSet(scheme, ("a", "b")).tags
+        assert TagSet.named(tags) == TagSet(scheme, ("a", "b"))
+    assert TagSet.named(["O", "B-a", "I-a"], "iob1") == TagSet("iob1", ("a",))
+    assert TagSet.named(["DET", "NOUN"]) == TagSet("plain", ("DET", "NOUN"))
+
+
+def test_relations_that_train_has_none_of_are_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "dev.conllu").write_text(treebank(SENTENCES[:2]).replace("amod", "new"))
+    TreeSource(str(folder / "train.conllu"), str(folder / "dev.conllu")).task("ud")
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.endswith("dev.conllu has 2 relations that train has none of, and no prediction gets right: new.")
+
+
+def test_there_must_be_something_to_tell_apart(folder: Path, message_of: Refuse) -> None:
+    (folder / "words.conllu").write_text("1\tyes\t_\tX\t_\t_\t0\troot\t_\t_\n\n" * 9)
+    assert "has no sentence of two words" in message_of(TreeSource(str(folder / "words.conllu")).task, "ud")
+    assert message_of(TreeSource().task, "ud") == "train_file is missing: give the file with the train sentences."
+
+
+def test_files_are_looked_for_in_the_data_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = TaskConfig(task_type="tags", train_file="train.conll", dev_file="none.conll")
+    monkeypatch.delenv("KSELECT_DATA", raising=False)
+    assert located(config) == config
+    monkeypatch.setenv("KSELECT_DATA", str(folder))
+    found = located(config)
+    assert (found.train_file, found.dev_file) == (str(folder / "train.conll"), "none.conll")
+    monkeypatch.setenv("KSELECT_DATA", "/nowhere")
+    task = make_task(TaskConfig(task_type="trees", train_file="train.conllu", data_dir=str(folder)))
+    assert (task.name, len(task.labels)) == ("train", 6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"task_type": "words"}, "Unknown task_type 'words'"),
+        ({"task_type": "tags"}, "task_type tags has no data: give train_file or dataset, or to predict test_file."),
+        ({"task_type": "trees"}, "task_type trees has no data: give train_file, or to predict test_file."),
+        ({"scheme": "bioes"}, "scheme is for tagged sentences, and task_type is text: give task_type tags."),
+        ({"task_type": "trees", "train_file": "a", "word_column": 0}, "word_column is for tagged sentences, and"),
+        ({"task_type": "tags", "train_file": "a", "labels": ["a", "b"]}, "labels is for whole texts, and task_type"),
+        (
+            {"task_type": "tags", "train_file": "a", "dataset": "b"},
+            "train_file and dataset exclude each other: give one",
+        ),
+        ({"task_type": "tags", "dev_file": "a", "dataset": "b"}, "dev_file and dataset exclude each other: give one."),
+        (
+            {"task_type": "tags", "train_file": "a", "tags_column": "b"},
+            "tags_column is of a dataset: give dataset, too.",
+        ),
+        (
+            {"task_type": "tags", "dataset": "a", "tag_column": 1},
+            "tag_column is of files: words_column and tags_column",
+        ),
+        (
+            {"task_type": "tags", "train_file": "a", "tag_column": "xpos"},
+            "tag_column is 'xpos': give a whole number or,",
+        ),
+    ],
+)
+def test_contradictions(settings: dict[str, object], said: str, message_of: Refuse) -> None:
+    assert said in message_of(TaskConfig, **settings)
