@@ -54,8 +54,10 @@ class ModelOutputs:
 
     @cached_property
     def answer(self) -> Answer:
-        """What the head makes of the output."""
-        answer: Answer = self.head(self.output, self.word_mask)
+        """What the head makes of the output; what lies in padding, be it no number, is not read."""
+        mask = self.word_mask
+        output = self.output if mask is None else torch.where(mask[..., None], self.output, 0.0)
+        answer: Answer = self.head(output, mask)
         return answer
 
     def under(self, head: Head) -> ModelOutputs:

@@ -77,8 +77,8 @@ class TreeAnswer(Answer):
         """Return the mean of `-log q(head) - log q(relation | head)` over words, each where it is known, `[B]`."""
         heads, relations = labels.unbind(-1)
         at_gold = _at_heads(self.relations.float(), heads.clamp(min=0))
-        relation_loss = known_mean(torch.log_softmax(at_gold, -1), torch.where(heads >= 0, relations, -1))
-        return known_mean(self.head_log_probabilities(), heads) + relation_loss
+        relation_loss = known_mean(torch.log_softmax(at_gold, -1), torch.where(heads >= 0, relations, -1), self.mask)
+        return known_mean(self.head_log_probabilities(), heads, self.mask) + relation_loss
 
     def predict(self) -> Tensor:
         """Return the heads of the most probable tree, and the best relation to each, `[B, W, 2]`."""
