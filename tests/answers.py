@@ -176,9 +176,7 @@ def tag_row(logits: NDArray[np.float64], word: int, n: int, t: float) -> dict[in
 def tag_heads(word: int) -> list[int | None]:
     """The head that each arc tag names at a word."""
     found = [0 if offset == 0 else word + 1 + offset for offset in ARC_TAGS.offsets]
-    return [
-        head if offset == 0 or head > 0 else None for head, offset in zip(found, ARC_TAGS.offsets, strict=True)
-    ]
+    return [head if offset == 0 or head > 0 else None for head, offset in zip(found, ARC_TAGS.offsets, strict=True)]
 
 
 def normalised(scores: dict[Any, float]) -> dict[Any, float]:
@@ -226,5 +224,3 @@ def flattened(marginals: NDArray[np.float64], local: float) -> NDArray[np.float6
 def kl_of_rows(p: NDArray[np.float64], log_q: NDArray[np.float64]) -> float:
     """The mean over rows of the divergence."""
     return float(np.where(p > 0, p * (np.log(np.where(p > 0, p, 1.0)) - log_q), 0.0).sum(-1).mean())
-
-

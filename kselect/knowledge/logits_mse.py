@@ -15,8 +15,8 @@ from kselect.models.outputs import ModelOutputs
 class LogitsMse(Knowledge):
     """Squared distance of logits, a mean over classes (Ba and Caruana, 2014, eq. 1, up to its factor).
 
-    Unlike a divergence it minds what all logits have in common. In a regression it is what `logits` is. Of words, the mean
-    over them.
+    Unlike a divergence it minds what all logits have in common. In a regression it is what `logits` is. Of words, the
+    mean over them.
     """
 
     name: ClassVar[str] = "logits-mse"

@@ -13,7 +13,6 @@ from kselect.knowledge.structures import CASES, Softening
 from kselect.models.outputs import ModelOutputs
 from kselect.schedule import Schedule
 
-
 SCORE_ARCS = ("parser", "second-order-parser")
 
 

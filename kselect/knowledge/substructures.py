@@ -74,7 +74,7 @@ def _difference(ours: Answer, theirs: Answer) -> Tensor:
 
 
 def _centred(values: Tensor, possible: Tensor, count: Tensor) -> Tensor:
-    """Return `values [..., K]` less the mean of those that are possible, `count [...]` of them, and 0 for the others."""
+    """Return `values [..., K]` less the mean of those that are possible, `count [...]` of them; 0 for the others."""
     mean = torch.where(possible, values, 0.0).sum(-1) / count
     return torch.where(possible, values - mean[..., None], 0.0)
 

@@ -94,7 +94,9 @@ def test_word_states_are_kept_in_half_precision_and_logits_in_full() -> None:
         arrays = run.teacher_outputs.entry.arrays
         assert list(arrays) == [name.removesuffix("-")]
         words = int(run._splits["train"].word_counts.sum())  # type: ignore[union-attr]
-        assert arrays[name.removesuffix("-")]["bytes"] - words * width * (16 if head == "parser" else 9) in range(64, 129)
+        assert arrays[name.removesuffix("-")]["bytes"] - words * width * (16 if head == "parser" else 9) in range(
+            64, 129
+        )
 
 
 @pytest.mark.parametrize("beyond", ["half precision", "the limit"])

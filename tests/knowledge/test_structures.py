@@ -87,7 +87,9 @@ def expected(teacher: str, student: str, ours: Scores, theirs: Scores, how: Soft
     return factor * divergence(*found) / n
 
 
-def loss(teacher: str, student: str, ours: Scores, theirs: Scores, how: Softening, mask: Tensor | None = None) -> Tensor:
+def loss(
+    teacher: str, student: str, ours: Scores, theirs: Scores, how: Softening, mask: Tensor | None = None
+) -> Tensor:
     return CASES[teacher, student].loss(build(teacher, theirs, mask), build(student, ours, mask), how)
 
 
@@ -191,7 +193,8 @@ def test_heads_without_a_case_are_refused_by_name(teacher: str, student: str) ->
 
 
 @pytest.mark.parametrize(
-    ("teacher", "student", "arcs"), [("crf", "crf", "heads"), ("spans", "spans", "heads"), ("parser", "parser", TREES[0])]
+    ("teacher", "student", "arcs"),
+    [("crf", "crf", "heads"), ("spans", "spans", "heads"), ("parser", "parser", TREES[0])],
 )
 def test_local_softening_of_a_whole_is_refused_by_name(teacher: str, student: str, arcs: str) -> None:
     with pytest.raises(UserError, match=f"softening local .*student's {student} .*give --softening global"):

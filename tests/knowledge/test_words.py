@@ -154,7 +154,11 @@ def test_what_all_scores_of_a_word_have_in_common_is_free(head: str) -> None:
         for key, value in scores.items()
     }
     if head == "crf":
-        shifted["transitions"], shifted["start"], shifted["end"] = scores["transitions"] + 2, scores["start"] - 1, scores["end"] + 3
+        shifted["transitions"], shifted["start"], shifted["end"] = (
+            scores["transitions"] + 2,
+            scores["start"] - 1,
+            scores["end"] + 3,
+        )
     for transitions in (False, True) if head == "crf" else (False,):
         found = loss(Substructures(head, head, transitions), outputs(head, shifted), outputs(head, scores))
         torch.testing.assert_close(found, torch.zeros_like(found), rtol=0, atol=1e-9)
@@ -217,7 +221,9 @@ def test_logits_of_words_are_a_mean_over_words() -> None:
     squares = [((ours["logits"] - theirs["logits"])[row, :n] ** 2).mean().item() for row, n in enumerate(LENGTHS)]
     assert_by_hand(found, squares)
     kd = loss(Logits(2.0), outputs("tagger", ours), outputs("tagger", theirs))
-    assert_by_hand(kd, loss(Marginals("tagger", "tagger", 2.0), outputs("tagger", ours), outputs("tagger", theirs)).tolist())
+    assert_by_hand(
+        kd, loss(Marginals("tagger", "tagger", 2.0), outputs("tagger", ours), outputs("tagger", theirs)).tolist()
+    )
 
 
 MADE = {

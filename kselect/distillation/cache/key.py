@@ -32,10 +32,10 @@ UNREAD = {
 def cache_key(models: Sequence[PreTrainedModel], dtype: torch.dtype, examples: EncodedSplit) -> str:
     """Return 32 hexadecimal digits that stand for the content of models and examples, wherever they were loaded from.
 
-    Part of it are the weights and the config of each model, token ids, types and lengths in their order, the padding,
-    where words are, `dtype`, and the kind of device, whose kernels round in their own way. So is the version of transformers, which
-    holds the code that turns weights into outputs; that of torch is not, since it moves the last bits only, as the
-    number of threads does. Labels are not read by a model.
+    Part of it are the weights and the config of each model, token ids, types and lengths in their order, where words
+    begin, the padding, `dtype`, and the kind of device, whose kernels round in their own way. So is the version of
+    transformers, which holds the code that turns weights into outputs; that of torch is not, since it moves the last
+    bits only, as the number of threads does. Labels are not read by a model.
     """
     digest = xxhash.xxh3_128()
     device = models[0].device.type

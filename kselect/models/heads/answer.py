@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -26,6 +27,11 @@ class Choices:
         """Return the log-softmax of the scores over `temperature`, `[B, U, K]`."""
         return torch.log_softmax(self.scores / temperature, dim=-1)
 
+    @cached_property
+    def detached(self) -> Tensor:
+        """The log-softmax of the scores, `[B, U, K]`, for what only looks on: no gradient flows from it."""
+        return torch.log_softmax(self.scores.detach(), dim=-1)
+
     def mean(self, values: Tensor) -> Tensor:
         """Return the mean of `values [B, U]` over the real places of each example, `[B]`; 0 where there is none."""
         return torch.where(self.mask, values, 0.0).sum(1) / self.mask.sum(1).clamp(min=1)
@@ -37,9 +43,9 @@ class Choices:
         K counts what can be, so that how far a batch is padded is of no effect.
         """
         scores = self.scores.detach()
-        log_q = torch.log_softmax(scores, dim=-1)
-        possible = (scores > IMPOSSIBLE / 2).sum(-1).clamp(min=2)
-        return self.mean(-(log_q.exp() * log_q).sum(-1) / possible.log())
+        possible = torch.count_nonzero(scores > IMPOSSIBLE / 2, dim=-1).clamp(min=2)
+        entropy = -(torch.softmax(scores, -1) * self.detached).sum(-1)
+        return self.mean(entropy / possible.log())
 
 
 class Answer(ABC):

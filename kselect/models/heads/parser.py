@@ -99,6 +99,13 @@ class SecondOrderAnswer(TreeAnswer):
 
     def head_log_probabilities(self, temperature: float = 1.0) -> Tensor:
         """Return the log-probability of each head of each word, all scores divided by `temperature`."""
+        return self._as_they_are if temperature == 1.0 else self._found(temperature)
+
+    @cached_property
+    def _as_they_are(self) -> Tensor:
+        return self._found(1.0)
+
+    def _found(self, temperature: float) -> Tensor:
         scores = (self.arcs.float() / temperature, self.siblings.float() / temperature)
         found = mean_field(*scores, self.grandparents.float() / temperature, self.mask, self.iterations)
         tiny = torch.finfo(found.dtype).tiny

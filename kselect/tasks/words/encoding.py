@@ -181,7 +181,9 @@ def _space(tokenizer: PreTrainedTokenizerBase) -> str:
     """
 
     def ids(texts: str | list[str]) -> list[int]:
-        return list(tokenizer(texts, is_split_into_words=isinstance(texts, list), add_special_tokens=False)["input_ids"])
+        return list(
+            tokenizer(texts, is_split_into_words=isinstance(texts, list), add_special_tokens=False)["input_ids"]
+        )
 
     text = ids("a a")
     return " " if ids(["a", "a"]) != text == ids(["a", " a"]) else ""

@@ -151,7 +151,9 @@ def best_tree_of_tags(logits: np.ndarray, n: int) -> list[list[int]]:
     rows = []
     for word in range(n):
         row = tag_row(logits[word], word, n, 1.0)
-        rows.append([(tag_heads(word)[tag], RELATIONS.index(ARC_TAGS.relations[tag]), np.exp(p)) for tag, p in row.items()])
+        rows.append(
+            [(tag_heads(word)[tag], RELATIONS.index(ARC_TAGS.relations[tag]), np.exp(p)) for tag, p in row.items()]
+        )
 
     def worth(tree: tuple[int, ...]) -> float:
         arcs = [sum(p for head, _, p in row if head == h) for row, h in zip(rows, tree, strict=True)]

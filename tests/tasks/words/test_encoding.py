@@ -57,11 +57,15 @@ def test_no_word_is_lost_and_each_is_found_at_its_first_token(kind: str, max_len
         assert len(ids) <= max_length
         words = sentences[piece.sentence].words[piece.first : piece.last]
         assert len(positions) == len(labels) == len(words) > 0
-        assert (ids[0], ids[-1]) == (made.convert_tokens_to_ids(made.convert_ids_to_tokens([ids[0]])[0]), made("a")["input_ids"][-1])
+        assert (ids[0], ids[-1]) == (
+            made.convert_tokens_to_ids(made.convert_ids_to_tokens([ids[0]])[0]),
+            made("a")["input_ids"][-1],
+        )
         bounds = [*positions.tolist(), len(ids) - 1]
         for i, word in enumerate(words):
             tokens = made.convert_ids_to_tokens(ids[bounds[i] : bounds[i + 1]].tolist())
-            assert word.startswith(text(tokens)) and text(tokens)
+            assert text(tokens)
+            assert word.startswith(text(tokens))
             assert text(tokens) == word or len(tokens) == max_length - 2
         seen[piece.sentence] += words
         expected = tagging_task().tag_set.ids(sentences[piece.sentence].tags[piece.first : piece.last])
@@ -179,7 +183,10 @@ def test_pieces_that_are_trees_make_one_tree(max_length: int) -> None:
         answers.append(np.array([[head, rng.integers(3)] for head in heads]))
     trees = task.trees(answers, found, np.arange(len(found)))
     assert trees.keys() == set(range(len(found.split)))
-    tops = {found.pieces[i].sentence: int(np.flatnonzero(a[:, 0] == 0)[0]) + 1 for i, a in reversed(list(enumerate(answers)))}
+    tops = {
+        found.pieces[i].sentence: int(np.flatnonzero(a[:, 0] == 0)[0]) + 1
+        for i, a in reversed(list(enumerate(answers)))
+    }
     for number, (heads, relations) in trees.items():
         assert fault(heads) is None
         assert heads[tops[number] - 1] == 0
