@@ -54,7 +54,8 @@ class CachedTeacher:
             offered: all that may ever be read; what of it fits is decided kind by kind, hidden states first. Half of
                 a kind's layers would save nothing, as the pass for the other half computes them all.
             folder: where to keep it.
-            limit_bytes: what of the cache this run may use at most; logits, a few numbers an example, always fit.
+            limit_bytes: what of the cache this run may use at most; the logits of texts, a few numbers each, always
+                fit. Where those of words do not, all is live.
             about: what the entry is of, for people.
         """
         self.live = live
@@ -79,6 +80,11 @@ class CachedTeacher:
         """What is read from disk, sooner or later; anything else stays live."""
         beyond = {_kind(name) for name in self.entry.beyond if name in self._layouts}
         return self.offered.only(kind for kind in self._fitting if kind not in beyond)
+
+    @property
+    def live_alone(self) -> bool:
+        """Whether nothing is kept, since what heads read cannot be, and comes from the pass that gives all else."""
+        return self._output_bytes > self.limit_bytes or self._output in self.entry.beyond
 
     def read(self, indices: NDArray[np.int64], batch: dict[str, Tensor], needs: Needs) -> ModelOutputs:
         """Look the examples up, after computing what is not yet known of any.
@@ -105,14 +111,14 @@ class CachedTeacher:
 
     def _holds(self, needs: Needs) -> bool:
         held = self.held
-        return all(layers <= held.layers(kind) for kind, layers in needs.items())
+        return not self.live_alone and all(layers <= held.layers(kind) for kind, layers in needs.items())
 
     def _fetch(self, kinds: Collection[str]) -> None:
         """Open the arrays of `kinds`, and the logits, after computing those that are not there."""
         if not self._missing(kinds):
             return
         with self.entry.filling():  # opened in here, too: once it is let go, somebody may clear it
-            while missing := self._missing(kinds):
+            while not self.live_alone and (missing := self._missing(kinds)):
                 self._fill([name for name in missing if _kind(name) not in MATRICES] or missing)
 
     def _missing(self, kinds: Collection[str]) -> list[str]:
@@ -142,9 +148,9 @@ class CachedTeacher:
                     padded = outputs.output if name == self._output else outputs.layers(_kind(name))[_layer(name)]
                     values = self._layouts[name].pack(indices, padded)
                     writer.append(values)
-                    if name != self._output and not np.isfinite(values).all():
+                    if name != LOGITS and not np.isfinite(values).all():
                         addition.beyond.add(name)
-                        addition.dropped |= {other for other in inner if _kind(other) == _kind(name)}
+                        addition.dropped |= {other for other in names if _kind(other) == _kind(name)}
                 done += len(indices)
                 if self.watch:
                     self.watch(done, len(self.examples))
@@ -179,10 +185,15 @@ class CachedTeacher:
         """What heads read of these models, as it is called in the cache."""
         return LOGITS if has_logits(self.live.models[0]) else WORD_STATES
 
+    @property
+    def _output_bytes(self) -> int:
+        """What heads read takes of the limit."""
+        return 0 if self.examples.word_counts is None else self._layouts[self._output].bytes
+
     @cached_property
     def _fitting(self) -> list[str]:
         """The kinds that the limit has room for."""
-        fitting, left = [], self.limit_bytes
+        fitting, left = [], self.limit_bytes - self._output_bytes
         for kind, layers in self.offered.items():
             size = sum(self._layouts[_name(kind, layer)].bytes for layer in layers)
             if size <= left:

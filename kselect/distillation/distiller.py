@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -37,7 +38,8 @@ from kselect.knowledge.batch import Batch
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import input_names
 from kselect.models.classifier import DEFAULT_LENGTH, Classifier, input_length
-from kselect.models.heads import Answer
+from kselect.models.heads import Answer, Head
+from kselect.models.heads.tree_tagger import TreeTagger
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward
 from kselect.tasks.encoding import EncodedSplit
@@ -105,6 +107,7 @@ class Distiller:
                 self._encode(name)
         self._model = student.model.to(self.device)
         self._live_teacher = self._live()
+        self._teacher_head = _as_it_is(self.teachers[0].head) if self.teachers else None
         self.teacher_outputs = self._cached(self.offered.teacher_cache * GIBIBYTE)
         self.weighting = make_weighting(self.offered.weighting, self.names, task.regression)
         self._trained = self._everything_trained()
@@ -315,7 +318,8 @@ class Distiller:
         if teacher_needs:
             assert source is not None
             with self.account.measure("teacher"):
-                teacher = source.read(indices, batch, Needs.union(teacher_needs)).under(self.teachers[0].head)
+                assert self._teacher_head is not None
+                teacher = source.read(indices, batch, Needs.union(teacher_needs)).under(self._teacher_head)
         with autocast(self.device, self.dtype):
             needs = Needs.union(knowledge.student_needs for knowledge in chosen)
             student = forward(self._model, batch, needs).under(self.student.head)
@@ -362,6 +366,11 @@ class Distiller:
         return initial_loss if initial_loss > NEGLIGIBLE else self.task.uninformed_loss
 
 
+def _as_it_is(head: Head) -> Head:
+    """Return a copy of a head that neither drops anything out nor learns."""
+    return copy.deepcopy(head).eval().requires_grad_(False)
+
+
 def _as_tuple(teacher: Classifier | Sequence[Classifier] | None) -> tuple[Classifier, ...]:
     if teacher is None:
         return ()
@@ -377,6 +386,11 @@ def _check_models(student: Classifier, teachers: Sequence[Classifier], task: Tas
             )
     if len(teachers) > 1 and student.labels is not None and any(one.head.name != "tagger" for one in teachers):
         raise UserError("Only the logits of taggers have a mean: give one teacher, or several under the head tagger.")
+    if len({one.head.tags for one in (student, *teachers) if isinstance(one.head, TreeTagger)}) > 1:
+        raise UserError(
+            "Teacher and student name arcs by different tags, as if they had different training data: shrink the "
+            "student from its teacher, or train both on the same."
+        )
     train = task.splits["train"]
     sample = train.take(fixed_sample(len(train), COMPARED_EXAMPLES))
     vocabulary, read = student.tokenizer.get_vocab(), _read_by(student, task, sample)

@@ -41,7 +41,7 @@ def read_signals(student: Answer, teacher: Answer | None, labels: Tensor) -> Ten
 
 
 def _confidence_and_entropy(choices: Choices) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    confidence, prediction = choices.log_probabilities().detach().max(-1)
+    confidence, prediction = choices.detached.max(-1)
     return prediction, (choices.mean(confidence.exp()).mean(), choices.uncertainty.mean())
 
 

@@ -15,7 +15,8 @@ from kselect.models.outputs import ModelOutputs
 class LogitsMse(Knowledge):
     """Squared distance of logits, a mean over classes (Ba and Caruana, 2014, eq. 1, up to its factor).
 
-    Unlike a divergence it minds what all logits have in common. In a regression it is what `logits` is.
+    Unlike a divergence it minds what all logits have in common. In a regression it is what `logits` is. Of words, the
+    mean over them.
     """
 
     name: ClassVar[str] = "logits-mse"
@@ -24,4 +25,5 @@ class LogitsMse(Knowledge):
     def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
         """Return the mean squared distance of each example, `[B]`."""
         assert teacher is not None
-        return mse_loss(student.logits.float(), teacher.logits.float(), reduction="none").mean(-1)
+        distance = mse_loss(student.logits.float(), teacher.logits.float(), reduction="none").mean(-1)
+        return distance if student.word_mask is None else student.answer.choices.mean(distance)

@@ -13,6 +13,8 @@ from kselect.knowledge.structures import CASES, Softening
 from kselect.models.outputs import ModelOutputs
 from kselect.schedule import Schedule
 
+SCORE_ARCS = ("parser", "second-order-parser")
+
 
 class Marginals(Knowledge):
     """KL of the student's distribution over structures from the teacher's, in nats a word (Wang et al. 2021).
@@ -42,6 +44,11 @@ class Marginals(Knowledge):
             raise UserError(
                 f"knowledge marginals does not lead from a teacher's {teacher} to a student's {student}: "
                 f"give heads out of {pairs}."
+            )
+        if arcs != "heads" and teacher not in SCORE_ARCS:
+            raise UserError(
+                f"arc_marginals {arcs} is of a teacher that scores arcs ({', '.join(SCORE_ARCS)}), not of {teacher}: "
+                f"leave it out."
             )
         self.case = CASES[teacher, student]
         self.temperature = temperature if isinstance(temperature, Schedule) else Schedule(temperature, temperature)

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from kselect.models.heads.answer import Answer, Choices, per_word
+from kselect.models.heads.answer import IMPOSSIBLE, Answer, Choices, per_word
 from kselect.models.heads.crf import ChainAnswer
 from kselect.models.heads.parser import TreeAnswer
 from kselect.models.heads.spans import SpanAnswer
@@ -37,10 +37,14 @@ class Softening:
         """What the teacher's scores are divided by."""
         return self.temperature if self.kind == "global" else 1.0
 
-    def flat(self, marginals: Tensor) -> Tensor:
+    def flat(self, log_p: Tensor) -> Tensor:
         """Return logs of marginals over the last axis, flattened if that is done locally."""
-        logs = marginals.clamp(min=1e-30).log()
-        return torch.log_softmax(logs / self.temperature, -1) if self.kind == "local" else logs
+        return torch.log_softmax(log_p / self.temperature, -1) if self.kind == "local" else log_p
+
+
+def logs(marginals: Tensor) -> Tensor:
+    """Return the logs of marginals, that of 0 being `IMPOSSIBLE`, which stays so however it is flattened."""
+    return torch.where(marginals > 0, marginals.log(), IMPOSSIBLE)
 
 
 def divergence(log_p: Tensor, student: Choices, how: Softening) -> Tensor:
@@ -61,7 +65,7 @@ def chain_to_chain(teacher: ChainAnswer, student: ChainAnswer, how: Softening) -
 
 def chain_to_tags(teacher: ChainAnswer, student: TagAnswer, how: Softening) -> Tensor:
     """Case 2a: the chain's marginals of single tags."""
-    return divergence(how.flat(teacher.at(how.of_teacher).marginals.labels), student.choices, how)
+    return divergence(how.flat(logs(teacher.at(how.of_teacher).marginals.labels)), student.choices, how)
 
 
 def tags_to_chain(teacher: TagAnswer, student: ChainAnswer, how: Softening) -> Tensor:
@@ -76,7 +80,7 @@ def tags_to_chain(teacher: TagAnswer, student: ChainAnswer, how: Softening) -> T
 
 def spans_to_tags(teacher: SpanAnswer, student: TagAnswer, how: Softening) -> Tensor:
     """Case 4: the marginals of BIOES tags under a distribution over span sets."""
-    return divergence(how.flat(teacher.at(how.of_teacher).tag_marginals()), student.choices, how)
+    return divergence(how.flat(logs(teacher.at(how.of_teacher).tag_marginals())), student.choices, how)
 
 
 def tags_to_tags(teacher: Answer, student: Answer, how: Softening) -> Tensor:
@@ -95,9 +99,9 @@ def trees_to_trees(teacher: TreeAnswer, student: TreeAnswer, how: Softening) -> 
     """KL of heads, one by one or as trees, and of the relations to them, as probable as the teacher's heads are."""
     t = how.of_teacher
     if how.arcs == "heads":
-        marginals = how.flat(teacher.arc_marginals("heads", t)).exp() * student.mask[..., None]
-        log_q = student.head_log_probabilities(t)
-        heads = (marginals * (marginals.clamp(min=1e-30).log() - log_q)).sum((1, 2))
+        log_heads = how.flat(teacher.head_log_probabilities(t))
+        marginals = log_heads.exp() * student.mask[..., None]
+        heads = (marginals * (log_heads - student.head_log_probabilities(t))).sum((1, 2))
     else:
         trees, others = teacher.trees(how.arcs, t), student.trees(how.arcs, t)
         marginals, heads = trees.marginals, kl(trees, others)
@@ -110,7 +114,7 @@ def trees_to_arc_tags(teacher: TreeAnswer, student: ArcTagAnswer, how: Softening
     """Cases 1b and 2b: a head's marginal times that of the relation to it is its tag's."""
     t = how.of_teacher
     log_p = student.of_arcs(teacher.arc_marginals(how.arcs, t), teacher.relation_log_probabilities(t))
-    return divergence(how.flat(log_p.exp()), student.choices, how)
+    return divergence(how.flat(log_p), student.choices, how)
 
 
 @dataclass(frozen=True)

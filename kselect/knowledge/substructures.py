@@ -10,7 +10,7 @@ from torch import Tensor
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.batch import Batch
-from kselect.models.heads.answer import Answer, per_word
+from kselect.models.heads.answer import IMPOSSIBLE, Answer, per_word
 from kselect.models.heads.crf import ChainAnswer
 from kselect.models.heads.parser import TreeAnswer
 from kselect.models.heads.spans import SpanAnswer
@@ -24,8 +24,9 @@ class Substructures(Knowledge):
     """Squared distance of scores, sub-structure by sub-structure, without inference (Lin et al. 2022).
 
     A mean over words and what is scored at each: tags (of a chain, with `transitions`, pairs of neighbouring tags);
-    labels of spans that begin there; heads, and relations to them. What a softmax or a partition function does not see,
-    a constant added to all scores of a word, is taken off first: it could not be learned, and would only disturb.
+    heads, and relations to them; of spans, a mean over them and their labels. What a softmax or a partition function
+    does not see, a constant added to all scores of a word, is taken off first: it could not be learned, and would only
+    disturb. Scores of pairs of arcs are not compared.
     """
 
     name: ClassVar[str] = "substructures"
@@ -62,15 +63,20 @@ class Substructures(Knowledge):
             places = ours.choices.mask
             difference = ours.choices.scores - theirs.choices.scores
             return _mean(difference[..., 1:].square().mean(-1), places)
-        return ours.choices.mean(_centred(_difference(ours, theirs)).square().mean(-1))
+        possible = ours.choices.scores > IMPOSSIBLE / 2
+        count = possible.sum(-1).clamp(min=1)
+        difference = _centred(_difference(ours, theirs), possible, count)
+        return ours.choices.mean(difference.square().sum(-1) / count)
 
 
 def _difference(ours: Answer, theirs: Answer) -> Tensor:
     return ours.choices.scores - theirs.choices.scores
 
 
-def _centred(values: Tensor) -> Tensor:
-    return values - values.mean(-1, keepdim=True)
+def _centred(values: Tensor, possible: Tensor, count: Tensor) -> Tensor:
+    """Return `values [..., K]` less the mean of those that are possible, `count [...]` of them; 0 for the others."""
+    mean = torch.where(possible, values, 0.0).sum(-1) / count
+    return torch.where(possible, values - mean[..., None], 0.0)
 
 
 def _mean(values: Tensor, places: Tensor) -> Tensor:
@@ -93,10 +99,10 @@ def _pairs(ours: ChainAnswer, theirs: ChainAnswer) -> Tensor:
     )
     emissions = emissions + ends
     start = (ours.start - theirs.start).float()
-    first = _centred(emissions[:, 0] + start).square().mean(-1)
+    first = (emissions[:, 0] + start).var(-1, correction=0)
     between = (ours.transitions - theirs.transitions).float()
     between = between - between.mean()
-    later = _centred(emissions[:, 1:])
+    later = emissions[:, 1:] - emissions[:, 1:].mean(-1, keepdim=True)
     squares = later.square().mean(-1) + between.square().mean() + 2 * (later * between.mean(0)).mean(-1)
     return per_word(first + torch.where(real[:, 1:], squares, 0.0).sum(1), real)
 
@@ -105,8 +111,7 @@ def _arcs(ours: TreeAnswer, theirs: TreeAnswer) -> Tensor:
     """Return the mean over words of the squared distance of their heads' scores and of relations to them, `[B]`."""
     possible, real = ours.possible, ours.mask
     count = possible.sum(-1)
-    arcs = torch.where(possible, (ours.arcs - theirs.arcs).float(), 0.0)
-    arcs = torch.where(possible, arcs - arcs.sum(-1, keepdim=True) / count[..., None], 0.0)
-    relations = _centred((ours.relations - theirs.relations).float()).square().mean(-1)
+    arcs = _centred((ours.arcs - theirs.arcs).float(), possible, count)
+    relations = (ours.relations - theirs.relations).float().var(-1, correction=0)
     by_word = (arcs.square() + torch.where(possible, relations, 0.0)).sum(-1) / count
     return per_word(torch.where(real, by_word, 0.0).sum(1), real)

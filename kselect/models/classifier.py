@@ -149,7 +149,7 @@ def load_student(path: str | Path, task: Task, seed: int = 0, head: str | None =
         UserError: no model there, or one whose encoder is not whole.
     """
     if not is_text(task):
-        trained = words().saved_head(path) in (head, *(words().heads_of(task) if head is None else ()))
+        trained = words().is_trained(path, task, head)
         return words().load_word_classifier(path, task) if trained else load_encoder(path, task, seed, head)
     model, unfit = load_pretrained(path)
     if unfit or _label_fault(model, task) is not None:

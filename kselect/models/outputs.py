@@ -43,9 +43,14 @@ class ModelOutputs:
 
     @staticmethod
     def of(output: Tensor, batch: dict[str, Tensor], inner: Mapping[str, dict[int, Tensor]]) -> ModelOutputs:
-        """Return the outputs for a batch; `inner` has those by layer, under their names in `Needs`."""
+        """Return the outputs for a batch; `inner` has those by layer, under their names in `Needs`.
+
+        Of words in padding the output is 0, lest what lies there, be it no number, be of any effect.
+        """
         found: dict[str, Any] = {kind: inner.get(kind, {}) for kind in KINDS}
-        return ModelOutputs(output, batch["attention_mask"], **found, word_mask=batch.get("word_mask"))
+        words = batch.get("word_mask")
+        output = output if words is None else torch.where(words[..., None], output, 0.0)
+        return ModelOutputs(output, batch["attention_mask"], **found, word_mask=words)
 
     @property
     def logits(self) -> Tensor:

@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, PreTrainedModel
 
 from kselect.errors import UserError
@@ -19,6 +20,8 @@ from kselect.models.heads.registry import (
     output_labels,
     saved_facts,
 )
+from kselect.models.heads.tagger import Tagger
+from kselect.models.output_layer import redraw
 from kselect.tasks.task import Task
 
 
@@ -46,9 +49,9 @@ def load_word_classifier(path: str | Path, task: Task) -> Classifier:
             f"{path} has {len(known)} labels and {task.name} {len(task.labels)}, {told}: give a model trained on "
             f"{task.name} as it is read here."
         )
-    head = new_head(name, task, int(model.config.hidden_size), labels)
+    head = new_head(name, task, int(model.config.hidden_size), labels, facts.get("sizes"))
     load_weights(head, path)
-    return Classifier(model, load_tokenizer(path, model), head, task.labels)
+    return Classifier(model, load_tokenizer(path, model), head.eval(), task.labels)
 
 
 def new_word_classifier(path: str | Path, task: Task, head: str | None = None, seed: int = 0) -> Classifier:
@@ -61,9 +64,11 @@ def new_word_classifier(path: str | Path, task: Task, head: str | None = None, s
     check_head(name, task)
     labels = output_labels(name, task)
     with seeded(seed):
-        model, _ = load_pretrained(path, _auto(name), **(_label_settings(labels) if name in TOKEN_CLASSIFIERS else {}))
+        model, unfit = load_pretrained(path, _auto(name), **_settings(name, labels))
+        if name in TOKEN_CLASSIFIERS:
+            redraw(model, unfit)
         made = new_head(name, task, int(model.config.hidden_size), labels)
-    return Classifier(model, load_tokenizer(path, model), made, task.labels)
+    return Classifier(model, load_tokenizer(path, model), made.eval(), task.labels)
 
 
 def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> Classifier:
@@ -75,15 +80,18 @@ def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> C
     check_head(head, task)
     labels = output_labels(head, task)
     config = copy.deepcopy(classifier.model.config)
-    for name, value in (_label_settings(labels) if head in TOKEN_CLASSIFIERS else {}).items():
+    for name, value in _settings(head, labels).items():
         setattr(config, name, value)
     with seeded(seed), quiet():
-        model = _auto(head).from_config(config)
+        model = _auto(head).from_config(config, dtype=torch.float32)
         made = new_head(head, task, classifier.width, labels)
-    ours = model.base_model.state_dict()
-    theirs = classifier.model.base_model.state_dict()
-    model.base_model.load_state_dict({name: theirs.get(name, value) for name, value in ours.items()})
-    return Classifier(model.eval(), classifier.tokenizer, made, task.labels)
+    missing = model.base_model.load_state_dict(classifier.model.base_model.state_dict(), strict=False).missing_keys
+    random = [name for name in missing if "pooler" not in name]
+    if random:
+        raise UserError(
+            f"A {type(classifier.model).__name__} has no {random[0]} for {type(model).__name__}: give another encoder."
+        )
+    return Classifier(model.eval(), classifier.tokenizer, made.eval(), task.labels)
 
 
 def output_names(model: PreTrainedModel) -> tuple[str, ...]:
@@ -102,14 +110,29 @@ def saved_head(path: str | Path) -> str | None:
     facts = saved_facts(path)
     architectures: list[str] = AutoConfig.from_pretrained(path).architectures or []
     plain = any("TokenClassification" in name for name in architectures)
-    return str(facts["head"]) if facts else ("tagger" if plain else None)
+    return str(facts["head"]) if facts else (Tagger.name if plain else None)
+
+
+def is_trained(path: str | Path, task: Task, head: str | None = None) -> bool:
+    """Whether a local folder has a model that was trained for a task's labels, under `head` or, without one, any."""
+    saved = saved_head(path)
+    if saved is None or saved not in ((head,) if head else heads_of(task)):
+        return False
+    labels = saved_facts(path).get("labels")
+    if labels is None:
+        names = AutoConfig.from_pretrained(path).id2label or {}
+        labels = [str(names[i]) for i in sorted(names)]
+    return tuple(labels) == task.labels
 
 
 def _auto(head: str) -> Any:
     return AutoModelForTokenClassification if head in TOKEN_CLASSIFIERS else AutoModel
 
 
-def _label_settings(labels: tuple[str, ...]) -> dict[str, Any]:
+def _settings(head: str, labels: tuple[str, ...]) -> dict[str, Any]:
+    """Return the entries of the config of the model before a head that name what its output layer tells apart."""
+    if head not in TOKEN_CLASSIFIERS:
+        return {}
     return {
         "num_labels": len(labels),
         "id2label": dict(enumerate(labels)),

@@ -70,8 +70,11 @@ class SpanSets(Distribution[Tensor]):
         single = marginals.diagonal(dim1=1, dim2=2).transpose(1, 2)
         first, last = marginals.sum(2) - single, marginals.sum(1) - single
         # A longer span covers a position from inside if it began before and has not ended: both are running sums.
-        inside = first.cumsum(1) - first - last.cumsum(1)
-        tags = torch.stack([first, inside.clamp(min=0), last, single], -1).flatten(2)
+        # Rounding must not leave anything at the first and the last, which are inside of none.
+        between = torch.zeros_like(self.mask)
+        between[:, 1:-1] = self.mask[:, 2:]
+        inside = (first.cumsum(1) - first - last.cumsum(1)).clamp(min=0) * between[..., None]
+        tags = torch.stack([first, inside, last, single], -1).flatten(2)
         tags = torch.cat([(1 - tags.sum(-1, keepdim=True)).clamp(min=0), tags], -1)
         return (tags * self.mask[..., None]).to(self.dtype)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -27,15 +27,25 @@ class Choices:
         """Return the log-softmax of the scores over `temperature`, `[B, U, K]`."""
         return torch.log_softmax(self.scores / temperature, dim=-1)
 
+    @cached_property
+    def detached(self) -> Tensor:
+        """The log-softmax of the scores, `[B, U, K]`, for what only looks on: no gradient flows from it."""
+        return torch.log_softmax(self.scores.detach(), dim=-1)
+
     def mean(self, values: Tensor) -> Tensor:
         """Return the mean of `values [B, U]` over the real places of each example, `[B]`; 0 where there is none."""
         return torch.where(self.mask, values, 0.0).sum(1) / self.mask.sum(1).clamp(min=1)
 
     @property
     def uncertainty(self) -> Tensor:
-        """Entropy over log K, averaged over real places, `[B]` in [0, 1]; no gradient flows from it."""
-        log_q = torch.log_softmax(self.scores.detach(), dim=-1)
-        return self.mean(-(log_q.exp() * log_q).sum(-1) / math.log(self.scores.size(-1)))
+        """Entropy over log K, averaged over real places, `[B]` in [0, 1]; no gradient flows from it.
+
+        K counts what can be, so that how far a batch is padded is of no effect.
+        """
+        scores = self.scores.detach()
+        possible = torch.count_nonzero(scores > IMPOSSIBLE / 2, dim=-1).clamp(min=2)
+        entropy = -(torch.softmax(scores, -1) * self.detached).sum(-1)
+        return self.mean(entropy / possible.log())
 
 
 class Answer(ABC):
@@ -91,13 +101,14 @@ def per_word(values: Tensor, mask: Tensor) -> Tensor:
     return values / mask.sum(1).clamp(min=1)
 
 
-def known_mean(log_probabilities: Tensor, labels: Tensor) -> Tensor:
+def known_mean(log_probabilities: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     """Return the mean over places with a known label of its negative log-probability, `[B]`; 0 where there is none.
 
     Args:
         log_probabilities: `[B, U, K]`.
         labels: `[B, U]`, below 0 where none is known.
+        mask: which places are real, `[B, U]`; labels elsewhere are not read.
     """
-    known = labels >= 0
+    known = (labels >= 0) & mask
     found = log_probabilities.gather(-1, labels.clamp(min=0)[..., None]).squeeze(-1)
     return -torch.where(known, found, 0.0).sum(1) / known.sum(1).clamp(min=1)

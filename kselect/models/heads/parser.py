@@ -77,8 +77,8 @@ class TreeAnswer(Answer):
         """Return the mean of `-log q(head) - log q(relation | head)` over words, each where it is known, `[B]`."""
         heads, relations = labels.unbind(-1)
         at_gold = _at_heads(self.relations.float(), heads.clamp(min=0))
-        relation_loss = known_mean(torch.log_softmax(at_gold, -1), torch.where(heads >= 0, relations, -1))
-        return known_mean(self.head_log_probabilities(), heads) + relation_loss
+        relation_loss = known_mean(torch.log_softmax(at_gold, -1), torch.where(heads >= 0, relations, -1), self.mask)
+        return known_mean(self.head_log_probabilities(), heads, self.mask) + relation_loss
 
     def predict(self) -> Tensor:
         """Return the heads of the most probable tree, and the best relation to each, `[B, W, 2]`."""
@@ -99,6 +99,13 @@ class SecondOrderAnswer(TreeAnswer):
 
     def head_log_probabilities(self, temperature: float = 1.0) -> Tensor:
         """Return the log-probability of each head of each word, all scores divided by `temperature`."""
+        return self._as_they_are if temperature == 1.0 else self._found(temperature)
+
+    @cached_property
+    def _as_they_are(self) -> Tensor:
+        return self._found(1.0)
+
+    def _found(self, temperature: float) -> Tensor:
         scores = (self.arcs.float() / temperature, self.siblings.float() / temperature)
         found = mean_field(*scores, self.grandparents.float() / temperature, self.mask, self.iterations)
         tiny = torch.finfo(found.dtype).tiny

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +69,19 @@ def check_head(name: str, task: Task) -> None:
 def output_labels(name: str, task: Task) -> tuple[str, ...]:
     """Return the labels of the token classifier before the head `name`; those of arcs are taken from train."""
     if name == TreeTagger.name:
-        return ArcTags.of(task.splits["train"].sentences, RAREST_ARC_TAG).names
+        names = ArcTags.of(task.splits["train"].sentences, RAREST_ARC_TAG).names
+        if not names:
+            raise UserError(
+                f"No arc of {task.name} is in its training data {RAREST_ARC_TAG} times, as {name} needs some: give "
+                f"more sentences, or another head ({', '.join(PARSING[:-1])})."
+            )
+        return names
     return task.labels
 
 
-def new_head(name: str, task: Task, width: int, labels: tuple[str, ...]) -> Head:
+def new_head(
+    name: str, task: Task, width: int, labels: tuple[str, ...], sizes: Mapping[str, int] | None = None
+) -> Head:
     """Make a head of random weights.
 
     Args:
@@ -81,6 +89,7 @@ def new_head(name: str, task: Task, width: int, labels: tuple[str, ...]) -> Head
         task: what it is to answer.
         width: of the encoder's hidden states.
         labels: of the token classifier before it, where there is one.
+        sizes: of its layers, as `Head.sizes` tells them; by default the usual ones.
     """
     if name == Crf.name:
         return Crf(len(labels))
@@ -88,9 +97,10 @@ def new_head(name: str, task: Task, width: int, labels: tuple[str, ...]) -> Head
         return TreeTagger(ArcTags.named(labels), task.labels)
     if name == Spans.name:
         assert isinstance(task, TaggingTask)
-        return Spans(width, len(task.tag_set.labels))
+        return Spans(**{"width": width, "labels": len(task.tag_set.labels), **(sizes or {})})
     if name in (Parser.name, SecondOrderParser.name):
-        return (Parser if name == Parser.name else SecondOrderParser)(width, len(task.labels))
+        kind = Parser if name == Parser.name else SecondOrderParser
+        return kind(**{"width": width, "relations": len(task.labels), **(sizes or {})})
     plain: dict[str, Callable[[], Head]] = {Tagger.name: Tagger, Classes.name: Classes, Score.name: Score}
     return plain[name]()
 

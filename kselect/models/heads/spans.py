@@ -67,22 +67,18 @@ def to_spans(tags: Tensor, labels: int) -> Tensor:
     next_end = ends.flip(1).cummin(1).values.flip(1)
     last = torch.where(letter == S, places, next_end)
     begins = inside & ((letter == S) | (letter == B)) & (last < width)
-    rows, firsts = begins.nonzero(as_tuple=True)
-    found = torch.zeros(len(tags), width, width, labels, dtype=torch.bool, device=tags.device)
-    found[rows, firsts, last[rows, firsts], label[rows, firsts]] = True
-    return found
+    places = last.clamp(max=width - 1) * labels + label  # of a span's last word and label, seen from its first
+    found = torch.zeros(*tags.shape, width * labels, dtype=torch.bool, device=tags.device)
+    return found.scatter(2, places[..., None], begins[..., None]).unflatten(2, (width, labels))
 
 
 def to_tags(spans: Tensor) -> Tensor:
     """Return the BIOES tag ids `[B, W]` that spell spans `[B, W, W, R]`, which do not overlap."""
-    tags = torch.zeros(spans.shape[:2], dtype=torch.long, device=spans.device)
-    for row, first, last, label in spans.nonzero().tolist():
-        if first == last:
-            tags[row, first] = 1 + 4 * label + S
-        else:
-            tags[row, first : last + 1] = 1 + 4 * label + I
-            tags[row, first], tags[row, last] = 1 + 4 * label + B, 1 + 4 * label + E
-    return tags
+    single = spans.diagonal(dim1=1, dim2=2).transpose(1, 2)
+    first, last = (spans.any(2) & ~single).int(), (spans.any(1) & ~single).int()
+    inside = first.cumsum(1) - first - last.cumsum(1)
+    ids = torch.stack([first, inside, last, single.int()], -1).flatten(2)  # B, I, E and S of each label in turn
+    return torch.where(ids.any(-1), ids.argmax(-1) + 1, 0)
 
 
 class Spans(Head):

@@ -33,7 +33,7 @@ class TagAnswer(Answer):
 
     def gold_loss(self, labels: Tensor) -> Tensor:
         """Return the mean of `-log q(y)` over the words whose label is known, `[B]`."""
-        return known_mean(self.choices.log_probabilities(), labels)
+        return known_mean(self.choices.log_probabilities(), labels, self.mask)
 
     def predict(self) -> Tensor:
         """Return tag ids, `[B, W]`."""

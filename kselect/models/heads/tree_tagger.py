@@ -100,7 +100,7 @@ class ArcTagAnswer(Answer):
 
     def gold_loss(self, labels: Tensor) -> Tensor:
         """Return the mean of `-log q(tag)` over the words that a tag is known for, `[B]`."""
-        return known_mean(self.choices.log_probabilities(), self.right_choices(labels))
+        return known_mean(self.choices.log_probabilities(), self.right_choices(labels), self.mask)
 
     def predict(self) -> Tensor:
         """Return the most probable tree's heads, and the best relation to each, `[B, W, 2]`.

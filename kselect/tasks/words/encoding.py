@@ -168,7 +168,8 @@ def _token_ids(split: WordSplit[Sentence], tokenizer: PreTrainedTokenizerBase, r
     """Give the tokens of each word of each sentence."""
     if not tokenizer.is_fast:
         raise UserError(f"{type(tokenizer).__name__} does not tell which token is of which word: give a fast one.")
-    sentences = [list(sentence.words) for sentence in split.sentences]
+    space = _space(tokenizer)
+    sentences = [[word if i == 0 else space + word for i, word in enumerate(one.words)] for one in split.sentences]
     encoded = tokenizer(sentences, is_split_into_words=True, add_special_tokens=False, verbose=False)
     for row, words in enumerate(sentences):
         tokens: list[list[int]] = [[] for _ in words]
@@ -176,6 +177,21 @@ def _token_ids(split: WordSplit[Sentence], tokenizer: PreTrainedTokenizerBase, r
             if word is not None and len(tokens[word]) < room:
                 tokens[word].append(token)
         yield [word or [int(tokenizer.unk_token_id)] for word in tokens]
+
+
+def _space(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return what words but the first need before them, to be read as they stand in a text.
+
+    A space, where the tokenizer reads it as a part of the word and does not add it by itself (RoBERTa, ModernBERT).
+    """
+
+    def ids(texts: str | list[str]) -> list[int]:
+        return list(
+            tokenizer(texts, is_split_into_words=isinstance(texts, list), add_special_tokens=False)["input_ids"]
+        )
+
+    text = ids("a a")
+    return " " if ids(["a", "a"]) != text == ids(["a", " a"]) else ""
 
 
 def _cuts(words: Sequence[Sequence[int]], room: int) -> Iterator[tuple[int, int]]:

@@ -36,7 +36,7 @@ class ParsingTask(WordTask[ParsedSentence]):
 
     @property
     def uninformed_loss(self) -> float:
-        """Mean over train's words of log(n) + log R: any other word or the root for a head, any relation."""
+        """Mean over train's sentences of log(n) + log R: any other word or the root for a head, any relation."""
         lengths = [len(sentence) for sentence in self.splits["train"].sentences]
         return float(np.mean(np.log(lengths))) + math.log(len(self.labels))
 

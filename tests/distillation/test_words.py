@@ -1,0 +1,243 @@
+"""Runs on words: teachers live and from the cache, snapshots with what a head learns, and whole episodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from agents.actor_critic import ActorCritic
+from envs.distillation import DistillationEnv
+from kselect.config import KnowledgeConfig, PhaseConfig, TrainingConfig
+from kselect.distillation.cache.key import cache_key
+from kselect.distillation.cached_teacher import CachedTeacher
+from kselect.distillation.distiller import Distiller
+from kselect.distillation.snapshot import Snapshot
+from kselect.errors import UserError
+from kselect.knowledge.best_sequences import BestSequences
+from kselect.knowledge.structures import CASES
+from kselect.knowledge.substructures import ALIKE
+from kselect.models.classifier import Classifier, load_classifier
+from kselect.models.heads.registry import CHOICES
+from kselect.models.heads.tree_tagger import ArcTags, TreeTagger
+from kselect.models.shrink import shrink
+from kselect.models.word_classifier import with_head
+from kselect.study.episode import learn, rollout
+from kselect.tasks.words import TaggedSentence
+from kselect.tasks.words.split import WordSplit
+from tests.words import ORIGIN, tagging_task, task_for, tokenizer, word_classifier
+
+TEACHERS = ("crf", "spans", "parser", "second-order-parser", "tree-tagger")
+
+
+def kinds_for(teacher: str, student: str) -> list[str]:
+    """All kinds of knowledge that two heads can be compared in."""
+    kinds = ["gold", "marginals", "hidden", "attention"]
+    if any(teacher in group and student in group for group in ALIKE):
+        kinds.append("substructures")
+    if CHOICES[teacher] == CHOICES[student]:
+        kinds += ["logits", *(["logits-mse"] if "tag" in CHOICES[student] else [])]
+    if {teacher, student} <= {"tagger", "crf"}:
+        kinds += ["posterior", *(["best-sequences"] if teacher == "crf" else [])]
+    return kinds
+
+
+def student_of(teacher: Classifier, head: str) -> Classifier:
+    small = shrink(teacher, 1)
+    return small if head == teacher.head.name else with_head(small, task_for(head), head)
+
+
+def distiller_for(
+    teacher: str | Classifier, student: str, kinds: list[str] | None = None, dropout: float = 0.0, **knowledge: Any
+) -> Distiller:
+    made = word_classifier(teacher, dropout=dropout) if isinstance(teacher, str) else teacher
+    offered = KnowledgeConfig(knowledge=kinds or kinds_for(made.head.name, student), **knowledge)
+    training = TrainingConfig(batch_size=8, epochs=3, learning_rate=3e-3, precision="fp32")
+    return Distiller(task_for(student), made, student_of(made, student), training, offered)
+
+
+def weights(distiller: Distiller) -> dict[str, torch.Tensor]:
+    parts = {"model": distiller.student.model, "head": distiller.student.head}
+    return {f"{part}.{name}": v.clone() for part, one in parts.items() for name, v in one.state_dict().items()}
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("head", TEACHERS)
+def test_a_cached_teacher_teaches_as_a_live_one_and_always_the_same(head: str) -> None:
+    kinds = ["marginals", "hidden"] if head == "spans" else ["marginals", "substructures"]
+    runs = [distiller_for(head, head, kinds, teacher_cache=cache) for cache in (0, 1, 1)]
+    assert not isinstance(runs[0].teacher_outputs, CachedTeacher)
+    reports = []
+    for run in runs:
+        run.reset(1)
+        reports.append(run.advance([1, 1], 6))
+    live, cached, again = reports
+    assert cached == again
+    assert equal(weights(runs[1]), weights(runs[2]))
+    for name, value in live.losses.items():
+        assert cached.losses[name] == pytest.approx(value, rel=2e-2)
+    for name, value in live.signals.items():
+        assert cached.signals[name] == pytest.approx(value, abs=2e-2)
+
+
+def test_word_states_are_kept_in_half_precision_and_logits_in_full() -> None:
+    for head, name, width in (("parser", "word_states-", 2), ("crf", "logits-", 4)):
+        run = distiller_for(head, head, ["marginals"])
+        run.advance([1], 1)
+        assert isinstance(run.teacher_outputs, CachedTeacher)
+        arrays = run.teacher_outputs.entry.arrays
+        assert list(arrays) == [name.removesuffix("-")]
+        words = int(run._splits["train"].word_counts.sum())  # type: ignore[union-attr]
+        assert arrays[name.removesuffix("-")]["bytes"] - words * width * (16 if head == "parser" else 9) in range(
+            64, 129
+        )
+
+
+@pytest.mark.parametrize("beyond", ["half precision", "the limit"])
+def test_word_states_that_cannot_be_kept_stay_live(beyond: str) -> None:
+    teacher = word_classifier("parser")
+    if beyond == "half precision":
+        with torch.no_grad():
+            teacher.model.encoder.layer[-1].output.LayerNorm.weight.mul_(1e6)
+            teacher.head.root.zero_()  # type: ignore[union-attr, operator]
+    runs = [
+        distiller_for(teacher, "parser", ["marginals", "hidden"], teacher_cache=cache)
+        for cache in (0, 1 if beyond == "half precision" else 1e-7)
+    ]
+    for run in runs:
+        run.reset(1)
+    live, kept = (run.advance([1, 1], 3) for run in runs)
+    assert kept == live
+    assert isinstance(runs[1].teacher_outputs, CachedTeacher)
+    assert runs[1].teacher_outputs.live_alone
+
+
+def test_the_same_tokens_in_other_words_are_another_entry() -> None:
+    task = tagging_task()
+    texts = (("a", "b"), ("a b",))
+    encoded = [task.encode(WordSplit([TaggedSentence(t, ("O",) * len(t), ORIGIN)]), tokenizer(), 24) for t in texts]
+    assert encoded[0].input_ids[0].tolist() == encoded[1].input_ids[0].tolist()
+    model = word_classifier("tagger").model
+    assert len({cache_key([model], torch.float32, one) for one in encoded}) == 2
+
+
+@pytest.mark.parametrize("head", ["parser", "crf"])
+def test_a_teachers_head_drops_nothing_out_and_learns_nothing(head: str) -> None:
+    teacher = word_classifier(head, dropout=0.5)
+    teacher.head.train()
+    run = distiller_for(teacher, head, ["marginals"], teacher_cache=0)
+    again = distiller_for(teacher, head, ["marginals"], teacher_cache=0)
+    assert run.initial_losses == again.initial_losses
+    run.advance([1], 2)
+    assert all(parameter.grad is None for parameter in (*teacher.head.parameters(), *teacher.model.parameters()))
+
+
+def test_a_loaded_teacher_teaches_as_the_one_that_was_saved(tmp_path: Path) -> None:
+    teacher = word_classifier("parser", dropout=0.5)
+    teacher.save_pretrained(tmp_path)
+    losses = []
+    for one in (teacher, load_classifier(tmp_path, task_for("parser"))):
+        run = distiller_for(word_classifier("parser"), "parser", ["gold"])
+        other = Distiller(task_for("parser"), one, run.student, run.training, KnowledgeConfig(knowledge=["marginals"]))
+        losses.append(other.initial_losses)
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("head", ["crf", "second-order-parser"])
+def test_what_follows_a_snapshot_follows_again_with_the_heads_weights(head: str, tmp_path: Path) -> None:
+    run = distiller_for(head, head, ["gold", "marginals"], dropout=0.2)
+    first = weights(run)
+    run.reset(3)
+    run.advance([1, 1], 3)
+    moment = run.snapshot()
+    named = {f"trained/head.{name}" for name, _ in run.student.head.named_parameters()}
+    assert named
+    assert named <= set(moment.tensors)
+    assert {name.replace("trained", "optimizer/exp_avg") for name in named} <= set(moment.tensors)
+    report, straight = run.advance([1, 1], 4), weights(run)
+    run.restore(moment)
+    assert run.advance([1, 1], 4) == report
+    assert equal(weights(run), straight)
+    moment.save(tmp_path / "moment")
+    other = distiller_for(head, head, ["gold", "marginals"], dropout=0.2)
+    other.restore(Snapshot.load(tmp_path / "moment"))
+    assert other.advance([1, 1], 4) == report
+    assert equal(weights(other), straight)
+    run.reset(3)
+    assert equal(weights(run), first)
+    assert not equal(straight, first)
+    moved = [name for name in first if name.startswith("head.") and not torch.equal(first[name], straight[name])]
+    assert len(moved) == len([name for name in first if name.startswith("head.")])
+
+
+def test_several_teachers_are_one_where_they_have_a_mean() -> None:
+    one, other = (word_classifier("tagger", seed=seed) for seed in (0, 1))
+    run = Distiller(
+        tagging_task(), [one, other], student_of(one, "crf"), TrainingConfig(batch_size=8, epochs=1, precision="fp32"),
+        KnowledgeConfig(knowledge=["gold", "marginals", "substructures"]),
+    )  # fmt: skip
+    assert np.isfinite(list(run.advance([1, 1, 1], 2).losses.values())).all()
+    for head in ("crf", "spans"):
+        with pytest.raises(UserError, match=f"Several teachers .*{head}.*give one teacher"):
+            Distiller(tagging_task(), [word_classifier(head), one], student_of(one, "tagger"))
+        with pytest.raises(UserError, match=f"Several teachers .*{head} and {head}"):
+            Distiller(tagging_task(), [word_classifier(head), word_classifier(head)], student_of(one, "tagger"))
+
+
+def test_other_arc_tags_are_refused() -> None:
+    teacher = word_classifier("tree-tagger")
+    student = student_of(teacher, "tree-tagger")
+    tags = student.head.tags  # type: ignore[union-attr]
+    turned = ArcTags(tags.offsets[::-1], tags.relations[::-1])  # type: ignore[union-attr, index]
+    student.head = TreeTagger(turned, task_for("tree-tagger").labels)
+    with pytest.raises(UserError, match="name arcs by different tags"):
+        Distiller(task_for("tree-tagger"), teacher, student)
+
+
+@pytest.mark.parametrize(("teacher", "student"), CASES)
+def test_an_agent_distils_words_by_every_kind(teacher: str, student: str) -> None:
+    run = distiller_for(teacher, student, dropout=0.1)
+    env = DistillationEnv(run, phases=PhaseConfig("constant", 4))
+    agent = ActorCritic(env.observation_space, env.action_space)
+    learn(agent, env, episodes=1)
+    result = rollout(agent, env)
+    assert np.isfinite(list(result.metrics.values())).all()
+    assert {"f1", "accuracy"} <= set(result.metrics) or {"uas", "las"} <= set(result.metrics)
+    run.reset(0)
+    everything = run.advance([1] * len(run.names), run.total_steps)
+    assert np.isfinite(list(everything.losses.values())).all()
+    assert set(everything.losses) == set(run.names)
+    assert all(0 <= value <= 1 for value in everything.signals.values())
+    assert all(scale > 0 for scale in run.scales)
+
+
+@pytest.mark.parametrize("head", ["crf", "spans", "parser", "tree-tagger"])
+def test_a_student_learns_a_task_of_words(head: str) -> None:
+    task, student = task_for(head), word_classifier(head)
+    run = Distiller(task, None, student, TrainingConfig(batch_size=8, epochs=30, learning_rate=1e-2, precision="fp32"))
+    before = run.evaluate("train")
+    run.advance([1], run.total_steps)
+    after = run.evaluate("train")
+    assert after.loss < 0.3 * before.loss
+    assert after.metrics["score"] > max(0.8, before.metrics["score"])
+
+
+def test_best_sequences_count_no_padding() -> None:
+    """A batch of one sentence and a batch of that and a longer one say the same of it."""
+    run = distiller_for("crf", "tagger", ["best-sequences"])
+    train = run._splits["train"]
+    counts = train.word_counts
+    assert counts is not None
+    short, long = int(counts.argmin()), int(counts.argmax())
+    assert counts[short] < counts[long]
+    assert isinstance(run.knowledge[0], BestSequences)
+    with torch.no_grad():
+        alone, _, _ = run._losses(np.array([short]), [0], run._live_teacher)
+        beside, _, _ = run._losses(np.array([short, long]), [0], run._live_teacher)
+    torch.testing.assert_close(beside[:1], alone, rtol=1e-4, atol=1e-5)
