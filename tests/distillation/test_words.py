@@ -184,9 +184,9 @@ def test_several_teachers_are_one_where_they_have_a_mean() -> None:
     )  # fmt: skip
     assert np.isfinite(list(run.advance([1, 1, 1], 2).losses.values())).all()
     for head in ("crf", "spans"):
-        with pytest.raises(UserError, match=f"Several teachers .*{head}.*give one teacher"):
+        with pytest.raises(UserError, match="Only the logits of taggers have a mean"):
             Distiller(tagging_task(), [word_classifier(head), one], student_of(one, "tagger"))
-        with pytest.raises(UserError, match=f"Several teachers .*{head} and {head}"):
+        with pytest.raises(UserError, match="Only the logits of taggers have a mean"):
             Distiller(tagging_task(), [word_classifier(head), word_classifier(head)], student_of(one, "tagger"))
 
 

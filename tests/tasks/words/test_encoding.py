@@ -139,7 +139,7 @@ def test_gold_tags_come_back_from_pieces(max_length: int) -> None:
     indices = np.random.default_rng(0).permutation(len(found))
     answers = [found.labels[int(index)] for index in indices]
     sentences = found.split.sentences
-    assert task.tags(answers, found, indices) == {i: sentence.tags for i, sentence in enumerate(sentences)}
+    assert task.answers(answers, found, indices) == {i: sentence.tags for i, sentence in enumerate(sentences)}
     assert task.score_rows(answers, found, indices)["score"] == 1.0
 
 
@@ -148,7 +148,7 @@ def test_a_sentence_that_lacks_a_piece_is_left_out() -> None:
     found = encoded(task, 4)
     cut = next(i for i, piece in enumerate(found.pieces) if piece.first > 0)
     indices = np.array([i for i in range(len(found)) if i != cut])
-    tags = task.tags([found.labels[int(index)] for index in indices], found, indices)
+    tags = task.answers([found.labels[int(index)] for index in indices], found, indices)
     assert set(range(len(found.split))) - set(tags) == {found.pieces[cut].sentence}
 
 
@@ -165,7 +165,7 @@ def test_gold_arcs_come_back_from_pieces(max_length: int) -> None:
             assert relation == (task.labels.index(sentence.relations[word]) if inside else IGNORED)
     if max_length == 24:
         indices = np.arange(len(found))
-        trees = task.trees(list(found.labels), found, indices)
+        trees = task.answers(list(found.labels), found, indices)
         assert trees == {i: (one.heads, one.relations) for i, one in enumerate(found.split.sentences)}
         assert task.score_rows(list(found.labels), found, indices)["score"] == 1.0
 
@@ -181,7 +181,7 @@ def test_pieces_that_are_trees_make_one_tree(max_length: int) -> None:
         root = int(rng.integers(count))
         heads = [0 if i == root else root + 1 for i in range(count)]
         answers.append(np.array([[head, rng.integers(3)] for head in heads]))
-    trees = task.trees(answers, found, np.arange(len(found)))
+    trees = task.answers(answers, found, np.arange(len(found)))
     assert trees.keys() == set(range(len(found.split)))
     tops = {
         found.pieces[i].sentence: int(np.flatnonzero(a[:, 0] == 0)[0]) + 1
