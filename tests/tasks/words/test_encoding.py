@@ -139,7 +139,7 @@ def test_gold_tags_come_back_from_pieces(max_length: int) -> None:
     indices = np.random.default_rng(0).permutation(len(found))
     answers = [found.labels[int(index)] for index in indices]
     sentences = found.split.sentences
-    assert task.answers(answers, found, indices) == {i: sentence.tags for i, sentence in enumerate(sentences)}
+    assert task.tags(answers, found, indices) == {i: sentence.tags for i, sentence in enumerate(sentences)}
     assert task.score_rows(answers, found, indices)["score"] == 1.0
 
 
@@ -148,7 +148,7 @@ def test_a_sentence_that_lacks_a_piece_is_left_out() -> None:
     found = encoded(task, 4)
     cut = next(i for i, piece in enumerate(found.pieces) if piece.first > 0)
     indices = np.array([i for i in range(len(found)) if i != cut])
-    tags = task.answers([found.labels[int(index)] for index in indices], found, indices)
+    tags = task.tags([found.labels[int(index)] for index in indices], found, indices)
     assert set(range(len(found.split))) - set(tags) == {found.pieces[cut].sentence}
 
 
