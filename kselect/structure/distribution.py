@@ -98,6 +98,13 @@ class Distribution(ABC, Generic[Marginals]):
         with torch.no_grad():
             return self._solve()
 
+    def _solve_beside(self, other: Distribution[Marginals]) -> None:
+        """Solve both at once, if that is quicker; each is solved when it is asked for anyway."""
+
+    @property
+    def _is_solved(self) -> bool:
+        return "_solved" in self.__dict__
+
     @property
     def _detached(self) -> tuple[Tensor, ...]:
         return tuple(scores.detach() for scores in self._scores)
@@ -124,6 +131,7 @@ def cross_entropy(p: Distribution[Marginals], q: Distribution[Marginals]) -> Ten
 
     It is infinite where p has mass on what is impossible under q, and 0 where nothing is possible under p.
     """
+    p._solve_beside(q)
     return torch.where(p._is_possible, _crossed(p._marginals, q), 0.0).to(q.dtype)
 
 
@@ -142,6 +150,7 @@ def kl(p: Distribution[Marginals], q: Distribution[Marginals]) -> Tensor:
     The scores are subtracted part by part and what is left is summed, which does not lose small divergences in the
     rounding of large entropies.
     """
+    p._solve_beside(q)
     scores = zip(p._scores, q._scores, strict=True)
     gains = (torch.where(one > -torch.inf, other - one, 0.0) for one, other in scores)
     gained = _total(weighed(found, gain) for found, gain in zip(p._marginals, gains, strict=True))
