@@ -39,9 +39,9 @@ class DependencyTrees(Distribution[Tensor]):
             raise ValueError(f"Scores of arcs must be [B, {n}, {n + 1}], not {list(scores.shape)}.")
         tokens = mask[:, :, None] & mask[:, None] & ~torch.eye(n, dtype=torch.bool, device=mask.device)
         possible = torch.cat([mask[..., None], tokens], -1)
-        kept = scores.double().masked_fill(~possible, -torch.inf)
+        kept = scores.masked_fill(~possible, -torch.inf).double()
         tops = finite(kept.detach().amax(-1, keepdim=True))
-        super().__init__(mask, (kept - tops,), tops[..., 0].sum(1), scores.dtype)
+        super().__init__(mask, (kept.sub_(tops),), tops[..., 0].sum(1), scores.dtype)
 
     def parts(self, structure: Tensor) -> Tensor:
         """Return the arcs of trees, which say the head of each token, `[B, n]`; in padding, they are not read.
@@ -102,27 +102,30 @@ def by_inverse(scores: Tensor, mask: Tensor, tolerance: float) -> tuple[Tensor, 
     determinant is the partition function, and the inverse its gradient. How far the inverse can be off, its residual
     tells; where that is beyond the tolerance, the sums are not sound.
     """
-    weights = scores.exp()
     n = mask.size(1)
+    weights = scores.exp()
     root, tokens = weights[..., 0], weights[..., 1:]
-    matrix = torch.diag_embed(tokens.sum(-1)) - tokens
-    matrix = torch.cat([root[..., None], matrix[..., 1:]], -1)
+    matrix = -tokens
+    matrix[..., 0] = root
+    matrix.diagonal(dim1=1, dim2=2)[:, 1:] += tokens[:, 1:].sum(-1)
+    matrix.diagonal(dim1=1, dim2=2).add_(~mask)
+    factors, pivots, info = torch.linalg.lu_factor_ex(matrix)
     identity = torch.eye(n, dtype=matrix.dtype, device=matrix.device)
-    matrix = torch.where(mask[..., None], matrix, identity)
-    inverse, info = torch.linalg.inv_ex(matrix)
-    sign, value = torch.linalg.slogdet(matrix)
-
-    first = torch.arange(n, device=mask.device) == 0
-    own = inverse.diagonal(dim1=1, dim2=2).masked_fill(first, 0.0)
-    marginals = tokens * (own[..., None] - inverse.transpose(1, 2).masked_fill(first, 0.0))
-    marginals = torch.cat([(root * inverse[:, 0])[..., None], marginals], -1)
+    inverse = torch.linalg.lu_solve(factors, pivots, identity.expand_as(matrix))
+    own = torch.nn.functional.pad(inverse.diagonal(dim1=1, dim2=2)[:, 1:], (1, 0))
+    shares = own[..., None] - inverse.mT
+    shares[..., 0] = own
+    marginals = torch.cat([(root * inverse[:, 0])[..., None], shares.mul_(tokens)], -1).clamp_(0, 1)
 
     with torch.no_grad():
-        largest = inverse.abs().amax((1, 2))
+        on_diagonal = factors.diagonal(dim1=1, dim2=2)
+        swaps = (pivots != torch.arange(1, n + 1, device=pivots.device)).sum(-1)
+        is_positive = ((on_diagonal < 0).sum(-1) + swaps) % 2 == 0
+        largest = _largest(inverse)
+        residual = _largest((matrix @ inverse).sub_(identity))
         rounding = 2 * n * torch.finfo(matrix.dtype).eps * largest
-        error = n * largest * ((matrix @ inverse - identity).abs().amax((1, 2)) + rounding)
-        sound = (info == 0) & (sign > 0) & (error < tolerance)
-    return value, marginals.clamp(0, 1), sound
+        sound = (info == 0) & is_positive & (n * largest * (residual + rounding) < tolerance)
+    return on_diagonal.abs().log().sum(-1), marginals, sound
 
 
 def by_elimination(scores: Tensor, mask: Tensor) -> Tensor:
@@ -166,6 +169,11 @@ def _eliminated(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
     marginals, (_, value) = torch.func.grad_and_value(total, has_aux=True)(scores)
     return marginals.clamp(0, 1), value
+
+
+def _largest(matrix: Tensor) -> Tensor:
+    """Return the largest absolute value, `[B]`, without a matrix of them."""
+    return torch.maximum(matrix.amax((1, 2)), -matrix.amin((1, 2)))
 
 
 def _either(one: Tensor, other: Tensor) -> Tensor:
