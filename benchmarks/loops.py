@@ -1,10 +1,11 @@
-"""Tag marginals of span sets in plain Python, loop by loop."""
+"""Tag marginals of span sets in plain Python, loop by loop: in logs, so that, as in kselect, any scores will do."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-Table = list[list[list[float]]]
+Table = Sequence[Sequence[Sequence[float]]]
 
 
 def tag_marginals(scores: Table, n: int) -> list[list[float]]:
@@ -15,21 +16,28 @@ def tag_marginals(scores: Table, n: int) -> list[list[float]]:
         n: how many positions are real.
     """
     labels = len(scores[0][0])
-    weights = [[[math.exp(score) for score in scores[first][last]] for last in range(n)] for first in range(n)]
-    spans = [[sum(weights[first][last]) for last in range(n)] for first in range(n)]
-    before, after = [1.0], [1.0]
-    for end in range(n):
-        before.append(before[end] + sum(before[first] * spans[first][end] for first in range(end + 1)))
-        start = n - 1 - end
-        after.append(after[end] + sum(after[n - 1 - last] * spans[start][last] for last in range(start, n)))
+    spans = [[log_sum_exp(scores[first][last]) for last in range(first, n)] for first in range(n)]  # by length
+    before, after = [0.0], [0.0]  # sums over what is before the k-th boundary, and after the k-th from the end
+    for k in range(n):
+        before.append(log_sum_exp([before[k], *(before[first] + spans[first][k - first] for first in range(k + 1))]))
+        start = n - 1 - k
+        after.append(
+            log_sum_exp([after[k], *(after[n - 1 - last] + spans[start][last - start] for last in range(start, n))])
+        )
     tags = [[1.0] + [0.0] * (4 * labels) for _ in range(n)]
     for first in range(n):
         for last in range(first, n):
-            around = before[first] * after[n - 1 - last] / before[n]
+            around = before[first] + after[n - 1 - last] - before[n]
             for label in range(labels):
-                probability = around * weights[first][last][label]
+                probability = math.exp(around + scores[first][last][label])
                 for position in range(first, last + 1):
                     kind = 3 if first == last else 0 if position == first else 2 if position == last else 1
                     tags[position][1 + 4 * label + kind] += probability
                     tags[position][0] -= probability
     return tags
+
+
+def log_sum_exp(values: Sequence[float]) -> float:
+    """Return the log of the sum of the exponentials."""
+    top = max(values)
+    return top + math.log(sum([math.exp(value - top) for value in values]))

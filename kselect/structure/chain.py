@@ -78,7 +78,7 @@ class LinearChain(Distribution[ChainMarginals]):
             emissions = emissions + torch.where(is_last[..., None], end, 0.0)
         tops = finite(emissions.detach().amax(-1, keepdim=True))
         top = finite(transitions.detach().amax())
-        shift = torch.where(mask, tops[..., 0], 0.0).sum(1) + (self.lengths - 1).clamp(min=0) * top
+        shift = (mask * tops[..., 0]).sum(1) + (self.lengths - 1).clamp(min=0) * top
         emissions = torch.where(mask[..., None], emissions - tops, 0.0)
         super().__init__(mask, (emissions, transitions - top), shift, dtype)
 
@@ -120,6 +120,6 @@ class LinearChain(Distribution[ChainMarginals]):
 
 def _solved(chains: Sequence[LinearChain]) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
     """Return the log-partition and the marginals of several chains, of which the scores have one shape."""
-    scores = (torch.stack(kind) for kind in zip(*(chain._detached for chain in chains), strict=True))
-    found = forward_backward.sums(*scores, torch.stack([chain.lengths for chain in chains]))
+    emissions, transitions = (torch.stack(kind) for kind in zip(*(chain._detached for chain in chains), strict=True))
+    found = forward_backward.sums(emissions, transitions, torch.stack([chain.lengths for chain in chains]))
     return [(each.log_partition, (each.labels, each.transitions)) for each in found]

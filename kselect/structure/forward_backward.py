@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
+from kselect.structure.distribution import exp
+
 FLOOR = torch.finfo(torch.float64).tiny ** 0.3
 LAST_BIT = math.log(torch.finfo(torch.float64).eps)
 
@@ -63,7 +65,7 @@ def scaled(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> tuple[Cha
     # Which position comes in which turn, forwards and backwards, `[2, K, B, n]`; in padding, the first again.
     turns = torch.stack([positions * real, (lengths[..., None] - 1 - positions).clamp(min=0)])
 
-    potentials, moves = (torch.threshold_(scores.exp(), FLOOR, 0.0) for scores in (emissions, transitions))
+    potentials, moves = (torch.threshold_(exp(scores), FLOOR, 0.0) for scores in (emissions, transitions))
     left_out = torch.maximum(
         torch.where(potentials == 0, emissions, -torch.inf).flatten(2).amax(2),
         torch.where(moves == 0, transitions, -torch.inf).flatten(1).amax(1, keepdim=True),
@@ -72,10 +74,10 @@ def scaled(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> tuple[Cha
     in_turn = embedding((sentences * n + turns).permute(3, 0, 1, 2), potentials.view(-1, labels)).flatten(1, 2)
     matrices = torch.cat([moves, moves.mT])
     messages, scales = [torch.ones_like(in_turn[0])], torch.ones_like(in_turn[..., :1])
-    for turn, before in enumerate(in_turn[:-1].unbind(), 1):
+    for turn, (before, scale) in enumerate(zip(in_turn[:-1].unbind(), scales[1:].unbind(), strict=True)):
         messages.append(torch.bmm(messages[-1] * before, matrices))
-        if turn % 2 == 0:
-            messages[-1] /= torch.sum(messages[-1], -1, keepdim=True, out=scales[turn])
+        if turn % 2:
+            messages[-1] /= torch.sum(messages[-1], -1, keepdim=True, out=scale)
 
     rows = (2 * turns + directions) * (chains * batch) + sentences
     received = embedding(rows, torch.stack(messages).view(-1, labels))
@@ -87,10 +89,10 @@ def scaled(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> tuple[Cha
     pairs = (left[:, :, :-1] / (steps * norms)[:, :, 1:, None]).mT @ right[:, :, 1:]
     total = steps.log().sum(-1) + left.sum(-1).gather(2, _last(lengths))[..., 0].log()
     total = torch.where(lengths > 0, total, 0.0)
-    smallest = torch.threshold(received, 0.0, 1.0).flatten(3).amin((0, 3))
+    smallest = torch.threshold_(received, 0.0, 1.0).flatten(3).amin((0, 3))
     safe = torch.minimum(smallest, torch.minimum(norms, steps).amin(-1)) >= FLOOR
     enough = total + LAST_BIT >= left_out + lengths * math.log(labels)
-    return ChainSums(total, joint / norms[..., None], pairs * moves[:, None]), safe & enough
+    return ChainSums(total, joint.div_(norms[..., None]), pairs.mul_(moves[:, None])), safe & enough
 
 
 def logarithmic(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> ChainSums:

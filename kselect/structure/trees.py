@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kselect.structure.arborescence import best_heads
-from kselect.structure.distribution import Distribution, finite, real_positions
+from kselect.structure.distribution import Distribution, exp, finite, real_positions
 
 # Beyond this, arc probabilities by the inverse of a matrix are not taken on trust.
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-9}
@@ -39,7 +39,7 @@ class DependencyTrees(Distribution[Tensor]):
             raise ValueError(f"Scores of arcs must be [B, {n}, {n + 1}], not {list(scores.shape)}.")
         tokens = mask[:, :, None] & mask[:, None] & ~torch.eye(n, dtype=torch.bool, device=mask.device)
         possible = torch.cat([mask[..., None], tokens], -1)
-        kept = scores.masked_fill(~possible, -torch.inf).double()
+        kept = torch.where(possible, scores.double(), -torch.inf)
         tops = finite(kept.detach().amax(-1, keepdim=True))
         super().__init__(mask, (kept.sub_(tops),), tops[..., 0].sum(1), scores.dtype)
 
@@ -103,7 +103,7 @@ def by_inverse(scores: Tensor, mask: Tensor, tolerance: float) -> tuple[Tensor, 
     tells; where that is beyond the tolerance, the sums are not sound.
     """
     n = mask.size(1)
-    weights = scores.exp()
+    weights = exp(scores)
     root, tokens = weights[..., 0], weights[..., 1:]
     matrix = -tokens
     matrix[..., 0] = root
