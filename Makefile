@@ -7,7 +7,7 @@ READY := .venv/.ready
 BENCHMARKS := start knowledge profiling step branching values refinement memory growth
 PEERS := build/peers
 
-.PHONY: help demo test test-all encoder check bench bench-peers clean
+.PHONY: help demo test test-all encoder check bench bench-peers bench-structure clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -36,6 +36,9 @@ bench: $(READY)  ## what everything costs, but for other libraries; bench-NAME r
 
 bench-peers: $(PEERS)/.ready  ## a whole run by other libraries: make bench-peers TEACHER=runs/teacher/model
 	@PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/peers.py --teacher "$(TEACHER)" $(OPTIONS)
+
+bench-structure: $(PEERS)/.ready  ## inference over structures by other libraries and by kselect
+	@PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/structure.py $(OPTIONS)
 
 bench-%: $(READY)
 	@$(BIN)/python benchmarks/$*.py $(OPTIONS)

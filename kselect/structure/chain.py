@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -78,7 +78,7 @@ class LinearChain(Distribution[ChainMarginals]):
             emissions = emissions + torch.where(is_last[..., None], end, 0.0)
         tops = finite(emissions.detach().amax(-1, keepdim=True))
         top = finite(transitions.detach().amax())
-        shift = torch.where(mask, tops[..., 0], 0.0).sum(1) + (self.lengths - 1).clamp(min=0) * top
+        shift = (mask * tops[..., 0]).sum(1) + (self.lengths - 1).clamp(min=0) * top
         emissions = torch.where(mask[..., None], emissions - tops, 0.0)
         super().__init__(mask, (emissions, transitions - top), shift, dtype)
 
@@ -103,11 +103,23 @@ class LinearChain(Distribution[ChainMarginals]):
         return ChainMarginals(*marginals)
 
     def _solve(self) -> tuple[Tensor, tuple[Tensor, ...]]:
-        emissions, transitions = self._detached
-        found = forward_backward.sums(emissions, transitions, self.lengths)
-        return found.log_partition, (found.labels, found.transitions)
+        (found,) = _solved([self])
+        return found
+
+    def _solve_beside(self, other: Distribution[ChainMarginals]) -> None:
+        chains = [each for each in (self, other) if isinstance(each, LinearChain) and not each._is_solved]
+        if len(chains) == 2 and self._scores[0].shape == other._scores[0].shape and self is not other:
+            with torch.no_grad():
+                self._solved, other._solved = _solved(chains)
 
     def _differentiable_marginals(self) -> tuple[Tensor, ...]:
         emissions, transitions = self._scores
         found = forward_backward.logarithmic(emissions, transitions, self.lengths)
         return found.labels, found.transitions
+
+
+def _solved(chains: Sequence[LinearChain]) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
+    """Return the log-partition and the marginals of several chains, of which the scores have one shape."""
+    emissions, transitions = (torch.stack(kind) for kind in zip(*(chain._detached for chain in chains), strict=True))
+    found = forward_backward.sums(emissions, transitions, torch.stack([chain.lengths for chain in chains]))
+    return [(each.log_partition, (each.labels, each.transitions)) for each in found]

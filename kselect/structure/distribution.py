@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import cached_property
@@ -10,6 +11,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+
+LOG2_E = math.log2(math.e)
 
 Marginals = TypeVar("Marginals", bound="Tensor | tuple[Tensor, ...]")
 
@@ -87,7 +90,7 @@ class Distribution(ABC, Generic[Marginals]):
         return self._differentiable_marginals() if self._is_differentiated() else self._solved[1]
 
     def _expected_score(self, marginals: tuple[Tensor, ...]) -> Tensor:
-        return _total(weighed(found, scores) for found, scores in zip(marginals, self._scores, strict=True))
+        return sum_of(total_of(found, scores) for found, scores in zip(marginals, self._scores, strict=True))
 
     @property
     def _is_possible(self) -> Tensor:
@@ -97,6 +100,13 @@ class Distribution(ABC, Generic[Marginals]):
     def _solved(self) -> tuple[Tensor, tuple[Tensor, ...]]:
         with torch.no_grad():
             return self._solve()
+
+    def _solve_beside(self, other: Distribution[Marginals]) -> None:
+        """Solve both at once, if that is quicker; each is solved when it is asked for anyway."""
+
+    @property
+    def _is_solved(self) -> bool:
+        return "_solved" in self.__dict__
 
     @property
     def _detached(self) -> tuple[Tensor, ...]:
@@ -124,6 +134,7 @@ def cross_entropy(p: Distribution[Marginals], q: Distribution[Marginals]) -> Ten
 
     It is infinite where p has mass on what is impossible under q, and 0 where nothing is possible under p.
     """
+    p._solve_beside(q)
     return torch.where(p._is_possible, _crossed(p._marginals, q), 0.0).to(q.dtype)
 
 
@@ -142,9 +153,10 @@ def kl(p: Distribution[Marginals], q: Distribution[Marginals]) -> Tensor:
     The scores are subtracted part by part and what is left is summed, which does not lose small divergences in the
     rounding of large entropies.
     """
+    p._solve_beside(q)
     scores = zip(p._scores, q._scores, strict=True)
     gains = (torch.where(one > -torch.inf, other - one, 0.0) for one, other in scores)
-    gained = _total(weighed(found, gain) for found, gain in zip(p._marginals, gains, strict=True))
+    gained = sum_of(total_of(found, gain) for found, gain in zip(p._marginals, gains, strict=True))
     found = torch.where(q._is_possible, q._log_partition - p._log_partition - gained, torch.inf)
     return torch.where(p._is_possible, found, 0.0).to(q.dtype)
 
@@ -171,9 +183,33 @@ def weighed(weights: Tensor, scores: Tensor) -> Tensor:
     return weights * torch.where((weights == 0) & (scores == -torch.inf), 0.0, scores)
 
 
+def exp(scores: Tensor) -> Tensor:
+    """Return the exponentials, by powers of two: on a CPU these take half of the time, a third where many are 0.
+
+    The factor is rounded, by which a weight e^s is off by no more than |s| last bits of its own.
+    """
+    return (scores * LOG2_E).exp2_()
+
+
+def total_of(weights: Tensor, scores: Tensor) -> Tensor:
+    """Return the sums `[B]` of weights times scores, which may be the same for the whole batch, as `weighed` has it."""
+    if scores.dim() == weights.dim():
+        return weighed(weights, scores).flatten(1).sum(1)
+    weights, scores = weights.flatten(1).to(scores.dtype), scores.flatten()
+    impossible = scores == -torch.inf
+    total = weights @ torch.where(impossible, 0.0, scores)
+    return torch.where(weights @ impossible.to(scores.dtype) == 0, total, -torch.inf)
+
+
+def sum_of(sums: Iterable[Tensor]) -> Tensor:
+    """Return the sum of the sums `[B]` of all kinds of parts."""
+    first, *others = sums
+    return sum(others, first)
+
+
 def finite(tops: Tensor) -> Tensor:
     """Return the largest scores, or 0 where all are minus infinity and there is nothing to centre by."""
-    return torch.where(tops.isfinite(), tops, 0.0)
+    return tops.nan_to_num(0.0, 0.0, 0.0)
 
 
 class _LogPartition(torch.autograd.Function):
@@ -198,7 +234,9 @@ class _LogPartition(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         marginals = ctx.distribution._differentiable_marginals() if torch.is_grad_enabled() else ctx.saved_tensors
         gradients = (
-            (found * gradient.view(-1, *[1] * (found.dim() - 1))).sum_to_size(shape)
+            found * gradient.view(-1, *[1] * (found.dim() - 1))
+            if shape == found.shape
+            else (gradient @ found.flatten(1)).view(shape)
             for found, shape in zip(marginals, ctx.shapes, strict=True)
         )
         return (None, None, *(None for _ in ctx.shapes), *gradients)
@@ -207,7 +245,7 @@ class _LogPartition(torch.autograd.Function):
     def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
         of_scores = tangents[2 + len(ctx.shapes) :]
         pairs = zip(ctx.saved_tensors, of_scores, strict=True)
-        return _total(found * tangent for found, tangent in pairs if tangent is not None)
+        return sum_of((found * tangent).flatten(1).sum(1) for found, tangent in pairs if tangent is not None)
 
 
 def _crossed(marginals: tuple[Tensor, ...], q: Distribution[Any]) -> Tensor:
@@ -216,9 +254,3 @@ def _crossed(marginals: tuple[Tensor, ...], q: Distribution[Any]) -> Tensor:
 
 def _tensors(marginals: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return marginals if isinstance(marginals, tuple) else (marginals,)
-
-
-def _total(products: Iterable[Tensor]) -> Tensor:
-    """Return the sums `[B]` over all parts of all kinds."""
-    sums = [product.flatten(1).sum(1) for product in products]
-    return sum(sums[1:], sums[0])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding
+
+from kselect.structure.distribution import exp
 
 FLOOR = torch.finfo(torch.float64).tiny ** 0.3
+LAST_BIT = math.log(torch.finfo(torch.float64).eps)
 
 
-@dataclass(frozen=True)
-class ChainSums:
+class ChainSums(NamedTuple):
     """The log-partition `[B]`, the probabilities of labels `[B, n, L]` and the mean transition counts `[B, L, L]`."""
 
     log_partition: Tensor
@@ -20,29 +23,33 @@ class ChainSums:
     transitions: Tensor
 
 
-def sums(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> ChainSums:
-    """Sum over all label sequences, without gradient.
+def sums(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> list[ChainSums]:
+    """Sum over all label sequences of each of K chains, without gradient.
 
     Args:
-        emissions: score of each label at each position, `[B, n, L]` in float64; at most 0, and 0 in padding.
-        transitions: score of a label (second axis) right after another (first), `[L, L]` in float64; at most 0.
-        lengths: how many positions of each sentence are real, `[B]`.
+        emissions: score of each label at each position, `[K, B, n, L]` in float64; at most 0, and 0 in padding.
+        transitions: score of a label (second axis) right after another (first), `[K, L, L]` in float64; at most 0.
+        lengths: how many positions of each sentence are real, `[K, B]`.
 
-    Probabilities are scaled to sum to 1 at each position, which makes the recursions products of matrices. Sentences
-    in which that may have lost something to underflow are summed again in log space.
+    Probabilities are scaled as the recursions go on, which makes these products of matrices. Sentences in which that
+    may have lost something to underflow are summed again in log space.
     """
-    found, sound = scaled(emissions, transitions, lengths)
+    together, sound = scaled(emissions, transitions, lengths)
+    found = [ChainSums(*chain) for chain in zip(*together, strict=True)]
     if not bool(sound.all()):
-        exact = logarithmic(emissions[~sound], transitions, lengths[~sound])
-        found.log_partition[~sound] = exact.log_partition
-        found.labels[~sound] = exact.labels
-        found.transitions[~sound] = exact.transitions
+        for number, chain in enumerate(found):
+            lost = ~sound[number]
+            again = logarithmic(emissions[number, lost], transitions[number], lengths[number, lost])
+            for kept, exact in zip(chain, again, strict=True):
+                kept[lost] = exact
     return found
 
 
 @torch.no_grad()
 def scaled(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> tuple[ChainSums, Tensor]:
-    """Sum on scaled probabilities, both directions side by side; returns the sums and, `[B]`, whether they are sound.
+    """Sum on scaled probabilities, all chains and both directions side by side.
+
+    Takes what `sums` does; returns the sums, with the chains in front, and, `[K, B]`, whether they are sound.
 
     Parts that score below log `FLOOR` are left out. No sequence with one of them weighs more than the best of them, and
     there are L^n sequences: a sentence is sound only if all of these together are beyond the last bit of the others.
@@ -50,43 +57,42 @@ def scaled(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> tuple[Cha
     Of what is multiplied then, three numbers at a time, everything is 0 or, in a sound sentence, at least `FLOOR`, the
     cube of which does not underflow. So whatever is 0 is impossible, and nothing is lost.
     """
-    cutoff, last_bit = math.log(FLOOR), math.log(torch.finfo(emissions.dtype).eps)
-    n, labels = emissions.shape[1:]
-    real = torch.arange(n, device=lengths.device) < lengths[:, None]
-    mirror = _mirror(lengths, emissions)
+    chains, batch, n, labels = emissions.shape
+    sentences = torch.arange(chains * batch, device=lengths.device).view(chains, batch, 1)
+    positions = torch.arange(n, device=lengths.device)
+    directions = torch.arange(2, device=lengths.device)[:, None, None, None]
+    real = positions < lengths[..., None]
+    # Which position comes in which turn, forwards and backwards, `[2, K, B, n]`; in padding, the first again.
+    turns = torch.stack([positions * real, (lengths[..., None] - 1 - positions).clamp(min=0)])
 
-    potentials, moves = (scores.exp().masked_fill(scores < cutoff, 0.0) for scores in (emissions, transitions))
+    potentials, moves = (torch.threshold_(exp(scores), FLOOR, 0.0) for scores in (emissions, transitions))
     left_out = torch.maximum(
-        torch.where(emissions < cutoff, emissions, -torch.inf).amax((1, 2)),
-        torch.where(transitions < cutoff, transitions, -torch.inf).amax(),
+        torch.where(potentials == 0, emissions, -torch.inf).flatten(2).amax(2),
+        torch.where(moves == 0, transitions, -torch.inf).flatten(1).amax(1, keepdim=True),
     )
-    both = torch.stack([potentials, potentials.gather(1, mirror)]).permute(2, 0, 1, 3).contiguous()
-    matrices = torch.stack([moves, moves.T])
-    messages = torch.ones_like(both)
-    scales = torch.ones_like(both[..., :1])
-    for t in range(1, n):
-        torch.bmm(messages[t - 1] * both[t - 1], matrices, out=messages[t])
-        torch.sum(messages[t], -1, keepdim=True, out=scales[t])
-        messages[t] /= scales[t]
+    potentials *= real[..., None]
+    in_turn = embedding((sentences * n + turns).permute(3, 0, 1, 2), potentials.view(-1, labels)).flatten(1, 2)
+    matrices = torch.cat([moves, moves.mT])
+    messages, scales = [torch.ones_like(in_turn[0])], torch.ones_like(in_turn[..., :1])
+    for turn, (before, scale) in enumerate(zip(in_turn[:-1].unbind(), scales[1:].unbind(), strict=True)):
+        messages.append(torch.bmm(messages[-1] * before, matrices))
+        if turn % 2:
+            messages[-1] /= torch.sum(messages[-1], -1, keepdim=True, out=scale)
 
-    ahead, behind = messages[:, 0].transpose(0, 1), messages[:, 1].transpose(0, 1).gather(1, mirror)
-    steps = scales[:, 0].transpose(0, 1)
+    rows = (2 * turns + directions) * (chains * batch) + sentences
+    received = embedding(rows, torch.stack(messages).view(-1, labels))
+    ahead, behind = received
     left, right = ahead * potentials, potentials * behind
     joint = left * behind
-    norms = joint.sum(-1, keepdim=True)
-    follows = real[:, 1:, None]
-    before = torch.where(follows, left[:, :-1] / (steps * norms)[:, 1:], 0.0)
-    scale = torch.where(follows, steps[:, 1:].log(), 0.0).sum((1, 2))
-    found = ChainSums(
-        torch.where(lengths > 0, scale + left.sum(-1).gather(1, _last(lengths))[:, 0].log(), 0.0),
-        torch.where(real[..., None], joint / norms, 0.0),
-        moves * (before.transpose(1, 2) @ torch.where(follows, right[:, 1:], 0.0)),
-    )
-    smallest = torch.stack([ahead, behind])
-    smallest = torch.where(smallest == 0, 1.0, smallest).amin((0, 3))
-    safe = (smallest >= FLOOR) & (norms[..., 0] >= FLOOR) & (steps[..., 0] >= FLOOR)
-    enough = found.log_partition + last_bit >= left_out + lengths * math.log(labels)
-    return found, (safe | ~real).all(-1) & enough
+    norms = torch.where(real, joint.sum(-1), 1.0)
+    steps = torch.where(real, scales[:, :chains, :, 0].permute(1, 2, 0), 1.0)
+    pairs = (left[:, :, :-1] / (steps * norms)[:, :, 1:, None]).mT @ right[:, :, 1:]
+    total = steps.log().sum(-1) + left.sum(-1).gather(2, _last(lengths))[..., 0].log()
+    total = torch.where(lengths > 0, total, 0.0)
+    smallest = torch.threshold_(received, 0.0, 1.0).flatten(3).amin((0, 3))
+    safe = torch.minimum(smallest, torch.minimum(norms, steps).amin(-1)) >= FLOOR
+    enough = total + LAST_BIT >= left_out + lengths * math.log(labels)
+    return ChainSums(total, joint.div_(norms[..., None]), pairs.mul_(moves[:, None])), safe & enough
 
 
 def logarithmic(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> ChainSums:
@@ -124,4 +130,4 @@ def _mirror(lengths: Tensor, emissions: Tensor) -> Tensor:
 
 
 def _last(lengths: Tensor) -> Tensor:
-    return (lengths - 1).clamp(min=0)[:, None]
+    return (lengths - 1).clamp(min=0)[..., None]

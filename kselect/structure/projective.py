@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from kselect.structure.distribution import exp
 from kselect.structure.trees import DependencyTrees
 
 SAFE = 1e-150  # a float64 sum this large has lost nothing of note to numbers below 1e-308
@@ -60,7 +61,7 @@ def _inside_outside(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tenso
     Weights are at most 1, so that what underflows on the way could only have added less than the smallest number there
     is times the number of trees.
     """
-    weights = scores.exp()
+    weights = exp(scores)
     root, arcs = weights[..., 0], _by_reach(weights[..., 1:])
     batch, n = mask.shape
     complete, by_end, incomplete = (arcs.new_zeros(2, batch, n, n) for _ in range(3))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from kselect.structure.distribution import Distribution, real_positions
+from kselect.structure.distribution import Distribution, exp, real_positions
 
 
 class SpanSets(Distribution[Tensor]):
@@ -29,8 +30,10 @@ class SpanSets(Distribution[Tensor]):
         n = mask.size(1)
         if scores.size(2) != n:
             raise ValueError(f"Scores of spans must be [B, {n}, {n}, R], not {list(scores.shape)}.")
-        spans = torch.ones(n, n, dtype=torch.bool, device=mask.device).triu() & mask[:, None] & mask[:, :, None]
-        kept = scores.double().masked_fill(~spans[..., None], -torch.inf)
+        # A span ends at or after its first position, and in a sentence; labels lie in one row, which is quicker.
+        forwards = torch.ones(n, n, dtype=torch.bool, device=mask.device).triu()
+        spans = forwards.repeat_interleave(scores.size(3), 1) & mask.repeat_interleave(scores.size(3), 1)[:, None]
+        kept = torch.where(spans.view(scores.shape), scores.double(), -torch.inf)
         super().__init__(mask, (kept,), kept.new_zeros(len(mask)), scores.dtype)
 
     @property
@@ -83,11 +86,37 @@ class SpanSets(Distribution[Tensor]):
         return spans
 
     def _solve(self) -> tuple[Tensor, tuple[Tensor, ...]]:
-        value, marginals = _sums(*self._detached)
+        (scores,) = self._detached
+        value, marginals, sound = by_substitution(scores)
+        if not bool(sound.all()):
+            value[~sound], marginals[~sound] = _sums(scores[~sound])
         return value, (marginals,)
 
     def _differentiable_marginals(self) -> tuple[Tensor, ...]:
         return (_sums(*self._scores)[1],)
+
+
+def by_substitution(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return log-partition, marginals and, `[B]`, whether they are sound, from two triangular systems of equations.
+
+    Between positions lie boundaries. The weight of all ways from the first one to a later one is that of the ways to
+    the boundaries before it, each times what leads on from there in one step: a span, or a position that none covers,
+    of weight 1. This is a system with 1 on the diagonal and at most 0 above it, so that substitution only ever adds.
+
+    All positions may be left uncovered, so no sum is below 1, nor is the product of those before and after a span above
+    the partition function: what underflows is no probability. Only if that function overflows, are the sums not sound.
+    """
+    weights = exp(scores)
+    batch, n, _, labels = scores.shape
+    steps = torch.nn.functional.pad(weights @ weights.new_ones(labels), (1, 0, 0, 1))
+    steps.diagonal(1, 1, 2).add_(1.0)
+    ends = torch.eye(n + 1, dtype=scores.dtype, device=scores.device).expand(batch, -1, -1)
+    solve = partial(torch.linalg.solve_triangular, unitriangular=True)
+    before = solve(-steps.mT, ends[..., :1], upper=False)[:, :-1]
+    after = solve(-steps, ends[..., -1:], upper=True)
+    total, after = after[:, 0, 0], after[:, 1:]
+    around = (before / total[:, None, None]) @ after.mT
+    return total.log(), weights * around[..., None], total.isfinite()
 
 
 def _sums(scores: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kselect.structure.arborescence import best_heads
-from kselect.structure.distribution import Distribution, finite, real_positions
+from kselect.structure.distribution import Distribution, exp, finite, real_positions
 
 # Beyond this, arc probabilities by the inverse of a matrix are not taken on trust.
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-9}
@@ -39,9 +39,9 @@ class DependencyTrees(Distribution[Tensor]):
             raise ValueError(f"Scores of arcs must be [B, {n}, {n + 1}], not {list(scores.shape)}.")
         tokens = mask[:, :, None] & mask[:, None] & ~torch.eye(n, dtype=torch.bool, device=mask.device)
         possible = torch.cat([mask[..., None], tokens], -1)
-        kept = scores.double().masked_fill(~possible, -torch.inf)
+        kept = torch.where(possible, scores.double(), -torch.inf)
         tops = finite(kept.detach().amax(-1, keepdim=True))
-        super().__init__(mask, (kept - tops,), tops[..., 0].sum(1), scores.dtype)
+        super().__init__(mask, (kept.sub_(tops),), tops[..., 0].sum(1), scores.dtype)
 
     def parts(self, structure: Tensor) -> Tensor:
         """Return the arcs of trees, which say the head of each token, `[B, n]`; in padding, they are not read.
@@ -102,20 +102,18 @@ def by_inverse(scores: Tensor, mask: Tensor, tolerance: float) -> tuple[Tensor, 
     determinant is the partition function, and the inverse its gradient. How far the inverse can be off, its residual
     tells; where that is beyond the tolerance, the sums are not sound.
     """
-    weights = scores.exp()
-    matrix = _laplacian(weights, mask)
-    inverse, info = torch.linalg.inv_ex(matrix)
-    sign, value = torch.linalg.slogdet(matrix)
-    marginals = _arcs(weights, inverse)
-
+    n = mask.size(1)
+    weights = exp(scores)
+    matrix, factors, pivots, info = _factorised(weights, mask)
+    inverse = _inverse(factors, pivots)
     with torch.no_grad():
-        n = mask.size(1)
-        identity = torch.eye(n, dtype=matrix.dtype, device=matrix.device)
-        largest = inverse.abs().amax((1, 2))
+        swaps = (pivots != torch.arange(1, n + 1, device=pivots.device)).sum(-1)
+        is_positive = ((factors.diagonal(dim1=1, dim2=2) < 0).sum(-1) + swaps) % 2 == 0
+        largest = _largest(inverse)
+        residual = _largest((matrix @ inverse).sub_(torch.eye(n, dtype=matrix.dtype, device=matrix.device)))
         rounding = 2 * n * torch.finfo(matrix.dtype).eps * largest
-        error = n * largest * ((matrix @ inverse - identity).abs().amax((1, 2)) + rounding)
-        sound = (info == 0) & (sign > 0) & (error < tolerance)
-    return value, marginals, sound
+        sound = (info == 0) & is_positive & (n * largest * (residual + rounding) < tolerance)
+    return _log_determinant(factors), _arcs(weights, inverse), sound
 
 
 def matrix_tree(weights: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,26 +127,35 @@ def matrix_tree(weights: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     Where each token's weights add up to about 1, its root's included, and none is below ε, no entry of the inverse is
     above 1 / ε, and marginals are exact to about 1e-16 / ε. So nobody has to look whether they are sound.
     """
-    matrix = _laplacian(weights, mask)
-    inverse, _ = torch.linalg.inv_ex(matrix)
-    return torch.linalg.slogdet(matrix).logabsdet, _arcs(weights, inverse)
+    _, factors, pivots, _ = _factorised(weights, mask)
+    return _log_determinant(factors), _arcs(weights, _inverse(factors, pivots))
 
 
-def _laplacian(weights: Tensor, mask: Tensor) -> Tensor:
-    root, tokens = weights[..., 0], weights[..., 1:]
-    matrix = torch.diag_embed(tokens.sum(-1)) - tokens
-    matrix = torch.cat([root[..., None], matrix[..., 1:]], -1)
-    identity = torch.eye(mask.size(1), dtype=matrix.dtype, device=matrix.device)
-    return torch.where(mask[..., None], matrix, identity)
+def _factorised(weights: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the Laplacian, its LU factors with their pivots, and whether that failed, 0 if not, `[B]`."""
+    matrix = -weights[..., 1:]
+    matrix[..., 0] = weights[..., 0]
+    matrix.diagonal(dim1=1, dim2=2)[:, 1:] += weights[:, 1:, 1:].sum(-1)
+    matrix.diagonal(dim1=1, dim2=2).add_(~mask)
+    return matrix, *torch.linalg.lu_factor_ex(matrix)
+
+
+def _inverse(factors: Tensor, pivots: Tensor) -> Tensor:
+    identity = torch.eye(factors.size(-1), dtype=factors.dtype, device=factors.device)
+    return torch.linalg.lu_solve(factors, pivots, identity.expand_as(factors))
+
+
+def _log_determinant(factors: Tensor) -> Tensor:
+    return factors.diagonal(dim1=1, dim2=2).abs().log().sum(-1)
 
 
 def _arcs(weights: Tensor, inverse: Tensor) -> Tensor:
     """Return the probabilities of arcs, which are the gradient of the logarithm of a determinant."""
-    root, tokens = weights[..., 0], weights[..., 1:]
-    first = torch.arange(inverse.size(1), device=inverse.device) == 0
-    own = inverse.diagonal(dim1=1, dim2=2).masked_fill(first, 0.0)
-    marginals = tokens * (own[..., None] - inverse.transpose(1, 2).masked_fill(first, 0.0))
-    return torch.cat([(root * inverse[:, 0])[..., None], marginals], -1).clamp(0, 1)
+    own = torch.nn.functional.pad(inverse.diagonal(dim1=1, dim2=2)[:, 1:], (1, 0))
+    shares = own[..., None] - inverse.mT
+    shares[..., 0] = own
+    root = (weights[..., 0] * inverse[:, 0])[..., None]
+    return torch.cat([root, shares.mul_(weights[..., 1:])], -1).clamp_(0, 1)
 
 
 def by_elimination(scores: Tensor, mask: Tensor) -> Tensor:
@@ -192,6 +199,11 @@ def _eliminated(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
     marginals, (_, value) = torch.func.grad_and_value(total, has_aux=True)(scores)
     return marginals.clamp(0, 1), value
+
+
+def _largest(matrix: Tensor) -> Tensor:
+    """Return the largest absolute value, `[B]`, without a matrix of them."""
+    return torch.maximum(matrix.amax((1, 2)), -matrix.amin((1, 2)))
 
 
 def _either(one: Tensor, other: Tensor) -> Tensor:

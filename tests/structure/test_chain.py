@@ -48,6 +48,12 @@ class Enumerated:
         self.transitions = torch.einsum("s,snk,snl->kl", self.probabilities, one_hot[:, :-1], one_hot[:, 1:])
 
 
+def fast_way(chain: LinearChain) -> tuple[forward_backward.ChainSums, Tensor]:
+    """Return the sums on scaled probabilities and, `[B]`, whether they are sound."""
+    together, sound = forward_backward.scaled(*(each[None] for each in (*chain._scores, chain.lengths)))
+    return forward_backward.ChainSums(*(each[0] for each in together)), sound[0]
+
+
 cases = st.tuples(
     st.integers(0, 10_000),
     st.lists(st.integers(1, 5), min_size=1, max_size=4),
@@ -137,7 +143,7 @@ def test_the_gradient_of_distilling_is_the_students_marginals_less_the_teachers(
 def test_both_ways_of_summing_agree_where_the_fast_one_says_that_it_is_sound(scale: float) -> None:
     scores = draw(4, [30, 1, 17, 8] * 8, scale=scale)
     chain = LinearChain(**scores)
-    fast, sound = forward_backward.scaled(*chain._scores, chain.lengths)
+    fast, sound = fast_way(chain)
     slow = forward_backward.logarithmic(*chain._scores, chain.lengths)
     assert sound.all() if scale <= 30 else not sound.all()
     torch.testing.assert_close(fast.labels[sound], slow.labels[sound], atol=1e-9, rtol=0)
@@ -165,9 +171,29 @@ def test_what_underflows_in_the_fast_way_is_noticed() -> None:
     transitions = torch.tensor([[0.0, -torch.inf], [-torch.inf, 0.0]])
     emissions[0, 2, 0] = -torch.inf
     chain = LinearChain(emissions, transitions, torch.ones(1, 3))
-    assert not forward_backward.scaled(*chain._scores, chain.lengths)[1].item()
+    assert not fast_way(chain)[1].item()
     assert chain.log_partition.item() == pytest.approx(-800.0)
     torch.testing.assert_close(chain.marginals.labels, torch.tensor([[[0.0, 1.0]] * 3]))
+
+
+def test_a_large_negative_transition_forbids_without_leaving_the_fast_way() -> None:
+    generator = torch.Generator().manual_seed(0)
+    emissions = 3 * torch.randn(2, 40, 9, generator=generator)
+    transitions = torch.randn(9, 9, generator=generator)
+    for forbidden in (-1e4, -1e30, -torch.inf):
+        transitions[0, 3] = forbidden
+        found = LinearChain(emissions, transitions, torch.ones(2, 40))
+        fast, sound = fast_way(found)
+        assert sound.all()
+        slow = forward_backward.logarithmic(*found._scores, found.lengths)
+        torch.testing.assert_close(fast.labels, slow.labels, atol=1e-12, rtol=0)
+        torch.testing.assert_close(fast.log_partition, slow.log_partition)
+    only = torch.full((9, 9), -1e4)
+    only[0, 0] = 0.0
+    emissions[:, 1, 0] = -torch.inf  # so that the costly moves cannot be avoided
+    found = LinearChain(emissions, only, torch.ones(2, 40))
+    assert not fast_way(found)[1].any()
+    assert (found.log_partition < -9e3).all()
 
 
 def test_padding_changes_nothing() -> None:

@@ -15,7 +15,6 @@ from kselect.structure import (
     SpanSets,
     cross_entropy,
     cross_entropy_of,
-    forward_backward,
     kl,
     mean_field,
 )
@@ -186,26 +185,6 @@ def test_a_small_divergence_is_not_lost_in_large_entropies() -> None:
     assert found.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
-def test_a_large_negative_transition_forbids_without_leaving_the_fast_way() -> None:
-    generator = torch.Generator().manual_seed(0)
-    emissions = 3 * torch.randn(2, 40, 9, generator=generator)
-    transitions = torch.randn(9, 9, generator=generator)
-    for forbidden in (-1e4, -1e30, -torch.inf):
-        transitions[0, 3] = forbidden
-        found = LinearChain(emissions, transitions, torch.ones(2, 40))
-        fast, sound = forward_backward.scaled(*found._scores, found.lengths)
-        assert sound.all()
-        slow = forward_backward.logarithmic(*found._scores, found.lengths)
-        torch.testing.assert_close(fast.labels, slow.labels, atol=1e-12, rtol=0)
-        torch.testing.assert_close(fast.log_partition, slow.log_partition)
-    only = torch.full((9, 9), -1e4)
-    only[0, 0] = 0.0
-    emissions[:, 1, 0] = -torch.inf  # so that the costly moves cannot be avoided
-    found = LinearChain(emissions, only, torch.ones(2, 40))
-    assert not forward_backward.scaled(*found._scores, found.lengths)[1].any()
-    assert (found.log_partition < -9e3).all()
-
-
 def test_an_empty_sentence_has_one_sequence() -> None:
     found = LinearChain(torch.zeros(1, 2, 3), torch.zeros(3, 3), torch.zeros(1, 2))
     assert found.best(3)[1].tolist() == [[0.0, -torch.inf, -torch.inf]]
@@ -216,20 +195,3 @@ def test_a_forbidden_pair_leaves_a_mean_field_finite() -> None:
     siblings[0, 0, 1, 0] = siblings[0, 1, 0, 0] = -torch.inf
     found = mean_field(arcs, siblings, torch.zeros(1, 3, 3, 4), torch.ones(1, 3))
     torch.testing.assert_close(found.sum(-1), torch.ones(1, 3))
-
-
-def test_torch_struct_agrees() -> None:
-    torch_struct = pytest.importorskip("torch_struct", reason="torch-struct is another implementation")
-    scores = draw("non-projective")[:1]
-    mask = torch.ones(1, 3)
-    arcs = scores[..., 1:].transpose(1, 2).clone()  # heads down, dependents across, and the root on the diagonal
-    arcs[:, range(3), range(3)] = scores[..., 0]
-    theirs = torch_struct.NonProjectiveDependencyCRF(arcs, multiroot=False).partition
-    torch.testing.assert_close(NonProjectiveTrees(scores, mask).log_partition, theirs)
-
-
-def test_supar_agrees() -> None:
-    supar = pytest.importorskip("supar.structs", reason="supar is another implementation")
-    scores = torch.nn.functional.pad(draw("non-projective")[:1], (0, 0, 1, 0))
-    theirs = supar.MatrixTree(scores, torch.tensor([3])).log_partition
-    torch.testing.assert_close(NonProjectiveTrees(scores[:, 1:], torch.ones(1, 3)).log_partition, theirs)
