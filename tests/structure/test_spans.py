@@ -93,12 +93,17 @@ def test_gradients_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda scores: spans(scores).entropy, scores)
 
 
-@pytest.mark.parametrize("scale", [1.0, 30.0, 1000.0])
-def test_both_ways_of_summing_agree_where_the_fast_one_says_that_it_is_sound(scale: float) -> None:
+@pytest.mark.parametrize(
+    ("scale", "expected"),
+    [(1.0, [True] * 4), (30.0, [False, True, True, True]), (1000.0, [False, True, False, False])],
+)
+def test_both_ways_of_summing_agree_where_the_fast_one_says_that_it_is_sound(
+    scale: float, expected: list[bool]
+) -> None:
     found = SpanSets(**draw(2, [40, 1, 12, 25], scale=scale, forbidden=0.2))
     (scores,) = found._scores
     value, marginals, sound = by_substitution(scores)
-    assert sound.tolist() == {1.0: [True] * 4, 30.0: [False, True, True, True], 1000.0: [False, True, False, False]}[scale]
+    assert sound.tolist() == expected
     exact, slow = in_logs(scores)
     torch.testing.assert_close(value[sound], exact[sound])
     torch.testing.assert_close(marginals[sound], slow[sound], atol=1e-12, rtol=0)
