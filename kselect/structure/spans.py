@@ -89,11 +89,11 @@ class SpanSets(Distribution[Tensor]):
         (scores,) = self._detached
         value, marginals, sound = by_substitution(scores)
         if not bool(sound.all()):
-            value[~sound], marginals[~sound] = _sums(scores[~sound])
+            value[~sound], marginals[~sound] = in_logs(scores[~sound])
         return value, (marginals,)
 
     def _differentiable_marginals(self) -> tuple[Tensor, ...]:
-        return (_sums(*self._scores)[1],)
+        return (in_logs(*self._scores)[1],)
 
 
 def by_substitution(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -119,8 +119,11 @@ def by_substitution(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return total.log(), weights * around[..., None], total.isfinite()
 
 
-def _sums(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Return log-partition and marginals, from sums over what is before each boundary and, mirrored, after."""
+def in_logs(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log-partition and marginals, from sums over what is before each boundary and, mirrored, after.
+
+    Slow, never wrong, and differentiable.
+    """
     scores = scores.clamp(min=-1e300)  # stands for minus infinity, which has no gradient
     batch, n, _, _ = scores.shape
     spans = torch.logsumexp(scores, -1)

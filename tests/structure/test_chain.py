@@ -150,6 +150,29 @@ def test_both_ways_of_summing_agree_where_the_fast_one_says_that_it_is_sound(sca
     torch.testing.assert_close(fast.transitions[sound], slow.transitions[sound], atol=1e-9, rtol=0)
 
 
+@pytest.mark.parametrize("scales", [(1.0, 1.0), (1.0, 1000.0), (1000.0, 1000.0)])
+def test_chains_summed_side_by_side_are_those_summed_alone(scales: tuple[float, float]) -> None:
+    """Whether none, one or both leave the fast way, and whatever their lengths are."""
+    given = draw(10, [9, 1, 4], scale=scales[0], forbidden=0.2), draw(11, [3, 7, 9], scale=scales[1], forbidden=0.2)
+    together, alone = ([LinearChain(**scores) for scores in given] for _ in range(2))
+    together[0]._solve_beside(together[1])
+    assert all(chain._is_solved for chain in together)
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one.log_partition, other.log_partition)
+        torch.testing.assert_close(one.marginals, other.marginals, atol=1e-12, rtol=0)
+
+
+def test_mass_on_a_forbidden_transition_is_infinitely_far_and_none_is_not() -> None:
+    one, other = draw(12, [4, 1]), draw(13, [4, 1])
+    fewer = dict(other, transitions=other["transitions"].clone())
+    fewer["transitions"][0, 1] = -torch.inf
+    for measure in (cross_entropy, kl):
+        found = measure(LinearChain(**one), LinearChain(**fewer))
+        assert found[0] == torch.inf
+        assert found[1].isfinite()
+        assert measure(LinearChain(**fewer), LinearChain(**other)).isfinite().all()
+
+
 @pytest.mark.parametrize("forbidden", [0.0, 0.3])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_extreme_scores_give_probabilities(dtype: torch.dtype, forbidden: float) -> None:

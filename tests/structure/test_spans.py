@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kselect.structure import SpanSets, cross_entropy, kl
+from kselect.structure.spans import by_substitution, in_logs
 from tests.structure.enumeration import bioes, span_sets
 
 LABELS = 2
@@ -90,6 +91,24 @@ def test_gradients_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda scores: spans(scores).log_partition, scores)
     assert torch.autograd.gradcheck(lambda scores: spans(scores).tag_marginals(), scores)
     assert torch.autograd.gradcheck(lambda scores: spans(scores).entropy, scores)
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"),
+    [(1.0, [True] * 4), (30.0, [False, True, True, True]), (1000.0, [False, True, False, False])],
+)
+def test_both_ways_of_summing_agree_where_the_fast_one_says_that_it_is_sound(
+    scale: float, expected: list[bool]
+) -> None:
+    found = SpanSets(**draw(2, [40, 1, 12, 25], scale=scale, forbidden=0.2))
+    (scores,) = found._scores
+    value, marginals, sound = by_substitution(scores)
+    assert sound.tolist() == expected
+    exact, slow = in_logs(scores)
+    torch.testing.assert_close(value[sound], exact[sound])
+    torch.testing.assert_close(marginals[sound], slow[sound], atol=1e-12, rtol=0)
+    torch.testing.assert_close(found.log_partition, exact)
+    torch.testing.assert_close(found.marginals, slow, atol=1e-12, rtol=0)
 
 
 def test_extreme_scores_give_probabilities() -> None:
