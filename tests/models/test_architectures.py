@@ -62,8 +62,8 @@ def test_padding_changes_nothing(architecture: str) -> None:
     beside = forward(model, examples.batch([short, long], pad_to_multiple_of=1), needs)
     torch.testing.assert_close(alone.logits[0], beside.logits[0], rtol=1e-4, atol=1e-5)
     states = beside.hidden_states[4][0, : examples.lengths[short]]
-    # MobileBERT's states, which no norm bounds, are sums of numbers in the thousands, and are rounded like these.
-    rounding = 1e-5 * max(1.0, float(states.abs().max()))
+    # MobileBERT has no norm that bounds its states: they grow to hundreds, and rounding with them, layer by layer.
+    rounding = 3e-4 * float(states.abs().max()) if architecture == "mobilebert" else 1e-5
     torch.testing.assert_close(alone.hidden_states[4][0], states, rtol=1e-4, atol=rounding)
 
 
