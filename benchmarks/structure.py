@@ -23,7 +23,7 @@ from functools import partial
 from importlib import metadata
 from typing import Any, NamedTuple
 
-import operators  # noqa: F401  # first: supar imports transformers
+import operators  # noqa: F401 (first: supar imports transformers)
 
 # isort: split
 import torch

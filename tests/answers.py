@@ -201,7 +201,7 @@ def tag_marginals(found: Table, n: int, tags: int) -> NDArray[np.float64]:
     marginals = np.zeros((n, tags))
     for structure, log_p in found.items():
         spelled = bioes(list(structure), n) if isinstance(structure, frozenset) else structure
-        for word, tag in enumerate(spelled):  # type: ignore[arg-type]
+        for word, tag in enumerate(spelled):
             marginals[word, tag] += np.exp(log_p)
     return marginals
 
@@ -210,7 +210,7 @@ def arc_marginals(found: Table, n: int) -> NDArray[np.float64]:
     """How probable each head of each word is, `[n, 1 + n]`."""
     marginals = np.zeros((n, 1 + n))
     for structure, log_p in found.items():
-        for word, (head, _) in enumerate(structure):  # type: ignore[call-overload, misc, arg-type, var-annotated]
+        for word, (head, _) in enumerate(structure):
             marginals[word, head] += np.exp(log_p)
     return marginals
 

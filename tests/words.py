@@ -137,7 +137,7 @@ def word_classifier(
                         parameter.normal_(std=deviation)
     for module in (*model.modules(), *made.modules()):
         if isinstance(module, torch.nn.Dropout) or type(module).__name__ == "StableDropout":
-            module.p = dropout  # type: ignore[assignment]
+            module.p = dropout
     return Classifier(model.eval(), tokenizer(), made.eval(), task.labels)
 
 

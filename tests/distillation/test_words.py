@@ -93,7 +93,7 @@ def test_word_states_are_kept_in_half_precision_and_logits_in_full() -> None:
         assert isinstance(run.teacher_outputs, CachedTeacher)
         arrays = run.teacher_outputs.entry.arrays
         assert list(arrays) == [name.removesuffix("-")]
-        words = int(run._splits["train"].word_counts.sum())  # type: ignore[union-attr]
+        words = int(run._splits["train"].word_counts.sum())
         assert arrays[name.removesuffix("-")]["bytes"] - words * width * (16 if head == "parser" else 9) in range(
             64, 129
         )
@@ -105,7 +105,7 @@ def test_word_states_that_cannot_be_kept_stay_live(beyond: str) -> None:
     if beyond == "half precision":
         with torch.no_grad():
             teacher.model.encoder.layer[-1].output.LayerNorm.weight.mul_(1e6)
-            teacher.head.root.zero_()  # type: ignore[union-attr, operator]
+            teacher.head.root.zero_()
     runs = [
         distiller_for(teacher, "parser", ["marginals", "hidden"], teacher_cache=cache)
         for cache in (0, 1 if beyond == "half precision" else 1e-7)
@@ -193,8 +193,8 @@ def test_several_teachers_are_one_where_they_have_a_mean() -> None:
 def test_other_arc_tags_are_refused() -> None:
     teacher = word_classifier("tree-tagger")
     student = student_of(teacher, "tree-tagger")
-    tags = student.head.tags  # type: ignore[union-attr]
-    turned = ArcTags(tags.offsets[::-1], tags.relations[::-1])  # type: ignore[union-attr, index]
+    tags = student.head.tags
+    turned = ArcTags(tags.offsets[::-1], tags.relations[::-1])
     student.head = TreeTagger(turned, task_for("tree-tagger").labels)
     with pytest.raises(UserError, match="name arcs by different tags"):
         Distiller(task_for("tree-tagger"), teacher, student)

@@ -79,7 +79,7 @@ def test_emissions_are_compared_tag_by_tag(heads: tuple[str, str]) -> None:
     by_hand = []
     for row, n in enumerate(LENGTHS):
         p, q = sentence(theirs, row), sentence(ours, row)
-        d = (q.get("logits", q.get("emissions")) - p.get("logits", p.get("emissions")))[:n]  # type: ignore[operator]
+        d = (q.get("logits", q.get("emissions")) - p.get("logits", p.get("emissions")))[:n]
         by_hand.append(float(((d - d.mean(-1, keepdims=True)) ** 2).mean()))
     assert_by_hand(loss(Substructures(*heads), outputs(heads[1], ours), outputs(heads[0], theirs)), by_hand)
 

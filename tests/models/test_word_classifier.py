@@ -29,7 +29,7 @@ every_head = pytest.mark.parametrize("head", HEADS)
 
 def answers(classifier: Classifier, head: str) -> tuple[list[list[int]], list[float]]:
     task = task_for(head)
-    encoded = task.encode(task.splits["dev"], classifier.tokenizer, 24)  # type: ignore[arg-type]
+    encoded = task.encode(task.splits["dev"], classifier.tokenizer, 24)
     found = predict(classifier, encoded, np.arange(len(encoded)), 4, torch.float32)
     return [answer.tolist() for answer in found.answers], found.losses.tolist()
 
@@ -60,7 +60,7 @@ def test_what_is_loaded_is_what_was_saved(head: str, tmp_path: Path) -> None:
 def test_plain_transformers_reads_what_every_architecture_saves(head: str, architecture: str, tmp_path: Path) -> None:
     made = word_classifier(head, architecture)
     task = task_for(head)
-    encoded = task.encode(task.splits["dev"], made.tokenizer, 24)  # type: ignore[arg-type]
+    encoded = task.encode(task.splits["dev"], made.tokenizer, 24)
     batch = encoded.batch([0, 1, 2])
     ours = forward(made.model, batch, Needs())
     made.save_pretrained(tmp_path)
@@ -94,7 +94,7 @@ def test_another_head_stands_on_the_same_encoder(architecture: str, pair: tuple[
     assert shared == [name for name in ours if "pooler" not in name]
     assert all(torch.equal(ours[name], theirs[name]) for name in shared)
     assert same(with_head(made, task, pair[1], seed=3).head, other.head)
-    encoded = task.encode(task.splits["dev"], made.tokenizer, 24)  # type: ignore[arg-type]
+    encoded = task.encode(task.splits["dev"], made.tokenizer, 24)
     last = Needs(hidden_states=frozenset({made.layers}))
     batch = encoded.batch([0, 1])
     one, two = (forward(model.model, batch, last).hidden_states[made.layers] for model in (made, other))

@@ -61,12 +61,12 @@ def gold_loss_by_hand(head: str, scores: dict[str, torch.Tensor], labels: torch.
         fits = [
             p
             for y, p in table(head, s, n).items()
-            if all(wanted in (tag, UNKNOWN) for tag, wanted in zip(y, known, strict=False))  # type: ignore[call-overload]
+            if all(wanted in (tag, UNKNOWN) for tag, wanted in zip(y, known, strict=False))
         ]
         return -float(np.log(np.exp(fits).sum())) / n
     if head == "spans":
         found = table(head, s, n)
-        return -next(p for spans, p in found.items() if bioes(list(spans), n) == known[:n]) / n  # type: ignore[call-overload]
+        return -next(p for spans, p in found.items() if bioes(list(spans), n) == known[:n]) / n
     if head == "tagger":
         by_word = [log_softmax(s["logits"][word])[known[word]] for word in range(n) if known[word] >= 0]
         return -float(np.mean(by_word)) if by_word else 0.0
@@ -135,7 +135,7 @@ def test_the_prediction_is_the_best_of_all_structures(head: str, seed: int) -> N
             assert tuple(found[row, :n].tolist()) == max(p, key=lambda y: p[y])
         elif head == "spans":
             p = table(head, s, n)
-            assert found[row, :n].tolist() == bioes(list(max(p, key=lambda y: p[y])), n)  # type: ignore[call-overload]
+            assert found[row, :n].tolist() == bioes(list(max(p, key=lambda y: p[y])), n)
         elif head == "tree-tagger":
             assert found[row, :n].tolist() == best_tree_of_tags(s["logits"], n)
         else:
@@ -268,7 +268,7 @@ def test_arc_tags_name_heads_within_the_sentence_alone() -> None:
     for row, n in enumerate(LENGTHS):
         for word, tag in product(range(n), range(len(ARC_TAGS))):
             head = tag_heads(word)[tag]
-            assert bool(answer.possible[row, word, tag]) == (head is not None and head <= n)  # type: ignore[attr-defined]
+            assert bool(answer.possible[row, word, tag]) == (head is not None and head <= n)
 
 
 def test_words_without_any_possible_tag_teach_nothing() -> None:
@@ -283,5 +283,5 @@ def test_words_without_any_possible_tag_teach_nothing() -> None:
     found = answer.gold_loss(labels)
     found.sum().backward()
     assert found.tolist() == [0.0]
-    assert not logits.grad.any()  # type: ignore[union-attr]
+    assert not logits.grad.any()
     assert answer.predict().tolist()[0][0][0] == 0

@@ -28,7 +28,7 @@ LENGTHS = (3, 4, 5, 7, 24)
 
 
 def encoded(task: TaggingTask | ParsingTask, max_length: int, kind: str = "wordpiece") -> EncodedWords:
-    return task.encode(task.splits["train"], TOKENIZERS[kind](), max_length)  # type: ignore[arg-type]
+    return task.encode(task.splits["train"], TOKENIZERS[kind](), max_length)
 
 
 def text(tokens: list[str]) -> str:
