@@ -35,11 +35,11 @@ from kselect.distillation.optimizer import make_optimizer
 Run = tuple[float, PreTrainedModel]
 
 
-def kselect_run(race: Race, seed: int, distiller: Distiller) -> Run:
-    """Distil by kselect, all three kinds of knowledge alike throughout."""
+def kselect_run(race: Race, seed: int, distiller: Distiller, steps: int | None = None) -> Run:
+    """Distil by kselect, all three kinds of knowledge alike throughout, for so many steps or all."""
     distiller.reset(seed)
     start = race.clock()
-    distiller.advance([1.0] * len(distiller.names), distiller.total_steps)
+    distiller.advance([1.0] * len(distiller.names), steps or distiller.total_steps)
     return race.clock() - start, distiller.student.model
 
 

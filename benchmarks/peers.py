@@ -3,25 +3,34 @@
     python benchmarks/peers.py --teacher runs/mrpc-teacher/model [--rounds 5] [--epochs 3] [--train_limit 320]
 
 A 3-layer student of a BERT-like teacher under gold labels, logits and hidden states, by kselect, by TextBrewer, by
-torchdistill and by transformers' Trainer: with kselect's own batches, padding, optimiser and precision, and again as
-each library's own example does it (see libraries.py). Runs take turns; round i has seed i for everyone, so the rounds
-are also the seeds of the scores on dev, which are told as mean ± standard deviation. Seconds are those of training:
-loading, tokenising and scoring are in nobody's. kselect's first run computes the teacher's outputs, and is what the
-bars are on; its later runs find them. `--encoder` takes the place of a teacher where only speed is looked at: its head
-is random, and the scores mean nothing. A library that is not installed is a row that says so: see requirements.txt.
+torchdistill and by transformers' Trainer: at equal settings, that is with kselect's own batches, padding, optimiser and
+precision, and by default, as each library's own example does it (see libraries.py). These are two heats, and kselect
+runs in both. A round of a heat has one run by each, in one process, every other round backwards; round i has seed i for
+everyone, so the rounds are also the seeds of the scores on dev, which are told as mean ± standard deviation. Rounds
+take hours, so each finished one is a line of a ledger, from which a stopped comparison goes on. Seconds are those of
+training: loading, tokenising and scoring are in nobody's. kselect's first run computes the teacher's outputs, and is
+what the bars are on; its later runs find them. `--encoder` takes the place of a teacher where only speed is looked at:
+its head is random, and the scores mean nothing. A library that is not installed is a row that says so: see
+requirements.txt.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
+import tempfile
 import warnings
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import operators  # noqa: F401  # first: what follows imports transformers
 
 # isort: split
+import torch
+from ledger import Ledger
 from libraries import PEERS, Run, first_run, kselect_run, live_run, version
-from measure import CLOCKS, Case, ratios, read_options, report, spread, take_turns
+from measure import CLOCKS, machine, ratios, read_options, report, spread
 from race import Race
 from transformers.utils.logging import disable_progress_bar
 
@@ -30,12 +39,15 @@ from kselect.models.classifier import load_classifier, load_encoder
 from kselect.tasks.registry import load_task
 
 FIRST, LATER, LIVE = "kselect, first run", "kselect, later runs", "kselect, live teacher"
-OURS = (FIRST, LATER, LIVE)
-BARS = {False: 1.15, True: 2.0}
+BARS = {"equal settings": 1.15, "by default": 2.0}
+LEDGER = Path("benchmarks/results/peers.jsonl")
+KEY = ("settings", "heat", "round")
+
+Rounds = list[dict[str, Any]]
 
 
 def main() -> None:
-    """Run the rounds, print the table and write the JSON."""
+    """Run the rounds that the ledger lacks, print the table and write the JSON."""
     options = read_options(
         __doc__,
         "peers",
@@ -47,12 +59,29 @@ def main() -> None:
         batch_size=(32, 32, "examples of a training step"),
         learning_rate=(2e-4, 2e-4, "peak learning rate"),
         precision=("auto", "auto", "of forward passes, for all at equal settings: auto, bf16 or fp32"),
-        rounds=(5, 1, "runs of each library, and seeds"),
+        rounds=(5, 1, "runs of each library in each heat, and seeds"),
     )
     if not (options.teacher or options.encoder):
         raise SystemExit("peers.py needs --teacher, a fine-tuned classifier, or for speed alone --encoder.")
     warnings.filterwarnings("ignore")
     disable_progress_bar()
+    race = make_race(options)
+    settings = {name: getattr(options, name) for name in ("task", "epochs", "train_limit", "batch_size")}
+    settings |= {"learning_rate": options.learning_rate, "dtype": str(race.dtype), "clock": options.clock}
+    settings |= {"threads": torch.get_num_threads(), "peers": {name: version(PEERS[name][0]) for name in PEERS}}
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger(Path(folder) / "peers.jsonl" if options.json is None else LEDGER, KEY)
+        for number in range(options.rounds):
+            for heat in BARS:
+                entry = {"settings": settings, "heat": heat, "round": number}
+                if not ledger.holds(entry):
+                    ledger.append(entry | run_round(race, heat, number) | {"machine": machine()})
+        finished = [entry for entry in ledger.entries() if entry["settings"] == settings]
+    tell(options, race, finished)
+
+
+def make_race(options: argparse.Namespace) -> Race:
+    """Load the task and the teacher, and set up what all libraries are given."""
     task = load_task(options.task, train_limit=options.train_limit or None)
     teacher = load_classifier(options.teacher, task) if options.teacher else load_encoder(options.encoder, task)
     training = TrainingConfig(
@@ -61,54 +90,47 @@ def main() -> None:
         learning_rate=options.learning_rate,
         precision=options.precision,
     )
-    race = Race(task, teacher, training, max_length=128, clock=CLOCKS[options.clock])
-    kept = race.distiller()
+    return Race(task, teacher, training, max_length=128, clock=CLOCKS[options.clock])
 
-    scores: dict[str, list[float]] = {}
 
-    def timed(name: str, run: partial[Run]) -> float:
-        seconds, student = run(seed=len(scores.setdefault(name, [])))
-        scores[name].append(race.score(student))
-        return seconds
+def run_round(race: Race, heat: str, number: int) -> dict[str, dict[str, float]]:
+    """Run everyone once under the seed `number`; returns seconds and scores by name."""
+    runs: dict[str, partial[Run]] = {FIRST: partial(first_run, race)}
+    default = heat == "by default"
+    if not default:
+        kept = race.distiller()
+        kselect_run(race, number, kept, steps=1)  # the later runs' outputs of the teacher
+        runs |= {LATER: partial(kselect_run, race, distiller=kept), LIVE: partial(live_run, race)}
+    runs |= {name: partial(run, race, default=default) for name, (dist, run) in PEERS.items() if version(dist)}
+    seconds, scores = {}, {}
+    for name in runs if number % 2 == 0 else reversed(runs):
+        seconds[name], student = runs[name](seed=number)
+        scores[name] = race.score(student)
+        print(f"{heat}, round {number}: {name} {seconds[name]:.1f} s, {100 * scores[name]:.1f}", flush=True)
+    return {"seconds": seconds, "scores": scores}
 
-    runs: dict[str, partial[Run]] = {
-        FIRST: partial(first_run, race),
-        LATER: partial(kselect_run, race, distiller=kept),
-        LIVE: partial(live_run, race),
-    }
-    installed = {name: version(distribution) for name, (distribution, _) in PEERS.items()}
-    for default in (False, True):
-        for name, (_, run) in PEERS.items():
-            if installed[name]:
-                runs[_label(name, default)] = partial(run, race, default=default)
-    cases: dict[str, Case] = {name: partial(timed, name, run) for name, run in runs.items()}
-    kselect_run(race, 0, kept)  # the later runs' outputs of the teacher, and a warm-up
-    seconds = take_turns(cases, options.rounds, warm_up=False)
 
-    rows = [[name, _seconds(seconds[name]), "1.00" if name == FIRST else "", "", _score(scores[name])] for name in OURS]
-    data: dict[str, object] = {name: {"seconds": seconds[name], "scores": scores[name]} for name in runs}
-    for default in (False, True):
-        for name in PEERS:
-            label = _label(name, default)
-            if label not in runs:
+def tell(options: argparse.Namespace, race: Race, finished: Rounds) -> None:
+    """Print and write what the rounds of both heats say."""
+    rows, data = [], {}
+    for heat, bar in BARS.items():
+        rounds = [entry for entry in finished if entry["heat"] == heat]
+        ours = (FIRST,) if heat == "by default" else (FIRST, LATER, LIVE)
+        for name in (*ours, *PEERS):
+            seconds = {run: [entry["seconds"][run] for entry in rounds] for run in rounds[0]["seconds"]}
+            label = f"{name}, {heat}"
+            if name not in seconds:
                 rows.append([f"{label} is not installed", "", "", "", ""])
                 continue
-            slower = ratios(seconds, label, FIRST)
-            data[label] = {"seconds": seconds[label], "scores": scores[label], "to_kselect": slower}
-            cells = [_seconds(seconds[label]), spread(slower, 2), f">= {BARS[default]:g}", _score(scores[label])]
-            rows.append([label, *cells])
+            scores = [entry["scores"][name] for entry in rounds]
+            slower = ratios(seconds, name, FIRST)
+            cells = [f"{statistics.median(seconds[name]):.1f}", spread(slower, 2)]
+            rows.append([label, *cells, f">= {bar:g}" if name in PEERS else "", _score(scores)])
+            data[label] = {"seconds": seconds[name], "scores": scores, "to_kselect": slower}
     title = f"{options.epochs} epochs of {options.task}, {len(race.train)} examples, {race.total_steps} steps"
     columns = ["run", "seconds", f"/ {FIRST}", "bar", "score on dev"]
-    setup = {"dtype": str(race.dtype), "peers": installed, "constant": task.constant_score()["score"]}
+    setup = {"settings": finished[0]["settings"], "constant": race.task.constant_score()["score"]}
     report(options, title, columns, rows, data, **setup)
-
-
-def _label(name: str, default: bool) -> str:
-    return f"{name}, by default" if default else f"{name}, equal settings"
-
-
-def _seconds(values: list[float]) -> str:
-    return f"{statistics.median(values):.1f}"
 
 
 def _score(values: list[float]) -> str:

@@ -80,8 +80,9 @@ class Race:
 
     def score(self, model: PreTrainedModel) -> float:
         """Return the task's score of a student on dev."""
-        everything = np.arange(len(self.dev))
-        return evaluate(model, self.task, self.dev, everything, self.training.batch_size, self.dtype).metrics["score"]
+        classifier, everything = Classifier(model, self.teacher.tokenizer), np.arange(len(self.dev))
+        found = evaluate(classifier, self.task, self.dev, everything, self.training.batch_size, self.dtype)
+        return found.metrics["score"]
 
     def _encoded(self, split: str) -> EncodedSplit:
         return encode(self.task.splits[split], self.teacher.tokenizer, self.max_length)
