@@ -3,7 +3,8 @@
     python benchmarks/timing.py run --config configs/mrpc.yaml --teacher runs/mrpc-teacher/model --seeds 0 1 2
     python benchmarks/timing.py table
 
-`run` distils a student for every pair of a selection in the first half and one in the second that the ledger lacks.
+`run` distils a student for every pair of a selection in the first half and one in the second that the ledger lacks; any
+other option of `kselect distill`, such as `--epochs 3`, counts for all.
 Runs that begin alike share their first half through a snapshot, so that they differ in nothing but the second: same
 batches, same dropout. A selection weighs all that it names alike.
 
@@ -54,8 +55,8 @@ def run(options: argparse.Namespace) -> None:
     from kselect.study.environment import describe
 
     command, ledger = Command("kselect.cli.distill"), Ledger(options.ledger, KEY)
-    words = ["--config", options.config, "--teacher", options.teacher, "--knowledge", ",".join(SELECTIONS["all"])]
-    settings: Any = command.settings(words)
+    words = ["--config", options.config, "--teacher", options.teacher, *options.settings]
+    settings: Any = command.settings([*words, "--knowledge", ",".join(SELECTIONS["all"])])
     kept = recorded(flatten(settings))
     distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
     half = distiller.total_steps // 2
@@ -203,7 +204,9 @@ def main() -> None:
     tables = commands.add_parser("table")
     tables.add_argument("--data_dir", help="as of `kselect distill`; read for dev's labels")
     tables.set_defaults(act=table)
-    options = parser.parse_args()
+    options, options.settings = parser.parse_known_args()
+    if options.settings and options.act is not run:
+        parser.error(f"unrecognized arguments: {' '.join(options.settings)}")
     options.act(options)
 
 
