@@ -13,6 +13,7 @@ from kselect.structure.distribution import Distribution, exp, finite, real_posit
 
 # Beyond this, arc probabilities by the inverse of a matrix are not taken on trust.
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-9}
+LARGEST_SIDE_BY_SIDE = 128
 
 
 class DependencyTrees(Distribution[Tensor]):
@@ -137,7 +138,19 @@ def _factorised(weights: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, 
     matrix[..., 0] = weights[..., 0]
     matrix.diagonal(dim1=1, dim2=2)[:, 1:] += weights[:, 1:, 1:].sum(-1)
     matrix.diagonal(dim1=1, dim2=2).add_(~mask)
-    return matrix, *torch.linalg.lu_factor_ex(matrix)
+    return matrix, *_lu(matrix)
+
+
+def _lu(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the LU factors `[B, n, n]`, pivots `[B, n]` and, `[B]`, whether that failed, 0 if not.
+
+    Threads of a CPU that factorise matrices of more than 150 rows side by side give wrong factors, and say nothing
+    (pytorch/pytorch#142815): such go one by one.
+    """
+    if matrix.device.type != "cpu" or matrix.size(-1) <= LARGEST_SIDE_BY_SIDE or len(matrix) < 2:
+        return torch.linalg.lu_factor_ex(matrix)
+    factors, pivots, info = zip(*(torch.linalg.lu_factor_ex(one) for one in matrix), strict=True)
+    return torch.stack(factors), torch.stack(pivots), torch.stack(info)
 
 
 def _inverse(factors: Tensor, pivots: Tensor) -> Tensor:

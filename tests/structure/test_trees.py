@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kselect.structure import NonProjectiveTrees, ProjectiveTrees, cross_entropy, kl
-from kselect.structure.trees import by_elimination, by_inverse
+from kselect.structure.trees import by_elimination, by_inverse, matrix_tree
 from tests.structure.enumeration import trees
 
 
@@ -99,6 +99,23 @@ def test_elimination_agrees_with_the_inverse_where_that_is_sound() -> None:
     torch.testing.assert_close(again, value, atol=1e-9, rtol=1e-12)
     (gradient,) = torch.autograd.grad(again.sum(), scores)
     torch.testing.assert_close(gradient, marginals, atol=1e-9, rtol=0)
+
+
+def test_many_tokens_on_two_threads_are_as_on_one() -> None:
+    given = draw(0, [160, 151, 90])
+    weights, mask = given["scores"].softmax(-1) * given["mask"][..., None], given["mask"].bool()
+    weights[..., 1:].diagonal(dim1=1, dim2=2).zero_()
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = matrix_tree(weights, mask)
+        torch.set_num_threads(2)
+        two = matrix_tree(weights, mask)
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.allclose(one[0], two[0], rtol=1e-12)
+    assert torch.allclose(one[1], two[1], atol=1e-12)
+    assert torch.allclose(two[1].sum(-1), given["mask"].double(), atol=1e-9)
 
 
 def test_tokens_that_prefer_a_cycle_are_summed_right() -> None:
