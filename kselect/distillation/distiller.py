@@ -324,7 +324,7 @@ class Distiller:
             needs = Needs.union(knowledge.student_needs for knowledge in chosen)
             student = forward(self._model, batch, needs).under(self.student.head)
             answers = student.answer, teacher.answer if teacher else None
-        examples = Batch(batch["labels"], progress=self.step / self.total_steps)
+        examples = Batch(batch["labels"], progress=self.step / self.total_steps, dtype=self.dtype)
         losses = torch.stack([knowledge.loss(student, teacher, examples) for knowledge in chosen], dim=1)
         return losses, student.answer, read_signals(*answers, batch["labels"])
 

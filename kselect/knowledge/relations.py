@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor
 
 from kselect.knowledge.base import Knowledge, mean_of
@@ -38,11 +39,11 @@ class Relations(Knowledge):
         """Return the mean squared distance of each example, `[B]`."""
         assert teacher is not None
         layers = [
-            products(projected(student, s, self.projection), teacher.hidden_states[t].float()) for s, t in self.path
+            products(projected(student, s, self.projection), teacher.hidden_states[t].float(), batch.dtype)
+            for s, t in self.path
         ]
-        return (
-            mean_of([flow_distance(a, b, student.attention_mask) for a, b in pairwise(layers)]) / layers[0].width ** 2
-        )
+        distances = [flow_distance(a, b, student.attention_mask) for a, b in pairwise(layers)]
+        return mean_of(distances) / layers[0].width ** 2
 
 
 class Products(NamedTuple):
@@ -58,20 +59,23 @@ class Products(NamedTuple):
     width: int
 
 
-def products(student: Tensor, teacher: Tensor) -> Products:
-    """Return the inner products of a layer's states, both `[B, n, D]`."""
-    delta = student - teacher
-    mixed, change = delta @ teacher.mT, _with_itself(delta)
-    return Products(teacher @ teacher.mT, mixed, change, mixed + mixed.mT + change, student.size(-1))
+def products(student: Tensor, teacher: Tensor, dtype: torch.dtype = torch.float32) -> Products:
+    """Return the inner products of a layer's states, both `[B, n, D]`, worked out in `dtype` and told in float32.
+
+    The difference is taken before anything is rounded to `dtype`, so that rounding is relative to it.
+    """
+    delta, teacher = (student - teacher).to(dtype), teacher.to(dtype)
+    mixed, change = (delta @ teacher.mT).float(), _with_itself(delta)
+    return Products((teacher @ teacher.mT).float(), mixed, change, mixed + mixed.mT + change, student.size(-1))
 
 
 def _with_itself(x: Tensor) -> Tensor:
-    """Return `XXᵀ`, whose gradient takes one matrix product instead of two.
+    """Return `XXᵀ` in float32, whose gradient takes one matrix product instead of two.
 
     Both of X's places give the same gradient wherever a symmetric matrix is compared with symmetric ones, as here: it
     is worked out for one place, and doubled.
     """
-    half = x @ x.detach().mT
+    half = (x @ x.detach().mT).float()
     return 2 * half - half.detach()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -355,3 +356,20 @@ def test_a_small_distance_of_flows_is_no_difference_of_large_numbers(tokens: int
     layers = [products(s, t) for s, t in zip(student, teacher, strict=True)]
     distance = flow_distance(layers[0], layers[1], mask)
     torch.testing.assert_close(distance.double(), (flows[0] - flows[1]).square().sum((1, 2)), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("change", [1.0, 1e-3])
+def test_relations_by_bf16_products_are_those_by_float32(change: float):
+    generator = torch.Generator().manual_seed(0)
+    teacher = [torch.randn(4, 24, 64, generator=generator) + 0.3 for _ in range(3)]
+    student = [
+        (states + change * torch.randn(states.shape, generator=generator)).requires_grad_() for states in teacher
+    ]
+    told, gradients = [], []
+    for dtype in (torch.float32, torch.bfloat16):
+        layers = [products(s, t, dtype) for s, t in zip(student, teacher, strict=True)]
+        distances = sum(flow_distance(a, b, torch.ones(4, 24)) for a, b in pairwise(layers))
+        told.append(distances)
+        gradients.append(torch.cat([each.flatten() for each in torch.autograd.grad(distances.sum(), student)]))
+    torch.testing.assert_close(told[1], told[0], rtol=5e-3, atol=0)
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.9999
