@@ -35,7 +35,7 @@ def check_early(settings: Any) -> None:
         if isinstance(part, TaskConfig) and part.task is not None and not part.own:
             canonical(part.task)
         if isinstance(part, KnowledgeConfig):
-            for name in (*part.kinds, *part.scales, *part.layer_maps):
+            for name in (*(part.knowledge or ()), *part.scales, *part.layer_maps):
                 if name not in (known := _known_knowledge()):
                     raise unknown("knowledge", name, known)
         for path in _models(part):

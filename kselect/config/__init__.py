@@ -12,6 +12,7 @@ from kselect.config.evaluation import EvaluationConfig
 from kselect.config.heads import HEADS, check_head_of
 from kselect.config.knowledge import (
     DEFAULT_KNOWLEDGE,
+    DEFAULT_OF_WORDS,
     KNOWLEDGE_NAMES,
     LEVELS,
     TEXT_KNOWLEDGE,
@@ -30,6 +31,7 @@ from kselect.config.training import TrainingConfig
 
 __all__ = [
     "DEFAULT_KNOWLEDGE",
+    "DEFAULT_OF_WORDS",
     "HEADS",
     "KNOWLEDGE_NAMES",
     "LEVELS",

@@ -75,7 +75,7 @@ class Distiller:
             teacher: whose knowledge is on offer, the mean logits of several; None to train on gold labels alone.
             student: the classifier to train.
             training: how steps are taken.
-            knowledge: what is on offer; gold alone where there is no teacher.
+            knowledge: what is on offer, by default see `build_knowledge`; gold alone where there is no teacher.
             max_length: longest input in tokens; by default 128, or what the model takes if less.
 
         Raises:
@@ -87,9 +87,9 @@ class Distiller:
         self.student = student
         self.training = training or TrainingConfig()
         offered = knowledge or (KnowledgeConfig() if self.teachers else KnowledgeConfig(knowledge=["gold"]))
-        self.offered = replace(offered, knowledge=offered.kinds)
         _check_models(student, self.teachers, task)
-        self.knowledge: tuple[Knowledge, ...] = build_knowledge(self.offered, student, self.teachers)
+        self.knowledge: tuple[Knowledge, ...] = build_knowledge(offered, student, self.teachers)
+        self.offered = replace(offered, knowledge=list(self.names))
         self.max_length = min(input_length(one, max_length, task.usual_length) for one in (student, *self.teachers))
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
         if self.accelerator.num_processes > 1:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kselect.config import KnowledgeConfig
-from kselect.errors import UserError
+from kselect.errors import IncomparableError, UserError
 from kselect.knowledge.layer_map import LayerMap, parse_layer_map
 from kselect.knowledge.levels import class_similarities
 from kselect.knowledge.projection import Projection
@@ -70,11 +70,11 @@ class Comparison:
         """Refuse to compare scores of unlike things.
 
         Raises:
-            UserError: the heads choose among different classes.
+            IncomparableError: the heads choose among different classes.
         """
         ours, theirs = (CHOICES.get(one.head.name) for one in (self.student, self.teacher_given))
         if ours != theirs:
-            raise UserError(
+            raise IncomparableError(
                 f"knowledge {self.name} cannot compare {theirs} (teacher) with {ours} (student): offer marginals."
             )
 

@@ -15,6 +15,7 @@ from transformers import AutoModelForTokenClassification
 import envs  # noqa: F401 (registers the environment)
 import kselect
 from kselect.cli.main import main
+from kselect.config import DEFAULT_KNOWLEDGE, DEFAULT_OF_WORDS
 from kselect.tasks.words import TreeSource, read_columns, read_treebank
 from tests import word_files
 from tests.word_files import LONG, SENTENCES, columns, tags_of, treebank
@@ -29,7 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     word_files.write(place)
     for kind, heads, how in (
         ("tags", ("crf", "tagger"), ["--agent", "vanilla-kd"]),
-        ("trees", ("parser", "tree-tagger"), ["--agent", "all", "--knowledge", "gold,hidden,attention,relations"]),
+        ("trees", ("parser", "tree-tagger"), ["--agent", "all"]),
     ):
         task = data(place, kind)
         teacher = ["--encoder", str(place / "encoder"), "--head", heads[0], "--run_name", f"{kind}-teacher"]
@@ -166,10 +167,31 @@ def test_a_reward_of_a_sample_reads_whole_sentences(place: Path) -> None:
     assert distiller.evaluate("dev").examples == len(distiller.task.splits["dev"])
 
 
-def test_a_policy_learns_on_words(place: Path) -> None:
-    words = ["--knowledge", "gold,logits", "--episodes", "1", "--run_name", "policy", "--parallel", "1"]
-    assert main(["train-policy", *data(place, "tags"), *of_teacher(place, "tags"), *words]) == 0
+def offered(run: Path) -> list[str]:
+    return list(yaml.safe_load((run / "config.yaml").read_text())["knowledge"])
+
+
+def test_a_policy_learns_on_words_from_all_that_the_heads_have_in_common(place: Path) -> None:
+    everything = [*DEFAULT_KNOWLEDGE, *DEFAULT_OF_WORDS]
+    words = [*data(place, "tags"), *of_teacher(place, "tags")]
+    assert main(["train-policy", *words, "--episodes", "1", "--run_name", "policy"]) == 0
     assert yaml.safe_load((place / "runs" / "policy" / "config.yaml").read_text())["head"] == "crf"
+    assert offered(place / "runs" / "policy") == everything
+    assert main(["distill", *words, "--agent", str(place / "runs" / "policy" / "policy"), "--run_name", "under"]) == 0
+    assert offered(place / "runs" / "under") == everything
+    assert offered(place / "runs" / "trees") == ["gold", "hidden", "attention", "relations", "marginals"]
+
+
+def test_an_agent_that_learns_on_the_way_needs_no_names_either(place: Path) -> None:
+    words = [*data(place, "trees"), *of_teacher(place, "trees"), "--agent", "online"]
+    assert main(["distill", *words, "--run_name", "online-trees"]) == 0
+    assert offered(place / "runs" / "online-trees") == [*DEFAULT_KNOWLEDGE, *DEFAULT_OF_WORDS]
+
+
+def test_what_is_named_and_does_not_fit_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*data(place, "trees"), *of_teacher(place, "trees"), "--head", "tree-tagger", "--knowledge", "gold,logits"]
+    error = fails(capsys, "distill", *words, "--agent", "all")
+    assert error == "knowledge logits cannot compare arcs (teacher) with arc tags (student): offer marginals."
 
 
 def test_a_saved_data_set(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
