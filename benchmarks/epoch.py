@@ -4,9 +4,9 @@
 
 A 6-layer teacher and its 3-layer student (BERT, heads of 32, random weights) under the same head, batches of 32 random
 sentences, half as long as the longest and more. What stands beside gold labels is compared part by part (substructures,
-without inference over the teacher), by the marginals of structures, or, tag by tag, by the marginals of both (posterior).
-The teacher's outputs are computed beforehand; its inference is part of the epoch. All take turns in one process; ratios
-are medians over the rounds, with quartiles.
+without inference over the teacher), by the marginals of structures, or, tag by tag, by the marginals of both
+(posterior). The teacher's outputs are computed beforehand; its inference is part of the epoch. All take turns in one
+process; ratios are medians over the rounds, with quartiles.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> None:
     for head, task in tasks.items():
         tokens = options.words + SPECIAL
         teacher = with_head(make_teacher(task, tokens, options.hidden_size), task, head)
-        # A run so long that its warm-up never gets going: the student stays where it is, and every epoch costs the same.
+        # A run so long that its warm-up never gets going: the student stays as it is, and every epoch costs the same.
         make = partial(make_distiller, task, teacher, tokens, 10**7)
         cases[_name(head, GOLD)] = _epoch(make(knowledge=[GOLD]), options.sentences, GOLD)
         for way in WAYS[head]:

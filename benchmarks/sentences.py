@@ -32,13 +32,14 @@ def tagging(words: int, train: int, labels: int) -> TaggingTask:
     return TaggingTask("tags", tags.tags, _splits(words, train, draw), ("f1",), tags, "iob2")
 
 
-def parsing(words: int, train: int, relations: int) -> ParsingTask:
-    """Make sentences of at most `words` words, each word hanging from one before it by one of so many relations."""
-    names = tuple(f"relation{i:03}" for i in range(relations))
+def parsing(words: int, train: int, kinds: int) -> ParsingTask:
+    """Make sentences of at most `words` words, each word hanging from one before it by one of so many kinds of relations."""
+    names = tuple(f"relation{i:03}" for i in range(kinds))
 
     def draw(generator: np.random.Generator, text: tuple[str, ...]) -> ParsedSentence:
         heads = tuple(int(generator.integers(1, i + 1)) if i else 0 for i in range(len(text)))
-        return ParsedSentence(text, ("X",) * len(text), heads, tuple(generator.choice(names, len(text)).tolist()), ORIGIN)
+        relations = tuple(generator.choice(names, len(text)).tolist())
+        return ParsedSentence(text, ("X",) * len(text), heads, relations, ORIGIN)
 
     return ParsingTask("trees", names, _splits(words, train, draw), ("las",))
 

@@ -50,7 +50,7 @@ def _known_knowledge() -> Collection[str]:
 
 def _models(part: Any) -> list[str]:
     if isinstance(part, StudentConfig):
-        return [path for path in (*part.teachers, part.student) if path is not None]
+        return [path for path in (*part.teachers, part.student, part.parser) if path is not None]
     if isinstance(part, EncoderConfig):
         return [] if part.encoder is None else [part.encoder]
     if isinstance(part, EvaluationConfig):

@@ -26,8 +26,9 @@ TEXT_KNOWLEDGE = (
     "latent-trees",
     *LEVELS,
 )
+PARSER_KNOWLEDGE = ("parser-trees",)
 WORD_KNOWLEDGE = ("marginals", "substructures", "posterior", "best-sequences")
-KNOWLEDGE_NAMES = (*TEXT_KNOWLEDGE, *WORD_KNOWLEDGE)
+KNOWLEDGE_NAMES = (*TEXT_KNOWLEDGE, *PARSER_KNOWLEDGE, *WORD_KNOWLEDGE)
 SOFTENINGS = ("global", "local")
 ARC_MARGINALS = ("heads", "non-projective", "projective")
 DEFAULT_KNOWLEDGE = ("gold", "logits", "hidden", "attention", "relations")
@@ -43,9 +44,10 @@ class KnowledgeConfig:
     knowledge: list[str] | None = None
     """The kinds on offer, which an agent weighs, out of gold, logits, logits-mse, hidden, hidden-cls, hidden-cosine,
     embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations, latent-trees,
-    label-smoothing, kd-sim, kd-pt, kd-pt-sim, kd-top-k and, of words, marginals, substructures, posterior,
-    best-sequences; by default what the agent's recipe reads or a policy was trained with, or else, as far as both
-    models have it, gold, logits, hidden, attention, relations and, of words, marginals, substructures."""
+    label-smoothing, kd-sim, kd-pt, kd-pt-sim, kd-top-k, with a parser parser-trees and, of words, marginals,
+    substructures, posterior, best-sequences; by default what the agent's recipe reads or a policy was trained with, or else, as far as both
+    models have it, gold, logits, hidden, attention, relations, with a parser parser-trees and, of words, marginals,
+    substructures."""
     weighting: Literal["selection", "dynamic", "uncertainty"] = "selection"
     """How the losses of a step become one: by the selection alone, also by each example's uncertainty, or also by
     variances learned on the way (see docs/agents.md)."""

@@ -30,6 +30,8 @@ class Comparison:
     student: Classifier
     teacher: Classifier | None
     """The teacher, or the first of several; None where there is none."""
+    parser: Classifier | None = None
+    """Parses the sentences of the texts; None where there is none."""
 
     @property
     def teacher_given(self) -> Classifier:
@@ -89,6 +91,17 @@ class Comparison:
             raise UserError(
                 f"knowledge {self.name} is of logits, which {self.student.head.name} has none of: offer substructures."
             )
+
+    def check_parsed(self) -> None:
+        """Refuse to read a parser where there is none, or no texts for it.
+
+        Raises:
+            UserError: no parser; words that are labelled, not whole texts.
+        """
+        if self.student.labels is not None:
+            raise UserError(f"knowledge {self.name} is of whole texts, not of words that are labelled: leave it out.")
+        if self.parser is None:
+            raise UserError(f"knowledge {self.name} needs a parser: give its folder as --parser, or leave it out.")
 
     def check_classes(self, model: Classifier) -> None:
         """Refuse a model that does not choose among classes that its own output layer tells apart.

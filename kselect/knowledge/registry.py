@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from kselect.config import DEFAULT_KNOWLEDGE, DEFAULT_OF_WORDS, KNOWLEDGE_NAMES, KnowledgeConfig
+from kselect.config import (
+    DEFAULT_KNOWLEDGE,
+    DEFAULT_OF_WORDS,
+    KNOWLEDGE_NAMES,
+    PARSER_KNOWLEDGE,
+    KnowledgeConfig,
+)
 from kselect.errors import IncomparableError, UserError, unknown
 from kselect.knowledge.attention import Attention
 from kselect.knowledge.attention_scores import AttentionScores
@@ -23,6 +29,7 @@ from kselect.knowledge.levels import Confidence, ConfidenceSimilarity, LabelSmoo
 from kselect.knowledge.logits import Logits
 from kselect.knowledge.logits_mse import LogitsMse
 from kselect.knowledge.marginals import Marginals
+from kselect.knowledge.parser_trees import ParserTrees
 from kselect.knowledge.posterior import Posterior
 from kselect.knowledge.relations import Relations
 from kselect.knowledge.states import StatesKnowledge
@@ -64,6 +71,13 @@ def _tempered(pair: Comparison) -> Schedule:
     return Schedule.parse(pair.config.temperature, "temperature")
 
 
+def _parser_trees(pair: Comparison) -> ParserTrees:
+    pair.check_parsed()
+    knowledge = ParserTrees(pair.student.layers)
+    check_readable(pair.student.model, knowledge.student_needs, f"knowledge {pair.name}")
+    return knowledge
+
+
 def _logits_mse(pair: Comparison) -> LogitsMse:
     pair.check_logits()
     return LogitsMse()
@@ -89,6 +103,7 @@ BUILDERS: dict[str, Builder] = {
     "kd-pt": lambda pair: Confidence(_tempered(pair)),
     "kd-pt-sim": lambda pair: ConfidenceSimilarity(pair.class_similarities, _tempered(pair)),
     "kd-top-k": lambda pair: TopK(pair.config.top_k, _tempered(pair)),
+    "parser-trees": _parser_trees,
     "marginals": _marginals,
     "substructures": lambda pair: Substructures(*pair.heads, transitions=pair.config.transitions),
     "posterior": lambda pair: Posterior(*pair.heads),
@@ -113,12 +128,12 @@ def register(kind: type[Knowledge], build: Builder | None = None) -> None:
 
 
 def build_knowledge(
-    config: KnowledgeConfig, student: Classifier, teachers: Sequence[Classifier]
+    config: KnowledgeConfig, student: Classifier, teachers: Sequence[Classifier], parser: Classifier | None = None
 ) -> tuple[Knowledge, ...]:
     """Make the kinds of knowledge that `config` names, in its order.
 
-    Where it names none, they are the default ones, and of words those of words too, as far as student and teacher have
-    them in common.
+    Where it names none, they are the default ones, with a parser its trees and of words what is of words, as far as
+    student and teacher have it in common.
 
     Raises:
         UserError: an unknown kind; a kind that needs a teacher where there is none; a setting for a kind that is not on
@@ -129,11 +144,11 @@ def build_knowledge(
             raise unknown("knowledge", name, BUILDERS)
     if teachers and config.layer_map != KnowledgeConfig.layer_map:
         parse_layer_map(config.layer_map, student.layers, teachers[0].layers)
-    usual = DEFAULT_KNOWLEDGE if student.labels is None else (*DEFAULT_KNOWLEDGE, *DEFAULT_OF_WORDS)
+    beside = DEFAULT_OF_WORDS if student.labels is not None else PARSER_KNOWLEDGE if parser is not None else ()
     built: dict[str, Knowledge] = {}
-    for name in config.knowledge or usual:
+    for name in config.knowledge or (*DEFAULT_KNOWLEDGE, *beside):
         try:
-            built[name] = _build(Comparison(name, config, student, next(iter(teachers), None)), teachers)
+            built[name] = _build(Comparison(name, config, student, next(iter(teachers), None), parser), teachers)
         except IncomparableError:
             if config.knowledge:
                 raise

@@ -20,9 +20,14 @@ from kselect.models.heads.registry import (
     output_labels,
     saved_facts,
 )
+from kselect.models.heads.parser import Parser, SecondOrderParser
 from kselect.models.heads.tagger import Tagger
 from kselect.models.output_layer import redraw
 from kselect.tasks.task import Task
+from kselect.tasks.words.parsing_task import ParsingTask
+
+PARSERS = (Parser.name, SecondOrderParser.name)
+"""Heads that score arcs."""
 
 
 def load_word_classifier(path: str | Path, task: Task) -> Classifier:
@@ -52,6 +57,21 @@ def load_word_classifier(path: str | Path, task: Task) -> Classifier:
     head = new_head(name, task, int(model.config.hidden_size), labels, facts.get("sizes"))
     load_weights(head, path)
     return Classifier(model, load_tokenizer(path, model), head.eval(), task.labels)
+
+
+def load_parser(path: str | Path) -> Classifier:
+    """Load a model that scores arcs, whatever its relations are, for texts of other tasks.
+
+    Raises:
+        UserError: no such model there.
+    """
+    facts = saved_facts(path)
+    if facts.get("head") not in PARSERS:
+        raise UserError(
+            f"{path} holds no parser under the head {' or '.join(PARSERS)}: give a folder that `kselect train-teacher "
+            f"--task_type trees` left."
+        )
+    return load_word_classifier(path, ParsingTask(Path(path).name, tuple(facts.get("labels", ())), {}, ("las",)))
 
 
 def new_word_classifier(path: str | Path, task: Task, head: str | None = None, seed: int = 0) -> Classifier:

@@ -188,6 +188,26 @@ def test_an_agent_that_learns_on_the_way_needs_no_names_either(place: Path) -> N
     assert offered(place / "runs" / "online-trees") == [*DEFAULT_KNOWLEDGE, *DEFAULT_OF_WORDS]
 
 
+def test_a_parser_teaches_a_classifier_of_texts(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ["--task", "synthetic-entailment", "--train_limit", "40", "--max_length", "30", *SMALL]
+    runs = ["--runs_dir", str(place / "runs")]
+    small = ["--hidden_size", "16", "--heads", "2", "--encoder_layers", "2", "--run_name", "texts-teacher"]
+    assert main(["train-teacher", *texts, *runs, *small]) == 0
+    parser = place / "runs" / "trees-teacher" / "model"
+    student = ["--teacher", str(place / "runs" / "texts-teacher" / "model"), "--layers", "1", "--agent", "all"]
+    assert main(["distill", *texts, *runs, *student, "--parser", str(parser), "--run_name", "texts"]) == 0
+    assert offered(place / "runs" / "texts") == [*DEFAULT_KNOWLEDGE, "parser-trees"]
+    last = json.loads((place / "runs" / "texts" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["losses"]["parser-trees"] > 0
+    for wrong, said in (
+        (place / "runs" / "tags" / "student", "holds no parser under the head parser or second-order-parser: give a"),
+        (place / "nowhere", "does not exist"),
+    ):
+        assert said in fails(capsys, "distill", *texts, *runs, *student, "--parser", str(wrong))
+    words = [*data(place, "tags"), *of_teacher(place, "tags"), "--parser", str(parser)]
+    assert fails(capsys, "distill", *words) == "parser is for whole texts, and task_type is tags: leave it out."
+
+
 def test_what_is_named_and_does_not_fit_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*data(place, "trees"), *of_teacher(place, "trees"), "--head", "tree-tagger", "--knowledge", "gold,logits"]
     error = fails(capsys, "distill", *words, "--agent", "all")

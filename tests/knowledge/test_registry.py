@@ -5,7 +5,15 @@ from typing import ClassVar
 import pytest
 import torch
 
-from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, LEVELS, TEXT_KNOWLEDGE, WORD_KNOWLEDGE, KnowledgeConfig
+from kselect.config import (
+    DEFAULT_KNOWLEDGE,
+    KNOWLEDGE_NAMES,
+    LEVELS,
+    PARSER_KNOWLEDGE,
+    TEXT_KNOWLEDGE,
+    WORD_KNOWLEDGE,
+    KnowledgeConfig,
+)
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.head_relations import HeadRelations
@@ -118,7 +126,7 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], mes
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("name", [name for name in KNOWLEDGE_NAMES if name not in ("gold", "label-smoothing")])
+@pytest.mark.parametrize("name", [name for name in KNOWLEDGE_NAMES if name not in ("gold", "label-smoothing", *PARSER_KNOWLEDGE)])
 def test_a_teacher_is_asked_for(name: str) -> None:
     student = tiny_classifier(tiny_task())
     config = KnowledgeConfig(knowledge=["gold", name])
