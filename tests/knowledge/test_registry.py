@@ -126,7 +126,9 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], mes
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("name", [name for name in KNOWLEDGE_NAMES if name not in ("gold", "label-smoothing", *PARSER_KNOWLEDGE)])
+@pytest.mark.parametrize(
+    "name", [name for name in KNOWLEDGE_NAMES if name not in ("gold", "label-smoothing", *PARSER_KNOWLEDGE)]
+)
 def test_a_teacher_is_asked_for(name: str) -> None:
     student = tiny_classifier(tiny_task())
     config = KnowledgeConfig(knowledge=["gold", name])
