@@ -33,7 +33,7 @@ def tagging(words: int, train: int, labels: int) -> TaggingTask:
 
 
 def parsing(words: int, train: int, kinds: int) -> ParsingTask:
-    """Make sentences of at most `words` words, each word hanging from one before it by one of so many kinds of relations."""
+    """Make sentences of at most `words` words, each hanging from one before it by one of so many kinds of relations."""
     names = tuple(f"relation{i:03}" for i in range(kinds))
 
     def draw(generator: np.random.Generator, text: tuple[str, ...]) -> ParsedSentence:

@@ -45,9 +45,9 @@ class KnowledgeConfig:
     """The kinds on offer, which an agent weighs, out of gold, logits, logits-mse, hidden, hidden-cls, hidden-cosine,
     embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations, latent-trees,
     label-smoothing, kd-sim, kd-pt, kd-pt-sim, kd-top-k, with a parser parser-trees and, of words, marginals,
-    substructures, posterior, best-sequences; by default what the agent's recipe reads or a policy was trained with, or else, as far as both
-    models have it, gold, logits, hidden, attention, relations, with a parser parser-trees and, of words, marginals,
-    substructures."""
+    substructures, posterior, best-sequences; by default what the agent's recipe reads or a policy was trained with, or
+    else, as far as both models have it, gold, logits, hidden, attention, relations, with a parser parser-trees and, of
+    words, marginals, substructures."""
     weighting: Literal["selection", "dynamic", "uncertainty"] = "selection"
     """How the losses of a step become one: by the selection alone, also by each example's uncertainty, or also by
     variances learned on the way (see docs/agents.md)."""

@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification,
 
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier, load_pretrained, load_tokenizer, order_of, quiet, seeded
+from kselect.models.heads.parser import Parser, SecondOrderParser
 from kselect.models.heads.registry import (
     TOKEN_CLASSIFIERS,
     check_head,
@@ -20,7 +21,6 @@ from kselect.models.heads.registry import (
     output_labels,
     saved_facts,
 )
-from kselect.models.heads.parser import Parser, SecondOrderParser
 from kselect.models.heads.tagger import Tagger
 from kselect.models.output_layer import redraw, reorder
 from kselect.tasks.task import Task

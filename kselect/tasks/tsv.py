@@ -9,7 +9,6 @@ from pathlib import Path
 from kselect.errors import UserError
 from kselect.tasks.table import Table
 
-
 MARK = "\ufeff"
 """The byte-order mark that some programs begin a file with."""
 

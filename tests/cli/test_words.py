@@ -222,7 +222,7 @@ def test_a_saved_data_set(place: Path, tmp_path: Path, monkeypatch: pytest.Monke
     rows = Dataset.from_dict({"words": [*words, []], "kinds": [*ids, []]}, features=features)
     DatasetDict({"train": rows, "test": rows.select([0, 32, 1])}).save_to_disk(tmp_path / "kinds")
     monkeypatch.setenv("KSELECT_DATA", str(tmp_path))  # where the folder is, as it is not here
-    columns = ["--dataset", "kinds", "--words_column", "words", "--tags_column", "kinds"]
+    columns = ["--dataset", "kinds", "--word_column", "words", "--tag_column", "kinds"]
     run = ["--encoder", str(place / "encoder"), "--head", "spans", "--scheme", "bioes", "--runs_dir", str(tmp_path)]
     assert main(["train-teacher", "--task_type", "tags", *columns, *run, *SMALL, "--run_name", "run"]) == 0
     config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())

@@ -109,18 +109,14 @@ def test_an_agent_weighs_it_like_any_other_kind() -> None:
 
 
 def test_what_cannot_be_read_is_refused() -> None:
-    task = tiny_task()
+    task, parser, offered = tiny_task(), word_classifier("parser"), KnowledgeConfig(knowledge=["parser-trees"])
+    teacher, words, shy = tiny_classifier(task), word_classifier("tagger"), classifier("deberta-v2", task)
     with pytest.raises(UserError, match="knowledge parser-trees needs a parser: give its folder as --parser"):
-        teacher = tiny_classifier(task)
-        Distiller(task, teacher, shrink(teacher, 2), knowledge=KnowledgeConfig(knowledge=["parser-trees"]))
-    words = word_classifier("tagger")
+        Distiller(task, teacher, shrink(teacher, 2), knowledge=offered)
     with pytest.raises(UserError, match="knowledge parser-trees is of whole texts, not of words that are labelled"):
-        offered = KnowledgeConfig(knowledge=["parser-trees"])
-        Distiller(tagging_task(), words, shrink(words, 1), None, offered, None, word_classifier("parser"))
-    shy = classifier("deberta-v2", task)
-    with pytest.raises(UserError, match="knowledge parser-trees reads inside the attention, which deberta-v2 does not"):
-        offered = KnowledgeConfig(knowledge=["parser-trees"])
-        Distiller(task, shy, shrink(shy, 2), None, offered, None, word_classifier("parser"))
+        Distiller(tagging_task(), words, shrink(words, 1), knowledge=offered, parser=parser)
+    with pytest.raises(UserError, match="knowledge parser-trees reads inside the attention, which deberta-v2 does"):
+        Distiller(task, shy, shrink(shy, 2), knowledge=offered, parser=parser)
 
 
 def test_a_sentence_that_the_parser_does_not_take_whole_is_refused() -> None:

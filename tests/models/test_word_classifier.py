@@ -163,7 +163,7 @@ def test_other_labels_are_refused_and_so_is_another_order_of_ones_own(tmp_path: 
     made.model.config.id2label = dict(enumerate([*labels[:-1], "S-Z"]))
     made.model.save_pretrained(tmp_path)
     made.tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="9 labels and tags 9, .*'S-Y' is"):
+    with pytest.raises(UserError, match=r"9 labels and tags 9, .*'S-Y' is"):
         load_classifier(tmp_path, tagging_task())
     student = load_student(tmp_path, tagging_task())  # its head is of no use, its encoder is
     assert student.head.name == "tagger"
