@@ -8,15 +8,16 @@ from pathlib import Path
 
 import gymnasium
 import pytest
+import torch
 import yaml
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
-from transformers import AutoModelForTokenClassification
+from transformers import AutoModelForTokenClassification, AutoTokenizer, BertForTokenClassification
 
 import envs  # noqa: F401 (registers the environment)
 import kselect
 from kselect.cli.main import main
 from kselect.config import DEFAULT_KNOWLEDGE, DEFAULT_OF_WORDS
-from kselect.tasks.words import TreeSource, read_columns, read_treebank
+from kselect.tasks.words import TreeSource, convert, read_columns, read_treebank
 from tests import word_files
 from tests.word_files import LONG, SENTENCES, columns, tags_of, treebank
 
@@ -180,6 +181,47 @@ def test_a_policy_learns_on_words_from_all_that_the_heads_have_in_common(place: 
     assert main(["distill", *words, "--agent", str(place / "runs" / "policy" / "policy"), "--run_name", "under"]) == 0
     assert offered(place / "runs" / "under") == everything
     assert offered(place / "runs" / "trees") == ["gold", "hidden", "attention", "relations", "marginals"]
+
+
+@pytest.mark.parametrize(("head", "parallel"), [("crf", "1"), ("tagger", "2")])
+def test_a_policy_learns_from_tags_and_trees(place: Path, tmp_path: Path, head: str, parallel: str) -> None:
+    """The same policy weighs what a chain's and what a parser's structures tell, in turns or side by side."""
+    given = data(place, "trees")
+    also = {word.removeprefix("--"): yaml.safe_load(value) for word, value in zip(given[::2], given[1::2], strict=True)}
+    del also["runs_dir"]
+    also |= {"teacher": of_teacher(place, "trees")[1], "head": "parser", "learning_rate": 3e-3}
+    (tmp_path / "also.yaml").write_text(yaml.safe_dump(also))
+    words = [*data(place, "tags"), *of_teacher(place, "tags"), "--head", head, "--also", str(tmp_path / "also.yaml")]
+    run = f"policy-{head}"
+    assert main(["train-policy", *words, "--episodes", "2", "--parallel", parallel, "--run_name", run]) == 0
+    results = json.loads((place / "runs" / run / "results.json").read_text())
+    assert results["tasks"] == ["my-tags", "my-trees"]
+    assert offered(place / "runs" / run) == [*DEFAULT_KNOWLEDGE, *DEFAULT_OF_WORDS]
+    told = [json.loads(line) for line in (place / "runs" / run / "metrics.jsonl").read_text().splitlines()]
+    assert {phase["task"] for phase in told} == {"my-tags", "my-trees"}
+    policy = str(place / "runs" / run / "policy")
+    for kind in ("tags", "trees"):
+        student = [*data(place, kind), *of_teacher(place, kind), "--agent", policy, "--run_name", f"{kind}-{run}"]
+        assert main(["distill", *student]) == 0
+
+
+def test_a_tagger_from_elsewhere_teaches_and_predicts_in_its_own_order(place: Path, tmp_path: Path) -> None:
+    labels = ["I-person", "O", "B-animal", "B-person", "I-animal"]
+    model = BertForTokenClassification.from_pretrained(
+        place / "encoder", id2label=dict(enumerate(labels)), label2id={label: i for i, label in enumerate(labels)}
+    )
+    model.save_pretrained(tmp_path / "theirs")
+    shutil.copy(place / "encoder" / "tokenizer.json", tmp_path / "theirs")
+    shutil.copy(place / "encoder" / "tokenizer_config.json", tmp_path / "theirs")
+    teacher = ["--teacher", str(tmp_path / "theirs"), "--layers", "1", "--agent", "structural-kd", "--head", "crf"]
+    assert main(["distill", *data(place, "tags"), *teacher, "--run_name", "theirs"]) == 0
+    words = ["--task_type", "tags", "--test_file", str(place / "untagged.conll"), "--output", str(tmp_path / "out")]
+    assert main(["predict", str(tmp_path / "theirs"), *words]) == 0
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "theirs")
+    for sentence in read_columns(tmp_path / "out" / "untagged.conll").sentences:
+        with torch.no_grad():
+            found = model.eval()(**tokenizer(" ".join(sentence.words), return_tensors="pt")).logits[0, 1:-1].argmax(-1)
+        assert sentence.tags == convert([labels[i] for i in found], "iob2")
 
 
 def test_an_agent_that_learns_on_the_way_needs_no_names_either(place: Path) -> None:
