@@ -101,7 +101,13 @@ def test_mappings_are_laid_over_a_recipe_name_by_name() -> None:
 
 def test_a_policy_brings_how_its_knowledge_was_compared(tmp_path: Path) -> None:
     distiller = tiny_distiller(
-        {"weighting": "uncertainty", "temperature": 4.0, "scales": {"hidden": 7.0}, "layer_maps": {"hidden": "last"}}
+        {
+            "weighting": "uncertainty",
+            "temperature": 4.0,
+            "scales": {"hidden": 7.0},
+            "layer_maps": {"hidden": "last"},
+            "arc_marginals": "projective",
+        }
     )
     cast = cast_learner(AgentConfig("actor-critic"), distiller, PhaseConfig(), seed=0)
     cast.agent.save(tmp_path)
