@@ -346,8 +346,10 @@ class Distiller:
         return LiveTeacher(models, self.dtype) if models else None
 
     def _teacher_outputs(self) -> TeacherOutputs | None:
+        if self._live_teacher is None:
+            return None
         needs = Needs.union(known.teacher_needs for known in self.knowledge if known.teacher_needs is not None)
-        return self._live_teacher and self._cached(self._live_teacher, self._splits["train"], needs)
+        return self._cached(self._live_teacher, self._splits["train"], needs)
 
     def _cached(self, live: LiveTeacher, examples: EncodedSplit, needs: Needs) -> TeacherOutputs:
         """Return a source that keeps what `live` gives on `examples`, unless nothing is to be kept."""

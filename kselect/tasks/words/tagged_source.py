@@ -102,8 +102,8 @@ class TaggedSource(WordSource):
 
     def _read(self, path: Path) -> list[TaggedSentence]:
         if not self._is_treebank(path):
-            columns = {"word_column": self._number("word_column", 0), "tag_column": self._number("tag_column", -1)}
-            return list(read_columns(path, **columns).sentences)
+            word, tag = self._number("word_column", 0), self._number("tag_column", -1)
+            return list(read_columns(path, word_column=word, tag_column=tag).sentences)
         sentences = [sentence.with_upos for sentence in read_treebank(path, trees=False).sentences]
         for sentence in sentences:
             for i, tag in enumerate(sentence.tags):
