@@ -66,8 +66,12 @@ class ParsedTexts:
         positions = np.zeros(mask.shape, dtype=np.int64)
         for place, row in enumerate(rows):
             positions[place, : len(self.words.positions[row])] = self.words.positions[row]
-        there = (send(torch.from_numpy(values), self.device) for values in (examples, positions))
-        return ParsedSentences(*there, mask, answer.head_log_probabilities().exp())
+        return ParsedSentences(
+            send(torch.from_numpy(examples), self.device),
+            send(torch.from_numpy(positions), self.device),
+            mask,
+            answer.head_log_probabilities().exp(),
+        )
 
 
 def _nothing(_: ParsedSentence, piece: Piece) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,8 +14,10 @@ from kselect.errors import UserError
 from kselect.tasks.split import Split
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import BatchEncoding, PreTrainedTokenizerBase
 
+Word = tuple[int, int]
+"""Which text of an example, and which word of that, both from 0."""
 STAND_IN = "."
 """The one word of an example that has none, at the place of its first token."""
 
@@ -44,7 +46,8 @@ class TextWords:
 def words_of_texts(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> TextWords:
     """Cut texts into the words that the tokenizer itself makes pieces of: what its pre-tokeniser gives.
 
-    Words beyond `max_length` are none, as their tokens are not in the input; neither are those without a token.
+    Words beyond `max_length` are none, as their tokens are not in the input; neither are those without a token. One
+    that is cut in two there is read whole.
 
     Raises:
         UserError: a tokenizer that does not tell which token is of which word, or takes a whole text for one.
@@ -53,45 +56,43 @@ def words_of_texts(split: Split, tokenizer: PreTrainedTokenizerBase, max_length:
     if not tokenizer.is_fast:
         raise UserError(f"{name} does not tell which token is of which word: give a model with a fast tokenizer.")
     texts = (split.text_a,) if split.text_b is None else (split.text_a, split.text_b)
-    encoded = tokenizer(
-        *texts, truncation=True, max_length=max_length, return_offsets_mapping=True, return_attention_mask=False
-    )
+    whole = tokenizer(*texts, return_offsets_mapping=True, return_attention_mask=False, verbose=False)
+    read = tokenizer(*texts, truncation=True, max_length=max_length, return_attention_mask=False)
     sentences: list[tuple[str, ...]] = []
     examples: list[int] = []
     positions: list[NDArray[np.int32]] = []
     for row in range(len(split)):
-        tokens = zip(encoded.sequence_ids(row), encoded.word_ids(row), encoded["offset_mapping"][row], strict=True)
-        found = _sentences(tokens, [column[row] for column in texts]) or [((STAND_IN,), [0])]
-        for words, places in found:
-            sentences.append(words)
+        spans = _spans(_words(whole, row), whole["offset_mapping"][row])
+        first: dict[Word, int] = {}
+        for position, word in enumerate(_words(read, row)):
+            if word is not None:
+                first.setdefault(word, position)
+        for text, column in enumerate(texts):
+            named = {word: column[row][slice(*spans[word])].strip() for word in first if word[0] == text}
+            kept = [word for word, name in named.items() if name]
+            if kept:
+                sentences.append(tuple(named[word] for word in kept))
+                examples.append(row)
+                positions.append(np.asarray([first[word] for word in kept], dtype=np.int32))
+        if not examples or examples[-1] != row:
+            sentences.append((STAND_IN,))
             examples.append(row)
-            positions.append(np.asarray(places, dtype=np.int32))
+            positions.append(np.zeros(1, dtype=np.int32))
     if all(len(words) == 1 for words in sentences) and any(" " in words[0] for words in sentences):
         raise UserError(f"{name} does not cut texts into words: give a model with another tokenizer.")
     return TextWords(sentences, np.asarray(examples, dtype=np.int64), positions)
 
 
-def _sentences(
-    tokens: Iterable[tuple[int | None, int | None, tuple[int, int]]], texts: Sequence[str]
-) -> list[tuple[tuple[str, ...], list[int]]]:
-    """Return the words of each text of an example, and the positions of their first tokens; a text without is left out.
+def _words(encoded: BatchEncoding, row: int) -> list[Word | None]:
+    """Return which word each token of an example is of; None of a special one."""
+    pairs = zip(encoded.sequence_ids(row), encoded.word_ids(row), strict=True)
+    return [None if text is None or word is None else (text, word) for text, word in pairs]
 
-    Args:
-        tokens: of each token in turn, which text it is of, which word of that, and where in it; None where of none.
-        texts: one, or both of a pair.
-    """
-    first: dict[tuple[int, int], int] = {}
-    spans: dict[tuple[int, int], tuple[int, int]] = {}
-    for position, (text, word, (start, end)) in enumerate(tokens):
-        if text is None or word is None:
-            continue
-        key = (text, word)
-        first.setdefault(key, position)
-        spans[key] = (spans.get(key, (start, end))[0], end)
-    found = []
-    for text, whole in enumerate(texts):
-        words = {key: whole[slice(*span)].strip() for key, span in spans.items() if key[0] == text}
-        kept = [key for key, word in words.items() if word]
-        if kept:
-            found.append((tuple(words[key] for key in kept), [first[key] for key in kept]))
-    return found
+
+def _spans(words: Sequence[Word | None], offsets: Sequence[tuple[int, int]]) -> dict[Word, tuple[int, int]]:
+    """Return where each word begins and ends in its text, given where its tokens do."""
+    spans: dict[Word, tuple[int, int]] = {}
+    for word, (start, end) in zip(words, offsets, strict=True):
+        if word is not None:
+            spans[word] = (spans.get(word, (start, end))[0], end)
+    return spans

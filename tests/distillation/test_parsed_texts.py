@@ -104,7 +104,7 @@ def test_an_agent_weighs_it_like_any_other_kind() -> None:
     assert run.names == (*DEFAULT_KNOWLEDGE, "parser-trees")
     assert run.scales[-1] > 0
     env = DistillationEnv(run)
-    result = rollout(make_agent("random-soft", env.observation_space, env.action_space, run.names), env)
+    result = rollout(make_agent("random-hard", env.observation_space, env.action_space, run.names), env)
     assert np.isfinite(list(result.metrics.values())).all()
 
 

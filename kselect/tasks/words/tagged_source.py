@@ -102,8 +102,8 @@ class TaggedSource(WordSource):
 
     def _read(self, path: Path) -> list[TaggedSentence]:
         if not self._is_treebank(path):
-            word, tag = self._number("word_column", 0), self._number("tag_column", -1)
-            return list(read_columns(path, word_column=word, tag_column=tag).sentences)
+            words, tags = self._number("word_column", 0), self._number("tag_column", -1)
+            return list(read_columns(path, word_column=words, tag_column=tags).sentences)
         sentences = [sentence.with_upos for sentence in read_treebank(path, trees=False).sentences]
         for sentence in sentences:
             for i, tag in enumerate(sentence.tags):
