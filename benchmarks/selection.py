@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
         for seed, (label, settings) in product(options.seeds, group):
             agent = settings.agent
             entry = {"task": distiller.task.name, "label": label, "agent": agent.agent, "seed": seed}
-            entry["settings"] = recorded(flatten(settings))
+            entry["settings"] = recorded(flatten(settings) | {"knowledge": list(distiller.names)})
             if ledger.holds(entry):
                 continue
             cast = cast_decider(agent, distiller, settings.phases, seed)

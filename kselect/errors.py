@@ -10,6 +10,10 @@ class UserError(Exception):
     """Bad input. The message is one line that names what is wrong and says what to do."""
 
 
+class IncomparableError(UserError):
+    """Models that have nothing of a kind of knowledge in common, however it is set."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `": did you mean 'x'?"` for the nearest known name, or an empty string when none is near."""
     by_lowercase = {candidate.lower(): candidate for candidate in known}

@@ -35,7 +35,7 @@ def check_early(settings: Any) -> None:
         if isinstance(part, TaskConfig) and part.task is not None and not part.own:
             canonical(part.task)
         if isinstance(part, KnowledgeConfig):
-            for name in (*part.kinds, *part.scales, *part.layer_maps):
+            for name in (*(part.knowledge or ()), *part.scales, *part.layer_maps):
                 if name not in (known := _known_knowledge()):
                     raise unknown("knowledge", name, known)
         for path in _models(part):
@@ -50,7 +50,7 @@ def _known_knowledge() -> Collection[str]:
 
 def _models(part: Any) -> list[str]:
     if isinstance(part, StudentConfig):
-        return [path for path in (*part.teachers, part.student) if path is not None]
+        return [path for path in (*part.teachers, part.student, part.parser) if path is not None]
     if isinstance(part, EncoderConfig):
         return [] if part.encoder is None else [part.encoder]
     if isinstance(part, EvaluationConfig):

@@ -44,6 +44,8 @@ def resolved(settings: Any, distiller: Distiller) -> dict[str, Any]:
     config["task"] = task.name
     config["precision"] = "bf16" if distiller.dtype == torch.bfloat16 else "fp32"
     config["max_length"] = distiller.max_length
+    if "knowledge" in config:
+        config["knowledge"] = list(distiller.names)
     if "layers" in config:
         config["layers"] = settings.model.kept_layers
     if student.labels is not None:

@@ -12,8 +12,10 @@ from kselect.config.evaluation import EvaluationConfig
 from kselect.config.heads import HEADS, check_head_of
 from kselect.config.knowledge import (
     DEFAULT_KNOWLEDGE,
+    DEFAULT_OF_WORDS,
     KNOWLEDGE_NAMES,
     LEVELS,
+    PARSER_KNOWLEDGE,
     TEXT_KNOWLEDGE,
     WEIGHTINGS,
     WORD_KNOWLEDGE,
@@ -30,11 +32,13 @@ from kselect.config.training import TrainingConfig
 
 __all__ = [
     "DEFAULT_KNOWLEDGE",
+    "DEFAULT_OF_WORDS",
     "HEADS",
     "KNOWLEDGE_NAMES",
     "LEVELS",
     "OF_TAGS",
     "OF_TEXTS",
+    "PARSER_KNOWLEDGE",
     "TEXT_KNOWLEDGE",
     "WEIGHTINGS",
     "WORD_KNOWLEDGE",

@@ -26,11 +26,14 @@ TEXT_KNOWLEDGE = (
     "latent-trees",
     *LEVELS,
 )
+PARSER_KNOWLEDGE = ("parser-trees",)
 WORD_KNOWLEDGE = ("marginals", "substructures", "posterior", "best-sequences")
-KNOWLEDGE_NAMES = (*TEXT_KNOWLEDGE, *WORD_KNOWLEDGE)
+KNOWLEDGE_NAMES = (*TEXT_KNOWLEDGE, *PARSER_KNOWLEDGE, *WORD_KNOWLEDGE)
 SOFTENINGS = ("global", "local")
 ARC_MARGINALS = ("heads", "non-projective", "projective")
 DEFAULT_KNOWLEDGE = ("gold", "logits", "hidden", "attention", "relations")
+DEFAULT_OF_WORDS = ("marginals", "substructures")
+"""On offer by default where words are labelled, beside the others; of all of them, what the models have in common."""
 WEIGHTINGS = ("selection", "dynamic", "uncertainty")
 
 
@@ -41,9 +44,10 @@ class KnowledgeConfig:
     knowledge: list[str] | None = None
     """The kinds on offer, which an agent weighs, out of gold, logits, logits-mse, hidden, hidden-cls, hidden-cosine,
     embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations, latent-trees,
-    label-smoothing, kd-sim, kd-pt, kd-pt-sim, kd-top-k and, of words, marginals, substructures, posterior,
-    best-sequences; by default what the agent's recipe reads or a policy was trained with, or else gold, logits, hidden,
-    attention, relations."""
+    label-smoothing, kd-sim, kd-pt, kd-pt-sim, kd-top-k, with a parser parser-trees and, of words, marginals,
+    substructures, posterior, best-sequences; by default what the agent's recipe reads or a policy was trained with, or
+    else, as far as both models have it, gold, logits, hidden, attention, relations, with a parser parser-trees and, of
+    words, marginals, substructures."""
     weighting: Literal["selection", "dynamic", "uncertainty"] = "selection"
     """How the losses of a step become one: by the selection alone, also by each example's uncertainty, or also by
     variances learned on the way (see docs/agents.md)."""
@@ -78,8 +82,10 @@ class KnowledgeConfig:
     it, kselect in the user's folder of caches."""
 
     def __post_init__(self) -> None:
-        require(len(self.kinds) > 0, "knowledge is empty: name at least gold.")
-        require(len(set(self.kinds)) == len(self.kinds), f"knowledge names a kind twice: {', '.join(self.kinds)}.")
+        if self.knowledge is not None:
+            named = ", ".join(self.knowledge)
+            require(len(self.knowledge) > 0, "knowledge is empty: name at least gold.")
+            require(len(set(self.knowledge)) == len(self.knowledge), f"knowledge names a kind twice: {named}.")
         one_of("weighting", self.weighting, WEIGHTINGS)
         require(
             0 <= self.label_smoothing < 1,
@@ -109,8 +115,3 @@ class KnowledgeConfig:
                 scale == "measured" if isinstance(scale, str) else scale > 0,
                 f"scales gives {name} {scale}: give a positive number, or measured.",
             )
-
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds on offer, where nothing else settles them."""
-        return list(DEFAULT_KNOWLEDGE) if self.knowledge is None else self.knowledge

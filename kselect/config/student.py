@@ -18,6 +18,9 @@ class StudentConfig:
     """How many of the teacher's layers the student keeps, or which ones, such as 1,3,5 (first: 1); 3 by default."""
     student: str | None = None
     """Folder or hub id of a smaller encoder or classifier to start from, instead of the teacher's own layers."""
+    parser: str | None = None
+    """Folder of a parser, such as `kselect train-teacher --task_type trees` makes, that reads the same texts word by
+    word for parser-trees."""
     head: HeadName | None = None
     """What answers for words: tags by the first three, trees by the others; by default the teacher's, or student's."""
 
@@ -27,6 +30,7 @@ class StudentConfig:
             "teacher is empty: give the folder of a fine-tuned classifier.",
         )
         require(len(set(self.teachers)) == len(self.teachers), f"teacher names one twice: {', '.join(self.teachers)}.")
+        require(self.parser != "", "parser is empty: give the folder of a parser, or leave it out.")
         if self.student is not None:
             require(bool(self.student), "student is empty: give the folder of an encoder, or layers instead.")
             require(

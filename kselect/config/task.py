@@ -14,8 +14,6 @@ OF_TAGS = (
     "dataset_config",
     "word_column",
     "tag_column",
-    "words_column",
-    "tags_column",
     "scheme",
     "file_scheme",
     "strict",
@@ -47,14 +45,11 @@ class TaskConfig:
     """Tags in place of files: a folder that datasets saved, or a data set on the hub."""
     dataset_config: str | None = None
     """Which configuration of a data set on the hub."""
-    words_column: str | None = None
-    """Column of the lists of words in the data set; tokens by default."""
-    tags_column: str | None = None
-    """Column of the lists of tags in the data set; ner_tags by default."""
-    word_column: int | None = None
-    """Column of the words in files of tags, counted from 0 or from -1 backwards; 0 by default."""
+    word_column: int | str | None = None
+    """Column of the words in files of tags, counted from 0 or from -1 backwards, 0 by default; in a data set its name,
+    tokens by default."""
     tag_column: int | str | None = None
-    """Column of the tags, counted likewise; -1 by default, and upos in CoNLL-U."""
+    """Column of the tags likewise, -1 by default, and upos in CoNLL-U; in a data set ner_tags by default."""
     scheme: Scheme | None = None
     """Scheme of the tags that a model gives; by default that of the files."""
     file_scheme: Scheme | None = None
@@ -134,18 +129,20 @@ class TaskConfig:
             require(
                 self.dataset is None or not self._names(setting), f"{setting} and dataset exclude each other: give one."
             )
-        for setting in ("dataset_config", "words_column", "tags_column"):
-            require(
-                self.dataset is not None or not self._names(setting), f"{setting} is of a dataset: give dataset, too."
-            )
-        for setting in ("word_column", "tag_column"):
-            files = self.train_file is not None or self.test_file is not None
-            instead = "words_column and tags_column name those of a dataset"
-            require(files or not self._names(setting), f"{setting} is of files: {instead}.")
         require(
-            not isinstance(self.tag_column, str) or self.tag_column == "upos",
-            f"tag_column is '{self.tag_column}': give a whole number or, in CoNLL-U, upos.",
+            self.dataset is not None or not self._names("dataset_config"),
+            "dataset_config is of a dataset: give dataset, too.",
         )
+        for setting, other in (("word_column", ""), ("tag_column", " or, in CoNLL-U, upos")):
+            value = getattr(self, setting)
+            require(
+                self.dataset is None or self.test_file is not None or not isinstance(value, int),
+                f"{setting} is {value}, and columns of a dataset have names: give one.",
+            )
+            require(
+                self.dataset is not None or not isinstance(value, str) or (bool(other) and value == "upos"),
+                f"{setting} is '{value}': give a whole number{other}.",
+            )
 
     def _names(self, setting: str) -> bool:
         """Whether a setting is given."""

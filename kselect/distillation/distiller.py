@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -24,6 +25,7 @@ from kselect.distillation.cached_teacher import CachedTeacher, Watch
 from kselect.distillation.diverged import TrainingDivergedError, check_finite
 from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample
 from kselect.distillation.optimizer import learning_rate_factor, make_optimizer
+from kselect.distillation.parsed_texts import ParsedTexts
 from kselect.distillation.precision import autocast, resolve_precision
 from kselect.distillation.random_stream import RandomStream
 from kselect.distillation.selection import selection_weights
@@ -34,7 +36,7 @@ from kselect.distillation.transfer import send
 from kselect.distillation.weighting import make_weighting
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
-from kselect.knowledge.batch import Batch
+from kselect.knowledge.batch import Batch, ParsedSentences
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import input_names
 from kselect.models.classifier import DEFAULT_LENGTH, Classifier, input_length
@@ -45,6 +47,7 @@ from kselect.models.outputs import ModelOutputs, forward
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.split import Split
 from kselect.tasks.task import Task
+from kselect.tasks.text_words import words_of_texts
 
 PROBE_EXAMPLES = 32
 COMPARED_EXAMPLES = 200  # on which models must cut texts alike
@@ -67,6 +70,7 @@ class Distiller:
         training: TrainingConfig | None = None,
         knowledge: KnowledgeConfig | None = None,
         max_length: int | None = None,
+        parser: Classifier | None = None,
     ) -> None:
         """Set up a run; the student is trained in place, the teacher only read.
 
@@ -75,8 +79,9 @@ class Distiller:
             teacher: whose knowledge is on offer, the mean logits of several; None to train on gold labels alone.
             student: the classifier to train.
             training: how steps are taken.
-            knowledge: what is on offer; gold alone where there is no teacher.
+            knowledge: what is on offer, by default see `build_knowledge`; gold alone where there is no teacher.
             max_length: longest input in tokens; by default 128, or what the model takes if less.
+            parser: reads the same texts word by word, for the knowledge `parser-trees`.
 
         Raises:
             UserError: knowledge that these models cannot give, a pair that cannot be compared, or texts that are longer
@@ -87,9 +92,9 @@ class Distiller:
         self.student = student
         self.training = training or TrainingConfig()
         offered = knowledge or (KnowledgeConfig() if self.teachers else KnowledgeConfig(knowledge=["gold"]))
-        self.offered = replace(offered, knowledge=offered.kinds)
         _check_models(student, self.teachers, task)
-        self.knowledge: tuple[Knowledge, ...] = build_knowledge(self.offered, student, self.teachers)
+        self.knowledge: tuple[Knowledge, ...] = build_knowledge(offered, student, self.teachers, parser)
+        self.offered = replace(offered, knowledge=list(self.names))
         self.max_length = min(input_length(one, max_length, task.usual_length) for one in (student, *self.teachers))
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
         if self.accelerator.num_processes > 1:
@@ -108,7 +113,8 @@ class Distiller:
         self._model = student.model.to(self.device)
         self._live_teacher = self._live()
         self._teacher_head = _as_it_is(self.teachers[0].head) if self.teachers else None
-        self.teacher_outputs = self._cached(self.offered.teacher_cache * GIBIBYTE)
+        self.teacher_outputs = self._teacher_outputs()
+        self.parsed = self._parsed(parser)
         self.weighting = make_weighting(self.offered.weighting, self.names, task.regression)
         self._trained = self._everything_trained()
         self._initial = {name: value.detach().clone() for name, value in self._trained.state_dict().items()}
@@ -170,8 +176,9 @@ class Distiller:
 
     def watch_teacher(self, watch: Watch) -> None:
         """Have `watch` told how far it is whenever the teacher's outputs are computed for the cache."""
-        if isinstance(self.teacher_outputs, CachedTeacher):
-            self.teacher_outputs.watch = watch
+        for source in (self.teacher_outputs, self.parsed.kept if self.parsed else None):
+            if isinstance(source, CachedTeacher):
+                source.watch = watch
 
     def advance(self, selection: ArrayLike, steps: int) -> PhaseReport:
         """Take up to `steps` training steps under `selection` `[k]`, each weight in [0, 1].
@@ -324,7 +331,8 @@ class Distiller:
             needs = Needs.union(knowledge.student_needs for knowledge in chosen)
             student = forward(self._model, batch, needs).under(self.student.head)
             answers = student.answer, teacher.answer if teacher else None
-        examples = Batch(batch["labels"], progress=self.step / self.total_steps, dtype=self.dtype)
+        parsed = self._sentences(indices, chosen, source)
+        examples = Batch(batch["labels"], self.step / self.total_steps, self.dtype, parsed)
         losses = torch.stack([knowledge.loss(student, teacher, examples) for knowledge in chosen], dim=1)
         return losses, student.answer, read_signals(*answers, batch["labels"])
 
@@ -338,14 +346,37 @@ class Distiller:
         models = [teacher.to(self.device).model for teacher in self.teachers]
         return LiveTeacher(models, self.dtype) if models else None
 
-    def _cached(self, limit_bytes: float) -> TeacherOutputs | None:
-        if self._live_teacher is None or limit_bytes == 0:
-            return self._live_teacher
+    def _teacher_outputs(self) -> TeacherOutputs | None:
+        if self._live_teacher is None:
+            return None
+        needs = Needs.union(known.teacher_needs for known in self.knowledge if known.teacher_needs is not None)
+        return self._cached(self._live_teacher, self._splits["train"], needs)
+
+    def _cached(self, live: LiveTeacher, examples: EncodedSplit, needs: Needs) -> TeacherOutputs:
+        """Return a source that keeps what `live` gives on `examples`, unless nothing is to be kept."""
+        limit = self.offered.teacher_cache * GIBIBYTE
+        if limit == 0:
+            return live
         folder = CacheFolder(self.offered.cache_dir)
         folder.check()
-        needs = Needs.union(known.teacher_needs for known in self.knowledge if known.teacher_needs is not None)
-        about = {"task": self.task.name, "teacher": ", ".join(str(one.model.name_or_path) for one in self.teachers)}
-        return CachedTeacher(self._live_teacher, self._splits["train"], needs, folder, limit_bytes, about)
+        about = {"task": self.task.name, "teacher": ", ".join(str(model.name_or_path) for model in live.models)}
+        return CachedTeacher(live, examples, needs, folder, limit, about)
+
+    def _parsed(self, parser: Classifier | None) -> ParsedTexts | None:
+        """Have the training texts read by the parser, if any knowledge reads that."""
+        if parser is None or not any(knowledge.reads_parser for knowledge in self.knowledge):
+            return None
+        words = words_of_texts(self.task.splits["train"], self._tokenizer, self.max_length)
+        return ParsedTexts(parser, words, self.device, self.dtype, partial(self._cached, needs=Needs()))
+
+    def _sentences(
+        self, indices: NDArray[np.int64], chosen: Iterable[Knowledge], source: TeacherOutputs | None
+    ) -> ParsedSentences | None:
+        """Return what the parser says of training examples, live if the teacher is, and if any knowledge reads it."""
+        if self.parsed is None or not any(knowledge.reads_parser for knowledge in chosen):
+            return None
+        with self.account.measure("teacher"):
+            return self.parsed.read(indices, live=source is not None and source is self._live_teacher)
 
     @torch.no_grad()
     def _probe(self) -> dict[str, float]:

@@ -13,7 +13,7 @@ from kselect.errors import UserError
 from kselect.models.classifier import Classifier, load_classifier, load_encoder, load_student
 from kselect.models.scratch import new_classifier
 from kselect.models.shrink import shrink
-from kselect.models.word_classifier import with_head
+from kselect.models.word_classifier import load_parser, with_head
 from kselect.tasks.own_files import OwnFiles
 from kselect.tasks.registry import load_task
 from kselect.tasks.synthetic import SYNTHETIC_TASKS
@@ -124,6 +124,8 @@ def make_distiller(
         UserError: whatever is wrong with any of them.
     """
     check_head_of(task.task_type, student.head)
+    if student.parser is not None and task.task_type != "text":
+        raise UserError(f"parser is for whole texts, and task_type is {task.task_type}: leave it out.")
     loaded = make_task(task)
     teachers = [load_classifier(path, loaded) for path in student.teachers]
     if student.student is not None:
@@ -133,4 +135,5 @@ def make_distiller(
         learner = shrink(teachers[0], student.kept_layers)
         if student.head not in (None, learner.head.name):
             learner = with_head(learner, loaded, student.head, seed)
-    return Distiller(loaded, teachers, learner, training, knowledge, task.max_length)
+    parser = None if student.parser is None else load_parser(student.parser)
+    return Distiller(loaded, teachers, learner, training, knowledge, task.max_length, parser)

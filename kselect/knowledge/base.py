@@ -31,6 +31,9 @@ class Knowledge(ABC):
     reads_weights: ClassVar[bool] = False
     """Whether it reads weights of the teacher itself, beside or in place of what it gives for a batch."""
 
+    reads_parser: ClassVar[bool] = False
+    """Whether it reads what a parser says of the batch's sentences."""
+
     layer_map: LayerMap = ()
     """Pairs (student layer, teacher layer) that are compared; empty where it has no use for a map."""
     modules: nn.Module | None = None

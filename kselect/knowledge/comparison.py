@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kselect.config import KnowledgeConfig
-from kselect.errors import UserError
+from kselect.errors import IncomparableError, UserError
 from kselect.knowledge.layer_map import LayerMap, parse_layer_map
 from kselect.knowledge.levels import class_similarities
 from kselect.knowledge.projection import Projection
@@ -30,6 +30,8 @@ class Comparison:
     student: Classifier
     teacher: Classifier | None
     """The teacher, or the first of several; None where there is none."""
+    parser: Classifier | None = None
+    """Parses the sentences of the texts; None where there is none."""
 
     @property
     def teacher_given(self) -> Classifier:
@@ -70,11 +72,11 @@ class Comparison:
         """Refuse to compare scores of unlike things.
 
         Raises:
-            UserError: the heads choose among different classes.
+            IncomparableError: the heads choose among different classes.
         """
         ours, theirs = (CHOICES.get(one.head.name) for one in (self.student, self.teacher_given))
         if ours != theirs:
-            raise UserError(
+            raise IncomparableError(
                 f"knowledge {self.name} cannot compare {theirs} (teacher) with {ours} (student): offer marginals."
             )
 
@@ -89,6 +91,17 @@ class Comparison:
             raise UserError(
                 f"knowledge {self.name} is of logits, which {self.student.head.name} has none of: offer substructures."
             )
+
+    def check_parsed(self) -> None:
+        """Refuse to read a parser where there is none, or no texts for it.
+
+        Raises:
+            UserError: no parser; words that are labelled, not whole texts.
+        """
+        if self.student.labels is not None:
+            raise UserError(f"knowledge {self.name} is of whole texts, not of words that are labelled: leave it out.")
+        if self.parser is None:
+            raise UserError(f"knowledge {self.name} needs a parser: give its folder as --parser, or leave it out.")
 
     def check_classes(self, model: Classifier) -> None:
         """Refuse a model that does not choose among classes that its own output layer tells apart.

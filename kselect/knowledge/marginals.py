@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from kselect.errors import UserError
+from kselect.errors import IncomparableError, UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.batch import Batch
 from kselect.knowledge.structures import CASES, Softening
@@ -37,11 +37,12 @@ class Marginals(Knowledge):
         """Compare what two heads, given by their names, answer.
 
         Raises:
-            UserError: heads whose parts have nothing in common; a softening that the student could not follow.
+            IncomparableError: heads whose parts have nothing in common.
+            UserError: a softening that the student could not follow, or arcs of a teacher that scores none.
         """
         if (teacher, student) not in CASES:
             pairs = ", ".join(f"{one} -> {other}" for one, other in CASES)
-            raise UserError(
+            raise IncomparableError(
                 f"knowledge marginals does not lead from a teacher's {teacher} to a student's {student}: "
                 f"give heads out of {pairs}."
             )

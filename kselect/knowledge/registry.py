@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from kselect.config import KNOWLEDGE_NAMES, KnowledgeConfig
-from kselect.errors import UserError, unknown
+from kselect.config import (
+    DEFAULT_KNOWLEDGE,
+    DEFAULT_OF_WORDS,
+    KNOWLEDGE_NAMES,
+    PARSER_KNOWLEDGE,
+    KnowledgeConfig,
+)
+from kselect.errors import IncomparableError, UserError, unknown
 from kselect.knowledge.attention import Attention
 from kselect.knowledge.attention_scores import AttentionScores
 from kselect.knowledge.base import Knowledge
@@ -23,6 +29,7 @@ from kselect.knowledge.levels import Confidence, ConfidenceSimilarity, LabelSmoo
 from kselect.knowledge.logits import Logits
 from kselect.knowledge.logits_mse import LogitsMse
 from kselect.knowledge.marginals import Marginals
+from kselect.knowledge.parser_trees import ParserTrees
 from kselect.knowledge.posterior import Posterior
 from kselect.knowledge.relations import Relations
 from kselect.knowledge.states import StatesKnowledge
@@ -64,6 +71,13 @@ def _tempered(pair: Comparison) -> Schedule:
     return Schedule.parse(pair.config.temperature, "temperature")
 
 
+def _parser_trees(pair: Comparison) -> ParserTrees:
+    pair.check_parsed()
+    knowledge = ParserTrees(pair.student.layers)
+    check_readable(pair.student.model, knowledge.student_needs, f"knowledge {pair.name}")
+    return knowledge
+
+
 def _logits_mse(pair: Comparison) -> LogitsMse:
     pair.check_logits()
     return LogitsMse()
@@ -89,6 +103,7 @@ BUILDERS: dict[str, Builder] = {
     "kd-pt": lambda pair: Confidence(_tempered(pair)),
     "kd-pt-sim": lambda pair: ConfidenceSimilarity(pair.class_similarities, _tempered(pair)),
     "kd-top-k": lambda pair: TopK(pair.config.top_k, _tempered(pair)),
+    "parser-trees": _parser_trees,
     "marginals": _marginals,
     "substructures": lambda pair: Substructures(*pair.heads, transitions=pair.config.transitions),
     "posterior": lambda pair: Posterior(*pair.heads),
@@ -113,26 +128,35 @@ def register(kind: type[Knowledge], build: Builder | None = None) -> None:
 
 
 def build_knowledge(
-    config: KnowledgeConfig, student: Classifier, teachers: Sequence[Classifier]
+    config: KnowledgeConfig, student: Classifier, teachers: Sequence[Classifier], parser: Classifier | None = None
 ) -> tuple[Knowledge, ...]:
     """Make the kinds of knowledge that `config` names, in its order.
 
+    Where it names none, they are the default ones, with a parser its trees and of words what is of words, as far as
+    student and teacher have it in common.
+
     Raises:
         UserError: an unknown kind; a kind that needs a teacher where there is none; a setting for a kind that is not on
-            offer or does not read it; models that cannot be compared in it.
+            offer or does not read it; models that cannot be compared in a kind that is named.
     """
-    for name in [*config.kinds, *config.scales, *config.layer_maps]:
+    for name in [*(config.knowledge or ()), *config.scales, *config.layer_maps]:
         if name not in BUILDERS:
             raise unknown("knowledge", name, BUILDERS)
-    for setting, names in (("scales", config.scales), ("layer_maps", config.layer_maps)):
-        for name in names:
-            if name not in config.kinds:
-                raise UserError(f"{setting} names {name}, which is not on offer: add it to knowledge, or drop it here.")
     if teachers and config.layer_map != KnowledgeConfig.layer_map:
         parse_layer_map(config.layer_map, student.layers, teachers[0].layers)
-    return tuple(
-        _build(Comparison(name, config, student, next(iter(teachers), None)), teachers) for name in config.kinds
-    )
+    beside = DEFAULT_OF_WORDS if student.labels is not None else PARSER_KNOWLEDGE if parser is not None else ()
+    built: dict[str, Knowledge] = {}
+    for name in config.knowledge or (*DEFAULT_KNOWLEDGE, *beside):
+        try:
+            built[name] = _build(Comparison(name, config, student, next(iter(teachers), None), parser), teachers)
+        except IncomparableError:
+            if config.knowledge:
+                raise
+    for setting, names in (("scales", config.scales), ("layer_maps", config.layer_maps)):
+        for name in names:
+            if name not in built:
+                raise UserError(f"{setting} names {name}, which is not on offer: add it to knowledge, or drop it here.")
+    return tuple(built.values())
 
 
 def _build(pair: Comparison, teachers: Sequence[Classifier]) -> Knowledge:
@@ -161,7 +185,7 @@ def _check_comparable(knowledge: Knowledge, pair: Comparison) -> None:
     if not knowledge.student_needs.matrices:
         return
     if student.heads != teacher.heads:
-        raise UserError(
+        raise IncomparableError(
             f"{what} cannot compare {student.heads} attention heads (student) with {teacher.heads} (teacher): offer "
             f"query-relations, key-relations or value-relations, whose heads need not be as many."
         )
@@ -173,7 +197,7 @@ def _check_windows(what: str, student: Classifier, teacher: Classifier, here: in
     """Refuse to compare attention to all tokens with attention to a window of them."""
     one, other = _attention_type(student, here), _attention_type(teacher, there)
     if one != other:
-        raise UserError(
+        raise IncomparableError(
             f"{what} cannot compare {one} (student layer {here}) with {other} (teacher layer {there}): "
             f"give a layer_map that pairs layers of one type."
         )

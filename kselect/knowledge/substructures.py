@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kselect.errors import UserError
+from kselect.errors import IncomparableError, UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.batch import Batch
 from kselect.models.heads.answer import IMPOSSIBLE, Answer, per_word
@@ -36,11 +36,12 @@ class Substructures(Knowledge):
         """Compare what two heads, given by their names, score; with `transitions`, two chains' tags pair by pair.
 
         Raises:
-            UserError: heads that score unlike things; transitions of a head that has none.
+            IncomparableError: heads that score unlike things.
+            UserError: transitions of a head that has none.
         """
         if not any(teacher in heads and student in heads for heads in ALIKE):
             groups = "; ".join(", ".join(heads) for heads in ALIKE)
-            raise UserError(
+            raise IncomparableError(
                 f"knowledge substructures cannot compare the scores of a teacher's {teacher} with those of a student's "
                 f"{student}: give both a head of one group ({groups})."
             )

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
-from kselect.errors import UserError
+from kselect.errors import IncomparableError
 from kselect.models.needs import Needs
 
 
@@ -25,10 +25,10 @@ def check_readable(model: PreTrainedModel, needs: Needs, what: str) -> None:
     Such an architecture returns attention after dropout, and no queries, keys or values.
 
     Raises:
-        UserError: `needs` reads inside the attention of such a model; the message begins with `what`.
+        IncomparableError: `needs` reads inside the attention of such a model; the message begins with `what`.
     """
     if needs.inside_attention and not model._supports_attention_backend:
-        raise UserError(
+        raise IncomparableError(
             f"{what} reads inside the attention, which {model.config.model_type} does not show before dropout: "
             f"offer kinds that read logits or hidden states."
         )

@@ -225,7 +225,7 @@ def _label_fault(model: PreTrainedModel, task: Task) -> str | None:
         told = "gives a score" if len(names) == 1 else f"tells {len(names)} labels apart"
         has = "asks for a score" if task.regression else f"has {task.num_labels} ({', '.join(task.labels)})"
         return f"{told}, {task.name} {has}: give a model fine-tuned on {task.name}"
-    if task.regression or _unnamed(names, task) or _order(names, task) is not None:
+    if task.regression or _unnamed(names, task) or order_of(names, task) is not None:
         return None
     return (
         f"names its labels {', '.join(names)}, {task.name} has {', '.join(task.labels)}: give a model fine-tuned on "
@@ -236,7 +236,7 @@ def _label_fault(model: PreTrainedModel, task: Task) -> str | None:
 def _take_labels(model: PreTrainedModel, task: Task) -> None:
     """Give labels without a fault the task's order and names."""
     names = _label_names(model)
-    order = _order(names, task)
+    order = order_of(names, task)
     if order is not None and order != sorted(order):
         reorder(model, order)
     for name, value in label_settings(task).items():
@@ -257,10 +257,10 @@ def _label_names(model: PreTrainedModel) -> tuple[str, ...]:
 
 
 def _unnamed(names: Sequence[str], task: Task) -> bool:
-    return _order(names, task) is None and all(name == f"LABEL_{i}" for i, name in enumerate(names))
+    return order_of(names, task) is None and all(name == f"LABEL_{i}" for i, name in enumerate(names))
 
 
-def _order(names: Sequence[str], task: Task) -> list[int] | None:
+def order_of(names: Sequence[str], task: Task) -> list[int] | None:
     """Return where each of the task's labels stands among `names`; None where they are others.
 
     Case tells none apart, unless the task itself has labels that differ in nothing else.

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, PreTrainedConfig, PreTrainedModel
 
 from kselect.errors import UserError
-from kselect.models.classifier import Classifier, load_pretrained, load_tokenizer, quiet, seeded
+from kselect.models.classifier import Classifier, load_pretrained, load_tokenizer, order_of, quiet, seeded
+from kselect.models.heads.parser import Parser, SecondOrderParser
 from kselect.models.heads.registry import (
     TOKEN_CLASSIFIERS,
     check_head,
@@ -21,15 +22,21 @@ from kselect.models.heads.registry import (
     saved_facts,
 )
 from kselect.models.heads.tagger import Tagger
-from kselect.models.output_layer import redraw
+from kselect.models.output_layer import redraw, reorder
 from kselect.tasks.task import Task
+from kselect.tasks.words.parsing_task import ParsingTask
+
+PARSERS = (Parser.name, SecondOrderParser.name)
+"""Heads that score arcs."""
 
 
 def load_word_classifier(path: str | Path, task: Task) -> Classifier:
     """Load a model that was trained on `task`: what `save_pretrained` left, or any token classifier as a tagger.
 
+    The labels of one from elsewhere that are the task's in another order, or in other case, are put in the task's.
+
     Raises:
-        UserError: no model there, one for other tasks, or labels that are not the task's in its order.
+        UserError: no model there, one for other tasks, or labels that are not the task's.
     """
     facts = saved_facts(path)
     name = str(facts.get("head", heads_of(task)[0]))
@@ -40,6 +47,8 @@ def load_word_classifier(path: str | Path, task: Task) -> Classifier:
             f"{path} is not fine-tuned: {', '.join(sorted(unfit))} would be random. "
             f"Run `kselect train-teacher --encoder {path} --task {task.name}` and use the model it saves."
         )
+    if not facts:
+        _take_order(model, task)
     labels = output_names(model) if name in TOKEN_CLASSIFIERS else ()
     known = tuple(facts.get("labels", labels))
     if known != task.labels:
@@ -52,6 +61,21 @@ def load_word_classifier(path: str | Path, task: Task) -> Classifier:
     head = new_head(name, task, int(model.config.hidden_size), labels, facts.get("sizes"))
     load_weights(head, path)
     return Classifier(model, load_tokenizer(path, model), head.eval(), task.labels)
+
+
+def load_parser(path: str | Path) -> Classifier:
+    """Load a model that scores arcs, whatever its relations are, for texts of other tasks.
+
+    Raises:
+        UserError: no such model there.
+    """
+    facts = saved_facts(path)
+    if facts.get("head") not in PARSERS:
+        raise UserError(
+            f"{path} holds no parser under the head {' or '.join(PARSERS)}: give a folder that `kselect train-teacher "
+            f"--task_type trees` left."
+        )
+    return load_word_classifier(path, ParsingTask(Path(path).name, tuple(facts.get("labels", ())), {}, ("las",)))
 
 
 def new_word_classifier(path: str | Path, task: Task, head: str | None = None, seed: int = 0) -> Classifier:
@@ -96,8 +120,23 @@ def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> C
 
 def output_names(model: PreTrainedModel) -> tuple[str, ...]:
     """Return what a token classifier calls its labels, in id order."""
-    names: dict[Any, str] = model.config.id2label or {}
+    return _names(model.config)
+
+
+def _names(config: PreTrainedConfig) -> tuple[str, ...]:
+    names: dict[Any, str] = config.id2label or {}
     return tuple(str(names[i]) for i in sorted(names))
+
+
+def _take_order(model: PreTrainedModel, task: Task) -> None:
+    """Give the labels of a token classifier the task's order and names, where they are the task's."""
+    order = order_of(output_names(model), task)
+    if order is None:
+        return
+    if order != sorted(order):
+        reorder(model, order)
+    for name, value in _settings(Tagger.name, task.labels).items():
+        setattr(model.config, name, value)
 
 
 def saved_head(path: str | Path) -> str | None:
@@ -120,8 +159,7 @@ def is_trained(path: str | Path, task: Task, head: str | None = None) -> bool:
         return False
     labels = saved_facts(path).get("labels")
     if labels is None:
-        names = AutoConfig.from_pretrained(path).id2label or {}
-        labels = [str(names[i]) for i in sorted(names)]
+        return order_of(_names(AutoConfig.from_pretrained(path)), task) is not None
     return tuple(labels) == task.labels
 
 

@@ -9,11 +9,24 @@ from pathlib import Path
 from kselect.errors import UserError
 from kselect.tasks.table import Table
 
+MARK = "\ufeff"
+"""The byte-order mark that some programs begin a file with."""
+
 
 def read_utf8(path: Path) -> str:
-    """Return a file's text; raises `UserError` where it is missing or, with the line, not UTF-8."""
+    """Return a file's text, without a mark; raises `UserError` where it is missing or, with the line, not UTF-8."""
+    return read_marked(path)[1]
+
+
+def read_marked(path: Path) -> tuple[str, str]:
+    """Return the byte-order mark that a file begins with, or nothing, and its text; raises as `read_utf8` does."""
+    text = _decoded(path)
+    return (MARK, text.removeprefix(MARK)) if text.startswith(MARK) else ("", text)
+
+
+def _decoded(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode()
     except IsADirectoryError:
         raise UserError(f"{path} is not a file: put the file there, or give another path.") from None
     except FileNotFoundError:

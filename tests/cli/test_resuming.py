@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kselect.cli.main import main
+from tests import word_files
 from tests.tiny import tiny_classifier, tiny_task
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +44,7 @@ for line in sys.stdin:
     print(pid, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
+PATIENCE = 600  # seconds that a busy machine may take up to the phase that is waited for
 PHASES = ["--layers", "1", "--phases", "constant", "--phase_steps", "4"]
 
 
@@ -77,7 +79,7 @@ class Launcher:
         assert self.process.stdout is not None
         print(json.dumps([words, str(errors)]), file=self.process.stdin, flush=True)
         pid = int(self.process.stdout.readline())
-        metrics, patience = folder / "metrics.jsonl", time.monotonic() + 60
+        metrics, patience = folder / "metrics.jsonl", time.monotonic() + PATIENCE
         while not metrics.exists() or metrics.read_text().count("\n") < phases:
             assert time.monotonic() < patience, errors.read_text()
             time.sleep(0.002)
@@ -152,6 +154,56 @@ def test_a_killed_command_goes_on_where_it_was(
     assert main([*words, "--run_name", "killed"]) == 0
     assert capsys.readouterr().err.startswith(f"Going on with {folder} after ")
     assert main([*words, "--run_name", "straight"]) == 0
+    check_equal(folder, tmp_path / "straight", weights)
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sentences with tags and with trees, and a teacher for each."""
+    folder = tmp_path_factory.mktemp("words")
+    word_files.write(folder)
+    for kind, head in (("tags", "crf"), ("trees", "parser")):
+        teacher = ["--encoder", str(folder / "encoder"), "--head", head, "--epochs", "1", "--run_name", kind]
+        assert main(["train-teacher", *of_words(folder, kind), *teacher, "--runs_dir", str(folder)]) == 0
+    return folder
+
+
+def of_words(folder: Path, kind: str) -> list[str]:
+    suffix = {"tags": "conll", "trees": "conllu"}[kind]
+    files = [word for part in ("train", "dev") for word in (f"--{part}_file", str(folder / f"{part}.{suffix}"))]
+    return ["--task_type", kind, "--task", f"my-{kind}", *files, "--batch_size", "8", "--precision", "fp32"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "more", "number", "weights"),
+    [
+        ("distill", "tags", ["--agent", "structural-kd"], signal.SIGKILL, "student/head.safetensors"),
+        ("distill", "trees", ["--agent", "online"], signal.SIGINT, "student/head.safetensors"),
+        ("train-policy", "tags", ["--head", "tagger", "--episodes", "2"], signal.SIGTERM, "policy/agent.safetensors"),
+    ],
+    ids=["distill-crf", "distill-parser", "train-policy"],
+)
+def test_a_killed_command_on_words_goes_on_where_it_was(
+    launcher: Launcher,
+    words: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    kind: str,
+    more: list[str],
+    number: signal.Signals,
+    weights: str,
+) -> None:
+    run = [name, *of_words(words, kind), *PHASES, "--teacher", str(words / kind / "model"), "--epochs", "12", *more]
+    run += ["--runs_dir", str(tmp_path), "--checkpoint_every", "0", "--run_name"]
+    folder = tmp_path / "killed"
+    code, _ = launcher.kill([*run, "killed"], folder, number, phases=5)
+    assert not (folder / "results.json").exists(), "the run was over before it could be killed"
+    assert code == (-signal.SIGKILL if number == signal.SIGKILL else 130)
+    capsys.readouterr()
+    assert main([*run, "killed"]) == 0
+    assert f"Going on with {folder} after " in capsys.readouterr().err
+    assert main([*run, "straight"]) == 0
     check_equal(folder, tmp_path / "straight", weights)
 
 

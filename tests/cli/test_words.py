@@ -8,14 +8,16 @@ from pathlib import Path
 
 import gymnasium
 import pytest
+import torch
 import yaml
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
-from transformers import AutoModelForTokenClassification
+from transformers import AutoModelForTokenClassification, AutoTokenizer, BertForTokenClassification
 
 import envs  # noqa: F401 (registers the environment)
 import kselect
 from kselect.cli.main import main
-from kselect.tasks.words import TreeSource, read_columns, read_treebank
+from kselect.config import DEFAULT_KNOWLEDGE, DEFAULT_OF_WORDS
+from kselect.tasks.words import TreeSource, convert, read_columns, read_treebank
 from tests import word_files
 from tests.word_files import LONG, SENTENCES, columns, tags_of, treebank
 
@@ -29,7 +31,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     word_files.write(place)
     for kind, heads, how in (
         ("tags", ("crf", "tagger"), ["--agent", "vanilla-kd"]),
-        ("trees", ("parser", "tree-tagger"), ["--agent", "all", "--knowledge", "gold,hidden,attention,relations"]),
+        ("trees", ("parser", "tree-tagger"), ["--agent", "all"]),
     ):
         task = data(place, kind)
         teacher = ["--encoder", str(place / "encoder"), "--head", heads[0], "--run_name", f"{kind}-teacher"]
@@ -166,10 +168,92 @@ def test_a_reward_of_a_sample_reads_whole_sentences(place: Path) -> None:
     assert distiller.evaluate("dev").examples == len(distiller.task.splits["dev"])
 
 
-def test_a_policy_learns_on_words(place: Path) -> None:
-    words = ["--knowledge", "gold,logits", "--episodes", "1", "--run_name", "policy", "--parallel", "1"]
-    assert main(["train-policy", *data(place, "tags"), *of_teacher(place, "tags"), *words]) == 0
+def offered(run: Path) -> list[str]:
+    return list(yaml.safe_load((run / "config.yaml").read_text())["knowledge"])
+
+
+def test_a_policy_learns_on_words_from_all_that_the_heads_have_in_common(place: Path) -> None:
+    everything = [*DEFAULT_KNOWLEDGE, *DEFAULT_OF_WORDS]
+    words = [*data(place, "tags"), *of_teacher(place, "tags")]
+    assert main(["train-policy", *words, "--episodes", "1", "--run_name", "policy"]) == 0
     assert yaml.safe_load((place / "runs" / "policy" / "config.yaml").read_text())["head"] == "crf"
+    assert offered(place / "runs" / "policy") == everything
+    assert main(["distill", *words, "--agent", str(place / "runs" / "policy" / "policy"), "--run_name", "under"]) == 0
+    assert offered(place / "runs" / "under") == everything
+    assert offered(place / "runs" / "trees") == ["gold", "hidden", "attention", "relations", "marginals"]
+
+
+@pytest.mark.parametrize(("head", "parallel"), [("crf", "1"), pytest.param("tagger", "2", marks=pytest.mark.slow)])
+def test_a_policy_learns_from_tags_and_trees(place: Path, tmp_path: Path, head: str, parallel: str) -> None:
+    """The same policy weighs what a chain's and what a parser's structures tell, in turns or side by side."""
+    given = data(place, "trees")
+    also = {word.removeprefix("--"): yaml.safe_load(value) for word, value in zip(given[::2], given[1::2], strict=True)}
+    del also["runs_dir"]
+    also |= {"teacher": of_teacher(place, "trees")[1], "head": "parser", "learning_rate": 3e-3}
+    (tmp_path / "also.yaml").write_text(yaml.safe_dump(also))
+    words = [*data(place, "tags"), *of_teacher(place, "tags"), "--head", head, "--also", str(tmp_path / "also.yaml")]
+    run = f"policy-{head}"
+    assert main(["train-policy", *words, "--episodes", "2", "--parallel", parallel, "--run_name", run]) == 0
+    results = json.loads((place / "runs" / run / "results.json").read_text())
+    assert results["tasks"] == ["my-tags", "my-trees"]
+    assert offered(place / "runs" / run) == [*DEFAULT_KNOWLEDGE, *DEFAULT_OF_WORDS]
+    told = [json.loads(line) for line in (place / "runs" / run / "metrics.jsonl").read_text().splitlines()]
+    assert {phase["task"] for phase in told} == {"my-tags", "my-trees"}
+    policy = str(place / "runs" / run / "policy")
+    for kind in ("tags", "trees"):
+        student = [*data(place, kind), *of_teacher(place, kind), "--agent", policy, "--run_name", f"{kind}-{run}"]
+        assert main(["distill", *student]) == 0
+
+
+def test_a_tagger_from_elsewhere_teaches_and_predicts_in_its_own_order(place: Path, tmp_path: Path) -> None:
+    labels = ["I-person", "O", "B-animal", "B-person", "I-animal"]
+    model = BertForTokenClassification.from_pretrained(
+        place / "encoder", id2label=dict(enumerate(labels)), label2id={label: i for i, label in enumerate(labels)}
+    )
+    model.save_pretrained(tmp_path / "theirs")
+    shutil.copy(place / "encoder" / "tokenizer.json", tmp_path / "theirs")
+    shutil.copy(place / "encoder" / "tokenizer_config.json", tmp_path / "theirs")
+    teacher = ["--teacher", str(tmp_path / "theirs"), "--layers", "1", "--agent", "structural-kd", "--head", "crf"]
+    assert main(["distill", *data(place, "tags"), *teacher, "--run_name", "theirs"]) == 0
+    words = ["--task_type", "tags", "--test_file", str(place / "untagged.conll"), "--output", str(tmp_path / "out")]
+    assert main(["predict", str(tmp_path / "theirs"), *words]) == 0
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "theirs")
+    for sentence in read_columns(tmp_path / "out" / "untagged.conll").sentences:
+        with torch.no_grad():
+            found = model.eval()(**tokenizer(" ".join(sentence.words), return_tensors="pt")).logits[0, 1:-1].argmax(-1)
+        assert sentence.tags == convert([labels[i] for i in found], "iob2")
+
+
+def test_an_agent_that_learns_on_the_way_needs_no_names_either(place: Path) -> None:
+    words = [*data(place, "trees"), *of_teacher(place, "trees"), "--agent", "online"]
+    assert main(["distill", *words, "--run_name", "online-trees"]) == 0
+    assert offered(place / "runs" / "online-trees") == [*DEFAULT_KNOWLEDGE, *DEFAULT_OF_WORDS]
+
+
+def test_a_parser_teaches_a_classifier_of_texts(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ["--task", "synthetic-entailment", "--train_limit", "40", "--max_length", "30", *SMALL]
+    runs = ["--runs_dir", str(place / "runs")]
+    small = ["--hidden_size", "16", "--heads", "2", "--encoder_layers", "2", "--run_name", "texts-teacher"]
+    assert main(["train-teacher", *texts, *runs, *small]) == 0
+    parser = place / "runs" / "trees-teacher" / "model"
+    student = ["--teacher", str(place / "runs" / "texts-teacher" / "model"), "--layers", "1", "--agent", "all"]
+    assert main(["distill", *texts, *runs, *student, "--parser", str(parser), "--run_name", "texts"]) == 0
+    assert offered(place / "runs" / "texts") == [*DEFAULT_KNOWLEDGE, "parser-trees"]
+    last = json.loads((place / "runs" / "texts" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["losses"]["parser-trees"] > 0
+    for wrong, said in (
+        (place / "runs" / "tags" / "student", "holds no parser under the head parser or second-order-parser: give a"),
+        (place / "nowhere", "does not exist"),
+    ):
+        assert said in fails(capsys, "distill", *texts, *runs, *student, "--parser", str(wrong))
+    words = [*data(place, "tags"), *of_teacher(place, "tags"), "--parser", str(parser)]
+    assert fails(capsys, "distill", *words) == "parser is for whole texts, and task_type is tags: leave it out."
+
+
+def test_what_is_named_and_does_not_fit_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*data(place, "trees"), *of_teacher(place, "trees"), "--head", "tree-tagger", "--knowledge", "gold,logits"]
+    error = fails(capsys, "distill", *words, "--agent", "all")
+    assert error == "knowledge logits cannot compare arcs (teacher) with arc tags (student): offer marginals."
 
 
 def test_a_saved_data_set(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +264,7 @@ def test_a_saved_data_set(place: Path, tmp_path: Path, monkeypatch: pytest.Monke
     rows = Dataset.from_dict({"words": [*words, []], "kinds": [*ids, []]}, features=features)
     DatasetDict({"train": rows, "test": rows.select([0, 32, 1])}).save_to_disk(tmp_path / "kinds")
     monkeypatch.setenv("KSELECT_DATA", str(tmp_path))  # where the folder is, as it is not here
-    columns = ["--dataset", "kinds", "--words_column", "words", "--tags_column", "kinds"]
+    columns = ["--dataset", "kinds", "--word_column", "words", "--tag_column", "kinds"]
     run = ["--encoder", str(place / "encoder"), "--head", "spans", "--scheme", "bioes", "--runs_dir", str(tmp_path)]
     assert main(["train-teacher", "--task_type", "tags", *columns, *run, *SMALL, "--run_name", "run"]) == 0
     config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())

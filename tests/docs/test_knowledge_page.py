@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from kselect.config import DEFAULT_KNOWLEDGE, LEVELS, TEXT_KNOWLEDGE, WORD_KNOWLEDGE
+from kselect.cli.command import Command
+from kselect.cli.main import COMMANDS
+from kselect.config import DEFAULT_KNOWLEDGE, LEVELS, PARSER_KNOWLEDGE, TEXT_KNOWLEDGE, WORD_KNOWLEDGE
 from kselect.knowledge.layer_map import PRESETS, parse_layer_map
 from kselect.knowledge.registry import BUILDERS
 from tests.architectures import CONFIGS
@@ -46,6 +49,19 @@ def test_every_kind_is_in_the_table() -> None:
     of_words = [row[0].strip("`") for row in rows_of(STRUCTURE.read_text()) if len(row) == 4]
     assert [name for name in of_words if name in WORD_KNOWLEDGE] == list(WORD_KNOWLEDGE)
     assert tuple(name for name, offered in kinds.items() if offered == "by default") == DEFAULT_KNOWLEDGE
+
+
+def test_what_a_parser_offers_is_told() -> None:
+    assert [name for name in PARSER_KNOWLEDGE if f"there is `{name}`" not in PAGE] == []
+
+
+def test_its_commands_are_accepted() -> None:
+    blocks = "".join(re.findall(r"^```\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)).replace("\\\n", " ")
+    lines = [line for line in blocks.splitlines() if line.startswith("kselect ")]
+    assert len(lines) == 2
+    for line in lines:
+        name, *words = shlex.split(line.replace("configs/", f"{PAGES.parent}/configs/"))[1:]
+        assert Command(COMMANDS[name]).settings(words) is not None
 
 
 def test_every_layer_map_is_as_the_table_says() -> None:

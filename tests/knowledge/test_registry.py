@@ -5,16 +5,26 @@ from typing import ClassVar
 import pytest
 import torch
 
-from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, LEVELS, TEXT_KNOWLEDGE, WORD_KNOWLEDGE, KnowledgeConfig
+from kselect.config import (
+    DEFAULT_KNOWLEDGE,
+    KNOWLEDGE_NAMES,
+    LEVELS,
+    PARSER_KNOWLEDGE,
+    TEXT_KNOWLEDGE,
+    WORD_KNOWLEDGE,
+    KnowledgeConfig,
+)
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.head_relations import HeadRelations
 from kselect.knowledge.layer_map import parse_layer_map
 from kselect.knowledge.logits import Logits
 from kselect.knowledge.registry import BUILDERS, build_knowledge, register
+from kselect.models.classifier import Classifier
 from kselect.models.shrink import shrink
 from tests.architectures import classifier, tiny_regression
 from tests.tiny import tiny_classifier, tiny_task
+from tests.words import word_classifier
 
 INSIDE_ATTENTION = (
     "attention",
@@ -116,7 +126,9 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], mes
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("name", [name for name in KNOWLEDGE_NAMES if name not in ("gold", "label-smoothing")])
+@pytest.mark.parametrize(
+    "name", [name for name in KNOWLEDGE_NAMES if name not in ("gold", "label-smoothing", *PARSER_KNOWLEDGE)]
+)
 def test_a_teacher_is_asked_for(name: str) -> None:
     student = tiny_classifier(tiny_task())
     config = KnowledgeConfig(knowledge=["gold", name])
@@ -124,9 +136,65 @@ def test_a_teacher_is_asked_for(name: str) -> None:
         build_knowledge(config, student, [])
 
 
+def by_default(student: Classifier, teacher: Classifier, **settings: object) -> list[str]:
+    return [knowledge.name for knowledge in build_knowledge(KnowledgeConfig(**settings), student, [teacher])]
+
+
 def test_what_is_on_offer_by_default() -> None:
-    assert KnowledgeConfig().kinds == list(DEFAULT_KNOWLEDGE)
     assert DEFAULT_KNOWLEDGE == ("gold", "logits", "hidden", "attention", "relations")
+    teacher = tiny_classifier(tiny_task())
+    assert by_default(shrink(teacher, 2), teacher) == list(DEFAULT_KNOWLEDGE)
+
+
+def test_a_default_leaves_out_what_the_models_do_not_have_in_common() -> None:
+    task = tiny_task()
+    shy = classifier("deberta-v2", task)
+    assert by_default(shrink(shy, 2), shy) == ["gold", "logits", "hidden", "relations"]
+    few, many = classifier("bert", task, layers=2), classifier("bert", task, heads=4)
+    assert by_default(few, many) == ["gold", "logits", "hidden", "relations"]
+    with pytest.raises(UserError, match="layer_maps names attention, which is not on offer"):
+        by_default(few, many, layer_maps={"attention": "last"})
+
+
+SHARED = ("hidden", "attention", "relations")
+"""What any two encoders of one architecture have in common."""
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "beside"),
+    [
+        ("crf", "crf", ("logits", *SHARED, "marginals", "substructures")),
+        ("crf", "tagger", ("logits", *SHARED, "marginals", "substructures")),
+        ("tagger", "crf", ("logits", *SHARED, "marginals", "substructures")),
+        ("spans", "tagger", (*SHARED, "marginals")),
+        ("crf", "spans", SHARED),
+        ("spans", "spans", ("logits", *SHARED, "marginals", "substructures")),
+        ("parser", "tree-tagger", (*SHARED, "marginals")),
+        ("second-order-parser", "tree-tagger", (*SHARED, "marginals")),
+        ("second-order-parser", "parser", ("logits", *SHARED, "marginals", "substructures")),
+        ("parser", "second-order-parser", ("logits", *SHARED, "substructures")),
+        ("tree-tagger", "parser", SHARED),
+        ("tree-tagger", "tree-tagger", ("logits", *SHARED, "marginals", "substructures")),
+    ],
+)
+def test_the_default_of_words_is_what_two_heads_have_in_common(
+    teacher: str, student: str, beside: tuple[str, ...]
+) -> None:
+    one = word_classifier(teacher)
+    other = word_classifier(student, layers=1)
+    assert by_default(other, one) == ["gold", *beside]
+    refused = {"logits", "marginals", "substructures"} - {*beside}
+    for name in refused:
+        with pytest.raises(UserError, match=f"knowledge {name} "):
+            by_default(other, one, knowledge=["gold", name])
+
+
+def test_a_default_does_not_hide_a_setting_that_cannot_be() -> None:
+    chain = word_classifier("crf")
+    with pytest.raises(UserError, match="softening local flattens marginals one by one"):
+        by_default(word_classifier("crf", layers=1), chain, softening="local")
+    with pytest.raises(UserError, match="transitions are scored by the crf head alone"):
+        by_default(word_classifier("tagger", layers=1), chain, transitions=True)
 
 
 def test_gold_and_logits_count_as_they_are_and_the_rest_is_measured() -> None:

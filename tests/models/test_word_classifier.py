@@ -17,6 +17,7 @@ from kselect.errors import UserError
 from kselect.models.classifier import Classifier, load_classifier, load_encoder, load_student
 from kselect.models.heads.registry import PARSING, TAGGING, TOKEN_CLASSIFIERS
 from kselect.models.needs import Needs
+from kselect.models.output_layer import reorder
 from kselect.models.outputs import forward
 from kselect.models.shrink import shrink
 from kselect.models.word_classifier import saved_head, with_head
@@ -142,21 +143,36 @@ def test_a_plain_token_classifier_is_a_tagger(tmp_path: Path) -> None:
         load_classifier(tmp_path, parsing_task())
 
 
-def test_labels_in_another_order_and_other_labels_are_refused(tmp_path: Path) -> None:
+def test_labels_of_a_tagger_from_elsewhere_may_stand_in_any_order_and_case(tmp_path: Path) -> None:
+    made, task = word_classifier("tagger"), tagging_task()
+    expected = answers(made, "tagger")
+    reorder(made.model, [8, 3, 0, 1, 2, 7, 6, 5, 4])
+    names = [task.labels[i].lower() for i in (8, 3, 0, 1, 2, 7, 6, 5, 4)]
+    made.model.config.id2label = dict(enumerate(names))
+    made.model.save_pretrained(tmp_path)
+    made.tokenizer.save_pretrained(tmp_path)
+    for load in (load_classifier, load_student):
+        loaded = load(tmp_path, task)
+        assert answers(loaded, "tagger") == expected
+        assert loaded.model.config.id2label == dict(enumerate(task.labels))
+
+
+def test_other_labels_are_refused_and_so_is_another_order_of_ones_own(tmp_path: Path) -> None:
     made = word_classifier("tagger")
     labels = list(tagging_task().labels)
-    for names, told in (
-        ([*labels[:1], *reversed(labels[1:])], "in another order"),
-        ([*labels[:-1], "S-Z"], "'S-Y' is"),
-    ):
-        made.model.config.id2label = dict(enumerate(names))
-        made.model.save_pretrained(tmp_path)
-        made.tokenizer.save_pretrained(tmp_path)
-        with pytest.raises(UserError, match=f"9 labels and tags 9, .*{told}"):
-            load_classifier(tmp_path, tagging_task())
-        student = load_student(tmp_path, tagging_task())  # its head is of no use, its encoder is
-        assert student.head.name == "tagger"
-        assert student.model.config.id2label == dict(enumerate(labels))
+    made.model.config.id2label = dict(enumerate([*labels[:-1], "S-Z"]))
+    made.model.save_pretrained(tmp_path)
+    made.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"9 labels and tags 9, .*'S-Y' is"):
+        load_classifier(tmp_path, tagging_task())
+    student = load_student(tmp_path, tagging_task())  # its head is of no use, its encoder is
+    assert student.head.name == "tagger"
+    assert student.model.config.id2label == dict(enumerate(labels))
+    chain = word_classifier("crf")  # what its head has learned stands in the same order
+    chain.labels = tuple(reversed(labels))
+    chain.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="9 labels and tags 9, they are in another order"):
+        load_classifier(tmp_path, tagging_task())
 
 
 def test_a_student_may_be_any_encoder(tmp_path: Path) -> None:

@@ -37,10 +37,10 @@ def resolved(agent: str, agent_settings: dict[str, Any] | None = None, **given: 
         ("fine-tune", ["gold"]),
         ("vanilla-kd", ["gold", "logits"]),
         ("dynamic-kd", ["gold", "logits", "hidden"]),
-        *((name, list(DEFAULT_KNOWLEDGE)) for name in ("all", "uncertainty", "actor-critic", "online", "random-hard")),
+        *((name, None) for name in ("all", "uncertainty", "actor-critic", "online", "random-hard")),  # the models say
     ],
 )
-def test_on_offer_is_what_the_agent_weighs(agent: str, knowledge: list[str]) -> None:
+def test_on_offer_is_what_the_agent_weighs(agent: str, knowledge: list[str] | None) -> None:
     assert resolved(agent).knowledge == knowledge
     assert resolved(agent, knowledge=["hidden", "gold", "logits"]).knowledge == ["hidden", "gold", "logits"]
 
@@ -55,7 +55,7 @@ def test_weights_and_stages_say_what_is_on_offer() -> None:
 def test_what_is_resolved_resolves_to_itself(name: str) -> None:
     once = resolved(name)
     assert resolve(AgentConfig(name), **vars(once)) == once
-    assert once.knowledge == list(RECIPES[name].knowledge or DEFAULT_KNOWLEDGE)
+    assert once.knowledge == (list(RECIPES[name].knowledge) if RECIPES[name].knowledge else None)
     for setting, value in RECIPES[name].settings.items():
         assert getattr(once, setting) == value
 
@@ -101,7 +101,13 @@ def test_mappings_are_laid_over_a_recipe_name_by_name() -> None:
 
 def test_a_policy_brings_how_its_knowledge_was_compared(tmp_path: Path) -> None:
     distiller = tiny_distiller(
-        {"weighting": "uncertainty", "temperature": 4.0, "scales": {"hidden": 7.0}, "layer_maps": {"hidden": "last"}}
+        {
+            "weighting": "uncertainty",
+            "temperature": 4.0,
+            "scales": {"hidden": 7.0},
+            "layer_maps": {"hidden": "last"},
+            "arc_marginals": "projective",
+        }
     )
     cast = cast_learner(AgentConfig("actor-critic"), distiller, PhaseConfig(), seed=0)
     cast.agent.save(tmp_path)
@@ -200,5 +206,5 @@ def test_a_folder_called_like_an_agent_is_not_taken_for_a_policy(
     monkeypatch.chdir(tmp_path)
     for name in ("online", "vanilla-kd"):
         (tmp_path / name).mkdir()
-    assert resolved("online").knowledge == list(DEFAULT_KNOWLEDGE)
+    assert resolved("online").knowledge is None
     assert resolved("vanilla-kd").knowledge == ["gold", "logits"]

@@ -44,21 +44,47 @@ class SpanAnswer(Answer):
         return Choices(torch.cat([torch.zeros_like(scores[..., :1]), scores], -1).flatten(1, 2), spans.flatten(1))
 
     def right_choices(self, labels: Tensor) -> Tensor:
-        """Return 0 for no span, or 1 + the label, `[B, W * W]`."""
+        """Return 0 for no span, or 1 + the label, `[B, W * W]`; -1 where a word is not known."""
         found = to_spans(labels, self.scores.size(-1))
-        return torch.where(found.any(-1), found.int().argmax(-1) + 1, 0).flatten(1)
+        choices = torch.where(found.any(-1), found.int().argmax(-1) + 1, 0)
+        return torch.where(_inside(self._unknown(labels, found)) > 0, -1, choices).flatten(1)
 
     def gold_loss(self, labels: Tensor) -> Tensor:
-        """Return n-th of the negative log-likelihood of the gold span set, `[B]`."""
-        return per_word(-self.spans.log_prob(to_spans(labels, self.scores.size(-1))), self.mask)
+        """Return n-th of the negative log-likelihood of gold spans, summed over all that unknown words may be, `[B]`.
+
+        Unknown are tags below 0, and those that spell no whole span, such as the ends of one that a cut divides.
+        """
+        found = to_spans(labels, self.scores.size(-1))
+        unknown = self._unknown(labels, found)
+        if not bool(unknown.any()):
+            return per_word(-self.spans.log_prob(found), self.mask)
+        scores = self.scores.float()
+        places = torch.arange(labels.size(1), device=labels.device)
+        free = _inside(unknown) == places - places[:, None] + 1
+        rest = SpanSets(torch.where(free[..., None], scores, -torch.inf), self.mask).log_partition
+        known = torch.where(found, scores, 0.0).sum((1, 2, 3))
+        return per_word(self.spans.log_partition - known - rest, self.mask)
 
     def predict(self) -> Tensor:
         """Return the tag ids of the best span set, `[B, W]`."""
         return to_tags(self.spans.argmax)
 
+    def _unknown(self, labels: Tensor, found: Tensor) -> Tensor:
+        """Return which words are not known, `[B, W]`, given the spans that their tags spell, `[B, W, W, R]`."""
+        spans = found.any(-1)
+        first, last = spans.any(2).int(), spans.any(1).int()
+        covered = first.cumsum(1) - last.cumsum(1) + last > 0
+        return (labels != 0) & ~covered & self.mask
+
+
+def _inside(words: Tensor) -> Tensor:
+    """Return how many of some words, `[B, W]`, each span from a first word to a last has, `[B, W, W]`."""
+    count = words.int().cumsum(1)
+    return count[:, None] - (count - words.int())[:, :, None]
+
 
 def to_spans(tags: Tensor, labels: int) -> Tensor:
-    """Return which spans BIOES tag ids `[B, W]` spell, `[B, W, W, R]`; ids below 0 count as O."""
+    """Return which whole spans BIOES tag ids `[B, W]` spell, `[B, W, W, R]`."""
     width = tags.size(1)
     letter, label = (tags - 1).clamp(min=0) % 4, (tags - 1).clamp(min=0) // 4
     inside = tags > 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kselect.errors import UserError
-from kselect.tasks.tsv import read_utf8
+from kselect.tasks.tsv import read_marked
 from kselect.tasks.words.sentence import Origin, TaggedSentence
 
 DOCSTART = "-DOCSTART-"
@@ -32,6 +32,8 @@ class ColumnFile:
     tag_column: int | None
     """Counted from 0; None where no tags were read."""
     sentences: tuple[TaggedSentence, ...]
+    mark: str = ""
+    """The byte-order mark before all lines, where there is one."""
 
     def text(self, tags: Sequence[Sequence[str]] | None = None, *, append: bool = False) -> str:
         """Return the file's text with other tags, and all else (columns, comments, blank lines) as it was.
@@ -44,13 +46,11 @@ class ColumnFile:
             UserError: a tag that the file's separator would cut in two.
             ValueError: other numbers of sentences or words.
         """
-        if tags is None:
-            return "\n".join(self.lines)
         lines = list(self.lines)
-        for sentence, written in zip(self.sentences, tags, strict=True):
+        for sentence, written in zip(self.sentences, tags, strict=True) if tags is not None else ():
             for number, tag in zip(sentence.origin.lines, written, strict=True):
                 lines[number - 1] = self._with_tag(lines[number - 1], tag, append or self.tag_column is None)
-        return "\n".join(lines)
+        return self.mark + "\n".join(lines)
 
     def place_of(self, column: int) -> int | None:
         """Return a column, counted from 0 or from -1 backwards, as counted from 0; None where there is none such."""
@@ -99,7 +99,8 @@ def read_columns(
         UserError: a file that is missing, without words or not UTF-8; a column that it does not have; and, by line,
             another number of columns than in the first word's line, or an empty word or tag.
     """
-    source, lines = str(path), tuple(read_utf8(Path(path).expanduser()).split("\n"))
+    mark, text = read_marked(Path(path).expanduser())
+    source, lines = str(path), tuple(text.split("\n"))
     if len(lines) == 1 and "\r" in lines[0]:
         raise UserError(f"{source} ends its lines with carriage returns alone: save it with line feeds.")
     full = [(i, line) for i, line in enumerate(lines, start=1) if not (_between(line) or _is_named(line, comment))]
@@ -147,7 +148,7 @@ def read_columns(
             raise UserError(f"{source}:{number} has an empty {what}: mend or remove that line.")
         rows.append((number, word, tag))
     end_sentence()
-    return ColumnFile(source, lines, separator, tag_at, _without_language(sentences, language_prefix))
+    return ColumnFile(source, lines, separator, tag_at, _without_language(sentences, language_prefix), mark)
 
 
 def _between(line: str) -> bool:

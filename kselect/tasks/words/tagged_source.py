@@ -41,13 +41,10 @@ class TaggedSource(WordSource):
     dataset: str | None = None
     """A folder that `datasets` saved, or a name on the hub, in place of files; its validation split is dev."""
     dataset_config: str | None = None
-    word_column: int = 0
-    """In column files, counted from 0, or from -1 backwards."""
+    word_column: int | str | None = None
+    """In column files its number, from 0 or from -1 backwards, by default 0; in the data set its name, tokens."""
     tag_column: int | str | None = None
-    """Likewise, by default -1; or upos, the only one of CoNLL-U."""
-    words_column: str = "tokens"
-    """In the data set."""
-    tags_column: str = "ner_tags"
+    """Likewise, by default -1 and ner_tags; or upos, the only one of CoNLL-U."""
     scheme: str | None = None
     """That a model predicts in; by default the data's."""
     file_scheme: str | None = None
@@ -89,7 +86,7 @@ class TaggedSource(WordSource):
             treebank = read_treebank(path, trees=False)
             sentences = [sentence.with_upos.tagged(()) for sentence in treebank.sentences]
             return UnlabelledWords(WordSplit(sentences), path.name, lambda tags: treebank.text(upos=tags), path)
-        file = read_columns(path, word_column=self.word_column, tag_column=None)
+        file = read_columns(path, word_column=self._number("word_column", 0), tag_column=None)
         file = replace(file, tag_column=self._tags_in(file, TagSet(task.file_scheme, task.tag_set.labels)))
         return UnlabelledWords(WordSplit(file.sentences), path.name, file.text, path)
 
@@ -100,13 +97,13 @@ class TaggedSource(WordSource):
         known = splits_of(self.dataset, self.dataset_config)
         dev = next((split for split in DEV_SPLITS if split in known), None)
         parts = {"train": "train", **({"dev": dev} if dev else {})}
-        return {part: self._read_split(split, self.tags_column) for part, split in parts.items()}
+        tags = self._name("tag_column", "ner_tags")
+        return {part: self._read_split(split, tags) for part, split in parts.items()}
 
     def _read(self, path: Path) -> list[TaggedSentence]:
         if not self._is_treebank(path):
-            column = -1 if self.tag_column is None else self.tag_column
-            assert isinstance(column, int)
-            return list(read_columns(path, word_column=self.word_column, tag_column=column).sentences)
+            words, tags = self._number("word_column", 0), self._number("tag_column", -1)
+            return list(read_columns(path, word_column=words, tag_column=tags).sentences)
         sentences = [sentence.with_upos for sentence in read_treebank(path, trees=False).sentences]
         for sentence in sentences:
             for i, tag in enumerate(sentence.tags):
@@ -114,39 +111,48 @@ class TaggedSource(WordSource):
                     raise UserError(f"{sentence.origin.place(i)} has nothing in UPOS: mend that line.")
         return sentences
 
-    def _read_split(self, split: str, tags_column: str | None) -> list[TaggedSentence]:
+    def _read_split(self, split: str, tag_column: str | None) -> list[TaggedSentence]:
         assert self.dataset is not None
         return read_token_labels(
             self.dataset,
             split,
             config=self.dataset_config,
-            words_column=self.words_column,
-            tags_column=tags_column,
+            word_column=self._name("word_column", "tokens"),
+            tag_column=tag_column,
         )
 
     def _is_treebank(self, path: Path) -> bool:
         named = path.suffix.lower() == CONLLU
         if named and isinstance(self.tag_column, int):
             raise UserError(f"tag_column is {self.tag_column}, and {path} is CoNLL-U: leave it out, for {UPOS}.")
-        if isinstance(self.tag_column, str) and self.tag_column != UPOS:
-            raise UserError(f"tag_column is '{self.tag_column}': give the column's number or, of CoNLL-U, {UPOS}.")
-        return named or self.tag_column == UPOS
+        return named or (self.tag_column == UPOS and self.dataset is None)
+
+    def _number(self, setting: str, usual: int) -> int:
+        """Return where a column stands in files; a name is that of the data set, where there is one."""
+        value = getattr(self, setting)
+        if isinstance(value, str) and self.dataset is None:
+            raise UserError(f"{setting} is '{value}': give the column's number or, of tags in CoNLL-U, {UPOS}.")
+        return value if isinstance(value, int) else usual
+
+    def _name(self, setting: str, usual: str) -> str:
+        """Return what a column of the data set is called; a number is that of the file to predict."""
+        value = getattr(self, setting)
+        return value if isinstance(value, str) else usual
 
     def _tags_in(self, file: ColumnFile, known: TagSet) -> int | None:
         """Return the column in which a file to predict has tags."""
-        column = -1 if self.tag_column is None else self.tag_column
-        assert isinstance(column, int)
-        place = file.place_of(column)
-        if place is None or place == file.place_of(self.word_column):
+        place = file.place_of(self._number("tag_column", -1))
+        if place is None or place == file.place_of(self._number("word_column", 0)):
             return None
         return place if file.values(place) & set(known.tags) else None
 
     def _rows(self) -> UnlabelledWords[TaggedSentence]:
         sentences = self._read_split("test", None)
+        words, column = self._name("word_column", "tokens"), self._name("tag_column", "ner_tags")
 
         def text(answers: Sequence[Sequence[str]]) -> str:
             rows = (
-                {"row": sentence.origin.row, self.words_column: sentence.words, self.tags_column: tags}
+                {"row": sentence.origin.row, words: sentence.words, column: tags}
                 for sentence, tags in zip(sentences, answers, strict=True)
             )
             return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

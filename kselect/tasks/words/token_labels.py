@@ -20,8 +20,8 @@ def read_token_labels(
     split: str = "train",
     *,
     config: str | None = None,
-    words_column: str = "tokens",
-    tags_column: str | None = "ner_tags",
+    word_column: str = "tokens",
+    tag_column: str | None = "ner_tags",
 ) -> list[TaggedSentence]:
     """Read sentences from a column of word lists and one of tag lists; rows without words are none.
 
@@ -29,8 +29,8 @@ def read_token_labels(
         name: a folder that `save_to_disk` left or, where there is no such folder, a data set on the hub.
         split: which part; where the folder holds but one data set, it is that one.
         config: which of the hub data set's configurations.
-        words_column: each row a list of texts.
-        tags_column: each row a list of tags, as names or as ids of a ClassLabel; None for data to predict.
+        word_column: each row a list of texts.
+        tag_column: each row a list of tags, as names or as ids of a ClassLabel; None for data to predict.
 
     Raises `UserError` for data that cannot be had, an unknown split or column, ids without names, and, by row, a list
     that is none, that has an empty word or an unknown id, or that differs in length from the row's other one.
@@ -38,11 +38,11 @@ def read_token_labels(
     source = f"{name} ({split})"
     data = _part(name, split, config)
     table = Table(source, data.to_dict())
-    names = None if tags_column is None else _label_names(source, data.features, tags_column)
+    names = None if tag_column is None else _label_names(source, data.features, tag_column)
     sentences = []
-    columns = [table.values(column) for column in (words_column, tags_column) if column is not None]
+    columns = [table.values(column) for column in (word_column, tag_column) if column is not None]
     for row, values in enumerate(zip(*columns, strict=True)):
-        for column, value in zip((words_column, tags_column), values, strict=False):
+        for column, value in zip((word_column, tag_column), values, strict=False):
             if not isinstance(value, list):
                 raise UserError(f"{table.place(row)} has no list in '{column}': name the column of {split}'s lists.")
         if len({len(value) for value in values}) > 1:

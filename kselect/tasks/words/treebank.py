@@ -10,7 +10,7 @@ from conllu.exceptions import ParseException
 from conllu.parser import parse_comment_line, parse_id_value, parse_int_value
 
 from kselect.errors import UserError
-from kselect.tasks.tsv import read_utf8
+from kselect.tasks.tsv import read_marked
 from kselect.tasks.words.sentence import Origin, ParsedSentence
 from kselect.tasks.words.trees import fault
 
@@ -31,6 +31,8 @@ class Treebank:
     lines: tuple[str, ...]
     """Every line, without its line feed; multiword tokens, empty nodes and comments are nowhere else."""
     sentences: tuple[ParsedSentence, ...]
+    mark: str = ""
+    """The byte-order mark before all lines, where there is one."""
 
     def text(
         self,
@@ -50,7 +52,7 @@ class Treebank:
                     cells = lines[number - 1].split("\t")
                     cells[column] = str(value)
                     lines[number - 1] = "\t".join(cells)
-        return "\n".join(lines)
+        return self.mark + "\n".join(lines)
 
 
 def read_treebank(path: str | Path, *, universal_relations: bool = False, trees: bool = True) -> Treebank:
@@ -68,7 +70,8 @@ def read_treebank(path: str | Path, *, universal_relations: bool = False, trees:
             columns than ten, ids that do not count the words, an empty form, part of speech or relation, and heads that
             are no tree with one root.
     """
-    source, lines = str(path), tuple(read_utf8(Path(path).expanduser()).split("\n"))
+    mark, text = read_marked(Path(path).expanduser())
+    source, lines = str(path), tuple(text.split("\n"))
     sentences: list[ParsedSentence] = []
     rows: list[tuple[int, list[str]]] = []
     name: str | None = None
@@ -91,7 +94,7 @@ def read_treebank(path: str | Path, *, universal_relations: bool = False, trees:
             rows, name = [], None
     if not sentences:
         raise UserError(f"{source} holds no sentences: fill it, or give another.")
-    return Treebank(source, lines, tuple(sentences))
+    return Treebank(source, lines, tuple(sentences), mark)
 
 
 def _place(source: str, number: int, name: str | None) -> str:

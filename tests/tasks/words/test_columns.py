@@ -55,6 +55,7 @@ def test_a_file_without_tags_gets_a_column(write: Write, before: str, after: str
         "  a   x  O  \nb\tx O\n",
         "# id = 1\na O\n\n# id = 2\nb O\n",
         "a\tO\n\t\nb\tO\n\t\n",
+        "\ufeffa\tO\nb\tO\n",
     ],
 )
 def test_what_was_read_is_written_byte_for_byte(write: Write, text: str) -> None:

@@ -126,12 +126,16 @@ def test_files_are_looked_for_in_the_data_folder(folder: Path, monkeypatch: pyte
         ),
         ({"task_type": "tags", "dev_file": "a", "dataset": "b"}, "dev_file and dataset exclude each other: give one."),
         (
-            {"task_type": "tags", "train_file": "a", "tags_column": "b"},
-            "tags_column is of a dataset: give dataset, too.",
+            {"task_type": "tags", "train_file": "a", "dataset_config": "b"},
+            "dataset_config is of a dataset: give dataset, too.",
+        ),
+        (
+            {"task_type": "tags", "train_file": "a", "word_column": "form"},
+            "word_column is 'form': give a whole number.",
         ),
         (
             {"task_type": "tags", "dataset": "a", "tag_column": 1},
-            "tag_column is of files: words_column and tags_column",
+            "tag_column is 1, and columns of a dataset have names: give one.",
         ),
         (
             {"task_type": "tags", "train_file": "a", "tag_column": "xpos"},

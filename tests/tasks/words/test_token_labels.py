@@ -38,13 +38,13 @@ def test_a_folder_with_one_data_set(saved: Path) -> None:
 
 
 def test_data_to_predict(saved: Path) -> None:
-    assert [sentence.tags for sentence in read_token_labels(saved, tags_column=None)] == [(), ()]
+    assert [sentence.tags for sentence in read_token_labels(saved, tag_column=None)] == [(), ()]
 
 
 def test_tags_as_names(tmp_path: Path) -> None:
     data = Dataset.from_dict({"form": [["a", "b"]], "pos": [["DT", "NN"]]})
     data.save_to_disk(tmp_path)
-    (sentence,) = read_token_labels(tmp_path, words_column="form", tags_column="pos")
+    (sentence,) = read_token_labels(tmp_path, word_column="form", tag_column="pos")
     assert (sentence.words, sentence.tags) == (("a", "b"), ("DT", "NN"))
 
 
@@ -53,9 +53,9 @@ def test_wrong_names(saved: Path, message_of: Callable[..., str]) -> None:
         f"{saved} has no split 'validatio': did you mean 'validation'? Splits found: train, validation."
     )
     assert "has no column 'ner_tag': did you mean 'ner_tags'?" in message_of(
-        read_token_labels, saved, tags_column="ner_tag"
+        read_token_labels, saved, tag_column="ner_tag"
     )
-    assert "has no column 'words'" in message_of(read_token_labels, saved, words_column="words")
+    assert "has no column 'words'" in message_of(read_token_labels, saved, word_column="words")
 
 
 def test_no_data(tmp_path: Path, message_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:

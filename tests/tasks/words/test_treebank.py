@@ -55,7 +55,9 @@ def test_predictions_replace_heads_and_relations_and_nothing_else(write: Write) 
         read_treebank(write(TEXT)).text([(0, 1), (0, 1)])
 
 
-@pytest.mark.parametrize("text", [TEXT, TEXT.rstrip("\n"), TEXT.replace("\n", "\r\n"), "\n# alone\n\n" + TEXT])
+@pytest.mark.parametrize(
+    "text", [TEXT, TEXT.rstrip("\n"), TEXT.replace("\n", "\r\n"), "\n# alone\n\n" + TEXT, "\ufeff" + TEXT]
+)
 def test_what_was_read_is_written_byte_for_byte(write: Write, text: str) -> None:
     path = write(text)
     bank = read_treebank(path)

@@ -1,0 +1,61 @@
+"""The configurations that come along: commands take them, and those that their comments tell of are commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+
+from kselect.cli.command import Command
+from kselect.cli.main import COMMANDS
+from kselect.config import KnowledgeConfig, check_head_of
+from kselect.study.recipes import check, check_decider
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+every_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+
+
+def commands(path: Path) -> list[list[str]]:
+    """What a comment tells to type, word by word."""
+    comment = "\n".join(line[1:] for line in path.read_text().splitlines() if line.startswith("#"))
+    lines = comment.replace("\\\n", " ").splitlines()
+    return [shlex.split(line) for line in lines if re.match(r" {3}(kselect|python) ", line)]
+
+
+@every_config
+def test_its_commands_are_accepted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    told = [words[1:] for words in commands(path) if words[0] == "kselect"]
+    assert told
+    for name, *words in told:
+        settings = Command(COMMANDS[name]).settings(words)
+        assert settings is not None
+        check_head_of(settings.task.task_type, settings.model.head)
+        assert "--config" not in words or words[words.index("--config") + 1] == f"configs/{path.name}"
+
+
+@every_config
+def test_its_agents_can_be_set_side_by_side(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")  # where its scripts find one another
+    from benchmarks.selection import cast_as
+
+    for words in commands(path):
+        if "run" not in words:
+            continue
+        rest = words[words.index("--agents") + 1 :]
+        agents = list(takewhile(lambda word: not word.startswith("--"), rest))
+        more = rest[len(agents) :]
+        assert agents
+        for agent in agents:
+            given = ["--config", words[words.index("--config") + 1], "--teacher", "somewhere", *more]
+            settings = Command(COMMANDS["distill"]).settings([*given, *cast_as(agent)])
+            assert settings is not None
+            check_decider(settings.agent.agent)
+            knowledge = settings.knowledge
+            assert isinstance(knowledge, KnowledgeConfig)
+            check(settings.agent, knowledge)
