@@ -55,8 +55,9 @@ def rescaling_factor(part: TrainingPart, total: Tensor, places: Places | None = 
     not, such as `hidden`, count nothing.
 
     Where q_t comes near 1, 1 - q_t is summed from the other classes, and taken for e^-80 at least: w_t is always
-    finite, but very large and negative where a student is surer than a softened teacher. Places whose label is not
-    known have a number that means nothing. `places` are those of `part`, where somebody has them.
+    finite, but very large and negative where a student is surer than a softened teacher. Where no other class is
+    possible nothing pulls, and it is a_gold. Places whose label is not known have a number that means nothing.
+    `places` are those of `part`, where somebody has them.
     """
     weights = loss_weights(part, total)
     others = [i for i, kind in enumerate(part.knowledge) if type(kind).loss not in FORMULAS]
