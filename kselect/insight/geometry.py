@@ -87,8 +87,16 @@ def geometry_of(states: Tensor, weight: Tensor, bias: Tensor, log_p: Tensor, wro
     nearness = torch.stack([2 * products - norms.square(), products, products + b])  # ‖h‖² is the same for all classes
     shares, pairs = concordance(nearness, log_p, wrong.cpu())
     within = products.std(dim=1, correction=0).mean()
-    spreads = norms.std(correction=0) / norms.mean(), b.std(correction=0) / within
-    return Geometry(*shares.tolist(), pairs, len(h), *(float(spread) for spread in spreads))
+    distances, inner, logits = shares.tolist()
+    return Geometry(
+        distances,
+        inner,
+        logits,
+        pairs,
+        places=len(h),
+        norm_spread=float(norms.std(correction=0) / norms.mean()),
+        bias_spread=float(b.std(correction=0) / within),
+    )
 
 
 def concordance(nearness: Tensor, p: Tensor, compared: Tensor) -> tuple[Tensor, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,10 +66,10 @@ def draw(rows: Rows, path: str | Path) -> None:
         raise UserError(f"The plot {path} cannot be written: {error}.") from error
 
 
-def _over_steps(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _over_steps(rows: Rows) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the mean step of each stretch of the run, `[n]`, and the quartiles of its factors, `[3, n]`."""
-    order = np.argsort(rows.step, kind="stable")
-    stretches = [stretch for stretch in np.array_split(order, STRETCHES) if len(stretch)]
-    centres = [rows.step[stretch].mean() for stretch in stretches]
+    spans = [steps for steps in np.array_split(np.unique(rows.step), STRETCHES) if len(steps)]
+    stretches = [(rows.step >= steps[0]) & (rows.step <= steps[-1]) for steps in spans]
+    centres = [steps.mean() for steps in spans]
     quartiles = [np.quantile(rows.factor[stretch], [0.25, 0.5, 0.75]) for stretch in stretches]
     return np.array(centres), np.array(quartiles).reshape(-1, 3).T

@@ -60,9 +60,11 @@ class Rows:
     @staticmethod
     def joined(parts: Sequence[Rows]) -> Rows:
         """Return the rows of all parts, one after the other."""
-        if not parts:
-            return Rows(**{name: np.empty(0) for name in DTYPES})
-        return Rows(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in DTYPES})
+        columns: dict[str, Any] = {
+            name: np.concatenate([np.empty(0, dtype), *(getattr(part, name) for part in parts)])
+            for name, dtype in DTYPES.items()
+        }
+        return Rows(**columns)
 
     def save(self, path: str | Path) -> None:
         """Write one Parquet file; a kill at any moment leaves none, the old one or the new one.
