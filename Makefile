@@ -4,7 +4,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
-BENCHMARKS := start knowledge profiling step epoch branching values refinement memory growth
+BENCHMARKS := start knowledge profiling step epoch branching values recording refinement memory growth
 PEERS := build/peers
 
 .PHONY: help demo test test-all encoder check bench bench-peers bench-structure clean

@@ -10,7 +10,7 @@ from typing import Any
 
 # Settings that change nothing of what a run computes, or stand in an entry by themselves.
 APART = ("agent", "agent_settings", "seed", "teacher", "data_dir", "runs_dir", "run_name", "fresh", "checkpoint_every")
-APART += ("cache_dir", "teacher_cache")
+APART += ("cache_dir", "teacher_cache", "record", "record_plots")
 
 
 def recorded(settings: Mapping[str, Any]) -> dict[str, Any]:

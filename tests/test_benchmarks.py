@@ -58,7 +58,7 @@ def lists(data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["start", "knowledge", "step", "values", "refinement", "memory", "growth", "profiling", "branching", "epoch"],
+    "start knowledge profiling step epoch branching values recording refinement memory growth".split(),
 )
 def test_a_quick_look_writes_its_table_and_set_up(name: str, tmp_path: Path):
     path = tmp_path / "results" / f"{name}.json"

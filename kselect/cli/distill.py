@@ -11,7 +11,7 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agents.registry import LEARNERS, ONLINE
@@ -21,6 +21,7 @@ from kselect.config import (
     AgentConfig,
     KnowledgeConfig,
     PhaseConfig,
+    RecordingConfig,
     RunConfig,
     StudentConfig,
     TaskConfig,
@@ -50,6 +51,7 @@ class Settings:
     phases: PhaseConfig
     agent: AgentConfig
     run: RunConfig
+    recording: RecordingConfig = field(default_factory=RecordingConfig)
 
 
 def run(settings: Settings) -> Path:
@@ -57,19 +59,26 @@ def run(settings: Settings) -> Path:
     check_decider(settings.agent.agent)
     check(settings.agent, settings.knowledge)
     from kselect.cli.session import describe_metrics, open_folder, prepare, recorded, save_model
+    from kselect.insight.example_recorder import ExampleRecorder
+    from kselect.insight.run_recording import RunRecording
     from kselect.study.casting import cast_decider
     from kselect.study.episode import evaluated
     from kselect.study.results import summarise_run
     from kselect.study.series import Series
 
     distiller = prepare(settings)
+    recorder = ExampleRecorder(distiller) if settings.recording.record else None
     task, agent, seed = distiller.task, settings.agent.agent, settings.run.seed
     cast = cast_decider(settings.agent, distiller, settings.phases, seed)
     series = Series(cast.agent, [cast.env], seeds=[seed], learning=cast.learning)
     folder = open_folder(settings, distiller, agent, NAME)
-    with recorded(folder, series, f"Distilling {task.name} under {Path(agent).name}") as on_phase:
+    plots = settings.recording.record_plots
+    recording = None if recorder is None else RunRecording(distiller, recorder, folder, plots)
+    with recorded(folder, series, f"Distilling {task.name} under {Path(agent).name}", recording) as on_phase:
         result = evaluated(series.play(on_phase)[0], cast.env)
         results = summarise_run(result, task, seed=seed, agent=agent, model=settings.model)
+        if recording is not None:
+            results["recording"] = recording.finish()
         save_model(folder, results, result.student, "student")
     print(f"{describe_metrics(result.metrics, task)}\nstudent: {folder.path / 'student'}")
     return folder.path

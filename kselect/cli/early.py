@@ -12,17 +12,19 @@ from kselect.config import (
     EncoderConfig,
     EvaluationConfig,
     KnowledgeConfig,
+    RecordingConfig,
     StudentConfig,
     TaskConfig,
     check_head_of,
 )
 from kselect.errors import unknown
+from kselect.insight.plots import check_matplotlib
 from kselect.models.location import check_location
 from kselect.tasks.registry import canonical
 
 
 def check_early(settings: Any) -> None:
-    """Refuse unknown tasks and knowledge, heads of other tasks, and models that are not there, in a command's settings.
+    """Refuse what a command's settings name and is not there: tasks, knowledge, heads, models, what plots are drawn by.
 
     Raises:
         UserError: as what is built of these settings would raise it later.
@@ -38,6 +40,8 @@ def check_early(settings: Any) -> None:
             for name in (*(part.knowledge or ()), *part.scales, *part.layer_maps):
                 if name not in (known := _known_knowledge()):
                     raise unknown("knowledge", name, known)
+        if isinstance(part, RecordingConfig) and part.record_plots:
+            check_matplotlib()
         for path in _models(part):
             check_location(path)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -28,6 +28,9 @@ from kselect.study.run_place import RunPlace
 from kselect.study.series import OnPhase, Series
 from kselect.tasks.task import Task
 from kselect.tasks.words.tagging_task import TaggingTask
+
+if TYPE_CHECKING:
+    from kselect.insight.run_recording import RunRecording
 
 
 def prepare(settings: Any) -> Distiller:
@@ -75,8 +78,12 @@ def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classi
 
 
 @contextmanager
-def recorded(folder: RunFolder, series: Series | Rounds, title: str) -> Iterator[OnPhase]:
+def recorded(
+    folder: RunFolder, series: Series | Rounds, title: str, recording: RunRecording | None = None
+) -> Iterator[OnPhase]:
     """Take up what a stopped run left, and give the `on_phase` that writes down each phase and shows progress.
+
+    With `recording`, examples are written down, too.
 
     Raises:
         UserError: training diverged; the last good state, where it can be had, is kept in the run folder.
@@ -84,7 +91,7 @@ def recorded(folder: RunFolder, series: Series | Rounds, title: str) -> Iterator
         KeyboardInterrupt: Ctrl-C or SIGTERM, with what to say of it; a checkpoint is kept in the run folder.
     """
     with folder:
-        step, total = _take_up(folder, series), series.total_steps
+        step, total = _take_up(folder, series, recording), series.total_steps
         kept = step
         with Progress(total, title, done=step) as progress, Interruption() as interruption:
             if isinstance(series, Series):  # elsewhere the teachers are in other processes
@@ -99,7 +106,8 @@ def recorded(folder: RunFolder, series: Series | Rounds, title: str) -> Iterator
             def on_phase(record: dict[str, Any]) -> None:
                 nonlocal step
                 step += record["steps"]
-                folder.log_phase({**phase_record(record, series.spent), "step": step})
+                told = {} if recording is None else recording.keep_phase(step)
+                folder.log_phase({**phase_record(record, series.spent), **told, "step": step})
                 facts = {"selected": describe_selection(record["weights"])}
                 if "reward_loss" in record:
                     facts["reward_loss"] = f"{record['reward_loss']:.3f}"
@@ -126,7 +134,7 @@ def recorded(folder: RunFolder, series: Series | Rounds, title: str) -> Iterator
                 ) from None
 
 
-def _take_up(folder: RunFolder, series: Series | Rounds) -> int:
+def _take_up(folder: RunFolder, series: Series | Rounds, recording: RunRecording | None) -> int:
     """Restore the series to the folder's checkpoint, where there is one; returns the training steps done."""
     if not folder.resumed:
         return 0
@@ -137,6 +145,8 @@ def _take_up(folder: RunFolder, series: Series | Rounds) -> int:
         series.restore(snapshot)
     step = sum(record["steps"] for record in series.records)
     folder.rewind(len(series.records), step)
+    if recording is not None:
+        recording.take_up(len(series.records))
     if snapshot is not None:
         print(f"Going on with {folder.path} after {step} of {series.total_steps} training steps.", file=sys.stderr)
     return step

@@ -25,6 +25,7 @@ from kselect.config.overlay import laid_over
 from kselect.config.phases import PhaseConfig
 from kselect.config.policy import PolicyConfig
 from kselect.config.prediction import PredictionConfig
+from kselect.config.recording import RecordingConfig
 from kselect.config.run import DemoConfig, RunConfig
 from kselect.config.student import StudentConfig
 from kselect.config.task import OF_TAGS, OF_TEXTS, TaskConfig
@@ -51,6 +52,7 @@ __all__ = [
     "PhaseConfig",
     "PolicyConfig",
     "PredictionConfig",
+    "RecordingConfig",
     "RunConfig",
     "StudentConfig",
     "TaskConfig",

@@ -22,6 +22,7 @@ from kselect.distillation.account import CostAccount
 from kselect.distillation.batches import BatchPosition, BucketedBatches
 from kselect.distillation.cache.folder import CacheFolder
 from kselect.distillation.cached_teacher import CachedTeacher, Watch
+from kselect.distillation.callback import DistillerCallback, TrainingPart
 from kselect.distillation.diverged import TrainingDivergedError, check_finite
 from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample
 from kselect.distillation.optimizer import learning_rate_factor, make_optimizer
@@ -40,7 +41,7 @@ from kselect.knowledge.batch import Batch, ParsedSentences
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import input_names
 from kselect.models.classifier import DEFAULT_LENGTH, Classifier, input_length
-from kselect.models.heads import Answer, Head
+from kselect.models.heads import Head
 from kselect.models.heads.tree_tagger import TreeTagger
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward
@@ -60,6 +61,8 @@ class Distiller:
 
     A run lasts `total_steps` training steps. Each call of `advance` takes some of them under one selection, computing
     only what that selection needs. `snapshot` and `restore` move freely between moments of a run, bit by bit.
+
+    callbacks: those who look on; there are none unless somebody adds them.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class Distiller:
         self.device = self.accelerator.device
         self.dtype = resolve_precision(self.training.precision, self.device)
         self.account = CostAccount(self.device)
+        self.callbacks: list[DistillerCallback] = []
 
         self._tokenizer = _fullest_tokenizer(student, self.teachers)
         if "token_type_ids" in input_names(student.model):
@@ -140,6 +144,11 @@ class Distiller:
         return tuple(knowledge.name for knowledge in self.knowledge)
 
     @property
+    def train_split(self) -> EncodedSplit:
+        """The training examples, as both models read them."""
+        return self._splits["train"]
+
+    @property
     def learning_rate(self) -> float:
         """Learning rate of the next step."""
         factor = learning_rate_factor(self.step, self.total_steps, self.training.warmup)
@@ -166,6 +175,7 @@ class Distiller:
         """Put the student back to its first weights and start a run under `seed` (order of data, dropout)."""
         self._trained.load_state_dict(self._initial)
         self._restart(seed)
+        self._tell_rewind()
 
     def _restart(self, seed: int) -> None:
         self.step = 0
@@ -201,6 +211,8 @@ class Distiller:
                 rows.append(self._take_step(selected, *factors))
                 self.step += 1
             table = torch.stack(rows).cpu().numpy()  # the phase's only wait for the device
+            for callback in self.callbacks:
+                callback.on_phase_end()
         losses, signals, grad_norms = np.split(table, [len(selected), len(selected) + len(SIGNALS)], axis=1)
         computed = tuple(self.names[i] for i in selected)
         try:
@@ -210,6 +222,7 @@ class Distiller:
             self.step = error.step - 1
             self._batches.position, self._dropout.state = befores[self.step - first_step]
             self._broken.zero_()
+            self._tell_rewind()
             raise
         return summarise(first_step, losses, signals, grad_norms[:, 0], computed)
 
@@ -245,6 +258,17 @@ class Distiller:
         with autocast(self.device, self.dtype):
             outputs = forward(classifier.model, batch, Needs(hidden_states=frozenset({last})))
         return outputs.hidden_states[last][:, 0].float().mean(0).cpu().numpy()
+
+    @torch.no_grad()
+    def look(self, indices: NDArray[np.int64]) -> tuple[dict[str, Tensor], ModelOutputs, ModelOutputs | None]:
+        """Return training examples as a batch, and what both models answer to them, without dropout.
+
+        The teacher's answers come from where those of training steps do. The time is accounted as probing.
+        """
+        with self.account.measure("probing"):
+            self._model.eval()
+            self.student.head.eval()
+            return self._read(indices, Needs(), Needs() if self.teachers else None, self.teacher_outputs)
 
     def snapshot(self) -> Snapshot:
         """Copy everything that the rest of the run depends on."""
@@ -285,6 +309,11 @@ class Distiller:
         self._batches.position = cast(BatchPosition, snapshot.facts["batches"])
         self.scales = np.array(snapshot.facts["scales"], dtype=np.float32)
         self.step = snapshot.facts["step"]
+        self._tell_rewind()
+
+    def _tell_rewind(self) -> None:
+        for callback in self.callbacks:
+            callback.on_rewind(self.step)
 
     def _take_step(self, selected: NDArray[np.int64], weights: Tensor, scales: Tensor) -> Tensor:
         """Take one step; returns its losses, signals and gradient norm in one row, still on the device."""
@@ -292,10 +321,14 @@ class Distiller:
         row = torch.zeros(len(selected) + len(SIGNALS), device=self.device)
         for part in self._parts(indices):
             share = len(part) / len(indices)
-            losses, answer, signals = self._losses(part, selected, self.teacher_outputs)
-            total = self.weighting(losses, weights, scales, tuple(self.names[i] for i in selected), answer)
+            seen = self._compare(part, selected, self.teacher_outputs)
+            names = tuple(self.names[i] for i in selected)
+            total = self.weighting(seen.losses, weights, scales, names, seen.student)
+            for callback in self.callbacks:
+                callback.on_losses(seen, total)
             self.accelerator.backward(total.mean() * share)
-            row += torch.cat([losses.detach().mean(0), signals]) * share
+            signals = read_signals(seen.student, seen.teacher, seen.batch.labels)
+            row += torch.cat([seen.losses.detach().mean(0), signals]) * share
         grad_norm = clip_grad_norm_(self._trained.parameters(), self.training.max_grad_norm)
         self._update(torch.isfinite(grad_norm) & torch.isfinite(row[: len(selected)]).all())
         return torch.cat([row, grad_norm.detach().reshape(1)])
@@ -314,27 +347,43 @@ class Distiller:
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
 
-    def _losses(
+    def _compare(
         self, indices: NDArray[np.int64], selected: Iterable[int], source: TeacherOutputs | None
-    ) -> tuple[Tensor, Answer, Tensor]:
-        """Run both models as far as `selected` needs them; returns losses `[B, k]`, student's answer, signals `[6]`."""
-        chosen = [self.knowledge[i] for i in selected]
-        batch = {name: send(value, self.device) for name, value in self._splits["train"].batch(indices).items()}
-        teacher: ModelOutputs | None = None
+    ) -> TrainingPart:
+        """Run both models on training examples as far as `selected` needs them, and compare them."""
+        chosen = tuple(self.knowledge[i] for i in selected)
         teacher_needs = [knowledge.teacher_needs for knowledge in chosen if knowledge.teacher_needs is not None]
-        if teacher_needs:
-            assert source is not None
-            with self.account.measure("teacher"):
-                assert self._teacher_head is not None
-                teacher = source.read(indices, batch, Needs.union(teacher_needs)).under(self._teacher_head)
-        with autocast(self.device, self.dtype):
-            needs = Needs.union(knowledge.student_needs for knowledge in chosen)
-            student = forward(self._model, batch, needs).under(self.student.head)
-            answers = student.answer, teacher.answer if teacher else None
+        batch, student, teacher = self._read(
+            indices,
+            Needs.union(knowledge.student_needs for knowledge in chosen),
+            Needs.union(teacher_needs) if teacher_needs else None,
+            source,
+        )
         parsed = self._sentences(indices, chosen, source)
         examples = Batch(batch["labels"], self.step / self.total_steps, self.dtype, parsed)
         losses = torch.stack([knowledge.loss(student, teacher, examples) for knowledge in chosen], dim=1)
-        return losses, student.answer, read_signals(*answers, batch["labels"])
+        answers = student.answer, teacher.answer if teacher else None
+        return TrainingPart(self.step + 1, indices, chosen, losses, student.output, *answers, examples)
+
+    def _read(
+        self,
+        indices: NDArray[np.int64],
+        student_needs: Needs,
+        teacher_needs: Needs | None,
+        source: TeacherOutputs | None,
+    ) -> tuple[dict[str, Tensor], ModelOutputs, ModelOutputs | None]:
+        """Return a batch of training examples, and what student and teacher give for it."""
+        batch = {name: send(value, self.device) for name, value in self.train_split.batch(indices).items()}
+        teacher: ModelOutputs | None = None
+        if teacher_needs is not None:
+            assert source is not None
+            with self.account.measure("teacher"):
+                assert self._teacher_head is not None
+                teacher = source.read(indices, batch, teacher_needs).under(self._teacher_head)
+        with autocast(self.device, self.dtype):
+            student = forward(self._model, batch, student_needs).under(self.student.head)
+            _ = student.answer, teacher.answer if teacher else None  # made here, in the same arithmetic
+        return batch, student, teacher
 
     def _everything_trained(self) -> nn.ModuleDict:
         """The student, and beside it whatever knowledge and weighting must learn."""
@@ -384,7 +433,7 @@ class Distiller:
         self._model.eval()
         self.student.head.eval()
         indices = fixed_sample(len(self._splits["train"]), PROBE_EXAMPLES)
-        losses, _, _ = self._losses(indices, range(len(self.knowledge)), self._live_teacher)
+        losses = self._compare(indices, range(len(self.knowledge)), self._live_teacher).losses
         return dict(zip(self.names, losses.mean(0).tolist(), strict=True))
 
     def _scale_of(self, knowledge: Knowledge) -> float:

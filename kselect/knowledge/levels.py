@@ -57,7 +57,7 @@ class LabelSmoothing(Level):
 
     def target(self, p: Tensor | None, labels: Tensor, classes: int) -> Tensor:
         """Return the smoothed labels."""
-        return (1 - self.alpha) * _gold(labels, classes).float() + self.alpha / classes
+        return (1 - self.alpha) * is_gold(labels, classes).float() + self.alpha / classes
 
 
 class Similarity(Level):
@@ -139,14 +139,14 @@ def class_similarities(weight: Tensor, temperature: float) -> Tensor:
     return torch.softmax(rows @ rows.T / temperature, -1)
 
 
-def _gold(labels: Tensor, classes: int) -> Tensor:
+def is_gold(labels: Tensor, classes: int) -> Tensor:
     """Return which class is the gold one, `[B, U, K]`; `one_hot` would wait for the device to look at the labels."""
     return labels[..., None] == torch.arange(classes, device=labels.device)
 
 
 def _around(p: Tensor, labels: Tensor, shares: Tensor) -> Tensor:
     """Return p of the gold class `[B, U]` there, and what is left in proportion to the row of `shares [K, K]`."""
-    gold = _gold(labels, p.size(-1))
+    gold = is_gold(labels, p.size(-1))
     others = shares[labels].masked_fill(gold, 0.0)
     confidence = p.gather(-1, labels[..., None])
     rest = (1 - confidence).clamp(min=0) * others / others.sum(-1, keepdim=True)

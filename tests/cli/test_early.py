@@ -22,6 +22,7 @@ REFUSED = [
     (["distill", "--agent", "fixed"], """give --agent_settings '{"weights": {"gold": 1}}', with yours."""),
     (["distill", "--agent", "pkd", "--knowledge", "gold"], "Agent 'pkd' needs the knowledge 'logits'"),
     (["distill", "--teacher", "runs/techer/model"], "runs/techer/model: did you mean 'runs/teacher/model'?"),
+    (["distill", "--record_plots"], "record_plots draws a recording: give --record, too."),
     (["train-policy", "--agent", "online"], "to train a policy, give --agent actor-critic."),
     (["train-policy", "--student", "runs/teacher/modl"], "modl: did you mean 'runs/teacher/model'?"),
     (["train-teacher", "--encoder", "./none"], "No such model folder: ./none"),

@@ -52,6 +52,11 @@ class EncodedWords(EncodedSplit):
         """Which sentence of the split each example is, or is a piece of, `[n]`."""
         return np.asarray([piece.sentence for piece in self.pieces], dtype=np.int64)
 
+    @property
+    def first_words(self) -> NDArray[np.int64]:
+        """Which word of its sentence each example begins with, counted from 0, `[n]`."""
+        return np.asarray([piece.first for piece in self.pieces], dtype=np.int64)
+
     def trimmed(self, answer: NDArray[Any], index: int) -> NDArray[Any]:
         """Return an answer to the example at `index`, `[W, ...]`, for its own words, `[w, ...]`."""
         return answer[: len(self.word_positions[index])]
