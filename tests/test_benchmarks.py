@@ -58,7 +58,19 @@ def lists(data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    "start knowledge profiling step epoch branching values recording refinement memory growth".split(),
+    [
+        "start",
+        "knowledge",
+        "profiling",
+        "step",
+        "epoch",
+        "branching",
+        "values",
+        "recording",
+        "refinement",
+        "memory",
+        "growth",
+    ],
 )
 def test_a_quick_look_writes_its_table_and_set_up(name: str, tmp_path: Path):
     path = tmp_path / "results" / f"{name}.json"
