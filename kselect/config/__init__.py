@@ -23,7 +23,7 @@ from kselect.config.overlay import laid_over
 from kselect.config.phases import PhaseConfig
 from kselect.config.policy import PolicyConfig
 from kselect.config.prediction import PredictionConfig
-from kselect.config.run import DemoConfig, RunConfig
+from kselect.config.run import DemoConfig, FolderConfig, RunConfig
 from kselect.config.student import StudentConfig
 from kselect.config.task import OF_TAGS, OF_TEXTS, TaskConfig
 from kselect.config.training import TrainingConfig
@@ -43,6 +43,7 @@ __all__ = [
     "DemoConfig",
     "EncoderConfig",
     "EvaluationConfig",
+    "FolderConfig",
     "KnowledgeConfig",
     "PhaseConfig",
     "PolicyConfig",

@@ -76,6 +76,14 @@ class CachedTeacher:
         return self.folder.entry(cache_key(self.live.models, self.live.dtype, self.examples))
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each kind of output on offer, over its layers, and of what heads read (`logits`, `word_states`)."""
+        sizes = dict.fromkeys(map(_kind, self._layouts), 0)
+        for name, layout in self._layouts.items():
+            sizes[_kind(name)] += layout.bytes
+        return sizes
+
+    @property
     def held(self) -> Needs:
         """What is read from disk, sooner or later; anything else stays live."""
         beyond = {_kind(name) for name in self.entry.beyond if name in self._layouts}

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
+from numpy.typing import ArrayLike
 
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import UserError
@@ -131,6 +132,11 @@ class RunFolder:
         scalars = {tag: float(value) for tag, value in record.items() if tag not in UNPLOTTED and value is not None}
         assert self._events is not None
         self._events.scalars(scalars, self._last_step)
+
+    def log_histograms(self, values: Mapping[str, ArrayLike]) -> None:
+        """Write numbers `[n]` by tag as histograms to TensorBoard."""
+        assert self._events is not None
+        self._events.histograms(values, self._last_step)
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Write results.json, which marks the run as finished, and drop its checkpoint.
