@@ -31,7 +31,7 @@ FLOORS = [
     ["kselect.knowledge"],
     ["kselect.distillation"],
     ["envs"],
-    ["kselect.study"],
+    ["kselect.study", "kselect.insight"],
     ["kselect.cli"],
 ]
 

@@ -12,6 +12,7 @@ from kselect.errors import UserError, unknown
 COMMANDS = {
     "train-teacher": "kselect.cli.train_teacher",
     "train-policy": "kselect.cli.train_policy",
+    "doctor": "kselect.cli.doctor",
     "distill": "kselect.cli.distill",
     "evaluate": "kselect.cli.evaluate",
     "predict": "kselect.cli.predict",

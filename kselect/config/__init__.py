@@ -7,6 +7,7 @@ Contradictions are refused in `__post_init__`.
 
 from kselect.config.agent import AgentConfig
 from kselect.config.cache import CacheConfig
+from kselect.config.doctor import DoctorConfig
 from kselect.config.encoder import EncoderConfig
 from kselect.config.evaluation import EvaluationConfig
 from kselect.config.heads import HEADS, check_head_of
@@ -41,6 +42,7 @@ __all__ = [
     "AgentConfig",
     "CacheConfig",
     "DemoConfig",
+    "DoctorConfig",
     "EncoderConfig",
     "EvaluationConfig",
     "FolderConfig",

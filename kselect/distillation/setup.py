@@ -126,11 +126,20 @@ def make_distiller(
     check_head_of(task.task_type, student.head)
     loaded = make_task(task)
     teachers = [load_classifier(path, loaded) for path in student.teachers]
-    if student.student is not None:
-        learner = load_student(student.student, loaded, seed, student.head)
-    else:
-        assert student.kept_layers is not None
-        learner = shrink(teachers[0], student.kept_layers)
-        if student.head not in (None, learner.head.name):
-            learner = with_head(learner, loaded, student.head, seed)
+    learner = make_student(student, loaded, teachers[0], seed)
     return Distiller(loaded, teachers, learner, training, knowledge, task.max_length)
+
+
+def make_student(config: StudentConfig, task: Task, teacher: Classifier, seed: int = 0) -> Classifier:
+    """Load the student that `config` names or, without one, shrink it from the teacher.
+
+    The head of a student that comes without one, or with another than asked for, is drawn with `seed`.
+
+    Raises:
+        UserError: no model there, or layers that the teacher has not.
+    """
+    if config.student is not None:
+        return load_student(config.student, task, seed, config.head)
+    assert config.kept_layers is not None
+    student = shrink(teacher, config.kept_layers)
+    return student if config.head in (None, student.head.name) else with_head(student, task, config.head, seed)

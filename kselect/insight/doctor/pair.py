@@ -1,0 +1,98 @@
+"""Whether a teacher and a student go together, kind of knowledge by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from kselect.config import KnowledgeConfig
+from kselect.distillation.cached_teacher import CachedTeacher
+from kselect.errors import UserError, unknown
+from kselect.knowledge.base import Knowledge
+from kselect.knowledge.layer_map import LayerMap
+from kselect.knowledge.registry import BUILDERS, build_knowledge
+from kselect.models.classifier import Classifier
+from kselect.models.needs import Needs
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Whether a kind of knowledge can go from one model to the other, and what that takes."""
+
+    name: str
+    obstacle: str | None
+    """Why it cannot, in words that say what to do."""
+    layer_map: LayerMap = ()
+    """Pairs (student layer, teacher layer)."""
+    projected: bool = False
+    """Whether a map between widths must be learned for it."""
+    bytes: int = 0
+    """What the teacher's outputs for it take on disk, for all of train; some serve other kinds, too."""
+    cached: bool = True
+    """Whether they fit into the cache, as they come; what does not costs a pass of the teacher in each step."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A teacher and a student, and what is on offer between them.
+
+    Widths and layers are (student's, teacher's). bytes: of all outputs of the teacher on offer. limit: bytes of the cache.
+    """
+
+    layers: tuple[int, int]
+    widths: tuple[int, int]
+    fits: tuple[Fit, ...]
+    bytes: int
+    limit: float
+
+
+def build_each(
+    config: KnowledgeConfig, student: Classifier, teacher: Classifier
+) -> dict[str, Knowledge | UserError]:
+    """Make each kind on offer by itself, or find out why that cannot be.
+
+    Raises:
+        UserError: an unknown kind.
+    """
+    found: dict[str, Knowledge | UserError] = {}
+    for name in config.kinds:
+        if name not in BUILDERS:
+            raise unknown("knowledge", name, BUILDERS)
+        settings = {setting: _alone(getattr(config, setting), name) for setting in ("scales", "layer_maps")}
+        try:
+            (found[name],) = build_knowledge(replace(config, knowledge=[name], **settings), student, [teacher])
+        except UserError as error:
+            found[name] = error
+    return found
+
+
+def fits(built: dict[str, Knowledge | UserError], cache: CachedTeacher | None, times: float) -> tuple[Fit, ...]:
+    """Tell of each kind that was built, or not, what it takes.
+
+    Args:
+        built: what `build_each` gave.
+        cache: of all their needs on a sample of train; None where nothing is to be kept.
+        times: how many times the sample all of train is.
+    """
+    return tuple(
+        Fit(name, str(knowledge)) if isinstance(knowledge, UserError) else _fit(knowledge, cache, times)
+        for name, knowledge in built.items()
+    )
+
+
+def needs_of(built: Sequence[Knowledge | UserError]) -> Needs:
+    """Return all that the kinds which could be built read of the teacher."""
+    kinds = [one for one in built if isinstance(one, Knowledge)]
+    return Needs.union(one.teacher_needs for one in kinds if one.teacher_needs is not None)
+
+
+def _fit(knowledge: Knowledge, cache: CachedTeacher | None, times: float) -> Fit:
+    needs, projected = knowledge.teacher_needs, knowledge.modules is not None
+    if needs is None or cache is None:
+        return Fit(knowledge.name, None, knowledge.layer_map, projected, cached=needs is None)
+    size = round(cache.bytes_of(needs) * times)
+    return Fit(knowledge.name, None, knowledge.layer_map, projected, size, cache.holds(needs))
+
+
+def _alone(by_name: dict[str, object], name: str) -> dict[str, object]:
+    return {name: by_name[name]} if name in by_name else {}
