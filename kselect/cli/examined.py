@@ -26,6 +26,9 @@ def print_examination(found: Examination, advice: Sequence[Advice], outcomes: Ou
     _print_bars(f"Entropy / log {len(found.task.labels)}", *(one.entropy_shares for one in _sides(found)))
     print_table("What the teacher has to give", ["measure", "value"], _measures(found))
     print_table("What goes from teacher to student", ["knowledge", "layers", "map", "MiB", "outputs"], _fits(found))
+    for fit in found.pair.fits:
+        if fit.obstacle is not None:
+            print(fit.obstacle)
     if found.cost is not None:
         rows = [
             [name, f"{seconds:.3f}", f"{found.cost.run_seconds(name):.0f}"]
@@ -159,6 +162,7 @@ def _measures(found: Examination) -> list[list[str]]:
     if diagnosis.top_k is not None:
         rows.append(["probabilities worth keeping", f"{diagnosis.top_k.k} of {diagnosis.top_k.classes}"])
     rows += [
+        ["teacher and student read alike", "yes" if found.obstacle is None else "no"],
         ["texts that are cut", f"{found.truncated:.1%}"],
         ["sentences read in pieces", f"{found.in_pieces:.1%}"],
     ]

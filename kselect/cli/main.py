@@ -11,8 +11,8 @@ from kselect.errors import UserError, unknown
 
 COMMANDS = {
     "train-teacher": "kselect.cli.train_teacher",
-    "train-policy": "kselect.cli.train_policy",
     "doctor": "kselect.cli.doctor",
+    "train-policy": "kselect.cli.train_policy",
     "distill": "kselect.cli.distill",
     "evaluate": "kselect.cli.evaluate",
     "predict": "kselect.cli.predict",

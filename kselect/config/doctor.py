@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kselect.config.checks import require
 
 FEWEST = 10
+"""Examples of a split that a teacher can be judged by at all."""
 
 
 @dataclass

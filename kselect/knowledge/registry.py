@@ -121,6 +121,20 @@ def build_knowledge(
         UserError: an unknown kind; a kind that needs a teacher where there is none; a setting for a kind that is not on
             offer or does not read it; models that cannot be compared in it.
     """
+    check_kinds(config)
+    if teachers and config.layer_map != KnowledgeConfig.layer_map:
+        parse_layer_map(config.layer_map, student.layers, teachers[0].layers)
+    return tuple(
+        _build(Comparison(name, config, student, next(iter(teachers), None)), teachers) for name in config.kinds
+    )
+
+
+def check_kinds(config: KnowledgeConfig) -> None:
+    """Refuse kinds that do not exist, and settings of kinds that are not on offer.
+
+    Raises:
+        UserError: the first of them.
+    """
     for name in [*config.kinds, *config.scales, *config.layer_maps]:
         if name not in BUILDERS:
             raise unknown("knowledge", name, BUILDERS)
@@ -128,11 +142,6 @@ def build_knowledge(
         for name in names:
             if name not in config.kinds:
                 raise UserError(f"{setting} names {name}, which is not on offer: add it to knowledge, or drop it here.")
-    if teachers and config.layer_map != KnowledgeConfig.layer_map:
-        parse_layer_map(config.layer_map, student.layers, teachers[0].layers)
-    return tuple(
-        _build(Comparison(name, config, student, next(iter(teachers), None)), teachers) for name in config.kinds
-    )
 
 
 def _build(pair: Comparison, teachers: Sequence[Classifier]) -> Knowledge:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kselect.config import KnowledgeConfig, TrainingConfig
+from kselect.config.doctor import FEWEST
 from kselect.distillation.cache.folder import CacheFolder
 from kselect.distillation.cached_teacher import CachedTeacher
 from kselect.distillation.distiller import GIBIBYTE, Distiller
@@ -35,7 +36,6 @@ from kselect.tasks.holdout import limit
 from kselect.tasks.task import Task
 
 READABLE = ("classes", "tags")
-FEWEST = 10  # held-out examples
 
 
 @dataclass(frozen=True)

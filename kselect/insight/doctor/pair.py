@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from kselect.config import KnowledgeConfig
 from kselect.distillation.cached_teacher import CachedTeacher
-from kselect.errors import UserError, unknown
+from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.layer_map import LayerMap
-from kselect.knowledge.registry import BUILDERS, build_knowledge
+from kselect.knowledge.registry import build_knowledge, check_kinds
 from kselect.models.classifier import Classifier
 from kselect.models.needs import Needs
 
@@ -52,12 +52,11 @@ def build_each(
     """Make each kind on offer by itself, or find out why that cannot be.
 
     Raises:
-        UserError: an unknown kind.
+        UserError: an unknown kind; a setting of one that is not on offer.
     """
+    check_kinds(config)
     found: dict[str, Knowledge | UserError] = {}
     for name in config.kinds:
-        if name not in BUILDERS:
-            raise unknown("knowledge", name, BUILDERS)
         settings = {setting: _alone(getattr(config, setting), name) for setting in ("scales", "layer_maps")}
         try:
             (found[name],) = build_knowledge(replace(config, knowledge=[name], **settings), student, [teacher])
