@@ -66,7 +66,7 @@ def run(settings: Settings) -> Path:
             seed=settings.task.data_seed,
         )
         advice = advise(found)
-        folder.log_histograms(histograms(found))
+        folder.log_histograms(histograms(found), 0)
         folder.write_results({**summarise(found, advice, outcomes), "teacher": settings.model.teachers[0], "seed": seed})
     print_examination(found, advice, outcomes)
     print(f"examination: {folder.path}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from kselect.cli.table import print_table
 from kselect.insight.doctor import Advice, Examination, Outcomes, judge, tally
@@ -66,7 +66,7 @@ def summarise(found: Examination, advice: Sequence[Advice], outcomes: Outcomes |
     }
 
 
-def histograms(found: Examination) -> dict[str, ArrayLike]:
+def histograms(found: Examination) -> dict[str, NDArray[Any]]:
     """Return confidence and entropy of each place, by tag."""
     sides = {"held_out": found.samples["reward"], "train": found.samples["train"]}
     return {

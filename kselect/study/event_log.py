@@ -8,8 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
@@ -23,7 +22,7 @@ LAYOUT = {
 
 
 class EventLog:
-    """Scalars and histograms by step, their layout, and the settings beside the final metrics."""
+    """Scalars by step, their layout, and the settings beside the final metrics."""
 
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
         """Write into `folder`; from `purge_step` on, readers forget what earlier files of the run say."""
@@ -39,11 +38,10 @@ class EventLog:
             self._writer.add_scalar(tag, value, step)
         self._writer.flush()
 
-    def histograms(self, values: Mapping[str, ArrayLike], step: int = 0) -> None:
-        """Write one histogram a tag, of numbers `[n]`, at a training step."""
-        for tag, numbers in values.items():
-            self._writer.add_histogram(tag, np.asarray(numbers), step)
-        self._writer.flush()
+    def histograms(self, values: Mapping[str, NDArray[Any]], step: int) -> None:
+        """Write one histogram a tag at a training step, of values `[n]`."""
+        for tag, column in values.items():
+            self._writer.add_histogram(tag, column, step)
 
     def outcome(self, settings: Mapping[str, Any], metrics: Mapping[str, float], step: int = 0) -> None:
         """Write final metrics as scalars `result/<name>` and beside the settings in the tab "HParams".

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import UserError
@@ -133,10 +133,10 @@ class RunFolder:
         assert self._events is not None
         self._events.scalars(scalars, self._last_step)
 
-    def log_histograms(self, values: Mapping[str, ArrayLike]) -> None:
-        """Write numbers `[n]` by tag as histograms to TensorBoard."""
+    def log_histograms(self, values: Mapping[str, NDArray[Any]], step: int) -> None:
+        """Write TensorBoard histograms, one a tag, of values `[n]` seen up to a training step."""
         assert self._events is not None
-        self._events.histograms(values, self._last_step)
+        self._events.histograms(values, step)
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Write results.json, which marks the run as finished, and drop its checkpoint.

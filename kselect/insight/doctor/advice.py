@@ -10,7 +10,7 @@ class Claim:
     """That students under one knowledge score better than under another, or no better.
 
     Names are of knowledge: `gold` for gold labels alone, any other for it beside gold labels, `all` for everything on
-    offer; `logits@3` is `logits` at temperature 3.
+    offer; `logits@3` is `logits` at temperature 3, `kd-top-5` is `kd-top-k` with the 5 largest kept.
     """
 
     name: str

@@ -15,7 +15,7 @@ Verdict = Literal["right", "wrong", "undecided"]
 Outcomes = Mapping[str, Sequence[float]]
 """Scores of finished students, one a seed, by knowledge or agent."""
 
-CALLED = {"gold": ("gold", "fine-tune"), "logits": ("logits", "gold+logits", "vanilla-kd")}
+CALLED = {"gold": ("gold", "fine-tune"), "logits": ("logits", "kd", "vanilla-kd")}
 """What a claim's knowledge may be called among outcomes; anything else by its own name."""
 MARGIN = 0.01
 CONFIDENCE = 0.95

@@ -224,7 +224,7 @@ def _top_k(diagnosis: Diagnosis) -> list[Advice]:
     numbers = {"k": float(top.k), "classes": float(top.classes), "gain": top.gain.value, "gain_error": top.gain.error}
     if top.all_kept:
         sentence = f"Keep all {top.classes} probabilities: the {top.classes - 1} largest tell less of held-out labels."
-        return [Advice("top-k", sentence, numbers, Claim("kd-top-k", "logits", better=False))]
+        return [Advice("top-k", sentence, numbers, Claim(f"kd-top-{top.k}", "logits", better=False))]
     told = f"the {top.k} largest of {top.classes} probabilities tell as much of held-out labels as any more do"
     gain = f"gain {_nats(top.gain)} over all of them"
     better = top.gain.above_zero
@@ -233,7 +233,7 @@ def _top_k(diagnosis: Diagnosis) -> list[Advice]:
             "top-k",
             f"For kd-top-k take --top_k {top.share:g}: {told} ({gain}).",
             numbers,
-            Claim("kd-top-k", "logits", better=better),
+            Claim(f"kd-top-{top.k}", "logits", better=better),
         )
     ]
 
