@@ -223,8 +223,9 @@ def _top_k(diagnosis: Diagnosis) -> list[Advice]:
         return []
     numbers = {"k": float(top.k), "classes": float(top.classes), "gain": top.gain.value, "gain_error": top.gain.error}
     if top.all_kept:
-        sentence = f"Keep all {top.classes} probabilities: the {top.classes - 1} largest tell less of held-out labels."
-        return [Advice("top-k", sentence, numbers, Claim(f"kd-top-{top.k}", "logits", better=False))]
+        sentence = f"Keep all {top.classes} probabilities: fewer of the largest tell less of held-out labels."
+        half = max(1, round(top.classes / 2))
+        return [Advice("top-k", sentence, numbers, Claim(f"kd-top-{half}", "logits", better=False))]
     told = f"the {top.k} largest of {top.classes} probabilities tell as much of held-out labels as any more do"
     gain = f"gain {_nats(top.gain)} over all of them"
     better = top.gain.above_zero
