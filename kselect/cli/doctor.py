@@ -67,7 +67,8 @@ def run(settings: Settings) -> Path:
         )
         advice = advise(found)
         folder.log_histograms(histograms(found), 0)
-        folder.write_results({**summarise(found, advice, outcomes), "teacher": settings.model.teachers[0], "seed": seed})
+        about = {"task": task.name, "teacher": settings.model.teachers[0], "seed": seed}
+        folder.write_results({**about, **summarise(found, advice, outcomes)})
     print_examination(found, advice, outcomes)
     print(f"examination: {folder.path}")
     return folder.path

@@ -12,7 +12,6 @@ from kselect.cli.table import print_table
 from kselect.insight.doctor import Advice, Examination, Outcomes, judge, tally
 from kselect.insight.doctor.certainty import BARS
 from kselect.insight.doctor.estimate import Estimate
-from kselect.insight.doctor.pair import Fit
 
 BAR = 20  # characters
 HELD, TRAIN = "held out", "train"
@@ -48,7 +47,6 @@ def summarise(found: Examination, advice: Sequence[Advice], outcomes: Outcomes |
     """Return what results.json says of an examination."""
     diagnosis = found.diagnosis
     return {
-        "task": found.task.name,
         "metrics": _metrics(found),
         "examples": found.examples,
         "max_length": found.max_length,
@@ -174,15 +172,12 @@ def _fits(found: Examination) -> list[list[str]]:
     for fit in pair.fits:
         layers = ",".join(f"{student}:{teacher}" for student, teacher in fit.layer_map)
         if fit.obstacle is None:
-            rows.append([fit.name, layers, "learned" if fit.projected else "", f"{fit.bytes / 2**20:.1f}", _source(fit)])
+            source = "kept" if fit.cached else "live"
+            rows.append([fit.name, layers, "learned" if fit.projected else "", f"{fit.bytes / 2**20:.1f}", source])
         else:
             rows.append([fit.name, "", "", "", "does not fit"])
     limit = f"of {pair.limit / 2**20:.0f}"
     return [*rows, ["all together", "", "", f"{pair.bytes / 2**20:.1f}", limit]]
-
-
-def _source(fit: Fit) -> str:
-    return "kept" if fit.cached else "live"
 
 
 def _estimate(one: Estimate) -> str:

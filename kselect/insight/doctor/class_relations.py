@@ -22,7 +22,7 @@ class ClassRelations:
     strength: float
     """Mean KL of their shares from uniform ones, over log(K - 1), in [0, 1]: 0 where they are erased."""
     between: float
-    """Part of that which is the same for all places of a gold class, in [0, 1]: of the domain, the rest of the instance.
+    """Part of that which is the same for all places of a gold class, in [0, 1]: the domain's, not the instance's.
 
     The KL falls into that of each class's mean shares from uniform ones and those of places from their class's mean.
     Classes of few places seem to have more of it than they do.

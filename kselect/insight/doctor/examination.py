@@ -44,8 +44,7 @@ class Examination:
 
     examples: how many were read, by split. truncated, in_pieces: share of these that are longer than the model's input,
     and are cut, or read in pieces. scores, constant_scores: the task's metrics on held-out examples, of the teacher and
-    of the constant prediction. obstacle: why the two models cannot be distilled at all; the rest is of the teacher alone
-    then.
+    of the constant prediction. obstacle: why the two models cannot be distilled at all; None where they can.
     """
 
     task: Task[Any]
@@ -68,10 +67,10 @@ class Examination:
 
 
 def check_readable(task: Task[Any], teacher: Classifier) -> None:
-    """Refuse a teacher that does not choose among classes, place by place.
+    """Refuse a teacher that does not choose among classes, place by place, and too few examples to judge it by.
 
     Raises:
-        UserError: it gives a score, spans or trees.
+        UserError: it gives a score, spans or trees; a small reward split.
     """
     if task.regression:
         raise UserError(
@@ -80,8 +79,14 @@ def check_readable(task: Task[Any], teacher: Classifier) -> None:
         )
     if CHOICES.get(teacher.head.name) not in READABLE:
         raise UserError(
-            f"The teacher's head is {teacher.head.name}, which gives no probabilities of classes word by word: the doctor "
-            f"reads classifiers of texts, and the heads tagger and crf."
+            f"The teacher's head is {teacher.head.name}, which gives no probabilities of classes word by word: the "
+            f"doctor reads classifiers of texts, and the heads tagger and crf."
+        )
+    held = len(task.splits["reward"])
+    if held < FEWEST:
+        raise UserError(
+            f"The reward split of {task.name} has {held} examples, too few to judge a teacher by: give {FEWEST} at "
+            f"least, by more examples of train or a higher reward_fraction."
         )
 
 
@@ -117,11 +122,6 @@ def examine(
     training, knowledge = training or TrainingConfig(), knowledge or KnowledgeConfig()
     sizes = {part: len(task.splits[part]) for part in ("train", "reward")}
     sample = replace(task, splits={part: limit(task.splits[part], examples, seed) for part in sizes})
-    if len(sample.splits["reward"]) < FEWEST:
-        raise UserError(
-            f"The reward split of {task.name} has {sizes['reward']} examples, too few to judge a teacher by: give "
-            f"{FEWEST} at least, by more examples of train or a higher reward_fraction."
-        )
     distiller, obstacle = _distiller(sample, teacher, student, training, knowledge, max_length)
     device = teacher.to(Accelerator(cpu=not torch.cuda.is_available()).device).model.device
     dtype = resolve_precision(training.precision, device)
@@ -134,7 +134,7 @@ def examine(
     read = {part: _read(teacher, of_part, training.batch_size, dtype) for part, of_part in encoded.items()}
     samples = {part: each for part, (each, _) in read.items()}
     built = build_each(knowledge, student, teacher)
-    every, offered = np.arange(len(encoded["reward"])), needs_of(list(built.values()))
+    every, offered = np.arange(len(encoded["reward"])), needs_of(built)
     times = sizes["train"] / len(sample.splits["train"])
     bytes_left = knowledge.teacher_cache * GIBIBYTE
     live = LiveTeacher([teacher.model], dtype)

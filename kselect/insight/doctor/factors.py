@@ -39,8 +39,8 @@ def rescaling_factors(
 
     `w = a_gold + a_logits T (p~ - q~) / (1 - q)` for a loss of a_gold CE + a_logits T² KL, where p and q are teacher's
     and student's probabilities of the gold class, and those with a tilde are softened (after Tang et al. 2020, eq. 3,
-    with the factor T²). At temperature 1 a teacher that is certain of every gold label has a_gold + a_logits throughout,
-    whatever the student: then w says what is the teacher's own doing.
+    with the factor T²). At temperature 1 a teacher that is certain of every gold label has a_gold + a_logits
+    throughout, whatever the student is: what varies then is the teacher's doing.
 
     Args:
         teacher: its scores.

@@ -24,9 +24,9 @@ CONFIDENCE = 0.95
 def judge(advice: Advice, outcomes: Outcomes, margin: float = MARGIN) -> Verdict:
     """Say whether outcomes bear out what an advice claims.
 
-    The difference of two means has a confidence interval (Welch's, at 95 per cent). `better` is right where all of it is
-    above 0, and wrong where all of it is below `margin`; `no better` the other way round. Anything else is undecided:
-    an interval too wide, fewer than two seeds of either, no such outcome, or no claim.
+    The difference of two means has a confidence interval (Welch's, at 95 per cent). `better` is right where all of it
+    is above 0, and wrong where all of it is below `margin`; `no better` the other way round. Anything else is
+    undecided: an interval too wide, fewer than two seeds of either, no such outcome, or no claim.
 
     Args:
         advice: what was said before.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from kselect.config import KnowledgeConfig
 from kselect.distillation.cached_teacher import CachedTeacher
@@ -36,7 +36,7 @@ class Fit:
 class Pair:
     """A teacher and a student, and what is on offer between them.
 
-    Widths and layers are (student's, teacher's). bytes: of all outputs of the teacher on offer. limit: bytes of the cache.
+    Widths and layers are (student's, teacher's). bytes: of all outputs on offer. limit: bytes of the cache.
     """
 
     layers: tuple[int, int]
@@ -46,18 +46,23 @@ class Pair:
     limit: float
 
 
-def build_each(
-    config: KnowledgeConfig, student: Classifier, teacher: Classifier
-) -> dict[str, Knowledge | UserError]:
+Built = dict[str, Knowledge | UserError]
+"""Kinds of knowledge by name, or why one cannot be."""
+
+
+def build_each(config: KnowledgeConfig, student: Classifier, teacher: Classifier) -> Built:
     """Make each kind on offer by itself, or find out why that cannot be.
 
     Raises:
         UserError: an unknown kind; a setting of one that is not on offer.
     """
     check_kinds(config)
-    found: dict[str, Knowledge | UserError] = {}
+    found: Built = {}
     for name in config.kinds:
-        settings = {setting: _alone(getattr(config, setting), name) for setting in ("scales", "layer_maps")}
+        settings: dict[str, Any] = {
+            setting: {name: value for kind, value in getattr(config, setting).items() if kind == name}
+            for setting in ("scales", "layer_maps")
+        }
         try:
             (found[name],) = build_knowledge(replace(config, knowledge=[name], **settings), student, [teacher])
         except UserError as error:
@@ -65,7 +70,7 @@ def build_each(
     return found
 
 
-def fits(built: dict[str, Knowledge | UserError], cache: CachedTeacher | None, times: float) -> tuple[Fit, ...]:
+def fits(built: Built, cache: CachedTeacher | None, times: float) -> tuple[Fit, ...]:
     """Tell of each kind that was built, or not, what it takes.
 
     Args:
@@ -79,9 +84,9 @@ def fits(built: dict[str, Knowledge | UserError], cache: CachedTeacher | None, t
     )
 
 
-def needs_of(built: Sequence[Knowledge | UserError]) -> Needs:
+def needs_of(built: Built) -> Needs:
     """Return all that the kinds which could be built read of the teacher."""
-    kinds = [one for one in built if isinstance(one, Knowledge)]
+    kinds = [one for one in built.values() if isinstance(one, Knowledge)]
     return Needs.union(one.teacher_needs for one in kinds if one.teacher_needs is not None)
 
 
@@ -91,7 +96,3 @@ def _fit(knowledge: Knowledge, cache: CachedTeacher | None, times: float) -> Fit
         return Fit(knowledge.name, None, knowledge.layer_map, projected, cached=needs is None)
     size = round(cache.bytes_of(needs) * times)
     return Fit(knowledge.name, None, knowledge.layer_map, projected, size, cache.holds(needs))
-
-
-def _alone(by_name: dict[str, object], name: str) -> dict[str, object]:
-    return {name: by_name[name]} if name in by_name else {}
