@@ -131,8 +131,8 @@ def _instances(diagnosis: Diagnosis) -> Advice:
     )
     if factors.width < SAME:
         sentence = (
-            f"Its confidence, {sure:.1%} on train, tells no example from another: {told}. kd-pt is little more than gold "
-            f"labels."
+            f"Its confidence, {sure:.1%} on train, tells no example from another: {told}. kd-pt is little more than "
+            f"gold labels."
         )
         return Advice("instances", sentence, numbers, Claim("kd-pt", "gold", better=False))
     sentence = f"Its confidence tells examples apart: {told}. kd-pt transfers that alone."
@@ -150,11 +150,11 @@ def _relations(diagnosis: Diagnosis) -> Advice:
     numbers = {"strength": relations.strength, "mass": relations.mass, "between": relations.between}
     told = f"{relations.strength:.1%} of the way from all wrong classes alike to one of them alone"
     if relations.strength < ERASED:
-        sentence = f"Relations between classes are erased, as by label smoothing: {told}. logits says no more than kd-pt."
+        sentence = f"Relations of classes are erased, as by label smoothing: {told}. logits says no more than kd-pt."
         return Advice("relations", sentence, numbers, no_more)
     if relations.mass < FAINT:
         sentence = (
-            f"Relations between classes are there ({told}), but all wrong classes together have {relations.mass:.2%} on "
+            f"Relations of classes are there ({told}), but all wrong classes together have {relations.mass:.2%} on "
             f"train: too little to be heard, unless at a higher temperature."
         )
         return Advice("relations", sentence, numbers, no_more)
@@ -171,8 +171,8 @@ def _similarities(diagnosis: Diagnosis) -> list[Advice]:
         return []
     enough = relations.between >= SHARED and relations.cosine_spread >= SPREAD
     sentence = (
-        f"Similarities of classes {'can' if enough else 'cannot'} stand for these relations: {relations.between:.1%} of "
-        f"them are the same for all examples of a class, and cosines of output weights spread by "
+        f"Similarities of classes {'can' if enough else 'cannot'} stand for these relations: {relations.between:.1%} "
+        f"of them are the same for all examples of a class, and cosines of output weights spread by "
         f"{relations.cosine_spread:.2f}. {'Try kd-pt-sim.' if enough else 'Leave out kd-pt-sim.'}"
     )
     numbers = {"between": relations.between, "cosine_spread": relations.cosine_spread}

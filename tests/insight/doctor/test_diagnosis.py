@@ -51,7 +51,7 @@ def test_a_label_smoothed_teacher_has_no_class_relations() -> None:
     train = label_smoothed(1)
     right = Sample.of(train.logits[train.right], train.labels[train.right])
     advice = advice_on(label_smoothed(0), right)
-    assert advice["relations"].sentence.startswith("Relations between classes are erased")
+    assert advice["relations"].sentence.startswith("Relations of classes are erased")
     assert claims(advice)["relations"] == "logits no better than kd-pt"
     assert claims(advice)["worth"] == "logits better than gold"
 

@@ -86,7 +86,11 @@ def test_outcomes_are_read_from_runs_lines_and_lists(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("{", "cannot be read"), ("[]", "has no scores of mrpc"), ('{"task": "rte", "scores": {"gold": [1]}}', "scores of")],
+    [
+        ("{", "cannot be read"),
+        ("[]", "has no scores of mrpc"),
+        ('{"task": "rte", "scores": {"gold": [0.7]}}', "has no scores of mrpc"),
+    ],
 )
 def test_outcomes_that_are_none_are_refused(text: str, told: str, tmp_path: Path) -> None:
     path = tmp_path / "outcomes.json"
