@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from numpy.typing import NDArray
-from torch import Tensor
 
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.config.doctor import FEWEST
 from kselect.distillation.cache.folder import CacheFolder
 from kselect.distillation.cached_teacher import CachedTeacher
 from kselect.distillation.distiller import GIBIBYTE, Distiller
-from kselect.distillation.evaluation import passes
 from kselect.distillation.precision import resolve_precision
 from kselect.distillation.teacher_outputs import LiveTeacher
 from kselect.errors import UserError
@@ -25,10 +22,10 @@ from kselect.insight.doctor.cost import EPOCHS, KNOWLEDGE, Cost, measure_cost
 from kselect.insight.doctor.diagnosis import Diagnosis, diagnose
 from kselect.insight.doctor.pair import Pair, build_each, fits, needs_of
 from kselect.insight.doctor.probe import Probe
-from kselect.insight.doctor.sample import Floats, Sample
+from kselect.insight.doctor.reading import read_sample, read_states
+from kselect.insight.doctor.sample import Sample
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.heads.registry import CHOICES, is_text
-from kselect.models.needs import Needs
 from kselect.models.output_layer import output_layer
 from kselect.schedule import Schedule
 from kselect.tasks.encoding import EncodedSplit
@@ -131,7 +128,7 @@ def examine(
     else:
         longest = distiller.max_length
         encoded = {part: distiller.encoded(part) for part in sample.splits}
-    read = {part: _read(teacher, of_part, training.batch_size, dtype) for part, of_part in encoded.items()}
+    read = {part: read_sample(teacher, of_part, training.batch_size, dtype) for part, of_part in encoded.items()}
     samples = {part: each for part, (each, _) in read.items()}
     built = build_each(knowledge, student, teacher)
     every, offered = np.arange(len(encoded["reward"])), needs_of(built)
@@ -190,43 +187,6 @@ def _distiller(
         return None, str(error)
 
 
-@torch.no_grad()
-def _read(
-    classifier: Classifier, encoded: EncodedSplit, batch_size: int, dtype: torch.dtype
-) -> tuple[Sample, list[NDArray[Any]]]:
-    """Return the scores of all places whose label is known, and the answers to all examples."""
-    every = np.arange(len(encoded))
-    answers: list[NDArray[Any]] = [np.empty(0)] * len(encoded)
-    scores, labels, owners = [], [], []
-    for rows, batch, outputs in passes(classifier, encoded, every, batch_size, dtype):
-        choices, right = outputs.answer.choices, outputs.answer.right_choices(batch["labels"])
-        known = choices.mask & (right >= 0)
-        scores.append(choices.scores[known].cpu().numpy())
-        labels.append(right[known].cpu().numpy())
-        owners.append(np.repeat(encoded.numbers[rows], known.sum(1).cpu().numpy()))
-        for row, answer in zip(rows, outputs.answer.predict().cpu().numpy(), strict=True):
-            answers[row] = encoded.trimmed(answer, int(row))
-    return Sample.of(np.concatenate(scores), np.concatenate(labels), np.concatenate(owners)), answers
-
-
-@torch.no_grad()
-def _states(classifier: Classifier, encoded: EncodedSplit, batch_size: int, dtype: torch.dtype) -> Floats:
-    """Return the last layer's states at the places of `_read`, `[N, D]`: of a text at its first token."""
-    last, found = classifier.layers, []
-    needs = Needs(hidden_states=frozenset({last}))
-    for _, batch, outputs in passes(classifier, encoded, np.arange(len(encoded)), batch_size, dtype, needs):
-        found.append(_at_places(outputs.hidden_states[last], batch).double().cpu().numpy())
-    return np.concatenate(found)
-
-
-def _at_places(states: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    if "word_positions" not in batch:
-        return states[:, 0]
-    known = batch["word_mask"] & (batch["labels"] >= 0)
-    positions = batch["word_positions"][..., None].expand(-1, -1, states.size(-1))
-    return states.gather(1, positions)[known]
-
-
 def _probe(
     student: Classifier,
     encoded: Mapping[str, EncodedSplit],
@@ -234,5 +194,5 @@ def _probe(
     batch_size: int,
     dtype: torch.dtype,
 ) -> Probe:
-    states = {part: _states(student, of_part, batch_size, dtype) for part, of_part in encoded.items()}
+    states = {part: read_states(student, of_part, batch_size, dtype) for part, of_part in encoded.items()}
     return Probe.of(states["train"], samples["train"], states["reward"])
