@@ -128,7 +128,7 @@ def test_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--examples", "3"], "examples is 3: give 10 or more."),
         (["--examples", "few"], "--examples is 'few': expected a whole number."),
         (["--outcomes", "nowhere.json"], "outcomes nowhere.json cannot be read"),
-        (["--teacher", "one/model,other/model"], "No such model folder"),
+        (["--teacher", "./nowhere"], "No such model folder: ./nowhere"),
         (["--layers", "9"], "layers is 9, the teacher has 4"),
         (["--knowledge", "gold,logit"], "Unknown knowledge 'logit'"),
         (["--agent", "all"], "Unknown option '--agent'"),

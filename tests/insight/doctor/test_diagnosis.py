@@ -104,7 +104,7 @@ def test_a_teacher_no_better_than_a_probe_of_the_student() -> None:
 def test_permuted_labels_are_suspicious() -> None:
     advice = advice_on(permuted(0), permuted(1), labels=list("abcdef"))
     assert "if they mean f, a, b, c, d, e" in advice["labels"].sentence
-    assert advice["labels"].numbers["right_as_meant"] > 0.8 > 0.2 > advice["labels"].numbers["right"]
+    assert advice["labels"].numbers["right_as_meant"] > 0.7 > 0.3 > advice["labels"].numbers["right"]
     assert "labels" not in advice_on(sound(0), sound(1))
 
 
@@ -138,7 +138,7 @@ def test_a_calibrated_teacher_is_left_as_it_is() -> None:
     best = diagnose(held, sound(1)).temperature.value
     calibrated = Sample.of(held.logits / best, held.labels)
     advice = advice_on(calibrated, sound(1))
-    assert advice["temperature"].sentence.startswith("Take --temperature 1:")
+    assert advice["temperature"].sentence.startswith("Take --temperature 1, not 2: ")
     assert claims(advice)["temperature"] == "logits@2 no better than logits@1"
 
 
