@@ -60,7 +60,7 @@ def build_each(config: KnowledgeConfig, student: Classifier, teacher: Classifier
     found: Built = {}
     for name in config.kinds:
         settings: dict[str, Any] = {
-            setting: {name: value for kind, value in getattr(config, setting).items() if kind == name}
+            setting: {kind: value for kind, value in getattr(config, setting).items() if kind == name}
             for setting in ("scales", "layer_maps")
         }
         try:
