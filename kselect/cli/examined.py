@@ -21,9 +21,13 @@ SIDES = {HELD: "reward", TRAIN: "train"}
 def print_examination(found: Examination, advice: Sequence[Advice], outcomes: Outcomes | None = None) -> None:
     """Print what was found, the advice, and where there are outcomes how often it was right."""
     _print_certainty(found)
+    print()
     _print_bars(f"Confidence, share of {found.places}", *(one.confidence_shares for one in _sides(found)))
+    print()
     _print_bars(f"Entropy / log {len(found.task.labels)}", *(one.entropy_shares for one in _sides(found)))
+    print()
     print_table("What the teacher has to give", ["measure", "value"], _measures(found))
+    print()
     print_table("What goes from teacher to student", ["knowledge", "layers", "map", "MiB", "outputs"], _fits(found))
     for fit in found.pair.fits:
         if fit.obstacle is not None:
@@ -33,8 +37,9 @@ def print_examination(found: Examination, advice: Sequence[Advice], outcomes: Ou
             [name, f"{seconds:.3f}", f"{found.cost.run_seconds(name):.0f}"]
             for name, seconds in found.cost.step_seconds.items()
         ]
+        print()
         print_table(f"Time, {found.cost.steps} steps a run", ["selection", "s/step", "s/run"], rows)
-    print("Advice")
+    print("\nAdvice")
     for number, one in enumerate(advice, 1):
         claimed = "" if one.claim is None else f" [{one.claim}{_verdict(one, outcomes)}]"
         print(f"{number}. {one.sentence}{claimed}")
@@ -159,12 +164,10 @@ def _measures(found: Examination) -> list[list[str]]:
             rows.append(["spread of cosines of output weights", f"{relations.cosine_spread:.2f}"])
     if diagnosis.top_k is not None:
         rows.append(["probabilities worth keeping", f"{diagnosis.top_k.k} of {diagnosis.top_k.classes}"])
-    rows += [
-        ["teacher and student read alike", "yes" if found.obstacle is None else "no"],
-        ["texts that are cut", f"{found.truncated:.1%}"],
-        ["sentences read in pieces", f"{found.in_pieces:.1%}"],
-    ]
-    return rows
+    rows.append(["teacher and student read alike", "yes" if found.obstacle is None else "no"])
+    beyond = {"texts": ("texts that are cut", found.truncated), "words": ("sentences read in pieces", found.in_pieces)}
+    name, share = beyond[found.places]
+    return [*rows, [name, f"{share:.1%}"]]
 
 
 def _fits(found: Examination) -> list[list[str]]:
@@ -172,7 +175,7 @@ def _fits(found: Examination) -> list[list[str]]:
     for fit in pair.fits:
         layers = ",".join(f"{student}:{teacher}" for student, teacher in fit.layer_map)
         if fit.obstacle is None:
-            source = "kept" if fit.cached else "live"
+            source = "live" if not fit.cached else "kept" if fit.bytes else ""
             rows.append([fit.name, layers, "learned" if fit.projected else "", f"{fit.bytes / 2**20:.1f}", source])
         else:
             rows.append([fit.name, "", "", "", "does not fit"])
