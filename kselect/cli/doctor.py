@@ -39,18 +39,17 @@ def run(settings: Settings) -> Path:
         raise UserError("The doctor looks at one teacher at a time: give a single one.")
     from kselect.cli.examined import histograms, print_examination, summarise
     from kselect.cli.session import settled
-    from kselect.distillation.setup import make_student, make_task
+    from kselect.distillation.setup import make_models
     from kselect.insight.doctor import advise, examine, read_outcomes
     from kselect.insight.doctor.examination import check_readable
-    from kselect.models.classifier import load_classifier
     from kselect.study.run_folder import RunFolder
     from kselect.study.run_place import RunPlace
 
-    task, seed, place = make_task(settings.task), settings.run.seed, settings.run
-    outcomes = None if settings.doctor.outcomes is None else read_outcomes(settings.doctor.outcomes, task.name)
-    teacher = load_classifier(settings.model.teachers[0], task)
+    seed, place = settings.run.seed, settings.run
+    models = make_models(settings.task, settings.model, seed)
+    task, (teacher,) = models.task, models.teachers
     check_readable(task, teacher)
-    student = make_student(settings.model, task, teacher, seed)
+    outcomes = None if settings.doctor.outcomes is None else read_outcomes(settings.doctor.outcomes, task.name)
     at = RunPlace(Path(place.runs_dir), task.name, NAME, seed, place.run_name, NAME)
     with RunFolder.open(at, settled(settings, task), place.fresh) as folder:
         if folder.resumed:  # there is nothing to go on from
@@ -58,7 +57,7 @@ def run(settings: Settings) -> Path:
         found = examine(
             task,
             teacher,
-            student,
+            models.student,
             settings.training,
             settings.knowledge,
             examples=settings.doctor.examples,

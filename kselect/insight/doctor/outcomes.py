@@ -16,8 +16,8 @@ def read_outcomes(path: str | Path, task: str) -> Outcomes:
     """Read the scores of students of `task`, by agent or knowledge.
 
     Args:
-        path: a folder of runs, or of one run; a file of JSON lines, each with what a results.json says; or a JSON file
-            of lists of scores by name, by itself or under "scores".
+        path: a folder of runs, or of one run of `distill` or `explain`; a file of JSON lines, each with what a
+            results.json says; or a JSON file of lists of scores by name, by itself or under "scores".
         task: only students of it are read, where the runs say what theirs is.
 
     Raises:
@@ -48,11 +48,15 @@ def _gathered(results: Iterable[Mapping[str, Any]], task: str) -> dict[str, list
     for one in results:
         if one.get("task", task) != task:
             continue
-        if "agent" in one and isinstance(one.get("metrics"), dict) and "score" in one["metrics"]:
-            scores[Path(str(one["agent"])).name].append(float(one["metrics"]["score"]))
-        elif "agent" not in one:
-            by_name = one.get("scores", {}) if "task" in one else one.get("scores", one)
-            for name, values in by_name.items():
+        if "rungs" in one:  # of a ladder: what is taught, each by seeds
+            for name, rung in one["rungs"].items():
+                scores[name] += [float(metrics["score"]) for metrics in rung["metrics"].values()]
+        elif "agent" in one or "rung" in one:
+            if "score" in one.get("metrics", {}):
+                name = Path(str(one.get("agent", one.get("rung")))).name
+                scores[name].append(float(one["metrics"]["score"]))
+        else:
+            for name, values in (one.get("scores", {}) if "task" in one else one.get("scores", one)).items():
                 if isinstance(values, list) and values and all(isinstance(value, int | float) for value in values):
                     scores[name] += map(float, values)
     return dict(scores)

@@ -32,6 +32,7 @@ WIDE = {"gold": [0.60, 0.75, 0.90], "logits": [0.70, 0.85, 0.80]}
         ({"gold": [0.7, 0.7]}, "undecided", "undecided"),
         ({"gold": [0.7, 0.7], "logits": [0.8, 0.8]}, "right", "wrong"),
         ({"gold": [0.7, 0.7], "logits": [0.7, 0.7]}, "wrong", "right"),
+        ({"gold": [0.5, 0.9], "logits": [0.5, 0.9]}, "wrong", "right"),
     ],
 )
 def test_verdicts(outcomes: dict[str, list[float]], of_better: str, of_no_better: str) -> None:
@@ -82,6 +83,11 @@ def test_outcomes_are_read_from_runs_lines_and_lists(tmp_path: Path) -> None:
     assert read_outcomes(lists, "mrpc") == expected
     lists.write_text(json.dumps({"task": "mrpc", "scores": expected, "seeds": [0, 1]}))
     assert read_outcomes(lists, "mrpc") == expected
+    rungs = {"kd-pt": {"level": "instance", "metrics": {"0": {"score": 0.5}, "1": {"score": 0.75}}}}
+    lists.write_text(json.dumps({"task": "mrpc", "rungs": rungs, "seeds": [0, 1]}))
+    assert read_outcomes(lists, "mrpc") == {"kd-pt": [0.5, 0.75]}
+    lines.write_text('{"rung": "kd", "seed": 0, "metrics": {"score": 0.5}}\n')
+    assert read_outcomes(lines, "mrpc") == {"kd": [0.5]}
 
 
 @pytest.mark.parametrize(
