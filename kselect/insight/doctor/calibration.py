@@ -19,7 +19,7 @@ def calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = 
     """Return the mean over bins, by their sizes, of |accuracy - mean confidence|, in [0, 1] (ECE).
 
     Bins are `bins` equal parts of (0, 1], each with its upper end (Guo et al. 2017, eq. 3); or, `adaptive`, as many
-    parts of equal size in the order of confidence (Nixon et al. 2019).
+    parts of equal size in the order of confidence (Nguyen and O'Connor 2015).
 
     Args:
         confidence: probability of each answer, `[N]`.
@@ -50,7 +50,7 @@ class Temperature:
 
 
 def best_temperature(sample: Sample) -> Temperature:
-    """Find the temperature that makes gold labels most likely (temperature scaling: Guo et al. 2017, section 4.2).
+    """Find the temperature that makes gold labels most likely (temperature scaling: Guo et al. 2017).
 
     The loss is convex in 1 / T, so a search in one dimension finds the only minimum.
     """

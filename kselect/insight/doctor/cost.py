@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import median
 
 from kselect.config import TrainingConfig
 from kselect.distillation.distiller import Distiller
 
-TIMED = 4  # training steps under each selection
+TIMED = 5  # training steps under each selection
 SELECTIONS = {"gold": (1, 0), "gold + logits": (1, 1)}
 KNOWLEDGE = ["gold", "logits"]
 EPOCHS = float(TIMED + 1)  # of the sample, which so has steps enough, however small it is
@@ -40,14 +41,15 @@ def measure_cost(distiller: Distiller, training: TrainingConfig, examples: int) 
         training: of the run itself.
         examples: how many train has.
     """
-    steps = math.ceil(training.epochs * -(-examples // training.batch_size))
-    distiller.advance(SELECTIONS["gold + logits"], 1)  # the first step warms up
-    seconds, teacher = {}, 0.0
+    batches = -(-examples // training.batch_size)
+    spent: dict[str, list[dict[str, float]]] = {name: [] for name in SELECTIONS}
     for name, selection in SELECTIONS.items():
         distiller.reset(0)
-        distiller.account.settle()
-        distiller.advance(selection, TIMED)
-        spent = distiller.account.settle()
-        seconds[name] = spent["student"] / TIMED
-        teacher = spent["teacher"] / TIMED * -(-examples // training.batch_size)
-    return Cost(steps, seconds, teacher)
+        for _ in range(1 + TIMED):  # the first step warms up
+            distiller.account.settle()
+            distiller.advance(selection, 1)
+            spent[name].append(distiller.account.settle())
+    # Medians, which do not mind a step that other work on the machine held up.
+    seconds = {name: median(step["student"] for step in steps[1:]) for name, steps in spent.items()}
+    teacher = median(step["teacher"] for step in spent["gold + logits"][1:]) * batches
+    return Cost(math.ceil(training.epochs * batches), seconds, teacher)

@@ -21,7 +21,7 @@ class Estimate:
     def of(values: NDArray[np.float64], examples: NDArray[np.int64]) -> Estimate:
         """Average `values [N]`; those of one example, by `examples [N]`, are not taken for independent.
 
-        The error is that of a ratio of sums over examples (Cochran 1977, Sampling Techniques, eq. 6.13); where each
+        The error is that of a ratio of sums over examples (Cochran 1977, Sampling Techniques, chapter 6); where each
         value is of an example of its own, it is the deviation over the root of N.
         """
         mean = float(values.mean())

@@ -38,8 +38,8 @@ def rescaling_factors(
     """Return the gradient of distillation over that of gold labels, in the score of the gold class, `[N]`.
 
     `w = a_gold + a_logits T (p~ - q~) / (1 - q)` for a loss of a_gold CE + a_logits T² KL, where p and q are teacher's
-    and student's probabilities of the gold class, and those with a tilde are softened (after Tang et al. 2020, eq. 3,
-    with the factor T²). At temperature 1 a teacher that is certain of every gold label has a_gold + a_logits
+    and student's probabilities of the gold class, and those with a tilde are softened (after Tang et al. 2020, with
+    the factor T²). At temperature 1 a teacher that is certain of every gold label has a_gold + a_logits
     throughout, whatever the student is: what varies then is the teacher's doing.
 
     Args:
