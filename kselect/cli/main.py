@@ -11,6 +11,7 @@ from kselect.errors import UserError, unknown
 
 COMMANDS = {
     "train-teacher": "kselect.cli.train_teacher",
+    "doctor": "kselect.cli.doctor",
     "train-policy": "kselect.cli.train_policy",
     "distill": "kselect.cli.distill",
     "evaluate": "kselect.cli.evaluate",

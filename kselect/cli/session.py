@@ -42,17 +42,22 @@ def prepare(settings: Any) -> Distiller:
 
 def resolved(settings: Any, distiller: Distiller) -> dict[str, Any]:
     """Return a command's settings by name, with what they left to the machine filled in."""
-    config = flatten(replace(settings, task=located(settings.task)))
-    task, student = distiller.task, distiller.student
-    config["task"] = task.name
+    config, student = settled(settings, distiller.task), distiller.student
     config["precision"] = "bf16" if distiller.dtype == torch.bfloat16 else "fp32"
     config["max_length"] = distiller.max_length
     if "knowledge" in config:
         config["knowledge"] = list(distiller.names)
-    if "layers" in config:
-        config["layers"] = settings.model.kept_layers
     if student.labels is not None:
         config["head"] = student.head.name
+    return config
+
+
+def settled(settings: Any, task: Task) -> dict[str, Any]:
+    """Return a command's settings by name, with what they left to the task filled in."""
+    config = flatten(replace(settings, task=located(settings.task)))
+    config["task"] = task.name
+    if "layers" in config:
+        config["layers"] = settings.model.kept_layers
     if isinstance(task, TaggingTask):
         config["scheme"], config["file_scheme"] = task.tag_set.scheme, task.file_scheme
     if not settings.task.own:

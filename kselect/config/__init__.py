@@ -7,6 +7,7 @@ Contradictions are refused in `__post_init__`.
 
 from kselect.config.agent import AgentConfig
 from kselect.config.cache import CacheConfig
+from kselect.config.doctor import DoctorConfig
 from kselect.config.encoder import EncoderConfig
 from kselect.config.evaluation import EvaluationConfig
 from kselect.config.heads import HEADS, check_head_of
@@ -26,7 +27,7 @@ from kselect.config.phases import PhaseConfig
 from kselect.config.policy import PolicyConfig
 from kselect.config.prediction import PredictionConfig
 from kselect.config.recording import RecordingConfig
-from kselect.config.run import DemoConfig, RunConfig
+from kselect.config.run import DemoConfig, FolderConfig, RunConfig
 from kselect.config.student import StudentConfig
 from kselect.config.task import OF_TAGS, OF_TEXTS, TaskConfig
 from kselect.config.training import TrainingConfig
@@ -46,8 +47,10 @@ __all__ = [
     "AgentConfig",
     "CacheConfig",
     "DemoConfig",
+    "DoctorConfig",
     "EncoderConfig",
     "EvaluationConfig",
+    "FolderConfig",
     "KnowledgeConfig",
     "PhaseConfig",
     "PolicyConfig",

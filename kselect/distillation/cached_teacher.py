@@ -75,6 +75,11 @@ class CachedTeacher:
         """Where the outputs are kept."""
         return self.folder.entry(cache_key(self.live.models, self.live.dtype, self.examples))
 
+    def bytes_of(self, needs: Needs) -> int:
+        """Return how many bytes what `needs` names of the outputs on offer takes, and with it what heads read."""
+        names = [self._output, *(_name(kind, layer) for kind, layers in needs.items() for layer in layers)]
+        return sum(self._layouts[name].bytes for name in names)
+
     @property
     def held(self) -> Needs:
         """What is read from disk, sooner or later; anything else stays live."""
@@ -92,9 +97,9 @@ class CachedTeacher:
         Raises:
             UserError: the cache cannot be written to, or its disk is full.
         """
-        if self._holds(needs):
+        if self.holds(needs):
             self._fetch([kind for kind, layers in needs.items() if layers])
-        if not self._holds(needs):  # it never did, or what has just been computed cannot be kept
+        if not self.holds(needs):  # it never did, or what has just been computed cannot be kept
             return self.live.read(indices, batch, needs)
         mask = batch["attention_mask"]
 
@@ -109,7 +114,8 @@ class CachedTeacher:
             {kind: {layer: padded(_name(kind, layer)) for layer in layers} for kind, layers in needs.items()},
         )
 
-    def _holds(self, needs: Needs) -> bool:
+    def holds(self, needs: Needs) -> bool:
+        """Whether what `needs` names is read from disk, sooner or later."""
         held = self.held
         return not self.live_alone and all(layers <= held.layers(kind) for kind, layers in needs.items())
 

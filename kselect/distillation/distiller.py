@@ -113,7 +113,7 @@ class Distiller:
         self._splits: dict[str, EncodedSplit] = {}
         for name in task.splits:
             if name == "dev" or name not in task.reported:
-                self._encode(name)
+                self.encoded(name)
         self._model = student.model.to(self.device)
         self._live_teacher = self._live()
         self._teacher_head = _as_it_is(self.teachers[0].head) if self.teachers else None
@@ -228,11 +228,11 @@ class Distiller:
 
     def evaluate(self, split: str, examples: int | None = None) -> Evaluation:
         """Measure the student on a split, or on a sample of `examples` of it, the same at every call."""
-        encoded = self._encode(split)
+        encoded = self.encoded(split)
         indices = encoded.whole_examples(fixed_sample(len(encoded), examples))
         return evaluate(self.student, self.task, encoded, indices, self.training.batch_size, self.dtype)
 
-    def _encode(self, split: str) -> EncodedSplit:
+    def encoded(self, split: str) -> EncodedSplit:
         """Encode a split on its first use: what is only reported at the end costs nothing before."""
         if split not in self._splits:
             self._splits[split] = self.task.encode(self.task.splits[split], self._tokenizer, self.max_length)

@@ -65,7 +65,7 @@ def predict(
     """
     answers: list[NDArray[Any]] = [np.empty(0)] * len(indices)
     losses = np.empty(len(indices), dtype=np.float32)
-    for rows, batch, outputs in _passes(classifier, encoded, indices, batch_size, dtype):
+    for rows, batch, outputs in passes(classifier, encoded, indices, batch_size, dtype):
         losses[rows] = outputs.answer.gold_loss(batch["labels"]).float().cpu().numpy()
         found = outputs.answer.predict().cpu().numpy()
         for row, answer in zip(rows, found, strict=True):
@@ -79,21 +79,30 @@ def predict_logits(
 ) -> Tensor:
     """Return logits of the texts `indices [N]` in their order, `[N, K]` float32 on the CPU, without dropout."""
     logits = torch.empty(len(indices), int(classifier.model.config.num_labels or 0))
-    for rows, _, outputs in _passes(classifier, encoded, indices, batch_size, dtype):
+    for rows, _, outputs in passes(classifier, encoded, indices, batch_size, dtype):
         logits[rows] = outputs.logits.float().cpu()
     return logits
 
 
-def _passes(
-    classifier: Classifier, encoded: EncodedSplit, indices: NDArray[np.int64], batch_size: int, dtype: torch.dtype
+def passes(
+    classifier: Classifier,
+    encoded: EncodedSplit,
+    indices: NDArray[np.int64],
+    batch_size: int,
+    dtype: torch.dtype,
+    needs: Needs | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor], ModelOutputs]]:
-    """Run the classifier on all examples; gives which of them, their batch, and the outputs."""
+    """Run the classifier on the examples `indices`, without dropout, in batches of like length.
+
+    Gives which of them (places in `indices`), their batch, and the outputs, with what `needs` names beside the logits.
+    Gradients are the caller's to switch off.
+    """
     model = classifier.model.eval()
     head = classifier.head.eval()
     for rows in sorted_batches(encoded.lengths[indices], batch_size):
         batch = {name: send(value, model.device) for name, value in encoded.batch(indices[rows]).items()}
         with autocast(model.device, dtype):
-            outputs = forward(model, batch, Needs()).under(head)
+            outputs = forward(model, batch, needs or Needs()).under(head)
             _ = outputs.answer  # made here, in the same arithmetic
         yield rows, batch, outputs
 

@@ -1,1 +1,1 @@
-"""Why a distillation works."""
+"""Insight: what a teacher has to give, and why distilling it did what it did."""

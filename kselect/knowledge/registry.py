@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from kselect.config import (
     DEFAULT_KNOWLEDGE,
@@ -139,24 +139,42 @@ def build_knowledge(
         UserError: an unknown kind; a kind that needs a teacher where there is none; a setting for a kind that is not on
             offer or does not read it; models that cannot be compared in a kind that is named.
     """
-    for name in [*(config.knowledge or ()), *config.scales, *config.layer_maps]:
-        if name not in BUILDERS:
-            raise unknown("knowledge", name, BUILDERS)
+    kinds = kinds_on_offer(config, student, parser)
+    check_kinds(config, kinds)
     if teachers and config.layer_map != KnowledgeConfig.layer_map:
         parse_layer_map(config.layer_map, student.layers, teachers[0].layers)
-    beside = DEFAULT_OF_WORDS if student.labels is not None else PARSER_KNOWLEDGE if parser is not None else ()
     built: dict[str, Knowledge] = {}
-    for name in config.knowledge or (*DEFAULT_KNOWLEDGE, *beside):
+    for name in kinds:
         try:
             built[name] = _build(Comparison(name, config, student, next(iter(teachers), None), parser), teachers)
         except IncomparableError:
             if config.knowledge:
                 raise
+    check_kinds(config, built)
+    return tuple(built.values())
+
+
+def kinds_on_offer(config: KnowledgeConfig, student: Classifier, parser: Classifier | None = None) -> tuple[str, ...]:
+    """Return the kinds that `config` names, or the default ones, of which these models may not have all in common."""
+    if config.knowledge:
+        return tuple(config.knowledge)
+    beside = DEFAULT_OF_WORDS if student.labels is not None else PARSER_KNOWLEDGE if parser is not None else ()
+    return (*DEFAULT_KNOWLEDGE, *beside)
+
+
+def check_kinds(config: KnowledgeConfig, kinds: Collection[str]) -> None:
+    """Refuse kinds that do not exist, and settings of any but `kinds`, which are on offer.
+
+    Raises:
+        UserError: the first of them.
+    """
+    for name in [*kinds, *config.scales, *config.layer_maps]:
+        if name not in BUILDERS:
+            raise unknown("knowledge", name, BUILDERS)
     for setting, names in (("scales", config.scales), ("layer_maps", config.layer_maps)):
         for name in names:
-            if name not in built:
+            if name not in kinds:
                 raise UserError(f"{setting} names {name}, which is not on offer: add it to knowledge, or drop it here.")
-    return tuple(built.values())
 
 
 def _build(pair: Comparison, teachers: Sequence[Classifier]) -> Knowledge:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -21,30 +22,53 @@ BATCH = 20
 CLEAR = 3.0  # standard errors
 
 
+@dataclass(frozen=True)
+class Order:
+    """The order of K labels in which answers are right most often, and how often they are so in either order.
+
+    Half of the examples choose the order, the others judge it.
+    """
+
+    meant: tuple[int, ...]
+    """Which label each answer stands for in that order."""
+    judged: int
+    """Examples that judge."""
+    right: float
+    """Share of them that is right in the order as it is, in [0, 1]."""
+    right_as_meant: float
+    """Share that is right in the other order."""
+    clear: bool
+    """Whether more are right there, by 3 standard errors (McNemar's test)."""
+
+
+def best_order(answers: NDArray[np.int64], gold: NDArray[np.int64], labels: int) -> Order:
+    """Find the order of `labels` labels that suits answers `[N]` best, N >= 2; `gold [N]` are label ids."""
+    table = np.zeros((labels, labels))
+    np.add.at(table, (answers[::2], gold[::2]), 1)
+    _, best = linear_sum_assignment(table, maximize=True)
+    here, there = answers[1::2] == gold[1::2], best[answers[1::2]] == gold[1::2]
+    gained, lost = (there & ~here).sum(), (here & ~there).sum()
+    clear = bool(gained - lost > CLEAR * np.sqrt(gained + lost))
+    return Order(tuple(best.tolist()), len(here), float(here.mean()), float(there.mean()), clear)
+
+
 def check_order(
     model: PreTrainedModel, labels: tuple[str, ...], examples: EncodedSplit | None, path: str | Path
 ) -> None:
     """Tell that the order of unnamed labels is assumed, and refuse it where `examples` clearly belie it.
 
-    Half of the examples choose the order in which the model is right most often, the others judge it.
-
     Raises:
         UserError: more answers are right in the other order, by 3 standard errors (McNemar's test).
     """
     _tell(f"{path} does not name its labels: they are taken to be {', '.join(labels)}, in this order.")
-    if examples is None:
+    if examples is None or len(examples) < 2:
         return
-    answers, gold = _answers(model, examples), examples.labels
-    table = np.zeros((len(labels), len(labels)))
-    np.add.at(table, (answers[::2], gold[::2]), 1)
-    _, best = linear_sum_assignment(table, maximize=True)
-    here, there = answers[1::2] == gold[1::2], best[answers[1::2]] == gold[1::2]
-    gained, lost = (there & ~here).sum(), (here & ~there).sum()
-    if gained - lost > CLEAR * np.sqrt(gained + lost):
+    order = best_order(_answers(model, examples), examples.labels, len(labels))
+    if order.clear:
         raise UserError(
-            f"{path} does not name its labels, and of {len(here)} reward examples is right on {there.mean():.0%} if "
-            f"they are {', '.join(labels[label] for label in best)}, on {here.mean():.0%} if {', '.join(labels)}: "
-            f"name them as id2label in its config.json."
+            f"{path} does not name its labels, and of {order.judged} reward examples is right on "
+            f"{order.right_as_meant:.0%} if they are {', '.join(labels[label] for label in order.meant)}, on "
+            f"{order.right:.0%} if {', '.join(labels)}: name them as id2label in its config.json."
         )
 
 

@@ -1,0 +1,73 @@
+"""Look at a teacher and a task before any training, and advise.
+
+Reads a few hundred examples of train and of the reward split, never of dev, and takes a few training steps to time
+them; whether distilling is worth while, at which temperature, by which knowledge and for how long is told in plain
+sentences, each with its numbers. With --outcomes the advice is held against students that were trained meanwhile.
+
+Examples:
+  kselect doctor --task mrpc --teacher runs/teacher/model --layers 3
+  kselect doctor --task mrpc --teacher runs/teacher/model --student small-encoder --examples 500
+  kselect doctor --config configs/mrpc.yaml --outcomes runs
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kselect.config import DoctorConfig, FolderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig
+from kselect.errors import UserError
+
+NAME = "doctor"
+
+
+@dataclass
+class Settings:
+    """What `kselect doctor` takes."""
+
+    task: TaskConfig
+    model: StudentConfig
+    training: TrainingConfig
+    knowledge: KnowledgeConfig
+    doctor: DoctorConfig
+    run: FolderConfig
+
+
+def run(settings: Settings) -> Path:
+    """Examine a teacher, print what was found, and leave it in a run folder, whose path is returned."""
+    if len(settings.model.teachers) > 1:
+        raise UserError("The doctor looks at one teacher at a time: give a single one.")
+    from kselect.cli.examined import histograms, print_examination, summarise
+    from kselect.cli.session import settled
+    from kselect.distillation.setup import make_models
+    from kselect.insight.doctor import advise, examine, read_outcomes
+    from kselect.insight.doctor.examination import check_readable
+    from kselect.study.run_folder import RunFolder
+    from kselect.study.run_place import RunPlace
+
+    seed, place = settings.run.seed, settings.run
+    models = make_models(settings.task, settings.model, seed)
+    task, (teacher,) = models.task, models.teachers
+    check_readable(task, teacher)
+    outcomes = None if settings.doctor.outcomes is None else read_outcomes(settings.doctor.outcomes, task.name)
+    at = RunPlace(Path(place.runs_dir), task.name, NAME, seed, place.run_name, NAME)
+    with RunFolder.open(at, settled(settings, task), place.fresh) as folder:
+        if folder.resumed:  # there is nothing to go on from
+            folder.rewind(0, 0)
+        found = examine(
+            task,
+            teacher,
+            models.student,
+            settings.training,
+            settings.knowledge,
+            examples=settings.doctor.examples,
+            max_length=settings.task.max_length,
+            seed=settings.task.data_seed,
+        )
+        advice = advise(found)
+        folder.log_histograms(histograms(found), 0)
+        about = {"task": task.name, "teacher": settings.model.teachers[0], "seed": seed}
+        folder.write_results({**about, **summarise(found, advice, outcomes)})
+    print_examination(found, advice, outcomes)
+    print(f"examination: {folder.path}")
+    return folder.path

@@ -1,0 +1,63 @@
+"""Whether a teacher is as sure as it is right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from kselect.insight.doctor.sample import Floats, Sample
+
+BINS = 15
+COLDEST, HOTTEST = 0.05, 20.0
+NEAR = 1e-2  # of a bound, in the logarithm
+
+
+def calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = BINS, adaptive: bool = False) -> float:
+    """Return the mean over bins, by their sizes, of |accuracy - mean confidence|, in [0, 1] (ECE).
+
+    Bins are `bins` equal parts of (0, 1], each with its upper end (Guo et al. 2017, eq. 3); or, `adaptive`, as many
+    parts of equal size in the order of confidence (Nguyen and O'Connor 2015).
+
+    Args:
+        confidence: probability of each answer, `[N]`.
+        right: whether it is right, `[N]`.
+        bins: how many.
+        adaptive: whether bins have equal sizes.
+    """
+    gap = right - confidence
+    if adaptive:
+        parts = np.array_split(gap[np.argsort(confidence, kind="stable")], min(bins, len(gap)))
+        return float(sum(abs(part.sum()) for part in parts) / len(gap))
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return float(np.abs(np.bincount(bin_of, weights=gap, minlength=bins)).sum() / len(gap))
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """What scores are to be divided by, and the mean loss before and after, in nats."""
+
+    value: float
+    loss_before: float
+    loss_after: float
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it is an end of the range that was searched: there is no best one."""
+        return min(abs(np.log(self.value / end)) for end in (COLDEST, HOTTEST)) < NEAR
+
+
+def best_temperature(sample: Sample) -> Temperature:
+    """Find the temperature that makes gold labels most likely (temperature scaling: Guo et al. 2017).
+
+    The loss is convex in 1 / T, so a search in one dimension finds the only minimum.
+    """
+
+    def loss(log_temperature: float) -> float:
+        return float(sample.losses(float(np.exp(log_temperature))).mean())
+
+    bounds = (np.log(COLDEST), np.log(HOTTEST))
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    return Temperature(float(np.exp(found.x)), loss(0.0), float(found.fun))

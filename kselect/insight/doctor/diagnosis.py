@@ -1,0 +1,115 @@
+"""What can be told of a teacher from what it says of a few hundred examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kselect.insight.doctor.calibration import Temperature, best_temperature
+from kselect.insight.doctor.certainty import Certainty
+from kselect.insight.doctor.class_relations import ClassRelations
+from kselect.insight.doctor.estimate import Estimate
+from kselect.insight.doctor.factors import Factors, rescaling_factors
+from kselect.insight.doctor.probe import Probe
+from kselect.insight.doctor.sample import Floats, Sample
+from kselect.insight.doctor.top_k import TopK
+from kselect.models.label_order import Order, best_order
+
+EXPECTED = 5  # places of a class, among which it should be answered once
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was measured; shares are in [0, 1], losses in nats.
+
+    Rescaling factors are against a linear probe of the untrained student where there is one, which knows about as much
+    as the student soon will, and else against a student that knows nothing: all classes alike. They are of train, which
+    a student learns from.
+    """
+
+    labels: tuple[str, ...]
+    """Names of the K classes."""
+    held: Certainty
+    """On held-out examples."""
+    train: Certainty
+    """On examples of train, which the teacher learned by heart, or not."""
+    temperature: Temperature
+    """The one that suits held-out labels best."""
+    constant: Estimate
+    """Accuracy of train's most frequent class on held-out places."""
+    ahead: Estimate
+    """Accuracy of the teacher less that."""
+    information: Estimate
+    """By how much the teacher, at its best temperature, beats the shares of classes in train in the held-out loss."""
+    probe: Estimate | None
+    """Accuracy of the linear probe on held-out places; None without one."""
+    ahead_of_probe: Estimate | None
+    """Accuracy of the teacher less that."""
+    relations: ClassRelations | None
+    """What it tells of wrong classes, on train; None for two classes."""
+    factors: Factors
+    """Of rescaling at temperature 1, where a teacher that is certain of all gold labels has the same for all."""
+    softened_factors: Factors
+    """Of rescaling at the temperature in use."""
+    used_temperature: float
+    order: Order
+    """Whether the held-out answers would be right oftener with labels in another order."""
+    never_answered: tuple[str, ...]
+    """Classes that held-out examples have, five times at least, and the teacher never answers."""
+    top_k: TopK | None
+    """How many probabilities say most of held-out labels, at the best temperature; None for two classes."""
+
+
+def diagnose(
+    held: Sample,
+    train: Sample,
+    labels: Sequence[str] | None = None,
+    temperature: float = 2.0,
+    weight: Floats | None = None,
+    probe: Probe | None = None,
+) -> Diagnosis:
+    """Measure a teacher by its scores alone.
+
+    Args:
+        held: of examples that neither teacher nor student learns from, two places at least.
+        train: of examples that both learn from.
+        labels: names of the K classes; by default their numbers.
+        temperature: the one that a run would use.
+        weight: the teacher's output weights, `[K, D]`.
+        probe: what the untrained student could say of the same samples.
+
+    Raises:
+        ValueError: a single held-out place; samples of different classes.
+    """
+    if len(held) < 2 or held.classes != train.classes:
+        raise ValueError(f"{len(held)} places of {held.classes} and {train.classes} classes: give two, of the same.")
+    names = tuple(map(str, labels if labels is not None else range(held.classes)))
+    best = best_temperature(held)
+    counts = np.bincount(train.labels, minlength=held.classes)
+    constant = (held.labels == counts.argmax()).astype(np.float64)
+    prior = np.log((counts + 1) / (counts + 1).sum())  # one more of each, lest a class that train lacks be impossible
+    right = held.right.astype(np.float64)
+    probed = None if probe is None else (probe.held.argmax(1) == held.labels).astype(np.float64)
+    q = np.full_like(train.logits, -np.log(train.classes)) if probe is None else probe.train
+    expected = np.bincount(held.labels, minlength=held.classes) >= EXPECTED
+    answered = np.bincount(held.answers, minlength=held.classes) > 0
+    return Diagnosis(
+        labels=names,
+        held=Certainty.of(held),
+        train=Certainty.of(train),
+        temperature=best,
+        constant=Estimate.of(constant, held.examples),
+        ahead=Estimate.of(right - constant, held.examples),
+        information=Estimate.of(-prior[held.labels] - held.losses(best.value), held.examples),
+        probe=None if probed is None else Estimate.of(probed, held.examples),
+        ahead_of_probe=None if probed is None else Estimate.of(right - probed, held.examples),
+        relations=ClassRelations.of(train, weight),
+        factors=Factors.of(rescaling_factors(train, q)),
+        softened_factors=Factors.of(rescaling_factors(train, q, temperature)),
+        used_temperature=temperature,
+        order=best_order(held.answers, held.labels, held.classes),
+        never_answered=tuple(names[i] for i in np.flatnonzero(expected & ~answered)),
+        top_k=TopK.of(held, 1.0 if best.bounded else best.value),
+    )

@@ -1,0 +1,198 @@
+"""A teacher, a student and a task, looked at before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from kselect.config import KnowledgeConfig, TrainingConfig
+from kselect.config.doctor import FEWEST
+from kselect.distillation.cache.folder import CacheFolder
+from kselect.distillation.cached_teacher import CachedTeacher
+from kselect.distillation.distiller import GIBIBYTE, Distiller
+from kselect.distillation.precision import resolve_precision
+from kselect.distillation.teacher_outputs import LiveTeacher
+from kselect.errors import UserError
+from kselect.insight.doctor.cost import EPOCHS, KNOWLEDGE, Cost, measure_cost
+from kselect.insight.doctor.diagnosis import Diagnosis, diagnose
+from kselect.insight.doctor.pair import Pair, build_each, fits, needs_of
+from kselect.insight.doctor.probe import Probe
+from kselect.insight.doctor.reading import read_sample, read_states
+from kselect.insight.doctor.sample import Sample
+from kselect.models.classifier import Classifier, input_length
+from kselect.models.heads.registry import CHOICES, is_text
+from kselect.models.output_layer import output_layer
+from kselect.schedule import Schedule
+from kselect.tasks.encoding import EncodedSplit
+from kselect.tasks.holdout import limit
+from kselect.tasks.task import Task
+
+READABLE = ("classes", "tags")
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found.
+
+    examples: how many were read, by split. truncated, in_pieces: share of these that are longer than the model's input,
+    and are cut, or read in pieces. scores, constant_scores: the task's metrics on held-out examples, of the teacher and
+    of the constant prediction. obstacle: why the two models cannot be distilled at all; None where they can.
+    """
+
+    task: Task[Any]
+    examples: dict[str, int]
+    max_length: int
+    truncated: float
+    in_pieces: float
+    samples: dict[str, Sample]
+    scores: dict[str, float]
+    constant_scores: dict[str, float]
+    diagnosis: Diagnosis
+    pair: Pair
+    cost: Cost | None
+    obstacle: str | None
+
+    @property
+    def places(self) -> str:
+        """What is classified."""
+        return "texts" if is_text(self.task) else "words"
+
+
+def check_readable(task: Task[Any], teacher: Classifier) -> None:
+    """Refuse a teacher that does not choose among classes, place by place, and too few examples to judge it by.
+
+    Raises:
+        UserError: it gives a score, spans or trees; a small reward split.
+    """
+    if task.regression:
+        raise UserError(
+            f"{task.name} is a regression, whose teacher gives scores: the doctor reads probabilities of classes. "
+            f"Give a classification, or go on without advice."
+        )
+    if CHOICES.get(teacher.head.name) not in READABLE:
+        raise UserError(
+            f"The teacher's head is {teacher.head.name}, which gives no probabilities of classes word by word: the "
+            f"doctor reads classifiers of texts, and the heads tagger and crf."
+        )
+    held = len(task.splits["reward"])
+    if held < FEWEST:
+        raise UserError(
+            f"The reward split of {task.name} has {held} examples, too few to judge a teacher by: give {FEWEST} at "
+            f"least, by more examples of train or a higher reward_fraction."
+        )
+
+
+def examine(
+    task: Task[Any],
+    teacher: Classifier,
+    student: Classifier,
+    training: TrainingConfig | None = None,
+    knowledge: KnowledgeConfig | None = None,
+    *,
+    examples: int = 300,
+    max_length: int | None = None,
+    seed: int = 0,
+) -> Examination:
+    """Look at a teacher and a student on samples of train and of the reward split; dev is not read.
+
+    What a crf is sure of is read from its emissions, word by word, as knowledge `logits` reads them.
+
+    Args:
+        task: what would be learned.
+        teacher: who would teach it; put on the device, and left as it is otherwise.
+        student: who would learn it; it is trained for a few steps, so keep no use for it.
+        training: how a run would take its steps.
+        knowledge: what would be on offer, and how compared.
+        examples: how many of each split are read at most.
+        max_length: longest input in tokens; see `Distiller`.
+        seed: of the samples.
+
+    Raises:
+        UserError: a teacher without classes; too few examples; knowledge that does not exist.
+    """
+    check_readable(task, teacher)
+    training, knowledge = training or TrainingConfig(), knowledge or KnowledgeConfig()
+    sizes = {part: len(task.splits[part]) for part in ("train", "reward")}
+    sample = replace(task, splits={part: limit(task.splits[part], examples, seed) for part in sizes})
+    distiller, obstacle = _distiller(sample, teacher, student, training, knowledge, max_length)
+    device = teacher.to(Accelerator(cpu=not torch.cuda.is_available()).device).model.device
+    dtype = resolve_precision(training.precision, device)
+    if distiller is None:
+        longest = input_length(teacher, max_length, task.usual_length)
+        encoded = {part: sample.encode(split, teacher.tokenizer, longest) for part, split in sample.splits.items()}
+    else:
+        longest = distiller.max_length
+        encoded = {part: distiller.encoded(part) for part in sample.splits}
+    read = {part: read_sample(teacher, of_part, training.batch_size, dtype) for part, of_part in encoded.items()}
+    samples = {part: each for part, (each, _) in read.items()}
+    built = build_each(knowledge, student, teacher)
+    every, offered = np.arange(len(encoded["reward"])), needs_of(built)
+    times = sizes["train"] / len(sample.splits["train"])
+    bytes_left = knowledge.teacher_cache * GIBIBYTE
+    live = LiveTeacher([teacher.model], dtype)
+    folder = CacheFolder(knowledge.cache_dir)
+    cache = CachedTeacher(live, encoded["train"], offered, folder, bytes_left / times) if bytes_left else None
+    return Examination(
+        task=task,
+        examples={part: len(split) for part, split in sample.splits.items()},
+        max_length=longest,
+        truncated=_share(sum(one.truncated for one in encoded.values()), sample),
+        in_pieces=_share(sum(one.in_pieces for one in encoded.values()), sample),
+        samples=samples,
+        scores=sample.score_rows(read["reward"][1], encoded["reward"], every),
+        constant_scores=sample.constant_score("reward"),
+        diagnosis=diagnose(
+            samples["reward"],
+            samples["train"],
+            task.labels,
+            Schedule.parse(knowledge.temperature, "temperature").start,
+            output_layer(teacher.model).weight.detach().double().cpu().numpy(),
+            None if distiller is None else _probe(student, encoded, samples, training.batch_size, dtype),
+        ),
+        pair=Pair(
+            (student.layers, teacher.layers),
+            (student.width, teacher.width),
+            fits(built, cache, times),
+            0 if cache is None else round(cache.bytes_of(offered) * times),
+            bytes_left,
+        ),
+        cost=None if distiller is None else measure_cost(distiller, training, sizes["train"]),
+        obstacle=obstacle,
+    )
+
+
+def _share(count: int, sample: Task[Any]) -> float:
+    return count / sum(map(len, sample.splits.values()))
+
+
+def _distiller(
+    sample: Task[Any],
+    teacher: Classifier,
+    student: Classifier,
+    training: TrainingConfig,
+    knowledge: KnowledgeConfig,
+    max_length: int | None,
+) -> tuple[Distiller | None, str | None]:
+    """Set up a run on the samples with a live teacher, or say why none can be."""
+    offered = KnowledgeConfig(knowledge=KNOWLEDGE, temperature=knowledge.temperature, teacher_cache=0.0)
+    stepping = replace(training, epochs=EPOCHS)
+    try:
+        return Distiller(sample, teacher, student, stepping, offered, max_length), None
+    except UserError as error:
+        return None, str(error)
+
+
+def _probe(
+    student: Classifier,
+    encoded: Mapping[str, EncodedSplit],
+    samples: Mapping[str, Sample],
+    batch_size: int,
+    dtype: torch.dtype,
+) -> Probe:
+    states = {part: read_states(student, of_part, batch_size, dtype) for part, of_part in encoded.items()}
+    return Probe.of(states["train"], samples["train"], states["reward"])

@@ -1,0 +1,149 @@
+"""Each way a teacher can fail, made on purpose, is found and told; a sound one is left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kselect.insight.doctor import Advice, Sample, diagnose
+from kselect.insight.doctor.probe import Probe
+from kselect.insight.doctor.teacher_advice import of_teacher
+from tests.insight.doctor.constructed import (
+    CLASSES,
+    SIZE,
+    label_smoothed,
+    no_better_than_constant,
+    over_confident,
+    permuted,
+    sound,
+    worse_than_constant,
+)
+
+
+def advice_on(held: Sample, train: Sample, **more: object) -> dict[str, Advice]:
+    every = of_teacher(diagnose(held, train, **more))
+    kinds = [one.kind for one in every]
+    assert len(set(kinds)) == len(kinds)
+    for one in every:
+        assert one.numbers, one
+        assert all(np.isfinite(value) for value in one.numbers.values()), one
+    return {one.kind: one for one in every}
+
+
+def claims(advice: dict[str, Advice]) -> dict[str, str]:
+    return {kind: str(one.claim) for kind, one in advice.items()}
+
+
+def test_a_sound_teacher() -> None:
+    advice = advice_on(sound(0), sound(1))
+    told = claims(advice)
+    assert "labels" not in advice
+    assert advice["worth"].sentence.startswith("Worth distilling: it is right on ")
+    assert told["worth"] == "logits better than gold"
+    assert told["relations"] == "logits better than kd-pt"
+    assert told["instances"] == "kd-pt better than label-smoothing"
+    assert advice["worth"].numbers["ahead"] == pytest.approx(
+        advice["worth"].numbers["accuracy"] - advice["worth"].numbers["constant"]
+    )
+
+
+def test_a_label_smoothed_teacher_has_no_class_relations() -> None:
+    train = label_smoothed(1)
+    right = Sample.of(train.logits[train.right], train.labels[train.right])
+    advice = advice_on(label_smoothed(0), right)
+    assert advice["relations"].sentence.startswith("Relations of classes are erased")
+    assert claims(advice)["relations"] == "logits no better than kd-pt"
+    assert claims(advice)["worth"] == "logits better than gold"
+
+
+def test_an_over_confident_teacher_tells_no_example_from_another_and_is_to_be_softened() -> None:
+    advice = advice_on(over_confident(0, held=True), over_confident(1, held=False))
+    assert claims(advice)["instances"] == "kd-pt no better than gold"
+    assert advice["temperature"].numbers["temperature"] > 2
+    assert advice["temperature"].numbers["oversure"] == pytest.approx(0.25, abs=0.05)
+    assert "too sure of itself" in advice["temperature"].sentence
+    assert str(advice["temperature"].claim).endswith("better than logits@1")
+    assert "too little to be heard" in advice["relations"].sentence
+
+
+def test_a_teacher_worse_than_constant_is_not_to_be_distilled() -> None:
+    advice = advice_on(worse_than_constant(0), worse_than_constant(1))
+    assert advice["worth"].sentence.startswith("Do not distil this teacher")
+    assert advice["worth"].numbers["ahead"] < 0
+    assert claims(advice)["worth"] == "logits no better than gold"
+    assert advice["temperature"].claim is None or advice["temperature"].numbers["temperature"] > 2
+
+
+def test_a_teacher_no_better_than_constant_is_not_worth_it() -> None:
+    advice = advice_on(no_better_than_constant(0), no_better_than_constant(1))
+    assert advice["worth"].sentence.startswith("This teacher is not worth distilling")
+    assert claims(advice)["worth"] == "logits no better than gold"
+
+
+def test_a_teacher_that_answers_as_constant_but_knows_more_is() -> None:
+    """Of rare labels it says which are likelier, never that they are likely."""
+    rng = np.random.default_rng(0)
+    p = rng.choice([0.02, 0.4], SIZE, p=[0.5, 0.5])
+    labels = (rng.random(SIZE) < p).astype(int)
+    knowing = Sample.of_probabilities(np.stack([1 - p, p], axis=1), labels)
+    advice = advice_on(knowing, knowing)
+    assert advice["worth"].sentence.startswith("Distil its probabilities rather than its answers")
+    assert claims(advice)["worth"] == "logits better than gold"
+
+
+def test_a_teacher_no_better_than_a_probe_of_the_student() -> None:
+    held, train = sound(0), sound(1)
+    as_good = Probe(train.log_probabilities(), held.log_probabilities())
+    advice = advice_on(held, train, probe=as_good)
+    assert advice["worth"].sentence.startswith("Expect little of this teacher")
+    assert claims(advice)["worth"] == "logits no better than gold"
+    blank = np.full((SIZE, CLASSES), -np.log(CLASSES))
+    assert claims(advice_on(held, train, probe=Probe(blank, blank)))["worth"] == "logits better than gold"
+
+
+def test_permuted_labels_are_suspicious() -> None:
+    advice = advice_on(permuted(0), permuted(1), labels=list("abcdef"))
+    assert "if they mean f, a, b, c, d, e" in advice["labels"].sentence
+    assert advice["labels"].numbers["right_as_meant"] > 0.7 > 0.3 > advice["labels"].numbers["right"]
+    assert "labels" not in advice_on(sound(0), sound(1))
+
+
+def test_two_classes_have_neither_relations_nor_top_k() -> None:
+    advice = advice_on(sound(0, classes=2), sound(1, classes=2))
+    assert "top-k" not in advice
+    assert "similarities" not in advice
+    assert advice["relations"].sentence.startswith("Two classes have no relations")
+    assert claims(advice)["relations"] == "logits no better than kd-pt"
+
+
+def test_a_class_that_is_never_answered_is_named() -> None:
+    held = sound(0)
+    logits = held.logits.copy()
+    logits[:, 2] = -20.0
+    advice = advice_on(Sample.of(logits, held.labels), sound(1), labels=list("abcdef"))
+    assert advice["classes"].sentence.startswith("Look at c: never an answer")
+
+
+def test_class_similarities_are_told_where_the_weights_are_given() -> None:
+    alike = np.eye(CLASSES) + np.roll(np.eye(CLASSES), 1, axis=1)
+    weight = np.repeat(alike, 3, axis=1)
+    advice = advice_on(sound(0), sound(1), weight=weight)
+    assert claims(advice)["similarities"] == "kd-pt-sim better than kd-pt"
+    flat = advice_on(sound(0), sound(1), weight=np.eye(CLASSES))
+    assert claims(flat)["similarities"] == "kd-pt-sim no better than kd-pt"
+
+
+def test_a_calibrated_teacher_is_left_as_it_is() -> None:
+    held = sound(0)
+    best = diagnose(held, sound(1)).temperature.value
+    calibrated = Sample.of(held.logits / best, held.labels)
+    advice = advice_on(calibrated, sound(1))
+    assert advice["temperature"].sentence.startswith("Take --temperature 1, not 2: ")
+    assert claims(advice)["temperature"] == "logits@2 no better than logits@1"
+
+
+def test_samples_that_do_not_go_together_are_refused() -> None:
+    with pytest.raises(ValueError, match="give two, of the same"):
+        diagnose(sound(0, classes=3), sound(1, classes=4))
+    with pytest.raises(ValueError, match="give two, of the same"):
+        diagnose(sound(0, size=1), sound(1))

@@ -1,0 +1,27 @@
+"""The order of labels that answers suit best, chosen by one half of the examples and judged by the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kselect.models.label_order import best_order
+
+
+@pytest.mark.parametrize("meant", [(0, 1, 2), (1, 2, 0), (2, 1, 0)])
+def test_answers_in_another_order_are_found_out(meant: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    gold = rng.integers(0, 3, 200)
+    true = np.where(rng.random(200) < 0.9, gold, rng.integers(0, 3, 200))
+    answers = np.argsort(meant)[true]
+    order = best_order(answers, gold, 3)
+    assert order.meant == meant
+    assert order.judged == 100
+    assert order.right == (answers[1::2] == gold[1::2]).mean()
+    assert order.right_as_meant == (true[1::2] == gold[1::2]).mean()
+    assert order.clear == (meant != (0, 1, 2))
+
+
+def test_chance_is_not_clear() -> None:
+    rng = np.random.default_rng(1)
+    assert not any(best_order(rng.integers(0, 4, 60), rng.integers(0, 4, 60), 4).clear for _ in range(100))
