@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +113,17 @@ def make_encoder(config: EncoderConfig, task: Task, max_length: int | None, seed
     )
 
 
-def make_distiller(
-    task: TaskConfig, student: StudentConfig, training: TrainingConfig, knowledge: KnowledgeConfig, seed: int = 0
-) -> Distiller:
-    """Load task and teachers, shrink a student from the first teacher or load one, and set up the run.
+@dataclass(frozen=True)
+class Models:
+    """What is learned, from whom, and by whom; the student is as it is before its first training step."""
+
+    task: Task
+    teachers: list[Classifier]
+    student: Classifier
+
+
+def make_models(task: TaskConfig, student: StudentConfig, seed: int = 0) -> Models:
+    """Load task and teachers, and shrink a student from the first teacher or load one.
 
     The head of a student that comes without one, or with another than asked for, is drawn with `seed`.
 
@@ -135,5 +142,17 @@ def make_distiller(
         learner = shrink(teachers[0], student.kept_layers)
         if student.head not in (None, learner.head.name):
             learner = with_head(learner, loaded, student.head, seed)
+    return Models(loaded, teachers, learner)
+
+
+def make_distiller(
+    task: TaskConfig, student: StudentConfig, training: TrainingConfig, knowledge: KnowledgeConfig, seed: int = 0
+) -> Distiller:
+    """Make the models, see `make_models`, and set up the run.
+
+    Raises:
+        UserError: whatever is wrong with any of them.
+    """
+    models = make_models(task, student, seed)
     parser = None if student.parser is None else load_parser(student.parser)
-    return Distiller(loaded, teachers, learner, training, knowledge, task.max_length, parser)
+    return Distiller(models.task, models.teachers, models.student, training, knowledge, task.max_length, parser)
