@@ -90,6 +90,8 @@ def _distillers(settings: Settings) -> tuple[int, Callable[[int, float | None], 
 
     if len(settings.model.teachers) > 1:
         raise UserError("Levels of knowledge are those of one teacher: give one.")
+    if settings.model.parser is not None:
+        raise UserError("parser is for parser-trees, which no level of knowledge reads: leave it out.")
 
     @lru_cache(maxsize=1)
     def models_of(seed: int) -> Any:

@@ -233,6 +233,7 @@ def test_a_regression_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["--measure", "f1"], "--measure is 'f1': expected score or loss."),
         (["--run_name", "a/b"], "run_name is 'a/b': give a plain name"),
         (["--agent", "all"], "Unknown option '--agent'"),
+        (["--parser", "."], "parser is for parser-trees, which no level of knowledge reads: leave it out."),
         (["--teacher", "nowhere"], "nowhere"),
     ],
 )
