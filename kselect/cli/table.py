@@ -56,5 +56,17 @@ def aligned(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -
     return "\n".join([title, *(line.rstrip() for line in text)])
 
 
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the table in Markdown.
+
+    >>> print(markdown(["agent", "score"], [["fine-tune", "0.71"]]))
+    | agent | score |
+    |---|---|
+    | fine-tune | 0.71 |
+    """
+    lines = [f"| {' | '.join(cells)} |" for cells in (columns, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(columns), *lines[1:]])
+
+
 def _pad(cell: str, width: int, index: int) -> str:
     return cell.rjust(width) if index else cell.ljust(width)

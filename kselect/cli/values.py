@@ -92,7 +92,8 @@ def _describe(option: Any) -> str:
         *others, last = map(str, get_args(option))
         return f"{', '.join(others)} or {last}" if others else last
     if kind is list:
-        return {int: "whole numbers such as 1,3,5"}.get(get_args(option)[0], "texts such as one,other")
+        kinds = {int: "whole numbers such as 1,3,5", float: "numbers such as 0.25,0.5"}
+        return kinds.get(get_args(option)[0], "texts such as one,other")
     if kind is dict:
         members = _options(get_args(option)[1])
         if members == [str]:

@@ -22,6 +22,7 @@ from kselect.config.knowledge import (
     WORD_KNOWLEDGE,
     KnowledgeConfig,
 )
+from kselect.config.ladder import LadderConfig
 from kselect.config.overlay import laid_over
 from kselect.config.phases import PhaseConfig
 from kselect.config.policy import PolicyConfig
@@ -29,6 +30,7 @@ from kselect.config.prediction import PredictionConfig
 from kselect.config.recording import RecordingConfig
 from kselect.config.run import DemoConfig, FolderConfig, RunConfig
 from kselect.config.student import StudentConfig
+from kselect.config.study import StudyConfig
 from kselect.config.task import OF_TAGS, OF_TEXTS, TaskConfig
 from kselect.config.training import TrainingConfig
 
@@ -52,12 +54,14 @@ __all__ = [
     "EvaluationConfig",
     "FolderConfig",
     "KnowledgeConfig",
+    "LadderConfig",
     "PhaseConfig",
     "PolicyConfig",
     "PredictionConfig",
     "RecordingConfig",
     "RunConfig",
     "StudentConfig",
+    "StudyConfig",
     "TaskConfig",
     "TrainingConfig",
     "check_head_of",

@@ -19,6 +19,8 @@ OF_TAGS = (
     "strict",
 )
 """Settings for tagged sentences."""
+TREEBANK_TAGS = ("upos", "deprel")
+"""Columns of CoNLL-U that tags can be read from, the usual one first."""
 Scheme = Literal["iob1", "iob2", "bioes", "bilou", "plain"]
 TASK_TYPES = ("text", "tags", "trees")
 
@@ -28,8 +30,8 @@ class TaskConfig:
     """Task: what is learned, and from which data."""
 
     task: str | None = None
-    """Task name: synthetic-acceptability (the default), synthetic-entailment, cola, sst2, mrpc, stsb, qqp, mnli, qnli,
-    rte or wnli; with data of your own, any name, by default that of the file."""
+    """Task name: synthetic-acceptability (the default), synthetic-entailment, synthetic-topics, cola, sst2, mrpc, stsb,
+    qqp, mnli, qnli, rte or wnli; with data of your own, any name, by default that of the file."""
     task_type: Literal["text", "tags", "trees"] = "text"
     """What is labelled in data of your own: whole texts, words by tags, or words by their heads (see docs/tasks.md)."""
     data_dir: str | None = None
@@ -49,7 +51,8 @@ class TaskConfig:
     """Column of the words in files of tags, counted from 0 or from -1 backwards, 0 by default; in a data set its name,
     tokens by default."""
     tag_column: int | str | None = None
-    """Column of the tags likewise, -1 by default, and upos in CoNLL-U; in a data set ner_tags by default."""
+    """Column of the tags likewise, -1 by default, and in CoNLL-U upos, or deprel for words' relations; in a data set
+    ner_tags by default."""
     scheme: Scheme | None = None
     """Scheme of the tags that a model gives; by default that of the files."""
     file_scheme: Scheme | None = None
@@ -133,14 +136,15 @@ class TaskConfig:
             self.dataset is not None or not self._names("dataset_config"),
             "dataset_config is of a dataset: give dataset, too.",
         )
-        for setting, other in (("word_column", ""), ("tag_column", " or, in CoNLL-U, upos")):
+        of_treebank = f" or, in CoNLL-U, {' or '.join(TREEBANK_TAGS)}"
+        for setting, other in (("word_column", ""), ("tag_column", of_treebank)):
             value = getattr(self, setting)
             require(
                 self.dataset is None or self.test_file is not None or not isinstance(value, int),
                 f"{setting} is {value}, and columns of a dataset have names: give one.",
             )
             require(
-                self.dataset is not None or not isinstance(value, str) or (bool(other) and value == "upos"),
+                self.dataset is not None or not isinstance(value, str) or (bool(other) and value in TREEBANK_TAGS),
                 f"{setting} is '{value}': give a whole number{other}.",
             )
 

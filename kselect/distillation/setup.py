@@ -104,7 +104,7 @@ def make_encoder(config: EncoderConfig, task: Task, max_length: int | None, seed
     max_length = max_length or SCRATCH_LENGTH
     return new_classifier(
         task,
-        synthetic_tokenizer(max_length),
+        synthetic_tokenizer(max_length, SYNTHETIC_TASKS[task.name].vocabulary()),
         layers=config.encoder_layers,
         hidden_size=config.hidden_size,
         heads=config.heads,

@@ -124,10 +124,15 @@ class TopK(Level):
     def target(self, p: Tensor | None, labels: Tensor, classes: int) -> Tensor:
         """Return the k largest probabilities where they are, and the mean of all others elsewhere."""
         assert p is not None
-        k = min(classes, max(1, round(self.share * classes)))
+        k = kept_classes(self.share, classes)
         largest, at = p.topk(k, -1)
         rest = (1 - largest.sum(-1, keepdim=True)).clamp(min=0) / max(classes - k, 1)
         return rest.expand_as(p).scatter(-1, at, largest)
+
+
+def kept_classes(share: float, classes: int) -> int:
+    """Return how many classes `kd-top-k` keeps the probabilities of: a share of them, one at least."""
+    return min(classes, max(1, round(share * classes)))
 
 
 def class_similarities(weight: Tensor, temperature: float) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ import transformers
 import kselect
 
 
-def describe(seed: int) -> dict[str, Any]:
-    """Return versions, device, threads, platform, seed and, in a checkout of kselect, its commit."""
+def describe(seed: int | Sequence[int]) -> dict[str, Any]:
+    """Return versions, device, threads, platform, seed or seeds and, in a checkout of kselect, its commit."""
     return {
         "python": platform.python_version(),
         "kselect": kselect.__version__,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -137,6 +138,11 @@ class RunFolder:
         """Write TensorBoard histograms, one a tag, of values `[n]` seen up to a training step."""
         assert self._events is not None
         self._events.histograms(values, step)
+
+    def log_scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Write TensorBoard scalars by tag, without a line in metrics.jsonl; those that are no number are left out."""
+        assert self._events is not None
+        self._events.scalars({tag: value for tag, value in values.items() if math.isfinite(value)}, step)
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Write results.json, which marks the run as finished, and drop its checkpoint.

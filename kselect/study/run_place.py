@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ class RunPlace:
         runs_dir: folder of the run folders; made if need be.
         task: task's name, for the folder's name.
         agent: agent's name, or the folder of its policy.
-        seed: seed of the run.
+        seed: seed of the run; of several that are compared, all.
         name: name of the folder; <task>-<agent>-<seed>-<time> by default.
         command: the command that the run's settings belong to.
     """
@@ -27,14 +28,15 @@ class RunPlace:
     runs_dir: Path
     task: str
     agent: str
-    seed: int
+    seed: int | Sequence[int]
     name: str | None = None
     command: str = "distill"
 
     @property
     def stem(self) -> str:
         """What a name by default begins with."""
-        return "-".join((_slug(self.task), _slug(Path(self.agent).name), str(self.seed)))
+        seeds = self.seed if isinstance(self.seed, Sequence) else [self.seed]
+        return "-".join((_slug(self.task), _slug(Path(self.agent).name), *map(str, seeds)))
 
     @property
     def named(self) -> Path | None:

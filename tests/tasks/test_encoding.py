@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from kselect.tasks import Split, encode, load_task, synthetic_tokenizer
+from kselect.tasks.synthetic import SYNTHETIC_TASKS
 
 TOKENIZER = synthetic_tokenizer()
 SINGLES = Split(["the dog sleeps", "many small cats near a horse sing often", "a dog"], None, [1, 0, 1])
@@ -84,13 +85,14 @@ def test_a_tokenizer_that_cannot_pad(message_of: Callable[..., str]) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["synthetic-acceptability", "synthetic-entailment"])
+@pytest.mark.parametrize("name", list(SYNTHETIC_TASKS))
 def test_the_grammar_has_no_unknown_word_and_one_token_a_word(name: str) -> None:
+    tokenizer = synthetic_tokenizer(words=SYNTHETIC_TASKS[name].vocabulary())
     for split in load_task(name).splits.values():
-        encoded = encode(split, TOKENIZER, max_length=64)
+        encoded = encode(split, tokenizer, max_length=64)
         assert encoded.truncated == 0
         for row in range(len(split)):
-            assert TOKENIZER.unk_token_id not in encoded.input_ids[row]
+            assert tokenizer.unk_token_id not in encoded.input_ids[row]
             second = "" if split.text_b is None else split.text_b[row]
             words = len(split.text_a[row].split()) + len(second.split())
             assert encoded.lengths[row] == words + (3 if second else 2)

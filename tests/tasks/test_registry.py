@@ -11,8 +11,8 @@ from kselect.tasks import TASKS, load_task
 
 
 def test_names() -> None:
-    synthetic, glue = TASKS[:2], TASKS[2:]
-    assert synthetic == ("synthetic-acceptability", "synthetic-entailment")
+    synthetic, glue = TASKS[:3], TASKS[3:]
+    assert synthetic == ("synthetic-acceptability", "synthetic-entailment", "synthetic-topics")
     assert glue == ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
 
 

@@ -14,13 +14,14 @@ NAMES = tuple(SYNTHETIC_TASKS)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_sizes_and_balance(name: str) -> None:
-    task = load_task(name)
-    assert {part: Counter(split.labels) for part, split in task.splits.items()} == {
-        "train": {0: 2700, 1: 2700},
-        "reward": {0: 300, 1: 300},
-        "dev": {0: 500, 1: 500},
-    }
-    assert task.constant_score()["score"] == {"matthews": 0.0, "accuracy": 0.5}[task.metrics[0]]
+    task, classes = load_task(name), len(SYNTHETIC_TASKS[name].labels)
+    counts = {part: Counter(split.labels) for part, split in task.splits.items()}
+    assert {part: count.total() for part, count in counts.items()} == {"train": 5400, "reward": 600, "dev": 1000}
+    if classes == 2:  # as many are flipped from one to the other as back
+        assert [counts[part] for part in ("train", "reward")] == [{0: 2700, 1: 2700}, {0: 300, 1: 300}]
+    assert set(counts["dev"].values()) == {1000 // classes, -(-1000 // classes)}
+    constant = {"matthews": [0.0], "accuracy": [count / 1000 for count in counts["dev"].values()]}
+    assert task.constant_score()["score"] in constant[task.metrics[0]]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -38,11 +39,13 @@ def test_no_text_occurs_twice(name: str) -> None:
 def test_noise_is_the_documented_share_of_train_alone(name: str) -> None:
     synthetic = SYNTHETIC_TASKS[name]
     train, dev = synthetic.generate(seed=5)
-    # Before the flips labels alternate, in both splits.
-    flipped = Counter(row % 2 for row, label in enumerate(train.labels) if label != row % 2)
-    each = round(synthetic.noise * synthetic.train_size / 2)
-    assert flipped == {0: each, 1: each}
-    assert dev.labels == [row % 2 for row in range(synthetic.dev_size)]
+    # Before the flips labels take turns, in both splits.
+    classes = len(synthetic.labels)
+    flipped = Counter(row % classes for row, label in enumerate(train.labels) if label != row % classes)
+    each = round(synthetic.noise * synthetic.train_size / classes)
+    assert flipped == dict.fromkeys(range(classes), each)
+    assert set(train.labels) == set(range(classes))
+    assert dev.labels == [row % classes for row in range(synthetic.dev_size)]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -67,3 +67,8 @@ class ParsedSentence:
     def with_upos(self) -> TaggedSentence:
         """The same words, tagged with their parts of speech."""
         return TaggedSentence(self.words, self.upos, self.origin)
+
+    @property
+    def with_relations(self) -> TaggedSentence:
+        """The same words, tagged with their relations."""
+        return TaggedSentence(self.words, self.relations, self.origin)

@@ -22,7 +22,7 @@ from kselect.tasks.words.token_labels import read_token_labels, splits_of
 from kselect.tasks.words.treebank import read_treebank
 from kselect.tasks.words.word_task import WordTask
 
-UPOS = "upos"
+UPOS, DEPREL = "upos", "deprel"
 CONLLU = ".conllu"
 DEV_SPLITS = ("validation", "dev")
 
@@ -31,7 +31,8 @@ DEV_SPLITS = ("validation", "dev")
 class TaggedSource(WordSource):
     """Sentences with a tag for each word; the tags are those of train.
 
-    A file named *.conllu is read as CoNLL-U, and so is any where `tag_column` is upos; others are column files.
+    A file named *.conllu is read as CoNLL-U, and so is any where `tag_column` is upos or deprel; others are
+    column files.
     """
 
     train_file: str | None = None
@@ -44,7 +45,7 @@ class TaggedSource(WordSource):
     word_column: int | str | None = None
     """In column files its number, from 0 or from -1 backwards, by default 0; in the data set its name, tokens."""
     tag_column: int | str | None = None
-    """Likewise, by default -1 and ner_tags; or upos, the only one of CoNLL-U."""
+    """Likewise, by default -1 and ner_tags; or of CoNLL-U upos, its default, or deprel: relations, up to the colon."""
     scheme: str | None = None
     """That a model predicts in; by default the data's."""
     file_scheme: str | None = None
@@ -85,7 +86,11 @@ class TaggedSource(WordSource):
         if self._is_treebank(path):
             treebank = read_treebank(path, trees=False)
             sentences = [sentence.with_upos.tagged(()) for sentence in treebank.sentences]
-            return UnlabelledWords(WordSplit(sentences), path.name, lambda tags: treebank.text(upos=tags), path)
+
+            def text(tags: Sequence[Sequence[str]]) -> str:
+                return treebank.text(relations=tags) if self.tag_column == DEPREL else treebank.text(upos=tags)
+
+            return UnlabelledWords(WordSplit(sentences), path.name, text, path)
         file = read_columns(path, word_column=self._number("word_column", 0), tag_column=None)
         file = replace(file, tag_column=self._tags_in(file, TagSet(task.file_scheme, task.tag_set.labels)))
         return UnlabelledWords(WordSplit(file.sentences), path.name, file.text, path)
@@ -104,6 +109,9 @@ class TaggedSource(WordSource):
         if not self._is_treebank(path):
             words, tags = self._number("word_column", 0), self._number("tag_column", -1)
             return list(read_columns(path, word_column=words, tag_column=tags).sentences)
+        if self.tag_column == DEPREL:
+            relations = read_treebank(path, universal_relations=True)
+            return [sentence.with_relations for sentence in relations.sentences]
         sentences = [sentence.with_upos for sentence in read_treebank(path, trees=False).sentences]
         for sentence in sentences:
             for i, tag in enumerate(sentence.tags):
@@ -124,14 +132,20 @@ class TaggedSource(WordSource):
     def _is_treebank(self, path: Path) -> bool:
         named = path.suffix.lower() == CONLLU
         if named and isinstance(self.tag_column, int):
-            raise UserError(f"tag_column is {self.tag_column}, and {path} is CoNLL-U: leave it out, for {UPOS}.")
-        return named or (self.tag_column == UPOS and self.dataset is None)
+            raise UserError(
+                f"tag_column is {self.tag_column}, and {path} is CoNLL-U: leave it out, for {UPOS}, or give {DEPREL}."
+            )
+        if self.tag_column not in (None, UPOS, DEPREL):
+            self._number("tag_column", -1)  # which refuses a name that is no data set's
+        return named or (self.tag_column in (UPOS, DEPREL) and self.dataset is None)
 
     def _number(self, setting: str, usual: int) -> int:
         """Return where a column stands in files; a name is that of the data set, where there is one."""
         value = getattr(self, setting)
         if isinstance(value, str) and self.dataset is None:
-            raise UserError(f"{setting} is '{value}': give the column's number or, of tags in CoNLL-U, {UPOS}.")
+            raise UserError(
+                f"{setting} is '{value}': give the column's number or, of tags in CoNLL-U, {UPOS} or {DEPREL}."
+            )
         return value if isinstance(value, int) else usual
 
     def _name(self, setting: str, usual: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,21 @@ def test_parts_of_speech_of_a_treebank(folder: Path, message_of: Refuse) -> None
     )
     numbered = TaggedSource(str(folder / "train.conllu"), tag_column=3)
     assert "tag_column is 3, and" in message_of(numbered.task, "upos")
+
+
+def test_relations_of_a_treebank(folder: Path, message_of: Refuse) -> None:
+    path = folder / "typed.conllu"
+    path.write_text(treebank(SENTENCES).replace("\tamod\t", "\tamod:x\t"))
+    source = TaggedSource(str(path), tag_column="deprel", test_file=str(path))
+    task = source.task("relations")
+    assert (task.labels, task.file_scheme) == (("advmod", "amod", "det", "nsubj", "obj", "root"), "plain")
+    test = source.unlabelled(task)
+    assert test.text([("X",) * 7] * 32) == re.sub(
+        r"\t(det|amod|amod:x|nsubj|root|obj|advmod)\t_", "\tX\t_", path.read_text()
+    )
+    assert "'xpos': give the column's number or, of tags in CoNLL-U, upos or deprel." in message_of(
+        TaggedSource(str(path), tag_column="xpos").task, "relations"
+    )
 
 
 def test_predictions_go_over_the_tags_or_beside_what_is_there(folder: Path) -> None:

@@ -1,0 +1,194 @@
+"""Tell which level of knowledge accounts for what distillation gains.
+
+Trains one and the same student under a ladder of targets that pass on ever more of what the teacher says: none of it
+(gold labels), label smoothing (the universe), the likeness of classes (the domain), the teacher's confidence in each
+example (the instance), both of these, its largest probabilities, all of it. What each gains over gold labels, seed by
+seed, tells what the gain of distillation is made of. Finished runs are kept: a stopped ladder goes on where it was.
+
+Examples:
+  kselect explain --task mnli --teacher runs/mnli-teacher/model --layers 3
+  kselect explain --config configs/explain/ewt-pos.yaml --seeds 0,1,2,3,4
+  kselect explain --config configs/explain/topics.yaml --top_k 0.1,0.25,0.5 --measure loss
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kselect.config import LadderConfig, StudentConfig, StudyConfig, TaskConfig, TrainingConfig
+
+if TYPE_CHECKING:
+    from kselect.distillation.distiller import Distiller
+    from kselect.insight.explanation import Explanation
+    from kselect.insight.ladder import Rung
+    from kselect.study.ledger import Ledger
+    from kselect.study.run_folder import RunFolder
+    from kselect.study.series import OnPhase
+
+NAME = "explain"
+RUNS, TABLE, PLOT = "runs.jsonl", "explanation.md", "explanation.png"
+
+
+@dataclass
+class Settings:
+    """What `kselect explain` takes."""
+
+    task: TaskConfig
+    model: StudentConfig
+    training: TrainingConfig
+    ladder: LadderConfig
+    run: StudyConfig
+
+
+def run(settings: Settings) -> Path:
+    """Climb the ladder and tell what accounts for the gain, in a run folder, whose path is returned."""
+    from kselect.cli.session import warn_of_length
+    from kselect.insight.climb import KEY, climb
+    from kselect.insight.explanation import explain
+    from kselect.insight.findings import findings, identities, symptoms
+    from kselect.insight.ladder import ladder
+    from kselect.insight.teacher import examine
+    from kselect.study.ledger import Ledger
+
+    config, seeds = settings.ladder, settings.run.seeds
+    classes, distiller_of = _distillers(settings)
+    rungs = ladder(config, classes)
+    distiller = distiller_of(seeds[0], None)
+    warn_of_length(distiller)
+    teacher = examine(distiller, config)
+    for finding in (*identities(rungs, classes, teacher.smoothing), *symptoms(teacher)):
+        print(finding, file=sys.stderr)
+    folder = _open_folder(settings, distiller)
+    ledger = Ledger(folder.path / RUNS, KEY)
+    with _recorded(folder, ledger, rungs, seeds, distiller) as (on_phase, on_run, watched):
+        climb(lambda *run: watched(distiller_of(*run)), rungs, seeds, config.gold_share, ledger, on_phase, on_run)
+        explanation = explain(ledger.entries(), rungs, seeds, classes, config.measure, teacher)
+        told = findings(explanation)
+        _write(folder, explanation, told, distiller.task.name)
+    print("\n".join(told))
+    print(f"table: {folder.path / TABLE}")
+    return folder.path
+
+
+def _distillers(settings: Settings) -> tuple[int, Callable[[int, float | None], Distiller]]:
+    """Return the number of classes, and what gives the run of a seed and a share of top-k.
+
+    Models are loaded once a seed, since a student's head may be drawn with it; only the last run is held.
+    """
+    import copy
+    from functools import lru_cache
+
+    from kselect.distillation.distiller import Distiller
+    from kselect.distillation.setup import make_models
+    from kselect.errors import UserError
+    from kselect.insight.ladder import count_classes
+
+    if len(settings.model.teachers) > 1:
+        raise UserError("Levels of knowledge are those of one teacher: give one.")
+    if settings.model.parser is not None:
+        raise UserError("parser is for parser-trees, which no level of knowledge reads: leave it out.")
+
+    @lru_cache(maxsize=1)
+    def models_of(seed: int) -> Any:
+        return make_models(settings.task, settings.model, seed)
+
+    @lru_cache(maxsize=1)
+    def distiller_of(seed: int, top_k: float | None) -> Distiller:
+        models = models_of(seed)
+        return Distiller(
+            models.task,
+            models.teachers,
+            copy.deepcopy(models.student),
+            settings.training,
+            settings.ladder.knowledge(top_k),
+            settings.task.max_length,
+        )
+
+    first = models_of(settings.run.seeds[0])
+    return count_classes(first.task, first.student, first.teachers[0]), distiller_of
+
+
+def _open_folder(settings: Settings, distiller: Distiller) -> RunFolder:
+    from kselect.cli.session import resolved
+    from kselect.study.run_folder import RunFolder
+    from kselect.study.run_place import RunPlace
+
+    run, task = settings.run, distiller.task.name
+    place = RunPlace(Path(run.runs_dir), task, NAME, run.seeds, run.run_name, NAME)
+    return RunFolder.open(place, resolved(settings, distiller), run.fresh)
+
+
+@contextmanager
+def _recorded(
+    folder: RunFolder, ledger: Ledger, rungs: Sequence[Rung], seeds: Sequence[int], distiller: Distiller
+) -> Iterator[tuple[OnPhase, Callable[[Any], None], Callable[[Distiller], Distiller]]]:
+    """Take up finished runs; give what is told of each phase and each run, and what shows a teacher's outputs.
+
+    Raises:
+        UserError: training diverged.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, with what to say of it.
+    """
+    from kselect.cli.interruption import Interruption
+    from kselect.cli.progress import Progress
+    from kselect.distillation.diverged import TrainingDivergedError
+    from kselect.errors import UserError
+    from kselect.insight.climb import to_train
+    from kselect.study.recorder import describe_selection
+
+    with folder:
+        done, runs = ledger.entries(), len(to_train(rungs, seeds))
+        steps = distiller.total_steps
+        if folder.resumed:
+            folder.rewind(0, 0)  # the curves are drawn anew: the ledger alone is gone on from
+            print(f"Going on with {folder.path} after {len(done)} of {runs} runs.", file=sys.stderr)
+        title = f"Explaining {distiller.task.name}"
+        with Progress(runs * steps, title, done=len(done) * steps) as progress, Interruption() as interruption:
+
+            def on_phase(record: dict[str, Any]) -> None:
+                progress.advance(record["steps"], taught=describe_selection(record["weights"]))
+                if interruption.requested:
+                    raise KeyboardInterrupt
+
+            def on_run(entry: Any) -> None:
+                scalars = {f"score/{entry['rung']}": entry["metrics"]["score"]}
+                folder.log_scalars(scalars | {f"loss/{entry['rung']}": entry["metrics"]["loss"]}, entry["seed"])
+
+            def watched(one: Distiller) -> Distiller:
+                one.watch_teacher(progress.part(f"Teacher's outputs on {one.task.name}"))
+                return one
+
+            for entry in done:
+                on_run(entry)
+            try:
+                yield on_phase, on_run, watched
+            except TrainingDivergedError as error:
+                raise UserError(folder.write_diverged(str(error), None)) from error
+            except KeyboardInterrupt:
+                again = f"kselect {NAME} --config {folder.path}/config.yaml --run_name {folder.path.name}"
+                raise KeyboardInterrupt(
+                    f"after {len(ledger.entries())} of {runs} runs; to go on, give the same command again, or {again}"
+                ) from None
+
+
+def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str], task: str) -> None:
+    """Leave the table, the picture where it can be drawn, and the results; print the table."""
+    from kselect.cli.table import markdown, print_table
+    from kselect.insight.explanation import results_of, table
+    from kselect.insight.ladder_plot import can_plot, plot_ladder
+    from kselect.study import atomic
+
+    title = f"{task}, {explanation.examples} examples of dev"
+    columns, rows = table(explanation)
+    said = "\n".join(f"* {finding}" for finding in findings)
+    note = "Metrics: mean ± standard deviation over seeds. Gains and shares: ± standard error, paired by seed."
+    text = f"# What accounts for the gain of distillation\n\n{title}. {note}\n\n{markdown(columns, rows)}\n\n{said}\n"
+    atomic.write_text(folder.path / TABLE, text)
+    if can_plot():
+        plot_ladder(explanation, title, folder.path / PLOT)
+    folder.write_results({"task": task, **results_of(explanation, findings)})
+    print_table(title, columns, rows)

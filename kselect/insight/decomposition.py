@@ -1,0 +1,99 @@
+"""A gain told apart: what each rung of a ladder gains over fine-tuning, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy.stats import t as student_t
+
+from kselect.insight.ladder import DOMAIN, FINE_TUNE, INSTANCE, KD, UNIVERSE
+
+CONFIDENCE = 0.95
+ORDER = ((INSTANCE, DOMAIN), (DOMAIN, UNIVERSE), (INSTANCE, UNIVERSE))
+"""Of each pair the rung that gains more, as Tang et al. (2020) found: instance > domain > universe."""
+CONFIRMED, CONTRADICTED, OPEN, UNASKED = "confirmed", "contradicted", "not told apart", "not asked"
+
+Values = Mapping[str, Mapping[int, float]]
+"""What was measured, by rung and seed."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds, and its standard error; that of one seed is not known, and is NaN."""
+
+    mean: float
+    error: float
+    seeds: int
+
+    @property
+    def margin(self) -> float:
+        """Half the width of the interval that covers the true mean with 95 %, by Student's t; infinite for one seed."""
+        if self.seeds == 1:
+            return math.inf
+        return float(student_t.ppf((1 + CONFIDENCE) / 2, self.seeds - 1)) * self.error
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the mean is told apart from 0, else 0."""
+        return 0 if abs(self.mean) <= self.margin else int(math.copysign(1, self.mean))
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """What the rungs gain.
+
+    gains: over fine-tuning, by rung. shares: of the gain of KD, as the ratio of the means; none where KD gains nothing.
+    leads: by how much the first of two rungs is above the second. order: whether instance > domain > universe.
+    """
+
+    gains: dict[str, Estimate]
+    shares: dict[str, Estimate]
+    leads: dict[tuple[str, str], Estimate]
+    order: str
+
+
+def decompose(values: Values, classes: int) -> Decomposition:
+    """Tell the gain of KD over fine-tuning apart; differences are taken seed by seed.
+
+    The order is confirmed where each level is above the next beyond the noise of the seeds, contradicted where any is
+    below another beyond it. It is not asked of two classes, which have no relations to each other.
+
+    Args:
+        values: what was measured of each student, the higher the better; every rung under the same seeds.
+        classes: among how many the students choose.
+    """
+    seeds = list(values[FINE_TUNE])
+    gained = {name: [runs[seed] - values[FINE_TUNE][seed] for seed in seeds] for name, runs in values.items()}
+    gains = {name: mean_of(gain) for name, gain in gained.items() if name != FINE_TUNE}
+    shares = {name: ratio_of(gained[name], gained[KD]) for name in gains} if gains[KD].mean > 0 else {}
+    leads = {pair: mean_of([values[pair[0]][seed] - values[pair[1]][seed] for seed in seeds]) for pair in ORDER}
+    return Decomposition(gains, shares, leads, _order(leads, classes))
+
+
+def mean_of(values: Sequence[float]) -> Estimate:
+    """Return the mean of the values, one a seed."""
+    count = len(values)
+    error = statistics.stdev(values) / math.sqrt(count) if count > 1 else math.nan
+    return Estimate(statistics.mean(values), error, count)
+
+
+def ratio_of(parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
+    """Return the ratio of the means of `parts` and `wholes`, one of each a seed.
+
+    Its error is that of the delta method: the standard error of `part - ratio · whole`, over the mean whole.
+    """
+    whole = statistics.mean(wholes)
+    ratio = statistics.mean(parts) / whole
+    rest = mean_of([part - ratio * one for part, one in zip(parts, wholes, strict=True)])
+    return Estimate(ratio, rest.error / abs(whole), rest.seeds)
+
+
+def _order(leads: Mapping[tuple[str, str], Estimate], classes: int) -> str:
+    if classes == 2:
+        return UNASKED
+    if any(lead.sign < 0 for lead in leads.values()):
+        return CONTRADICTED
+    return CONFIRMED if all(leads[pair].sign > 0 for pair in ORDER[:2]) else OPEN

@@ -1,0 +1,177 @@
+"""What a climbed ladder says: scores, gains, and what accounts for them, as a table and as numbers."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kselect.insight.content import Content
+from kselect.insight.decomposition import Decomposition, Estimate, decompose
+from kselect.insight.ladder import FINE_TUNE, Rung
+
+UNITS = {"score": "points", "loss": "nats"}
+"""What gains are told in, by what is measured."""
+
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What is known of a teacher before anyone learns from it.
+
+    metrics: on dev, as a student's are. contents: what it says of train at the temperature of the run, and at others.
+    smoothing: share of the label smoothing that gives wrong classes what `kd-sim` gives them on the average.
+    """
+
+    metrics: dict[str, float]
+    contents: list[Content]
+    smoothing: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A ladder with its runs, by rung and seed; those of a rung that is another are the other's."""
+
+    classes: int
+    measure: str
+    rungs: Sequence[Rung]
+    runs: dict[str, dict[int, Entry]]
+    teacher: Teacher
+    decomposition: Decomposition
+
+    @property
+    def unit(self) -> str:
+        """What gains are told in."""
+        return UNITS[self.measure]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that every rung has runs of."""
+        return list(self.runs[FINE_TUNE])
+
+    @property
+    def constant(self) -> dict[str, float]:
+        """What the constant prediction earns on dev."""
+        constant: dict[str, float] = self.runs[FINE_TUNE][self.seeds[0]]["constant"]
+        return constant
+
+    @property
+    def examples(self) -> int:
+        """How many examples dev has."""
+        return int(self.runs[FINE_TUNE][self.seeds[0]]["examples"])
+
+    def value(self, metrics: Mapping[str, float]) -> float:
+        """Return what gains are measured in, higher where a model is better."""
+        return value_of(metrics, self.measure)
+
+    def mean(self, name: str) -> float:
+        """Return the mean value of a rung's students."""
+        return statistics.mean(self.value(run["metrics"]) for run in self.runs[name].values())
+
+
+def explain(
+    entries: Sequence[Entry], rungs: Sequence[Rung], seeds: Sequence[int], classes: int, measure: str, teacher: Teacher
+) -> Explanation:
+    """Set the finished runs of a ladder, as `climb` leaves them, side by side.
+
+    Raises:
+        KeyError: a run is not among them.
+    """
+    found = {(entry["rung"], entry["seed"]): entry for entry in entries}
+    runs = {rung.name: {seed: found[rung.same_as or rung.name, seed] for seed in seeds} for rung in rungs}
+    values = {
+        name: {seed: value_of(run["metrics"], measure) for seed, run in of_rung.items()}
+        for name, of_rung in runs.items()
+    }
+    return Explanation(classes, measure, rungs, runs, teacher, decompose(values, classes))
+
+
+def value_of(metrics: Mapping[str, float], measure: str) -> float:
+    """Return the score in points or, of the loss, how far it is below 0 nats."""
+    return 100 * metrics["score"] if measure == "score" else -metrics["loss"]
+
+
+def table(explanation: Explanation) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows: metrics with their standard deviation over seeds, gains with their standard error."""
+    constant, teacher = explanation.constant, explanation.teacher.metrics
+    names = [name for name in constant if "/" not in name]
+    rows = [
+        ["constant prediction", "", *(f"{100 * constant[name]:.1f}" for name in names), "", "", "", ""],
+        ["teacher", "", *(f"{100 * teacher[name]:.1f}" for name in names), f"{teacher['loss']:.3f}", "", "", ""],
+    ]
+    for rung in explanation.rungs:
+        runs = [run["metrics"] for run in explanation.runs[rung.name].values()]
+        gain = explanation.decomposition.gains.get(rung.name)
+        share = explanation.decomposition.shares.get(rung.name)
+        rows.append(
+            [
+                f"{rung.name} (= {rung.same_as})" if rung.same_as else rung.name,
+                rung.level,
+                *(_spread([100 * run[name] for run in runs], 1) for name in names),
+                _spread([run["loss"] for run in runs], 3),
+                "" if gain is None else gained(gain, explanation.unit),
+                "" if share is None else shared(share),
+                str(len(runs)),
+            ]
+        )
+    columns = ["taught", "level", *names, "cross-entropy", f"gain, {explanation.unit}", "of kd's gain", "seeds"]
+    return columns, rows
+
+
+def results_of(explanation: Explanation, findings: Sequence[str]) -> dict[str, Any]:
+    """Return what results.json holds; its "metrics" are the means, gains and shares by rung."""
+    split, teacher = explanation.decomposition, explanation.teacher
+    told: dict[str, Any] = {}
+    metrics: dict[str, float] = {}
+    for rung in explanation.rungs:
+        runs = explanation.runs[rung.name]
+        gain, share = split.gains.get(rung.name), split.shares.get(rung.name)
+        told[rung.name] = {
+            "level": rung.level,
+            "same_as": rung.same_as,
+            "metrics": {seed: run["metrics"] for seed, run in runs.items()},
+            "gain": None if gain is None else asdict(gain),
+            "share": None if share is None else asdict(share),
+        }
+        metrics[f"score/{rung.name}"] = statistics.mean(run["metrics"]["score"] for run in runs.values())
+        metrics |= {} if gain is None else {f"gain/{rung.name}": gain.mean}
+        metrics |= {} if share is None else {f"share/{rung.name}": share.mean}
+    return {
+        "classes": explanation.classes,
+        "seeds": explanation.seeds,
+        "measure": explanation.measure,
+        "examples": explanation.examples,
+        "metrics": metrics,
+        "order": split.order,
+        "findings": list(findings),
+        "rungs": told,
+        "leads": [{"of": first, "over": second, **asdict(lead)} for (first, second), lead in split.leads.items()],
+        "constant": explanation.constant,
+        "teacher": {
+            "metrics": teacher.metrics,
+            "smoothing": teacher.smoothing,
+            "contents": [{**asdict(content), "total": content.total} for content in teacher.contents],
+        },
+    }
+
+
+def gained(gain: Estimate, unit: str) -> str:
+    """Return a difference and its standard error, without its unit."""
+    digits = 1 if unit == "points" else 3
+    return _with_error(f"{gain.mean:+.{digits}f}", f"{gain.error:.{digits}f}", gain)
+
+
+def shared(share: Estimate) -> str:
+    """Return a share and its standard error in percent."""
+    return _with_error(f"{100 * share.mean:.0f} %", f"{100 * share.error:.0f}", share)
+
+
+def _with_error(mean: str, error: str, estimate: Estimate) -> str:
+    return mean if estimate.seeds == 1 else f"{mean} ± {error}"
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    mean = f"{statistics.mean(values):.{digits}f}"
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean

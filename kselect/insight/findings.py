@@ -1,0 +1,147 @@
+"""What an explanation says, in plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from kselect.insight.content import Content
+from kselect.insight.decomposition import CONFIRMED, CONTRADICTED, OPEN, ORDER, UNASKED
+from kselect.insight.explanation import Explanation, Teacher, gained, shared
+from kselect.insight.ladder import BOTH, DOMAIN, FINE_TUNE, INSTANCE, KD, LEVELS, UNIVERSE, Rung
+
+LITTLE = 0.01  # nats beyond a label smoothing, below which a teacher says next to nothing
+CERTAIN = 0.95  # of the way from knowing nothing to the gold class, beyond which all targets are nearly gold labels
+FLAT = 0.1  # of that way, below which all targets are nearly uniform
+ALIKE = 0.05  # of how far wrong classes could differ, below which they are told nearly alike
+ABLE = 0.5  # of the way from chance to all of train right, from which flat targets are the temperature's doing
+
+
+def findings(explanation: Explanation) -> list[str]:
+    """Return what there is to say: the gain, what accounts for it, the order of the levels, and what to mind."""
+    return [
+        *_gain(explanation),
+        *_order(explanation),
+        *identities(explanation.rungs, explanation.classes, explanation.teacher.smoothing),
+        *_better_than_its_students(explanation),
+        *symptoms(explanation.teacher),
+    ]
+
+
+def identities(rungs: Sequence[Rung], classes: int, smoothing: float) -> list[str]:
+    """Say which rungs are others by arithmetic; those are not trained.
+
+    Args:
+        rungs: of the ladder.
+        classes: how many there are.
+        smoothing: share of the label smoothing that `kd-sim` is, or comes nearest to.
+    """
+    said = []
+    if classes == 2:
+        said.append(
+            f"With two classes, all that a teacher says of an example is its probability of the gold one: {INSTANCE} "
+            f"and {BOTH} are {KD}, whose students stand for them, and {DOMAIN} is a label smoothing, by "
+            f"{smoothing:.2f}. Relations between classes need more of them."
+        )
+    for rung in rungs:
+        if rung.top_k is not None and rung.same_as:
+            said.append(
+                f"{rung.name} leaves out at most one class, whose probability is what is left: it is {KD}, whose "
+                f"students stand for it."
+            )
+        if rung.name == UNIVERSE and rung.same_as:
+            said.append(f"Label smoothing by 0 is gold labels: the students of {FINE_TUNE} stand for it.")
+    return said
+
+
+def symptoms(teacher: Teacher) -> list[str]:
+    """Say what a teacher's probabilities lack for levels of knowledge to be passed on, before anyone is trained."""
+    now, *others = teacher.contents
+    said = [_says(now, others)]
+    more = max(others, key=lambda content: content.total)
+    elsewhere = f"At temperature {more.temperature:g} it would say {more.total:.3f} nats."
+    if now.certainty < FLAT and now.skill < ABLE:
+        said.append(
+            f"The teacher knows little: it is right on {_percent(now.accuracy)} of train, and gives the gold class "
+            f"{_percent(now.confidence, 1)}, where one of {now.classes} that are alike has "
+            f"{_percent(1 / now.classes, 1)}. Train it first."
+        )
+    elif now.certainty < FLAT:
+        said.append(
+            f"Temperature {now.temperature:g} leaves the gold class {_percent(now.confidence, 1)}, where one of "
+            f"{now.classes} that are alike has {_percent(1 / now.classes, 1)}: targets are all but uniform, and "
+            f"distillation is a label smoothing. Lower --temperature. {elsewhere}"
+        )
+    elif now.certainty > CERTAIN and now.total < LITTLE:
+        said.append(
+            f"At temperature {now.temperature:g} the teacher gives the gold class {_percent(now.confidence, 1)} on "
+            f"train, ± {100 * now.spread:.1f}: it is as sure of one example as of another, so that its confidence "
+            f"rescales nothing, and distillation is all but fine-tuning. Raise --temperature, or train the teacher for "
+            f"fewer epochs. {elsewhere}"
+        )
+    elif now.classes > 2 and now.likeness < ALIKE:
+        said.append(
+            f"Wrong classes are all but alike to the teacher ({_percent(now.likeness, 1)} of how far they could "
+            f"differ): either no two of them are related, or their relations are erased, as in a teacher that was "
+            f"trained with label smoothing. Train it without."
+        )
+    return said
+
+
+def _says(now: Content, others: Sequence[Content]) -> str:
+    parts = {"instance": "its confidence in each", "domain": "what classes have in common", "rest": "what is left"}
+    told = ", ".join(f"{_percent(share)} by {parts[name]}" for name, share in now.shares.items())
+    there = ", ".join(f"{content.total:.3f} at {content.temperature:g}" for content in others)
+    return (
+        f"Of train the teacher says {now.total:.3f} nats a label beyond a label smoothing at temperature "
+        f"{now.temperature:g} ({there})" + (f": {told}." if told else ".")
+    )
+
+
+def _gain(explanation: Explanation) -> Iterator[str]:
+    split, unit, seeds = explanation.decomposition, explanation.unit, len(explanation.seeds)
+    gain = split.gains[KD]
+    told = "" if gain.sign else f", which {_noise(seeds)} does not tell from nothing"
+    yield f"Distillation gains {gained(gain, unit)} {unit} on dev over fine-tuning{told}."
+    if seeds == 1:
+        yield "One seed shows no noise, so nothing is told apart: give --seeds 0,1,2 or more."
+    if not split.shares:
+        yield "There is no gain to account for, and so there are no shares of it."
+        return
+    shares = [f"{name} ({LEVELS[name]}) {shared(split.shares[name])}" for name in (UNIVERSE, DOMAIN, INSTANCE, BOTH)]
+    unsure = "" if gain.sign else "; as long as the gain is not told from nothing, neither are they"
+    yield f"What makes up that gain: {', '.join(shares[:-1])} and {shares[-1]}{unsure}."
+
+
+def _order(explanation: Explanation) -> Iterator[str]:
+    split, unit = explanation.decomposition, explanation.unit
+    order = "The order instance > domain > universe"
+    if split.order == UNASKED:
+        yield f"{order} is not asked of two classes."
+        return
+    leads = [f"{first} {gained(split.leads[first, second], unit)} {unit} over {second}" for first, second in ORDER]
+    if split.order == CONFIRMED:
+        yield f"{order} is confirmed: {leads[0]}, {leads[1]}."
+    elif split.order == CONTRADICTED:
+        against = [lead for pair, lead in zip(ORDER, leads, strict=True) if split.leads[pair].sign < 0]
+        yield f"{order} is contradicted: {', '.join(against)}."
+    elif split.order == OPEN:
+        yield f"{order} is not told apart by {_noise(len(explanation.seeds))}: {', '.join(leads)}."
+
+
+def _better_than_its_students(explanation: Explanation) -> Iterator[str]:
+    teacher, student = explanation.value(explanation.teacher.metrics), explanation.mean(FINE_TUNE)
+    if teacher <= student:
+        better = {"points": (f"{teacher:.1f}", f"{student:.1f}"), "nats": (f"{-teacher:.3f}", f"{-student:.3f}")}
+        ours, theirs = better[explanation.unit]
+        yield (
+            f"The teacher is no better than a student without it ({ours} against {theirs} {explanation.unit} of "
+            f"{explanation.measure} on dev): there is little to gain from it. Train a better teacher."
+        )
+
+
+def _percent(share: float, digits: int = 0) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
+def _noise(seeds: int) -> str:
+    return "one seed" if seeds == 1 else f"the noise of {seeds} seeds"

@@ -1,0 +1,43 @@
+"""A ledger of finished runs: a file of JSON lines, from which a stopped study goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kselect.study import atomic
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The runs in `path`; two of them are the same run where all of `key` is equal."""
+
+    path: Path
+    key: tuple[str, ...]
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return all finished runs, in the order they finished."""
+        return [json.loads(line) for line in self._lines()]
+
+    def holds(self, entry: Mapping[str, Any]) -> bool:
+        """Say whether the run of `entry`, which has at least the key, has been finished before."""
+        return self._identity(entry) in {self._identity(done) for done in self.entries()}
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Add a finished run. Several processes may add to one ledger."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            whole = sum(map(len, self._lines()))
+            if whole < file.tell():  # a line was being written when its process was killed
+                file.truncate(whole)
+            file.write(f"{atomic.to_json(dict(entry))}\n".encode())
+
+    def _lines(self) -> list[bytes]:
+        lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
+        return [line for line in lines if line.endswith(b"\n")]
+
+    def _identity(self, entry: Mapping[str, Any]) -> str:
+        return json.dumps([entry[name] for name in self.key], sort_keys=True)

@@ -1,0 +1,263 @@
+"""`kselect explain`: the ladder on tiny models, its files, a stopped one gone on with, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from kselect.cli.command import Command
+from kselect.cli.main import COMMANDS, main
+from kselect.insight.ladder_plot import can_plot
+from kselect.models.scratch import new_classifier
+from kselect.tasks import load_task
+from kselect.tasks.synthetic import TOPICS
+from kselect.tasks.tokenizer import synthetic_tokenizer
+from tests import word_files
+from tests.tiny import tiny_classifier, tiny_task
+from tests.word_files import SENTENCES
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs" / "explain").glob("*.yaml"))
+SMALL = ["--max_length", "32", "--batch_size", "16", "--precision", "fp32", "--learning_rate", "3e-3", "--epochs", "1"]
+TOPIC_RUNGS = ["fine-tune", "label-smoothing", "kd-sim", "kd-pt", "kd-pt-sim", "kd", "kd-top-3", "kd-top-6"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Teachers of twelve topics and of two classes, as they were drawn."""
+    place = tmp_path_factory.mktemp("place")
+    task = load_task("synthetic-topics", train_limit=120)
+    tokenizer = synthetic_tokenizer(32, TOPICS.vocabulary())
+    teacher = new_classifier(task, tokenizer, layers=2, hidden_size=16, heads=2, max_length=32)
+    teacher.save_pretrained(place / "topics")
+    tiny_classifier(tiny_task(), layers=2).save_pretrained(place / "two")
+    return place
+
+
+def topics(place: Path, runs: Path, *more: str) -> list[str]:
+    task = ["--task", "synthetic-topics", "--train_limit", "120", "--teacher", str(place / "topics"), "--layers", "1"]
+    return ["explain", *task, *SMALL, "--seeds", "0,1", "--runs_dir", str(runs), *more]
+
+
+def results(folder: Path) -> dict:
+    return json.loads((folder / "results.json").read_text())
+
+
+def fails(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
+    capsys.readouterr()
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err.splitlines()[-1].removeprefix("kselect: error: ")
+
+
+@pytest.fixture(scope="module")
+def straight(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ladder that was never stopped."""
+    runs = tmp_path_factory.mktemp("straight")
+    assert main(topics(place, runs, "--run_name", "straight")) == 0
+    return runs / "straight"
+
+
+def test_the_folder_holds_runs_table_curves_and_results(straight: Path) -> None:
+    lines = [json.loads(line) for line in (straight / "runs.jsonl").read_text().splitlines()]
+    assert [(line["seed"], line["rung"]) for line in lines] == [(seed, rung) for seed in (0, 1) for rung in TOPIC_RUNGS]
+    found = results(straight)
+    assert (found["task"], found["classes"], found["seeds"]) == ("synthetic-topics", 12, [0, 1])
+    assert set(found["rungs"]) == set(TOPIC_RUNGS)
+    for line in lines:
+        assert found["rungs"][line["rung"]]["metrics"][str(line["seed"])] == line["metrics"]
+    scores = {(line["rung"], line["seed"]): 100 * line["metrics"]["score"] for line in lines}
+    gains = [scores["kd", seed] - scores["fine-tune", seed] for seed in (0, 1)]
+    assert found["metrics"]["gain/kd"] == found["rungs"]["kd"]["gain"]["mean"] == pytest.approx(sum(gains) / 2)
+    assert [lead["of"] for lead in found["leads"]] == ["kd-pt", "kd-sim", "kd-pt"]
+    table = (straight / "explanation.md").read_text()
+    assert all(f"\n| {rung} | " in table for rung in ("constant prediction", "teacher", *TOPIC_RUNGS))
+    assert all(f"* {finding}\n" in table for finding in found["findings"])
+    events = EventAccumulator(str(straight)).Reload()
+    curve = [(event.step, event.value) for event in events.Scalars("score/kd-pt")]
+    expected = [(line["seed"], line["metrics"]["score"]) for line in lines if line["rung"] == "kd-pt"]
+    assert [step for step, _ in curve] == [seed for seed, _ in expected]
+    assert [value for _, value in curve] == pytest.approx([score for _, score in expected])
+    assert events.Scalars("result/gain/kd")[0].value == pytest.approx(found["metrics"]["gain/kd"])
+    assert (straight / "explanation.png").exists() == can_plot()
+    assert json.loads((straight / "environment.json").read_text())["seed"] == [0, 1]
+    assert not (straight / "checkpoints").exists()
+
+
+def test_kd_is_vanilla_kd_and_every_rung_a_distillation_of_its_own(place: Path, straight: Path, tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in (straight / "runs.jsonl").read_text().splitlines()]
+    found = {(line["rung"], line["seed"]): line["metrics"] for line in lines}
+    base = ["distill", *topics(place, tmp_path)[1:]]
+    base[base.index("--seeds") : base.index("--seeds") + 2] = ["--seed", "1"]
+    weights = json.dumps({"weights": {"gold": 0.5, "kd-top-k": 0.5}})
+    for rung, how in (
+        ("kd", ["--agent", "vanilla-kd"]),
+        ("fine-tune", ["--agent", "fine-tune"]),
+        ("kd-top-3", ["--agent", "fixed", "--agent_settings", weights, "--top_k", "0.25"]),
+    ):
+        assert main([*base, *how, "--run_name", rung]) == 0
+        assert results(tmp_path / rung)["metrics"] == found[rung, 1]
+
+
+def interrupt(words: list[str], ledger: Path, runs: int) -> None:
+    """Run a command in this process, and interrupt it after so many runs."""
+
+    def watch() -> None:
+        while not ledger.exists() or ledger.read_text().count("\n") < runs:
+            time.sleep(0.002)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    assert main(words) == 130
+    watcher.join()
+
+
+def test_a_stopped_ladder_goes_on_where_it_was(
+    place: Path, straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mine"
+    words = topics(place, tmp_path, "--run_name", "mine")
+    interrupt(words, folder / "runs.jsonl", runs=5)
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    (done,) = re.findall(r"interrupted after (\d+) of 16 runs; to go on, give the same command again", last)
+    kept = (folder / "runs.jsonl").read_text()
+    assert 5 <= int(done) < 16
+    assert not (folder / "results.json").exists()
+    assert "learning_rate was 0.003, is 0.1" in fails(capsys, [*words, "--learning_rate", "0.1"])
+    assert main(words) == 0
+    assert f"Going on with {folder} after {done} of 16 runs." in capsys.readouterr().err
+    assert (folder / "runs.jsonl").read_text().startswith(kept)
+    ours, theirs = results(folder), results(straight)
+    assert {name: ours[name] for name in ours} == {name: theirs[name] for name in theirs}
+    assert "its run is finished" in fails(capsys, words)
+
+
+def test_other_data_are_noticed(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = topics(place, tmp_path, "--run_name", "mine")
+    interrupt(words, tmp_path / "mine" / "runs.jsonl", runs=1)
+    ledger = tmp_path / "mine" / "runs.jsonl"
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    lines[0]["initial_losses"]["logits"] += 1
+    ledger.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert "teacher or data have changed, since the loss of logits" in fails(capsys, words)
+
+
+def test_of_two_classes_it_says_what_is_what_and_trains_none_twice(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = [
+        "--task",
+        "synthetic-acceptability",
+        "--train_limit",
+        "80",
+        "--teacher",
+        str(place / "two"),
+        "--layers",
+        "1",
+    ]
+    assert main(["explain", *task, *SMALL, "--seeds", "0", "--runs_dir", str(tmp_path), "--run_name", "mine"]) == 0
+    told = capsys.readouterr()
+    lines = [json.loads(line) for line in (tmp_path / "mine" / "runs.jsonl").read_text().splitlines()]
+    assert [line["rung"] for line in lines] == ["fine-tune", "label-smoothing", "kd-sim", "kd"]
+    found = results(tmp_path / "mine")
+    for rung in ("kd-pt", "kd-pt-sim", "kd-top-1"):
+        assert found["rungs"][rung]["same_as"] == "kd"
+        assert found["rungs"][rung]["metrics"] == found["rungs"]["kd"]["metrics"]
+    assert found["order"] == "not asked"
+    two = "kd-pt and kd-pt-sim are kd, whose students stand for them, and kd-sim is a label smoothing, by "
+    for text in (told.err, told.out):  # before anything is trained, and beside what came of it
+        assert two + f"{found['teacher']['smoothing']:.2f}" in text
+        assert "kd-top-1 leaves out at most one class, whose probability is what is left: it is kd" in text
+    assert "One seed shows no noise" in told.out
+    assert "| kd-pt (= kd) | instance | " in (tmp_path / "mine" / "explanation.md").read_text()
+    assert "±" not in (tmp_path / "mine" / "explanation.md").read_text().partition("| taught")[2].partition("\n\n")[0]
+
+
+def of_tags(folder: Path, head: str) -> list[str]:
+    word_files.write(folder)
+    files = ["--train_file", str(folder / "train.conll"), "--dev_file", str(folder / "dev.conll")]
+    task = ["--task_type", "tags", "--task", "mine", *files, "--runs_dir", str(folder), *SMALL[2:]]
+    encoder = ["--encoder", str(folder / "encoder"), "--head", head, "--run_name", "teacher"]
+    assert main(["train-teacher", *task, *encoder]) == 0
+    return ["explain", *task, "--teacher", str(folder / "teacher" / "model"), "--layers", "1", "--run_name", "mine"]
+
+
+def test_tags_have_levels_under_a_tagger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*of_tags(tmp_path, "tagger"), "--seeds", "0", "--measure", "loss"]) == 0
+    found = results(tmp_path / "mine")
+    assert (found["classes"], found["measure"]) == (5, "loss")
+    losses = {name: rung["metrics"]["0"]["loss"] for name, rung in found["rungs"].items()}
+    assert found["metrics"]["gain/kd"] == pytest.approx(losses["fine-tune"] - losses["kd"])
+    assert "nats on dev over fine-tuning" in capsys.readouterr().out
+
+
+def test_tags_that_hang_together_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    error = fails(capsys, of_tags(tmp_path, "crf"))
+    assert error.startswith("The teacher's head crf has no levels of knowledge to tell apart")
+
+
+def test_a_regression_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{sentence}\t{i / 3}" for i, sentence in enumerate(SENTENCES)]
+    (tmp_path / "scored.tsv").write_text("\n".join(["text\tlabel", *rows]) + "\n")
+    word_files.save_encoder(tmp_path / "encoder")
+    task = ["--train_file", str(tmp_path / "scored.tsv"), "--text_columns", "text", "--regression", "true"]
+    task += ["--runs_dir", str(tmp_path), *SMALL[2:]]
+    encoder = ["--encoder", str(tmp_path / "encoder"), "--run_name", "teacher"]
+    assert main(["train-teacher", *task, *encoder]) == 0
+    words = ["explain", *task, "--teacher", str(tmp_path / "teacher" / "model"), "--layers", "1"]
+    error = fails(capsys, words)
+    assert error == "scored is a regression: it has no classes, and so no levels of knowledge to tell apart."
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--seeds", ""], "seeds is empty: give one, or better several, such as 0,1,2."),
+        (["--seeds", "0,0"], "seeds names one twice: 0, 0."),
+        (["--seeds", "0,-1"], "seed is -1: give 0 or more, below 2147483648."),
+        (["--seeds", "many"], "--seeds is 'many': expected whole numbers such as 1,3,5."),
+        (["--top_k", "0.5,2"], "top_k is 2.0: give a share of the classes, more than 0 and up to 1."),
+        (["--top_k", "half"], "--top_k is 'half': expected numbers such as 0.25,0.5."),
+        (["--gold_share", "1"], "gold_share is 1.0: give a share below 1."),
+        (["--measure", "f1"], "--measure is 'f1': expected score or loss."),
+        (["--run_name", "a/b"], "run_name is 'a/b': give a plain name"),
+        (["--agent", "all"], "Unknown option '--agent'"),
+        (["--parser", "."], "parser is for parser-trees, which no level of knowledge reads: leave it out."),
+        (["--teacher", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_input(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], said: str) -> None:
+    assert said in fails(capsys, topics(place, tmp_path, *more))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_teachers_are_refused(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = topics(place, tmp_path)
+    words[words.index("--teacher") + 1] += f",{place / 'two'}"
+    assert fails(capsys, words) == "Levels of knowledge are those of one teacher: give one."
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configs_and_their_commands_are_accepted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    comment = "\n".join(line[1:] for line in path.read_text().splitlines() if line.startswith("#"))
+    lines = [line for line in comment.replace("\\\n", " ").splitlines() if line.startswith("   kselect ")]
+    assert [shlex.split(line)[1] for line in lines] == ["train-teacher", "explain"]
+    for line in lines:
+        name, *words = shlex.split(line)[1:]
+        settings = Command(COMMANDS[name]).settings(words)
+        assert settings is not None
+    assert words == ["--config", f"configs/explain/{path.name}"]
+    (teacher,) = re.findall(r"--run_name (\S+)", lines[0])
+    assert settings.model.teacher == f"runs/{teacher}/model"

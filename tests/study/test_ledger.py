@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from kselect.study.ledger import Ledger
+
+
+def test_what_is_the_same_run_the_key_says(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "made" / "runs.jsonl", ("agent", "seed"))
+    assert ledger.entries() == []
+    ledger.append({"agent": "all", "seed": 0, "score": 0.5})
+    assert ledger.holds({"agent": "all", "seed": 0})
+    assert not ledger.holds({"agent": "all", "seed": 1})
+    ledger.append({"agent": "all", "seed": 1, "score": math.nan, "text": "ä\u2028b"})
+    again = Ledger(ledger.path, ledger.key)
+    assert again.entries() == [
+        {"agent": "all", "seed": 0, "score": 0.5},
+        {"agent": "all", "seed": 1, "score": None, "text": "ä\u2028b"},
+    ]
+
+
+def test_a_line_that_was_cut_off_is_no_run_and_goes_with_the_next(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "runs.jsonl", ("seed",))
+    ledger.append({"seed": 0})
+    with ledger.path.open("a") as file:
+        file.write('{"seed": 1, "sco')
+    assert ledger.entries() == [{"seed": 0}]
+    ledger.append({"seed": 2})
+    assert ledger.path.read_text() == '{"seed": 0}\n{"seed": 2}\n'
