@@ -233,13 +233,18 @@ def test_a_regression_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["--measure", "f1"], "--measure is 'f1': expected score or loss."),
         (["--run_name", "a/b"], "run_name is 'a/b': give a plain name"),
         (["--agent", "all"], "Unknown option '--agent'"),
-        (["--parser", "."], "parser is for parser-trees, which no level of knowledge reads: leave it out."),
         (["--teacher", "nowhere"], "nowhere"),
     ],
 )
 def test_bad_input(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], said: str) -> None:
     assert said in fails(capsys, topics(place, tmp_path, *more))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_parser_is_refused(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = topics(place, tmp_path)
+    error = fails(capsys, [*words, "--parser", words[words.index("--teacher") + 1]])
+    assert error == "parser is for parser-trees, which no level of knowledge reads: leave it out."
 
 
 def test_several_teachers_are_refused(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
