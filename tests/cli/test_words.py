@@ -215,10 +215,10 @@ def test_a_tagger_from_elsewhere_teaches_and_predicts_in_its_own_order(place: Pa
     shutil.copy(place / "encoder" / "tokenizer_config.json", tmp_path / "theirs")
     teacher = ["--teacher", str(tmp_path / "theirs"), "--layers", "1", "--agent", "structural-kd", "--head", "crf"]
     assert main(["distill", *data(place, "tags"), *teacher, "--run_name", "theirs"]) == 0
-    words = ["--task_type", "tags", "--test_file", str(place / "untagged.conll"), "--output", str(tmp_path / "out")]
+    words = ["--task_type", "tags", "--test_file", str(place / "dev.conll"), "--output", str(tmp_path / "out")]
     assert main(["predict", str(tmp_path / "theirs"), *words]) == 0
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "theirs")
-    for sentence in read_columns(tmp_path / "out" / "untagged.conll").sentences:
+    for sentence in read_columns(tmp_path / "out" / "dev.conll").sentences:
         with torch.no_grad():
             found = model.eval()(**tokenizer(" ".join(sentence.words), return_tensors="pt")).logits[0, 1:-1].argmax(-1)
         assert sentence.tags == convert([labels[i] for i in found], "iob2")
@@ -240,10 +240,10 @@ def test_a_parser_teaches_a_classifier_of_texts(place: Path, capsys: pytest.Capt
     assert main(["distill", *texts, *runs, *student, "--parser", str(parser), "--run_name", "texts"]) == 0
     assert offered(place / "runs" / "texts") == [*DEFAULT_KNOWLEDGE, "parser-trees"]
     last = json.loads((place / "runs" / "texts" / "metrics.jsonl").read_text().splitlines()[-1])
-    assert last["losses"]["parser-trees"] > 0
+    assert last["loss/parser-trees"] > 0
     for wrong, said in (
         (place / "runs" / "tags" / "student", "holds no parser under the head parser or second-order-parser: give a"),
-        (place / "nowhere", "does not exist"),
+        (place / "nowhere", "No such model folder"),
     ):
         assert said in fails(capsys, "distill", *texts, *runs, *student, "--parser", str(wrong))
     words = [*data(place, "tags"), *of_teacher(place, "tags"), "--parser", str(parser)]
