@@ -13,7 +13,10 @@ from kselect.study import atomic
 
 @dataclass(frozen=True)
 class Ledger:
-    """The runs in `path`; two of them are the same run where all of `key` is equal."""
+    """The runs in `path`; two of them are the same run where all of `key` is equal.
+
+    Of a mapping, such as settings, whatever is None is left out, so that a ledger outlives settings that come or go.
+    """
 
     path: Path
     key: tuple[str, ...]
@@ -40,4 +43,8 @@ class Ledger:
         return [line for line in lines if line.endswith(b"\n")]
 
     def _identity(self, entry: Mapping[str, Any]) -> str:
-        return json.dumps([entry[name] for name in self.key], sort_keys=True)
+        return json.dumps([_given(entry[name]) for name in self.key], sort_keys=True)
+
+
+def _given(value: Any) -> Any:
+    return {name: each for name, each in value.items() if each is not None} if isinstance(value, Mapping) else value

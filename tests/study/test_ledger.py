@@ -28,3 +28,10 @@ def test_a_line_that_was_cut_off_is_no_run_and_goes_with_the_next(tmp_path: Path
     assert ledger.entries() == [{"seed": 0}]
     ledger.append({"seed": 2})
     assert ledger.path.read_text() == '{"seed": 0}\n{"seed": 2}\n'
+
+
+def test_settings_left_alone_do_not_tell_runs_apart(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "runs.jsonl", ("settings",))
+    ledger.append({"settings": {"epochs": 3, "gone": None}})
+    assert ledger.holds({"settings": {"epochs": 3, "new": None}})
+    assert not ledger.holds({"settings": {"epochs": 3, "new": 1}})
