@@ -170,7 +170,11 @@ def test_a_sure_students_factor_is_exact_in_float32(gap: float) -> None:
 
 
 @pytest.mark.parametrize("gap", [100.0, 1e4, 1e9])
-@pytest.mark.parametrize("kind", [Logits(4.0), Logits(1.0), Marginals("tagger", "tagger", 4.0)], ids=str)
+@pytest.mark.parametrize(
+    "kind",
+    [Logits(4.0), Logits(1.0), Marginals("tagger", "tagger", 4.0)],
+    ids=["logits, softened", "logits", "marginals"],
+)
 def test_it_is_a_number_however_sure_the_student_is(gap: float, kind: Knowledge) -> None:
     logits = torch.zeros(3, 4, 5)
     logits[..., 2] = gap
