@@ -81,7 +81,7 @@ def main() -> None:
         table.append([name, f"{each[1]:.1f}", f"{each[0]:.1f}", spread(to_plain), f"{BAR:.2f}"])
     title = f"A training step, recorded, median of {options.rounds} phases of {options.steps} steps"
     columns = ["selection", "ms/step", "recorded", "/ unrecorded", "bar"]
-    report(options, title, columns, table, data, rows=rows[-1], dtype=str(distiller.dtype))
+    report(options, title, columns, table, data, rows_of_a_phase=rows[-1], dtype=str(distiller.dtype))
 
 
 if __name__ == "__main__":
