@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from pathlib import Path
+
+ALIKE = 0.7
+"""How like each other two names in a folder must be, by difflib's ratio; many share their suffix."""
 
 
 class UserError(Exception):
@@ -19,6 +23,23 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     by_lowercase = {candidate.lower(): candidate for candidate in known}
     nearest = get_close_matches(name.lower(), by_lowercase, n=1, cutoff=0.5)
     return f": did you mean '{by_lowercase[nearest[0]]}'?" if nearest else "."
+
+
+def near_path(path: Path, wanted: Callable[[Path], bool], root: Path = Path()) -> Path | None:
+    """Return the nearest path to one that is not there, both as seen from `root`; None where there is none.
+
+    The first part that is not there is replaced by the name most like it, of those that lead to what is `wanted`.
+    """
+    there = next((parent for parent in path.parents if (root / parent).is_dir()), None)
+    if there is None:
+        return None
+    missing, *rest = path.relative_to(there).parts
+    try:
+        names = [other.name for other in (root / there).iterdir() if wanted(other.joinpath(*rest))]
+    except PermissionError:  # of a folder that cannot be read nothing can be proposed
+        return None
+    nearest = get_close_matches(missing, names, n=1, cutoff=ALIKE)
+    return there.joinpath(nearest[0], *rest) if nearest else None
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:

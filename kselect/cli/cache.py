@@ -77,7 +77,9 @@ def _row(entry: CacheEntry) -> list[str]:
 
 
 def _holds(entry: CacheEntry) -> str:
-    """Say which kinds of output an entry has, each with its layers."""
+    """Say which kinds of output an entry has, each with its layers, or how far it is from having any."""
+    if entry.unfinished:
+        return "being filled" if entry.being_filled else "unfinished"
     layers: dict[str, list[int]] = {}
     for name in entry.arrays:
         kind, _, layer = name.partition("-")
@@ -97,9 +99,19 @@ def _verify(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
             f"{', '.join(map(str, damaged))}: not what was written. Clear what is damaged, and it is computed again: "
             f"{'; '.join(f'kselect cache clear --entry {key}' for key in keys)}."
         )
-    files = sum(len(entry.arrays) for entry in entries)
-    verb = "is" if files == 1 else "are"
-    print(f"{_count(files, 'file', 'files')} of {_count(len(entries), *ENTRY)} {verb} what was written.")
+    if sound := [entry for entry in entries if not entry.unfinished]:
+        files = sum(len(entry.arrays) for entry in sound)
+        verb = "is" if files == 1 else "are"
+        print(f"{_count(files, 'file', 'files')} of {_count(len(sound), *ENTRY)} {verb} what was written.")
+    for entry in (entry for entry in entries if entry.unfinished):
+        key = entry.key[:SHOWN]
+        if entry.being_filled:
+            print(f"{key} is being filled by a run: nothing to verify yet.")
+        else:
+            print(
+                f"{key} is unfinished, as a run was stopped while filling it: a run that wants it fills it anew, and "
+                f"kselect cache clear --entry {key} deletes it."
+            )
 
 
 def _clear(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:

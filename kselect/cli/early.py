@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from kselect.cli.saved import find_model, find_policy
@@ -17,7 +18,7 @@ from kselect.config import (
     TaskConfig,
     check_head_of,
 )
-from kselect.errors import unknown
+from kselect.errors import UserError, unknown
 from kselect.insight.plots import check_matplotlib
 from kselect.models.location import check_location
 from kselect.tasks.registry import canonical
@@ -35,7 +36,7 @@ def check_early(settings: Any) -> None:
             check_head_of(task.task_type, model.head)
     for part in parts:
         if isinstance(part, TaskConfig) and part.task is not None and not part.own:
-            canonical(part.task)
+            _check_task(part.task)
         if isinstance(part, KnowledgeConfig):
             for name in (*(part.knowledge or ()), *part.scales, *part.layer_maps):
                 if name not in (known := _known_knowledge()):
@@ -44,6 +45,18 @@ def check_early(settings: Any) -> None:
             check_matplotlib()
         for path in _models(part):
             check_location(path)
+
+
+def _check_task(name: str) -> None:
+    """Refuse a task that is not known by its name, which may be that of settings or of data."""
+    config = Path("configs", f"{name}.yaml")
+    try:
+        canonical(name)
+    except UserError as error:
+        instead = f"--config {config}, which lies here, or --train_file" if config.is_file() else "--train_file"
+        raise UserError(
+            f"{error} Data of your own have any name: give {instead}, and of words --task_type tags or trees."
+        ) from None
 
 
 def _known_knowledge() -> Collection[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from kselect.errors import UserError
+from kselect.errors import UserError, near_path
 
 
 class Loader(yaml.SafeLoader):
@@ -42,7 +42,10 @@ def read(path: str, option: str = "--config") -> dict[str, Any]:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist: give {option} the path of a YAML file.") from None
+        here = "" if Path(path).is_absolute() else f" in the present folder ({Path.cwd()})"
+        near = near_path(Path(path), Path.is_file)
+        hint = f"did you mean '{near}'? Give" if near else "give"
+        raise UserError(f"{path} does not exist{here}: {hint} {option} the path of a YAML file.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as text: {error}.") from None
     try:

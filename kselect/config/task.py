@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from kselect.config.checks import one_of, require
@@ -23,6 +24,8 @@ TREEBANK_TAGS = ("upos", "deprel")
 """Columns of CoNLL-U that tags can be read from, the usual one first."""
 Scheme = Literal["iob1", "iob2", "bioes", "bilou", "plain"]
 TASK_TYPES = ("text", "tags", "trees")
+WORD_FILES = (".conll", ".conllu", ".bio", ".iob")
+"""What names of files of sentences, word by word, end in."""
 
 
 @dataclass
@@ -104,9 +107,7 @@ class TaskConfig:
                 f"{setting} is for data of your own: give train_file, or for predictions test_file, with it.",
             )
         if self.task_type == "text":
-            require(
-                not self.own or bool(self.text_columns), "text_columns is missing: name the column of the text, or two."
-            )
+            self._check_texts()
         else:
             self._check_words()
         require(
@@ -120,6 +121,20 @@ class TaskConfig:
         require(
             self.train_limit is None or self.train_limit > 0,
             f"train_limit is {self.train_limit}: give a positive number of examples.",
+        )
+
+    def _check_texts(self) -> None:
+        """Refuse files of words, and texts in no column."""
+        for path in filter(None, (self.train_file, self.dev_file, self.test_file)):
+            suffix = Path(path).suffix.lower()
+            types = "tags or --task_type trees" if suffix == ".conllu" else "tags"
+            require(
+                suffix not in WORD_FILES, f"{path} holds sentences, word by word, not texts: give --task_type {types}."
+            )
+        require(
+            not self.own or bool(self.text_columns),
+            "--text_columns is missing: name the column of the text, or two; of sentences whose words are labelled, "
+            "give --task_type.",
         )
 
     def _check_words(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from kselect.models.classifier import Classifier, load_classifier, load_encoder,
 from kselect.models.scratch import new_classifier
 from kselect.models.shrink import shrink
 from kselect.models.word_classifier import load_parser, with_head
+from kselect.tasks import location
 from kselect.tasks.own_files import OwnFiles
 from kselect.tasks.registry import load_task
 from kselect.tasks.synthetic import SYNTHETIC_TASKS
@@ -66,26 +66,14 @@ def word_source(config: TaskConfig) -> WordSource:
 
 
 def located(config: TaskConfig) -> TaskConfig:
-    """Return the settings with the paths of data found: those not there as given are looked for in the data folder.
-
-    That is `data_dir` or, without it, the environment variable KSELECT_DATA.
-    """
-    root = config.data_dir or os.environ.get("KSELECT_DATA")
-    if root is None or not config.own:
-        return config
+    """Return the settings with the paths of data of one's own as `kselect.tasks.location.located` finds them."""
     paths = {name: getattr(config, name) for name in ("train_file", "dev_file", "test_file", "dataset")}
-    there = {name: Path(root).expanduser() / path for name, path in paths.items() if path and not _is_there(path)}
-    found: dict[str, Any] = {name: str(path) for name, path in there.items() if path.exists()}
+    found: dict[str, Any] = {name: location.located(path, config.data_dir) for name, path in paths.items() if path}
     return replace(config, **found)
-
-
-def _is_there(path: str) -> bool:
-    return Path(path).expanduser().exists()
 
 
 def _given(kind: Any, config: TaskConfig) -> dict[str, Any]:
     """Return the fields of a dataclass that the settings name."""
-    config = located(config)
     given = {field.name: getattr(config, field.name) for field in fields(kind)}
     return {name: value for name, value in given.items() if value is not None}
 

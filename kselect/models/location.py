@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kselect.config import RunConfig
-from kselect.errors import UserError, did_you_mean
+from kselect.errors import UserError, near_path
 
 
 def check_location(path: str | Path) -> None:
@@ -21,23 +21,12 @@ def check_location(path: str | Path) -> None:
             instead = f"{folder / inner}, where that run left it" if inner else "a folder that save_pretrained wrote"
             raise UserError(f"No model in {path}: config.json is missing. Give {instead}.")
     elif folder.is_absolute() or str(path).startswith(".") or str(path).count("/") > 1 or _among_runs(folder):
-        raise UserError(
-            f"No such model folder: {path}{_hint(folder)} Give a folder that save_pretrained wrote, or a hub id."
-        )
+        near = near_path(folder, Path.is_dir)
+        hint = f": did you mean '{near}'?" if near else "."
+        raise UserError(f"No such model folder: {path}{hint} Give a folder that save_pretrained wrote, or a hub id.")
 
 
 def _among_runs(path: Path) -> bool:
     """Whether a path of two parts, which might be a hub id, is that of a run: its first part holds runs, or will."""
     above = path.parent
     return above != Path() and (str(above) == RunConfig.runs_dir or any(above.glob("*/config.yaml")))
-
-
-def _hint(path: Path) -> str:
-    """Return what `did_you_mean` says of the first part of a path that is not there."""
-    there = next((parent for parent in path.parents if parent.is_dir()), None)
-    if there is None:
-        return "."
-    missing, *rest = path.relative_to(there).parts
-    folders = [Path(other.name, *rest) for other in there.iterdir() if other.is_dir()]
-    inside = [str(there / other) for other in folders if (there / other).is_dir()]
-    return did_you_mean(str(there / Path(missing, *rest)), inside)

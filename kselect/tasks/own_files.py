@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from kselect.errors import UserError
 from kselect.tasks.files import read_table
+from kselect.tasks.location import find
 from kselect.tasks.source import Columns, Source, Unlabelled
 from kselect.tasks.split import Split
 from kselect.tasks.table import Table
@@ -34,6 +36,8 @@ class OwnFiles:
     """By default accuracy, with F1 where there are two classes; Pearson and Spearman in a regression."""
     id_column: str | None = None
     """A column of names, each given once, that predictions are written with."""
+    data_dir: str | Path | None = field(default=None, kw_only=True)
+    """Where files are that are not in the present folder; by default the environment variable KSELECT_DATA."""
 
     def __post_init__(self) -> None:
         """Refuse what no data could fit."""
@@ -95,7 +99,7 @@ class OwnFiles:
         path = {"train": self.train_file, "dev": self.dev_file, "test": self.test_file}[part]
         if path is None:
             raise UserError(f"{part}_file is missing: give the file with the {part} examples.")
-        table = read_table(path)
+        table = read_table(find(path, self.data_dir))
         if self.id_column is not None:
             table.ids(self.id_column)
         return table

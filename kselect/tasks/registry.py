@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def load_task(
     Arguments:
         name: one of `TASKS` or, with `files`, any other.
         data_dir: of GLUE's tasks: a folder in GLUE's TSV layout or one that `datasets` saved, see `glue_source`; by
-            default the environment variable KSELECT_DATA or, without it, the hub.
+            default the environment variable KSELECT_DATA or, without it, the hub. Of `files`: where those are that are
+            not in the present folder; by default their own `data_dir`.
         files: data of one's own: texts or, a `TaggedSource` or a `TreeSource`, sentences word by word.
         reward_fraction: share of train that becomes the reward split; stratified, and removed from train.
         seed: of the splits that are held out, of `train_limit`'s slice, and of the synthetic data.
@@ -41,6 +43,8 @@ def load_task(
 
     Raises `UserError` for an unknown name, for missing data and for faults in the files.
     """
+    if files is not None and data_dir is not None:
+        files = replace(files, data_dir=data_dir)
     if isinstance(files, WordSource):
         return files.task(own_name(name), reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
     if files is not None:
@@ -65,6 +69,8 @@ def load_test(name: str, data_dir: str | Path | None = None, *, files: OwnFiles 
     Arguments are those of `load_task`. Raises `UserError` as it does, and for a task that has no test examples.
     """
     if files is not None:
+        if data_dir is not None:
+            files = replace(files, data_dir=data_dir)
         return {own_name(name): files.unlabelled()}
     name = canonical(name)
     if name in SYNTHETIC_TASKS:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kselect.cli.main import main
+from kselect.distillation.cache.entry import CacheEntry
 from kselect.distillation.cache.folder import CacheFolder
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
@@ -93,6 +94,40 @@ def test_clear_says_what_it_deleted_beside_what_is_being_filled(
     assert out == f"Cleared 1 entry, {size} MiB, from {filled}.\n"
     assert f"A run is filling {second.key[:12]}:" in err
     assert [entry.key for entry in CacheFolder().entries()] == [second.key]
+
+
+def test_an_entry_whose_first_pass_was_killed(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    killed = CacheEntry(filled / ("f" * 32))
+    program = (
+        "import os, sys; from pathlib import Path; from kselect.distillation.cache.entry import CacheEntry\n"
+        "from kselect.distillation.cache.array_file import replacing\n"
+        "entry = CacheEntry(Path(sys.argv[1]))\n"
+        "with entry.filling(), replacing(entry.folder / 'logits.npy'): print('filling', flush=True); input()"
+    )
+    command = [sys.executable, "-c", program, str(killed.folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "filling\n"
+        shown = {}
+        for state in ("being filled", "unfinished"):
+            assert main(["cache"]) == 0
+            (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("f" * 12)]
+            assert row.split()[1:-3] == state.split()
+            assert main(["cache", "verify"]) == 0
+            counted, shown[state] = capsys.readouterr().out.splitlines()
+            assert counted == "4 files of 2 entries are what was written."
+            if state == "being filled":
+                process.kill()
+                process.wait()
+    assert [path.name for path in killed.folder.iterdir()] == ["logits.npy.part"]
+    assert shown["being filled"] == f"{'f' * 12} is being filled by a run: nothing to verify yet."
+    assert shown["unfinished"].startswith(f"{'f' * 12} is unfinished")
+    assert main(["cache", "verify", "--entry", "f" * 12]) == 0
+    assert capsys.readouterr().out.splitlines() == [shown["unfinished"]]
+    with killed.filling():
+        assert list(killed.folder.iterdir()) == []  # as the next pass begins
+    assert main(shown["unfinished"].rpartition("kselect ")[2].split()[:4]) == 0
+    assert not killed.folder.exists()
 
 
 @pytest.mark.parametrize(

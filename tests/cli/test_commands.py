@@ -299,10 +299,21 @@ def test_bad_yaml(capsys, tmp_path, text, said):
 
 
 def test_unreadable_yaml(capsys, tmp_path):
-    assert "does not exist" in fails(capsys, "distill", "--config", str(tmp_path / "none.yaml"))
+    assert "does not exist: give --config" in fails(capsys, "distill", "--config", str(tmp_path / "none.yaml"))
     assert "cannot be read" in fails(capsys, "distill", "--config", str(tmp_path))
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     assert "cannot be read" in fails(capsys, "distill", "--config", str(tmp_path / "binary.yaml"))
+
+
+def test_a_config_file_that_is_not_there(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "wnut17.yaml").write_text("task: rte\n")
+    assert fails(capsys, "distill", "--config", "configs/wnut17.yml") == (
+        f"configs/wnut17.yml does not exist in the present folder ({tmp_path}): did you mean 'configs/wnut17.yaml'? "
+        "Give --config the path of a YAML file."
+    )
+    assert "did you mean 'configs/wnut17.yaml'?" in fails(capsys, "distill", "--config", "config/wnut17.yaml")
 
 
 def test_an_empty_yaml_changes_nothing(tmp_path):

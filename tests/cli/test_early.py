@@ -15,6 +15,11 @@ from kselect.knowledge.registry import BUILDERS, register
 
 REFUSED = [
     (["distill", "--task", "mprc"], "Unknown task 'mprc': did you mean 'mrpc'?"),
+    (["distill", "--task", "wnut17"], "give --config configs/wnut17.yaml, which lies here, or --train_file, and"),
+    (["distill", "--task", "ner"], "give --train_file, and of words --task_type tags or trees."),
+    (["distill", "--train_file", "a.conll"], "a.conll holds sentences, word by word, not texts: give --task_type tags"),
+    (["predict", "m", "--test_file", "a.ConllU"], "give --task_type tags or --task_type trees."),
+    (["distill", "--train_file", "a.csv"], "--text_columns is missing: name the column of the text, or two; of"),
     (["distill", "--knowledge", "gold,logit"], "Unknown knowledge 'logit': did you mean 'logits'?"),
     (["distill", "--scales", "hiden=1"], "Unknown knowledge 'hiden': did you mean 'hidden'?"),
     (["distill", "--agent", "pdk"], "Unknown agent or policy folder 'pdk': did you mean 'pkd'?"),
@@ -49,6 +54,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, list[st
     place = tmp_path_factory.mktemp("place")
     (place / "runs" / "teacher" / "model").mkdir(parents=True)
     (place / "mine" / "teacher").mkdir(parents=True)
+    (place / "configs").mkdir()
+    (place / "configs" / "wnut17.yaml").touch()
     (place / "mine" / "teacher" / "config.yaml").touch()  # as a run under --runs_dir mine has it
     lines = [
         [*words, "--teacher", "t"] if words[0] in ("distill", "train-policy") and "--teacher" not in words else words

@@ -72,6 +72,24 @@ class CacheEntry:
         return self.index["beyond"]
 
     @property
+    def unfinished(self) -> bool:
+        """Whether no pass over the entry has come to its end: a first one is under way, or was stopped."""
+        return not self.about and not self._index_path.exists()
+
+    @property
+    def being_filled(self) -> bool:
+        """Whether a process holds the entry to fill it; where its lock may not be opened, none is seen."""
+        if not self._lock_path.exists():  # and is not made here: the folder may be somebody else's
+            return False
+        try:
+            with self._lock.acquire(blocking=False):
+                return False
+        except Timeout:
+            return True
+        except PermissionError:
+            return False
+
+    @property
     def bytes(self) -> int:
         """Bytes of all files in the folder, in the index or not; none where it has been deleted meanwhile."""
         total = 0
@@ -195,9 +213,12 @@ class CacheEntry:
     @cached_property
     def _lock(self) -> FileLock:
         # Beside the folders, and never deleted: of a deleted lock two processes may hold two copies.
-        path = self.folder.parent / LOCKS / self.key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(path)
+        self._lock_path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._lock_path)
+
+    @property
+    def _lock_path(self) -> Path:
+        return self.folder.parent / LOCKS / self.key
 
     @property
     def _index_path(self) -> Path:

@@ -10,10 +10,11 @@ from typing import Any
 
 from kselect.errors import UserError
 from kselect.tasks.building import parted
+from kselect.tasks.location import located
 from kselect.tasks.words.columns import ColumnFile, read_columns
 from kselect.tasks.words.schemes import PLAIN
 from kselect.tasks.words.sentence import TaggedSentence
-from kselect.tasks.words.source import UnlabelledWords, WordSource, given
+from kselect.tasks.words.source import UnlabelledWords, WordSource
 from kselect.tasks.words.split import WordSplit
 from kselect.tasks.words.tag_set import TagSet
 from kselect.tasks.words.tagged_data import tagged_data
@@ -35,10 +36,6 @@ class TaggedSource(WordSource):
     column files.
     """
 
-    train_file: str | None = None
-    dev_file: str | None = None
-    """Without it, dev is held out of train."""
-    test_file: str | None = None
     dataset: str | None = None
     """A folder that `datasets` saved, or a name on the hub, in place of files; its validation split is dev."""
     dataset_config: str | None = None
@@ -82,7 +79,7 @@ class TaggedSource(WordSource):
         assert isinstance(task, TaggingTask)
         if self.test_file is None and self.dataset is not None:
             return self._rows()
-        path = Path(given(self.test_file, "test"))
+        path = self._file("test")
         if self._is_treebank(path):
             treebank = read_treebank(path, trees=False)
             sentences = [sentence.with_upos.tagged(()) for sentence in treebank.sentences]
@@ -97,9 +94,8 @@ class TaggedSource(WordSource):
 
     def _labelled(self) -> dict[str, list[TaggedSentence]]:
         if self.dataset is None:
-            paths = {"train": given(self.train_file, "train"), **({"dev": self.dev_file} if self.dev_file else {})}
-            return {part: self._read(Path(path)) for part, path in paths.items()}
-        known = splits_of(self.dataset, self.dataset_config)
+            return {part: self._read(path) for part, path in self._labelled_files().items()}
+        known = splits_of(located(self.dataset, self.data_dir), self.dataset_config)
         dev = next((split for split in DEV_SPLITS if split in known), None)
         parts = {"train": "train", **({"dev": dev} if dev else {})}
         tags = self._name("tag_column", "ner_tags")
@@ -122,7 +118,7 @@ class TaggedSource(WordSource):
     def _read_split(self, split: str, tag_column: str | None) -> list[TaggedSentence]:
         assert self.dataset is not None
         return read_token_labels(
-            self.dataset,
+            located(self.dataset, self.data_dir),
             split,
             config=self.dataset_config,
             word_column=self._name("word_column", "tokens"),

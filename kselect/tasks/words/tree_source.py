@@ -6,14 +6,13 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kselect.errors import UserError
 from kselect.tasks.building import parted
 from kselect.tasks.words.parsing_task import ParsingTask
 from kselect.tasks.words.sentence import ParsedSentence
-from kselect.tasks.words.source import UnlabelledWords, WordSource, given
+from kselect.tasks.words.source import UnlabelledWords, WordSource
 from kselect.tasks.words.split import WordSplit
 from kselect.tasks.words.treebank import read_treebank
 from kselect.tasks.words.word_task import WordTask
@@ -25,17 +24,11 @@ METRICS = ("las",)
 class TreeSource(WordSource):
     """CoNLL-U files; the relations are those of train."""
 
-    train_file: str | None = None
-    dev_file: str | None = None
-    """Without it, dev is held out of train."""
-    test_file: str | None = None
-
     def task(
         self, name: str, *, reward_fraction: float = 0.1, seed: int = 0, train_limit: int | None = None
     ) -> ParsingTask:
         """Read the trees of train and dev; see `WordSource.task`."""
-        paths = {"train": given(self.train_file, "train"), **({"dev": self.dev_file} if self.dev_file else {})}
-        parts = {part: read_treebank(path).sentences for part, path in paths.items()}
+        parts = {part: read_treebank(path).sentences for part, path in self._labelled_files().items()}
         if all(len(sentence) == 1 for sentence in parts["train"]):
             raise UserError(f"{self.train_file} has no sentence of two words: give some, or there is nothing to parse.")
         labels = tuple(sorted({relation for sentence in parts["train"] for relation in sentence.relations}))
@@ -51,7 +44,7 @@ class TreeSource(WordSource):
 
     def unlabelled(self, task: WordTask[Any]) -> UnlabelledWords[ParsedSentence]:
         """Read the sentences of the test file, whatever trees it has; answers are heads and relations."""
-        path = Path(given(self.test_file, "test"))
+        path = self._file("test")
         treebank = read_treebank(path, trees=False)
         return UnlabelledWords(
             WordSplit(treebank.sentences),

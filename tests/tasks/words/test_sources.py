@@ -127,6 +127,44 @@ def test_files_are_looked_for_in_the_data_folder(folder: Path, monkeypatch: pyte
     assert (task.name, len(task.labels)) == ("train", 6)
 
 
+def test_python_looks_in_the_data_folder_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "dev.conll").write_text(columns(SENTENCES[:2]))
+    source = TaggedSource("train.conll", "dev.conll", test_file="train.conll")
+    monkeypatch.delenv("KSELECT_DATA", raising=False)
+    task = load_task("mine", folder, files=source)
+    assert len(task.splits["dev"]) == 2
+    assert load_task("mine", files=TreeSource("train.conllu", data_dir=folder)).name == "mine"
+    monkeypatch.setenv("KSELECT_DATA", str(folder))
+    assert load_task("mine", files=source) == task
+    assert source.unlabelled(source.task("mine")).path == folder / "train.conll"
+
+
+def test_a_file_that_is_not_there_says_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message_of: Refuse
+) -> None:
+    here, data = tmp_path / "here", tmp_path / "data"
+    here.mkdir()
+    (data / "ner").mkdir(parents=True)
+    (data / "ner" / "train.conll").write_text(columns(SENTENCES))
+    monkeypatch.chdir(here)
+
+    def refusal(path: str, data_dir: Path | None = None) -> str:
+        return message_of(load_task, "mine", data_dir, files=TaggedSource(path))
+
+    put = "put the file there, or give another path."
+    monkeypatch.delenv("KSELECT_DATA", raising=False)
+    looked = f"does not exist in the present folder ({here})"
+    assert refusal("ner/train.conl") == f"ner/train.conl {looked}, and KSELECT_DATA is not set: {put}"
+    near = f"did you mean 'ner/train.conll'? P{put[1:]}"
+    assert refusal("ner/train.conl", data) == f"ner/train.conl {looked} nor in --data_dir ({data}): {near}"
+    monkeypatch.setenv("KSELECT_DATA", str(data))
+    assert refusal("nre/train.conll") == f"nre/train.conll {looked} nor in KSELECT_DATA ({data}): {put}"
+    assert refusal("nerr/train.conll") == f"nerr/train.conll {looked} nor in KSELECT_DATA ({data}): {near}"
+    assert refusal("other.conll") == f"other.conll {looked} nor in KSELECT_DATA ({data}): {put}"
+    absolute = data / "ner" / "train.conl"
+    assert refusal(str(absolute)) == f"{absolute} does not exist: did you mean '{absolute}l'? P{put[1:]}"
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
