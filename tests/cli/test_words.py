@@ -335,6 +335,6 @@ def test_what_is_repaired_and_what_train_has_none_of_is_told(
     assert main(["evaluate", str(place / "runs" / "tags"), "--task_type", "tags", *files]) == 0
     lines = [record.getMessage() for record in caplog.records if record.name == "kselect"]
     assert lines == [
-        f"{tmp_path / 'train.conll'} has 1 tags impossible in IOB2, now repaired.",
+        f"{tmp_path / 'train.conll'} has 1 tag impossible in IOB2, at {tmp_path / 'train.conll'}:3, now repaired.",
         *[line for line in lines[1:] if "tags that train has none of, and no prediction gets right: B-plant" in line],
     ]
