@@ -121,7 +121,10 @@ def test_trees_are_written_into_their_columns(place: Path, tmp_path: Path) -> No
     assert main(["predict", str(place / "runs" / "trees"), "--test_file", str(source), "--output", str(tmp_path)]) == 0
     before, after = source.read_bytes().split(b"\n"), (tmp_path / "dev.conllu").read_bytes().split(b"\n")
     assert [cut(line) for line in after] == [cut(line) for line in before]
-    assert len(read_treebank(tmp_path / "dev.conllu").sentences) == 8  # which refuses what is no tree
+    written = read_treebank(tmp_path / "dev.conllu").sentences  # which refuses what is no tree
+    assert len(written) == 8
+    for one in written:
+        assert [name == "root" for name in one.relations] == [above == 0 for above in one.heads]
 
 
 def cut(line: bytes) -> list[bytes]:
