@@ -260,6 +260,14 @@ def test_what_is_named_and_does_not_fit_is_refused(place: Path, capsys: pytest.C
     assert error == "knowledge logits cannot compare arcs (teacher) with arc tags (student): offer marginals."
 
 
+def test_weights_are_an_agent_and_its_run_is_repeated(place: Path) -> None:
+    words = [*data(place, "trees"), *of_teacher(place, "trees"), "--head", "tree-tagger", "--run_name", "weights"]
+    assert main(["distill", *words, "--agent", "gold:1,marginals:0.5"]) == 0
+    config = yaml.safe_load((place / "runs" / "weights" / "config.yaml").read_text())
+    assert (config["agent"], config["knowledge"]) == ("fixed", ["gold", "marginals"])
+    assert config["agent_settings"] == {"weights": {"gold": 1, "marginals": 0.5}}
+
+
 def test_a_saved_data_set(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["O", "B-animal", "I-animal", "B-person", "I-person"]
     features = Features({"words": Sequence(Value("string")), "kinds": Sequence(ClassLabel(names=names))})
