@@ -260,6 +260,19 @@ def test_what_is_named_and_does_not_fit_is_refused(place: Path, capsys: pytest.C
     assert error == "knowledge logits cannot compare arcs (teacher) with arc tags (student): offer marginals."
 
 
+@pytest.mark.parametrize("more", [[], ["--knowledge", "gold,logits"]])
+def test_an_agent_that_the_heads_cannot_serve_names_those_that_can(
+    place: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    words = [*data(place, "trees"), *of_teacher(place, "trees"), "--head", "tree-tagger", *more]
+    assert fails(capsys, "distill", *words, "--agent", "vanilla-kd") == (
+        "knowledge logits cannot compare arcs (teacher) with arc tags (student), and agent 'vanilla-kd' needs it: give "
+        "an agent that these models can serve (fine-tune, all, structural-kd, uncertainty)."
+    )
+    error = fails(capsys, "distill", *words, "--agent", "fine-tune", "--knowledge", "gold,logits")
+    assert error.endswith("with arc tags (student): offer marginals.")  # it is what was given that does not fit
+
+
 def test_weights_are_an_agent_and_its_run_is_repeated(place: Path) -> None:
     words = [*data(place, "trees"), *of_teacher(place, "trees"), "--head", "tree-tagger", "--run_name", "weights"]
     assert main(["distill", *words, "--agent", "gold:1,marginals:0.5"]) == 0
