@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     for spec in options.agents:
         label, _, name = spec.rpartition("=")
         given = ["--config", options.config, "--teacher", options.teacher, *options.settings]
-        settings: Any = command.settings([*given, *cast_as(name)])
+        settings: Any = command.settings([*given, "--agent", name])
         wanted.setdefault(str(settings.knowledge), []).append((label or name, settings))
     for group in wanted.values():
         settings = group[0][1]
@@ -60,14 +60,6 @@ def run(options: argparse.Namespace) -> None:
             entry |= {"seconds": result.seconds, "teacher": options.teacher, "environment": describe(seed)}
             ledger.append(entry)
             print(f"{distiller.task.name} seed {seed} {label}: {result.metrics}", flush=True)
-
-
-def cast_as(name: str) -> list[str]:
-    """Return the options that make an agent of a name, a folder, or weights such as gold:1,logits:0.5."""
-    if ":" not in name:
-        return ["--agent", name]
-    weights = {kind: float(weight) for kind, weight in (item.split(":") for item in name.split(","))}
-    return ["--agent", "fixed", "--agent_settings", json.dumps({"weights": weights})]
 
 
 def table(options: argparse.Namespace) -> None:

@@ -15,7 +15,14 @@ class UserError(Exception):
 
 
 class IncomparableError(UserError):
-    """Models that have nothing of a kind of knowledge in common, however it is set."""
+    """Models that have nothing of a kind of knowledge in common, however it is set.
+
+    The message is `what` is wrong, and what to do about it, `advice`; or all of it, as where an error is pickled.
+    """
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(f"{what}: {advice}" if advice else what)
+        self.what = what
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -41,9 +41,6 @@ def test_its_commands_are_accepted(path: Path, monkeypatch: pytest.MonkeyPatch) 
 @every_config
 def test_its_agents_can_be_set_side_by_side(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")  # where its scripts find one another
-    from benchmarks.selection import cast_as
-
     for words in commands(path):
         if "run" not in words:
             continue
@@ -53,7 +50,7 @@ def test_its_agents_can_be_set_side_by_side(path: Path, monkeypatch: pytest.Monk
         assert agents
         for agent in agents:
             given = ["--config", words[words.index("--config") + 1], "--teacher", "somewhere", *more]
-            settings = Command(COMMANDS["distill"]).settings([*given, *cast_as(agent)])
+            settings = Command(COMMANDS["distill"]).settings([*given, "--agent", agent])
             assert settings is not None
             check_decider(settings.agent.agent)
             knowledge = settings.knowledge

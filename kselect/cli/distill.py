@@ -33,6 +33,7 @@ NAME = "distill"
 DEFAULTS = {"agent": "online"}
 DECIDERS = {
     "FOLDER": f"a policy that `kselect train-policy` made with {', '.join(LEARNERS)}",
+    "gold:1,logits:0.5": "weights of your own, all along: `fixed` in short",
     **{name: f"{learner}, which learns in this one run" for name, learner in ONLINE.items()},
     **{name: line for name, line in NAMED.items() if name not in LEARNERS},
 }

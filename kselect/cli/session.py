@@ -17,10 +17,11 @@ from kselect.cli.interruption import Interruption
 from kselect.cli.progress import Progress
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.diverged import TrainingDivergedError
-from kselect.distillation.setup import located, make_distiller
-from kselect.errors import UserError
+from kselect.distillation.setup import located, make_models
+from kselect.errors import IncomparableError, UserError
 from kselect.models.classifier import Classifier
 from kselect.study.model_card import model_card
+from kselect.study.recipes.served import check_served
 from kselect.study.recorder import describe_selection, phase_record
 from kselect.study.rounds import LostStreamError, Rounds
 from kselect.study.run_folder import RunFolder
@@ -35,7 +36,12 @@ if TYPE_CHECKING:
 
 def prepare(settings: Any) -> Distiller:
     """Set up the run that a command's settings describe."""
-    distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge, settings.run.seed)
+    models = make_models(settings.task, settings.model, settings.run.seed)
+    try:
+        distiller = models.distiller(settings.training, settings.knowledge, settings.task.max_length)
+    except IncomparableError:
+        check_served(settings.agent, models.student, models.teachers)
+        raise
     warn_of_length(distiller)
     return distiller
 

@@ -113,6 +113,10 @@ class Models:
     student: Classifier
     parser: Classifier | None
 
+    def distiller(self, training: TrainingConfig, knowledge: KnowledgeConfig, max_length: int | None) -> Distiller:
+        """Set up the run of these models."""
+        return Distiller(self.task, self.teachers, self.student, training, knowledge, max_length, self.parser)
+
 
 def make_models(task: TaskConfig, student: StudentConfig, seed: int = 0) -> Models:
     """Load task and teachers, and shrink a student from the first teacher or load one.
@@ -145,5 +149,4 @@ def make_distiller(
     Raises:
         UserError: whatever is wrong with any of them.
     """
-    models = make_models(task, student, seed)
-    return Distiller(models.task, models.teachers, models.student, training, knowledge, task.max_length, models.parser)
+    return make_models(task, student, seed).distiller(training, knowledge, task.max_length)

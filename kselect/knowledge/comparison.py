@@ -77,7 +77,7 @@ class Comparison:
         ours, theirs = (CHOICES.get(one.head.name) for one in (self.student, self.teacher_given))
         if ours != theirs:
             raise IncomparableError(
-                f"knowledge {self.name} cannot compare {theirs} (teacher) with {ours} (student): offer marginals."
+                f"knowledge {self.name} cannot compare {theirs} (teacher) with {ours} (student)", "offer marginals."
             )
 
     def check_logits(self) -> None:

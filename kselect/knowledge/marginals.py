@@ -43,8 +43,8 @@ class Marginals(Knowledge):
         if (teacher, student) not in CASES:
             pairs = ", ".join(f"{one} -> {other}" for one, other in CASES)
             raise IncomparableError(
-                f"knowledge marginals does not lead from a teacher's {teacher} to a student's {student}: "
-                f"give heads out of {pairs}."
+                f"knowledge marginals does not lead from a teacher's {teacher} to a student's {student}",
+                f"give heads out of {pairs}.",
             )
         if arcs != "heads" and teacher not in SCORE_ARCS:
             raise UserError(

@@ -204,8 +204,8 @@ def _check_comparable(knowledge: Knowledge, pair: Comparison) -> None:
         return
     if student.heads != teacher.heads:
         raise IncomparableError(
-            f"{what} cannot compare {student.heads} attention heads (student) with {teacher.heads} (teacher): offer "
-            f"query-relations, key-relations or value-relations, whose heads need not be as many."
+            f"{what} cannot compare {student.heads} attention heads (student) with {teacher.heads} (teacher)",
+            "offer query-relations, key-relations or value-relations, whose heads need not be as many.",
         )
     for here, there in knowledge.layer_map:
         _check_windows(what, student, teacher, here, there)
@@ -216,8 +216,8 @@ def _check_windows(what: str, student: Classifier, teacher: Classifier, here: in
     one, other = _attention_type(student, here), _attention_type(teacher, there)
     if one != other:
         raise IncomparableError(
-            f"{what} cannot compare {one} (student layer {here}) with {other} (teacher layer {there}): "
-            f"give a layer_map that pairs layers of one type."
+            f"{what} cannot compare {one} (student layer {here}) with {other} (teacher layer {there})",
+            "give a layer_map that pairs layers of one type.",
         )
 
 

@@ -43,7 +43,8 @@ class Substructures(Knowledge):
             groups = "; ".join(", ".join(heads) for heads in ALIKE)
             raise IncomparableError(
                 f"knowledge substructures cannot compare the scores of a teacher's {teacher} with those of a student's "
-                f"{student}: give both a head of one group ({groups})."
+                f"{student}",
+                f"give both a head of one group ({groups}).",
             )
         if transitions and not teacher == student == "crf":
             raise UserError("transitions are scored by the crf head alone: give it to both models, or leave them out.")

@@ -29,8 +29,8 @@ def check_readable(model: PreTrainedModel, needs: Needs, what: str) -> None:
     """
     if needs.inside_attention and not model._supports_attention_backend:
         raise IncomparableError(
-            f"{what} reads inside the attention, which {model.config.model_type} does not show before dropout: "
-            f"offer kinds that read logits or hidden states."
+            f"{what} reads inside the attention, which {model.config.model_type} does not show before dropout",
+            "offer kinds that read logits or hidden states.",
         )
 
 

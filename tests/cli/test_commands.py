@@ -192,7 +192,8 @@ def test_help_lists_who_may_decide_and_who_may_learn(capsys):
         text = capsys.readouterr().out
         listed[name] = re.findall(r"^  (\S+) {2,}\S", text[text.index("\nAgents:\n") :], re.MULTILINE)
     assert listed["train-policy"] == list(LEARNERS)
-    assert listed["distill"] == ["FOLDER", *ONLINE, *(name for name in NAMED if name not in LEARNERS)]
+    named = [*ONLINE, *(name for name in NAMED if name not in LEARNERS)]
+    assert listed["distill"] == ["FOLDER", "gold:1,logits:0.5", *named]
 
 
 def test_overview_lists_every_command(capsys):

@@ -121,7 +121,10 @@ def test_trees_are_written_into_their_columns(place: Path, tmp_path: Path) -> No
     assert main(["predict", str(place / "runs" / "trees"), "--test_file", str(source), "--output", str(tmp_path)]) == 0
     before, after = source.read_bytes().split(b"\n"), (tmp_path / "dev.conllu").read_bytes().split(b"\n")
     assert [cut(line) for line in after] == [cut(line) for line in before]
-    assert len(read_treebank(tmp_path / "dev.conllu").sentences) == 8  # which refuses what is no tree
+    written = read_treebank(tmp_path / "dev.conllu").sentences  # which refuses what is no tree
+    assert len(written) == 8
+    for one in written:
+        assert [name == "root" for name in one.relations] == [above == 0 for above in one.heads]
 
 
 def cut(line: bytes) -> list[bytes]:
@@ -257,6 +260,27 @@ def test_what_is_named_and_does_not_fit_is_refused(place: Path, capsys: pytest.C
     assert error == "knowledge logits cannot compare arcs (teacher) with arc tags (student): offer marginals."
 
 
+@pytest.mark.parametrize("more", [[], ["--knowledge", "gold,logits"]])
+def test_an_agent_that_the_heads_cannot_serve_names_those_that_can(
+    place: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    words = [*data(place, "trees"), *of_teacher(place, "trees"), "--head", "tree-tagger", *more]
+    assert fails(capsys, "distill", *words, "--agent", "vanilla-kd") == (
+        "knowledge logits cannot compare arcs (teacher) with arc tags (student), and agent 'vanilla-kd' needs it: give "
+        "an agent that these models can serve (fine-tune, all, structural-kd, uncertainty)."
+    )
+    error = fails(capsys, "distill", *words, "--agent", "fine-tune", "--knowledge", "gold,logits")
+    assert error.endswith("with arc tags (student): offer marginals.")  # it is what was given that does not fit
+
+
+def test_weights_are_an_agent_and_its_run_is_repeated(place: Path) -> None:
+    words = [*data(place, "trees"), *of_teacher(place, "trees"), "--head", "tree-tagger", "--run_name", "weights"]
+    assert main(["distill", *words, "--agent", "gold:1,marginals:0.5"]) == 0
+    config = yaml.safe_load((place / "runs" / "weights" / "config.yaml").read_text())
+    assert (config["agent"], config["knowledge"]) == ("fixed", ["gold", "marginals"])
+    assert config["agent_settings"] == {"weights": {"gold": 1, "marginals": 0.5}}
+
+
 def test_a_saved_data_set(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["O", "B-animal", "I-animal", "B-person", "I-person"]
     features = Features({"words": Sequence(Value("string")), "kinds": Sequence(ClassLabel(names=names))})
@@ -335,6 +359,6 @@ def test_what_is_repaired_and_what_train_has_none_of_is_told(
     assert main(["evaluate", str(place / "runs" / "tags"), "--task_type", "tags", *files]) == 0
     lines = [record.getMessage() for record in caplog.records if record.name == "kselect"]
     assert lines == [
-        f"{tmp_path / 'train.conll'} has 1 tags impossible in IOB2, now repaired.",
+        f"{tmp_path / 'train.conll'} has 1 tag impossible in IOB2, at {tmp_path / 'train.conll'}:3, now repaired.",
         *[line for line in lines[1:] if "tags that train has none of, and no prediction gets right: B-plant" in line],
     ]

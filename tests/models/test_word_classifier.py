@@ -104,6 +104,16 @@ def test_another_head_stands_on_the_same_encoder(architecture: str, pair: tuple[
     assert answers(load_classifier(tmp_path, task), pair[1]) == answers(other, pair[1])
 
 
+@pytest.mark.parametrize("head", PARSING)
+def test_the_word_under_the_root_alone_is_called_root(head: str, tmp_path: Path) -> None:
+    made = word_classifier(head)
+    made.save_pretrained(tmp_path)
+    root = made.labels.index("root")
+    for model in (made, shrink(made, 1), load_classifier(tmp_path, task_for(head))):
+        for arcs in answers(model, head)[0]:
+            assert [relation == root for _, relation in arcs] == [above == 0 for above, _ in arcs]
+
+
 @every_head
 def test_a_shrunk_model_keeps_its_head(head: str, tmp_path: Path) -> None:
     made = word_classifier(head)

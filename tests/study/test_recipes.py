@@ -51,6 +51,27 @@ def test_weights_and_stages_say_what_is_on_offer() -> None:
     assert resolved("schedule", {"stages": stages}).knowledge == ["relations", "gold"]
 
 
+def test_weights_alone_are_the_agent_fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = {"weights": {"gold": 1, "hidden": 0.5}}
+    assert AgentConfig("gold:1,hidden:0.5") == AgentConfig("fixed", weights)
+    assert command_line("--agent", "gold:1,hidden:0.5").knowledge == ["gold", "hidden"]
+    for wrong, said in (
+        ("gold:1,hidden", "agent is 'gold:1,hidden', which is no policy folder: give one, or a weight for each"),
+        ("gold:one", "which is no policy folder"),
+        ("gold:1,gold:0", "which is no policy folder"),
+        ("gold:2", "The weight of gold is 2.0: give a number of at least 0 and at most 1"),
+        ("gold:nan", "The weight of gold is nan"),
+        ("gold:0", "selects nothing"),
+    ):
+        with pytest.raises(UserError, match=said):
+            command_line("--agent", wrong)
+    with pytest.raises(UserError, match="which says all: leave out agent_settings"):
+        AgentConfig("gold:1", weights)
+    monkeypatch.chdir(tmp_path)
+    Path("gold:1").mkdir()
+    assert AgentConfig("gold:1").agent == "gold:1"  # a policy's folder, whatever its name
+
+
 @pytest.mark.parametrize("name", POSSIBLE)
 def test_what_is_resolved_resolves_to_itself(name: str) -> None:
     once = resolved(name)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from kselect.errors import unknown
 from kselect.models.heads.answer import IMPOSSIBLE, Answer, Choices, Head, known_mean
 from kselect.models.heads.biaffine import Biaffine
+from kselect.models.heads.relations import best_relations
 from kselect.structure import DependencyTrees, NonProjectiveTrees, ProjectiveTrees, mean_field
 
 TREES: dict[str, type[DependencyTrees]] = {"non-projective": NonProjectiveTrees, "projective": ProjectiveTrees}
@@ -24,13 +25,15 @@ class TreeAnswer(Answer):
     """A head for each of W words, the root (0) or a word (from 1), and one of R relations to it.
 
     Labels are heads and relation ids, `[B, W, 2]`, below 0 where none is known. arcs: score of each head of each word,
-    `[B, W, 1 + W]`. relations: score of each relation to each head, `[B, W, 1 + W, R]`. mask: `[B, W]`.
+    `[B, W, 1 + W]`. relations: score of each relation to each head, `[B, W, 1 + W, R]`. mask: `[B, W]`. root_relation:
+    id of the relation that is predicted to the root alone, see `best_relations`.
     """
 
     choices_of: ClassVar[str | None] = "arcs"
     arcs: Tensor
     relations: Tensor
     mask: Tensor
+    root_relation: int | None = None
 
     @cached_property
     def possible(self) -> Tensor:
@@ -81,9 +84,9 @@ class TreeAnswer(Answer):
         return known_mean(self.head_log_probabilities(), heads, self.mask) + relation_loss
 
     def predict(self) -> Tensor:
-        """Return the heads of the most probable tree, and the best relation to each, `[B, W, 2]`."""
+        """Return the heads of the most probable tree, and the best relation to each that may be, `[B, W, 2]`."""
         heads = NonProjectiveTrees(self.head_log_probabilities(), self.mask).argmax
-        return torch.stack([heads, _at_heads(self.relations, heads).argmax(-1)], -1)
+        return torch.stack([heads, best_relations(_at_heads(self.relations, heads), heads, self.root_relation)], -1)
 
 
 @dataclass(frozen=True)
@@ -136,9 +139,15 @@ class Parser(Head):
 
     name: ClassVar[str] = "parser"
 
-    def __init__(self, width: int, relations: int, arc_size: int = 256, relation_size: int = 64) -> None:
-        """Read states of `width` through layers of `arc_size` for heads and `relation_size` for relations."""
+    def __init__(
+        self, width: int, relations: int, arc_size: int = 256, relation_size: int = 64, root_relation: int | None = None
+    ) -> None:
+        """Read states of `width` through layers of `arc_size` for heads and `relation_size` for relations.
+
+        `root_relation` is the id of the relation to the root, where one is kept for it.
+        """
         super().__init__()
+        self.root_relation = root_relation
         self.sizes = {"width": width, "relations": relations, "arc_size": arc_size, "relation_size": relation_size}
         self.root = nn.Parameter(torch.zeros(width))
         self.arc = Biaffine(width, width, 1, arc_size)
@@ -148,7 +157,8 @@ class Parser(Head):
         """Read hidden states `[B, W, D]`."""
         assert mask is not None
         heads = self._heads(output)
-        return TreeAnswer(self.arc(output, heads).squeeze(-1), self.relation(output, heads), mask)
+        arcs, relations = self.arc(output, heads).squeeze(-1), self.relation(output, heads)
+        return TreeAnswer(arcs, relations, mask, self.root_relation)
 
     def _heads(self, output: Tensor) -> Tensor:
         """Return the states of the root and the words, `[B, 1 + W, D]`."""
@@ -161,10 +171,16 @@ class SecondOrderParser(Parser):
     name: ClassVar[str] = "second-order-parser"
 
     def __init__(
-        self, width: int, relations: int, arc_size: int = 256, relation_size: int = 64, rank: int = 64
+        self,
+        width: int,
+        relations: int,
+        arc_size: int = 256,
+        relation_size: int = 64,
+        rank: int = 64,
+        root_relation: int | None = None,
     ) -> None:
         """Read states of `width`; see `Parser`."""
-        super().__init__(width, relations, arc_size, relation_size)
+        super().__init__(width, relations, arc_size, relation_size, root_relation)
         self.sizes = {**self.sizes, "rank": rank}
         layers = {name: nn.Linear(width, rank) for name in ROLES}
         for layer in layers.values():
@@ -177,7 +193,7 @@ class SecondOrderParser(Parser):
         roles = {name: layer(heads if name in OF_HEADS else output) for name, layer in self.roles.items()}
         siblings = torch.einsum("bik,bjk,bhk->bijh", roles["sibling"], roles["sibling"], roles["parent"])
         upwards = torch.einsum("bik,bjk,bhk->bijh", roles["child"], roles["middle"], roles["grandparent"])
-        return SecondOrderAnswer(first.arcs, first.relations, first.mask, siblings, upwards)
+        return SecondOrderAnswer(first.arcs, first.relations, first.mask, first.root_relation, siblings, upwards)
 
 
 ROLES = ("sibling", "parent", "child", "middle", "grandparent")

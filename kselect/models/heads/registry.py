@@ -16,6 +16,7 @@ from kselect.models.heads.answer import Head
 from kselect.models.heads.classes import Classes, Score
 from kselect.models.heads.crf import Crf
 from kselect.models.heads.parser import Parser, SecondOrderParser
+from kselect.models.heads.relations import root_relation
 from kselect.models.heads.spans import Spans
 from kselect.models.heads.tagger import Tagger
 from kselect.models.heads.tree_tagger import ArcTags, TreeTagger
@@ -100,7 +101,8 @@ def new_head(
         return Spans(**{"width": width, "labels": len(task.tag_set.labels), **(sizes or {})})
     if name in (Parser.name, SecondOrderParser.name):
         kind = Parser if name == Parser.name else SecondOrderParser
-        return kind(**{"width": width, "relations": len(task.labels), **(sizes or {})})
+        layers = {"width": width, "relations": len(task.labels), **(sizes or {})}
+        return kind(**layers, root_relation=root_relation(task.labels))
     plain: dict[str, Callable[[], Head]] = {Tagger.name: Tagger, Classes.name: Classes, Score.name: Score}
     return plain[name]()
 

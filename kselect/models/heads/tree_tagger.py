@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from kselect.models.heads.answer import IMPOSSIBLE, Answer, Choices, Head, known_mean
+from kselect.models.heads.relations import best_relations, root_relation
 from kselect.structure import NonProjectiveTrees
 from kselect.tasks.words.sentence import ParsedSentence
 
@@ -62,7 +63,8 @@ class ArcTagAnswer(Answer):
     """A softmax over K tags for each of W words, each of which names a head and a relation.
 
     Labels are heads and relation ids, `[B, W, 2]`, below 0 where none is known. logits: `[B, W, K]`. mask: `[B, W]`.
-    offsets: `[K]`, 0 for the root. relations: ids of tags' relations, `[K]`.
+    offsets: `[K]`, 0 for the root. relations: ids of tags' relations, `[K]`. root_relation: id of the relation that is
+    predicted to the root alone, see `best_relations`.
     """
 
     choices_of: ClassVar[str | None] = "arc tags"
@@ -70,6 +72,7 @@ class ArcTagAnswer(Answer):
     mask: Tensor
     offsets: Tensor
     relations: Tensor
+    root_relation: int | None = None
 
     @cached_property
     def heads(self) -> Tensor:
@@ -116,7 +119,7 @@ class ArcTagAnswer(Answer):
         there = torch.where(self.heads == heads[..., None], probabilities, probabilities * 1e-30)
         by_relation = probabilities.new_zeros(count, width, int(self.relations.max()) + 1)
         by_relation = by_relation.scatter_add(2, self.relations.expand_as(there), there)
-        return torch.stack([heads, by_relation.argmax(-1)], -1)
+        return torch.stack([heads, best_relations(by_relation, heads, self.root_relation)], -1)
 
     def of_arcs(self, marginals: Tensor, relations: Tensor) -> Tensor:
         """Return the log-probabilities of tags under probabilities of arcs and relations, `[B, W, K]`.
@@ -143,6 +146,7 @@ class TreeTagger(Head):
         """Read `tags`, whose relations are among `relations`, by whose places they are told."""
         super().__init__()
         self.tags = tags
+        self.root_relation = root_relation(relations)
         ids = {relation: i for i, relation in enumerate(relations)}
         self.register_buffer("offsets", torch.tensor(tags.offsets), persistent=False)
         self.register_buffer("relations", torch.tensor([ids[name] for name in tags.relations]), persistent=False)
@@ -150,4 +154,4 @@ class TreeTagger(Head):
     def forward(self, output: Tensor, mask: Tensor | None) -> ArcTagAnswer:
         """Read logits `[B, W, K]`."""
         assert mask is not None
-        return ArcTagAnswer(output, mask, self.get_buffer("offsets"), self.get_buffer("relations"))
+        return ArcTagAnswer(output, mask, self.get_buffer("offsets"), self.get_buffer("relations"), self.root_relation)

@@ -17,6 +17,7 @@ from kselect.tasks.words.scores import tree_scores
 from kselect.tasks.words.sentence import ParsedSentence
 from kselect.tasks.words.split import WordSplit
 from kselect.tasks.words.tag_set import IGNORED
+from kselect.tasks.words.trees import ROOT_RELATION
 from kselect.tasks.words.word_task import WordTask
 
 if TYPE_CHECKING:
@@ -25,13 +26,17 @@ if TYPE_CHECKING:
 Tree = tuple[tuple[int, ...], tuple[str, ...]]
 """Heads, from 1 and 0 for the root, and relations, `[n]` each."""
 
+PARATAXIS = "parataxis"
+"""UD's relation between clauses that stand side by side."""
+
 
 @dataclass(frozen=True)
 class ParsingTask(WordTask[ParsedSentence]):
     """Dependency trees; a label is a word's head, from 1 and 0 for the root, and the id of its relation, `[2]`.
 
     `labels` are the relations. In a sentence that the model cannot take whole, a head beyond a piece is not learned,
-    and each piece is parsed by itself: the root of the first is the sentence's, and the others' hang from it.
+    and each piece is parsed by itself: the root of the first is the sentence's, and the others' hang from it. These are
+    `root` no more, where they were, but side by side with it: `parataxis`.
     """
 
     @property
@@ -70,8 +75,10 @@ class ParsingTask(WordTask[ParsedSentence]):
         relations: list[str] = []
         for piece, arcs in pieces:
             top = heads.index(0) + 1 if heads else 0
-            heads += [head + piece.first if head else top for head in arcs[:, 0].tolist()]
-            relations += [self.labels[relation] for relation in arcs[:, 1].tolist()]
+            for head, relation in arcs.tolist():
+                name = self.labels[relation]
+                heads.append(head + piece.first if head else top)
+                relations.append(PARATAXIS if top and not head and name == ROOT_RELATION else name)
         return tuple(heads), tuple(relations)
 
     def _arcs(self, sentence: ParsedSentence, piece: Piece) -> NDArray[np.int64]:

@@ -125,7 +125,7 @@ def detect(sentences: Sequence[TaggedSentence]) -> str:
     # The few distinct sequences of tags, short ones mostly, stand for many sentences.
     sequences = Counter(sentence.tags for sentence in sentences)
     faults = {
-        scheme: sum(count * _changed(tags, convert(tags, scheme)) for tags, count in sequences.items())
+        scheme: sum(count * len(_changed(tags, convert(tags, scheme))) for tags, count in sequences.items())
         for scheme in SCHEMES
     }
     return min(faults, key=lambda scheme: faults[scheme])
@@ -133,8 +133,8 @@ def detect(sentences: Sequence[TaggedSentence]) -> str:
 
 def repair(
     sentences: Sequence[TaggedSentence], scheme: str, *, strict: bool = False
-) -> tuple[list[TaggedSentence], int]:
-    """Return sentences whose tags are possible in a scheme, and how many tags had to be changed for that.
+) -> tuple[list[TaggedSentence], list[str]]:
+    """Return sentences whose tags are possible in a scheme, and the places of those that had to be changed for that.
 
     An impossible tag begins a span, or ends one, as `read_spans` has it: I-X after O becomes B-X in IOB2, E-X without
     B-X becomes S-X in BIOES, B-X before O too. Plain tags are all possible.
@@ -142,26 +142,27 @@ def repair(
     Raises `UserError`, with the place, for a tag of no scheme and, if `strict`, for the first impossible one.
     """
     if scheme == PLAIN:
-        return list(sentences), 0
+        return list(sentences), []
     _letters(scheme)
     _refuse_strange(sentences)
-    repaired, count = [], 0
+    repaired: list[TaggedSentence] = []
+    places: list[str] = []
     for sentence in sentences:
         tags = convert(sentence.tags, scheme)
         changed = _changed(sentence.tags, tags)
         if strict and changed:
-            i = next(i for i, (was, is_now) in enumerate(zip(sentence.tags, tags, strict=True)) if was != is_now)
+            i = changed[0]
             raise UserError(
                 f"{sentence.origin.place(i)} has the tag '{sentence.tags[i]}', impossible there in {scheme.upper()}, "
                 f"where it would be '{tags[i]}': mend it, or have it repaired (not strict)."
             )
-        count += changed
+        places += map(sentence.origin.place, changed)
         repaired.append(sentence.tagged(tags) if changed else sentence)
-    return repaired, count
+    return repaired, places
 
 
-def _changed(tags: Sequence[str], others: Sequence[str]) -> int:
-    return sum(tag != other for tag, other in zip(tags, others, strict=True))
+def _changed(tags: Sequence[str], others: Sequence[str]) -> list[int]:
+    return [i for i, (tag, other) in enumerate(zip(tags, others, strict=True)) if tag != other]
 
 
 def _letters(scheme: str) -> Letters:

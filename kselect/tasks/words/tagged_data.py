@@ -22,8 +22,8 @@ class TaggedData:
     file_scheme: str
     """The scheme that the data was read in."""
     parts: dict[str, list[TaggedSentence]]
-    repaired: dict[str, int]
-    """Number of impossible tags that were changed, by part."""
+    repaired: dict[str, list[str]]
+    """Places of the impossible tags that were changed, by part."""
     unseen: dict[str, Counter[str]]
     """Tags that training does not have, and their number, by part."""
 
@@ -74,8 +74,16 @@ def _tell(data: TaggedData) -> None:
     log = logging.getLogger("kselect")
     for part, sentences in data.parts.items():
         source = sentences[0].origin.source if sentences else part
-        if count := data.repaired[part]:
-            log.warning("%s has %d tags impossible in %s, now repaired.", source, count, data.file_scheme.upper())
+        if places := data.repaired[part]:
+            log.warning(
+                "%s has %d tag%s impossible in %s, %sat %s, now repaired.",
+                source,
+                len(places),
+                "s" * (len(places) != 1),
+                data.file_scheme.upper(),
+                "the first " * (len(places) != 1),
+                places[0],
+            )
         if unseen := data.unseen[part]:
             log.warning(
                 "%s has %d tags that train has none of, and no prediction gets right: %s.",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+ROOT_RELATION = "root"
+"""In UD the relation of the word that hangs from the root, and of no other."""
+
 
 class Fault(NamedTuple):
     """Why heads are no tree."""

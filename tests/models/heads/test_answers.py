@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 from scipy.special import log_softmax, softmax
 
 from kselect.models.heads import Answer
+from kselect.models.heads.relations import best_relations, root_relation
 from kselect.models.heads.spans import to_spans, to_tags
 from kselect.models.heads.tree_tagger import ArcTags
 from kselect.tasks.words import Origin, ParsedSentence, fault
@@ -160,6 +163,35 @@ def test_the_prediction_is_the_best_of_all_structures(head: str, seed: int) -> N
             assert found[row, :n, 1].tolist() == [s["relations"][word, h].argmax() for word, h in enumerate(best)]
     wide = build(head, padded(scores, 2), mask_of(width=5)).predict()[:, : max(LENGTHS)]
     assert all(torch.equal(wide[row, :n], found[row, :n]) for row, n in enumerate(LENGTHS))
+
+
+@pytest.mark.parametrize("head", ["parser", "second-order-parser", "tree-tagger"])
+@pytest.mark.parametrize("root", [*range(len(RELATIONS)), len(RELATIONS)])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_relation_to_the_root_is_the_roots_alone(head: str, root: int, seed: int) -> None:
+    """It changes what is predicted and nothing else, even where no tag has that relation (the last)."""
+    scores, labels = draw(head, seed, size=1.0), gold(head)
+    free: Any = build(head, scores)
+    kept = replace(free, root_relation=root)
+    found, unbound = kept.predict(), free.predict()
+    assert torch.equal(found[..., 0], unbound[..., 0])
+    assert torch.equal(kept.gold_loss(labels), free.gold_loss(labels))
+    assert torch.equal(kept.choices.scores, free.choices.scores)
+    for row, n in enumerate(LENGTHS):
+        for word, (h, r) in enumerate(found[row, :n].tolist()):
+            before = int(unbound[row, word, 1])
+            assert (r == root) == (h == 0)
+            assert r == before or (before == root) != (h == 0)
+            if head != "tree-tagger" and h:
+                of_others = sentence(scores, row)["relations"][word, h].copy()
+                of_others[root : root + 1] = -np.inf
+                assert r == of_others.argmax()
+
+
+def test_the_only_relation_may_be_that_to_the_root() -> None:
+    heads = torch.tensor([[0, 1]])
+    assert best_relations(torch.zeros(1, 2, 1), heads, 0).tolist() == [[0, 0]]
+    assert (root_relation(("det", "root")), root_relation(("det", "top"))) == (1, None)
 
 
 def best_tree_of_tags(logits: np.ndarray, n: int) -> list[list[int]]:

@@ -66,8 +66,10 @@ def test_every_short_sequence(scheme: str, sentence: Make) -> None:
     for length in range(1, 5 if len(names) < 6 else 4):
         for tags in product(names, repeat=length):
             (repaired,), changed = repair([sentence(" ".join(tags))], scheme)
-            assert (changed == 0) == possible(tags, scheme)
-            assert changed == sum(a != b for a, b in zip(tags, repaired.tags, strict=True))
+            assert (not changed) == possible(tags, scheme)
+            assert changed == [
+                f"train.txt:{i}" for i, (a, b) in enumerate(zip(tags, repaired.tags, strict=True), start=1) if a != b
+            ]
             assert possible(repaired.tags, scheme)
             assert read_spans(repaired.tags) == read_spans(tags)
 
@@ -115,25 +117,26 @@ def test_a_repaired_sequence_stays_as_it_is(tags: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "tags", "repaired", "count"),
+    ("scheme", "tags", "repaired", "lines"),
     [
-        ("iob2", "O I-X I-X", "O B-X I-X", 1),
-        ("iob2", "B-X I-Y I-X", "B-X B-Y B-X", 2),
-        ("iob1", "O B-X I-X", "O I-X I-X", 1),
-        ("bioes", "E-X O", "S-X O", 1),
-        ("bioes", "B-X O", "S-X O", 1),
-        ("bioes", "B-X I-X S-X", "B-X E-X S-X", 1),
-        ("bioes", "O I-X E-X", "O B-X E-X", 1),
-        ("iob2", "S-X E-X", "B-X B-X", 2),
-        ("plain", "I-X O", "I-X O", 0),
+        ("iob2", "O I-X I-X", "O B-X I-X", [2]),
+        ("iob2", "B-X I-Y I-X", "B-X B-Y B-X", [2, 3]),
+        ("iob1", "O B-X I-X", "O I-X I-X", [2]),
+        ("bioes", "E-X O", "S-X O", [1]),
+        ("bioes", "B-X O", "S-X O", [1]),
+        ("bioes", "B-X I-X S-X", "B-X E-X S-X", [2]),
+        ("bioes", "O I-X E-X", "O B-X E-X", [2]),
+        ("iob2", "S-X E-X", "B-X B-X", [1, 2]),
+        ("plain", "I-X O", "I-X O", []),
     ],
 )
-def test_repair_by_hand(sentence: Make, scheme: str, tags: str, repaired: str, count: int) -> None:
-    assert repair([sentence("O"), sentence(tags)], scheme) == ([sentence("O"), sentence(repaired)], count)
+def test_repair_by_hand(sentence: Make, scheme: str, tags: str, repaired: str, lines: list[int]) -> None:
+    places = [f"train.txt:{line}" for line in lines]
+    assert repair([sentence("O"), sentence(tags)], scheme) == ([sentence("O"), sentence(repaired)], places)
 
 
 def test_strict_refuses_with_the_place(sentence: Make, message_of: Callable[..., str]) -> None:
-    assert repair([sentence("O B-X I-X")], "iob2", strict=True)[1] == 0
+    assert repair([sentence("O B-X I-X")], "iob2", strict=True)[1] == []
     assert message_of(repair, [sentence("O I-X I-X")], "iob2", strict=True) == (
         "train.txt:2 has the tag 'I-X', impossible there in IOB2, where it would be 'B-X': "
         "mend it, or have it repaired (not strict)."
@@ -187,7 +190,7 @@ def test_spans_that_fit_no_sentence(spans: list[tuple[int, int]]) -> None:
 def test_real_files_are_in_iob2_without_a_fault(real_file: Callable[[str], Path], file: str) -> None:
     sentences = read_columns(real_file(file)).sentences
     assert detect(sentences) == "iob2"
-    assert repair(sentences, "iob2", strict=True) == (list(sentences), 0)
+    assert repair(sentences, "iob2", strict=True) == (list(sentences), [])
     for scheme in SCHEMES:
         other = [sentence.tagged(convert(sentence.tags, scheme)) for sentence in sentences]
         assert detect(other) == scheme

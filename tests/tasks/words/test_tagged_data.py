@@ -43,13 +43,18 @@ def test_parts_are_repaired_converted_and_told_about(sentence: Make, caplog: pyt
     assert data.tag_set.tags == ("O", "B-a", "I-a", "E-a", "S-a")
     assert [s.tags for s in data.parts["train"]] == [("B-a", "E-a", "O", "S-a")]
     assert [s.tags for s in data.parts["dev"]] == [("S-a", "O"), ("B-b", "E-b", "S-c")]
-    assert data.repaired == {"train": 0, "dev": 1}
+    assert data.repaired == {"train": [], "dev": ["train.txt:1"]}
     assert data.unseen == {"train": Counter(), "dev": Counter({"B-b": 1, "E-b": 1, "S-c": 1})}
     assert data.in_file_scheme(("S-a", "B-a", "E-a")) == ("B-a", "B-a", "I-a")
     assert caplog.messages == [
-        "train.txt has 1 tags impossible in IOB2, now repaired.",
+        "train.txt has 1 tag impossible in IOB2, at train.txt:1, now repaired.",
         "train.txt has 3 tags that train has none of, and no prediction gets right: B-b, E-b, S-c.",
     ]
+
+
+def test_the_first_of_several_repairs_is_told(sentence: Make, caplog: pytest.LogCaptureFixture) -> None:
+    tagged_data({"train": [sentence("B-a I-a O"), sentence("O O I-a I-a O I-a")]}, scheme="iob2")
+    assert caplog.messages == ["train.txt has 2 tags impossible in IOB2, the first at train.txt:3, now repaired."]
 
 
 def test_sound_data_is_met_with_silence(sentence: Make, caplog: pytest.LogCaptureFixture) -> None:

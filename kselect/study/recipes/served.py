@@ -1,0 +1,37 @@
+"""Which recipes two models can serve: those whose knowledge they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kselect.config import AgentConfig, KnowledgeConfig
+from kselect.errors import IncomparableError, UserError
+from kselect.knowledge.registry import build_knowledge
+from kselect.models.classifier import Classifier
+from kselect.study.recipes.published import RECIPES, Recipe
+
+
+def check_served(agent: AgentConfig, student: Classifier, teachers: Sequence[Classifier]) -> None:
+    """Refuse a recipe that weighs what these models do not have in common, and name those that can be given.
+
+    Raises:
+        UserError: in one line.
+    """
+    recipe = RECIPES.get(agent.agent)
+    obstacle = None if recipe is None else _obstacle(recipe, student, teachers)
+    if isinstance(obstacle, IncomparableError):
+        others = [name for name, other in RECIPES.items() if _obstacle(other, student, teachers) is None]
+        raise UserError(
+            f"{obstacle.what}, and agent '{agent.agent}' needs it: give an agent that these models can serve "
+            f"({', '.join(others)})."
+        )
+
+
+def _obstacle(recipe: Recipe, student: Classifier, teachers: Sequence[Classifier]) -> UserError | None:
+    """Return what keeps a recipe's knowledge from being compared."""
+    kinds = None if recipe.knowledge is None else list(recipe.knowledge)
+    try:
+        build_knowledge(KnowledgeConfig(knowledge=kinds, **recipe.settings), student, teachers)
+    except UserError as error:
+        return error
+    return None
