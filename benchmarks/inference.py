@@ -58,12 +58,12 @@ class TorchStruct:
     """torch-struct: heads down, dependents across, and the root on the diagonal."""
 
     def __init__(self) -> None:
-        self.library = import_module("torch_struct")
+        self.module = import_module("torch_struct")
 
     def chain_loss(self, teacher: Chain, student: Chain, mask: Tensor) -> Tensor:
         """Return the cross-entropy."""
         lengths = mask.sum(1)
-        one, other = (self.library.LinearChainCRF(_pairs(each, lengths), lengths) for each in (teacher, student))
+        one, other = (self.module.LinearChainCRF(_pairs(each, lengths), lengths) for each in (teacher, student))
         return other.partition.sum() - (one.marginals.detach() * other.log_potentials).sum()
 
     def arcs(self, scores: Tensor) -> Tensor:
@@ -80,11 +80,11 @@ class TorchStruct:
     def nonprojective(self, arcs: Tensor, mask: Tensor) -> Tensor:
         """Return the marginals of all trees with one root."""
         with torch.no_grad():
-            return self.library.NonProjectiveDependencyCRF(arcs, mask.sum(1), multiroot=False).marginals
+            return self.module.NonProjectiveDependencyCRF(arcs, mask.sum(1), multiroot=False).marginals
 
     def projective(self, arcs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return the log-partition and the marginals of trees without crossing arcs."""
-        trees = self.library.DependencyCRF(arcs, mask.sum(1), multiroot=False)
+        trees = self.module.DependencyCRF(arcs, mask.sum(1), multiroot=False)
         return trees.partition, trees.marginals
 
 
@@ -92,15 +92,15 @@ class Supar:
     """supar: the root before the tokens, as a head and as a dependent; start and end as one more label."""
 
     def __init__(self) -> None:
-        self.library = import_module("supar")
+        self.module = import_module("supar")
 
     def chain_loss(self, teacher: Chain, student: Chain, mask: Tensor) -> Tensor:
         """Return the cross-entropy."""
         lengths = mask.sum(1)
         scores = (teacher.emissions.detach().requires_grad_(), _bordered(teacher).detach().requires_grad_())
-        one = self.library.LinearChainCRF(*scores, lengths)
+        one = self.module.LinearChainCRF(*scores, lengths)
         labels, moves = torch.autograd.grad(one.log_partition.sum(), scores)
-        other = self.library.LinearChainCRF(student.emissions, _bordered(student), lengths)
+        other = self.module.LinearChainCRF(student.emissions, _bordered(student), lengths)
         return other.log_partition.sum() - (labels * other.scores).sum() - (moves * other.trans).sum()
 
     def arcs(self, scores: Tensor) -> Tensor:
@@ -113,11 +113,11 @@ class Supar:
 
     def nonprojective(self, arcs: Tensor, mask: Tensor) -> Tensor:
         """Return the marginals of all trees with one root."""
-        return self.library.MatrixTree(arcs, mask.sum(1)).marginals
+        return self.module.MatrixTree(arcs, mask.sum(1)).marginals
 
     def projective(self, arcs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return the log-partition and the marginals of trees without crossing arcs."""
-        trees = self.library.DependencyCRF(arcs, mask.sum(1))
+        trees = self.module.DependencyCRF(arcs, mask.sum(1))
         return trees.log_partition, trees.marginals
 
 
@@ -125,11 +125,11 @@ class PytorchCRF:
     """pytorch-crf, which has no marginals: a chain's log-likelihood alone."""
 
     def __init__(self) -> None:
-        self.library = import_module("torchcrf")
+        self.module = import_module("torchcrf")
 
     def model(self, chain: Chain) -> Any:
         """Return its module with these transitions, start and end scores as parameters."""
-        found = self.library.CRF(len(chain.transitions), batch_first=True)
+        found = self.module.CRF(len(chain.transitions), batch_first=True)
         names = ("transitions", "start_transitions", "end_transitions")
         found.load_state_dict({name: value.detach() for name, value in zip(names, chain[1:], strict=True)})
         return found
