@@ -144,11 +144,6 @@ class Distiller:
         return tuple(knowledge.name for knowledge in self.knowledge)
 
     @property
-    def train_split(self) -> EncodedSplit:
-        """The training examples, as both models read them."""
-        return self._splits["train"]
-
-    @property
     def learning_rate(self) -> float:
         """Learning rate of the next step."""
         factor = learning_rate_factor(self.step, self.total_steps, self.training.warmup)
@@ -373,7 +368,7 @@ class Distiller:
         source: TeacherOutputs | None,
     ) -> tuple[dict[str, Tensor], ModelOutputs, ModelOutputs | None]:
         """Return a batch of training examples, and what student and teacher give for it."""
-        batch = {name: send(value, self.device) for name, value in self.train_split.batch(indices).items()}
+        batch = {name: send(value, self.device) for name, value in self._splits["train"].batch(indices).items()}
         teacher: ModelOutputs | None = None
         if teacher_needs is not None:
             assert source is not None

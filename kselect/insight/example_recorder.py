@@ -28,7 +28,8 @@ class ExampleRecorder(DistillerCallback):
         """
         check_softmax(distiller.student.head.name)
         self.phases: list[Rows] = []
-        self._numbers, self._first_words = distiller.train_split.numbers, distiller.train_split.first_words
+        train = distiller.encoded("train")
+        self._numbers, self._first_words = train.numbers, train.first_words
         self._seen: list[tuple[int, NDArray[np.int64], Tensor]] = []
         self._callbacks = distiller.callbacks
         self._callbacks.append(self)

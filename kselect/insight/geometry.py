@@ -62,7 +62,7 @@ def logit_geometry(distiller: Distiller, examples: int = EXAMPLES) -> Geometry:
     layer = output_layer(student.model)
     if layer.out_features < 3:
         raise UserError("Two classes have no pair of wrong ones: geometry is of three classes or more.")
-    sample = fixed_sample(len(distiller.train_split), examples)
+    sample = fixed_sample(len(distiller.encoded("train")), examples)
     batches = np.array_split(sample, -(-len(sample) // distiller.training.batch_size))
     parts = [_look(distiller, layer, batch) for batch in batches]
     states, log_p, wrong = (torch.cat(columns) for columns in zip(*parts, strict=True))

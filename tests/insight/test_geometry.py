@@ -129,7 +129,7 @@ def test_what_the_output_layer_reads_makes_the_logits(head: str) -> None:
     states, log_p, wrong = module._look(distiller, layer, indices)
     _, student, teacher = distiller.look(indices)
     assert teacher is not None
-    labels = student.answer.right_choices(torch.from_numpy(distiller.train_split.gold(list(indices))))
+    labels = student.answer.right_choices(torch.from_numpy(distiller.encoded("train").gold(list(indices))))
     known = student.answer.choices.mask & (labels >= 0)
     torch.testing.assert_close(layer(states), student.output[known])
     torch.testing.assert_close(log_p, teacher.answer.choices.log_probabilities()[known])
