@@ -1,11 +1,12 @@
 """A whole run of the same distillation by other libraries: same losses, batch and rate.
 
     python benchmarks/peers.py --teacher runs/mrpc-teacher/model [--rounds 5] [--epochs 3] [--train_limit 320]
+    python benchmarks/peers.py --teacher runs/mrpc-teacher/model --heat default --train_limit 917 --json FILE
 
 A 3-layer student of a BERT-like teacher under gold labels, logits and hidden states, by kselect, by TextBrewer, by
 torchdistill and by transformers' Trainer: at equal settings, that is with kselect's own batches, padding, optimiser and
-precision, and by default, as each library's own example does it (see libraries.py). These are two heats, and kselect
-runs in both. A round of a heat has one run by each, in one process, every other round backwards; round i has seed i for
+precision, and by default, as each library's own example does it (see libraries.py). These are two heats, which `--heat`
+tells apart, and kselect runs in both. A round of a heat has one run by each, in one process, every other round backwards; round i has seed i for
 everyone, so the rounds are also the seeds of the scores on dev, which are told as mean ± standard deviation. Rounds
 take hours, so each finished one is a line of a ledger, from which a stopped comparison goes on. Seconds are those of
 training: loading, tokenising and scoring are in nobody's. kselect's first run computes the teacher's outputs, and is
@@ -40,6 +41,7 @@ from kselect.tasks.registry import load_task
 
 FIRST, LATER, LIVE = "kselect, first run", "kselect, later runs", "kselect, live teacher"
 BARS = {"equal settings": 1.15, "by default": 2.0}
+HEATS = {"both": tuple(BARS), "equal": ("equal settings",), "default": ("by default",)}
 LEDGER = Path("benchmarks/results/peers.jsonl")
 KEY = ("settings", "heat", "round")
 
@@ -59,10 +61,13 @@ def main() -> None:
         batch_size=(32, 32, "examples of a training step"),
         learning_rate=(2e-4, 2e-4, "peak learning rate"),
         precision=("auto", "auto", "of forward passes, for all at equal settings: auto, bf16 or fp32"),
+        heat=("both", "both", "equal settings, as each comes by default, or both: equal, default or both"),
         rounds=(5, 1, "runs of each library in each heat, and seeds"),
     )
     if not (options.teacher or options.encoder):
         raise SystemExit("peers.py needs --teacher, a fine-tuned classifier, or for speed alone --encoder.")
+    if options.heat not in HEATS:
+        raise SystemExit(f"peers.py knows no heat '{options.heat}'; there are {', '.join(HEATS)}.")
     warnings.filterwarnings("ignore")
     disable_progress_bar()
     race = make_race(options)
@@ -72,7 +77,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "peers.jsonl" if options.json is None else LEDGER, KEY)
         for number in range(options.rounds):
-            for heat in BARS:
+            for heat in HEATS[options.heat]:
                 entry = {"settings": settings, "heat": heat, "round": number}
                 if not ledger.holds(entry):
                     ledger.append(entry | run_round(race, heat, number) | {"machine": machine()})
@@ -113,7 +118,8 @@ def run_round(race: Race, heat: str, number: int) -> dict[str, dict[str, float]]
 def tell(options: argparse.Namespace, race: Race, finished: Rounds) -> None:
     """Print and write what the rounds of both heats say."""
     rows, data = [], {}
-    for heat, bar in BARS.items():
+    for heat in HEATS[options.heat]:
+        bar = BARS[heat]
         rounds = [entry for entry in finished if entry["heat"] == heat]
         ours = (FIRST,) if heat == "by default" else (FIRST, LATER, LIVE)
         for name in (*ours, *PEERS):
