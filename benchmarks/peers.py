@@ -6,13 +6,13 @@
 A 3-layer student of a BERT-like teacher under gold labels, logits and hidden states, by kselect, by TextBrewer, by
 torchdistill and by transformers' Trainer: at equal settings, that is with kselect's own batches, padding, optimiser and
 precision, and by default, as each library's own example does it (see libraries.py). These are two heats, which `--heat`
-tells apart, and kselect runs in both. A round of a heat has one run by each, in one process, every other round backwards; round i has seed i for
-everyone, so the rounds are also the seeds of the scores on dev, which are told as mean ± standard deviation. Rounds
-take hours, so each finished one is a line of a ledger, from which a stopped comparison goes on. Seconds are those of
-training: loading, tokenising and scoring are in nobody's. kselect's first run computes the teacher's outputs, and is
-what the bars are on; its later runs find them. `--encoder` takes the place of a teacher where only speed is looked at:
-its head is random, and the scores mean nothing. A library that is not installed is a row that says so: see
-requirements.txt.
+tells apart, and kselect runs in both. A round of a heat has one run by each, in one process, every other round
+backwards; round i has seed i for everyone, so the rounds are also the seeds of the scores on dev, which are told as
+mean ± standard deviation. Rounds take hours, so each finished one is a line of a ledger, from which a stopped
+comparison goes on. Seconds are those of training: loading, tokenising and scoring are in nobody's. kselect's first run
+computes the teacher's outputs, and is what the bars are on; its later runs find them. `--encoder` takes the place of a
+teacher where only speed is looked at: its head is random, and the scores mean nothing. A library that is not installed
+is a row that says so: see requirements.txt.
 """
 
 from __future__ import annotations
