@@ -10,7 +10,8 @@ batches, same dropout. A selection weighs all that it names alike.
 
 `table` chooses a constant selection and one of two different halves by their mean score on the reward split over all
 seeds but one, reads their dev scores of the seed left out, and averages the difference over the seeds. Its standard
-error comes from drawing seeds and dev examples again, with replacement; the choice is not drawn again.
+error comes from drawing seeds and dev examples again, with replacement; the choice is not drawn again. That is one
+difference of many: what each selection is worth in either half, whatever the other half does, is told from all pairs.
 """
 
 from __future__ import annotations
@@ -118,6 +119,7 @@ def table(options: argparse.Namespace) -> None:
             continue
         print_pairs(task, runs, whole)
         if len(whole) > 1:
+            print_halves(task, runs, whole)
             print_difference(task, runs, whole, options.data_dir)
 
 
@@ -146,6 +148,24 @@ def print_pairs(task: str, runs: Runs, seeds: list[int]) -> None:
     show(f"**{task}**, score on dev, second half across ({counts})", spread)
     plain = seconds(("gold", "gold"))
     show(f"**{task}**, cost, relative to gold throughout", lambda pair: f"{seconds(pair) / plain:.2f}")
+
+
+def print_halves(task: str, runs: Runs, seeds: list[int]) -> None:
+    """Print by how much a selection in one half lifts the mean over all in the other, with the standard error."""
+    count = len(SELECTIONS)
+    pairs = list(product(SELECTIONS, repeat=2))  # those of one first half follow each other
+    dev = np.array([[100 * runs[pair, seed]["dev"]["score"] for pair in pairs] for seed in seeds])
+    grid = dev.reshape(len(seeds), count, count)
+    grid = grid - grid.mean(axis=(1, 2), keepdims=True)
+    print(
+        f"\n**{task}**, what a selection is worth in one half, over all in the other, against the mean of all pairs\n"
+    )
+    print("| | " + " | ".join(SELECTIONS) + " |\n|---" + "|---" * count + "|")
+    for half, other in (("first", 2), ("second", 1)):
+        lifts = grid.mean(axis=other)
+        errors = lifts.std(axis=0, ddof=1) / len(seeds) ** 0.5
+        cells = (f"{lift:+.1f} ± {error:.1f}" for lift, error in zip(lifts.mean(axis=0), errors, strict=True))
+        print(f"| in the {half} half | " + " | ".join(cells) + " |")
 
 
 def print_difference(task: str, runs: Runs, seeds: list[int], data_dir: str | None) -> None:
