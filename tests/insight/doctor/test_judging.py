@@ -30,7 +30,7 @@ WIDE = {"gold": [0.60, 0.75, 0.90], "logits": [0.70, 0.85, 0.80]}
         (WIDE, "undecided", "undecided"),
         ({"gold": [0.7], "logits": [0.9]}, "undecided", "undecided"),
         ({"gold": [0.7, 0.7]}, "undecided", "undecided"),
-        ({"gold": [0.7, 0.7], "logits": [0.8, 0.8]}, "right", "wrong"),
+        ({"gold": [0.7, 0.7], "logits": [0.8, 0.8]}, "undecided", "undecided"),
         ({"gold": [0.7, 0.7], "logits": [0.7, 0.7]}, "wrong", "right"),
         ({"gold": [0.5, 0.9], "logits": [0.5, 0.9]}, "wrong", "right"),
     ],
