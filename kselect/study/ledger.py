@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from kselect.study import atomic
 
 
@@ -30,9 +32,10 @@ class Ledger:
         return self._identity(entry) in {self._identity(done) for done in self.entries()}
 
     def append(self, entry: Mapping[str, Any]) -> None:
-        """Add a finished run. Several processes may add to one ledger."""
+        """Add a finished run. Several processes may add to one ledger, each in its turn."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
+        # Without the lock a line that another process is writing would be taken for one that a kill has cut off.
+        with FileLock(self.path.with_name(f".{self.path.name}.lock")), self.path.open("ab") as file:
             whole = sum(map(len, self._lines()))
             if whole < file.tell():  # a line was being written when its process was killed
                 file.truncate(whole)
