@@ -68,6 +68,11 @@ def set_aside(path: Path) -> None:
     path.rename(path.with_name(f"{path.name}.old-{max(taken, default=0) + 1}"))
 
 
+def is_set_aside(path: Path) -> bool:
+    """Tell whether a folder has a name that `set_aside` gives."""
+    return re.fullmatch(r".+\.old-\d+", path.name) is not None
+
+
 def _obstacle(path: Path) -> str | None:
     """Say why a folder that holds something cannot be gone on with."""
     if (path / "results.json").exists():
