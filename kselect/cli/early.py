@@ -19,7 +19,7 @@ from kselect.config import (
     check_head_of,
 )
 from kselect.errors import UserError, unknown
-from kselect.insight.plots import check_matplotlib
+from kselect.insight.picture import check_drawable
 from kselect.models.location import check_location
 from kselect.tasks.registry import canonical
 
@@ -42,7 +42,7 @@ def check_early(settings: Any) -> None:
                 if name not in (known := _known_knowledge()):
                     raise unknown("knowledge", name, known)
         if isinstance(part, RecordingConfig) and part.record_plots:
-            check_matplotlib()
+            check_drawable()
         for path in _models(part):
             check_location(path)
 

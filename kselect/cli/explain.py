@@ -179,7 +179,8 @@ def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str],
     """Leave the table, the picture where it can be drawn, and the results; print the table."""
     from kselect.cli.table import markdown, print_table
     from kselect.insight.explanation import results_of, table
-    from kselect.insight.ladder_plot import can_plot, plot_ladder
+    from kselect.insight.ladder_plot import ladder_figure
+    from kselect.insight.picture import can_draw, save
     from kselect.study import atomic
 
     title = f"{task}, {explanation.examples} examples of dev"
@@ -188,7 +189,7 @@ def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str],
     note = "Metrics: mean ± standard deviation over seeds. Gains and shares: ± standard error, paired by seed."
     text = f"# What accounts for the gain of distillation\n\n{title}. {note}\n\n{markdown(columns, rows)}\n\n{said}\n"
     atomic.write_text(folder.path / TABLE, text)
-    if can_plot():
-        plot_ladder(explanation, title, folder.path / PLOT)
+    if can_draw():
+        save(ladder_figure(explanation, title), folder.path / PLOT)
     folder.write_results({"task": task, **results_of(explanation, findings)})
     print_table(title, columns, rows)
