@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kselect.study.ledger import Ledger
     from kselect.study.run_folder import RunFolder
     from kselect.study.series import OnPhase
+    from kselect.tasks.task import Task
 
 NAME = "explain"
 RUNS, TABLE, PLOT = "runs.jsonl", "explanation.md", "explanation.png"
@@ -47,6 +48,15 @@ class Settings:
 
 def run(settings: Settings) -> Path:
     """Climb the ladder and tell what accounts for the gain, in a run folder, whose path is returned."""
+    from kselect.errors import UserError
+    from kselect.tasks.setup import make_task
+
+    if len(settings.model.teachers) > 1:
+        raise UserError("Levels of knowledge are those of one teacher: give one.")
+    if settings.model.parser is not None:
+        raise UserError("parser is for parser-trees, which no level of knowledge reads: leave it out.")
+    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
+
     from kselect.cli.session import warn_of_length
     from kselect.insight.climb import KEY, climb
     from kselect.insight.explanation import explain
@@ -56,7 +66,7 @@ def run(settings: Settings) -> Path:
     from kselect.study.ledger import Ledger
 
     config, seeds = settings.ladder, settings.run.seeds
-    classes, distiller_of = _distillers(settings)
+    classes, distiller_of = _distillers(settings, task)
     rungs = ladder(config, classes)
     distiller = distiller_of(seeds[0], None)
     warn_of_length(distiller)
@@ -75,7 +85,7 @@ def run(settings: Settings) -> Path:
     return folder.path
 
 
-def _distillers(settings: Settings) -> tuple[int, Callable[[int, float | None], Distiller]]:
+def _distillers(settings: Settings, task: Task[Any]) -> tuple[int, Callable[[int, float | None], Distiller]]:
     """Return the number of classes, and what gives the run of a seed and a share of top-k.
 
     Models are loaded once a seed, since a student's head may be drawn with it; only the last run is held.
@@ -83,19 +93,14 @@ def _distillers(settings: Settings) -> tuple[int, Callable[[int, float | None], 
     import copy
     from functools import lru_cache
 
+    from kselect.cli.session import warn_of_head
     from kselect.distillation.distiller import Distiller
     from kselect.distillation.setup import make_models
-    from kselect.errors import UserError
     from kselect.insight.ladder import count_classes
-
-    if len(settings.model.teachers) > 1:
-        raise UserError("Levels of knowledge are those of one teacher: give one.")
-    if settings.model.parser is not None:
-        raise UserError("parser is for parser-trees, which no level of knowledge reads: leave it out.")
 
     @lru_cache(maxsize=1)
     def models_of(seed: int) -> Any:
-        return make_models(settings.task, settings.model, seed)
+        return make_models(settings.task, settings.model, seed, task)
 
     @lru_cache(maxsize=1)
     def distiller_of(seed: int, top_k: float | None) -> Distiller:
@@ -110,6 +115,7 @@ def _distillers(settings: Settings) -> tuple[int, Callable[[int, float | None], 
         )
 
     first = models_of(settings.run.seeds[0])
+    warn_of_head(first)
     return count_classes(first.task, first.student, first.teachers[0]), distiller_of
 
 

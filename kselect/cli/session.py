@@ -17,7 +17,7 @@ from kselect.cli.interruption import Interruption
 from kselect.cli.progress import Progress
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.diverged import TrainingDivergedError
-from kselect.distillation.setup import located, make_models
+from kselect.distillation.setup import Models, make_models
 from kselect.errors import IncomparableError, UserError
 from kselect.models.classifier import Classifier
 from kselect.study.model_card import model_card
@@ -27,6 +27,7 @@ from kselect.study.rounds import LostStreamError, Rounds
 from kselect.study.run_folder import RunFolder
 from kselect.study.run_place import RunPlace
 from kselect.study.series import OnPhase, Series
+from kselect.tasks.setup import located
 from kselect.tasks.task import Task
 from kselect.tasks.words.tagging_task import TaggingTask
 
@@ -34,14 +35,15 @@ if TYPE_CHECKING:
     from kselect.insight.run_recording import RunRecording
 
 
-def prepare(settings: Any) -> Distiller:
-    """Set up the run that a command's settings describe."""
-    models = make_models(settings.task, settings.model, settings.run.seed)
+def prepare(settings: Any, task: Task[Any] | None = None) -> Distiller:
+    """Set up the run that a command's settings describe; `task` is theirs, where it is loaded already."""
+    models = make_models(settings.task, settings.model, settings.run.seed, task)
     try:
         distiller = models.distiller(settings.training, settings.knowledge, settings.task.max_length)
     except IncomparableError:
         check_served(settings.agent, models.student, models.teachers)
         raise
+    warn_of_head(models)
     warn_of_length(distiller)
     return distiller
 
@@ -163,6 +165,15 @@ def _take_up(folder: RunFolder, series: Series | Rounds, recording: RunRecording
     return step
 
 
+def warn_of_head(models: Models) -> None:
+    """Say that a student answers by a head that nobody has trained, where that is so."""
+    if models.fresh_head:
+        print(
+            f"The student's head, {models.student.head.name}, is fresh: its weights are random, drawn with the seed.",
+            file=sys.stderr,
+        )
+
+
 def warn_of_length(distiller: Distiller) -> None:
     """Say how many examples are longer than the model's input; see `warn_long`."""
     warn_long(sum(distiller.truncated.values()), sum(distiller.in_pieces.values()), distiller.max_length)
@@ -184,4 +195,14 @@ def describe_metrics(metrics: dict[str, float], task: Task) -> str:
         constant = task.constant_score(split)
         shown = ", ".join(f"{name} {metrics[prefix + name]:.4f}" for name in constant)
         lines.append(f"{split}: {shown} (constant prediction: score {constant['score']:.4f})")
+        lines += no_better(split, metrics[prefix + "score"], constant["score"])
     return "\n".join(lines)
+
+
+def no_better(split: str, score: float, constant: float) -> list[str]:
+    """Return a line on a score that the constant prediction has as well; nothing on one above it."""
+    if score > constant:
+        return []
+    same = "scores as the constant prediction does, and may have become one"
+    told = same if score == constant else "scores below the constant prediction"
+    return [f"{split}: the model {told}. Look at --learning_rate, --epochs, and how frequent labels are."]
