@@ -115,8 +115,9 @@ def _distillers(settings: Settings, task: Task[Any]) -> tuple[int, Callable[[int
         )
 
     first = models_of(settings.run.seeds[0])
+    classes = count_classes(first.task, first.student, first.teachers[0])
     warn_of_head(first)
-    return count_classes(first.task, first.student, first.teachers[0]), distiller_of
+    return classes, distiller_of
 
 
 def _open_folder(settings: Settings, distiller: Distiller) -> RunFolder:
@@ -175,9 +176,9 @@ def _recorded(
             except TrainingDivergedError as error:
                 raise UserError(folder.write_diverged(str(error), None)) from error
             except KeyboardInterrupt:
-                again = f"kselect {NAME} --config {folder.path}/config.yaml --run_name {folder.path.name}"
                 raise KeyboardInterrupt(
-                    f"after {len(ledger.entries())} of {runs} runs; to go on, give the same command again, or {again}"
+                    f"after {len(ledger.entries())} of {runs} runs; to go on, give the same command again, or "
+                    f"{folder.go_on}"
                 ) from None
 
 

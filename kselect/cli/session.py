@@ -86,7 +86,7 @@ def open_folder(settings: Any, distiller: Distiller, agent: str, command: str, t
 def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classifier, name: str) -> None:
     """Write the trained model, its card and its results."""
     classifier.save_pretrained(folder.path / name)
-    folder.write_card(model_card(results, f"kselect {folder.command} --config {folder.path}/config.yaml", name))
+    folder.write_card(model_card(results, folder.repeat, name))
     folder.write_results(results)
 
 
@@ -141,9 +141,8 @@ def recorded(
             except TrainingDivergedError as error:
                 raise UserError(folder.write_diverged(str(error), series.last_good())) from error
             except KeyboardInterrupt:
-                again = f"kselect {folder.command} --config {folder.path}/config.yaml --run_name {folder.path.name}"
                 raise KeyboardInterrupt(
-                    f"at step {kept} of {total}; to go on, give the same command again, or {again}"
+                    f"at step {kept} of {total}; to go on, give the same command again, or {folder.go_on}"
                 ) from None
 
 
