@@ -64,7 +64,8 @@ def set_aside(path: Path) -> None:
         return
     if not (path / "config.yaml").exists():
         raise UserError(f"{path} is no run folder and stays as it is: give another --run_name.")
-    taken = [int(other.name.rpartition("-")[2]) for other in path.parent.glob(f"{path.name}.old-*")]
+    others = filter(is_set_aside, path.parent.glob(f"{path.name}.old-*"))
+    taken = [int(other.name.rpartition("-")[2]) for other in others]
     path.rename(path.with_name(f"{path.name}.old-{max(taken, default=0) + 1}"))
 
 
