@@ -10,6 +10,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from kselect.errors import UserError
 from kselect.study import atomic
 
 
@@ -24,8 +25,12 @@ class Ledger:
     key: tuple[str, ...]
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return all finished runs, in the order they finished."""
-        return [json.loads(line) for line in self._lines()]
+        """Return all finished runs, in the order they finished.
+
+        Raises:
+            UserError: a line that is damaged.
+        """
+        return [self._entry(number, line) for number, line in enumerate(self._lines(), 1)]
 
     def holds(self, entry: Mapping[str, Any]) -> bool:
         """Say whether the run of `entry`, which has at least the key, has been finished before."""
@@ -44,6 +49,13 @@ class Ledger:
     def _lines(self) -> list[bytes]:
         lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
         return [line for line in lines if line.endswith(b"\n")]
+
+    def _entry(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            entry: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise UserError(f"{self.path}:{number} is no JSON: mend that line, or remove it with its run.") from None
+        return entry
 
     def _identity(self, entry: Mapping[str, Any]) -> str:
         return json.dumps([_given(entry[name]) for name in self.key], sort_keys=True)

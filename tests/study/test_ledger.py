@@ -4,6 +4,9 @@ import math
 import threading
 from pathlib import Path
 
+import pytest
+
+from kselect.errors import UserError
 from kselect.study.ledger import Ledger
 
 
@@ -29,6 +32,13 @@ def test_a_line_that_was_cut_off_is_no_run_and_goes_with_the_next(tmp_path: Path
     assert ledger.entries() == [{"seed": 0}]
     ledger.append({"seed": 2})
     assert ledger.path.read_text() == '{"seed": 0}\n{"seed": 2}\n'
+
+
+def test_a_damaged_line_is_told_by_its_number(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "runs.jsonl", ("seed",))
+    ledger.path.write_text('{"seed": 0}\n{"seed": \n{"seed": 2}\n')
+    with pytest.raises(UserError, match=r"runs\.jsonl:2 is no JSON: mend that line, or remove it with its run\."):
+        ledger.holds({"seed": 1})
 
 
 def test_several_may_add_at_once(tmp_path: Path) -> None:
