@@ -141,6 +141,20 @@ def test_permuted_labels_are_suspicious() -> None:
     assert "labels" not in advice_on(sound(0), sound(1))
 
 
+def test_two_rare_classes_taken_for_each_other_are_no_other_order() -> None:
+    found = sound(0, size=2000)
+    labels = np.where(found.labels >= 4, 0, found.labels)
+    labels[::40] = 4
+    logits = np.where(np.eye(CLASSES)[labels], 6.0, 0.0) + np.random.default_rng(0).standard_normal((2000, CLASSES))
+    logits[::40] = np.where(np.arange(CLASSES) == 5, 6.0, 0.0)  # always taken for a class that no example has
+    shuffled = np.random.default_rng(1).permutation(2000)
+    confused = Sample.of(logits[shuffled], labels[shuffled])
+    diagnosis = diagnose(confused, confused)
+    assert diagnosis.order.clear
+    assert diagnosis.order.right_as_meant > diagnosis.order.right > 0.9
+    assert "labels" not in advice_on(confused, confused)
+
+
 def test_two_classes_have_neither_relations_nor_top_k() -> None:
     advice = advice_on(sound(0, classes=2), sound(1, classes=2))
     assert "top-k" not in advice
