@@ -171,7 +171,7 @@ def print_halves(task: str, runs: Runs, seeds: list[int]) -> None:
 def print_difference(task: str, runs: Runs, seeds: list[int], data_dir: str | None) -> None:
     """Print what is chosen on the reward split of all seeds but one scores on dev of the one left out."""
     from kselect.config import TaskConfig
-    from kselect.distillation.setup import make_task
+    from kselect.tasks.setup import make_task
 
     settings = next(iter(runs.values()))["settings"]
     given = {field.name: settings[field.name] for field in fields(TaskConfig) if field.name in settings}

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kselect.cli.saved import find_model
-from kselect.cli.scoring import Scorer, label_names, word_labels
 from kselect.config import EvaluationConfig, TaskConfig
-from kselect.distillation.evaluation import predict, predict_logits
-from kselect.distillation.setup import own_files, task_name, word_source
 from kselect.tasks.glue import GLUE_FORMATS
 from kselect.tasks.predictions import glue_submission, own_predictions
 from kselect.tasks.registry import canonical, load_test, own_name
+from kselect.tasks.setup import own_files, task_name, word_source
 from kselect.tasks.task import Task
 from kselect.tasks.text_task import TextTask
 from kselect.tasks.words.encoding import EncodedWords
+
+if TYPE_CHECKING:
+    from kselect.cli.scoring import Scorer
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Answers:
     """Test examples that are read, and files for what a model says of them."""
 
     file_names: list[str]
+    sizes: list[int]
+    """How many examples each file is of."""
     task: Task[Any]
     """Without examples, with the labels that the model was trained with."""
     texts: Callable[[Scorer], list[str]]
@@ -44,6 +47,7 @@ def of_texts(config: TaskConfig, model: EvaluationConfig) -> Answers:
     files = own_files(config)
     tests = load_test(task_name(config), config.data_dir, files=files)
     task = _text_task(config, model)
+    from kselect.distillation.evaluation import predict_logits
 
     def texts(scorer: Scorer) -> list[str]:
         encoded = scorer.encode({part: test.split for part, test in tests.items()})
@@ -57,7 +61,7 @@ def of_texts(config: TaskConfig, model: EvaluationConfig) -> Answers:
                 written.append(own_predictions(task, test.ids, logits, files.id_column or "index"))
         return written
 
-    return Answers([f"{name}.tsv" for name in tests], task, texts)
+    return Answers([f"{name}.tsv" for name in tests], [len(test.ids) for test in tests.values()], task, texts)
 
 
 def of_words(config: TaskConfig, model: EvaluationConfig) -> Answers:
@@ -67,6 +71,9 @@ def of_words(config: TaskConfig, model: EvaluationConfig) -> Answers:
         UserError: whatever is wrong with them, or no model that tells the labels.
     """
     source = word_source(config)
+    from kselect.cli.scoring import word_labels
+    from kselect.distillation.evaluation import predict
+
     task = source.task_of(own_name(task_name(config)), word_labels(find_model(model.model)))
     test = source.unlabelled(task)
 
@@ -78,12 +85,14 @@ def of_words(config: TaskConfig, model: EvaluationConfig) -> Answers:
         found = task.answers(answers, encoded, every)
         return [test.text([found[number] for number in range(len(test.split))])]
 
-    return Answers([test.file_name], task, texts, test.path)
+    return Answers([test.file_name], [len(test.split)], task, texts, test.path)
 
 
 def _text_task(config: TaskConfig, model: EvaluationConfig) -> TextTask:
     if not config.own:
         name = canonical(task_name(config))
         return TextTask(name, GLUE_FORMATS[name].labels, {}, GLUE_FORMATS[name].metrics)
+    from kselect.cli.scoring import label_names
+
     labels = () if config.regression else config.labels or label_names(find_model(model.model))
     return TextTask(task_name(config), tuple(labels), {}, ())

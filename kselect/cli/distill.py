@@ -59,17 +59,21 @@ def run(settings: Settings) -> Path:
     """Distil one student and save it in a run folder, whose path is returned."""
     check_decider(settings.agent.agent)
     check(settings.agent, settings.knowledge)
+    from kselect.tasks.setup import make_task
+
+    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
+
     from kselect.cli.session import describe_metrics, open_folder, prepare, recorded, save_model
     from kselect.insight.example_recorder import ExampleRecorder
     from kselect.insight.run_recording import RunRecording
     from kselect.study.casting import cast_decider
-    from kselect.study.episode import evaluated
+    from kselect.study.episode import evaluated, evaluated_teachers
     from kselect.study.results import summarise_run
     from kselect.study.series import Series
 
-    distiller = prepare(settings)
+    distiller = prepare(settings, task)
     recorder = ExampleRecorder(distiller) if settings.recording.record else None
-    task, agent, seed = distiller.task, settings.agent.agent, settings.run.seed
+    agent, seed = settings.agent.agent, settings.run.seed
     cast = cast_decider(settings.agent, distiller, settings.phases, seed)
     series = Series(cast.agent, [cast.env], seeds=[seed], learning=cast.learning)
     folder = open_folder(settings, distiller, agent, NAME)
@@ -78,6 +82,7 @@ def run(settings: Settings) -> Path:
     with recorded(folder, series, f"Distilling {task.name} under {Path(agent).name}", recording) as on_phase:
         result = evaluated(series.play(on_phase)[0], cast.env)
         results = summarise_run(result, task, seed=seed, agent=agent, model=settings.model)
+        results["teacher_metrics"] = evaluated_teachers(distiller)
         if recording is not None:
             results["recording"] = recording.finish()
         save_model(folder, results, result.student, "student")

@@ -37,8 +37,12 @@ def run(settings: Settings) -> Path:
     """Examine a teacher, print what was found, and leave it in a run folder, whose path is returned."""
     if len(settings.model.teachers) > 1:
         raise UserError("The doctor looks at one teacher at a time: give a single one.")
+    from kselect.tasks.setup import make_task
+
+    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
+
     from kselect.cli.examined import histograms, print_examination, summarise
-    from kselect.cli.session import settled
+    from kselect.cli.session import settled, warn_of_head
     from kselect.distillation.setup import make_models
     from kselect.insight.doctor import advise, examine, read_outcomes
     from kselect.insight.doctor.examination import check_readable
@@ -46,9 +50,10 @@ def run(settings: Settings) -> Path:
     from kselect.study.run_place import RunPlace
 
     seed, place = settings.run.seed, settings.run
-    models = make_models(settings.task, settings.model, seed)
-    task, (teacher,) = models.task, models.teachers
+    models = make_models(settings.task, settings.model, seed, task)
+    (teacher,) = models.teachers
     check_readable(task, teacher)
+    warn_of_head(models)
     outcomes = None if settings.doctor.outcomes is None else read_outcomes(settings.doctor.outcomes, task.name)
     at = RunPlace(Path(place.runs_dir), task.name, NAME, seed, place.run_name, NAME)
     with RunFolder.open(at, settled(settings, task), place.fresh) as folder:

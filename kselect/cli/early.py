@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,21 @@ from kselect.config import (
     EncoderConfig,
     EvaluationConfig,
     KnowledgeConfig,
+    PredictionConfig,
     RecordingConfig,
     StudentConfig,
     TaskConfig,
     check_head_of,
 )
 from kselect.errors import UserError, unknown
-from kselect.insight.plots import check_matplotlib
+from kselect.insight.picture import check_drawable
 from kselect.models.location import check_location
+from kselect.tasks.location import find
 from kselect.tasks.registry import canonical
 
 
 def check_early(settings: Any) -> None:
-    """Refuse what a command's settings name and is not there: tasks, knowledge, heads, models, what plots are drawn by.
+    """Refuse what a command's settings name and is not there: tasks, knowledge, models, test files, what plots need.
 
     Raises:
         UserError: as what is built of these settings would raise it later.
@@ -41,8 +43,10 @@ def check_early(settings: Any) -> None:
             for name in (*(part.knowledge or ()), *part.scales, *part.layer_maps):
                 if name not in (known := _known_knowledge()):
                     raise unknown("knowledge", name, known)
+        if isinstance(part, PredictionConfig):
+            _check_test(parts)  # of texts as well as of words, which are read only after a model's labels
         if isinstance(part, RecordingConfig) and part.record_plots:
-            check_matplotlib()
+            check_drawable()
         for path in _models(part):
             check_location(path)
 
@@ -57,6 +61,12 @@ def _check_task(name: str) -> None:
         raise UserError(
             f"{error} Data of your own have any name: give {instead}, and of words --task_type tags or trees."
         ) from None
+
+
+def _check_test(parts: Iterable[Any]) -> None:
+    for part in parts:
+        if isinstance(part, TaskConfig) and part.test_file is not None:
+            find(part.test_file, part.data_dir)
 
 
 def _known_knowledge() -> Collection[str]:

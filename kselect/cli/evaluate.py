@@ -43,12 +43,15 @@ def run(settings: Settings) -> None:
 def _score(settings: Settings) -> None:
     import numpy as np
 
+    from kselect.tasks.setup import make_task
+
+    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
+
     from kselect.cli.scoring import load_scorer
+    from kselect.cli.session import no_better
     from kselect.cli.table import print_table
     from kselect.distillation.evaluation import evaluate
-    from kselect.distillation.setup import make_task
 
-    task = make_task(settings.task)
     scorer = load_scorer(settings.model, task, settings.task.max_length)
     encoded = scorer.encode({split: task.splits[split] for split in task.reported})
     for split, examples in encoded.items():
@@ -59,6 +62,8 @@ def _score(settings: Settings) -> None:
         rows.append(["squared error" if task.regression else "cross-entropy", f"{evaluation.loss:.4f}", ""])
         columns = ["metric", kind_of(settings.model.model), "constant"]
         print_table(f"{task.name}, {evaluation.examples} examples of {split}", columns, rows)
+        for line in no_better(split, evaluation.metrics["score"], constant["score"]):
+            print(line)
 
 
 def _describe(policy: Path) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kselect.study.ledger import Ledger
     from kselect.study.run_folder import RunFolder
     from kselect.study.series import OnPhase
+    from kselect.tasks.task import Task
 
 NAME = "explain"
 RUNS, TABLE, PLOT = "runs.jsonl", "explanation.md", "explanation.png"
@@ -47,6 +48,15 @@ class Settings:
 
 def run(settings: Settings) -> Path:
     """Climb the ladder and tell what accounts for the gain, in a run folder, whose path is returned."""
+    from kselect.errors import UserError
+    from kselect.tasks.setup import make_task
+
+    if len(settings.model.teachers) > 1:
+        raise UserError("Levels of knowledge are those of one teacher: give one.")
+    if settings.model.parser is not None:
+        raise UserError("parser is for parser-trees, which no level of knowledge reads: leave it out.")
+    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
+
     from kselect.cli.session import warn_of_length
     from kselect.insight.climb import KEY, climb
     from kselect.insight.explanation import explain
@@ -56,7 +66,7 @@ def run(settings: Settings) -> Path:
     from kselect.study.ledger import Ledger
 
     config, seeds = settings.ladder, settings.run.seeds
-    classes, distiller_of = _distillers(settings)
+    classes, distiller_of = _distillers(settings, task)
     rungs = ladder(config, classes)
     distiller = distiller_of(seeds[0], None)
     warn_of_length(distiller)
@@ -75,7 +85,7 @@ def run(settings: Settings) -> Path:
     return folder.path
 
 
-def _distillers(settings: Settings) -> tuple[int, Callable[[int, float | None], Distiller]]:
+def _distillers(settings: Settings, task: Task[Any]) -> tuple[int, Callable[[int, float | None], Distiller]]:
     """Return the number of classes, and what gives the run of a seed and a share of top-k.
 
     Models are loaded once a seed, since a student's head may be drawn with it; only the last run is held.
@@ -83,19 +93,14 @@ def _distillers(settings: Settings) -> tuple[int, Callable[[int, float | None], 
     import copy
     from functools import lru_cache
 
+    from kselect.cli.session import warn_of_head
     from kselect.distillation.distiller import Distiller
     from kselect.distillation.setup import make_models
-    from kselect.errors import UserError
     from kselect.insight.ladder import count_classes
-
-    if len(settings.model.teachers) > 1:
-        raise UserError("Levels of knowledge are those of one teacher: give one.")
-    if settings.model.parser is not None:
-        raise UserError("parser is for parser-trees, which no level of knowledge reads: leave it out.")
 
     @lru_cache(maxsize=1)
     def models_of(seed: int) -> Any:
-        return make_models(settings.task, settings.model, seed)
+        return make_models(settings.task, settings.model, seed, task)
 
     @lru_cache(maxsize=1)
     def distiller_of(seed: int, top_k: float | None) -> Distiller:
@@ -110,7 +115,9 @@ def _distillers(settings: Settings) -> tuple[int, Callable[[int, float | None], 
         )
 
     first = models_of(settings.run.seeds[0])
-    return count_classes(first.task, first.student, first.teachers[0]), distiller_of
+    classes = count_classes(first.task, first.student, first.teachers[0])
+    warn_of_head(first)
+    return classes, distiller_of
 
 
 def _open_folder(settings: Settings, distiller: Distiller) -> RunFolder:
@@ -169,9 +176,9 @@ def _recorded(
             except TrainingDivergedError as error:
                 raise UserError(folder.write_diverged(str(error), None)) from error
             except KeyboardInterrupt:
-                again = f"kselect {NAME} --config {folder.path}/config.yaml --run_name {folder.path.name}"
                 raise KeyboardInterrupt(
-                    f"after {len(ledger.entries())} of {runs} runs; to go on, give the same command again, or {again}"
+                    f"after {len(ledger.entries())} of {runs} runs; to go on, give the same command again, or "
+                    f"{folder.go_on}"
                 ) from None
 
 
@@ -179,7 +186,8 @@ def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str],
     """Leave the table, the picture where it can be drawn, and the results; print the table."""
     from kselect.cli.table import markdown, print_table
     from kselect.insight.explanation import results_of, table
-    from kselect.insight.ladder_plot import can_plot, plot_ladder
+    from kselect.insight.ladder_plot import ladder_figure
+    from kselect.insight.picture import can_draw, save
     from kselect.study import atomic
 
     title = f"{task}, {explanation.examples} examples of dev"
@@ -188,7 +196,7 @@ def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str],
     note = "Metrics: mean ± standard deviation over seeds. Gains and shares: ± standard error, paired by seed."
     text = f"# What accounts for the gain of distillation\n\n{title}. {note}\n\n{markdown(columns, rows)}\n\n{said}\n"
     atomic.write_text(folder.path / TABLE, text)
-    if can_plot():
-        plot_ladder(explanation, title, folder.path / PLOT)
+    if can_draw():
+        save(ladder_figure(explanation, title), folder.path / PLOT)
     folder.write_results({"task": task, **results_of(explanation, findings)})
     print_table(title, columns, rows)

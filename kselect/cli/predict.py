@@ -45,21 +45,23 @@ class Settings:
 def run(settings: Settings) -> list[Path]:
     """Write the predictions, every file once all of them are made, and return their paths."""
     from kselect.cli.answers import of_texts, of_words
-    from kselect.cli.scoring import load_scorer
-    from kselect.study.atomic import write_texts
 
     read = of_texts if settings.task.task_type == "text" else of_words
-    answers = read(settings.task, settings.model)
+    answers = read(settings.task, settings.model)  # before torch is loaded, so that faults in data are told at once
     paths = _paths(settings.predictions.output, answers)
     with _writing(paths):
         paths[0].parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=paths[0].parent).close()
+    from kselect.cli.scoring import load_scorer
+    from kselect.study.atomic import write_texts
+
     scorer = load_scorer(settings.model, answers.task, settings.task.max_length)
     texts = answers.texts(scorer)
     with _writing(paths):
         write_texts(dict(zip(paths, texts, strict=True)))
-    for path in paths:
-        print(f"predictions: {path}")
+    kind = "example" if settings.task.task_type == "text" else "sentence"
+    for path, size in zip(paths, answers.sizes, strict=True):
+        print(f"predictions: {path} ({size} {kind}{'s' * (size != 1)})")
     return paths
 
 

@@ -17,7 +17,7 @@ from kselect.cli.interruption import Interruption
 from kselect.cli.progress import Progress
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.diverged import TrainingDivergedError
-from kselect.distillation.setup import located, make_models
+from kselect.distillation.setup import Models, make_models
 from kselect.errors import IncomparableError, UserError
 from kselect.models.classifier import Classifier
 from kselect.study.model_card import model_card
@@ -27,6 +27,7 @@ from kselect.study.rounds import LostStreamError, Rounds
 from kselect.study.run_folder import RunFolder
 from kselect.study.run_place import RunPlace
 from kselect.study.series import OnPhase, Series
+from kselect.tasks.setup import located
 from kselect.tasks.task import Task
 from kselect.tasks.words.tagging_task import TaggingTask
 
@@ -34,14 +35,15 @@ if TYPE_CHECKING:
     from kselect.insight.run_recording import RunRecording
 
 
-def prepare(settings: Any) -> Distiller:
-    """Set up the run that a command's settings describe."""
-    models = make_models(settings.task, settings.model, settings.run.seed)
+def prepare(settings: Any, task: Task[Any] | None = None) -> Distiller:
+    """Set up the run that a command's settings describe; `task` is theirs, where it is loaded already."""
+    models = make_models(settings.task, settings.model, settings.run.seed, task)
     try:
         distiller = models.distiller(settings.training, settings.knowledge, settings.task.max_length)
     except IncomparableError:
         check_served(settings.agent, models.student, models.teachers)
         raise
+    warn_of_head(models)
     warn_of_length(distiller)
     return distiller
 
@@ -84,7 +86,7 @@ def open_folder(settings: Any, distiller: Distiller, agent: str, command: str, t
 def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classifier, name: str) -> None:
     """Write the trained model, its card and its results."""
     classifier.save_pretrained(folder.path / name)
-    folder.write_card(model_card(results, f"kselect {folder.command} --config {folder.path}/config.yaml", name))
+    folder.write_card(model_card(results, folder.repeat, name))
     folder.write_results(results)
 
 
@@ -139,9 +141,8 @@ def recorded(
             except TrainingDivergedError as error:
                 raise UserError(folder.write_diverged(str(error), series.last_good())) from error
             except KeyboardInterrupt:
-                again = f"kselect {folder.command} --config {folder.path}/config.yaml --run_name {folder.path.name}"
                 raise KeyboardInterrupt(
-                    f"at step {kept} of {total}; to go on, give the same command again, or {again}"
+                    f"at step {kept} of {total}; to go on, give the same command again, or {folder.go_on}"
                 ) from None
 
 
@@ -161,6 +162,15 @@ def _take_up(folder: RunFolder, series: Series | Rounds, recording: RunRecording
     if snapshot is not None:
         print(f"Going on with {folder.path} after {step} of {series.total_steps} training steps.", file=sys.stderr)
     return step
+
+
+def warn_of_head(models: Models) -> None:
+    """Say that a student answers by a head that nobody has trained, where that is so."""
+    if models.fresh_head:
+        print(
+            f"The student's head, {models.student.head.name}, is fresh: its weights are random, drawn with the seed.",
+            file=sys.stderr,
+        )
 
 
 def warn_of_length(distiller: Distiller) -> None:
@@ -184,4 +194,14 @@ def describe_metrics(metrics: dict[str, float], task: Task) -> str:
         constant = task.constant_score(split)
         shown = ", ".join(f"{name} {metrics[prefix + name]:.4f}" for name in constant)
         lines.append(f"{split}: {shown} (constant prediction: score {constant['score']:.4f})")
+        lines += no_better(split, metrics[prefix + "score"], constant["score"])
     return "\n".join(lines)
+
+
+def no_better(split: str, score: float, constant: float) -> list[str]:
+    """Return a line on a score that the constant prediction has as well; nothing on one above it."""
+    if score > constant:
+        return []
+    same = "scores as the constant prediction does, and may have become one"
+    told = same if score == constant else "scores below the constant prediction"
+    return [f"{split}: the model {told}. Look at --learning_rate, --epochs, and how frequent labels are."]

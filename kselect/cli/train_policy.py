@@ -52,6 +52,10 @@ class Settings:
 def run(settings: Settings) -> Path:
     """Train a selection policy and save it in a run folder, whose path is returned."""
     check_learner(settings.agent.agent)
+    from kselect.tasks.setup import make_task
+
+    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
+
     from kselect.cli.command import Command
     from kselect.cli.session import open_folder, prepare, recorded
     from kselect.cli.stage import every_task, inline, stage
@@ -60,7 +64,7 @@ def run(settings: Settings) -> Path:
     from kselect.study.results import summarise_policy
 
     tasks = every_task(settings, Command(__name__))
-    distillers = [prepare(task) for task in tasks]
+    distillers = [prepare(settings, task), *(prepare(further) for further in tasks[1:])]
     names = " + ".join(distiller.task.name for distiller in distillers)
     agent, seed, policy = settings.agent.agent, settings.run.seed, settings.policy
     cast = cast_learner(settings.agent, distillers[0], settings.phases, seed)
@@ -78,7 +82,8 @@ def run(settings: Settings) -> Path:
             # Saved after every episode, so that a stopped run leaves what it has learned.
             episodes = series.play(on_phase, on_episode=save)
             folder.write_results(summarise_policy(episodes, agent, seed, policy.parallel))
+    units = {one.task.name: "of squared error" if one.task.regression else "nats" for one in distillers}
     for i, episode in enumerate(episodes, 1):
-        print(f"episode {i}: reward {episode.total_reward:.4f} ({episode.task})")
+        print(f"episode {i}: reward {episode.total_reward:.4f} {units[episode.task]} ({episode.task})")
     print(f"policy: {folder.path / 'policy'}")
     return folder.path

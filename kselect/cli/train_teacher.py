@@ -30,16 +30,19 @@ class Settings:
 
 def run(settings: Settings) -> Path:
     """Fine-tune the encoder and save it in a run folder, whose path is returned."""
+    from kselect.tasks.setup import make_task
+
+    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
+
     from kselect.cli.session import describe_metrics, open_folder, recorded, save_model, warn_of_length
     from kselect.config import AgentConfig, PhaseConfig
     from kselect.distillation.distiller import Distiller
-    from kselect.distillation.setup import make_encoder, make_task
+    from kselect.distillation.setup import make_encoder
     from kselect.study.casting import cast_decider
     from kselect.study.episode import evaluated
     from kselect.study.results import summarise_run
     from kselect.study.series import Series
 
-    task = make_task(settings.task)
     teacher = make_encoder(settings.model, task, settings.task.max_length, settings.run.seed)
     distiller = Distiller(task, None, teacher, settings.training, max_length=settings.task.max_length)
     warn_of_length(distiller)

@@ -2,80 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from kselect.config import EncoderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig, check_head_of
 from kselect.distillation.distiller import Distiller
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier, load_classifier, load_encoder, load_student
+from kselect.models.heads.registry import is_text
 from kselect.models.scratch import new_classifier
 from kselect.models.shrink import shrink
-from kselect.models.word_classifier import load_parser, with_head
-from kselect.tasks import location
-from kselect.tasks.own_files import OwnFiles
-from kselect.tasks.registry import load_task
+from kselect.models.word_classifier import is_trained, load_parser, with_head
+from kselect.tasks.setup import make_task
 from kselect.tasks.synthetic import SYNTHETIC_TASKS
 from kselect.tasks.task import Task
 from kselect.tasks.tokenizer import synthetic_tokenizer
-from kselect.tasks.words import TaggedSource, TreeSource
-from kselect.tasks.words.source import WordSource
 
 SCRATCH_LENGTH = 64
-SOURCES: dict[str, type[TaggedSource] | type[TreeSource]] = {"tags": TaggedSource, "trees": TreeSource}
-
-
-def make_task(config: TaskConfig) -> Task:
-    """Load the task that `config` describes.
-
-    Raises:
-        UserError: an unknown task, or whatever is wrong with its data.
-    """
-    return load_task(
-        task_name(config),
-        config.data_dir,
-        files=own_data(config),
-        reward_fraction=config.reward_fraction,
-        seed=config.data_seed,
-        train_limit=config.train_limit,
-    )
-
-
-def task_name(config: TaskConfig) -> str:
-    """Return the task's name: as given, or that of the own data's file, or that of the synthetic task."""
-    if config.task is None and config.own:
-        return Path(config.train_file or config.dataset or str(config.test_file)).stem
-    return config.task or next(iter(SYNTHETIC_TASKS))
-
-
-def own_data(config: TaskConfig) -> OwnFiles | WordSource | None:
-    """Return the data of one's own that `config` describes, if it does."""
-    return word_source(config) if config.task_type in SOURCES else own_files(config)
-
-
-def own_files(config: TaskConfig) -> OwnFiles | None:
-    """Return the texts of one's own that `config` describes, if it does."""
-    return OwnFiles(**_given(OwnFiles, config)) if config.own else None
-
-
-def word_source(config: TaskConfig) -> WordSource:
-    """Return the sentences that `config` describes, whose words are labelled."""
-    kind = SOURCES[config.task_type]
-    return kind(**_given(kind, config))
-
-
-def located(config: TaskConfig) -> TaskConfig:
-    """Return the settings with the paths of data of one's own as `kselect.tasks.location.located` finds them."""
-    paths = {name: getattr(config, name) for name in ("train_file", "dev_file", "test_file", "dataset")}
-    found: dict[str, Any] = {name: location.located(path, config.data_dir) for name, path in paths.items() if path}
-    return replace(config, **found)
-
-
-def _given(kind: Any, config: TaskConfig) -> dict[str, Any]:
-    """Return the fields of a dataclass that the settings name."""
-    given = {field.name: getattr(config, field.name) for field in fields(kind)}
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def make_encoder(config: EncoderConfig, task: Task, max_length: int | None, seed: int) -> Classifier:
@@ -105,23 +48,26 @@ def make_encoder(config: EncoderConfig, task: Task, max_length: int | None, seed
 class Models:
     """What is learned, from whom, and by whom; the student is as it is before its first training step.
 
-    parser: reads the same texts, where one was asked for.
+    parser: reads the same texts, where one was asked for. fresh_head: whether words are answered by a head that was
+    never trained, but drawn for this student.
     """
 
     task: Task
     teachers: list[Classifier]
     student: Classifier
     parser: Classifier | None
+    fresh_head: bool = False
 
     def distiller(self, training: TrainingConfig, knowledge: KnowledgeConfig, max_length: int | None) -> Distiller:
         """Set up the run of these models."""
         return Distiller(self.task, self.teachers, self.student, training, knowledge, max_length, self.parser)
 
 
-def make_models(task: TaskConfig, student: StudentConfig, seed: int = 0) -> Models:
+def make_models(task: TaskConfig, student: StudentConfig, seed: int = 0, loaded: Task[Any] | None = None) -> Models:
     """Load task and teachers, and shrink a student from the first teacher or load one.
 
-    The head of a student that comes without one, or with another than asked for, is drawn with `seed`.
+    The head of a student that comes without one, or with another than asked for, is drawn with `seed`. `loaded` is the
+    task, where somebody has it already.
 
     Raises:
         UserError: whatever is wrong with any of them.
@@ -129,16 +75,18 @@ def make_models(task: TaskConfig, student: StudentConfig, seed: int = 0) -> Mode
     check_head_of(task.task_type, student.head)
     if student.parser is not None and task.task_type != "text":
         raise UserError(f"parser is for whole texts, and task_type is {task.task_type}: leave it out.")
-    loaded = make_task(task)
+    loaded = make_task(task) if loaded is None else loaded
+    fresh = False
     teachers = [load_classifier(path, loaded) for path in student.teachers]
     if student.student is not None:
+        fresh = not is_text(loaded) and not is_trained(student.student, loaded, student.head)
         learner = load_student(student.student, loaded, seed, student.head)
     else:
         assert student.kept_layers is not None
         learner = shrink(teachers[0], student.kept_layers)
         if student.head not in (None, learner.head.name):
-            learner = with_head(learner, loaded, student.head, seed)
-    return Models(loaded, teachers, learner, None if student.parser is None else load_parser(student.parser))
+            learner, fresh = with_head(learner, loaded, student.head, seed), True
+    return Models(loaded, teachers, learner, None if student.parser is None else load_parser(student.parser), fresh)
 
 
 def make_distiller(

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from kselect.insight.content import Content
 from kselect.insight.decomposition import CONFIRMED, CONTRADICTED, OPEN, ORDER, UNASKED
 from kselect.insight.explanation import Explanation, Teacher, gained, shared
-from kselect.insight.ladder import BOTH, DOMAIN, FINE_TUNE, INSTANCE, KD, LEVELS, UNIVERSE, Rung
+from kselect.insight.ladder import BOTH, DOMAIN, FINE_TUNE, INSTANCE, KD, UNIVERSE, Rung
 
 LITTLE = 0.01  # nats beyond a label smoothing, below which a teacher says next to nothing
 CERTAIN = 0.95  # of the way from knowing nothing to the gold class, beyond which all targets are nearly gold labels
 FLAT = 0.1  # of that way, below which all targets are nearly uniform
 ALIKE = 0.05  # of how far wrong classes could differ, below which they are told nearly alike
 ABLE = 0.5  # of the way from chance to all of train right, from which flat targets are the temperature's doing
+SINGLE = (UNIVERSE, DOMAIN, INSTANCE, BOTH)
 
 
 def findings(explanation: Explanation) -> list[str]:
@@ -100,16 +101,17 @@ def _says(now: Content, others: Sequence[Content]) -> str:
 def _gain(explanation: Explanation) -> Iterator[str]:
     split, unit, seeds = explanation.decomposition, explanation.unit, len(explanation.seeds)
     gain = split.gains[KD]
-    told = "" if gain.sign else f", which {_noise(seeds)} does not tell from nothing"
+    told = "" if gain.sign() else f", which {_noise(seeds)} does not tell from nothing"
     yield f"Distillation gains {gained(gain, unit)} {unit} on dev over fine-tuning{told}."
     if seeds == 1:
         yield "One seed shows no noise, so nothing is told apart: give --seeds 0,1,2 or more."
     if not split.shares:
         yield "There is no gain to account for, and so there are no shares of it."
         return
-    shares = [f"{name} ({LEVELS[name]}) {shared(split.shares[name])}" for name in (UNIVERSE, DOMAIN, INSTANCE, BOTH)]
-    unsure = "" if gain.sign else "; as long as the gain is not told from nothing, neither are they"
-    yield f"What makes up that gain: {', '.join(shares[:-1])} and {shares[-1]}{unsure}."
+    trained = [rung for rung in explanation.rungs if rung.name in SINGLE and rung.same_as is None]
+    shares = [f"{rung.name} ({rung.level}) {shared(split.shares[rung.name])}" for rung in trained]
+    unsure = "" if gain.sign() else "; as long as the gain is not told from nothing, neither are they"
+    yield f"What each level by itself has of that gain, and they overlap: {', '.join(shares)}{unsure}."
 
 
 def _order(explanation: Explanation) -> Iterator[str]:
@@ -122,7 +124,9 @@ def _order(explanation: Explanation) -> Iterator[str]:
     if split.order == CONFIRMED:
         yield f"{order} is confirmed: {leads[0]}, {leads[1]}."
     elif split.order == CONTRADICTED:
-        against = [lead for pair, lead in zip(ORDER, leads, strict=True) if split.leads[pair].sign < 0]
+        against = [
+            lead for pair, lead in zip(ORDER, leads, strict=True) if split.leads[pair].sign(tests=len(ORDER)) < 0
+        ]
         yield f"{order} is contradicted: {', '.join(against)}."
     elif split.order == OPEN:
         yield f"{order} is not told apart by {_noise(len(explanation.seeds))}: {', '.join(leads)}."
@@ -133,9 +137,15 @@ def _better_than_its_students(explanation: Explanation) -> Iterator[str]:
     if teacher <= student:
         better = {"points": (f"{teacher:.1f}", f"{student:.1f}"), "nats": (f"{-teacher:.3f}", f"{-student:.3f}")}
         ours, theirs = better[explanation.unit]
+        gains = explanation.decomposition.gains[KD].sign() > 0
         yield (
             f"The teacher is no better than a student without it ({ours} against {theirs} {explanation.unit} of "
-            f"{explanation.measure} on dev): there is little to gain from it. Train a better teacher."
+            f"{explanation.measure} on dev)"
+            + (
+                ", and yet its student gains."
+                if gains
+                else ": there is little to gain from it. Train a better teacher."
+            )
         )
 
 

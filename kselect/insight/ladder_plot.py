@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from importlib.util import find_spec
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kselect.insight.explanation import Explanation
 
-
-def can_plot() -> bool:
-    """Whether matplotlib is there, which the extra `plots` brings."""
-    return find_spec("matplotlib") is not None
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-def plot_ladder(explanation: Explanation, title: str, path: Path) -> None:
-    """Draw what each rung gains over fine-tuning, with its standard error over seeds, as a PNG."""
+def ladder_figure(explanation: Explanation, title: str) -> Figure:
+    """Return a figure of what each rung gains over fine-tuning, with its standard error over seeds where it has one."""
     from matplotlib.figure import Figure  # without pyplot, which wants a display and keeps figures
 
     gains = explanation.decomposition.gains
@@ -30,4 +27,4 @@ def plot_ladder(explanation: Explanation, title: str, path: Path) -> None:
     axes.set_xlabel(f"gain over fine-tuning on dev, {explanation.unit}")
     axes.set_title(title)
     axes.tick_params(axis="y", labelsize=8)
-    figure.savefig(path, dpi=150, format="png")
+    return figure

@@ -10,7 +10,8 @@ from typing import Any
 from kselect.distillation.distiller import Distiller
 from kselect.insight.example_recorder import ExampleRecorder
 from kselect.insight.geometry import logit_geometry
-from kselect.insight.plots import draw
+from kselect.insight.picture import save
+from kselect.insight.recording_plot import recording_figure
 from kselect.insight.rows import Rows
 from kselect.insight.summary import histograms, scalars, summarise
 from kselect.models.output_layer import output_layer
@@ -64,7 +65,7 @@ class RunRecording:
         rows = self.recorder.rows
         rows.save(self.folder.path / WHOLE)
         if self.plots:
-            draw(rows, self.folder.path / DRAWN)
+            save(recording_figure(rows), self.folder.path / DRAWN)
         classes = output_layer(self.distiller.student.model).out_features
         measurable = len(rows.of_teacher) > 0 and classes > 2
         return {**summarise(rows), "geometry": asdict(logit_geometry(self.distiller)) if measurable else None}

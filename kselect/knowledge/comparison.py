@@ -116,12 +116,22 @@ class Comparison:
 
     @property
     def class_similarities(self) -> Tensor:
-        """How alike the teacher's output weights of any two classes are, `[K, K]`; see `kselect.knowledge.levels`."""
+        """How alike the teacher's output weights of any two classes are, `[K, K]`; see `kselect.knowledge.levels`.
+
+        Raises:
+            UserError: models without classes; a temperature so low that nothing is left for any class but the gold one.
+        """
         for model in (self.student, self.teacher_given):
             self.check_classes(model)
         self.check_alike()
         weight = output_layer(self.teacher_given.model).weight
-        return class_similarities(weight, self.config.similarity_temperature)
+        found = class_similarities(weight, self.config.similarity_temperature)
+        if not found.clone().fill_diagonal_(0).sum(-1).all():
+            raise UserError(
+                f"similarity_temperature is {self.config.similarity_temperature:g}, at which {self.name} leaves some "
+                f"class without any that is like it: give a higher one."
+            )
+        return found
 
     def relation_heads(self, projection: str) -> int:
         """Return how many heads both models' "queries", "keys" or "values" (`projection`) are cut into.

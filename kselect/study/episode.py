@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,12 @@ import numpy as np
 
 from agents.agent import Agent
 from envs.distillation import DistillationEnv
+from kselect.distillation.distiller import Distiller
+from kselect.distillation.evaluation import Evaluation, evaluate
 from kselect.models.classifier import Classifier
 from kselect.study.rounds import Rounds, Streams
 from kselect.study.series import Episode, OnPhase, Series
+from kselect.tasks.task import Task
 
 Env = gymnasium.Env[Any, Any]
 
@@ -111,17 +114,37 @@ def evaluated(episode: Episode, env: Env) -> Result:
     """Return an episode that `env` has just ended, with its student and how that one does on dev."""
     base = env.unwrapped
     assert isinstance(base, DistillationEnv)
-    reported = base.distiller.task.reported
-    evaluations = {split: base.distiller.evaluate(split) for split in reported}
-    metrics = {
-        prefix + name: value
-        for split, prefix in reported.items()
-        for name, value in {**evaluations[split].metrics, "loss": evaluations[split].loss}.items()
-    }
+    task = base.distiller.task
+    evaluations = {split: base.distiller.evaluate(split) for split in task.reported}
     return Result(
         **vars(episode),
         student=copy.deepcopy(base.distiller.student),  # the next run will train the distiller's own again
-        metrics=metrics,
+        metrics=_reported(task, evaluations),
         examples=evaluations["dev"].examples,
         padding=base.distiller.padding,
     )
+
+
+def evaluated_teachers(distiller: Distiller) -> list[dict[str, float]]:
+    """Return how each teacher by itself does on dev, under the names that a `Result` has its student's metrics by."""
+    task, training = distiller.task, distiller.training
+    splits = {split: distiller.encoded(split) for split in task.reported}
+    return [
+        _reported(
+            task,
+            {
+                split: evaluate(teacher, task, encoded, np.arange(len(encoded)), training.batch_size, distiller.dtype)
+                for split, encoded in splits.items()
+            },
+        )
+        for teacher in distiller.teachers
+    ]
+
+
+def _reported(task: Task[Any], evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
+    """Return the metrics and the loss on each split for reporting, by names that begin as its do."""
+    return {
+        prefix + name: value
+        for split, prefix in task.reported.items()
+        for name, value in {**evaluations[split].metrics, "loss": evaluations[split].loss}.items()
+    }

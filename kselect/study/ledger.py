@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
+from kselect.errors import UserError
 from kselect.study import atomic
 
 
@@ -22,17 +25,22 @@ class Ledger:
     key: tuple[str, ...]
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return all finished runs, in the order they finished."""
-        return [json.loads(line) for line in self._lines()]
+        """Return all finished runs, in the order they finished.
+
+        Raises:
+            UserError: a line that is damaged.
+        """
+        return [self._entry(number, line) for number, line in enumerate(self._lines(), 1)]
 
     def holds(self, entry: Mapping[str, Any]) -> bool:
         """Say whether the run of `entry`, which has at least the key, has been finished before."""
         return self._identity(entry) in {self._identity(done) for done in self.entries()}
 
     def append(self, entry: Mapping[str, Any]) -> None:
-        """Add a finished run. Several processes may add to one ledger."""
+        """Add a finished run. Several processes may add to one ledger, each in its turn."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
+        # Without the lock a line that another process is writing would be taken for one that a kill has cut off.
+        with FileLock(self.path.with_name(f".{self.path.name}.lock")), self.path.open("ab") as file:
             whole = sum(map(len, self._lines()))
             if whole < file.tell():  # a line was being written when its process was killed
                 file.truncate(whole)
@@ -41,6 +49,13 @@ class Ledger:
     def _lines(self) -> list[bytes]:
         lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
         return [line for line in lines if line.endswith(b"\n")]
+
+    def _entry(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            entry: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise UserError(f"{self.path}:{number} is no JSON: mend that line, or remove it with its run.") from None
+        return entry
 
     def _identity(self, entry: Mapping[str, Any]) -> str:
         return json.dumps([_given(entry[name]) for name in self.key], sort_keys=True)

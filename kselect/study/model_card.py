@@ -54,8 +54,8 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
     Args:
         results: what results.json holds. Read here: "task"; "metrics", name to number on the dev split, and
             "examples", how many these are; and where they apply "teacher", "agent", "layers" (how many, or
-            which), "seed", "head" (of a model of words), "constant" (what the constant prediction scores) and "cost"
-            (part to share of wall time).
+            which), "seed", "head" (of a model of words), "teacher_metrics" (of each teacher, as "metrics"), "constant"
+            (what the constant prediction scores) and "cost" (part to share of wall time).
         command: the command that repeats the run.
         model_folder: folder of the model, beside the card.
 
@@ -71,7 +71,7 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
         description=_description(results),
         examples=results["examples"],
         task=task,
-        scores=_scores(results["metrics"], results.get("constant")),
+        scores=_scores(results["metrics"], _beside(results)),
         cost=_cost(results.get("cost", {})),
         command=command,
         model_folder=model_folder,
@@ -122,14 +122,21 @@ def _description(results: Mapping[str, Any]) -> str:
     )
 
 
-def _scores(metrics: Mapping[str, float], constant: Mapping[str, float] | None) -> str:
-    lines = ["| metric | model |", "|---|---|"]
-    if constant:
-        lines = ["| metric | model | constant prediction |", "|---|---|---|"]
-    for name, value in metrics.items():
-        beside = (f" {constant[name]:.4f} |" if name in constant else " |") if constant else ""
-        lines.append(f"| {name} | {value:.4f} |{beside}")
-    return "\n".join(lines) + "\n"
+def _beside(results: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
+    """Return the metrics that those of the model are shown beside, by what they are of."""
+    teachers = results.get("teacher_metrics", [])
+    numbers = [""] if len(teachers) == 1 else [f" {number}" for number in range(1, len(teachers) + 1)]
+    columns = {f"teacher{number}": metrics for number, metrics in zip(numbers, teachers, strict=True)}
+    return columns | ({"constant prediction": results["constant"]} if results.get("constant") else {})
+
+
+def _scores(metrics: Mapping[str, float], beside: Mapping[str, Mapping[str, float]]) -> str:
+    header = ["metric", "model", *beside]
+    rows = [
+        [name, *(f"{one[name]:.4f}" if name in one else "" for one in (metrics, *beside.values()))] for name in metrics
+    ]
+    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"
 
 
 def _cost(shares: Mapping[str, float]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -67,12 +68,22 @@ class RunFolder:
         """
         path, config = place.make(), _kept(config)
         folder = cls(path, config, place.command)  # locked before config.yaml makes it look like an unfinished run
-        heading = f"# Repeat this run: kselect {place.command} --config {path / 'config.yaml'}\n"
+        heading = f"# Repeat this run: {folder.repeat}\n"
         body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         atomic.write_json(path / "environment.json", environment.describe(place.seed))
         atomic.write_text(path / "config.yaml", heading + body)
         folder.rewind(0, 0)
         return folder
+
+    @property
+    def repeat(self) -> str:
+        """The command line that repeats the run into a new folder."""
+        return f"kselect {self.command} --config {shlex.quote(str(self.path / 'config.yaml'))}"
+
+    @property
+    def go_on(self) -> str:
+        """The command line that goes on with the run, where it was stopped."""
+        return f"{self.repeat} --run_name {shlex.quote(self.path.name)}"
 
     @classmethod
     def open(cls, place: RunPlace, config: Mapping[str, Any], fresh: bool = False) -> RunFolder:

@@ -64,8 +64,14 @@ def set_aside(path: Path) -> None:
         return
     if not (path / "config.yaml").exists():
         raise UserError(f"{path} is no run folder and stays as it is: give another --run_name.")
-    taken = [int(other.name.rpartition("-")[2]) for other in path.parent.glob(f"{path.name}.old-*")]
+    others = filter(is_set_aside, path.parent.glob(f"{path.name}.old-*"))
+    taken = [int(other.name.rpartition("-")[2]) for other in others]
     path.rename(path.with_name(f"{path.name}.old-{max(taken, default=0) + 1}"))
+
+
+def is_set_aside(path: Path) -> bool:
+    """Tell whether a folder has a name that `set_aside` gives."""
+    return re.fullmatch(r".+\.old-\d+", path.name) is not None
 
 
 def _obstacle(path: Path) -> str | None:

@@ -88,20 +88,21 @@ def test_its_config_repeats_it(teacher: Path, tmp_path: Path) -> None:
 def test_advice_is_held_against_what_came_of_it(
     teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for seed, scores in enumerate(({"fine-tune": 0.5, "vanilla-kd": 0.7}, {"fine-tune": 0.51, "vanilla-kd": 0.69})):
-        for agent, score in scores.items():
+    scores = {"fine-tune": [0.5, 0.51], "label-smoothing": [0.5, 0.52], "kd-pt": [0.7, 0.69]}
+    for agent, of_seeds in scores.items():
+        for seed, score in enumerate(of_seeds):
             folder = tmp_path / f"{agent}-{seed}"
             folder.mkdir()
-            about = {"task": "synthetic-acceptability", "agent": agent, "metrics": {"score": score}}
+            about = {"task": "synthetic-acceptability", "agent": agent, "seed": seed, "metrics": {"score": score}}
             (folder / "results.json").write_text(json.dumps(about))
     assert main(words(teacher, tmp_path, "--run_name", "held", "--outcomes", str(tmp_path))) == 0
     out = capsys.readouterr().out
     results = json.loads((tmp_path / "held" / "results.json").read_text())
-    (worth,) = (one for one in results["advice"] if one["kind"] == "worth")
-    assert worth["verdict"] == ("right" if worth["claim"]["better"] else "wrong")
+    (instances,) = (one for one in results["advice"] if one["kind"] == "instances")
+    assert instances["verdict"] == ("right" if instances["claim"]["better"] else "wrong")
     assert results["verdicts"]["right"] + results["verdicts"]["wrong"] == 1
     counts = ", ".join(f"{count} {name}" for name, count in results["verdicts"].items())
-    assert f"\nHeld against fine-tune, vanilla-kd: {counts}.\n" in out
+    assert f"\nHeld against fine-tune, kd-pt, label-smoothing: {counts}.\n" in out
 
 
 def test_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

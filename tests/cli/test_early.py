@@ -33,8 +33,17 @@ REFUSED = [
     (["train-teacher", "--encoder", "./none"], "No such model folder: ./none"),
     (["evaluate", "runs/techer"], "No such model folder: runs/techer: did you mean 'runs/teacher'?"),
     (["evaluate", "mine/techer"], "No such model folder: mine/techer: did you mean 'mine/teacher'?"),
+    (["distill", "--train_file", "no.csv", "--text_columns", "a"], "no.csv does not exist in the present folder"),
+    (["doctor", "--train_file", "ragged.csv", "--text_columns", "a"], "ragged.csv"),
+    (["train-policy", "--train_file", "one.csv", "--text_columns", "b"], "has no column 'b'"),
+    (["explain", "--task_type", "tags", "--train_file", "ragged.conll"], "ragged.conll:2"),
+    (["train-teacher", "--task_type", "trees", "--train_file", "ragged.conll"], "ragged.conll"),
+    (["evaluate", "m", "--task", "mrpc", "--data_dir", "mine"], "mine has no folder MRPC or glue/MRPC: give"),
+    (["predict", "m", "--test_file", "ragged.csv", "--text_columns", "a"], "ragged.csv"),
+    (["predict", "m", "--task_type", "tags", "--test_file", "no.conll"], "no.conll does not exist"),
     (["predict", "runs/teacher/model"], "No model in runs/teacher/model: config.json is missing."),
 ]
+OF_TEACHERS = ("distill", "train-policy", "doctor", "explain")
 SCRIPT = """
 import contextlib, io, json, sys
 from kselect.cli.main import main
@@ -56,9 +65,12 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, list[st
     (place / "mine" / "teacher").mkdir(parents=True)
     (place / "configs").mkdir()
     (place / "configs" / "wnut17.yaml").touch()
+    (place / "one.csv").write_text("a,label\nfine,0\npoor,1\n")
+    (place / "ragged.csv").write_text("a,label\nfine,0\npoor,1,2\n")
+    (place / "ragged.conll").write_text("A O\nword\n\n")
     (place / "mine" / "teacher" / "config.yaml").touch()  # as a run under --runs_dir mine has it
     lines = [
-        [*words, "--teacher", "t"] if words[0] in ("distill", "train-policy") and "--teacher" not in words else words
+        [*words, "--teacher", "t"] if words[0] in OF_TEACHERS and "--teacher" not in words else words
         for words, _ in REFUSED
     ]
     root = str(Path(__file__).parents[2])

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS, main
-from kselect.insight.ladder_plot import can_plot
+from kselect.insight.picture import can_draw
 from kselect.models.scratch import new_classifier
 from kselect.tasks import load_task
 from kselect.tasks.synthetic import TOPICS
@@ -89,7 +89,7 @@ def test_the_folder_holds_runs_table_curves_and_results(straight: Path) -> None:
     assert [step for step, _ in curve] == [seed for seed, _ in expected]
     assert [value for _, value in curve] == pytest.approx([score for _, score in expected])
     assert events.Scalars("result/gain/kd")[0].value == pytest.approx(found["metrics"]["gain/kd"])
-    assert (straight / "explanation.png").exists() == can_plot()
+    assert (straight / "explanation.png").exists() == can_draw()
     assert json.loads((straight / "environment.json").read_text())["seed"] == [0, 1]
     assert not (straight / "checkpoints").exists()
 

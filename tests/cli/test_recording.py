@@ -13,7 +13,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kselect.cli.main import main
-from kselect.insight.plots import draw
+from kselect.insight.picture import save
+from kselect.insight.recording_plot import recording_figure
 from kselect.insight.rows import DTYPES, Rows
 from kselect.insight.summary import summarise
 from tests import word_files
@@ -146,5 +147,5 @@ def test_it_is_drawn_where_that_is_asked_for(teacher: str, tmp_path: Path) -> No
     assert picture.startswith(b"\x89PNG")
     rows = Rows.load(tmp_path / "mine" / "recording.parquet")
     for number, few in enumerate((rows.where(rows.step == 1), rows.where(rows.step < 0))):
-        draw(few, tmp_path / f"{number}.png")
+        save(recording_figure(few), tmp_path / f"{number}.png")
         assert (tmp_path / f"{number}.png").read_bytes().startswith(b"\x89PNG")

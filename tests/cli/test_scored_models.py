@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import shutil
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,11 @@ import yaml
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kselect.cli.main import main
+from kselect.cli.session import describe_metrics
+from kselect.config import TaskConfig
+from kselect.models.output_layer import output_layer
 from kselect.tasks import load_task
+from kselect.tasks.setup import make_task
 from tests.glue_files import LABELS, text, write_tsv
 from tests.tiny import tiny_classifier, tiny_task
 
@@ -34,7 +41,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     student = [*mnli, "--teacher", str(place / "runs" / "teacher" / "model"), "--layers", "1", *runs]
     assert main(["distill", *student, "--agent", "vanilla-kd", "--run_name", "student"]) == 0
     policy = ["--knowledge", "gold,logits", "--episodes", "1", "--run_name", "policy"]
-    assert main(["train-policy", *student, *policy]) == 0
+    with redirect_stdout(io.StringIO()) as told:
+        assert main(["train-policy", *student, *policy]) == 0
+    assert re.match(r"episode 1: reward -?\d\.\d{4} nats \(mnli\)\n", told.getvalue())
     rows = ["review,mood,key", *(f"{review},{('sad', 'glad')[i % 2]},r{i}" for i, review in enumerate(REVIEWS))]
     (place / "reviews.csv").write_text("\n".join(rows) + "\n")
     own = ["--train_file", str(place / "reviews.csv"), "--text_columns", "review", "--label_column", "mood"]
@@ -72,9 +81,35 @@ def test_results_have_the_mismatched_part_beside_dev(place: Path) -> None:
     logits = logits_of(place / "runs" / "student" / "student", mismatched.text_a, mismatched.text_b)
     accuracy = float((logits.argmax(-1) == mismatched.labels).mean())
     assert results["metrics"]["mismatched/accuracy"] == accuracy
-    assert (
-        f"| mismatched/accuracy | {accuracy:.4f} | 0.3333 |" in (place / "runs" / "student" / "README.md").read_text()
-    )
+    (teacher,) = results["teacher_metrics"]
+    card = (place / "runs" / "student" / "README.md").read_text()
+    assert "| metric | model | teacher | constant prediction |\n" in card
+    assert f"| mismatched/accuracy | {accuracy:.4f} | {teacher['mismatched/accuracy']:.4f} | 0.3333 |\n" in card
+    of_its_own_run = json.loads((place / "runs" / "teacher" / "results.json").read_text())["metrics"]
+    assert teacher == pytest.approx(of_its_own_run, rel=1e-5)
+
+
+def test_a_score_that_the_constant_prediction_has_as_well_is_told(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(place / "runs" / "student" / "student")
+    output_layer(model).bias.data[0] = 1e4
+    model.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(place / "runs" / "student" / "student").save_pretrained(tmp_path)
+    task = ["--task", "mnli", "--data_dir", str(place / "glue"), "--precision", "fp32"]
+    assert main(["evaluate", str(tmp_path), *task]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("dev")]
+    assert told == [
+        f"{split}: the model scores as the constant prediction does, and may have become one. Look at --learning_rate, "
+        f"--epochs, and how frequent labels are."
+        for split in ("dev", "dev_mismatched")
+    ]
+    mnli = make_task(TaskConfig("mnli", data_dir=str(place / "glue")))
+    metrics = {"accuracy": 0.25, "score": 0.25, "mismatched/accuracy": 0.5, "mismatched/score": 0.5}
+    below, hint, above = describe_metrics(metrics, mnli).splitlines()
+    assert below == "dev: accuracy 0.2500, score 0.2500 (constant prediction: score 0.3333)"
+    assert hint.startswith("dev: the model scores below the constant prediction. Look at --learning_rate")
+    assert above.startswith("dev_mismatched: accuracy 0.5000, score 0.5000 (constant")
 
 
 @pytest.mark.parametrize("path", ["student", "student/student"])
@@ -126,10 +161,12 @@ def test_a_policy_says_what_it_is(place: Path, path: str, capsys: pytest.Capture
     assert (rows["task"], rows["knowledge"]) == ("mnli", "gold, logits")
 
 
-def test_a_submission_has_a_file_for_each_part(place: Path, tmp_path: Path) -> None:
+def test_a_submission_has_a_file_for_each_part(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "new" / "submission"
     assert main(["predict", str(place / "runs" / "student"), "--output", str(output), "--precision", "fp32"]) == 0
     assert sorted(path.name for path in output.iterdir()) == ["MNLI-m.tsv", "MNLI-mm.tsv"]
+    told = [f"predictions: {output / name} (5 examples)" for name in ("MNLI-m.tsv", "MNLI-mm.tsv")]
+    assert capsys.readouterr().out.splitlines() == told
     for name, part in (("MNLI-m", "test_matched"), ("MNLI-mm", "test_mismatched")):
         logits = logits_of(
             place / "runs" / "student" / "student",

@@ -76,6 +76,14 @@ def test_a_student_under_another_head_is_scored_beside_the_constant(
         assert shown[name] == [f"{results['metrics'][name]:.4f}", f"{constant:.4f}"]
 
 
+def test_a_head_that_nobody_has_trained_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["distill", *data(place, "tags"), *of_teacher(place, "tags"), "--agent", "fine-tune", "--epochs", "1"]
+    for head, told in (("tagger", True), ("crf", False)):
+        assert main([*words, "--head", head, "--run_name", f"fresh-{head}"]) == 0
+        line = f"The student's head, {head}, is fresh: its weights are random, drawn with the seed."
+        assert (line in capsys.readouterr().err.splitlines()) == told
+
+
 def test_a_run_keeps_what_it_was_told_of_the_tags(place: Path) -> None:
     config = yaml.safe_load((place / "runs" / "tags" / "config.yaml").read_text())
     assert (config["scheme"], config["file_scheme"], config["max_length"]) == ("iob2", "iob2", 16)

@@ -1,17 +1,36 @@
+"""Pictures of ladders whose scores are made up, and the files that pictures go to."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
 
-from kselect.insight.ladder_plot import can_plot, plot_ladder
-from kselect.insight.synthetic import SIMILARITY
-from tests.insight.worlds import climbed, config_of
+from kselect.errors import UserError
+from kselect.insight.ladder_plot import ladder_figure
+from kselect.insight.picture import can_draw, save
+from tests.insight.test_findings import explained
+
+pytestmark = pytest.mark.skipif(not can_draw(), reason="matplotlib is not installed: pip install 'kselect[plots]'")
+GAINS = {"label_smoothing": 0.01, "kd_sim": -0.02, "kd_pt": 0.03, "kd_pt_sim": 0.036, "kd": 0.04}
 
 
-@pytest.mark.skipif(not can_plot(), reason="matplotlib is not installed: pip install 'kselect[plots]'")
-@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
-def test_a_ladder_is_drawn_with_a_bar_for_every_gain(tmp_path: Path, seeds: tuple[int, ...]) -> None:
-    explanation = climbed(SIMILARITY.shortened(1), config_of(), seeds)
-    plot_ladder(explanation, "topics", tmp_path / "ladder.png")
+def test_a_ladder_is_drawn_with_a_bar_for_every_gain_and_its_error() -> None:
+    found = explained(5, 0.9, **GAINS)
+    (axes,) = ladder_figure(found, "topics").axes
+    bars = dict(zip(reversed(found.decomposition.gains), axes.patches, strict=True))
+    for name, gain in found.decomposition.gains.items():
+        assert bars[name].get_width() == pytest.approx(gain.mean)
+    (errors,) = (one for one in axes.collections if len(one.get_segments()) == len(bars))
+    widths = [segment[1][0] - segment[0][0] for segment in errors.get_segments()]
+    assert widths == pytest.approx([2 * gain.error for gain in reversed(found.decomposition.gains.values())])
+    assert axes.get_xlabel() == "gain over fine-tuning on dev, points"
+
+
+def test_a_picture_is_there_in_full_or_not_at_all(tmp_path: Path) -> None:
+    figure = ladder_figure(explained(2, 0.9, label_smoothing=0.01, kd_sim=0.02, kd=0.04), "two")
+    save(figure, tmp_path / "ladder.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["ladder.png"]
     assert (tmp_path / "ladder.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UserError, match="cannot be written"):
+        save(figure, tmp_path / "nowhere" / "ladder.png")

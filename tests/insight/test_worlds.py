@@ -44,8 +44,8 @@ def test_where_only_classes_are_alike_the_domain_is_all_there_is() -> None:
     found = climbed(SIMILARITY, config)
     assert fall_together(found, "kd", "kd-sim", "kd-pt-sim")
     assert fall_together(found, "kd-pt", "label-smoothing")
-    assert found.decomposition.gains["kd"].sign == 1
-    assert found.decomposition.leads["kd-sim", "label-smoothing"].sign == 1
+    assert found.decomposition.gains["kd"].sign() == 1
+    assert found.decomposition.leads["kd-sim", "label-smoothing"].sign() == 1
     assert found.decomposition.order == "contradicted"
 
 
@@ -57,15 +57,15 @@ def test_where_only_confidence_varies_the_instance_is_all_there_is() -> None:
     found = climbed(CONFIDENCE, config)
     assert fall_together(found, "kd", "kd-pt", "kd-pt-sim")
     assert fall_together(found, "kd-sim", "label-smoothing")
-    assert found.decomposition.gains["kd"].sign == 1
-    assert found.decomposition.leads["kd-pt", "label-smoothing"].sign == 1
+    assert found.decomposition.gains["kd"].sign() == 1
+    assert found.decomposition.leads["kd-pt", "label-smoothing"].sign() == 1
 
 
 def test_where_nothing_is_known_smoothing_is_all_there_is() -> None:
     found = climbed(NOISE, config_of(label_smoothing=0.99999, measure="loss"))
     assert found.teacher.contents[0].total == pytest.approx(0, abs=1e-12)
     assert fall_together(found, "kd", "kd-pt", "kd-pt-sim", "kd-sim", "label-smoothing")
-    assert found.decomposition.gains["kd"].sign == 1
+    assert found.decomposition.gains["kd"].sign() == 1
     assert found.decomposition.shares["label-smoothing"].mean == pytest.approx(1, rel=1e-3)
 
 

@@ -18,6 +18,7 @@ from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.head_relations import HeadRelations
 from kselect.knowledge.layer_map import parse_layer_map
+from kselect.knowledge.levels import ConfidenceSimilarity
 from kselect.knowledge.logits import Logits
 from kselect.knowledge.registry import BUILDERS, build_knowledge, register
 from kselect.models.classifier import Classifier
@@ -48,6 +49,18 @@ INSIDE_ATTENTION = (
 )
 def test_layer_maps(text: str, pairs: tuple[tuple[int, int], ...]) -> None:
     assert parse_layer_map(text, 3, 6) == pairs
+
+
+def test_similarities_that_vanish_are_refused_before_they_are_divided_by() -> None:
+    teacher = tiny_classifier(tiny_task("synthetic-topics", 120))
+    student = shrink(teacher, 2)
+    (kept,) = build_knowledge(KnowledgeConfig(["kd-pt-sim"], similarity_temperature=0.02), student, [teacher])
+    assert isinstance(kept, ConfidenceSimilarity)
+    target = kept.target(torch.full((1, 1, 12), 1 / 12), torch.tensor([[3]]), 12)
+    assert target.sum() == pytest.approx(1)
+    for kind in ("kd-sim", "kd-pt-sim"):
+        with pytest.raises(UserError, match=f"similarity_temperature is 1e-05, at which {kind} leaves some class"):
+            build_knowledge(KnowledgeConfig([kind], similarity_temperature=1e-5), student, [teacher])
 
 
 def test_skip_is_the_papers() -> None:

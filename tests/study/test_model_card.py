@@ -53,6 +53,22 @@ def test_a_student_card_tells_where_it_comes_from_and_what_it_scores():
         assert said in card
 
 
+def test_the_teachers_scores_stand_beside_the_students():
+    scored = {
+        **RESULTS,
+        "metrics": {"accuracy": 0.75, "loss": 0.5},
+        "teacher_metrics": [{"accuracy": 0.8, "loss": 0.4}],
+    }
+    card = model_card(scored, COMMAND)
+    assert "| metric | model | teacher | constant prediction |\n|---|---|---|---|\n" in card
+    assert "| accuracy | 0.7500 | 0.8000 | 0.6739 |\n| loss | 0.5000 | 0.4000 |  |\n" in card
+    several = {**scored, "teacher": ["one", "other"], "teacher_metrics": [{"accuracy": 0.8}, {"accuracy": 0.7}]}
+    del several["constant"]
+    card = model_card(several, COMMAND)
+    assert "| metric | model | teacher 1 | teacher 2 |" in card
+    assert "| accuracy | 0.7500 | 0.8000 | 0.7000 |" in card
+
+
 def test_chosen_layers_are_named():
     assert "of which it keeps layers 1, 3, 5." in model_card({**RESULTS, "layers": [1, 3, 5]}, COMMAND)
 

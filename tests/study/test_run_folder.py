@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -38,6 +39,14 @@ def test_the_name_tells_task_agent_seed_and_time(tmp_path):
     with make(tmp_path, agent="runs/my policy/policy/") as run:
         assert run.path.parent == tmp_path / "runs"
         assert re.fullmatch(r"mrpc-policy-3-\d{8}-\d{6}", run.path.name)
+
+
+def test_its_commands_can_be_typed_whatever_its_path(tmp_path):
+    with make(tmp_path / "my work", name="mine") as run:
+        config = str(tmp_path / "my work" / "runs" / "mine" / "config.yaml")
+        assert shlex.split(run.repeat) == ["kselect", "distill", "--config", config]
+        assert shlex.split(run.go_on) == ["kselect", "distill", "--config", config, "--run_name", "mine"]
+        assert (run.path / "config.yaml").read_text().startswith(f"# Repeat this run: {run.repeat}\n")
 
 
 def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):

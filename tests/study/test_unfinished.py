@@ -146,6 +146,15 @@ def test_fresh_sets_aside_and_starts_over(tmp_path: Path, name: str | None) -> N
         assert again.path == run.path
 
 
+def test_a_folder_that_somebody_has_set_aside_by_hand_is_in_nobodys_way(tmp_path: Path) -> None:
+    stopped(tmp_path, "mine")
+    for name in ("mine.old-notes", "mine.old-7", "mine.old-"):
+        (tmp_path / name).mkdir()
+    with open_run(tmp_path, "mine", fresh=True) as run:
+        assert not run.resumed
+    assert (tmp_path / "mine.old-8" / "config.yaml").exists()
+
+
 def test_fresh_of_nothing_is_a_new_run(tmp_path: Path) -> None:
     with open_run(tmp_path / "runs", "mine", fresh=True) as run:
         assert not run.resumed

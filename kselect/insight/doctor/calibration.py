@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from kselect.insight.doctor.estimate import Estimate
 from kselect.insight.doctor.sample import Floats, Sample
 
 BINS = 15
@@ -47,6 +48,16 @@ class Temperature:
     def bounded(self) -> bool:
         """Whether it is an end of the range that was searched: there is no best one."""
         return min(abs(np.log(self.value / end)) for end in (COLDEST, HOTTEST)) < NEAR
+
+
+def oversureness(sample: Sample) -> Estimate:
+    """Return the mean over places of the score that p expects less that of the gold class, p at temperature 1.
+
+    It is how fast the loss falls as log T rises from 0: above 0 where flatter probabilities suit the labels better, 0
+    where they are calibrated. Unlike the loss at the best temperature it is of no fit to the same labels.
+    """
+    expected = (sample.probabilities * sample.logits).sum(1)
+    return Estimate.of(expected - sample.of_gold(sample.logits), sample.examples)
 
 
 def best_temperature(sample: Sample) -> Temperature:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kselect.insight.doctor.calibration import Temperature, best_temperature
+from kselect.insight.doctor.calibration import Temperature, best_temperature, oversureness
 from kselect.insight.doctor.certainty import Certainty
 from kselect.insight.doctor.class_relations import ClassRelations
 from kselect.insight.doctor.estimate import Estimate
@@ -37,6 +37,8 @@ class Diagnosis:
     """On examples of train, which the teacher learned by heart, or not."""
     temperature: Temperature
     """The one that suits held-out labels best."""
+    oversure: Estimate
+    """Whether one above 1 would suit them better at all; see `oversureness`."""
     constant: Estimate
     """Accuracy of train's most frequent class on held-out places."""
     ahead: Estimate
@@ -100,6 +102,7 @@ def diagnose(
         held=Certainty.of(held),
         train=Certainty.of(train),
         temperature=best,
+        oversure=oversureness(held),
         constant=Estimate.of(constant, held.examples),
         ahead=Estimate.of(right - constant, held.examples),
         information=Estimate.of(-prior[held.labels] - held.losses(best.value), held.examples),

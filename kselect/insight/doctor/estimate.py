@@ -37,4 +37,8 @@ class Estimate:
     @property
     def below_zero(self) -> bool:
         """Whether it is below 0 by more than chance."""
-        return self.value < -CLEAR * self.error
+        return self.below(0.0)
+
+    def below(self, limit: float) -> bool:
+        """Return whether it is below a limit by more than chance: what is not above 0 may still be anything."""
+        return self.value + CLEAR * self.error < limit

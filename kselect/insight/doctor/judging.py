@@ -26,7 +26,7 @@ def judge(advice: Advice, outcomes: Outcomes, margin: float = MARGIN) -> Verdict
 
     The difference of two means has a confidence interval (Welch's, at 95 per cent). `better` is right where all of it
     is above 0, and wrong where all of it is below `margin`; `no better` the other way round. Anything else is
-    undecided: an interval too wide, fewer than two seeds of either, no such outcome, or no claim.
+    undecided: an interval too wide, fewer than two seeds of either or none that differ, no such outcome, or no claim.
 
     Args:
         advice: what was said before.
@@ -63,7 +63,7 @@ def _difference(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, 
     """Return the confidence interval of the difference of means."""
     if list(ours) == list(theirs):  # two names for the same students
         return 0.0, 0.0
-    if np.ptp(ours) == 0 and np.ptp(theirs) == 0:  # no spread to go by
-        return (float(ours[0] - theirs[0]),) * 2
+    if np.ptp(ours) == 0 and np.ptp(theirs) == 0:  # seeds that fell on one score each show no noise to go by
+        return -np.inf, np.inf
     interval = ttest_ind(ours, theirs, equal_var=False).confidence_interval(CONFIDENCE)
     return float(interval.low), float(interval.high)

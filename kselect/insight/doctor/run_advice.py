@@ -68,9 +68,9 @@ def of_cost(cost: Cost) -> list[Advice]:
     return [
         Advice(
             "time",
-            f"Reckon with {_time(distilled)} a run on this machine: {cost.steps} steps of "
+            f"Reckon with {_time(distilled)} a run under gold and logits on this machine: {cost.steps} steps of "
             f"{cost.step_seconds['gold + logits']:.2g} s, and {_time(cost.teacher_seconds)} once for the teacher; gold "
-            f"labels alone take {_time(plain)}.",
+            f"labels alone take {_time(plain)}, other kinds more.",
             numbers,
         )
     ]

@@ -8,11 +8,13 @@ from kselect.insight.doctor.estimate import Estimate
 
 # Rules of thumb, all of them: what they are worth, `judging` is to find out.
 ERASED = 0.1  # strength of class relations below which there are as good as none
+SWAPPED = 0.05  # of all answers, from which another order is one, and not two rare classes taken for each other
 FAINT = 0.01  # probability of all wrong classes together below which no student hears of them
 SHARED = 0.5  # part of class relations that is of classes, from which on their similarities can stand for it
 SPREAD = 0.1  # of the cosines of output weights, below which classes are alike near
 SAME = 0.1  # width of the rescaling factors below which all examples count alike
 OVERSURE = 0.05  # how much surer on train than right on held-out examples
+LITTLE = 0.02  # of accuracy, and in nats, below which a teacher is ahead by as good as nothing
 NEAR_ONE = 1.1  # a best temperature up to this is 1
 SOFTEST = 8.0
 
@@ -34,7 +36,7 @@ def of_teacher(diagnosis: Diagnosis) -> list[Advice]:
 
 def _labels(diagnosis: Diagnosis) -> list[Advice]:
     order, found = diagnosis.order, []
-    if order.clear:
+    if order.clear and order.right_as_meant - order.right >= SWAPPED:
         meant = ", ".join(diagnosis.labels[i] for i in order.meant)
         sentence = (
             f"Check the order of labels first: of {order.judged} held-out answers {order.right:.1%} are right as the "
@@ -66,19 +68,28 @@ def _worth(diagnosis: Diagnosis) -> Advice:
     if ahead.below_zero:
         return Advice("worth", f"Do not distil this teacher: {both}.", numbers, HELPS_NOT)
     if not ahead.above_zero and not information.above_zero:
+        if ahead.below(LITTLE) and information.below(LITTLE):
+            sentence = (
+                f"This teacher is not worth distilling: {both}, and its probabilities say no more of labels than how "
+                f"frequent they are ({_nats(information)})."
+            )
+            return Advice("worth", sentence, numbers, HELPS_NOT)
         sentence = (
-            f"This teacher is not worth distilling: {both}, and its probabilities say no more of labels than how "
-            f"frequent they are ({_nats(information)})."
+            f"Not told whether this teacher is worth distilling: {both}, and what its probabilities say beyond how "
+            f"frequent labels are is {_nats(information)}. More held-out examples would tell: raise --examples, or "
+            f"--reward_fraction."
         )
-        return Advice("worth", sentence, numbers, HELPS_NOT)
+        return Advice("worth", sentence, numbers)
     if diagnosis.probe is not None and diagnosis.ahead_of_probe is not None:
         numbers |= {"probe": diagnosis.probe.value, "ahead_of_probe": diagnosis.ahead_of_probe.value}
         if not diagnosis.ahead_of_probe.above_zero:
+            little = diagnosis.ahead_of_probe.below(LITTLE)
             sentence = (
-                f"Expect little of this teacher: {right}, a linear probe of the untrained student on "
-                f"{diagnosis.probe.value:.1%} (difference {_points(diagnosis.ahead_of_probe)})."
+                f"{'Expect little of this teacher' if little else 'Not told whether its student knows as much'}: "
+                f"{right}, a linear probe of the untrained student on {diagnosis.probe.value:.1%} (difference "
+                f"{_points(diagnosis.ahead_of_probe)})."
             )
-            return Advice("worth", sentence, numbers, HELPS_NOT)
+            return Advice("worth", sentence, numbers, HELPS_NOT if little else None)
     if not ahead.above_zero:
         sentence = (
             f"Distil its probabilities rather than its answers: {both}, but its probabilities say more of labels than "
@@ -97,6 +108,8 @@ def _temperature(diagnosis: Diagnosis) -> Advice:
         "loss_after": best.loss_after,
         "calibration_error": held.calibration_error,
         "oversure": oversure,
+        "slope": diagnosis.oversure.value,
+        "slope_error": diagnosis.oversure.error,
     }
     told = (
         f"held-out loss {best.loss_before:.3f} at 1, {best.loss_after:.3f} at {best.value:.2g}, calibration error "
@@ -110,6 +123,12 @@ def _temperature(diagnosis: Diagnosis) -> Advice:
         if used == 1:
             sentence = f"Stay at --temperature 1: the teacher is no surer than it is right ({told})."
         return Advice("temperature", sentence, numbers, Claim("logits@2", "logits@1", better=False))
+    if not diagnosis.oversure.above_zero:
+        sentence = (
+            f"Leave --temperature at {used:g}: {held.places} held-out answers do not tell whether the teacher is surer "
+            f"than it is right ({told})."
+        )
+        return Advice("temperature", sentence, numbers)
     soft = min(best.value, SOFTEST)
     sure = f"; on train it is {100 * oversure:.0f} points surer than right on held-out" if oversure > OVERSURE else ""
     sentence = f"Take --temperature {soft:.1f} (now {used:g}): the teacher is too sure of itself ({told}{sure})."
@@ -146,7 +165,7 @@ def _relations(diagnosis: Diagnosis) -> Advice:
         sentence = (
             "Two classes have no relations: kd-sim is a label smoothing, kd-pt and kd-top-k are logits. Leave them out."
         )
-        return Advice("relations", sentence, {"classes": 2.0}, no_more)
+        return Advice("relations", sentence, {"classes": 2.0})  # by arithmetic, which no score need bear out
     numbers = {"strength": relations.strength, "mass": relations.mass, "between": relations.between}
     told = f"{relations.strength:.1%} of the way from all wrong classes alike to one of them alone"
     if relations.strength < ERASED:
@@ -185,7 +204,7 @@ def _top_k(diagnosis: Diagnosis) -> list[Advice]:
         return []
     numbers = {"k": float(top.k), "classes": float(top.classes), "gain": top.gain.value, "gain_error": top.gain.error}
     if top.all_kept:
-        half = max(1, round(top.classes / 2))
+        half = max(1, min(round(top.classes / 2), top.classes - 2))  # with one class left out it would be all of them
         sentence = f"Keep all {top.classes} probabilities: fewer of the largest tell less of held-out labels."
         return [Advice("top-k", sentence, numbers, Claim(f"kd-top-{half}", "logits", better=False))]
     sentence = (

@@ -11,6 +11,7 @@ from kselect.insight.doctor.teacher_advice import of_teacher
 from tests.insight.doctor.constructed import (
     CLASSES,
     SIZE,
+    calibrated,
     label_smoothed,
     no_better_than_constant,
     over_confident,
@@ -101,6 +102,38 @@ def test_a_teacher_no_better_than_a_probe_of_the_student() -> None:
     assert claims(advice_on(held, train, probe=Probe(blank, blank)))["worth"] == "logits better than gold"
 
 
+def first_words(advice: Advice) -> str:
+    return advice.sentence.partition(":")[0]
+
+
+def test_what_few_examples_do_not_tell_is_said_to_be_so() -> None:
+    """The same teacher, right on 85 % where the constant prediction is on 70 %, by ever more examples."""
+    told: dict[int, list[Advice]] = {}
+    for size in (10, 20, 2000):
+        samples = [calibrated(seed, size) for seed in range(12)]
+        told[size] = [advice_on(held, calibrated(99, 300))["worth"] for held in samples]
+    few = {(first_words(one), str(one.claim)) for size in (10, 20) for one in told[size]}
+    assert ("Not told whether this teacher is worth distilling", "None") in few
+    assert not any(claim == "logits no better than gold" for _, claim in few)
+    assert {first_words(one) for one in told[2000]} == {"Worth distilling"}
+
+
+def test_a_probe_that_is_not_told_apart_from_the_teacher_is_no_equal_of_it() -> None:
+    held, train = sound(0, size=40), sound(1)
+    behind = held.log_probabilities().copy()
+    behind[:3] = behind[:3, ::-1]  # three answers of forty, or none
+    advice = advice_on(held, train, probe=Probe(train.log_probabilities(), behind))
+    assert advice["worth"].sentence.startswith("Not told whether its student knows as much")
+    assert advice["worth"].claim is None
+
+
+def test_a_calibrated_teacher_is_hardly_ever_told_too_sure_however_few_the_examples() -> None:
+    for size in (20, 100, 1000):
+        told = [advice_on(calibrated(seed, size), calibrated(99, 300))["temperature"] for seed in range(60)]
+        assert sum("too sure of itself" in one.sentence for one in told) <= 6, size
+        assert all((one.claim is None) == one.sentence.startswith(("Leave", "No temperature")) for one in told)
+
+
 def test_permuted_labels_are_suspicious() -> None:
     advice = advice_on(permuted(0), permuted(1), labels=list("abcdef"))
     assert "if they mean f, a, b, c, d, e" in advice["labels"].sentence
@@ -108,12 +141,32 @@ def test_permuted_labels_are_suspicious() -> None:
     assert "labels" not in advice_on(sound(0), sound(1))
 
 
+def test_two_rare_classes_taken_for_each_other_are_no_other_order() -> None:
+    found = sound(0, size=2000)
+    labels = np.where(found.labels >= 4, 0, found.labels)
+    labels[::40] = 4
+    logits = np.where(np.eye(CLASSES)[labels], 6.0, 0.0) + np.random.default_rng(0).standard_normal((2000, CLASSES))
+    logits[::40] = np.where(np.arange(CLASSES) == 5, 6.0, 0.0)  # always taken for a class that no example has
+    shuffled = np.random.default_rng(1).permutation(2000)
+    confused = Sample.of(logits[shuffled], labels[shuffled])
+    diagnosis = diagnose(confused, confused)
+    assert diagnosis.order.clear
+    assert diagnosis.order.right_as_meant > diagnosis.order.right > 0.9
+    assert "labels" not in advice_on(confused, confused)
+
+
 def test_two_classes_have_neither_relations_nor_top_k() -> None:
     advice = advice_on(sound(0, classes=2), sound(1, classes=2))
     assert "top-k" not in advice
     assert "similarities" not in advice
     assert advice["relations"].sentence.startswith("Two classes have no relations")
-    assert claims(advice)["relations"] == "logits no better than kd-pt"
+    assert advice["relations"].claim is None  # an identity, which would be right for nothing
+
+
+def test_of_three_classes_half_of_the_probabilities_is_one_not_all_of_them() -> None:
+    advice = advice_on(sound(0, classes=3), sound(1, classes=3))
+    assert advice["top-k"].sentence.startswith("Keep all 3 probabilities")
+    assert claims(advice)["top-k"] == "kd-top-1 no better than logits"
 
 
 def test_a_class_that_is_never_answered_is_named() -> None:

@@ -30,7 +30,7 @@ WIDE = {"gold": [0.60, 0.75, 0.90], "logits": [0.70, 0.85, 0.80]}
         (WIDE, "undecided", "undecided"),
         ({"gold": [0.7], "logits": [0.9]}, "undecided", "undecided"),
         ({"gold": [0.7, 0.7]}, "undecided", "undecided"),
-        ({"gold": [0.7, 0.7], "logits": [0.8, 0.8]}, "right", "wrong"),
+        ({"gold": [0.7, 0.7], "logits": [0.8, 0.8]}, "undecided", "undecided"),
         ({"gold": [0.7, 0.7], "logits": [0.7, 0.7]}, "wrong", "right"),
         ({"gold": [0.5, 0.9], "logits": [0.5, 0.9]}, "wrong", "right"),
     ],
@@ -61,13 +61,14 @@ def test_the_tally_leaves_out_what_no_score_can_show() -> None:
     assert tally(every, ABOVE) == {"right": 1, "wrong": 1, "undecided": 1}
 
 
-def run(agent: str, score: float, task: str = "mrpc") -> dict[str, object]:
-    return {"task": task, "agent": agent, "seed": 0, "metrics": {"score": score, "f1": 0.1}}
+def run(agent: str, score: float, seed: int = 0, task: str = "mrpc") -> dict[str, object]:
+    return {"task": task, "agent": agent, "seed": seed, "metrics": {"score": score, "f1": 0.1}}
 
 
 def test_outcomes_are_read_from_runs_lines_and_lists(tmp_path: Path) -> None:
     expected = {"fine-tune": [0.5, 0.75], "vanilla-kd": [0.625]}
-    entries = [run("fine-tune", 0.5), run("fine-tune", 0.75), run("vanilla-kd", 0.625), run("fine-tune", 1.0, "rte")]
+    entries = [run("fine-tune", 0.5), run("fine-tune", 0.75, 1), run("vanilla-kd", 0.625)]
+    entries.append(run("fine-tune", 1.0, task="rte"))
     for number, entry in enumerate(entries):
         (tmp_path / f"run-{number}").mkdir()
         (tmp_path / f"run-{number}" / "results.json").write_text(json.dumps(entry))
@@ -88,6 +89,40 @@ def test_outcomes_are_read_from_runs_lines_and_lists(tmp_path: Path) -> None:
     assert read_outcomes(lists, "mrpc") == {"kd-pt": [0.5, 0.75]}
     lines.write_text('{"rung": "kd", "seed": 0, "metrics": {"score": 0.5}}\n')
     assert read_outcomes(lines, "mrpc") == {"kd": [0.5]}
+
+
+def test_a_seed_counts_once(tmp_path: Path) -> None:
+    for name, entry in (
+        ("first", run("all", 0.5)),
+        ("second", run("all", 0.75, 1)),
+        ("second.old-1", run("all", 0.6, 1)),  # set aside by --fresh
+        ("again", run("all", 0.5)),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps(entry))
+    assert sorted(read_outcomes(tmp_path, "mrpc")["all"]) == [0.5, 0.75]
+    assert read_outcomes(tmp_path / "second.old-1", "mrpc") == {"all": [0.6]}
+    (tmp_path / "again" / "results.json").write_text(json.dumps(run("all", 0.25)))
+    with pytest.raises(UserError, match=r"outcomes have all under seed 0 twice, with scores 0\.25 and 0\.5: give runs"):
+        read_outcomes(tmp_path, "mrpc")
+
+
+def test_a_line_that_is_being_written_is_no_run_yet(tmp_path: Path) -> None:
+    lines = tmp_path / "ledger.jsonl"
+    text = "".join(
+        json.dumps(run("all", score, seed) | {"note": "a\u2028b"}, ensure_ascii=False) + "\n"
+        for seed, score in enumerate([0.5, 0.75])
+    )
+    for end, scores in (
+        ("", [0.5, 0.75]),
+        ('{"task": "mr', [0.5, 0.75]),
+        (json.dumps(run("all", 1, 2)), [0.5, 0.75, 1]),
+    ):
+        lines.write_text(text + end, encoding="utf-8")
+        assert read_outcomes(lines, "mrpc") == {"all": scores}
+    lines.write_text('{"task": "mr\n' + text, encoding="utf-8")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_outcomes(lines, "mrpc")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from kselect.insight.doctor.calibration import best_temperature, calibration_error
+from kselect.insight.doctor.calibration import best_temperature, calibration_error, oversureness
 from kselect.insight.doctor.certainty import Certainty, shares
 from kselect.insight.doctor.class_relations import ClassRelations
 from kselect.insight.doctor.estimate import Estimate
@@ -17,7 +17,7 @@ from kselect.insight.doctor.sample import Sample
 from kselect.insight.doctor.top_k import TopK, top_k_losses
 from kselect.knowledge.levels import TopK as TopKKnowledge
 from kselect.schedule import Schedule
-from tests.insight.doctor.constructed import CLASSES, SIZE, label_smoothed, over_confident, sound
+from tests.insight.doctor.constructed import CLASSES, SIZE, calibrated, label_smoothed, over_confident, sound
 
 
 def random_sample(seed: int = 0, size: int = 200, classes: int = 5, scale: float = 2.0) -> Sample:
@@ -98,6 +98,23 @@ def test_without_a_best_temperature_the_end_of_the_range_is_told() -> None:
     nothing_right = Sample.of(np.eye(3), [1, 2, 0])
     assert best_temperature(nothing_right).bounded
     assert best_temperature(nothing_right).value > 1
+
+
+def test_oversureness_is_how_fast_the_loss_falls_with_the_temperature() -> None:
+    sample, step = random_sample(), 1e-5
+    slope = (sample.losses(math.exp(-step)) - sample.losses(math.exp(step))) / (2 * step)
+    found = oversureness(sample)
+    assert found.value == pytest.approx(slope.mean(), rel=1e-6)
+    assert found.error == pytest.approx(slope.std() / math.sqrt(len(sample)), rel=1e-6)
+    hot = Sample.of(2.0 * calibrated(0, 2000).logits, calibrated(0, 2000).labels)
+    assert oversureness(hot).above_zero
+    assert oversureness(Sample.of(0.25 * hot.logits, hot.labels)).below_zero
+
+
+def test_below_a_limit_is_so_by_more_than_chance() -> None:
+    assert Estimate(0.01, 0.004).below(0.02)
+    assert not Estimate(0.01, 0.006).below(0.02)
+    assert Estimate(0.0, 0.0).below(0.02)
 
 
 def test_confidence_and_entropy_of_known_distributions() -> None:

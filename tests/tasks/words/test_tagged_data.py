@@ -57,6 +57,11 @@ def test_the_first_of_several_repairs_is_told(sentence: Make, caplog: pytest.Log
     assert caplog.messages == ["train.txt has 2 tags impossible in IOB2, the first at train.txt:3, now repaired."]
 
 
+def test_a_single_tag_that_train_has_none_of_is_told_as_one(sentence: Make, caplog: pytest.LogCaptureFixture) -> None:
+    tagged_data({"train": [sentence("B-a I-a O")], "dev": [sentence("B-b O B-a")]}, scheme="iob2")
+    assert caplog.messages == ["train.txt has 1 tag that train has none of, and no prediction gets right: B-b."]
+
+
 def test_sound_data_is_met_with_silence(sentence: Make, caplog: pytest.LogCaptureFixture) -> None:
     data = tagged_data({"train": [sentence("DT NN")], "dev": [sentence("NN")]})
     assert (data.file_scheme, data.tag_set.tags, caplog.messages) == ("plain", ("DT", "NN"), [])

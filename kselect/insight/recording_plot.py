@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kselect.errors import UserError
 from kselect.insight.rows import Rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STRETCHES = 20  # of a run, by which curves over training steps are drawn
 SHOWN = (0.01, 0.99)  # quantiles between which factors are drawn: a few may be larger by orders of magnitude
 
 
-def check_matplotlib() -> None:
-    """Refuse to draw where nothing draws.
-
-    Raises:
-        UserError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib.figure  # noqa: F401  # only whether it is there is asked
-    except ImportError as error:
-        raise UserError(
-            "record_plots draws with matplotlib, which is not installed: pip install 'kselect[plots]', "
-            "or leave record_plots out."
-        ) from error
-
-
-def draw(rows: Rows, path: str | Path) -> None:
-    """Write one PNG: factors and their spread over the run, and how they go with the teacher's confidence.
+def recording_figure(rows: Rows) -> Figure:
+    """Return a figure of the factors and their spread over the run, and how they go with the teacher's confidence.
 
     The lowest and highest hundredth of the factors are left out of sight.
-
-    Raises:
-        UserError: matplotlib is not installed, or the file cannot be written.
     """
-    check_matplotlib()
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # without pyplot, which wants a display and keeps figures
 
-    path, read = Path(path), rows.of_teacher
+    read = rows.of_teacher
     low, high = np.quantile(rows.factor, SHOWN) if len(rows) else (0.0, 1.0)
     figure = Figure(figsize=(15, 4.5), layout="constrained")
     histogram, over_steps, by_confidence = figure.subplots(1, 3)
@@ -58,12 +39,7 @@ def draw(rows: Rows, path: str | Path) -> None:
     by_confidence.set(
         xlabel="teacher's confidence in the true class", ylabel="factor", title="rows that read the teacher"
     )
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        figure.savefig(partial, format="png", dpi=120)
-        os.replace(partial, path)
-    except OSError as error:
-        raise UserError(f"The plot {path} cannot be written: {error}.") from error
+    return figure
 
 
 def _over_steps(rows: Rows) -> tuple[NDArray[Any], NDArray[Any]]:
