@@ -177,6 +177,7 @@ class Distiller:
         self._batches.restart(seed)
         self._dropout.restart(seed)
         self._optimizer = make_optimizer(self._trained, self.training.learning_rate, self.training.weight_decay)
+        self._optimizer.zero_grad(set_to_none=True)  # a step that was interrupted leaves gradients behind
         self._broken = torch.zeros((), device=self.device)
 
     def watch_teacher(self, watch: Watch) -> None:

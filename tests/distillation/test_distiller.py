@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import BertTokenizer
 
+from kselect.distillation.callback import DistillerCallback, TrainingPart
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.diverged import TrainingDivergedError
 from kselect.distillation.snapshot import Snapshot
@@ -105,6 +106,36 @@ def test_a_seed_is_a_run_and_another_seed_another() -> None:
         students.append(weights(distiller))
     assert equal(students[0], students[1])
     assert not equal(students[0], students[2])
+
+
+class Interruption(DistillerCallback):
+    """Ctrl-C at the second part of the third step, when the first has left its gradients."""
+
+    parts = 0
+
+    def on_losses(self, part: TrainingPart, total: torch.Tensor) -> None:
+        self.parts += 1
+        if self.parts == 6:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("back", ["reset", "restore"])
+def test_a_step_that_was_interrupted_leaves_nothing_behind(back: str) -> None:
+    distiller = tiny_distiller(accumulation=2)
+    distiller.reset(1)
+    start = distiller.snapshot()
+    distiller.advance(ALL, 5)
+    straight = weights(distiller)
+    distiller.reset(1)
+    distiller.callbacks.append(Interruption())
+    with pytest.raises(KeyboardInterrupt):
+        distiller.advance(ALL, 5)
+    if back == "reset":
+        distiller.reset(1)
+    else:
+        distiller.restore(start)
+    distiller.advance(ALL, 5)
+    assert equal(weights(distiller), straight)
 
 
 def test_nobody_elses_random_numbers_matter() -> None:
