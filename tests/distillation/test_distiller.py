@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from transformers import BertTokenizer
 
 from kselect.distillation.callback import DistillerCallback, TrainingPart
@@ -136,6 +137,22 @@ def test_a_step_that_was_interrupted_leaves_nothing_behind(back: str) -> None:
         distiller.restore(start)
     distiller.advance(ALL, 5)
     assert equal(weights(distiller), straight)
+
+
+def test_nobody_elses_accelerator_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is set in a launcher's environment, or by another trainer in the process, is that one's."""
+    distiller = tiny_distiller()
+    distiller.reset(1)
+    alone = distiller.advance(ALL, 3)
+    with monkeypatch.context() as patch:
+        patch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+        Accelerator()
+        again = tiny_distiller()
+    again.reset(1)
+    assert again.advance(ALL, 3) == alone
+    Accelerator(gradient_accumulation_steps=8)
+    distiller.reset(1)
+    assert distiller.advance(ALL, 3) == alone
 
 
 def test_nobody_elses_random_numbers_matter() -> None:
