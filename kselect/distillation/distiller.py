@@ -451,6 +451,8 @@ def _as_tuple(teacher: Classifier | Sequence[Classifier] | None) -> tuple[Classi
 
 
 def _check_models(student: Classifier, teachers: Sequence[Classifier], task: Task) -> None:
+    if any(teacher.model is student.model for teacher in teachers):
+        raise UserError("Teacher and student are one model, which cannot learn from itself: give the student a copy.")
     for classifier in (student, *teachers):
         if classifier.num_labels != task.num_labels:
             raise UserError(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from transformers import BertTokenizer
 
+from kselect.config import KnowledgeConfig
 from kselect.distillation.callback import DistillerCallback, TrainingPart
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.diverged import TrainingDivergedError
@@ -326,6 +328,13 @@ def test_what_cannot_be_compared_is_refused() -> None:
     stranger.tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])})
     with pytest.raises(UserError, match="different vocabularies"):
         Distiller(acceptability, teacher, stranger, max_length=32)
+
+
+def test_a_teacher_that_would_be_trained_is_refused() -> None:
+    acceptability, teacher = tiny_task(), tiny_classifier(tiny_task())
+    for teachers in (teacher, [tiny_classifier(acceptability), replace(teacher)]):
+        with pytest.raises(UserError, match="Teacher and student are one model, which cannot learn from itself"):
+            Distiller(acceptability, teachers, teacher, knowledge=KnowledgeConfig(knowledge=["gold", "logits"]))
 
 
 def test_an_evaluation_on_a_sample_is_the_same_every_time() -> None:
