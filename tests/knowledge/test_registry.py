@@ -218,7 +218,7 @@ def test_what_is_of_words_is_refused_for_whole_texts(name: str) -> None:
 @pytest.mark.parametrize("name", LEVELS)
 def test_a_score_has_no_levels(name: str) -> None:
     teacher = classifier("bert", tiny_regression())
-    with pytest.raises(UserError, match=f"knowledge {name} is of classes, the same at every place, and the head score has"):
+    with pytest.raises(UserError, match=f"{name} is of classes, the same at every place, and the head score has none"):
         build_knowledge(KnowledgeConfig(knowledge=[name]), shrink(teacher, 2), [teacher])
 
 
