@@ -18,6 +18,7 @@ from functools import wraps
 from typing import Any
 from unittest.mock import patch
 
+import torch
 from knowledge import SELECTIONS
 from measure import CLOCKS, read_options, report
 from pair import BATCH, make_distiller, make_task, make_teacher, select
@@ -59,7 +60,7 @@ def watched(distiller: Distiller, watch: Stopwatch) -> ExitStack:
         ("collating", EncodedSplit, "batch"),
         ("reading the teacher", distiller.teacher_outputs, "read"),
         ("student's forward", module, "forward"),
-        ("backward", distiller.accelerator, "backward"),
+        ("backward", torch.Tensor, "backward"),
         ("clipping", module, "clip_grad_norm_"),
         ("update", distiller, "_update"),
         ("signals", module, "read_signals"),

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from transformers import AutoConfig
 
 from kselect.cli.saved import find_model
 from kselect.cli.session import warn_long
 from kselect.config import EvaluationConfig
+from kselect.distillation.device import default_device
 from kselect.distillation.precision import resolve_precision
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier, input_length, load_classifier
@@ -48,7 +48,7 @@ def load_scorer(config: EvaluationConfig, task: Task, max_length: int | None) ->
         UserError: no model there, or one of another task.
     """
     classifier = load_classifier(find_model(config.model), task)
-    device = Accelerator(cpu=not torch.cuda.is_available()).device
+    device = default_device()
     classifier.to(device)
     length = input_length(classifier, max_length, task.usual_length)
     return Scorer(classifier, task, resolve_precision(config.precision, device), length)

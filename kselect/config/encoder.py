@@ -24,6 +24,12 @@ class EncoderConfig:
     """Attention heads of an encoder from scratch."""
 
     def __post_init__(self) -> None:
+        for setting in ("hidden_size", "encoder_layers", "heads"):
+            value = getattr(self, setting)
+            require(
+                self.encoder is None or value == getattr(EncoderConfig, setting),
+                f"{setting} is {value}, but {self.encoder} is the encoder as it is: leave it out.",
+            )
         require(self.encoder_layers > 0, f"encoder_layers is {self.encoder_layers}: give a positive number.")
         require(
             self.heads > 0 and self.hidden_size > 0 and self.hidden_size % self.heads == 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from kselect.config.checks import one_of, require
@@ -30,7 +31,7 @@ class TrainingConfig:
     """Arithmetic of forward passes; auto takes bf16 where the hardware multiplies it natively."""
 
     def __post_init__(self) -> None:
-        require(self.epochs > 0, f"epochs is {self.epochs}: give a positive number.")
+        require(0 < self.epochs < inf, f"epochs is {self.epochs}: give a positive number.")
         require(self.batch_size > 0, f"batch_size is {self.batch_size}: give a positive number.")
         require(
             self.accumulation > 0 and self.batch_size % self.accumulation == 0,

@@ -14,10 +14,11 @@ PARTS = ("student", "teacher", "probing", "reward", "deciding", "updating")
 class CostAccount:
     """Wall time by what it was spent on, in seconds.
 
-    Parts: `student` (training steps), `teacher` (its forward passes), `probing` (measuring knowledge before the first
-    decision), `reward`, `deciding` and `updating`. A part measured inside another is taken out of the outer one, so
-    parts never overlap. On an accelerator the device is waited for at the ends of a part, except of `student` and
-    `teacher`, whose steps must not be held up: what of the teacher's work is still under way counts as the student's.
+    Parts: `student` (training steps), `teacher` (its forward passes), `probing` (looking at both models beside the
+    training steps: at all knowledge before the first decision, at [CLS] for who decides by it), `reward`, `deciding`
+    and `updating`. A part measured inside another is taken out of the outer one, so parts never overlap. On an
+    accelerator the device is waited for at the ends of a part, except of `student` and `teacher`, whose steps must not
+    be held up: what of the teacher's work is still under way counts as the student's.
     """
 
     def __init__(self, device: torch.device | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
@@ -124,8 +125,13 @@ class CachedTeacher:
         if not self._missing(kinds):
             return
         with self.entry.filling():  # opened in here, too: once it is let go, somebody may clear it
+            written: set[str] = set()
             while not self.live_alone and (missing := self._missing(kinds)):
-                self._fill([name for name in missing if _kind(name) not in MATRICES] or missing)
+                if lost := written.intersection(missing):
+                    raise OSError(errno.EIO, f"{min(lost)} was written, and cannot be read")
+                names = [name for name in missing if _kind(name) not in MATRICES] or missing
+                self._fill(names)
+                written.update(names)
 
     def _missing(self, kinds: Collection[str]) -> list[str]:
         """Open what is there, and return the names of what is not."""

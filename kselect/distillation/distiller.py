@@ -11,7 +11,6 @@ from typing import cast
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
@@ -23,6 +22,7 @@ from kselect.distillation.batches import BatchPosition, BucketedBatches
 from kselect.distillation.cache.folder import CacheFolder
 from kselect.distillation.cached_teacher import CachedTeacher, Watch
 from kselect.distillation.callback import DistillerCallback, TrainingPart
+from kselect.distillation.device import default_device
 from kselect.distillation.diverged import TrainingDivergedError, check_finite
 from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample
 from kselect.distillation.optimizer import learning_rate_factor, make_optimizer
@@ -99,10 +99,7 @@ class Distiller:
         self.knowledge: tuple[Knowledge, ...] = build_knowledge(offered, student, self.teachers, parser)
         self.offered = replace(offered, knowledge=list(self.names))
         self.max_length = min(input_length(one, max_length, task.usual_length) for one in (student, *self.teachers))
-        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
-        if self.accelerator.num_processes > 1:
-            raise UserError("A run trains in one process: start it without a launcher.")
-        self.device = self.accelerator.device
+        self.device = default_device()
         self.dtype = resolve_precision(self.training.precision, self.device)
         self.account = CostAccount(self.device)
         self.callbacks: list[DistillerCallback] = []
@@ -177,6 +174,7 @@ class Distiller:
         self._batches.restart(seed)
         self._dropout.restart(seed)
         self._optimizer = make_optimizer(self._trained, self.training.learning_rate, self.training.weight_decay)
+        self._optimizer.zero_grad(set_to_none=True)  # a step that was interrupted leaves gradients behind
         self._broken = torch.zeros((), device=self.device)
 
     def watch_teacher(self, watch: Watch) -> None:
@@ -321,7 +319,7 @@ class Distiller:
             total = self.weighting(seen.losses, weights, scales, names, seen.student)
             for callback in self.callbacks:
                 callback.on_losses(seen, total)
-            self.accelerator.backward(total.mean() * share)
+            (total.mean() * share).backward()
             signals = read_signals(seen.student, seen.teacher, seen.batch.labels)
             row += torch.cat([seen.losses.detach().mean(0), signals]) * share
         grad_norm = clip_grad_norm_(self._trained.parameters(), self.training.max_grad_norm)
@@ -453,6 +451,8 @@ def _as_tuple(teacher: Classifier | Sequence[Classifier] | None) -> tuple[Classi
 
 
 def _check_models(student: Classifier, teachers: Sequence[Classifier], task: Task) -> None:
+    if any(teacher.model is student.model for teacher in teachers):
+        raise UserError("Teacher and student are one model, which cannot learn from itself: give the student a copy.")
     for classifier in (student, *teachers):
         if classifier.num_labels != task.num_labels:
             raise UserError(

@@ -84,23 +84,6 @@ def predict_logits(
     return logits
 
 
-@torch.no_grad()
-def predict_choices(
-    classifier: Classifier, encoded: EncodedSplit, indices: NDArray[np.int64], batch_size: int, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """Return the scores of all K classes, and the gold one, at all N places whose label is known, without dropout.
-
-    A text is one place, a sentence as many as it has words. `[N, K]` float32 and `[N]` on the CPU, in no set order.
-    """
-    scores, gold = [], []
-    for _, batch, outputs in passes(classifier, encoded, indices, batch_size, dtype):
-        labels, choices = outputs.answer.right_choices(batch["labels"]), outputs.answer.choices
-        known = choices.mask & (labels >= 0)
-        scores.append(choices.scores[known].float().cpu())
-        gold.append(labels[known].cpu())
-    return torch.cat(scores), torch.cat(gold)
-
-
 def passes(
     classifier: Classifier,
     encoded: EncodedSplit,

@@ -77,12 +77,12 @@ def summarise(
 
     Args:
         first_step: the step of the first row.
-        losses: `[steps, k]`, NaN for what was not computed.
+        losses: `[steps, k]`, of the k kinds that were computed.
         signals: `[steps, 6]`, NaN for what was not read.
         grad_norms: `[steps]`, before clipping.
         names: of the columns of `losses`.
     """
-    computed = {name: losses[:, i] for i, name in enumerate(names) if not np.isnan(losses[:, i]).any()}
+    computed = {name: losses[:, i] for i, name in enumerate(names)}
     return PhaseReport(
         first_step=first_step,
         steps=len(losses),

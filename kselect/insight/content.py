@@ -10,7 +10,8 @@ from torch import Tensor
 
 from kselect.config import LadderConfig
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.evaluation import fixed_sample, predict_choices
+from kselect.distillation.evaluation import fixed_sample
+from kselect.insight.doctor.reading import read_sample
 from kselect.schedule import Schedule
 
 READ = 2000  # examples of train that content is measured on
@@ -107,8 +108,8 @@ def read_content(distiller: Distiller, config: LadderConfig) -> list[Content]:
     train = task.splits["train"]
     sample = train.take(fixed_sample(len(train), READ))
     encoded = task.encode(sample, teacher.tokenizer, distiller.max_length)
-    every = fixed_sample(len(encoded), None)
-    scores, labels = predict_choices(teacher, encoded, every, distiller.training.batch_size, distiller.dtype)
+    read, _ = read_sample(teacher, encoded, distiller.training.batch_size, distiller.dtype)
+    scores, labels = torch.from_numpy(read.logits).float(), torch.from_numpy(read.labels)
     return [
         content_of(torch.softmax(scores / temperature, -1), labels, temperature)
         for temperature in (start, start / 2, start * 2)

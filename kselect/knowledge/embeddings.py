@@ -19,3 +19,4 @@ class Embeddings(Hidden):
     def __init__(self, projection: Projection | None = None) -> None:
         """Compare embeddings, projected where widths differ."""
         super().__init__(((0, 0),), projection)
+        self.layer_map = ()  # there is but one pair, whatever a map says

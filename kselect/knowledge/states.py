@@ -27,7 +27,7 @@ class StatesKnowledge(Knowledge):
 
     def __init__(self, layer_map: LayerMap, projection: Projection | None = None) -> None:
         """Compare the (student layer, teacher layer) pairs of `layer_map`, projected where widths differ."""
-        self.layer_map = layer_map
+        self.layer_map = self.pairs = layer_map
         self.projection = self.modules = projection
         self.student_needs = Needs(hidden_states=frozenset(student for student, _ in layer_map))
         self.teacher_needs = Needs(hidden_states=frozenset(teacher for _, teacher in layer_map))
@@ -40,7 +40,7 @@ class StatesKnowledge(Knowledge):
                 self.distance(
                     projected(student, s, self.projection), teacher.hidden_states[t].float(), student.attention_mask
                 )
-                for s, t in self.layer_map
+                for s, t in self.pairs
             ]
         )
 

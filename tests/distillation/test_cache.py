@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import mmap
 import os
 import resource
 import shutil
@@ -316,6 +318,25 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left_half_written(exam
     assert torch.equal(read(teacher)["logits"], logits["logits"])
 
 
+def test_a_folder_whose_files_cannot_be_mapped_is_told_after_one_pass(
+    examples: EncodedSplit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some network folders read and write, and map nothing."""
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    teacher = cached(examples)
+    with (
+        passes(teacher) as seen,
+        pytest.warns(UserWarning, match="is not as it was written"),
+        pytest.raises(UserError, match=r"cannot be kept in .* \(hidden_states-1 was written, and cannot be read\)"),
+    ):
+        read(teacher)
+    assert len(seen) == 2
+
+
 def test_more_than_the_disk_has_room_for_is_refused_before_the_pass(examples: EncodedSplit) -> None:
     teacher = cached(examples)
     huge = Ragged(examples.lengths, np.arange(len(examples)), (2**50,))
@@ -334,6 +355,12 @@ def test_what_a_killed_process_left_half_written_goes_away(examples: EncodedSpli
     (teacher.entry.folder / "keys-1.npy.part").write_bytes(b"half")
     read(teacher, Needs())
     assert sorted(path.name for path in teacher.entry.folder.iterdir()) == ["index.json", "logits.npy"]
+
+
+def test_nobody_is_seen_behind_a_lock_that_cannot_be_opened(cache_dir: Path) -> None:
+    entry = CacheEntry(cache_dir / ("f" * 32))
+    (cache_dir / LOCKS / entry.key).mkdir(parents=True)  # as on a disk that may only be read: no PermissionError
+    assert not entry.being_filled
 
 
 def test_a_cleared_entry_is_read_on_by_who_has_it_and_made_anew_by_others(examples: EncodedSplit) -> None:

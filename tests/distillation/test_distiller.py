@@ -2,13 +2,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from transformers import BertTokenizer
 
+from kselect.config import KnowledgeConfig
+from kselect.distillation.callback import DistillerCallback, TrainingPart
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.diverged import TrainingDivergedError
 from kselect.distillation.snapshot import Snapshot
@@ -105,6 +109,52 @@ def test_a_seed_is_a_run_and_another_seed_another() -> None:
         students.append(weights(distiller))
     assert equal(students[0], students[1])
     assert not equal(students[0], students[2])
+
+
+class Interruption(DistillerCallback):
+    """Ctrl-C at the second part of the third step, when the first has left its gradients."""
+
+    parts = 0
+
+    def on_losses(self, part: TrainingPart, total: torch.Tensor) -> None:
+        self.parts += 1
+        if self.parts == 6:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("back", ["reset", "restore"])
+def test_a_step_that_was_interrupted_leaves_nothing_behind(back: str) -> None:
+    distiller = tiny_distiller(accumulation=2)
+    distiller.reset(1)
+    start = distiller.snapshot()
+    distiller.advance(ALL, 5)
+    straight = weights(distiller)
+    distiller.reset(1)
+    distiller.callbacks.append(Interruption())
+    with pytest.raises(KeyboardInterrupt):
+        distiller.advance(ALL, 5)
+    if back == "reset":
+        distiller.reset(1)
+    else:
+        distiller.restore(start)
+    distiller.advance(ALL, 5)
+    assert equal(weights(distiller), straight)
+
+
+def test_nobody_elses_accelerator_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is set in a launcher's environment, or by another trainer in the process, is that one's."""
+    distiller = tiny_distiller()
+    distiller.reset(1)
+    alone = distiller.advance(ALL, 3)
+    with monkeypatch.context() as patch:
+        patch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+        Accelerator()
+        again = tiny_distiller()
+    again.reset(1)
+    assert again.advance(ALL, 3) == alone
+    Accelerator(gradient_accumulation_steps=8)
+    distiller.reset(1)
+    assert distiller.advance(ALL, 3) == alone
 
 
 def test_nobody_elses_random_numbers_matter() -> None:
@@ -278,6 +328,13 @@ def test_what_cannot_be_compared_is_refused() -> None:
     stranger.tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])})
     with pytest.raises(UserError, match="different vocabularies"):
         Distiller(acceptability, teacher, stranger, max_length=32)
+
+
+def test_a_teacher_that_would_be_trained_is_refused() -> None:
+    acceptability, teacher = tiny_task(), tiny_classifier(tiny_task())
+    for teachers in (teacher, [tiny_classifier(acceptability), replace(teacher)]):
+        with pytest.raises(UserError, match="Teacher and student are one model, which cannot learn from itself"):
+            Distiller(acceptability, teachers, teacher, knowledge=KnowledgeConfig(knowledge=["gold", "logits"]))
 
 
 def test_an_evaluation_on_a_sample_is_the_same_every_time() -> None:

@@ -25,6 +25,7 @@ from kselect.models.needs import Needs
 from kselect.models.outputs import forward
 from kselect.models.shrink import shrink
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
+from tests.words import POSITIONS, task_for, word_classifier
 
 TEACHER_LAYERS, STUDENT_LAYERS = 4, 2
 
@@ -186,6 +187,19 @@ def test_no_step_waits_for_the_device(weighting: str, memory: float) -> None:
     distiller.reset(0)
     everything = [1.0] * len(distiller.names)
     distiller.advance(everything, 1)  # the canonical pass, which fills the cache, may wait
+    with NothingWaitsForTheDevice(), Readings() as readings:
+        distiller.advance(everything, 2)
+    assert readings.calls == 1
+
+
+@pytest.mark.parametrize("head", ["tagger", "parser", "tree-tagger"])
+def test_nor_does_one_of_words(head: str) -> None:
+    training = TrainingConfig(batch_size=8, epochs=20, precision="fp32", accumulation=2)
+    teacher, student = word_classifier(head), word_classifier(head, seed=1)
+    distiller = Distiller(task_for(head), teacher, student, training, max_length=POSITIONS)
+    distiller.reset(0)
+    everything = [1.0] * len(distiller.names)
+    distiller.advance(everything, 1)
     with NothingWaitsForTheDevice(), Readings() as readings:
         distiller.advance(everything, 2)
     assert readings.calls == 1

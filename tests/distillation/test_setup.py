@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kselect.config import KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig
+from kselect.config import EncoderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.setup import make_distiller
 from kselect.errors import UserError
@@ -61,6 +61,23 @@ def test_several_teachers_are_loaded_and_the_first_is_shrunk(folder: Path) -> No
     assert [teacher.model.config.model_type for teacher in distiller.teachers] == ["bert", "roberta"]
     assert distiller.student.model.config.model_type == "bert"
     assert distiller.advance([1, 1, 1], 2).steps == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        (
+            EncoderConfig,
+            {"encoder": "bert-base-uncased", "hidden_size": 256},
+            "hidden_size is 256, but bert-base-uncased is the encoder as it is: leave it out.",
+        ),
+        (TrainingConfig, {"epochs": float("inf")}, "epochs is inf: give a positive number."),
+    ],
+)
+def test_what_nobody_would_read_or_reach_is_refused(kind: type, settings: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        kind(**settings)
+    assert str(error.value) == message
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def states_distance(knowledge: Knowledge, student: ModelOutputs, teacher: ModelO
         pairs = (((0, 1), (0, 2)), ((1, 2), (2, 4)))
         return float(np.mean([(g(learned(a), learned(b)) - g(taught(c), taught(d))) ** 2 for (a, b), (c, d) in pairs]))
     distances = []
-    for s, t in knowledge.layer_map:
+    for s, t in knowledge.pairs:
         x, y = learned(s), taught(t)
         cosines = [x[j] @ y[j] / np.sqrt((x[j] @ x[j]) * (y[j] @ y[j])) for j in range(n)]
         if isinstance(knowledge, HiddenCls):

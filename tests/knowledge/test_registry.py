@@ -107,6 +107,10 @@ def test_skip_needs_a_second_layer() -> None:
         ({"knowledge": ["gold"], "scales": {"hiden": 2}}, "Unknown knowledge 'hiden'"),
         ({"knowledge": ["gold"], "layer_maps": {"hidden": "last"}}, "layer_maps names hidden, which is not on offer"),
         ({"layer_maps": {"logits": "last"}}, "layer_maps names logits, which compares no layers by a map"),
+        (
+            {"knowledge": ["embeddings"], "layer_maps": {"embeddings": "last"}},
+            "layer_maps names embeddings, which compares no layers by a map",
+        ),
         ({"layer_maps": {"hidden": "1:9"}}, "layer_maps hidden names teacher layer 9: the teacher has 1 to 4."),
         ({"knowledge": ["gold", "logits"], "layer_map": "nonsense"}, "Unknown layer map 'nonsense'"),
         ({"layer_map": "1:9"}, "layer_map names teacher layer 9: the teacher has 1 to 4."),
@@ -227,8 +231,16 @@ def test_what_is_of_words_is_refused_for_whole_texts(name: str) -> None:
 @pytest.mark.parametrize("name", LEVELS)
 def test_a_score_has_no_levels(name: str) -> None:
     teacher = classifier("bert", tiny_regression())
-    with pytest.raises(UserError, match=f"knowledge {name} is of classes, which the head score has none of"):
+    with pytest.raises(UserError, match=f"{name} is of classes, the same at every place, and the head score has none"):
         build_knowledge(KnowledgeConfig(knowledge=[name]), shrink(teacher, 2), [teacher])
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_nor_have_arc_tags_that_a_word_cannot_have(name: str) -> None:
+    """A target spread over all tags would give some of it to arcs that lead out of the sentence."""
+    teacher = word_classifier("tree-tagger")
+    with pytest.raises(UserError, match="of classes, the same at every place, and the head tree-tagger has none such"):
+        build_knowledge(KnowledgeConfig(knowledge=[name]), teacher, [teacher])
 
 
 def test_scales_are_configured_or_measured() -> None:

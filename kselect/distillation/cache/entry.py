@@ -86,7 +86,7 @@ class CacheEntry:
                 return False
         except Timeout:
             return True
-        except PermissionError:
+        except OSError:
             return False
 
     @property

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.config.doctor import FEWEST
 from kselect.distillation.cache.folder import CacheFolder
 from kselect.distillation.cached_teacher import CachedTeacher
+from kselect.distillation.device import default_device
 from kselect.distillation.distiller import GIBIBYTE, Distiller
 from kselect.distillation.precision import resolve_precision
 from kselect.distillation.teacher_outputs import LiveTeacher
@@ -120,7 +120,7 @@ def examine(
     sizes = {part: len(task.splits[part]) for part in ("train", "reward")}
     sample = replace(task, splits={part: limit(task.splits[part], examples, seed) for part in sizes})
     distiller, obstacle = _distiller(sample, teacher, student, training, knowledge, max_length)
-    device = teacher.to(Accelerator(cpu=not torch.cuda.is_available()).device).model.device
+    device = teacher.to(default_device()).model.device
     dtype = resolve_precision(training.precision, device)
     if distiller is None:
         longest = input_length(teacher, max_length, task.usual_length)

@@ -20,7 +20,7 @@ from kselect.tasks.encoding import EncodedSplit
 def read_sample(
     classifier: Classifier, encoded: EncodedSplit, batch_size: int, dtype: torch.dtype
 ) -> tuple[Sample, list[NDArray[Any]]]:
-    """Return the scores of all places whose label is known, and the answers to all examples."""
+    """Return the scores of all places whose label is known, in no set order, and the answers to all examples."""
     every = np.arange(len(encoded))
     answers: list[NDArray[Any]] = [np.empty(0)] * len(encoded)
     scores, labels, owners = [], [], []
