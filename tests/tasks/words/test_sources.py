@@ -72,11 +72,13 @@ def test_predictions_go_over_the_tags_or_beside_what_is_there(folder: Path) -> N
         "a\tNN\n": "a\tNN\tI-person\n",
         "O\n": "O I-person\n",
         "a  O\r\n": "a  I-person\r\n",
+        "a  NN  O\n\nb  NN  B-NP\n": "a  NN  O I-person\n\nb  NN  B-NP I-person\n",  # O is of chunks, too
+        "a  NN  O\n\nb  NN  B-place\n\nc  NN  B-person\n": "a  NN  I-person\n\nb  NN  I-person\n\nc  NN  I-person\n",
     }
     for content, written in expected.items():
         (folder / "test.txt").write_bytes(content.encode())
         test = TaggedSource(test_file=str(folder / "test.txt")).unlabelled(task)
-        assert test.text([("I-person",)]) == written
+        assert test.text([("I-person",)] * len(test.split)) == written
         assert (test.file_name, test.path, test.split.sentences[0].tags) == ("test.txt", folder / "test.txt", ())
 
 
