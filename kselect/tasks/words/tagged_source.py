@@ -82,6 +82,11 @@ class TaggedSource(WordSource):
             return self._rows()
         path = self._file("test")
         if self._is_treebank(path):
+            if task.tag_set.scheme != PLAIN and self.tag_column not in (UPOS, DEPREL):
+                raise UserError(
+                    f"{path} is CoNLL-U, which has a column for parts of speech and none for tags in "
+                    f"{task.tag_set.scheme.upper()}: give a column file, or --tag_column {UPOS} to write over them."
+                )
             treebank = read_treebank(path, trees=False)
             sentences = [sentence.with_upos.tagged(()) for sentence in treebank.sentences]
 

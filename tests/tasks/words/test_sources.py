@@ -96,6 +96,17 @@ def test_predictions_of_parts_of_speech_and_trees(folder: Path) -> None:
     assert len(written.splitlines()) == len(treebank(SENTENCES).splitlines())
 
 
+def test_entities_do_not_go_over_the_parts_of_speech_of_a_treebank(folder: Path, message_of: Refuse) -> None:
+    path = str(folder / "train.conllu")
+    task = load_task("mine", files=TaggedSource(str(folder / "train.conll")))
+    assert message_of(TaggedSource(test_file=path).unlabelled, task) == (
+        f"{path} is CoNLL-U, which has a column for parts of speech and none for tags in IOB2: give a column file, or "
+        "--tag_column upos to write over them."
+    )
+    asked = TaggedSource(test_file=path, tag_column="upos").unlabelled(task)
+    assert "\tthe\t_\tB-animal\t" in asked.text([("B-animal",) * 7] * 32)
+
+
 def test_a_tag_set_by_its_names() -> None:
     for scheme in ("iob2", "bioes", "bilou"):
         tags = TagSet(scheme, ("a", "b")).tags
