@@ -86,8 +86,9 @@ def _tell(data: TaggedData) -> None:
             )
         if unseen := data.unseen[part]:
             log.warning(
-                "%s has %d tags that train has none of, and no prediction gets right: %s.",
+                "%s has %d tag%s that train has none of, and no prediction gets right: %s.",
                 source,
                 unseen.total(),
+                "s" * (unseen.total() != 1),
                 ", ".join(sorted(unseen)),
             )

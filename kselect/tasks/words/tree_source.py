@@ -58,8 +58,9 @@ def _tell_unseen(sentences: Sequence[ParsedSentence], labels: Sequence[str]) -> 
     unseen = Counter(name for sentence in sentences for name in sentence.relations if name not in labels)
     if unseen:
         logging.getLogger("kselect").warning(
-            "%s has %d relations that train has none of, and no prediction gets right: %s.",
+            "%s has %d relation%s that train has none of, and no prediction gets right: %s.",
             sentences[0].origin.source,
             unseen.total(),
+            "s" * (unseen.total() != 1),
             ", ".join(sorted(unseen)),
         )

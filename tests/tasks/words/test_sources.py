@@ -116,10 +116,12 @@ def test_a_tag_set_by_its_names() -> None:
 
 
 def test_relations_that_train_has_none_of_are_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (folder / "dev.conllu").write_text(treebank(SENTENCES[:2]).replace("amod", "new"))
-    TreeSource(str(folder / "train.conllu"), str(folder / "dev.conllu")).task("ud")
-    (line,) = [record.getMessage() for record in caplog.records]
-    assert line.endswith("dev.conllu has 2 relations that train has none of, and no prediction gets right: new.")
+    for count, told in ((1, "1 relation"), (2, "2 relations")):
+        caplog.clear()
+        (folder / "dev.conllu").write_text(treebank(SENTENCES[:count]).replace("amod", "new"))
+        TreeSource(str(folder / "train.conllu"), str(folder / "dev.conllu")).task("ud")
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert line.endswith(f"dev.conllu has {told} that train has none of, and no prediction gets right: new.")
 
 
 def test_there_must_be_something_to_tell_apart(folder: Path, message_of: Refuse) -> None:
