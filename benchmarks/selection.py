@@ -6,10 +6,11 @@
 
 An agent is a name, a policy's folder, or weights that stay fixed, such as gold:1,latent-trees:0.5; LABEL=AGENT sets
 another label. `run` does what `kselect distill` does for every agent and seed that the ledger lacks, so a stopped study
-goes on where it was; any other option of `kselect distill`, such as `--epochs 3`, counts for all. The teacher's outputs
-are computed once for all agents that read the same, and are left out of the costs. `table` prints mean and standard
-deviation over the seeds, in Markdown; "deciding" is all that an agent costs, measuring rewards included. `--ledger`
-names another file of runs, for another study.
+goes on where it was; any other option of `kselect distill`, such as `--epochs 3`, counts for all. All runs begin with
+one student, whose head, where it is fresh, is drawn with seed 0: seeds differ in the order of the data, in dropout and
+in what agents draw. The teacher's outputs are computed once for all agents that read the same, and are left out of the
+costs. `table` prints mean and standard deviation over the seeds, in Markdown; "deciding" is all that an agent costs,
+measuring rewards included. `--ledger` names another file of runs, for another study.
 """
 
 from __future__ import annotations

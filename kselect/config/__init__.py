@@ -12,11 +12,13 @@ from kselect.config.encoder import EncoderConfig
 from kselect.config.evaluation import EvaluationConfig
 from kselect.config.heads import HEADS, check_head_of
 from kselect.config.knowledge import (
+    ARC_MARGINALS,
     DEFAULT_KNOWLEDGE,
     DEFAULT_OF_WORDS,
     KNOWLEDGE_NAMES,
     LEVELS,
     PARSER_KNOWLEDGE,
+    SOFTENINGS,
     TEXT_KNOWLEDGE,
     WEIGHTINGS,
     WORD_KNOWLEDGE,
@@ -35,6 +37,7 @@ from kselect.config.task import OF_TAGS, OF_TEXTS, TaskConfig
 from kselect.config.training import TrainingConfig
 
 __all__ = [
+    "ARC_MARGINALS",
     "DEFAULT_KNOWLEDGE",
     "DEFAULT_OF_WORDS",
     "HEADS",
@@ -43,6 +46,7 @@ __all__ = [
     "OF_TAGS",
     "OF_TEXTS",
     "PARSER_KNOWLEDGE",
+    "SOFTENINGS",
     "TEXT_KNOWLEDGE",
     "WEIGHTINGS",
     "WORD_KNOWLEDGE",

@@ -112,7 +112,7 @@ class Places:
         if kind.teacher_needs is not None:
             assert part.teacher is not None
             p = part.teacher.choices.log_probabilities(temperature).exp()
-        target = p if isinstance(kind, Logits) else kind.target(p, self.labels, self.gold.size(-1))
+        target = p if isinstance(kind, Logits) else kind.target(p, self.labels, part.student.choices.possible)
         assert target is not None
         log_others = target.masked_fill(self.gold, 0.0).sum(-1).log()
         student_others = _log_rest(part.student, temperature, self.gold)

@@ -104,15 +104,14 @@ class Comparison:
             raise UserError(f"knowledge {self.name} needs a parser: give its folder as --parser, or leave it out.")
 
     def check_classes(self, model: Classifier) -> None:
-        """Refuse a model that does not choose among the same classes, told apart by its own output layer, everywhere.
+        """Refuse a model that does not choose among classes that its own output layer tells apart.
 
         Raises:
-            UserError: it gives a score, or its head is of spans or arcs, of which each word can have others.
+            UserError: it gives a score, or its head is of spans or arcs.
         """
-        if CHOICES.get(model.head.name) not in ("classes", "tags"):
+        if CHOICES.get(model.head.name) not in ("classes", "tags", "arc tags"):
             raise UserError(
-                f"knowledge {self.name} is of classes, the same at every place, and the head {model.head.name} has "
-                f"none such: leave it out."
+                f"knowledge {self.name} is of classes, which the head {model.head.name} has none of: leave it out."
             )
 
     @property

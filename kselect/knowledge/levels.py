@@ -18,7 +18,8 @@ from kselect.schedule import Schedule
 class Level(Knowledge):
     """`T² · KL(target || q)` at temperature T, a mean over places; a target is made of a part of the teacher's p.
 
-    Places whose gold label is not known are left out. With a target of p itself it is `logits`.
+    Places whose gold label is not known are left out. With a target of p itself it is `logits`. A class that cannot be
+    at a place, such as an arc tag whose head the sentence does not have, has no share in the target there.
     """
 
     temperature: Schedule = Schedule(1.0, 1.0)
@@ -28,20 +29,20 @@ class Level(Knowledge):
         temperature, choices = self.temperature(batch.progress), student.answer.choices
         labels = student.answer.right_choices(batch.labels)
         p = None if teacher is None else teacher.answer.choices.log_probabilities(temperature).exp()
-        target = self.target(p, labels.clamp(min=0), choices.scores.size(-1))
+        target = self.target(p, labels.clamp(min=0), choices.possible)
         log_q = choices.log_probabilities(temperature)
         gain = torch.where(target > 0, target * (target.clamp(min=1e-30).log() - log_q), 0.0).sum(-1)
         known = Choices(choices.scores, choices.mask & (labels >= 0))
         return known.mean(gain) * temperature**2
 
     @abstractmethod
-    def target(self, p: Tensor | None, labels: Tensor, classes: int) -> Tensor:
-        """Return what the student learns, `[B, U, K]`, each place summing to 1.
+    def target(self, p: Tensor | None, labels: Tensor, possible: Tensor) -> Tensor:
+        """Return what the student learns, `[B, U, K]`, each place with a known label summing to 1.
 
         Args:
             p: the teacher's probabilities, `[B, U, K]`; None where it is not read.
             labels: gold classes, `[B, U]`.
-            classes: K.
+            possible: which classes can be at each place, `[B, U, K]`, the gold one among them.
         """
 
 
@@ -55,9 +56,12 @@ class LabelSmoothing(Level):
         """Take `alpha`, in [0, 1), off the gold class; 0 is gold labels."""
         self.alpha = alpha
 
-    def target(self, p: Tensor | None, labels: Tensor, classes: int) -> Tensor:
+    def target(self, p: Tensor | None, labels: Tensor, possible: Tensor) -> Tensor:
         """Return the smoothed labels."""
-        return (1 - self.alpha) * is_gold(labels, classes).float() + self.alpha / classes
+        classes = possible.size(-1)
+        of_possible = self.alpha / possible.sum(-1, keepdim=True).clamp(min=1)
+        share = torch.where(possible.all(-1, keepdim=True), self.alpha / classes, of_possible)
+        return (1 - self.alpha) * is_gold(labels, classes).float() + possible * share
 
 
 class Similarity(Level):
@@ -74,9 +78,10 @@ class Similarity(Level):
         """Take rows of `similarities [K, K]`, see `class_similarities`, for targets."""
         self.similarities = similarities
 
-    def target(self, p: Tensor | None, labels: Tensor, classes: int) -> Tensor:
-        """Return the row of each gold class."""
-        return self.similarities.to(labels.device)[labels]
+    def target(self, p: Tensor | None, labels: Tensor, possible: Tensor) -> Tensor:
+        """Return the row of each gold class; where some classes cannot be, what they have goes to the others."""
+        rows = self.similarities.to(labels.device)[labels].masked_fill(~possible, 0.0)
+        return rows / torch.where(possible.all(-1, keepdim=True), 1.0, _sums(rows))
 
 
 class Confidence(Level):
@@ -88,10 +93,10 @@ class Confidence(Level):
         """Read the teacher at `temperature`."""
         self.temperature = temperature
 
-    def target(self, p: Tensor | None, labels: Tensor, classes: int) -> Tensor:
-        """Return p of the gold class, and (1 - p) / (K - 1) of each other."""
+    def target(self, p: Tensor | None, labels: Tensor, possible: Tensor) -> Tensor:
+        """Return p of the gold class, and (1 - p) / (K - 1) of each other, where K can be."""
         assert p is not None
-        return _around(p, labels, torch.ones(classes, classes, device=p.device))
+        return _around(p, labels, torch.ones_like(p), possible)
 
 
 class ConfidenceSimilarity(Level):
@@ -105,10 +110,10 @@ class ConfidenceSimilarity(Level):
         self.similarities = similarities
         self.temperature = temperature
 
-    def target(self, p: Tensor | None, labels: Tensor, classes: int) -> Tensor:
+    def target(self, p: Tensor | None, labels: Tensor, possible: Tensor) -> Tensor:
         """Return p of the gold class, and the rest in proportion to the similarities of the others."""
         assert p is not None
-        return _around(p, labels, self.similarities.to(p.device))
+        return _around(p, labels, self.similarities.to(p.device)[labels], possible)
 
 
 class TopK(Level):
@@ -121,13 +126,14 @@ class TopK(Level):
         self.share = share
         self.temperature = temperature
 
-    def target(self, p: Tensor | None, labels: Tensor, classes: int) -> Tensor:
+    def target(self, p: Tensor | None, labels: Tensor, possible: Tensor) -> Tensor:
         """Return the k largest probabilities where they are, and the mean of all others elsewhere."""
         assert p is not None
-        k = kept_classes(self.share, classes)
+        k = kept_classes(self.share, p.size(-1))
         largest, at = p.topk(k, -1)
-        rest = (1 - largest.sum(-1, keepdim=True)).clamp(min=0) / max(classes - k, 1)
-        return rest.expand_as(p).scatter(-1, at, largest)
+        others = (possible.sum(-1, keepdim=True) - k).clamp(min=1)
+        rest = (1 - largest.sum(-1, keepdim=True)).clamp(min=0) / others
+        return rest.expand_as(p).scatter(-1, at, largest).masked_fill(~possible, 0.0)
 
 
 def kept_classes(share: float, classes: int) -> int:
@@ -149,10 +155,15 @@ def is_gold(labels: Tensor, classes: int) -> Tensor:
     return labels[..., None] == torch.arange(classes, device=labels.device)
 
 
-def _around(p: Tensor, labels: Tensor, shares: Tensor) -> Tensor:
-    """Return p of the gold class `[B, U]` there, and what is left in proportion to the row of `shares [K, K]`."""
+def _around(p: Tensor, labels: Tensor, shares: Tensor, possible: Tensor) -> Tensor:
+    """Return p of the gold class `[B, U]` there, and what is left in proportion to `shares [B, U, K]` of the others."""
     gold = is_gold(labels, p.size(-1))
-    others = shares[labels].masked_fill(gold, 0.0)
+    others = shares.masked_fill(gold | ~possible, 0.0)
     confidence = p.gather(-1, labels[..., None])
-    rest = (1 - confidence).clamp(min=0) * others / others.sum(-1, keepdim=True)
+    rest = (1 - confidence).clamp(min=0) * others / _sums(others)
     return torch.where(gold, confidence, rest)
+
+
+def _sums(shares: Tensor) -> Tensor:
+    """Return the sum of what each place shares out, `[B, U, 1]`; not 0, by which nothing can be divided."""
+    return shares.sum(-1, keepdim=True).clamp(min=torch.finfo(shares.dtype).tiny)

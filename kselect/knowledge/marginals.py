@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from kselect.errors import IncomparableError, UserError
+from kselect.config import ARC_MARGINALS, SOFTENINGS
+from kselect.errors import IncomparableError, UserError, unknown
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.batch import Batch
 from kselect.knowledge.structures import CASES, Softening
@@ -38,8 +39,12 @@ class Marginals(Knowledge):
 
         Raises:
             IncomparableError: heads whose parts have nothing in common.
-            UserError: a softening that the student could not follow, or arcs of a teacher that scores none.
+            UserError: a softening or arcs that do not exist, a softening that the student could not follow, or arcs of
+                a teacher that scores none.
         """
+        for what, given, known in (("softening", softening, SOFTENINGS), ("arc_marginals", arcs, ARC_MARGINALS)):
+            if given not in known:
+                raise unknown(what, given, known)
         if (teacher, student) not in CASES:
             pairs = ", ".join(f"{one} -> {other}" for one, other in CASES)
             raise IncomparableError(

@@ -10,7 +10,7 @@ from torch import Tensor
 from kselect.errors import IncomparableError, UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.batch import Batch
-from kselect.models.heads.answer import IMPOSSIBLE, Answer, per_word
+from kselect.models.heads.answer import Answer, per_word
 from kselect.models.heads.crf import ChainAnswer
 from kselect.models.heads.parser import TreeAnswer
 from kselect.models.heads.spans import SpanAnswer
@@ -65,7 +65,7 @@ class Substructures(Knowledge):
             places = ours.choices.mask
             difference = ours.choices.scores - theirs.choices.scores
             return _mean(difference[..., 1:].square().mean(-1), places)
-        possible = ours.choices.scores > IMPOSSIBLE / 2
+        possible = ours.choices.possible
         count = possible.sum(-1).clamp(min=1)
         difference = _centred(_difference(ours, theirs), possible, count)
         return ours.choices.mean(difference.square().sum(-1) / count)

@@ -1,4 +1,4 @@
-"""Reaching the hub, or knowing at once that it cannot be reached."""
+"""Reaching the hub, or knowing at once that it cannot be reached; what lies there beside a model."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
 from kselect.errors import UserError
+from kselect.models.location import check_location
 
 
 @cache
@@ -36,3 +37,25 @@ def source_settings(path: str | Path) -> dict[str, Any]:
             f"Give a local folder that save_pretrained wrote."
         ) from error
     return {}
+
+
+def file_beside(path: str | Path, name: str) -> Path | None:
+    """Return where a file lies that was saved beside a model: in its folder or, once it is fetched, in the hub's cache.
+
+    None where there is none of that name, or no such model, as loading the model says.
+
+    Raises:
+        UserError: no such folder, or a hub that does not give it, and has no copy of the model in the cache.
+    """
+    if Path(path).is_dir():
+        file = Path(path, name)
+        return file if file.is_file() else None
+    check_location(path)
+    try:
+        return Path(hf_hub_download(str(path), name, **source_settings(path)))
+    except (EntryNotFoundError, RepositoryNotFoundError, HFValidationError):
+        return None
+    except HfHubHTTPError as error:
+        raise UserError(
+            f"The hub does not give {name} of {path} ({str(error).splitlines()[0]}): try again, or give a local folder."
+        ) from error

@@ -42,28 +42,36 @@ def _with_one_root(scores: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def _arborescence(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the best heads of all nodes, dependents down and heads across, of which node 0 is the root."""
-    heads = np.concatenate([[0], scores[1:].argmax(1)])
-    cycle = _cycle(heads)
-    if cycle is None:
-        return heads
-    inside = np.zeros(len(scores), dtype=bool)
-    inside[cycle] = True
-    outside = np.flatnonzero(~inside)
-    # The cycle becomes one node, the last: entered at the token where that costs least, left from where it gains most.
-    entries = scores[np.ix_(cycle, outside)] - scores[cycle, heads[cycle]][:, None]
-    exits = scores[np.ix_(outside, cycle)]
-    small = np.full((len(outside) + 1, len(outside) + 1), -np.inf)
-    small[:-1, :-1] = scores[np.ix_(outside, outside)]
-    small[-1, :-1] = entries.max(0)
-    small[:-1, -1] = exits.max(1)
-    found = _arborescence(small)
-    for place, node in enumerate(outside):
-        if node:
-            head = found[place]
-            heads[node] = cycle[exits[place].argmax()] if head == len(outside) else outside[head]
-    entry = found[-1]
-    heads[cycle[entries[:, entry].argmax()]] = outside[entry]
+    contracted = []
+    heads = _greedy(scores)
+    while (cycle := _cycle(heads)) is not None:
+        inside = np.zeros(len(scores), dtype=bool)
+        inside[cycle] = True
+        outside = np.flatnonzero(~inside)
+        # The cycle becomes one node, the last: entered at the token where that costs least, left from where it gains
+        # most.
+        entries = scores[np.ix_(cycle, outside)] - scores[cycle, heads[cycle]][:, None]
+        exits = scores[np.ix_(outside, cycle)]
+        small = np.full((len(outside) + 1, len(outside) + 1), -np.inf)
+        small[:-1, :-1] = scores[np.ix_(outside, outside)]
+        small[-1, :-1] = entries.max(0)
+        small[:-1, -1] = exits.max(1)
+        contracted.append((heads, cycle, outside, entries, exits))
+        scores, heads = small, _greedy(small)
+    while contracted:
+        found, (heads, cycle, outside, entries, exits) = heads, contracted.pop()
+        for place, node in enumerate(outside):
+            if node:
+                head = found[place]
+                heads[node] = cycle[exits[place].argmax()] if head == len(outside) else outside[head]
+        entry = found[-1]
+        heads[cycle[entries[:, entry].argmax()]] = outside[entry]
     return heads
+
+
+def _greedy(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the best head of each node by itself; the root's is the root."""
+    return np.concatenate([[0], scores[1:].argmax(1)])
 
 
 def _cycle(heads: NDArray[np.int64]) -> NDArray[np.int64] | None:

@@ -62,11 +62,14 @@ class LinearChain(Distribution[ChainMarginals]):
                 real positions.
         """
         mask = real_positions(mask, emissions)
+        if emissions.dim() != 3:
+            raise ValueError(f"Emissions must be [B, n, L], not {list(emissions.shape)}.")
         labels = emissions.size(2)
-        if transitions.shape != (labels, labels):
-            raise ValueError(
-                f"Emissions {list(emissions.shape)} want transitions {[labels, labels]}, not {list(transitions.shape)}."
-            )
+        for name, scores, axes in (("transitions", transitions, 2), ("start", start, 1), ("end", end, 1)):
+            if scores is not None and list(scores.shape) != [labels] * axes:
+                raise ValueError(
+                    f"Emissions {list(emissions.shape)} want {name} {[labels] * axes}, not {list(scores.shape)}."
+                )
         dtype = torch.promote_types(emissions.dtype, transitions.dtype)
         self.lengths = mask.sum(1)
         positions = torch.arange(mask.size(1), device=mask.device)

@@ -22,14 +22,15 @@ def mean_field(arcs: Tensor, siblings: Tensor, grandparents: Tensor, mask: Tenso
             of both orders counts, and a token beside itself is not read.
         grandparents: score of a token (second axis) hanging from a head (third) that hangs from another (last),
             `[B, n, n, 1 + n]`.
-        mask: 1 on real tokens, `[B, n]`.
+        mask: 1 on real tokens, `[B, n]`; padding comes last.
         iterations: how often all tokens are updated.
 
     A score of minus infinity, of an arc or a pair, stands for a very low one: what it forbids has no probability as
     soon as there is anything else.
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: shapes that do not fit, scores of arcs that are no floating point numbers, or a mask with padding
+            before real tokens.
     """
     batch, n, heads = arcs.shape
     pairs = (batch, n, n, n + 1)

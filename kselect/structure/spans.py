@@ -28,7 +28,7 @@ class SpanSets(Distribution[Tensor]):
         """
         mask = real_positions(mask, scores)
         n = mask.size(1)
-        if scores.size(2) != n:
+        if scores.dim() != 4 or scores.size(2) != n:
             raise ValueError(f"Scores of spans must be [B, {n}, {n}, R], not {list(scores.shape)}.")
         # A span ends at or after its first position, and in a sentence; labels lie in one row, which is quicker.
         forwards = torch.ones(n, n, dtype=torch.bool, device=mask.device).triu()

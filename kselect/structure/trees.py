@@ -36,7 +36,7 @@ class DependencyTrees(Distribution[Tensor]):
         """
         mask = real_positions(mask, scores)
         n = mask.size(1)
-        if scores.size(2) != n + 1:
+        if scores.dim() != 3 or scores.size(2) != n + 1:
             raise ValueError(f"Scores of arcs must be [B, {n}, {n + 1}], not {list(scores.shape)}.")
         tokens = mask[:, :, None] & mask[:, None] & ~torch.eye(n, dtype=torch.bool, device=mask.device)
         possible = torch.cat([mask[..., None], tokens], -1)

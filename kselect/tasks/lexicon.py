@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-SINGULAR, PLURAL = 0, 1
-
 NOUNS: tuple[tuple[str, str], ...] = (
     ("dog", "dogs"), ("cat", "cats"), ("bird", "birds"), ("horse", "horses"),
     ("doctor", "doctors"), ("poet", "poets"),

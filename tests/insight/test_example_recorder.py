@@ -104,7 +104,7 @@ CASES = [
     ("logits-mse", lambda: tiny_distiller({"knowledge": ["gold", "logits-mse"]}, accumulation=2), [1, 1]),
     ("tagger", lambda: words_distiller("tagger", "tagger", ["gold", "logits", "posterior", "hidden"]), [1, 1, 0.5, 1]),
     ("crf", lambda: words_distiller("crf", "tagger", ["gold", "logits", "marginals", "best-sequences"]), [1, 1, 1, 0]),
-    ("arcs", lambda: words_distiller("tree-tagger", "tree-tagger", ["gold", "logits"]), [1, 1]),
+    ("arcs", lambda: words_distiller("tree-tagger", "tree-tagger", ["gold", "logits", "kd-pt-sim"]), [1, 1, 1]),
     ("parser", lambda: words_distiller("parser", "tree-tagger", ["gold", "marginals"]), [1, 1]),
 ]
 

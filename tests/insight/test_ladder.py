@@ -41,13 +41,14 @@ def test_a_rung_that_is_another_has_its_target(classes: int) -> None:
     p = torch.softmax(torch.randn(4, 1, classes, generator=generator), -1)
     labels = torch.randint(classes, (4, 1), generator=generator)
     alike = torch.rand(classes, classes, generator=generator)
+    possible = torch.ones_like(p, dtype=torch.bool)
     rungs = named(classes, top_k=[0.2, 0.5, 0.8, 1.0], label_smoothing=0.0)
-    targets = {"label-smoothing": LabelSmoothing(0.0).target(None, labels, classes)}
-    targets["kd-pt"] = Confidence(AT_ONE).target(p, labels, classes)
-    targets["kd-pt-sim"] = ConfidenceSimilarity(alike, AT_ONE).target(p, labels, classes)
+    targets = {"label-smoothing": LabelSmoothing(0.0).target(None, labels, possible)}
+    targets["kd-pt"] = Confidence(AT_ONE).target(p, labels, possible)
+    targets["kd-pt-sim"] = ConfidenceSimilarity(alike, AT_ONE).target(p, labels, possible)
     for name, rung in rungs.items():
         if rung.top_k is not None:
-            targets[name] = TopK(rung.top_k, AT_ONE).target(p, labels, classes)
+            targets[name] = TopK(rung.top_k, AT_ONE).target(p, labels, possible)
     whole = {KD: p, "fine-tune": torch.nn.functional.one_hot(labels, classes).float()}
     for name, target in targets.items():
         same = rungs[name].same_as

@@ -18,8 +18,10 @@ from kselect.knowledge.levels import (
 from kselect.knowledge.logits import Logits
 from kselect.models.heads import ClassAnswer, Classes
 from kselect.models.heads.tagger import Tagger
+from kselect.models.heads.tree_tagger import TreeTagger
 from kselect.models.outputs import ModelOutputs
 from kselect.schedule import Schedule
+from tests.answers import ARC_TAGS, LENGTHS, RELATIONS, draw, mask_of, tag_heads
 
 CLASSES, LABELS = 5, torch.tensor([3, 0, 3])
 BATCH = Batch(LABELS)
@@ -56,20 +58,22 @@ def softmax(scores: np.ndarray, temperature: float) -> np.ndarray:
     return weights / weights.sum()
 
 
-def target_in_numpy(level: Level, p: np.ndarray, label: int) -> np.ndarray:
-    cosines = np.array([[np.dot(a, b) / np.sqrt(a @ a * (b @ b)) for b in WEIGHT.numpy()] for a in WEIGHT.numpy()])
-    alike = softmax(cosines[label], 0.3)
-    gold = np.eye(CLASSES)[label]
+def target_in_numpy(level: Level, p: np.ndarray, label: int, weight: np.ndarray, keep: int = 2) -> np.ndarray:
+    """The target among the classes that have the rows of `weight`, of which top-k keeps `keep`."""
+    cosines = np.array([np.dot(weight[label], b) / np.sqrt(weight[label] @ weight[label] * (b @ b)) for b in weight])
+    alike = softmax(cosines, 0.3)
+    classes = len(p)
+    gold = np.eye(classes)[label]
     if isinstance(level, LabelSmoothing):
-        return 0.8 * gold + 0.2 / CLASSES
+        return 0.8 * gold + 0.2 / classes
     if isinstance(level, Similarity):
         return alike
     if isinstance(level, Confidence):
-        return np.where(gold == 1, p[label], (1 - p[label]) / (CLASSES - 1))
+        return np.where(gold == 1, p[label], (1 - p[label]) / (classes - 1))
     if isinstance(level, ConfidenceSimilarity):
         return np.where(gold == 1, p[label], (1 - p[label]) * alike / (1 - alike[label]))
-    kept = np.argsort(-p)[:2]
-    return np.array([p[k] if k in kept else (1 - p[kept].sum()) / (CLASSES - 2) for k in range(CLASSES)])
+    kept = np.argsort(-p)[:keep]
+    return np.array([p[k] if k in kept else (1 - p[kept].sum()) / (classes - keep) for k in range(classes)])
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=name)
@@ -80,7 +84,7 @@ def test_the_loss_in_numpy(level: Level) -> None:
     for i, label in enumerate(LABELS.tolist()):
         p = softmax(teacher.logits[i].double().numpy(), temperature)
         q = softmax(student.logits[i].double().numpy(), temperature)
-        target = target_in_numpy(level, p, label)
+        target = target_in_numpy(level, p, label, WEIGHT.numpy())
         assert target.sum() == pytest.approx(1)
         assert losses[i].item() == pytest.approx(temperature**2 * float((target * np.log(target / q)).sum()), rel=1e-5)
 
@@ -128,6 +132,52 @@ def test_of_words_it_is_the_mean_over_those_whose_label_is_known(level: Level) -
     assert found.tolist() == pytest.approx([(by_text[0] + by_text[2]).item() / 2], rel=1e-5)
 
 
+ARC_WEIGHT = torch.randn(len(ARC_TAGS), 8, generator=torch.Generator().manual_seed(8))
+ARC_SIMILARITIES = class_similarities(ARC_WEIGHT, 0.3)
+OF_ARCS: list[Level] = [
+    LabelSmoothing(0.2),
+    Similarity(ARC_SIMILARITIES),
+    Confidence(AT_THREE),
+    ConfidenceSimilarity(ARC_SIMILARITIES, AT_THREE),
+    TopK(0.4, AT_THREE),
+]
+KEPT = 3  # of seven
+
+
+@pytest.mark.parametrize("level", OF_ARCS, ids=name)
+def test_arc_tags_that_a_word_cannot_have_are_no_part_of_it(level: Level) -> None:
+    """Each word's target is that among the arc tags whose heads its sentence has, of which there is more than one."""
+    theirs, ours = draw("tree-tagger", 0), draw("tree-tagger", 1)
+    labels = torch.full((len(LENGTHS), max(LENGTHS), 2), -100)
+    temperature, by_hand = level.temperature(0.0), []
+    for row, n in enumerate(LENGTHS):
+        losses = []
+        for word in range(n):
+            heads = tag_heads(word)
+            places = [tag for tag, head in enumerate(heads) if head is not None and head <= n]
+            gold = places[(row + word) % len(places)]
+            labels[row, word] = torch.tensor([heads[gold], RELATIONS.index(ARC_TAGS.relations[gold])])
+            p, q = (softmax(s["logits"][row, word, places].double().numpy(), temperature) for s in (theirs, ours))
+            keep = min(KEPT, len(places))
+            target = target_in_numpy(level, p, places.index(gold), ARC_WEIGHT.numpy()[places], keep)
+            assert target.sum() == pytest.approx(1)
+            losses.append(float((target * np.log(target / q)).sum()))
+        by_hand.append(temperature**2 * np.mean(losses))
+    mask = mask_of()
+
+    def answered(logits: torch.Tensor) -> ModelOutputs:
+        head = TreeTagger(ARC_TAGS, RELATIONS)
+        return ModelOutputs(logits, mask, word_mask=mask, head=head)
+
+    student = ours["logits"].requires_grad_()
+    teacher = None if level.teacher_needs is None else answered(theirs["logits"])
+    found = level.loss(answered(student), teacher, Batch(labels))
+    torch.testing.assert_close(found, torch.tensor(by_hand, dtype=torch.float32), rtol=1e-5, atol=1e-5)
+    found.sum().backward()
+    assert student.grad is not None
+    torch.testing.assert_close(student.grad.sum(-1), torch.zeros(mask.shape), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("level", LEVELS, ids=name)
 def test_the_gradient_by_finite_differences(level: Level) -> None:
     student, teacher = outputs(1).logits.double().requires_grad_(), outputs(2)
@@ -146,6 +196,7 @@ def test_the_gradient_by_finite_differences(level: Level) -> None:
 def test_an_answer_of_its_own_is_no_loss() -> None:
     teacher = outputs(2)
     assert isinstance(teacher.answer, ClassAnswer)
-    target = Confidence(AT_ONE).target(teacher.answer.choices.log_probabilities().exp(), LABELS[:, None], CLASSES)
+    choices = teacher.answer.choices
+    target = Confidence(AT_ONE).target(choices.log_probabilities().exp(), LABELS[:, None], choices.possible)
     student = ModelOutputs(target[:, 0].log(), torch.ones(3, 1))
     assert Confidence(AT_ONE).loss(student, teacher, BATCH).abs().max() < 1e-6

@@ -235,14 +235,6 @@ def test_a_score_has_no_levels(name: str) -> None:
         build_knowledge(KnowledgeConfig(knowledge=[name]), shrink(teacher, 2), [teacher])
 
 
-@pytest.mark.parametrize("name", LEVELS)
-def test_nor_have_arc_tags_that_a_word_cannot_have(name: str) -> None:
-    """A target spread over all tags would give some of it to arcs that lead out of the sentence."""
-    teacher = word_classifier("tree-tagger")
-    with pytest.raises(UserError, match="of classes, the same at every place, and the head tree-tagger has none such"):
-        build_knowledge(KnowledgeConfig(knowledge=[name]), teacher, [teacher])
-
-
 def test_scales_are_configured_or_measured() -> None:
     teacher = tiny_classifier(tiny_task())
     config = KnowledgeConfig(scales={"hidden": 2.5, "logits": "measured"})

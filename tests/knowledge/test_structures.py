@@ -205,3 +205,10 @@ def test_arc_marginals_of_a_teacher_without_arcs_are_refused() -> None:
     for teacher, student in (("crf", "tagger"), ("tree-tagger", "tree-tagger")):
         with pytest.raises(UserError, match=f"arc_marginals projective is of a teacher .*not of {teacher}"):
             Marginals(teacher, student, arcs="projective")
+
+
+def test_softenings_and_arcs_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(UserError, match="Unknown softening 'locally': did you mean 'local'"):
+        Marginals("crf", "tagger", 2.0, "locally")
+    with pytest.raises(UserError, match="Unknown arc_marginals 'projectiv': did you mean 'projective'"):
+        Marginals("parser", "parser", arcs="projectiv")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -230,6 +233,35 @@ def test_a_folder_whose_head_is_not_whole_is_refused(tmp_path: Path) -> None:
     (tmp_path / "head.json").write_text("{")
     with pytest.raises(UserError, match=r"head.json cannot be read"):
         load_classifier(tmp_path, tagging_task())
+
+
+CACHED = """
+from kselect.models.classifier import load_classifier
+from kselect.models.word_classifier import load_parser
+from tests.words import task_for
+print(load_classifier("somebody/crf", task_for("crf")).head.transitions.tolist())
+print(load_classifier("somebody/tagger", task_for("tagger")).head.name)
+print(load_parser("somebody/parser").head.name)
+"""
+
+
+def test_what_a_head_has_learned_comes_from_the_hub_too(tmp_path: Path) -> None:
+    """From its cache here, in a process of its own: where that is is read when the hub's library is imported."""
+    made = {head: word_classifier(head) for head in ("crf", "tagger", "parser")}
+    torch.nn.init.normal_(made["crf"].head.get_parameter("transitions"))
+    for head, model in made.items():
+        cached = tmp_path / "hub" / f"models--somebody--{head}"
+        model.save_pretrained(cached / "snapshots" / "1")
+        (cached / "refs").mkdir()
+        (cached / "refs" / "main").write_text("1")
+    (tmp_path / "hub" / "models--somebody--tagger" / "snapshots" / "1" / "head.json").unlink()  # one from elsewhere
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", CACHED]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **offline})
+    assert done.returncode == 0, done.stderr
+    transitions, *names = done.stdout.splitlines()
+    assert json.loads(transitions) == made["crf"].head.get_parameter("transitions").tolist()
+    assert names == ["tagger", "parser"]
 
 
 def test_arc_tags_want_training_data(tmp_path: Path) -> None:

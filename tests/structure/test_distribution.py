@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -139,6 +140,24 @@ def test_what_is_no_score_and_no_mask_is_refused(kind: str) -> None:
             "projective": lambda: ProjectiveTrees(scores, holes),
             "spans": lambda: SpanSets(scores, holes),
         }[kind]()
+
+
+def test_scores_of_another_shape_are_refused() -> None:
+    emissions, mask = torch.zeros(2, 2, 2), torch.ones(2, 2)
+    of_labels = {"transitions": torch.zeros(2, 2), "start": torch.zeros(2), "end": torch.zeros(2)}
+    for name, shape in (("transitions", (2,)), ("start", (2, 2)), ("start", (1,)), ("end", (3,))):
+        wanted = re.escape(f"want {name} {list(of_labels[name].shape)}, not {list(shape)}")
+        with pytest.raises(ValueError, match=wanted):
+            LinearChain(emissions, mask=mask, **{**of_labels, name: torch.zeros(shape)})
+    with pytest.raises(ValueError, match=r"must be \[B, n, L\], not \[2, 2\]"):
+        LinearChain(emissions[0], mask=mask, **of_labels)
+    for kind in (NonProjectiveTrees, ProjectiveTrees):
+        for wrong in (torch.zeros(2, 2, 2), torch.zeros(2, 2, 3, 1), torch.zeros(2, 2)):
+            with pytest.raises(ValueError, match=r"arcs must be \[B, 2, 3\]"):
+                kind(wrong, mask)
+    for wrong in (torch.zeros(2, 2, 3, 1), torch.zeros(2, 2, 2)):
+        with pytest.raises(ValueError, match=r"spans must be \[B, 2, 2, R\]"):
+            SpanSets(wrong, mask)
 
 
 @pytest.mark.parametrize("kind", ["chain", "non-projective", "projective"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kselect.structure import NonProjectiveTrees, ProjectiveTrees, cross_entropy, kl
+from kselect.structure.arborescence import best_heads
 from kselect.structure.trees import by_elimination, by_inverse, matrix_tree
+from kselect.tasks.words import fault
 from tests.structure.enumeration import trees
 
 
@@ -99,6 +104,23 @@ def test_elimination_agrees_with_the_inverse_where_that_is_sound() -> None:
     torch.testing.assert_close(again, value, atol=1e-9, rtol=1e-12)
     (gradient,) = torch.autograd.grad(again.sum(), scores)
     torch.testing.assert_close(gradient, marginals, atol=1e-9, rtol=0)
+
+
+def test_cycles_within_cycles_take_no_more_of_the_stack() -> None:
+    """Two tokens prefer each other, these two and the third do, these three and the fourth, ..., and none the root."""
+    n = 80
+    tokens = torch.arange(1, n + 1).double()
+    scores = -(tokens[:, None] - tokens).abs() - torch.maximum(tokens[:, None], tokens)
+    scores = torch.cat([torch.full((n, 1), -1e6).double(), scores.fill_diagonal_(-torch.inf)], 1)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 50)
+    try:
+        (heads,) = best_heads(scores[None], torch.ones(1, n)).tolist()
+    finally:
+        sys.setrecursionlimit(limit)
+    assert fault(heads) is None
+    best = NonProjectiveTrees(1e3 * scores[None], torch.ones(1, n)).log_partition / 1e3
+    assert float(scores[torch.arange(n), heads].sum()) == pytest.approx(float(best), rel=1e-6)
 
 
 def test_many_tokens_on_two_threads_are_as_on_one() -> None:

@@ -32,6 +32,11 @@ class Choices:
         """The log-softmax of the scores, `[B, U, K]`, for what only looks on: no gradient flows from it."""
         return torch.log_softmax(self.scores.detach(), dim=-1)
 
+    @cached_property
+    def possible(self) -> Tensor:
+        """Which classes can be at each place, `[B, U, K]`."""
+        return self.scores > IMPOSSIBLE / 2
+
     def mean(self, values: Tensor) -> Tensor:
         """Return the mean of `values [B, U]` over the real places of each example, `[B]`; 0 where there is none."""
         return torch.where(self.mask, values, 0.0).sum(1) / self.mask.sum(1).clamp(min=1)
@@ -43,7 +48,7 @@ class Choices:
         K counts what can be, so that how far a batch is padded is of no effect.
         """
         scores = self.scores.detach()
-        possible = torch.count_nonzero(scores > IMPOSSIBLE / 2, dim=-1).clamp(min=2)
+        possible = torch.count_nonzero(self.possible, dim=-1).clamp(min=2)
         entropy = -(torch.softmax(scores, -1) * self.detached).sum(-1)
         return self.mean(entropy / possible.log())
 

@@ -9,15 +9,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from kselect.errors import unknown
+from kselect.config import ARC_MARGINALS
 from kselect.models.heads.answer import IMPOSSIBLE, Answer, Choices, Head, known_mean
 from kselect.models.heads.biaffine import Biaffine
 from kselect.models.heads.relations import best_relations
 from kselect.structure import DependencyTrees, NonProjectiveTrees, ProjectiveTrees, mean_field
 
 TREES: dict[str, type[DependencyTrees]] = {"non-projective": NonProjectiveTrees, "projective": ProjectiveTrees}
-ARC_MARGINALS = ("heads", *TREES)
-"""Distributions over heads that arc scores stand for: each word's by itself, or those of trees."""
+"""Distributions over heads that arc scores stand for, beside that of each word's head by itself."""
+assert ("heads", *TREES) == ARC_MARGINALS
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,6 @@ class TreeAnswer(Answer):
 
     def arc_marginals(self, kind: str, temperature: float = 1.0) -> Tensor:
         """Return how probable each head of each word is, `[B, W, 1 + W]`, by a name in `ARC_MARGINALS`."""
-        if kind not in ARC_MARGINALS:
-            raise unknown("kind of arc marginals", kind, ARC_MARGINALS)
         if kind == "heads":
             return self.head_log_probabilities(temperature).exp() * self.mask[..., None]
         return self.trees(kind, temperature).marginals

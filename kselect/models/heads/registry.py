@@ -20,6 +20,7 @@ from kselect.models.heads.relations import root_relation
 from kselect.models.heads.spans import Spans
 from kselect.models.heads.tagger import Tagger
 from kselect.models.heads.tree_tagger import ArcTags, TreeTagger
+from kselect.models.hub import file_beside
 from kselect.tasks.task import Task
 from kselect.tasks.text_task import TextTask
 from kselect.tasks.words.parsing_task import ParsingTask
@@ -116,14 +117,14 @@ def save_head(head: Head, labels: tuple[str, ...], folder: str | Path) -> None:
         save_file(weights, Path(folder, WEIGHTS))
 
 
-def saved_facts(folder: str | Path) -> dict[str, Any]:
-    """Return what a folder says of its head; empty where it says nothing.
+def saved_facts(model: str | Path) -> dict[str, Any]:
+    """Return what lies beside a model, in a folder or on the hub, of its head; empty where nothing does.
 
     Raises:
-        UserError: it says what cannot be read.
+        UserError: it cannot be read, or no such model can be had.
     """
-    path = Path(folder, FACTS)
-    if not path.is_file():
+    path = file_beside(model, FACTS)
+    if path is None:
         return {}
     try:
         facts = json.loads(path.read_text())
@@ -134,15 +135,15 @@ def saved_facts(folder: str | Path) -> dict[str, Any]:
     return facts
 
 
-def load_weights(head: Head, folder: str | Path) -> None:
-    """Fill a head with what was saved of it.
+def load_weights(head: Head, model: str | Path) -> None:
+    """Fill a head with what was saved of it beside a model, in a folder or on the hub.
 
     Raises:
         UserError: weights that are missing, or of another shape.
     """
     if not head.state_dict():
         return
-    path = Path(folder, WEIGHTS)
+    path = file_beside(model, WEIGHTS) or Path(model, WEIGHTS)
     try:
         head.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:

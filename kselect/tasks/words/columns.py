@@ -91,7 +91,8 @@ def read_columns(
         word_column: counted from 0, or from -1 backwards.
         tag_column: likewise; None for a file to predict.
         comment: what a comment line begins with. By default it is a line before a sentence's first word that begins
-            with a lone "#" and has other columns than the words have (a word may be "#", and may begin with it).
+            with a lone "#" and has other columns than the words have (a word may be "#", and may begin with it), or
+            stands before every sentence, of which there are several.
         language_prefix: whether words carry the code of their language ("en:Word"), which is taken off; by default
             they do where every word has one.
 
@@ -119,6 +120,7 @@ def read_columns(
             "add a column of tags, or name another."
         )
 
+    heads = _heads(lines) if comment is None else frozenset()
     sentences: list[TaggedSentence] = []
     rows: list[tuple[int, str, str]] = []
 
@@ -132,7 +134,7 @@ def read_columns(
         if _between(line):
             end_sentence()
             continue
-        if _is_named(line, comment):
+        if _is_named(line, comment) or number in heads:
             continue
         cells = [cell[0] for cell in _cells(line, separator)]
         if len(cells) != count:
@@ -159,6 +161,13 @@ def _between(line: str) -> bool:
 def _is_named(line: str, comment: str | None) -> bool:
     """Whether a line begins as comments are said to."""
     return comment is not None and line.startswith(comment)
+
+
+def _heads(lines: Sequence[str]) -> frozenset[int]:
+    """Return the numbers of lines with a lone "#" that begin all sentences, where there are several of these."""
+    starts = [i for i, line in enumerate(lines) if not _between(line) and (i == 0 or _between(lines[i - 1]))]
+    followed = (COMMENT.match(lines[i]) and not _between("".join(lines[i + 1 : i + 2])) for i in starts)
+    return frozenset(i + 1 for i in starts) if len(starts) > 1 and all(followed) else frozenset()
 
 
 def _cells(line: str, separator: str) -> list[re.Match[str]]:

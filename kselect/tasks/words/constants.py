@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kselect.tasks.words.schemes import OUTSIDE, PLAIN
 from kselect.tasks.words.sentence import ParsedSentence, TaggedSentence
+from kselect.tasks.words.trees import ROOT_RELATION
 
 
 def constant_tag(train: Iterable[TaggedSentence], scheme: str) -> str:
@@ -40,12 +41,12 @@ class ConstantTree:
         sides = {side: sum(n for (offset, _), n in arcs.items() if offset == side) for side in (-1, 1)}
         offset = max(sides, key=lambda side: sides[side])
         relations = Counter({relation: n for (side, relation), n in arcs.items() if side == offset})
-        return cls(offset, min(relations, key=lambda relation: (-relations[relation], relation), default="root"))
+        return cls(offset, min(relations, key=lambda relation: (-relations[relation], relation), default=ROOT_RELATION))
 
     def parse(self, length: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """Return heads and relations, `[length]` each."""
         heads = tuple((i + self.offset) % (length + 1) for i in range(1, length + 1))
-        return heads, tuple(self.relation if head else "root" for head in heads)
+        return heads, tuple(self.relation if head else ROOT_RELATION for head in heads)
 
 
 def _most_frequent(names: Iterable[str]) -> str:

@@ -27,10 +27,6 @@ class TaggedData:
     unseen: dict[str, Counter[str]]
     """Tags that training does not have, and their number, by part."""
 
-    def in_file_scheme(self, tags: Sequence[str]) -> tuple[str, ...]:
-        """Return predicted tags, `[n]`, as the data would spell them; impossible ones are read as `read_spans` does."""
-        return convert(tags, self.file_scheme)
-
 
 def tagged_data(
     parts: Mapping[str, Sequence[TaggedSentence]],

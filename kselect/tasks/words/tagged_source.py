@@ -12,7 +12,7 @@ from kselect.errors import UserError
 from kselect.tasks.building import parted
 from kselect.tasks.location import located
 from kselect.tasks.words.columns import ColumnFile, read_columns
-from kselect.tasks.words.schemes import PLAIN
+from kselect.tasks.words.schemes import OUTSIDE, PLAIN
 from kselect.tasks.words.sentence import TaggedSentence
 from kselect.tasks.words.source import UnlabelledWords, WordSource
 from kselect.tasks.words.split import WordSplit
@@ -74,13 +74,19 @@ class TaggedSource(WordSource):
         """Read the sentences of the test file or, without one, the data set's test split.
 
         Answers are tags in the file's scheme. Those of a column file stand in its column of tags, if that holds any
-        that the model knows, and in one more column otherwise; those of a data set are JSON, an object a line.
+        that the model knows (O alone, which all schemes have, tells only where there is nothing else), and in one more
+        column otherwise; those of a data set are JSON, an object a line.
         """
         assert isinstance(task, TaggingTask)
         if self.test_file is None and self.dataset is not None:
             return self._rows()
         path = self._file("test")
         if self._is_treebank(path):
+            if task.tag_set.scheme != PLAIN and self.tag_column not in (UPOS, DEPREL):
+                raise UserError(
+                    f"{path} is CoNLL-U, which has a column for parts of speech and none for tags in "
+                    f"{task.tag_set.scheme.upper()}: give a column file, or --tag_column {UPOS} to write over them."
+                )
             treebank = read_treebank(path, trees=False)
             sentences = [sentence.with_upos.tagged(()) for sentence in treebank.sentences]
 
@@ -154,7 +160,8 @@ class TaggedSource(WordSource):
         place = file.place_of(self._number("tag_column", -1))
         if place is None or place == file.place_of(self._number("word_column", 0)):
             return None
-        return place if file.values(place) & set(known.tags) else None
+        found, tags = file.values(place), set(known.tags)
+        return place if (found - {OUTSIDE}) & tags or found <= tags else None
 
     def _rows(self) -> UnlabelledWords[TaggedSentence]:
         sentences = self._read_split("test", None)

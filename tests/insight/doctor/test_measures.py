@@ -221,7 +221,7 @@ def test_top_k_losses_are_those_of_the_knowledges_targets(temperature: float) ->
     losses = top_k_losses(sample, temperature)
     for k in range(1, sample.classes + 1):
         knowledge = TopKKnowledge(round(k / sample.classes, 4), Schedule(1.0, 1.0))
-        target = knowledge.target(p, labels, sample.classes)
+        target = knowledge.target(p, labels, torch.ones_like(p, dtype=torch.bool))
         expected = -target.gather(-1, labels[..., None]).log().flatten().numpy()
         np.testing.assert_allclose(losses[k - 1], expected, rtol=1e-9)
 

@@ -72,6 +72,17 @@ def test_comments_are_told_from_words_that_begin_alike(write: Write) -> None:
     assert pounds.sentences[0].words == ("#", "10")
 
 
+def test_a_comment_before_every_sentence_may_have_as_many_columns_as_words(write: Write) -> None:
+    text = "# id 5239\tdomain=en\na _ _ B-X\nb _ _ O\n\n# id 77\tdomain=en\n# _ _ O\n1 _ _ O\n"
+    file = read_columns(write(text))
+    assert [sentence.words for sentence in file.sentences] == [("a", "b"), ("#", "1")]
+    assert file.text([["B-X", "B-X"], ["B-X", "B-X"]]) == text.replace(" O", " B-X")
+    one = read_columns(write("# a O\nb a O\n\nc a O\n"))
+    assert [sentence.words for sentence in one.sentences] == [("#", "b"), ("c",)]
+    pounds = read_columns(write("# O\n\n# O\n"))
+    assert [sentence.words for sentence in pounds.sentences] == [("#",), ("#",)]
+
+
 def test_comments_can_be_named(write: Write) -> None:
     file = read_columns(write("#id a\nx O\n#id b\ny O\n"), comment="#id")
     assert [sentence.words for sentence in file.sentences] == [("x", "y")]

@@ -72,11 +72,13 @@ def test_predictions_go_over_the_tags_or_beside_what_is_there(folder: Path) -> N
         "a\tNN\n": "a\tNN\tI-person\n",
         "O\n": "O I-person\n",
         "a  O\r\n": "a  I-person\r\n",
+        "a  NN  O\n\nb  NN  B-NP\n": "a  NN  O I-person\n\nb  NN  B-NP I-person\n",  # O is of chunks, too
+        "a  NN  O\n\nb  NN  B-place\n\nc  NN  B-person\n": "a  NN  I-person\n\nb  NN  I-person\n\nc  NN  I-person\n",
     }
     for content, written in expected.items():
         (folder / "test.txt").write_bytes(content.encode())
         test = TaggedSource(test_file=str(folder / "test.txt")).unlabelled(task)
-        assert test.text([("I-person",)]) == written
+        assert test.text([("I-person",)] * len(test.split)) == written
         assert (test.file_name, test.path, test.split.sentences[0].tags) == ("test.txt", folder / "test.txt", ())
 
 
@@ -94,6 +96,17 @@ def test_predictions_of_parts_of_speech_and_trees(folder: Path) -> None:
     assert len(written.splitlines()) == len(treebank(SENTENCES).splitlines())
 
 
+def test_entities_do_not_go_over_the_parts_of_speech_of_a_treebank(folder: Path, message_of: Refuse) -> None:
+    path = str(folder / "train.conllu")
+    task = load_task("mine", files=TaggedSource(str(folder / "train.conll")))
+    assert message_of(TaggedSource(test_file=path).unlabelled, task) == (
+        f"{path} is CoNLL-U, which has a column for parts of speech and none for tags in IOB2: give a column file, or "
+        "--tag_column upos to write over them."
+    )
+    asked = TaggedSource(test_file=path, tag_column="upos").unlabelled(task)
+    assert "\tthe\t_\tB-animal\t" in asked.text([("B-animal",) * 7] * 32)
+
+
 def test_a_tag_set_by_its_names() -> None:
     for scheme in ("iob2", "bioes", "bilou"):
         tags = TagSet(scheme, ("a", "b")).tags
@@ -103,13 +116,12 @@ def test_a_tag_set_by_its_names() -> None:
 
 
 def test_relations_that_train_has_none_of_are_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (folder / "dev.conllu").write_text(treebank(SENTENCES[:2]).replace("amod", "new"))
-    TreeSource(str(folder / "train.conllu"), str(folder / "dev.conllu")).task("ud")
-    (folder / "dev.conllu").write_text(treebank(SENTENCES[:2]).replace("amod", "new", 1))
-    TreeSource(str(folder / "train.conllu"), str(folder / "dev.conllu")).task("ud")
-    several, one = [record.getMessage() for record in caplog.records]
-    assert several.endswith("dev.conllu has 2 relations that train has none of, and no prediction gets right: new.")
-    assert one.endswith("dev.conllu has 1 relation that train has none of, and no prediction gets right: new.")
+    for count, told in ((1, "1 relation"), (2, "2 relations")):
+        caplog.clear()
+        (folder / "dev.conllu").write_text(treebank(SENTENCES[:count]).replace("amod", "new"))
+        TreeSource(str(folder / "train.conllu"), str(folder / "dev.conllu")).task("ud")
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert line.endswith(f"dev.conllu has {told} that train has none of, and no prediction gets right: new.")
 
 
 def test_there_must_be_something_to_tell_apart(folder: Path, message_of: Refuse) -> None:

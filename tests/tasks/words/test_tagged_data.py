@@ -45,7 +45,6 @@ def test_parts_are_repaired_converted_and_told_about(sentence: Make, caplog: pyt
     assert [s.tags for s in data.parts["dev"]] == [("S-a", "O"), ("B-b", "E-b", "S-c")]
     assert data.repaired == {"train": [], "dev": ["train.txt:1"]}
     assert data.unseen == {"train": Counter(), "dev": Counter({"B-b": 1, "E-b": 1, "S-c": 1})}
-    assert data.in_file_scheme(("S-a", "B-a", "E-a")) == ("B-a", "B-a", "I-a")
     assert caplog.messages == [
         "train.txt has 1 tag impossible in IOB2, at train.txt:1, now repaired.",
         "train.txt has 3 tags that train has none of, and no prediction gets right: B-b, E-b, S-c.",
@@ -65,7 +64,6 @@ def test_a_single_tag_that_train_has_none_of_is_told_as_one(sentence: Make, capl
 def test_sound_data_is_met_with_silence(sentence: Make, caplog: pytest.LogCaptureFixture) -> None:
     data = tagged_data({"train": [sentence("DT NN")], "dev": [sentence("NN")]})
     assert (data.file_scheme, data.tag_set.tags, caplog.messages) == ("plain", ("DT", "NN"), [])
-    assert data.in_file_scheme(("NN", "DT")) == ("NN", "DT")
 
 
 def test_wrong_schemes(sentence: Make, message_of: Callable[..., str]) -> None:
