@@ -25,6 +25,7 @@ from pair import BATCH, make_distiller, make_task, make_teacher, select
 
 from kselect.distillation import distiller as module
 from kselect.distillation.distiller import Distiller
+from kselect.distillation.updater import Updater
 from kselect.tasks.encoding import EncodedSplit
 
 
@@ -62,7 +63,7 @@ def watched(distiller: Distiller, watch: Stopwatch) -> ExitStack:
         ("student's forward", module, "forward"),
         ("backward", torch.Tensor, "backward"),
         ("clipping", module, "clip_grad_norm_"),
-        ("update", distiller, "_update"),
+        ("update", Updater, "update"),
         ("signals", module, "read_signals"),
         ("the rest", distiller, "advance"),
     ]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import cast
 
 import numpy as np
@@ -14,46 +12,42 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
-from transformers import PreTrainedTokenizerBase
 
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.account import CostAccount
 from kselect.distillation.batches import BatchPosition, BucketedBatches
-from kselect.distillation.cache.folder import CacheFolder
-from kselect.distillation.cached_teacher import CachedTeacher, Watch
+from kselect.distillation.cached_teacher import Watch
 from kselect.distillation.callback import DistillerCallback, TrainingPart
+from kselect.distillation.compatibility import check_compatible, fullest_tokenizer
 from kselect.distillation.device import default_device
 from kselect.distillation.diverged import TrainingDivergedError, check_finite
 from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample
-from kselect.distillation.optimizer import learning_rate_factor, make_optimizer
+from kselect.distillation.optimizer import learning_rate_factor
 from kselect.distillation.parsed_texts import ParsedTexts
 from kselect.distillation.precision import autocast, resolve_precision
 from kselect.distillation.random_stream import RandomStream
 from kselect.distillation.selection import selection_weights
 from kselect.distillation.signals import SIGNALS, PhaseReport, read_signals, summarise
 from kselect.distillation.snapshot import Snapshot
-from kselect.distillation.teacher_outputs import LiveTeacher, TeacherOutputs
+from kselect.distillation.teacher_outputs import TeacherOutputs
+from kselect.distillation.teaching import Teaching
 from kselect.distillation.transfer import send
+from kselect.distillation.updater import Updater
 from kselect.distillation.weighting import make_weighting
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.batch import Batch, ParsedSentences
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import input_names
-from kselect.models.classifier import DEFAULT_LENGTH, Classifier, input_length
-from kselect.models.heads import Head
-from kselect.models.heads.tree_tagger import TreeTagger
+from kselect.models.classifier import Classifier, input_length
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.split import Split
 from kselect.tasks.task import Task
 from kselect.tasks.text_words import words_of_texts
 
 PROBE_EXAMPLES = 32
-COMPARED_EXAMPLES = 200  # on which models must cut texts alike
 NEGLIGIBLE = 1e-6  # a loss that starts below this is rounding: the student begins as its teacher's equal there
-GIBIBYTE = 2**30
 
 
 class Distiller:
@@ -95,7 +89,7 @@ class Distiller:
         self.student = student
         self.training = training or TrainingConfig()
         offered = knowledge or (KnowledgeConfig() if self.teachers else KnowledgeConfig(knowledge=["gold"]))
-        _check_models(student, self.teachers, task)
+        check_compatible(student, self.teachers, task)
         self.knowledge: tuple[Knowledge, ...] = build_knowledge(offered, student, self.teachers, parser)
         self.offered = replace(offered, knowledge=list(self.names))
         self.max_length = min(input_length(one, max_length, task.usual_length) for one in (student, *self.teachers))
@@ -104,7 +98,7 @@ class Distiller:
         self.account = CostAccount(self.device)
         self.callbacks: list[DistillerCallback] = []
 
-        self._tokenizer = _fullest_tokenizer(student, self.teachers)
+        self._tokenizer = fullest_tokenizer(student, self.teachers)
         if "token_type_ids" in input_names(student.model):
             student.tokenizer = self._tokenizer  # it is saved with the one that made what it learned to read
         self._splits: dict[str, EncodedSplit] = {}
@@ -112,15 +106,18 @@ class Distiller:
             if name == "dev" or name not in task.reported:
                 self.encoded(name)
         self._model = student.model.to(self.device)
-        self._live_teacher = self._live()
-        self._teacher_head = _as_it_is(self.teachers[0].head) if self.teachers else None
-        self.teacher_outputs = self._teacher_outputs()
-        self.parsed = self._parsed(parser)
+        train = self._splits["train"]
+        self._teaching = Teaching(
+            self.teachers, train, self.knowledge, self.offered, task.name, self.device, self.dtype
+        )
+        if parser is not None and any(knowledge.reads_parser for knowledge in self.knowledge):
+            words = words_of_texts(task.splits["train"], self._tokenizer, self.max_length)
+            self._teaching.add_parser(parser, words)
         self.weighting = make_weighting(self.offered.weighting, self.names, task.regression)
         self._trained = self._everything_trained()
         self._initial = {name: value.detach().clone() for name, value in self._trained.state_dict().items()}
         self._teacher_cls: NDArray[np.float32] | None = None
-        self._batches = BucketedBatches(self._splits["train"].lengths, self.training.batch_size)
+        self._batches = BucketedBatches(train.lengths, self.training.batch_size)
         self._dropout = RandomStream(self.device)
         self.step = 0
         self.total_steps = math.ceil(self.training.epochs * self._batches.batches_per_epoch)
@@ -134,6 +131,16 @@ class Distiller:
     def teacher(self) -> Classifier | None:
         """The teacher, or the first of several; None where there is none."""
         return self.teachers[0] if self.teachers else None
+
+    @property
+    def teacher_outputs(self) -> TeacherOutputs | None:
+        """Where what the teachers say comes from in training steps; None without a teacher."""
+        return self._teaching.outputs
+
+    @property
+    def parsed(self) -> ParsedTexts | None:
+        """What a parser says of the training texts; None where nothing reads that."""
+        return self._teaching.parsed
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -173,15 +180,12 @@ class Distiller:
         self.step = 0
         self._batches.restart(seed)
         self._dropout.restart(seed)
-        self._optimizer = make_optimizer(self._trained, self.training.learning_rate, self.training.weight_decay)
-        self._optimizer.zero_grad(set_to_none=True)  # a step that was interrupted leaves gradients behind
-        self._broken = torch.zeros((), device=self.device)
+        settings = self.training
+        self._updater = Updater(self._trained, settings.learning_rate, settings.weight_decay, self.device)
 
     def watch_teacher(self, watch: Watch) -> None:
         """Have `watch` told how far it is whenever the teacher's outputs are computed for the cache."""
-        for source in (self.teacher_outputs, self.parsed.kept if self.parsed else None):
-            if isinstance(source, CachedTeacher):
-                source.watch = watch
+        self._teaching.watch(watch)
 
     def advance(self, selection: ArrayLike, steps: int) -> PhaseReport:
         """Take up to `steps` training steps under `selection` `[k]`, each weight in [0, 1].
@@ -214,7 +218,7 @@ class Distiller:
             # The weights were never touched by that step or any after it; the rest goes back to before it.
             self.step = error.step - 1
             self._batches.position, self._dropout.state = befores[self.step - first_step]
-            self._broken.zero_()
+            self._updater.go_on()
             self._tell_rewind()
             raise
         return summarise(first_step, losses, signals, grad_norms[:, 0], computed)
@@ -261,14 +265,12 @@ class Distiller:
         with self.account.measure("probing"):
             self._model.eval()
             self.student.head.eval()
-            return self._read(indices, Needs(), Needs() if self.teachers else None, self.teacher_outputs)
+            return self._read(indices, Needs(), Needs() if self.teachers else None)
 
     def snapshot(self) -> Snapshot:
         """Copy everything that the rest of the run depends on."""
         tensors = {f"trained/{name}": value for name, value in self._trained.state_dict().items()}
-        for name, parameter in self._trained.named_parameters():
-            for moment, value in self._optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer/{moment}/{name}"] = value
+        tensors |= {f"optimizer/{name}": value for name, value in self._updater.state().items()}
         tensors |= {f"random/{device}": value for device, value in self._dropout.state.items()}
         facts = {"step": self.step, "batches": self._batches.position, "scales": self.scales.tolist()}
         return Snapshot({name: value.detach().clone() for name, value in tensors.items()}, facts)
@@ -290,14 +292,7 @@ class Distiller:
             )
         self._trained.load_state_dict(groups["trained"])
         self._restart(seed=0)
-        for name, parameter in self._trained.named_parameters():
-            state = {
-                moment: groups["optimizer"][f"{moment}/{name}"].to(self.device, copy=True)
-                for moment in ("step", "exp_avg", "exp_avg_sq")
-                if f"{moment}/{name}" in groups["optimizer"]
-            }
-            if state:
-                self._optimizer.state[parameter] = state
+        self._updater.restore(groups["optimizer"])
         self._dropout.state = {device: value.clone() for device, value in groups["random"].items()}
         self._batches.position = cast(BatchPosition, snapshot.facts["batches"])
         self.scales = np.array(snapshot.facts["scales"], dtype=np.float32)
@@ -314,7 +309,7 @@ class Distiller:
         row = torch.zeros(len(selected) + len(SIGNALS), device=self.device)
         for part in self._parts(indices):
             share = len(part) / len(indices)
-            seen = self._compare(part, selected, self.teacher_outputs)
+            seen = self._compare(part, selected)
             names = tuple(self.names[i] for i in selected)
             total = self.weighting(seen.losses, weights, scales, names, seen.student)
             for callback in self.callbacks:
@@ -323,56 +318,40 @@ class Distiller:
             signals = read_signals(seen.student, seen.teacher, seen.batch.labels)
             row += torch.cat([seen.losses.detach().mean(0), signals]) * share
         grad_norm = clip_grad_norm_(self._trained.parameters(), self.training.max_grad_norm)
-        self._update(torch.isfinite(grad_norm) & torch.isfinite(row[: len(selected)]).all())
+        self._updater.update(self.learning_rate, torch.isfinite(grad_norm) & torch.isfinite(row[: len(selected)]).all())
         return torch.cat([row, grad_norm.detach().reshape(1)])
 
     def _parts(self, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         return np.array_split(indices, min(self.training.accumulation, len(indices)))
 
-    def _update(self, finite: Tensor) -> None:
-        # Once a step was not finite, no later one may touch the student either. The fused optimiser skips the update on
-        # the device itself where found_inf is 1, so that nobody has to wait for the answer.
-        self._broken = torch.maximum(self._broken, (~finite).float())
-        self._optimizer.found_inf = self._broken  # type: ignore[attr-defined]
-        self._optimizer.grad_scale = None  # type: ignore[attr-defined]
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.learning_rate
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-
-    def _compare(
-        self, indices: NDArray[np.int64], selected: Iterable[int], source: TeacherOutputs | None
-    ) -> TrainingPart:
-        """Run both models on training examples as far as `selected` needs them, and compare them."""
+    def _compare(self, indices: NDArray[np.int64], selected: Iterable[int], live: bool = False) -> TrainingPart:
+        """Run both models on training examples as far as `selected` needs them, and compare them; `live`, uncached."""
         chosen = tuple(self.knowledge[i] for i in selected)
         teacher_needs = [knowledge.teacher_needs for knowledge in chosen if knowledge.teacher_needs is not None]
         batch, student, teacher = self._read(
             indices,
             Needs.union(knowledge.student_needs for knowledge in chosen),
             Needs.union(teacher_needs) if teacher_needs else None,
-            source,
+            live,
         )
-        parsed = self._sentences(indices, chosen, source)
+        parsed: ParsedSentences | None = None
+        if self.parsed is not None and any(knowledge.reads_parser for knowledge in chosen):
+            with self.account.measure("teacher"):
+                parsed = self.parsed.read(indices, live)
         examples = Batch(batch["labels"], self.step / self.total_steps, self.dtype, parsed)
         losses = torch.stack([knowledge.loss(student, teacher, examples) for knowledge in chosen], dim=1)
         answers = student.answer, teacher.answer if teacher else None
         return TrainingPart(self.step + 1, indices, chosen, losses, student.output, *answers, examples)
 
     def _read(
-        self,
-        indices: NDArray[np.int64],
-        student_needs: Needs,
-        teacher_needs: Needs | None,
-        source: TeacherOutputs | None,
+        self, indices: NDArray[np.int64], student_needs: Needs, teacher_needs: Needs | None, live: bool = False
     ) -> tuple[dict[str, Tensor], ModelOutputs, ModelOutputs | None]:
         """Return a batch of training examples, and what student and teacher give for it."""
         batch = {name: send(value, self.device) for name, value in self._splits["train"].batch(indices).items()}
         teacher: ModelOutputs | None = None
         if teacher_needs is not None:
-            assert source is not None
             with self.account.measure("teacher"):
-                assert self._teacher_head is not None
-                teacher = source.read(indices, batch, teacher_needs).under(self._teacher_head)
+                teacher = self._teaching.read(indices, batch, teacher_needs, live)
         with autocast(self.device, self.dtype):
             student = forward(self._model, batch, student_needs).under(self.student.head)
             _ = student.answer, teacher.answer if teacher else None  # made here, in the same arithmetic
@@ -384,49 +363,13 @@ class Distiller:
         beside = {"knowledge": nn.ModuleDict(learned), "weighting": self.weighting}
         return nn.ModuleDict({"student": self._model, "head": self.student.head, **beside}).to(self.device)
 
-    def _live(self) -> LiveTeacher | None:
-        models = [teacher.to(self.device).model for teacher in self.teachers]
-        return LiveTeacher(models, self.dtype) if models else None
-
-    def _teacher_outputs(self) -> TeacherOutputs | None:
-        if self._live_teacher is None:
-            return None
-        needs = Needs.union(known.teacher_needs for known in self.knowledge if known.teacher_needs is not None)
-        return self._cached(self._live_teacher, self._splits["train"], needs)
-
-    def _cached(self, live: LiveTeacher, examples: EncodedSplit, needs: Needs) -> TeacherOutputs:
-        """Return a source that keeps what `live` gives on `examples`, unless nothing is to be kept."""
-        limit = self.offered.teacher_cache * GIBIBYTE
-        if limit == 0:
-            return live
-        folder = CacheFolder(self.offered.cache_dir)
-        folder.check()
-        about = {"task": self.task.name, "teacher": ", ".join(str(model.name_or_path) for model in live.models)}
-        return CachedTeacher(live, examples, needs, folder, limit, about)
-
-    def _parsed(self, parser: Classifier | None) -> ParsedTexts | None:
-        """Have the training texts read by the parser, if any knowledge reads that."""
-        if parser is None or not any(knowledge.reads_parser for knowledge in self.knowledge):
-            return None
-        words = words_of_texts(self.task.splits["train"], self._tokenizer, self.max_length)
-        return ParsedTexts(parser, words, self.device, self.dtype, partial(self._cached, needs=Needs()))
-
-    def _sentences(
-        self, indices: NDArray[np.int64], chosen: Iterable[Knowledge], source: TeacherOutputs | None
-    ) -> ParsedSentences | None:
-        """Return what the parser says of training examples, live if the teacher is, and if any knowledge reads it."""
-        if self.parsed is None or not any(knowledge.reads_parser for knowledge in chosen):
-            return None
-        with self.account.measure("teacher"):
-            return self.parsed.read(indices, live=source is not None and source is self._live_teacher)
-
     @torch.no_grad()
     def _probe(self) -> dict[str, float]:
         """Measure every knowledge once, without dropout, on a few training examples."""
         self._model.eval()
         self.student.head.eval()
         indices = fixed_sample(len(self._splits["train"]), PROBE_EXAMPLES)
-        losses = self._compare(indices, range(len(self.knowledge)), self._live_teacher).losses
+        losses = self._compare(indices, range(len(self.knowledge)), live=True).losses
         return dict(zip(self.names, losses.mean(0).tolist(), strict=True))
 
     def _scale_of(self, knowledge: Knowledge) -> float:
@@ -439,49 +382,7 @@ class Distiller:
         return initial_loss if initial_loss > NEGLIGIBLE else self.task.uninformed_loss
 
 
-def _as_it_is(head: Head) -> Head:
-    """Return a copy of a head that neither drops anything out nor learns."""
-    return copy.deepcopy(head).eval().requires_grad_(False)
-
-
 def _as_tuple(teacher: Classifier | Sequence[Classifier] | None) -> tuple[Classifier, ...]:
     if teacher is None:
         return ()
     return (teacher,) if isinstance(teacher, Classifier) else tuple(teacher)
-
-
-def _check_models(student: Classifier, teachers: Sequence[Classifier], task: Task) -> None:
-    if any(teacher.model is student.model for teacher in teachers):
-        raise UserError("Teacher and student are one model, which cannot learn from itself: give the student a copy.")
-    for classifier in (student, *teachers):
-        if classifier.num_labels != task.num_labels:
-            raise UserError(
-                f"A model tells {classifier.num_labels} labels apart, {task.name} has {task.num_labels}: "
-                f"give models fine-tuned on {task.name}."
-            )
-    if len(teachers) > 1 and student.labels is not None and any(one.head.name != "tagger" for one in teachers):
-        raise UserError("Only the logits of taggers have a mean: give one teacher, or several under the head tagger.")
-    if len({one.head.tags for one in (student, *teachers) if isinstance(one.head, TreeTagger)}) > 1:
-        raise UserError(
-            "Teacher and student name arcs by different tags, as if they had different training data: shrink the "
-            "student from its teacher, or train both on the same."
-        )
-    train = task.splits["train"]
-    sample = train.take(fixed_sample(len(train), COMPARED_EXAMPLES))
-    vocabulary, read = student.tokenizer.get_vocab(), _read_by(student, task, sample)
-    for teacher in teachers:
-        if teacher.tokenizer.get_vocab() != vocabulary or _read_by(teacher, task, sample) != read:
-            raise UserError(
-                "Teacher and student read different vocabularies, or cut texts otherwise: shrink the student from its "
-                "teacher, or give one with the teacher's tokenizer."
-            )
-
-
-def _read_by(classifier: Classifier, task: Task, split: Split) -> list[list[int]]:
-    return [ids.tolist() for ids in task.encode(split, classifier.tokenizer, DEFAULT_LENGTH).input_ids]
-
-
-def _fullest_tokenizer(student: Classifier, teachers: Sequence[Classifier]) -> PreTrainedTokenizerBase:
-    """Of tokenizers that cut texts alike, one that tells the texts of a pair apart, since some model may want that."""
-    tokenizers = [classifier.tokenizer for classifier in (student, *teachers)]
-    return next((one for one in tokenizers if "token_type_ids" in one.model_input_names), tokenizers[0])

@@ -96,6 +96,14 @@ def test_a_parser_that_nobody_reads_is_not_run() -> None:
     assert distiller_for(knowledge=["gold", "hidden"]).parsed is None
 
 
+def test_before_the_first_step_it_is_read_live_with_a_teacher_or_without() -> None:
+    task, offered = tiny_task("synthetic-entailment"), KnowledgeConfig(knowledge=["gold", "parser-trees"])
+    student = tiny_classifier(task, layers=2)
+    run = Distiller(task, None, student, None, offered, LENGTH, word_classifier("parser"))
+    assert run.initial_losses["parser-trees"] > 0
+    assert not run.parsed.kept.entry.arrays  # nobody has been told yet how far a pass over all texts is
+
+
 def test_an_agent_weighs_it_like_any_other_kind() -> None:
     task = tiny_task("synthetic-entailment")
     teacher = tiny_classifier(task)

@@ -238,6 +238,6 @@ def test_best_sequences_count_no_padding() -> None:
     assert counts[short] < counts[long]
     assert isinstance(run.knowledge[0], BestSequences)
     with torch.no_grad():
-        alone = run._compare(np.array([short]), [0], run._live_teacher).losses
-        beside = run._compare(np.array([short, long]), [0], run._live_teacher).losses
+        alone = run._compare(np.array([short]), [0], live=True).losses
+        beside = run._compare(np.array([short, long]), [0], live=True).losses
     torch.testing.assert_close(beside[:1], alone, rtol=1e-4, atol=1e-5)

@@ -14,9 +14,10 @@ from kselect.config.doctor import FEWEST
 from kselect.distillation.cache.folder import CacheFolder
 from kselect.distillation.cached_teacher import CachedTeacher
 from kselect.distillation.device import default_device
-from kselect.distillation.distiller import GIBIBYTE, Distiller
+from kselect.distillation.distiller import Distiller
 from kselect.distillation.precision import resolve_precision
 from kselect.distillation.teacher_outputs import LiveTeacher
+from kselect.distillation.teaching import GIBIBYTE
 from kselect.errors import UserError
 from kselect.insight.doctor.cost import EPOCHS, KNOWLEDGE, Cost, measure_cost
 from kselect.insight.doctor.diagnosis import Diagnosis, diagnose
