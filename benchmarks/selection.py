@@ -5,12 +5,12 @@
     python benchmarks/selection.py table
 
 An agent is a name, a policy's folder, or weights that stay fixed, such as gold:1,latent-trees:0.5; LABEL=AGENT sets
-another label. `run` does what `kselect distill` does for every agent and seed that the ledger lacks, so a stopped study
-goes on where it was; any other option of `kselect distill`, such as `--epochs 3`, counts for all. All runs begin with
-one student, whose head, where it is fresh, is drawn with seed 0: seeds differ in the order of the data, in dropout and
-in what agents draw. The teacher's outputs are computed once for all agents that read the same, and are left out of the
-costs. `table` prints mean and standard deviation over the seeds, in Markdown; "deciding" is all that an agent costs,
-measuring rewards included. `--ledger` names another file of runs, for another study.
+another label. `run` does what `kselect distill` does for every agent and seed that the ledger lacks, so a stopped
+study goes on where it was; any other option of `kselect distill`, such as `--epochs 3`, counts for all. A seed is of
+the order of the data, of dropout, of what agents draw, and of the student's head where it is fresh. The teacher's
+outputs are computed once for all that read the same, and are left out of the costs. `table` prints mean and standard
+deviation over the seeds, in Markdown; "deciding" is all that an agent costs, measuring rewards included. `--ledger`
+names another file of runs, for another study.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ def run(options: argparse.Namespace) -> None:
         given = ["--config", options.config, "--teacher", options.teacher, *options.settings]
         settings: Any = command.settings([*given, "--agent", name])
         wanted.setdefault(str(settings.knowledge), []).append((label or name, settings))
-    for group in wanted.values():
+    for group, seed in product(wanted.values(), options.seeds):
         settings = group[0][1]
-        distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
-        for seed, (label, settings) in product(options.seeds, group):
+        distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge, seed)
+        for label, settings in group:
             agent = settings.agent
             entry = {"task": distiller.task.name, "label": label, "agent": agent.agent, "seed": seed}
             entry["settings"] = recorded(flatten(settings) | {"knowledge": list(distiller.names)})
