@@ -105,7 +105,7 @@ class Distiller:
         for name in task.splits:
             if name == "dev" or name not in task.reported:
                 self.encoded(name)
-        self._model = student.model.to(self.device)
+        self._model = student.to(self.device).model
         train = self._splits["train"]
         self._teaching = Teaching(
             self.teachers, train, self.knowledge, self.offered, task.name, self.device, self.dtype
