@@ -56,7 +56,7 @@ def test_similarities_that_vanish_are_refused_before_they_are_divided_by() -> No
     student = shrink(teacher, 2)
     (kept,) = build_knowledge(KnowledgeConfig(["kd-pt-sim"], similarity_temperature=0.02), student, [teacher])
     assert isinstance(kept, ConfidenceSimilarity)
-    target = kept.target(torch.full((1, 1, 12), 1 / 12), torch.tensor([[3]]), 12)
+    target = kept.target(torch.full((1, 1, 12), 1 / 12), torch.tensor([[3]]), torch.ones(1, 1, 12, dtype=torch.bool))
     assert target.sum() == pytest.approx(1)
     for kind in ("kd-sim", "kd-pt-sim"):
         with pytest.raises(UserError, match=f"similarity_temperature is 1e-05, at which {kind} leaves some class"):
@@ -231,7 +231,7 @@ def test_what_is_of_words_is_refused_for_whole_texts(name: str) -> None:
 @pytest.mark.parametrize("name", LEVELS)
 def test_a_score_has_no_levels(name: str) -> None:
     teacher = classifier("bert", tiny_regression())
-    with pytest.raises(UserError, match=f"{name} is of classes, the same at every place, and the head score has none"):
+    with pytest.raises(UserError, match=f"knowledge {name} is of classes, which the head score has none of"):
         build_knowledge(KnowledgeConfig(knowledge=[name]), shrink(teacher, 2), [teacher])
 
 
