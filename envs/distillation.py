@@ -211,7 +211,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
     def _measure_loss(self) -> float:
         with self.distiller.account.measure("reward"):
-            loss = self.distiller.evaluate("reward", self.reward_examples).loss
+            loss = self.distiller.measure_loss("reward", self.reward_examples)
         if not math.isfinite(loss):
             raise TrainingDivergedError.at(
                 self.distiller.step, "the loss on the reward split", self.distiller.training.learning_rate

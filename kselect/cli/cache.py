@@ -41,11 +41,13 @@ def run(settings: Settings) -> None:
     """Do what is asked with the entries that are meant.
 
     Raises:
-        UserError: no such entry; files that are not what was written; an entry that is being filled.
+        UserError: an empty or unknown entry; files that are not what was written; an entry that is being filled.
     """
     from kselect.distillation.cache.folder import CacheFolder
 
     config = settings.cache
+    if config.entry == "":
+        raise UserError("--entry is empty: give the beginning of an entry's name, or leave it out to mean all.")
     folder = CacheFolder(config.cache_dir)
     entries = folder.entries(config.entry or "")
     if not entries:

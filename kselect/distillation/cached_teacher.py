@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
@@ -68,6 +69,7 @@ class CachedTeacher:
         self.about |= {"examples": len(examples), "tokens": int(examples.lengths.sum())}
         self.watch: Watch | None = None
         self._values: dict[str, NDArray[Any]] = {}
+        self._told = False
         self._batches = sorted_batches(examples.lengths, CANONICAL_BATCH)
         self._layouts = self._measured_layouts()
 
@@ -101,6 +103,7 @@ class CachedTeacher:
         if self.holds(needs):
             self._fetch([kind for kind, layers in needs.items() if layers])
         if not self.holds(needs):  # it never did, or what has just been computed cannot be kept
+            self._tell_live(needs)
             return self.live.read(indices, batch, needs)
         mask = batch["attention_mask"]
 
@@ -119,6 +122,19 @@ class CachedTeacher:
         """Whether what `needs` names is read from disk, sooner or later."""
         held = self.held
         return not self.live_alone and all(layers <= held.layers(kind) for kind, layers in needs.items())
+
+    def _tell_live(self, needs: Needs) -> None:
+        """Say, once, that the teacher runs in training steps, and why."""
+        if self._told:
+            return
+        self._told = True
+        kinds = [kind for kind, layers in needs.items() if not layers <= self.held.layers(kind)] or [self._output]
+        allowed, wanted = (f"{size / 2**30:.2g}" for size in (self.limit_bytes, self.bytes_of(self.offered)))
+        why = f"teacher_cache allows {allowed} GiB, and all that is on offer takes {wanted}"
+        if {_kind(name) for name in self.entry.beyond}.intersection(kinds):
+            why = "half precision cannot hold them"
+        told = "The teacher runs in every training step that reads its %s, which are not kept in the cache: %s."
+        logging.getLogger(__name__).warning(told, " and ".join(kinds), why)
 
     def _fetch(self, kinds: Collection[str]) -> None:
         """Open the arrays of `kinds`, and the logits, after computing those that are not there."""

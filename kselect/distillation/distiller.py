@@ -21,7 +21,7 @@ from kselect.distillation.callback import DistillerCallback, TrainingPart
 from kselect.distillation.compatibility import check_compatible, fullest_tokenizer
 from kselect.distillation.device import default_device
 from kselect.distillation.diverged import TrainingDivergedError, check_finite
-from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample
+from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample, mean_loss
 from kselect.distillation.optimizer import learning_rate_factor
 from kselect.distillation.parsed_texts import ParsedTexts
 from kselect.distillation.precision import autocast, resolve_precision
@@ -225,9 +225,17 @@ class Distiller:
 
     def evaluate(self, split: str, examples: int | None = None) -> Evaluation:
         """Measure the student on a split, or on a sample of `examples` of it, the same at every call."""
-        encoded = self.encoded(split)
-        indices = encoded.whole_examples(fixed_sample(len(encoded), examples))
+        encoded, indices = self._sample(split, examples)
         return evaluate(self.student, self.task, encoded, indices, self.training.batch_size, self.dtype)
+
+    def measure_loss(self, split: str, examples: int | None = None) -> float:
+        """Measure the student's `loss` alone, as `evaluate` tells it, for less: nothing is decoded or scored."""
+        encoded, indices = self._sample(split, examples)
+        return mean_loss(self.student, encoded, indices, self.training.batch_size, self.dtype)
+
+    def _sample(self, split: str, examples: int | None) -> tuple[EncodedSplit, NDArray[np.int64]]:
+        encoded = self.encoded(split)
+        return encoded, encoded.whole_examples(fixed_sample(len(encoded), examples))
 
     def encoded(self, split: str) -> EncodedSplit:
         """Encode a split on its first use: what is only reported at the end costs nothing before."""

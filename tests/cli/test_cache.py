@@ -83,6 +83,12 @@ def test_clear_deletes_and_says_how_much(filled: Path, capsys: pytest.CaptureFix
         assert capsys.readouterr().out == f"{filled} holds no teacher outputs.\n"
 
 
+def test_an_empty_entry_does_not_mean_all(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cache", "clear", "--entry", ""]) == 2
+    assert "--entry is empty" in capsys.readouterr().err
+    assert len(CacheFolder().entries()) == 2
+
+
 def test_clear_says_what_it_deleted_beside_what_is_being_filled(
     filled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

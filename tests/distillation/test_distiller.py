@@ -271,7 +271,7 @@ def test_what_is_cached_does_not_depend_on_who_came_first() -> None:
     assert equal(weights(attention_first), weights(hidden_first))
 
 
-def test_teachers_outputs_over_the_limit_stay_live() -> None:
+def test_teachers_outputs_over_the_limit_stay_live(caplog: pytest.LogCaptureFixture) -> None:
     tokens = encode(tiny_task().splits["train"], synthetic_tokenizer(), 32).lengths.sum()
     three_layers_of_hidden_states = 3 * tokens * 16 * 2  # bytes; attention does not fit beside them
     distiller = tiny_distiller({"teacher_cache": (three_layers_of_hidden_states + 1) / 2**30})
@@ -279,8 +279,11 @@ def test_teachers_outputs_over_the_limit_stay_live() -> None:
     with counted(distiller) as counts:
         distiller.advance([1, 0, 1, 0, 0], 3)
         assert counts["teacher"] == 2
+        assert not caplog.records
         distiller.advance([1, 0, 0, 1, 0], 3)
         assert counts["teacher"] == 5
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("The teacher runs in every training step that reads its attentions, which are not kept")
 
 
 def test_features_start_worth_as_much_as_knowing_nothing() -> None:
@@ -343,6 +346,7 @@ def test_an_evaluation_on_a_sample_is_the_same_every_time() -> None:
     assert sample.examples == 10
     assert distiller.evaluate("reward", 10) == sample
     assert distiller.evaluate("reward").examples == 16
+    assert distiller.measure_loss("reward", 10) == sample.loss
 
 
 @pytest.mark.parametrize("selection", [[1, 1], [1, 1, 1, 1, 1.5], [-0.1, 1, 1, 1, 1], [np.nan] * 5])

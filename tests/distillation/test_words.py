@@ -224,6 +224,7 @@ def test_a_student_learns_a_task_of_words(head: str) -> None:
     before = run.evaluate("train")
     run.advance([1], run.total_steps)
     after = run.evaluate("train")
+    assert run.measure_loss("train") == after.loss
     assert after.loss < 0.3 * before.loss
     assert after.metrics["score"] > max(0.8, before.metrics["score"])
 
