@@ -22,7 +22,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ledger import Ledger, recorded
+from ledger import Ledger, recorded, with_one_line
 
 LEDGER = Path("benchmarks/results/selection.jsonl")
 DECIDING = ("reward", "deciding", "updating")
@@ -110,7 +110,7 @@ def main() -> None:
     options, options.settings = parser.parse_known_args()
     if options.settings and options.act is not run:
         parser.error(f"unrecognized arguments: {' '.join(options.settings)}")
-    options.act(options)
+    with_one_line(lambda: options.act(options))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ledger import Ledger, recorded
+from ledger import Ledger, recorded, with_one_line
 
 if TYPE_CHECKING:
     from kselect.distillation.distiller import Distiller
@@ -140,14 +140,16 @@ def print_pairs(task: str, runs: Runs, seeds: list[int]) -> None:
         values = [100 * runs[pair, seed]["dev"]["score"] for seed in seeds]
         return f"{statistics.mean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else float('nan'):.1f}"
 
-    def seconds(pair: Schedule) -> float:
-        return statistics.mean(sum(runs[pair, seed]["cpu_seconds"]) for seed in seeds)
+    def cost(pair: Schedule) -> str:
+        spent = [[sum(runs[each, seed]["cpu_seconds"]) for seed in seeds] for each in (pair, ("gold", "gold"))]
+        shares = [own / plain for own, plain in zip(*spent, strict=True)]
+        error = statistics.stdev(shares) / len(seeds) ** 0.5 if len(seeds) > 1 else float("nan")
+        return f"{statistics.mean(shares):.2f} ± {error:.2f}"
 
     constant = next(iter(runs.values()))["constant"]["score"]
     counts = f"{len(seeds)} seeds, constant prediction {100 * constant:.1f}"
     show(f"**{task}**, score on dev, second half across ({counts})", spread)
-    plain = seconds(("gold", "gold"))
-    show(f"**{task}**, cost, relative to gold throughout", lambda pair: f"{seconds(pair) / plain:.2f}")
+    show(f"**{task}**, processor time relative to gold throughout, with its standard error", cost)
 
 
 def print_halves(task: str, runs: Runs, seeds: list[int]) -> None:
@@ -227,7 +229,7 @@ def main() -> None:
     options, options.settings = parser.parse_known_args()
     if options.settings and options.act is not run:
         parser.error(f"unrecognized arguments: {' '.join(options.settings)}")
-    options.act(options)
+    with_one_line(lambda: options.act(options))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import statistics
 from itertools import product
 from pathlib import Path
 
-from ledger import Ledger
+from ledger import Ledger, with_one_line
 
 LEDGER = Ledger(Path("benchmarks/results/tuning.jsonl"), key=("task", "layers", "epochs", "learning_rate", "seed"))
 
@@ -82,7 +82,7 @@ def main() -> None:
     runs.set_defaults(act=run)
     commands.add_parser("table").set_defaults(act=table)
     options = parser.parse_args()
-    options.act(options)
+    with_one_line(lambda: options.act(options))
 
 
 if __name__ == "__main__":
