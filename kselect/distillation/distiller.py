@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import cast
@@ -120,7 +119,7 @@ class Distiller:
         self._batches = BucketedBatches(train.lengths, self.training.batch_size)
         self._dropout = RandomStream(self.device)
         self.step = 0
-        self.total_steps = math.ceil(self.training.epochs * self._batches.batches_per_epoch)
+        self.total_steps = self.training.total_steps(self._batches.batches_per_epoch)
         with self.account.measure("probing"):
             self.initial_losses = self._probe()
         self.reference_losses = {name: self._reference(loss) for name, loss in self.initial_losses.items()}
