@@ -26,7 +26,7 @@ from kselect.distillation.parsed_texts import ParsedTexts
 from kselect.distillation.precision import autocast, resolve_precision
 from kselect.distillation.random_stream import RandomStream
 from kselect.distillation.selection import selection_weights
-from kselect.distillation.signals import SIGNALS, PhaseReport, read_signals, summarise
+from kselect.distillation.signals import SIGNALS, PhaseReport, read_signals
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.teacher_outputs import TeacherOutputs
 from kselect.distillation.teaching import Teaching
@@ -220,7 +220,7 @@ class Distiller:
             self._updater.go_on()
             self._tell_rewind()
             raise
-        return summarise(first_step, losses, signals, grad_norms[:, 0], computed)
+        return PhaseReport.of_steps(first_step, losses, signals, grad_norms[:, 0], computed)
 
     def evaluate(self, split: str, examples: int | None = None) -> Evaluation:
         """Measure the student on a split, or on a sample of `examples` of it, the same at every call."""
