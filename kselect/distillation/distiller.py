@@ -38,7 +38,8 @@ from kselect.knowledge.base import Knowledge
 from kselect.knowledge.batch import Batch, ParsedSentences
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import input_names
-from kselect.models.classifier import Classifier, input_length
+from kselect.models.classifier import Classifier
+from kselect.models.input_length import input_length
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward
 from kselect.tasks.encoding import EncodedSplit

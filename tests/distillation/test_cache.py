@@ -33,7 +33,7 @@ from kselect.distillation.distiller import Distiller
 from kselect.distillation.ragged import Ragged
 from kselect.distillation.teacher_outputs import LiveTeacher
 from kselect.errors import UserError
-from kselect.models.classifier import load_classifier
+from kselect.models.loading import load_classifier
 from kselect.models.needs import KINDS, Needs
 from kselect.models.outputs import forward
 from kselect.tasks.encoding import EncodedSplit, encode
