@@ -1,7 +1,6 @@
 """Who decides: the agents that choose which knowledge to distil.
 
-Names are imported when first used, so that `import agents` costs nothing (torch comes with the agents that
-learn).
+Classes are imported when first used, so that `import agents` costs nothing (torch comes with the agents that learn).
 """
 
 from __future__ import annotations
@@ -9,12 +8,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from agents.registry import AGENTS, CLASSES, LEARNERS, load_agent, make_agent, wants_soft
+
 if TYPE_CHECKING:
     from agents.actor_critic import ActorCritic
     from agents.agent import Agent
     from agents.chance import RandomHard, RandomSoft
     from agents.deterministic import DeterministicActorCritic
-    from agents.registry import AGENTS, LEARNERS, load_agent, make_agent, wants_soft
     from agents.schedule import Schedule
     from agents.towers import TowerActorCritic
 
@@ -33,22 +33,14 @@ __all__ = [
     "wants_soft",
 ]
 
-_MODULES = {
-    "Agent": "agents.agent",
-    "ActorCritic": "agents.actor_critic",
-    "DeterministicActorCritic": "agents.deterministic",
-    "RandomHard": "agents.chance",
-    "RandomSoft": "agents.chance",
-    "Schedule": "agents.schedule",
-    "TowerActorCritic": "agents.towers",
-}
+_MODULES = {"Agent": "agents.agent", **CLASSES}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name of `__all__` when it is first used (PEP 562)."""
-    if name not in __all__:
+    """Import a class of agents when it is first used (PEP 562)."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'agents' has no attribute '{name}'")
-    return getattr(import_module(_MODULES.get(name, "agents.registry")), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

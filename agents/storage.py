@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from kselect.errors import UserError
+from kselect.files import replacing
 
 DESCRIPTION = "agent.json"
 LEARNED = "agent.safetensors"
@@ -25,16 +25,19 @@ def write_agent(
     Everything that changes while learning lies in one file, `arrays` as its tensors and `facts` (JSON-able:
     counters, random streams) in its header, so that a kill at any moment leaves the old state or the new one,
     never a mixture.
+
+    Raises:
+        UserError: they cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: give a folder to save the policy to.")
-    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(description, indent=2) + "\n"
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     # One entry, since the library writes several in any order, and equal agents are to be equal files.
     header = json.dumps({"description": description, "facts": facts})
-    _replace(folder / LEARNED, save(contiguous, {"agent": header}))
-    _replace(folder / DESCRIPTION, text.encode())
+    with replacing(folder / LEARNED, folder / DESCRIPTION) as (learned, described):
+        learned.write_bytes(save(contiguous, {"agent": header}))
+        described.write_text(text, encoding="utf-8")
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -70,13 +73,3 @@ def read_learned(folder: Path, description: dict[str, Any]) -> tuple[dict[str, n
     if header.get("description") != description:
         raise UserError(f"{path} and {DESCRIPTION} are of two different agents: save the policy again.")
     return arrays, header["facts"]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that readers see the old content or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -10,7 +10,9 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
-from kselect.models.classifier import Classifier, label_settings, seeded
+from kselect.models.classifier import Classifier
+from kselect.models.label_names import label_settings
+from kselect.models.seeding import seeded
 from kselect.models.shrink import shrink
 from kselect.tasks.split import Split
 from kselect.tasks.task import Task

@@ -137,7 +137,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         """
         selection = np.asarray(action, dtype=np.float32)
         weights = selection_weights(selection, self.distiller.names)
-        report = self.distiller.advance(selection, self.scheduler.steps(selection, self.distiller.step))
+        report = self.distiller.advance(selection, self.scheduler.start_phase(selection, self.distiller.step))
         self.observer.see(report, weights, self._relative_learning_rate())
         terminated = self.distiller.step == self.distiller.total_steps
         info: dict[str, Any] = {

@@ -41,19 +41,20 @@ class PhaseScheduler(ABC):
         """Take up what `state` returned."""
         self.phase = state["phase"]
 
+    @property
     @abstractmethod
-    def length(self, selection: NDArray[np.float32]) -> int:
-        """Return the training steps of a phase that `selection` governs and that nothing cuts short, at least 1."""
+    def length(self) -> int:
+        """Training steps of the phase under way, if nothing cuts it short; at least 1."""
 
     def ask_at(self, shares: Sequence[float]) -> None:
         """End a phase at each of these shares of a run, at the first step that is not before it."""
         # Rounded, lest 0.7 of ten steps be a little more than seven.
         self.boundaries = tuple(math.ceil(round(share * self.total_steps, 9)) for share in shares)
 
-    def steps(self, selection: NDArray[np.float32], step: int) -> int:
-        """Return the training steps that `selection` is about to govern from `step` on."""
+    def start_phase(self, selection: NDArray[np.float32], step: int) -> int:
+        """Begin a phase at `step` under `selection`; returns how many training steps it is to have."""
         ahead = [boundary - step for boundary in self.boundaries if boundary > step]
-        return min([self.length(selection), *ahead])
+        return min([self.length, *ahead])
 
     def finish_phase(self, ended: bool) -> bool:
         """Count a phase as done; returns whether its reward is to be measured (the last one always is)."""
@@ -78,16 +79,18 @@ class PhaseScheduler(ABC):
 class ConstantPhases(PhaseScheduler):
     """All phases alike."""
 
-    def length(self, selection: NDArray[np.float32]) -> int:
-        """Return the first phase's length."""
+    @property
+    def length(self) -> int:
+        """The first phase's length."""
         return self.first_steps
 
 
 class GrowingPhases(PhaseScheduler):
     """Each phase longer than the one before by `phase_growth`: many decisions early, when much changes."""
 
-    def length(self, selection: NDArray[np.float32]) -> int:
-        """Return the first phase's length times the growth so far."""
+    @property
+    def length(self) -> int:
+        """The first phase's length times the growth so far."""
         return round(self.first_steps * self.config.phase_growth**self.phase)
 
     def _default_first_steps(self) -> int:
@@ -120,12 +123,17 @@ class AdaptivePhases(PhaseScheduler):
         self.repeats = state["repeats"]
         self.previous = None if state["previous"] is None else np.array(state["previous"], dtype=np.float32)
 
-    def length(self, selection: NDArray[np.float32]) -> int:
-        """Return the first phase's length, grown once for every repetition in a row."""
+    @property
+    def length(self) -> int:
+        """The first phase's length, grown once for every repetition in a row."""
+        return round(self.first_steps * self.config.phase_growth**self.repeats)
+
+    def start_phase(self, selection: NDArray[np.float32], step: int) -> int:
+        """Begin a phase, and note whether `selection` repeats the one before."""
         settled = self.previous is not None and bool(np.abs(selection - self.previous).max() <= SETTLED_DISTANCE)
         self.repeats = self.repeats + 1 if settled else 0
         self.previous = np.array(selection, dtype=np.float32)
-        return round(self.first_steps * self.config.phase_growth**self.repeats)
+        return super().start_phase(selection, step)
 
 
 SCHEDULERS: dict[str, type[PhaseScheduler]] = {

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from envs.distillation import DistillationEnv
     from kselect.config import KnowledgeConfig, PhaseConfig, TrainingConfig
     from kselect.distillation.distiller import Distiller
-    from kselect.models.classifier import Classifier, load_student
-    from kselect.models.classifier import load_classifier as load_teacher
+    from kselect.models.classifier import Classifier
+    from kselect.models.loading import load_classifier as load_teacher
+    from kselect.models.loading import load_student
     from kselect.models.shrink import shrink
     from kselect.study.episode import learn, rollout
     from kselect.tasks.registry import load_task
@@ -28,8 +29,8 @@ _HOMES = {
     "TrainingConfig": "kselect.config",
     "Distiller": "kselect.distillation.distiller",
     "Classifier": "kselect.models.classifier",
-    "load_student": "kselect.models.classifier",
-    "load_teacher": "kselect.models.classifier:load_classifier",
+    "load_student": "kselect.models.loading",
+    "load_teacher": "kselect.models.loading:load_classifier",
     "shrink": "kselect.models.shrink",
     "learn": "kselect.study.episode",
     "rollout": "kselect.study.episode",

@@ -28,7 +28,10 @@ from transformers import (
     XLNetConfig,
 )
 
-from kselect.models.classifier import Classifier, label_settings, quiet, seeded
+from kselect.models.classifier import Classifier
+from kselect.models.label_names import label_settings
+from kselect.models.pretrained import quiet
+from kselect.models.seeding import seeded
 from kselect.tasks.lexicon import vocabulary
 from kselect.tasks.split import Split
 from kselect.tasks.task import Task

@@ -17,8 +17,10 @@ from transformers import (
     RobertaTokenizer,
 )
 
-from kselect.models.classifier import Classifier, quiet, seeded
+from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import TOKEN_CLASSIFIERS, heads_of, new_head, output_labels
+from kselect.models.pretrained import quiet
+from kselect.models.seeding import seeded
 from kselect.tasks.words import Origin, ParsedSentence, TaggedSentence, TagSet
 from kselect.tasks.words.parsing_task import ParsingTask
 from kselect.tasks.words.split import WordSplit

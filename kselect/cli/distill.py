@@ -79,7 +79,7 @@ def run(settings: Settings) -> Path:
     folder = open_folder(settings, distiller, agent, NAME)
     plots = settings.recording.record_plots
     recording = None if recorder is None else RunRecording(distiller, recorder, folder, plots)
-    with recorded(folder, series, f"Distilling {task.name} under {Path(agent).name}", recording) as on_phase:
+    with recorded(folder, series, f"Distilling {task.name} under {Path(agent).name}", [task], recording) as on_phase:
         result = evaluated(series.play(on_phase)[0], cast.env)
         results = summarise_run(result, task, seed=seed, agent=agent, model=settings.model)
         results["teacher_metrics"] = evaluated_teachers(distiller)

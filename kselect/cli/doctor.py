@@ -41,7 +41,7 @@ def run(settings: Settings) -> Path:
 
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
 
-    from kselect.cli.examined import histograms, print_examination, summarise
+    from kselect.cli.examined import histograms, print_examination, summarise_examination
     from kselect.cli.session import settled, warn_of_head
     from kselect.distillation.setup import make_models
     from kselect.insight.doctor import advise, examine, read_outcomes
@@ -72,7 +72,7 @@ def run(settings: Settings) -> Path:
         advice = advise(found)
         folder.log_histograms(histograms(found), 0)
         about = {"task": task.name, "teacher": settings.model.teachers[0], "seed": seed}
-        folder.write_results({**about, **summarise(found, advice, outcomes)})
+        folder.write_results({**about, **summarise_examination(found, advice, outcomes)})
     print_examination(found, advice, outcomes)
     print(f"examination: {folder.path}")
     return folder.path

@@ -48,7 +48,9 @@ def print_examination(found: Examination, advice: Sequence[Advice], outcomes: Ou
         print(f"Held against {', '.join(outcomes)}: {', '.join(f'{count} {name}' for name, count in counts.items())}.")
 
 
-def summarise(found: Examination, advice: Sequence[Advice], outcomes: Outcomes | None = None) -> dict[str, Any]:
+def summarise_examination(
+    found: Examination, advice: Sequence[Advice], outcomes: Outcomes | None = None
+) -> dict[str, Any]:
     """Return what results.json says of an examination."""
     diagnosis = found.diagnosis
     return {

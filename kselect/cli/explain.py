@@ -62,7 +62,7 @@ def run(settings: Settings) -> Path:
     from kselect.insight.explanation import explain
     from kselect.insight.findings import findings, identities, symptoms
     from kselect.insight.ladder import ladder
-    from kselect.insight.teacher import examine
+    from kselect.insight.teacher import read_teacher
     from kselect.study.ledger import Ledger
 
     config, seeds = settings.ladder, settings.run.seeds
@@ -70,7 +70,7 @@ def run(settings: Settings) -> Path:
     rungs = ladder(config, classes)
     distiller = distiller_of(seeds[0], None)
     warn_of_length(distiller)
-    teacher = examine(distiller, config)
+    teacher = read_teacher(distiller, config)
     for finding in (*identities(rungs, classes, teacher.smoothing), *symptoms(teacher)):
         print(finding, file=sys.stderr)
     folder = _open_folder(settings, distiller)

@@ -15,8 +15,6 @@ Examples:
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,29 +47,26 @@ def run(settings: Settings) -> list[Path]:
     read = of_texts if settings.task.task_type == "text" else of_words
     answers = read(settings.task, settings.model)  # before torch is loaded, so that faults in data are told at once
     paths = _paths(settings.predictions.output, answers)
-    with _writing(paths):
-        paths[0].parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=paths[0].parent).close()
+    _check_writable(paths[0].parent)
     from kselect.cli.scoring import load_scorer
     from kselect.study.atomic import write_texts
 
     scorer = load_scorer(settings.model, answers.task, settings.task.max_length)
     texts = answers.texts(scorer)
-    with _writing(paths):
-        write_texts(dict(zip(paths, texts, strict=True)))
+    write_texts(dict(zip(paths, texts, strict=True)))
     kind = "example" if settings.task.task_type == "text" else "sentence"
     for path, size in zip(paths, answers.sizes, strict=True):
         print(f"predictions: {path} ({size} {kind}{'s' * (size != 1)})")
     return paths
 
 
-@contextmanager
-def _writing(paths: list[Path]) -> Iterator[None]:
-    """Refuse, in one line, an output that the system does not let one write."""
+def _check_writable(folder: Path) -> None:
+    """Refuse, before a model has worked for it, an output that the system does not let one write."""
     try:
-        yield
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise UserError(f"{paths[0].parent} cannot be written to ({error.strerror}): give another --output.") from None
+        raise UserError(f"{folder} cannot be written to ({error.strerror}): give another --output.") from None
 
 
 def _paths(output: str, answers: Answers) -> list[Path]:

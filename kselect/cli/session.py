@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -92,11 +92,15 @@ def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classi
 
 @contextmanager
 def recorded(
-    folder: RunFolder, series: Series | Rounds, title: str, recording: RunRecording | None = None
+    folder: RunFolder,
+    series: Series | Rounds,
+    title: str,
+    tasks: Sequence[Task],
+    recording: RunRecording | None = None,
 ) -> Iterator[OnPhase]:
     """Take up what a stopped run left, and give the `on_phase` that writes down each phase and shows progress.
 
-    With `recording`, examples are written down, too.
+    `tasks` are those of the series. With `recording`, examples are written down, too.
 
     Raises:
         UserError: training diverged; the last good state, where it can be had, is kept in the run folder.
@@ -105,7 +109,7 @@ def recorded(
     """
     with folder:
         step, total = _take_up(folder, series, recording), series.total_steps
-        kept = step
+        kept, units = step, {task.name: task.loss_unit for task in tasks}
         with Progress(total, title, done=step) as progress, Interruption() as interruption:
             if isinstance(series, Series):  # elsewhere the teachers are in other processes
                 for distiller in series.distillers:
@@ -123,7 +127,8 @@ def recorded(
                 folder.log_phase({**phase_record(record, series.spent), **told, "step": step})
                 facts = {"selected": describe_selection(record["weights"])}
                 if "reward_loss" in record:
-                    facts["reward_loss"] = f"{record['reward_loss']:.3f}"
+                    unit = units[record.get("task", tasks[0].name)]
+                    facts["loss on reward"] = f"{record['reward_loss']:.3f} {unit}"
                 progress.advance(record["steps"], **facts)
                 if interruption.requested or (folder.checkpoint.due and series.kept_steps > kept):
                     keep()

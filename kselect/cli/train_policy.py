@@ -78,11 +78,12 @@ def run(settings: Settings) -> Path:
             keep_comparison(folder.path / "policy", distillers[0].offered)
             cast.agent.save(folder.path / "policy")
 
-        with recorded(folder, series, f"Training a policy on {names}") as on_phase:
+        learned = [distiller.task for distiller in distillers]
+        with recorded(folder, series, f"Training a policy on {names}", learned) as on_phase:
             # Saved after every episode, so that a stopped run leaves what it has learned.
             episodes = series.play(on_phase, on_episode=save)
             folder.write_results(summarise_policy(episodes, agent, seed, policy.parallel))
-    units = {one.task.name: "of squared error" if one.task.regression else "nats" for one in distillers}
+    units = {one.task.name: one.task.loss_unit for one in distillers}
     for i, episode in enumerate(episodes, 1):
         print(f"episode {i}: reward {episode.total_reward:.4f} {units[episode.task]} ({episode.task})")
     print(f"policy: {folder.path / 'policy'}")

@@ -50,7 +50,7 @@ def run(settings: Settings) -> Path:
     cast = cast_decider(AgentConfig("fine-tune"), distiller, PhaseConfig("constant"), seed)
     series = Series(cast.agent, [cast.env], seeds=[seed], learning=False)
     folder = open_folder(settings, distiller, "teacher", NAME)
-    with recorded(folder, series, f"Fine-tuning a teacher for {task.name}") as on_phase:
+    with recorded(folder, series, f"Fine-tuning a teacher for {task.name}", [task]) as on_phase:
         result = evaluated(series.play(on_phase)[0], cast.env)
         save_model(folder, summarise_run(result, task, seed=seed), result.student, "model")
     print(f"{describe_metrics(result.metrics, task)}\nteacher: {folder.path / 'model'}")

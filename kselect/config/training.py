@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 from typing import Literal
 
 from kselect.config.checks import one_of, require
@@ -42,3 +42,8 @@ class TrainingConfig:
         require(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}: give 0 or more.")
         one_of("precision", self.precision, ("auto", "bf16", "fp32"))
         require(self.max_grad_norm > 0, f"max_grad_norm is {self.max_grad_norm}: give a positive number.")
+
+    def total_steps(self, batches_per_epoch: int) -> int:
+        """Return how many training steps all epochs have, a part of a step taken whole; at least 1."""
+        # Rounded first, lest 1.1 times 50 batches be a little more than 55.
+        return max(1, ceil(round(self.epochs * batches_per_epoch, 9)))

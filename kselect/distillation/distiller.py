@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import cast
@@ -27,7 +26,7 @@ from kselect.distillation.parsed_texts import ParsedTexts
 from kselect.distillation.precision import autocast, resolve_precision
 from kselect.distillation.random_stream import RandomStream
 from kselect.distillation.selection import selection_weights
-from kselect.distillation.signals import SIGNALS, PhaseReport, read_signals, summarise
+from kselect.distillation.signals import SIGNALS, PhaseReport, read_signals
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.teacher_outputs import TeacherOutputs
 from kselect.distillation.teaching import Teaching
@@ -39,7 +38,8 @@ from kselect.knowledge.base import Knowledge
 from kselect.knowledge.batch import Batch, ParsedSentences
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import input_names
-from kselect.models.classifier import Classifier, input_length
+from kselect.models.classifier import Classifier
+from kselect.models.input_length import input_length
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward
 from kselect.tasks.encoding import EncodedSplit
@@ -120,7 +120,7 @@ class Distiller:
         self._batches = BucketedBatches(train.lengths, self.training.batch_size)
         self._dropout = RandomStream(self.device)
         self.step = 0
-        self.total_steps = math.ceil(self.training.epochs * self._batches.batches_per_epoch)
+        self.total_steps = self.training.total_steps(self._batches.batches_per_epoch)
         with self.account.measure("probing"):
             self.initial_losses = self._probe()
         self.reference_losses = {name: self._reference(loss) for name, loss in self.initial_losses.items()}
@@ -221,7 +221,7 @@ class Distiller:
             self._updater.go_on()
             self._tell_rewind()
             raise
-        return summarise(first_step, losses, signals, grad_norms[:, 0], computed)
+        return PhaseReport.of_steps(first_step, losses, signals, grad_norms[:, 0], computed)
 
     def evaluate(self, split: str, examples: int | None = None) -> Evaluation:
         """Measure the student on a split, or on a sample of `examples` of it, the same at every call."""

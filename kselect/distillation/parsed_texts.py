@@ -13,8 +13,9 @@ from kselect.distillation.teacher_outputs import LiveTeacher, TeacherOutputs
 from kselect.distillation.transfer import send
 from kselect.errors import UserError
 from kselect.knowledge.batch import ParsedSentences
-from kselect.models.classifier import Classifier, input_length
+from kselect.models.classifier import Classifier
 from kselect.models.heads.parser import TreeAnswer
+from kselect.models.input_length import input_length
 from kselect.models.needs import Needs
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.text_words import TextWords

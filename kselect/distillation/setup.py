@@ -8,8 +8,9 @@ from typing import Any
 from kselect.config import EncoderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig, check_head_of
 from kselect.distillation.distiller import Distiller
 from kselect.errors import UserError
-from kselect.models.classifier import Classifier, load_classifier, load_encoder, load_student
+from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import is_text
+from kselect.models.loading import load_classifier, load_encoder, load_student
 from kselect.models.scratch import new_classifier
 from kselect.models.shrink import shrink
 from kselect.models.word_classifier import is_trained, load_parser, with_head

@@ -65,34 +65,34 @@ class PhaseReport:
     signals: dict[str, float]
     grad_norm: float
 
+    @staticmethod
+    def of_steps(
+        first_step: int,
+        losses: NDArray[np.float32],
+        signals: NDArray[np.float32],
+        grad_norms: NDArray[np.float32],
+        names: tuple[str, ...],
+    ) -> PhaseReport:
+        """Average the rows of a phase's steps.
 
-def summarise(
-    first_step: int,
-    losses: NDArray[np.float32],
-    signals: NDArray[np.float32],
-    grad_norms: NDArray[np.float32],
-    names: tuple[str, ...],
-) -> PhaseReport:
-    """Average the rows of a phase's steps.
-
-    Args:
-        first_step: the step of the first row.
-        losses: `[steps, k]`, of the k kinds that were computed.
-        signals: `[steps, 6]`, NaN for what was not read.
-        grad_norms: `[steps]`, before clipping.
-        names: of the columns of `losses`.
-    """
-    computed = {name: losses[:, i] for i, name in enumerate(names)}
-    return PhaseReport(
-        first_step=first_step,
-        steps=len(losses),
-        losses={name: float(column.mean()) for name, column in computed.items()},
-        slopes={name: _slope(column) for name, column in computed.items()},
-        signals={
-            name: float(signals[:, i].mean()) for i, name in enumerate(SIGNALS) if not np.isnan(signals[:, i]).any()
-        },
-        grad_norm=float(grad_norms.mean()),
-    )
+        Args:
+            first_step: the step of the first row.
+            losses: `[steps, k]`, of the k kinds that were computed.
+            signals: `[steps, 6]`, NaN for what was not read.
+            grad_norms: `[steps]`, before clipping.
+            names: of the columns of `losses`.
+        """
+        computed = {name: losses[:, i] for i, name in enumerate(names)}
+        return PhaseReport(
+            first_step=first_step,
+            steps=len(losses),
+            losses={name: float(column.mean()) for name, column in computed.items()},
+            slopes={name: _slope(column) for name, column in computed.items()},
+            signals={
+                name: float(signals[:, i].mean()) for i, name in enumerate(SIGNALS) if not np.isnan(signals[:, i]).any()
+            },
+            grad_norm=float(grad_norms.mean()),
+        )
 
 
 def _slope(column: NDArray[np.float32]) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kselect.errors import UserError
+from kselect.files import replacing
 
 FACTS = "facts"
 
@@ -35,19 +35,14 @@ class Snapshot:
         Raises:
             UserError: it cannot be written.
         """
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}")  # of one fixed name: what a kill leaves is written over
         tensors = {name: tensor.contiguous() for name, tensor in self.tensors.items()}
         # As a tensor, since the header where metadata go has a limit that a long history would reach.
         facts = torch.frombuffer(bytearray(json.dumps(self.facts).encode()), dtype=torch.uint8)
-        try:
-            save_file({**tensors, FACTS: facts}, partial)
-            with open(partial, "rb+") as file:
-                os.fsync(file.fileno())  # or, after a power cut, the new name could stand for an empty file
-            os.replace(partial, path)
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"The checkpoint {path} cannot be written: {error}.") from error
+        with replacing(Path(path)) as (partial,):
+            try:
+                save_file({**tensors, FACTS: facts}, partial)
+            except SafetensorError as error:  # as which the library tells of a full disk
+                raise OSError(str(error)) from error
 
     @staticmethod
     def load(path: str | Path) -> Snapshot:

@@ -22,8 +22,8 @@ Values = Mapping[str, Mapping[int, float]]
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean over seeds, and its standard error; that of one seed is not known, and is NaN."""
+class SeedEstimate:
+    """A mean over seeds, or a ratio of two, and its standard error; that of one seed is not known, and is NaN."""
 
     mean: float
     error: float
@@ -52,9 +52,9 @@ class Decomposition:
     leads: by how much the first of two rungs is above the second. order: whether instance > domain > universe.
     """
 
-    gains: dict[str, Estimate]
-    shares: dict[str, Estimate]
-    leads: dict[tuple[str, str], Estimate]
+    gains: dict[str, SeedEstimate]
+    shares: dict[str, SeedEstimate]
+    leads: dict[tuple[str, str], SeedEstimate]
     order: str
 
 
@@ -77,14 +77,14 @@ def decompose(values: Values, classes: int) -> Decomposition:
     return Decomposition(gains, shares, leads, _order(leads, classes))
 
 
-def mean_of(values: Sequence[float]) -> Estimate:
+def mean_of(values: Sequence[float]) -> SeedEstimate:
     """Return the mean of the values, one a seed."""
     count = len(values)
     error = statistics.stdev(values) / math.sqrt(count) if count > 1 else math.nan
-    return Estimate(statistics.mean(values), error, count)
+    return SeedEstimate(statistics.mean(values), error, count)
 
 
-def ratio_of(parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
+def ratio_of(parts: Sequence[float], wholes: Sequence[float]) -> SeedEstimate:
     """Return the ratio of the means of `parts` and `wholes`, one of each a seed.
 
     Its error is that of the delta method: the standard error of `part - ratio · whole`, over the mean whole.
@@ -92,10 +92,10 @@ def ratio_of(parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
     whole = statistics.mean(wholes)
     ratio = statistics.mean(parts) / whole
     rest = mean_of([part - ratio * one for part, one in zip(parts, wholes, strict=True)])
-    return Estimate(ratio, rest.error / abs(whole), rest.seeds)
+    return SeedEstimate(ratio, rest.error / abs(whole), rest.seeds)
 
 
-def _order(leads: Mapping[tuple[str, str], Estimate], classes: int) -> str:
+def _order(leads: Mapping[tuple[str, str], SeedEstimate], classes: int) -> str:
     if classes == 2:
         return UNASKED
     if any(lead.sign(tests=len(ORDER)) < 0 for lead in leads.values()):

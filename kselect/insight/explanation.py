@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kselect.insight.content import Content
-from kselect.insight.decomposition import Decomposition, Estimate, decompose
+from kselect.insight.decomposition import Decomposition, SeedEstimate, decompose
 from kselect.insight.ladder import FINE_TUNE, Rung
 
 UNITS = {"score": "points", "loss": "nats"}
@@ -157,18 +157,18 @@ def results_of(explanation: Explanation, findings: Sequence[str]) -> dict[str, A
     }
 
 
-def gained(gain: Estimate, unit: str) -> str:
+def gained(gain: SeedEstimate, unit: str) -> str:
     """Return a difference and its standard error, without its unit."""
     digits = 1 if unit == "points" else 3
     return _with_error(f"{gain.mean:+.{digits}f}", f"{gain.error:.{digits}f}", gain)
 
 
-def shared(share: Estimate) -> str:
+def shared(share: SeedEstimate) -> str:
     """Return a share and its standard error in percent."""
     return _with_error(f"{100 * share.mean:.0f} %", f"{100 * share.error:.0f}", share)
 
 
-def _with_error(mean: str, error: str, estimate: Estimate) -> str:
+def _with_error(mean: str, error: str, estimate: SeedEstimate) -> str:
     return mean if estimate.seeds == 1 else f"{mean} ± {error}"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kselect.errors import UserError
+from kselect.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,9 +37,5 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         UserError: the file cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with replacing(path) as (partial,):
         figure.savefig(partial, format="png", dpi=150)
-        os.replace(partial, path)
-    except OSError as error:
-        raise UserError(f"The picture {path} cannot be written: {error}.") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kselect.errors import UserError
+from kselect.files import replacing
 
 DTYPES: dict[str, Any] = dict.fromkeys(("step", "example", "word", "label"), np.int32)
 DTYPES |= dict.fromkeys(("teacher_confidence", "student_confidence", "factor"), np.float32)
@@ -75,14 +75,8 @@ class Rows:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(Path(path)) as (partial,):
             pq.write_table(pa.table(self.columns()), partial, compression="zstd")
-            os.replace(partial, path)
-        except OSError as error:
-            raise UserError(f"The recording {path} cannot be written: {error}.") from error
 
     @staticmethod
     def load(path: str | Path) -> Rows:

@@ -18,7 +18,8 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
-from kselect.models.classifier import Classifier, label_settings
+from kselect.models.classifier import Classifier
+from kselect.models.label_names import label_settings
 from kselect.tasks.building import build_task
 from kselect.tasks.synthetic import SyntheticTask
 from kselect.tasks.text_task import TextTask

@@ -12,7 +12,7 @@ from kselect.knowledge.levels import Similarity
 from kselect.study.episode import evaluated_teachers
 
 
-def examine(distiller: Distiller, config: LadderConfig) -> Teacher:
+def read_teacher(distiller: Distiller, config: LadderConfig) -> Teacher:
     """Score the teacher on dev, and read what it says of train; `kd-sim` must be on offer."""
     (metrics,) = evaluated_teachers(distiller)
     (similarity,) = (knowledge for knowledge in distiller.knowledge if isinstance(knowledge, Similarity))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from kselect.models.classifier import seeded
+from kselect.models.seeding import seeded
 
 PROJECTION_SEED = 0
 

@@ -20,6 +20,7 @@ from kselect.tasks.encoding import EncodedSplit
 
 BATCH = 20
 CLEAR = 3.0  # standard errors
+SWAPPED = 0.05  # of all answers, from which another order is one, and not two rare classes taken for each other
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Order:
     right_as_meant: float
     """Share that is right in the other order."""
     clear: bool
-    """Whether more are right there, by 3 standard errors (McNemar's test)."""
+    """Whether that order is meant: more are right there, by 3 standard errors (McNemar's test) and 5 % of all."""
 
 
 def best_order(answers: NDArray[np.int64], gold: NDArray[np.int64], labels: int) -> Order:
@@ -48,7 +49,7 @@ def best_order(answers: NDArray[np.int64], gold: NDArray[np.int64], labels: int)
     _, best = linear_sum_assignment(table, maximize=True)
     here, there = answers[1::2] == gold[1::2], best[answers[1::2]] == gold[1::2]
     gained, lost = (there & ~here).sum(), (here & ~there).sum()
-    clear = bool(gained - lost > CLEAR * np.sqrt(gained + lost))
+    clear = bool(gained - lost > CLEAR * np.sqrt(gained + lost) and gained - lost >= SWAPPED * len(here))
     return Order(tuple(best.tolist()), len(here), float(here.mean()), float(there.mean()), clear)
 
 
@@ -58,7 +59,7 @@ def check_order(
     """Tell that the order of unnamed labels is assumed, and refuse it where `examples` clearly belie it.
 
     Raises:
-        UserError: more answers are right in the other order, by 3 standard errors (McNemar's test).
+        UserError: the other order is clearly meant, see `Order`.
     """
     _tell(f"{path} does not name its labels: they are taken to be {', '.join(labels)}, in this order.")
     if examples is None or len(examples) < 2:

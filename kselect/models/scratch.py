@@ -5,8 +5,10 @@ from __future__ import annotations
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerBase
 
 from kselect.errors import UserError
-from kselect.models.classifier import Classifier, label_settings, seeded
+from kselect.models.classifier import Classifier
+from kselect.models.label_names import label_settings
 from kselect.models.output_layer import centre
+from kselect.models.seeding import seeded
 from kselect.tasks.task import Task
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, PreTrainedModel
 
 from kselect.errors import UserError
-from kselect.models.classifier import Classifier, load_pretrained, load_tokenizer, order_of, quiet, seeded
+from kselect.models.classifier import Classifier
 from kselect.models.heads.parser import Parser, SecondOrderParser
 from kselect.models.heads.registry import (
     TOKEN_CLASSIFIERS,
@@ -22,7 +22,10 @@ from kselect.models.heads.registry import (
     saved_facts,
 )
 from kselect.models.heads.tagger import Tagger
+from kselect.models.label_names import label_names, order_of
 from kselect.models.output_layer import redraw, reorder
+from kselect.models.pretrained import load_pretrained, load_tokenizer, quiet
+from kselect.models.seeding import seeded
 from kselect.tasks.task import Task
 from kselect.tasks.words.parsing_task import ParsingTask
 
@@ -49,7 +52,7 @@ def load_word_classifier(path: str | Path, task: Task) -> Classifier:
         )
     if not facts:
         _take_order(model, task)
-    labels = output_names(model) if name in TOKEN_CLASSIFIERS else ()
+    labels = label_names(model.config) if name in TOKEN_CLASSIFIERS else ()
     known = tuple(facts.get("labels", labels))
     if known != task.labels:
         strange = sorted(set(known) ^ set(task.labels))
@@ -118,19 +121,9 @@ def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> C
     return Classifier(model.eval(), classifier.tokenizer, made.eval(), task.labels)
 
 
-def output_names(model: PreTrainedModel) -> tuple[str, ...]:
-    """Return what a token classifier calls its labels, in id order."""
-    return _names(model.config)
-
-
-def _names(config: PreTrainedConfig) -> tuple[str, ...]:
-    names: dict[Any, str] = config.id2label or {}
-    return tuple(str(names[i]) for i in sorted(names))
-
-
 def _take_order(model: PreTrainedModel, task: Task) -> None:
     """Give the labels of a token classifier the task's order and names, where they are the task's."""
-    order = order_of(output_names(model), task)
+    order = order_of(label_names(model.config), task)
     if order is None:
         return
     if order != sorted(order):
@@ -159,7 +152,7 @@ def is_trained(path: str | Path, task: Task, head: str | None = None) -> bool:
         return False
     labels = saved_facts(path).get("labels")
     if labels is None:
-        return order_of(_names(AutoConfig.from_pretrained(path)), task) is not None
+        return order_of(label_names(AutoConfig.from_pretrained(path)), task) is not None
     return tuple(labels) == task.labels
 
 

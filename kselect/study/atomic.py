@@ -1,36 +1,30 @@
-"""Files that are there in full or not at all."""
+"""Texts and JSON, there in full or not at all."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from kselect.files import replacing
+
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text beside `path` and move it there in one step, so that no reader sees a part of it."""
+    """Write UTF-8 text beside `path` and move it there in one step, so that no reader sees a part of it.
+
+    Raises:
+        UserError: it cannot be written.
+    """
     write_texts({path: text})
 
 
 def write_texts(texts: Mapping[Path, str]) -> None:
     """Write files as `write_text` does, and move none to its place before all of them are written."""
-    with ExitStack() as stack:
-        written = {}
-        for path, text in texts.items():
-            handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            stack.callback(Path(temporary).unlink, missing_ok=True)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            # mkstemp makes files for their owner alone; a run folder is as readable as any other folder.
-            os.chmod(temporary, 0o666 & ~_umask())
-            written[path] = temporary
-        for path, temporary in written.items():
-            os.replace(temporary, path)
+    with replacing(*texts) as partials:
+        for partial, text in zip(partials, texts.values(), strict=True):
+            partial.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -58,9 +52,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

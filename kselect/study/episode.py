@@ -27,13 +27,15 @@ class Result(Episode):
     """A finished distillation: the episode, the student, and how it does on dev.
 
     metrics: the task's metrics and the gold loss (nats, or squared error), on further splits under `mismatched/...`.
-    examples: how many dev has. padding: share of padding among the tokens of the last epoch's
-    batches; the order of data changes it a little from one epoch to the next.
+    examples: how many dev has. further_examples: how many each further split has, by its name. padding: share of
+    padding among the tokens of the last epoch's batches; the order of data changes it a little from one epoch to the
+    next.
     """
 
     student: Classifier
     metrics: dict[str, float]
     examples: int
+    further_examples: dict[str, int]
     padding: float
 
 
@@ -121,6 +123,7 @@ def evaluated(episode: Episode, env: Env) -> Result:
         student=copy.deepcopy(base.distiller.student),  # the next run will train the distiller's own again
         metrics=_reported(task, evaluations),
         examples=evaluations["dev"].examples,
+        further_examples={split: one.examples for split, one in evaluations.items() if split != "dev"},
         padding=base.distiller.padding,
     )
 

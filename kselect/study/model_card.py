@@ -19,7 +19,7 @@ CARD = """\
 
 ## Scores
 
-On {examples} examples of {task}'s dev split, which nothing was chosen by.
+{scored_on}
 
 {scores}
 {cost}
@@ -53,9 +53,10 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
 
     Args:
         results: what results.json holds. Read here: "task"; "metrics", name to number on the dev split, and
-            "examples", how many these are; and where they apply "teacher", "agent", "layers" (how many, or
-            which), "seed", "head" (of a model of words), "teacher_metrics" (of each teacher, as "metrics"), "constant"
-            (what the constant prediction scores) and "cost" (part to share of wall time).
+            "examples", how many these are; and where they apply "further_examples" (of each further split for
+            reporting, by name), "teacher", "agent", "layers" (how many, or which), "seed", "head" (of a model of
+            words), "teacher_metrics" (of each teacher, as "metrics"), "constant" (what the constant prediction scores)
+            and "cost" (part to share of wall time).
         command: the command that repeats the run.
         model_folder: folder of the model, beside the card.
 
@@ -69,8 +70,7 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
         front_matter=yaml.safe_dump(_front_matter(task, pipeline, distilled), sort_keys=False),
         title=f"{'Student' if distilled else 'Teacher'} for {task}",
         description=_description(results),
-        examples=results["examples"],
-        task=task,
+        scored_on=_scored_on(results),
         scores=_scores(results["metrics"], _beside(results)),
         cost=_cost(results.get("cost", {})),
         command=command,
@@ -120,6 +120,15 @@ def _description(results: Mapping[str, Any]) -> str:
         f"{kind} distilled on {results['task']} from the {teachers}{keeps}."
         f" What to transfer, and when, was decided by the agent `{results['agent']}`.{seed}"
     )
+
+
+def _scored_on(results: Mapping[str, Any]) -> str:
+    further = [
+        f", and where a metric begins with `{split.removeprefix('dev_')}/` on {count} of its {split} split"
+        for split, count in results.get("further_examples", {}).items()
+    ]
+    dev = f"On {results['examples']} examples of {results['task']}'s dev split"
+    return f"{dev}{''.join(further)}. Nothing was chosen by them."
 
 
 def _beside(results: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:

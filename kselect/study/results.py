@@ -30,6 +30,7 @@ def summarise_run(
         "seed": seed,
         "metrics": result.metrics,
         "examples": result.examples,
+        **({"further_examples": result.further_examples} if result.further_examples else {}),
         "constant": _constant(task),
         "reward": result.total_reward if any("reward_loss" in record for record in result.history) else None,
         "seconds": sum(result.seconds.values()),

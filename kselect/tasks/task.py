@@ -51,6 +51,11 @@ class Task(ABC, Generic[S]):
         return {"dev": "", **extra}
 
     @property
+    def loss_unit(self) -> str:
+        """What the gold loss, and so a reward, is counted in."""
+        return "of squared error" if self.regression else "nats"
+
+    @property
     @abstractmethod
     def uninformed_loss(self) -> float:
         """Gold loss of knowing nothing, in nats."""

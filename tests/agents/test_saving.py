@@ -157,7 +157,7 @@ def test_a_failed_save_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError("No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UserError, match=r"agent\.json cannot be written \(No space left on device\)"):
         agent.save(tmp_path)
     assert (tmp_path / "agent.safetensors").read_bytes() == old
     assert sorted(path.name for path in tmp_path.iterdir()) == ["agent.json", "agent.safetensors"]

@@ -106,9 +106,10 @@ def test_an_entry_whose_first_pass_was_killed(filled: Path, capsys: pytest.Captu
     killed = CacheEntry(filled / ("f" * 32))
     program = (
         "import os, sys; from pathlib import Path; from kselect.distillation.cache.entry import CacheEntry\n"
-        "from kselect.distillation.cache.array_file import replacing\n"
+        "from kselect.files import replacing\n"
         "entry = CacheEntry(Path(sys.argv[1]))\n"
-        "with entry.filling(), replacing(entry.folder / 'logits.npy'): print('filling', flush=True); input()"
+        "with entry.filling(), replacing(entry.folder / 'logits.npy') as (file,):\n"
+        "    file.touch(); print('filling', flush=True); input()"
     )
     command = [sys.executable, "-c", program, str(killed.folder)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -125,7 +126,7 @@ def test_an_entry_whose_first_pass_was_killed(filled: Path, capsys: pytest.Captu
             if state == "being filled":
                 process.kill()
                 process.wait()
-    assert [path.name for path in killed.folder.iterdir()] == ["logits.npy.part"]
+    assert [path.name for path in killed.folder.iterdir()] == [".logits.npy.part"]
     assert shown["being filled"] == f"{'f' * 12} is being filled by a run: nothing to verify yet."
     assert shown["unfinished"].startswith(f"{'f' * 12} is unfinished")
     assert main(["cache", "verify", "--entry", "f" * 12]) == 0

@@ -75,7 +75,8 @@ def test_on_a_terminal_a_bar_is_drawn(terminal):
 def test_a_narrow_terminal_still_shows_how_far_the_job_is(terminal, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with Progress(850, "Fine-tuning a teacher for synthetic-acceptability", stream=terminal) as progress:
-        progress.advance(425, selected="gold+logits+hidden+attention+relations", reward_loss="0.512")
+        facts = {"selected": "gold+logits+hidden+attention+relations", "loss on reward": "0.512 nats"}
+        progress.advance(425, **facts)
     assert "425/850" in terminal.getvalue()
     assert "synthetic-acceptability" in terminal.getvalue()
 

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import shutil
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +41,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     student = [*mnli, "--teacher", str(place / "runs" / "teacher" / "model"), "--layers", "1", *runs]
     assert main(["distill", *student, "--agent", "vanilla-kd", "--run_name", "student"]) == 0
     policy = ["--knowledge", "gold,logits", "--episodes", "1", "--run_name", "policy"]
-    with redirect_stdout(io.StringIO()) as told:
+    with redirect_stdout(io.StringIO()) as told, redirect_stderr(io.StringIO()) as progress:
         assert main(["train-policy", *student, *policy]) == 0
+    assert re.search(r", loss on reward \d\.\d{3} nats\n", progress.getvalue())
     assert re.match(r"episode 1: reward -?\d\.\d{4} nats \(mnli\)\n", told.getvalue())
     rows = ["review,mood,key", *(f"{review},{('sad', 'glad')[i % 2]},r{i}" for i, review in enumerate(REVIEWS))]
     (place / "reviews.csv").write_text("\n".join(rows) + "\n")
@@ -76,13 +77,14 @@ def test_results_have_the_mismatched_part_beside_dev(place: Path) -> None:
     assert results["constant"] == {
         prefix + name: 1 / 3 for prefix in ("", "mismatched/") for name in ("accuracy", "score")
     }
-    assert results["examples"] == 12
+    assert (results["examples"], results["further_examples"]) == (12, {"dev_mismatched": 12})
     mismatched = load_task("mnli", place / "glue").splits["dev_mismatched"]
     logits = logits_of(place / "runs" / "student" / "student", mismatched.text_a, mismatched.text_b)
     accuracy = float((logits.argmax(-1) == mismatched.labels).mean())
     assert results["metrics"]["mismatched/accuracy"] == accuracy
     (teacher,) = results["teacher_metrics"]
     card = (place / "runs" / "student" / "README.md").read_text()
+    assert "begins with `mismatched/` on 12 of its dev_mismatched split." in card
     assert "| metric | model | teacher | constant prediction |\n" in card
     assert f"| mismatched/accuracy | {accuracy:.4f} | {teacher['mismatched/accuracy']:.4f} | 0.3333 |\n" in card
     of_its_own_run = json.loads((place / "runs" / "teacher" / "results.json").read_text())["metrics"]

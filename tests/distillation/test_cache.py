@@ -33,7 +33,7 @@ from kselect.distillation.distiller import Distiller
 from kselect.distillation.ragged import Ragged
 from kselect.distillation.teacher_outputs import LiveTeacher
 from kselect.errors import UserError
-from kselect.models.classifier import load_classifier
+from kselect.models.loading import load_classifier
 from kselect.models.needs import KINDS, Needs
 from kselect.models.outputs import forward
 from kselect.tasks.encoding import EncodedSplit, encode
@@ -351,8 +351,8 @@ def test_more_than_the_disk_has_room_for_is_refused_before_the_pass(examples: En
 def test_what_a_killed_process_left_half_written_goes_away(examples: EncodedSplit) -> None:
     teacher = cached(examples, Needs())
     teacher.entry.folder.mkdir(parents=True)
-    (teacher.entry.folder / "logits.npy.part").write_bytes(b"half")
-    (teacher.entry.folder / "keys-1.npy.part").write_bytes(b"half")
+    (teacher.entry.folder / ".logits.npy.part").write_bytes(b"half")
+    (teacher.entry.folder / ".keys-1.npy.part").write_bytes(b"half")
     read(teacher, Needs())
     assert sorted(path.name for path in teacher.entry.folder.iterdir()) == ["index.json", "logits.npy"]
 

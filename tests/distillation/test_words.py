@@ -20,9 +20,10 @@ from kselect.errors import UserError
 from kselect.knowledge.best_sequences import BestSequences
 from kselect.knowledge.structures import CASES
 from kselect.knowledge.substructures import ALIKE
-from kselect.models.classifier import Classifier, load_classifier
+from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import CHOICES
 from kselect.models.heads.tree_tagger import ArcTags, TreeTagger
+from kselect.models.loading import load_classifier
 from kselect.models.shrink import shrink
 from kselect.models.word_classifier import with_head
 from kselect.study.episode import learn, rollout

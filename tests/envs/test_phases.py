@@ -12,7 +12,7 @@ def lengths(scheduler: PhaseScheduler, selections: list[list[float]]) -> list[in
     done, result = 0, []
     while done < scheduler.total_steps:
         selection = selections[min(len(result), len(selections) - 1)]
-        length = min(scheduler.length(np.array(selection, dtype=np.float32)), scheduler.total_steps - done)
+        length = min(scheduler.start_phase(np.array(selection, dtype=np.float32), done), scheduler.total_steps - done)
         done += length
         result.append(length)
         scheduler.finish_phase(done == scheduler.total_steps)
@@ -36,6 +36,17 @@ def test_adaptive_grows_while_the_agent_repeats_itself_and_falls_back() -> None:
     almost = [0.95, 0.0]
     config = PhaseConfig("adaptive", 10, 2.0)
     assert lengths(make(config, 200), [same, almost, same, other, other, same]) == [10, 20, 40, 10, 20, 10, 20, 40, 30]
+
+
+@pytest.mark.parametrize("phases", sorted(SCHEDULERS))
+def test_looking_at_the_length_changes_nothing(phases: str) -> None:
+    scheduler, selection = make(PhaseConfig(phases, 10), 100), np.ones(2, dtype=np.float32)
+    for step in (0, 10):
+        steps = scheduler.start_phase(selection, step)
+        state = scheduler.state()
+        assert scheduler.length == scheduler.length == steps
+        assert scheduler.state() == state
+        scheduler.finish_phase(False)
 
 
 @pytest.mark.parametrize("phases", ["constant", "growing"])

@@ -13,7 +13,7 @@ from kselect.insight.decomposition import (
     CONTRADICTED,
     OPEN,
     UNASKED,
-    Estimate,
+    SeedEstimate,
     decompose,
     mean_of,
     ratio_of,
@@ -76,7 +76,7 @@ def test_a_ratio_and_its_standard_error() -> None:
     # What is left of each part beside 3/4 of its whole is 0, -1/4 and 1/4, whose deviation is 1/4.
     assert found.mean == 0.75
     assert found.error == pytest.approx(0.25 / math.sqrt(3) / 4)
-    assert ratio_of([8.0, 6.0, 10.0], [4.0, 3.0, 5.0]) == Estimate(2.0, 0.0, 3)
+    assert ratio_of([8.0, 6.0, 10.0], [4.0, 3.0, 5.0]) == SeedEstimate(2.0, 0.0, 3)
 
 
 def test_gains_shares_and_leads_are_taken_seed_by_seed() -> None:
@@ -96,7 +96,7 @@ def test_gains_shares_and_leads_are_taken_seed_by_seed() -> None:
         "kd": 1.0,
     }
     assert found.shares["kd"].error == found.shares["kd-pt-sim"].error == 0.0
-    assert found.leads["kd-sim", "label-smoothing"] == Estimate(1.0, 0.0, 3)
+    assert found.leads["kd-sim", "label-smoothing"] == SeedEstimate(1.0, 0.0, 3)
     lead = found.leads["kd-pt", "kd-sim"]
     assert lead.mean == 1.5
     assert lead.error == pytest.approx(1.5 / math.sqrt(3))  # of 1.5, 0 and 3

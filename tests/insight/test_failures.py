@@ -9,7 +9,7 @@ from kselect.distillation.distiller import Distiller
 from kselect.insight.content import Content
 from kselect.insight.findings import findings, symptoms
 from kselect.insight.synthetic import NOISE, SIMILARITY, World
-from kselect.insight.teacher import examine
+from kselect.insight.teacher import read_teacher
 from kselect.models.classifier import Classifier
 from kselect.tasks.topics import Topics
 from tests.insight.worlds import climbed, config_of, fall_together
@@ -21,13 +21,13 @@ FAILURES = (ERASED, SURE, FLAT, IGNORANT)
 
 def told(world: World, config: LadderConfig, teacher: Classifier | None = None) -> list[str]:
     """The failures that are told of a teacher before anyone learns from it."""
-    said = " ".join(symptoms(examine(world.distiller(0, config.knowledge(), teacher), config)))
+    said = " ".join(symptoms(read_teacher(world.distiller(0, config.knowledge(), teacher), config)))
     return [failure for failure in FAILURES if failure in said]
 
 
 def content(world: World, teacher: Classifier) -> Content:
     config = config_of()
-    return examine(world.distiller(0, config.knowledge(), teacher), config).contents[0]
+    return read_teacher(world.distiller(0, config.knowledge(), teacher), config).contents[0]
 
 
 def trained(world: World, kind: str) -> Classifier:
@@ -57,7 +57,7 @@ def test_of_a_teacher_grown_too_confident_nothing_is_left_but_gold_labels() -> N
     sharp = SIMILARITY.sharpened(10)
     assert told(sharp, config_of()) == [SURE]
     assert fall_together(climbed(sharp, config_of(), (0, 1)), "kd", "kd-pt", "kd-pt-sim", "fine-tune")
-    said = " ".join(symptoms(examine(sharp.distiller(0, config_of().knowledge()), config_of())))
+    said = " ".join(symptoms(read_teacher(sharp.distiller(0, config_of().knowledge()), config_of())))
     assert "Raise --temperature" in said
     assert told(sharp, config_of(temperature=10.0)) == []
 
@@ -100,6 +100,6 @@ def test_a_teacher_that_was_never_trained_is_told() -> None:
 def test_temperatures_too_high_and_too_low() -> None:
     assert told(SIMILARITY, config_of(temperature=50.0)) == [FLAT]
     assert told(SIMILARITY, config_of(temperature=0.1)) == [SURE]
-    hot = examine(SIMILARITY.distiller(0, config_of().knowledge()), config_of(temperature=50.0)).contents
+    hot = read_teacher(SIMILARITY.distiller(0, config_of().knowledge()), config_of(temperature=50.0)).contents
     assert [content.temperature for content in hot] == [50.0, 25.0, 100.0]
     assert hot[2].total < hot[0].total < hot[1].total

@@ -33,4 +33,4 @@ def test_a_picture_is_there_in_full_or_not_at_all(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["ladder.png"]
     assert (tmp_path / "ladder.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UserError, match="cannot be written"):
-        save(figure, tmp_path / "nowhere" / "ladder.png")
+        save(figure, tmp_path / "ladder.png" / "below.png")

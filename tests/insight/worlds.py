@@ -15,7 +15,7 @@ from kselect.insight.climb import KEY, climb
 from kselect.insight.explanation import Explanation, explain
 from kselect.insight.ladder import ladder
 from kselect.insight.synthetic import World
-from kselect.insight.teacher import examine
+from kselect.insight.teacher import read_teacher
 from kselect.study.ledger import Ledger
 
 
@@ -29,7 +29,7 @@ def climbed(world: World, config: LadderConfig, seeds: Sequence[int] = (0, 1, 2)
         return world.distiller(seed, config.knowledge(top_k))
 
     classes = len(world.topics.labels)
-    rungs, teacher = ladder(config, classes), examine(distiller_of(seeds[0], None), config)
+    rungs, teacher = ladder(config, classes), read_teacher(distiller_of(seeds[0], None), config)
     with TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "runs.jsonl", KEY)
         climb(distiller_of, rungs, seeds, config.gold_share, ledger)

@@ -13,7 +13,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, ModernBertForMaskedLM
 
 from kselect.errors import UserError
-from kselect.models.classifier import Classifier, load_classifier, load_encoder, load_student
+from kselect.models.classifier import Classifier
+from kselect.models.loading import load_classifier, load_encoder, load_student
 from kselect.models.needs import Needs
 from kselect.models.output_layer import output_layer
 from kselect.models.outputs import forward
@@ -300,7 +301,7 @@ def test_an_encoder_without_a_range_for_its_weights_gets_a_head_too(architecture
 UNREACHABLE = """
 import time
 from kselect.errors import UserError
-from kselect.models.classifier import load_classifier
+from kselect.models.loading import load_classifier
 from tests.tiny import tiny_task
 print(load_classifier("somebody/cached", tiny_task()).layers)
 start = time.perf_counter()
@@ -342,3 +343,10 @@ def test_the_folder_of_a_run_is_not_its_model(saved: Path, tmp_path: Path) -> No
     (tmp_path / "model").symlink_to(saved)
     with pytest.raises(UserError, match=r"Give .*/model, where that run left it"):
         load_classifier(tmp_path, tiny_task())
+
+
+def test_what_loads_classifiers_is_found_beside_them_too() -> None:
+    home = sys.modules[Classifier.__module__]
+    for loads in (load_classifier, load_encoder, load_student):
+        assert getattr(home, loads.__name__) is loads
+    assert not hasattr(home, "load_clasifier")

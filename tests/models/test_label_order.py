@@ -25,3 +25,13 @@ def test_answers_in_another_order_are_found_out(meant: tuple[int, ...]) -> None:
 def test_chance_is_not_clear() -> None:
     rng = np.random.default_rng(1)
     assert not any(best_order(rng.integers(0, 4, 60), rng.integers(0, 4, 60), 4).clear for _ in range(100))
+
+
+@pytest.mark.parametrize(("swapped", "clear"), [(49, False), (51, True)])
+def test_an_order_that_few_answers_tell_of_is_none_however_many_there_are(swapped: int, clear: bool) -> None:
+    gold = np.repeat([2, 0], [1000 - swapped, swapped]).repeat(2)  # one of each pair chooses, one judges
+    answers = np.where(gold == 0, 1, gold)
+    order = best_order(answers, gold, 3)
+    assert order.meant == (1, 0, 2)
+    assert order.right_as_meant - order.right == pytest.approx(swapped / 1000)
+    assert order.clear == clear

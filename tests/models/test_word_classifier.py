@@ -17,8 +17,9 @@ from transformers import AutoModel, AutoModelForTokenClassification
 
 from kselect.distillation.evaluation import predict
 from kselect.errors import UserError
-from kselect.models.classifier import Classifier, load_classifier, load_encoder, load_student
+from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import PARSING, TAGGING, TOKEN_CLASSIFIERS
+from kselect.models.loading import load_classifier, load_encoder, load_student
 from kselect.models.needs import Needs
 from kselect.models.output_layer import reorder
 from kselect.models.outputs import forward
@@ -236,7 +237,7 @@ def test_a_folder_whose_head_is_not_whole_is_refused(tmp_path: Path) -> None:
 
 
 CACHED = """
-from kselect.models.classifier import load_classifier
+from kselect.models.loading import load_classifier
 from kselect.models.word_classifier import load_parser
 from tests.words import task_for
 print(load_classifier("somebody/crf", task_for("crf")).head.transitions.tolist())

@@ -36,7 +36,7 @@ def test_the_old_one_is_kept_until_the_new_one_is_whole(tmp_path: Path) -> None:
     unwritable = Snapshot(STATE.tensors, {"n": object()})
     with pytest.raises(TypeError):
         checkpoint.save(lambda: unwritable)
-    (tmp_path / ".latest.safetensors").write_bytes(b"half of it")  # as a kill would leave it
+    (tmp_path / ".latest.safetensors.part").write_bytes(b"half of it")  # as a kill would leave it
     loaded = checkpoint.load()
     assert loaded is not None
     assert loaded.facts == STATE.facts

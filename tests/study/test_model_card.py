@@ -53,6 +53,14 @@ def test_a_student_card_tells_where_it_comes_from_and_what_it_scores():
         assert said in card
 
 
+def test_which_examples_further_scores_are_of():
+    card = model_card({**RESULTS, "task": "mnli", "further_examples": {"dev_mismatched": 90}}, COMMAND)
+    assert (
+        "On 368 examples of mnli's dev split, and where a metric begins with `mismatched/` on 90 of its "
+        "dev_mismatched split. Nothing was chosen by them."
+    ) in card
+
+
 def test_the_teachers_scores_stand_beside_the_students():
     scored = {
         **RESULTS,

@@ -88,7 +88,7 @@ def test_other_settings_under_the_same_name_are_refused_by_name(tmp_path: Path) 
 @pytest.mark.parametrize("fresh", [False, True])
 def test_a_folder_of_a_run_killed_before_its_settings_were_written_is_taken(tmp_path: Path, fresh: bool) -> None:
     path = stopped(tmp_path, "mine")
-    (path / "config.yaml").rename(path / ".config.yaml.x7")  # as a kill amid writing it leaves things
+    (path / "config.yaml").rename(path / ".config.yaml.part")  # as a kill amid writing it leaves things
     (path / "checkpoints" / "latest.safetensors").unlink()
     for events in path.glob("events.out.*"):
         events.unlink()

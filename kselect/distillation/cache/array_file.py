@@ -1,10 +1,7 @@
-"""A flat array in a file: written from front to back, there in full or not at all, mapped to be read."""
+"""A flat array in a file: written from front to back, mapped to be read."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,7 +10,6 @@ import numpy as np
 import xxhash
 from numpy.typing import DTypeLike, NDArray
 
-TEMPORARY = ".part"
 BLOCK = 2**22  # bytes read at a time to be checked
 
 
@@ -47,20 +43,6 @@ class ArrayWriter:
         self._hash.update(content)
         self._file.write(content)
         self.bytes += content.nbytes
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Give a file that takes the place of `path` in one step once it is on the disk in full."""
-    temporary = path.with_name(path.name + TEMPORARY)
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave the name without all of its bytes
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def mapped(path: Path, size: int, dtype: DTypeLike, file_bytes: int) -> NDArray[Any] | None:

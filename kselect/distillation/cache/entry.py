@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from filelock import AcquireReturnProxy, FileLock, Timeout
 from numpy.typing import NDArray
 
-from kselect.distillation.cache.array_file import TEMPORARY, ArrayWriter, checksum, mapped, replacing
+from kselect.distillation.cache.array_file import ArrayWriter, checksum, mapped
 from kselect.errors import UserError
+from kselect.files import TEMPORARY, UnwritableError, replacing
 
 if TYPE_CHECKING:
     from kselect.distillation.ragged import Ragged
@@ -139,10 +140,11 @@ class CacheEntry:
                     orphan.unlink()
                 self.index = self._read_index()
                 yield
-        except OSError as error:
+        except (OSError, UnwritableError) as error:
+            reason = error.reason if isinstance(error, UnwritableError) else error.strerror or error
             raise UserError(
-                f"The teacher's outputs cannot be kept in {self.folder.parent} ({error.strerror or error}): give "
-                f"another --cache_dir, or --teacher_cache 0 to run the teacher for every batch."
+                f"The teacher's outputs cannot be kept in {self.folder.parent} ({reason}): give another --cache_dir, "
+                f"or --teacher_cache 0 to run the teacher for every batch."
             ) from error
 
     @contextmanager
@@ -150,7 +152,8 @@ class CacheEntry:
         """Write arrays of the given layouts, in a `filling`; at the end those that were kept are in the index.
 
         Raises:
-            OSError: the disk has no room for them, or whatever else is wrong with it.
+            OSError: the disk has no room for them.
+            UnwritableError: whatever else is wrong with it.
         """
         needed = sum(layout.bytes for layout in layouts.values())
         free = shutil.disk_usage(self.folder).free
@@ -158,9 +161,9 @@ class CacheEntry:
             told = f"{needed / 2**20:.0f} MiB are needed, {free / 2**20:.0f} are free"
             raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {told}")
         addition = Addition()
-        with ExitStack() as stack:
-            for name, layout in layouts.items():
-                file = stack.enter_context(replacing(self._path(name)))
+        with replacing(*map(self._path, layouts)) as partials, ExitStack() as stack:
+            for (name, layout), partial in zip(layouts.items(), partials, strict=True):
+                file = stack.enter_context(partial.open("wb"))
                 addition.writers[name] = ArrayWriter(file, layout.size, layout.dtype)
             yield addition
         for name in addition.dropped:
@@ -174,8 +177,8 @@ class CacheEntry:
             "arrays": arrays,
             "beyond": sorted({*self.beyond, *addition.beyond}),
         }
-        with replacing(self._index_path) as file:
-            file.write(json.dumps(self.index, indent=2).encode())
+        with replacing(self._index_path) as (partial,):
+            partial.write_text(json.dumps(self.index, indent=2), encoding="utf-8")
 
     def damaged(self) -> list[Path]:
         """Return the files that are not, byte for byte, what was written; of an index that cannot be read, that."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from statistics import median
 
@@ -52,4 +51,4 @@ def measure_cost(distiller: Distiller, training: TrainingConfig, examples: int) 
     # Medians, which do not mind a step that other work on the machine held up.
     seconds = {name: median(step["student"] for step in steps[1:]) for name, steps in spent.items()}
     teacher = median(step["teacher"] for step in spent["gold + logits"][1:]) * batches
-    return Cost(math.ceil(training.epochs * batches), seconds, teacher)
+    return Cost(training.total_steps(batches), seconds, teacher)

@@ -25,8 +25,9 @@ from kselect.insight.doctor.pair import Pair, build_each, fits, needs_of
 from kselect.insight.doctor.probe import Probe
 from kselect.insight.doctor.reading import read_sample, read_states
 from kselect.insight.doctor.sample import Sample
-from kselect.models.classifier import Classifier, input_length
+from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import CHOICES, is_text
+from kselect.models.input_length import input_length
 from kselect.models.output_layer import output_layer
 from kselect.schedule import Schedule
 from kselect.tasks.encoding import EncodedSplit

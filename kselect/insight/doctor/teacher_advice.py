@@ -8,7 +8,6 @@ from kselect.insight.doctor.estimate import Estimate
 
 # Rules of thumb, all of them: what they are worth, `judging` is to find out.
 ERASED = 0.1  # strength of class relations below which there are as good as none
-SWAPPED = 0.05  # of all answers, from which another order is one, and not two rare classes taken for each other
 FAINT = 0.01  # probability of all wrong classes together below which no student hears of them
 SHARED = 0.5  # part of class relations that is of classes, from which on their similarities can stand for it
 SPREAD = 0.1  # of the cosines of output weights, below which classes are alike near
@@ -36,7 +35,7 @@ def of_teacher(diagnosis: Diagnosis) -> list[Advice]:
 
 def _labels(diagnosis: Diagnosis) -> list[Advice]:
     order, found = diagnosis.order, []
-    if order.clear and order.right_as_meant - order.right >= SWAPPED:
+    if order.clear:
         meant = ", ".join(diagnosis.labels[i] for i in order.meant)
         sentence = (
             f"Check the order of labels first: of {order.judged} held-out answers {order.right:.1%} are right as the "

@@ -1,0 +1,63 @@
+"""Models that classify whole texts: loaded, or made of an encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kselect.errors import UserError
+from kselect.models.classifier import Classifier
+from kselect.models.input_length import input_length
+from kselect.models.label_names import are_unnamed, label_fault, label_names, label_settings, take_labels
+from kselect.models.label_order import check_order
+from kselect.models.output_layer import centre, redraw
+from kselect.models.pretrained import load_pretrained, load_tokenizer
+from kselect.models.seeding import seeded
+from kselect.tasks.encoding import EncodedSplit
+from kselect.tasks.task import Task
+
+JUDGED_BY = 200  # reward examples that tell whether unnamed labels stand in the task's order
+
+
+def load_text_classifier(path: str | Path, task: Task) -> Classifier:
+    """Load a model that was fine-tuned on `task`; see `kselect.models.loading.load_classifier`."""
+    model, unfit = load_pretrained(path)
+    if unfit:
+        raise UserError(
+            f"{path} is not fine-tuned: {', '.join(sorted(unfit))} would be random. "
+            f"Run `kselect train-teacher --encoder {path} --task {task.name}` and use the model it saves."
+        )
+    fault = label_fault(model, task)
+    if fault is not None:
+        raise UserError(f"{path} {fault}.")
+    unnamed = not task.regression and are_unnamed(label_names(model.config), task)
+    take_labels(model, task)
+    classifier = Classifier(model, load_tokenizer(path, model))
+    if unnamed:
+        check_order(model, task.labels, _reward_examples(classifier, task), path)
+    return classifier
+
+
+def new_text_classifier(path: str | Path, task: Task, seed: int = 0) -> Classifier:
+    """Load a pretrained encoder and put a fresh head on it; see `kselect.models.loading.load_encoder`."""
+    with seeded(seed):
+        model, unfit = load_pretrained(path, **label_settings(task))
+        redraw(model, unfit)
+        centre(model, task)
+    return Classifier(model, load_tokenizer(path, model))
+
+
+def load_text_student(path: str | Path, task: Task, seed: int = 0) -> Classifier:
+    """Load any checkpoint as a student, with a fresh head unless its own is the task's; see `load_student` there."""
+    model, unfit = load_pretrained(path)
+    if unfit or label_fault(model, task) is not None:
+        return new_text_classifier(path, task, seed)
+    take_labels(model, task)
+    return Classifier(model, load_tokenizer(path, model))
+
+
+def _reward_examples(classifier: Classifier, task: Task) -> EncodedSplit | None:
+    if "reward" not in task.splits:
+        return None
+    split = task.splits["reward"]
+    first = split.take(range(min(JUDGED_BY, len(split))))
+    return task.encode(first, classifier.tokenizer, input_length(classifier, None))

@@ -1,0 +1,98 @@
+"""Files are there in full or not at all, whoever writes them."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from agents.storage import write_agent
+from kselect.distillation.snapshot import Snapshot
+from kselect.errors import UserError
+from kselect.files import TEMPORARY, replacing
+from kselect.insight.rows import DTYPES, Rows
+from kselect.study import atomic
+
+ROOM = 2**16  # bytes
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file grow beyond a limit, as a disk that is full does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def save_rows(path: Path, noise: np.ndarray) -> None:
+    Rows(**{name: noise.astype(np.int32) for name in DTYPES}).save(path)
+
+
+WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {
+    "text": lambda path, noise: atomic.write_text(path, str(noise.tolist())),
+    "agent.safetensors": lambda path, noise: write_agent(path.parent, {"class": len(noise)}, {"noise": noise}, {}),
+    "snapshot": lambda path, noise: Snapshot({"noise": torch.tensor(noise)}, {}).save(path),
+    "rows.parquet": save_rows,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_write_that_fails_half_way_leaves_the_old_file_and_no_litter(tmp_path: Path, name: str) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / name
+    WRITERS[name](path, rng.integers(2**30, size=8))
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    with full_disk(), pytest.raises(UserError, match=f"{name}.* cannot be written \\(.*File too large") as error:
+        WRITERS[name](path, rng.integers(2**30, size=ROOM))
+    assert "\n" not in str(error.value)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+    WRITERS[name](path, rng.integers(2**30, size=ROOM))
+    assert path.stat().st_size > ROOM
+
+
+def test_what_is_no_error_of_the_system_passes_and_leaves_no_litter_either(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def stopped() -> None:
+        with replacing(path) as (partial,):
+            partial.write_text("new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_of_several_files_all_are_replaced_or_none(tmp_path: Path) -> None:
+    paths = [tmp_path / "below" / "first", tmp_path / "second"]
+    with replacing(*paths) as partials:
+        for partial in partials:
+            partial.write_text("old")
+    with pytest.raises(UserError, match=r"first and .*second cannot be written"), replacing(*paths) as partials:
+        partials[0].write_text("new")  # and nothing for the second
+    assert [path.read_text() for path in paths] == ["old", "old"]
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [paths[1], paths[0]]
+
+
+def test_what_a_kill_leaves_is_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    (tmp_path / f".file{TEMPORARY}").write_text("half")
+    with replacing(path) as (partial,):
+        partial.write_text("new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot be written \((Not a directory|File exists)\)"):
+        atomic.write_text(tmp_path / "file" / "below", "text")
