@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -70,12 +68,3 @@ class Classifier:
             self.tokenizer.save_pretrained(folder)
         if self.labels is not None:
             save_head(self.head, self.labels, folder)
-
-
-if not TYPE_CHECKING:  # a type checker is to know what is here, and what is not
-
-    def __getattr__(name: str) -> Any:
-        # What loads classifiers can be had from here, too, though it is built on what is here.
-        if name not in ("load_classifier", "load_encoder", "load_student"):
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module("kselect.models.loading"), name)
