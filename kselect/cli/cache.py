@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 NAME = "cache"
 POSITIONAL = "action"
 ENTRY = ("entry", "entries")
-SHOWN = 12  # characters of a key
 COLUMNS = ["entry", "task", "teacher", "precision", "holds", "MiB", "bytes/token", "last used"]
 
 
@@ -67,7 +66,7 @@ def _list(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
 def _row(entry: CacheEntry) -> list[str]:
     about = entry.about
     return [
-        entry.key[:SHOWN],
+        entry.short,
         about.get("task", ""),
         about.get("teacher", ""),
         about.get("precision", ""),
@@ -94,19 +93,19 @@ def _mebibytes(count: int) -> str:
 
 
 def _verify(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
-    damaged = [path for entry in entries for path in entry.damaged()]
+    damaged = {entry.short: files for entry in entries if (files := entry.damaged())}
     if damaged:
-        keys = dict.fromkeys(path.parent.name[:SHOWN] for path in damaged)
+        named = ", ".join(str(file) for files in damaged.values() for file in files)
         raise UserError(
-            f"{', '.join(map(str, damaged))}: not what was written. Clear what is damaged, and it is computed again: "
-            f"{'; '.join(f'kselect cache clear --entry {key}' for key in keys)}."
+            f"{named}: not what was written. Clear what is damaged, and it is computed again: "
+            f"{'; '.join(f'kselect cache clear --entry {key}' for key in damaged)}."
         )
     if sound := [entry for entry in entries if not entry.unfinished]:
         files = sum(len(entry.arrays) for entry in sound)
         verb = "is" if files == 1 else "are"
         print(f"{_count(files, 'file', 'files')} of {_count(len(sound), *ENTRY)} {verb} what was written.")
     for entry in (entry for entry in entries if entry.unfinished):
-        key = entry.key[:SHOWN]
+        key = entry.short
         if entry.being_filled:
             print(f"{key} is being filled by a run: nothing to verify yet.")
         else:
@@ -123,7 +122,7 @@ def _clear(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
         if entry.clear():
             freed.append(size)
         else:
-            kept.append(entry.key[:SHOWN])
+            kept.append(entry.short)
     if freed:
         print(f"Cleared {_count(len(freed), *ENTRY)}, {_mebibytes(sum(freed))} MiB, from {folder.path}.")
     if kept:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, fields
 from functools import cached_property
 from importlib import import_module
@@ -30,15 +30,20 @@ class Command:
     `kselect.config`), `POSITIONAL` (the setting that needs no option before it), `EPILOG` (what the help says
     below the options) and `UNDER` (a function from the settings given to others that lie under them, mappings name by
     name; it sees lists and mappings, but no value's type is checked yet).
+
+    Args:
+        module_name: of the module.
+        others: names of other commands' modules, for whom a file may have been made that this one does not take.
     """
 
-    def __init__(self, module_name: str) -> None:
+    def __init__(self, module_name: str, others: Iterable[str] = ()) -> None:
         self.module: Any = import_module(module_name)
         self.name: str = self.module.NAME
         self.help: str = getdoc(self.module) or ""
         self.summary: str = self.help.splitlines()[0]
         self.defaults: Mapping[str, Any] = getattr(self.module, "DEFAULTS", {})
         self.positional: str | None = getattr(self.module, "POSITIONAL", None)
+        self.others = tuple(others)
         self.under: Callable[[Mapping[str, Any]], dict[str, Any]] | None = getattr(self.module, "UNDER", None)
 
     @cached_property
@@ -106,9 +111,15 @@ class Command:
         self._check_known(source, changes)
         return self._build({**flatten(settings), **changes}, {key: f"{source}: {key}" for key in changes})
 
-    def _check_known(self, source: str, keys: Iterable[str]) -> None:
+    def _check_known(self, source: str, keys: Collection[str]) -> None:
         for key in keys:
             if key not in self.hints:
+                whose = [other.name for other in map(Command, self.others) if other.hints.keys() >= set(keys)]
+                if whose:
+                    raise UserError(
+                        f"{source} has settings of {', '.join(whose)}, and '{key}' is none of {self.name}'s: give it "
+                        f"another file, or options. See `kselect {self.name} --help`."
+                    )
                 hint = did_you_mean(key, self.hints)
                 raise UserError(f"{source}: unknown key '{key}'{hint} See `kselect {self.name} --help`.")
 

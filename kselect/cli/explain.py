@@ -60,7 +60,7 @@ def run(settings: Settings) -> Path:
     from kselect.cli.session import warn_of_length
     from kselect.insight.climb import KEY, climb
     from kselect.insight.explanation import explain
-    from kselect.insight.findings import findings, identities, symptoms
+    from kselect.insight.findings import findings, identities, outcome, symptoms
     from kselect.insight.ladder import ladder
     from kselect.insight.teacher import read_teacher
     from kselect.study.ledger import Ledger
@@ -78,9 +78,8 @@ def run(settings: Settings) -> Path:
     with _recorded(folder, ledger, rungs, seeds, distiller) as (on_phase, on_run, watched):
         climb(lambda *run: watched(distiller_of(*run)), rungs, seeds, config.gold_share, ledger, on_phase, on_run)
         explanation = explain(ledger.entries(), rungs, seeds, classes, config.measure, teacher)
-        told = findings(explanation)
-        _write(folder, explanation, told, distiller.task.name)
-    print("\n".join(told))
+        _write(folder, explanation, findings(explanation), distiller.task.name)
+    print("\n".join(outcome(explanation)))  # the rest was told before the training
     print(f"table: {folder.path / TABLE}")
     return folder.path
 

@@ -68,7 +68,7 @@ def dispatch(words: Sequence[str]) -> None:
         raise UserError(f"'{name}' comes before any command: write `kselect COMMAND {name}`; see `kselect --help`.")
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
-    command = Command(COMMANDS[name])
+    command = Command(COMMANDS[name], others=COMMANDS.values())
     settings = command.settings(rest)
     if settings is None:
         command.parser.print_help()

@@ -21,10 +21,10 @@ class Progress:
 
     >>> with Progress(total=100, title="Distilling mrpc", stream=sys.stdout) as progress:
     ...     progress.advance(100, loss="0.52")  # doctest: +ELLIPSIS
-    Distilling mrpc: 100/100 (100 %), ... gone, loss 0.52
+    Distilling mrpc: 100/100 steps (100 %), ... gone, loss 0.52
 
     Args:
-        total: steps of the whole job.
+        total: training steps of the whole job.
         title: what the job is, in a few words.
         done: steps done before, by an earlier part of the same job.
         every: seconds between two lines where there is no terminal; the end always has one.
@@ -66,11 +66,11 @@ class Progress:
         def show(done: int, total: int) -> None:
             nonlocal task
             if self._bar is not None:
-                task = self._bar.add_task(title, facts="") if task is None else task
+                task = self._bar.add_task(title, unit="examples", facts="") if task is None else task
                 self._bar.update(task, completed=done, total=total, visible=done < total)
             elif time.monotonic() - self._last_line >= self._every:
                 self._last_line = time.monotonic()
-                print(f"{title}: {done}/{total} ({100 * done // total} %)", file=self._stream, flush=True)
+                print(f"{title}: {done}/{total} examples ({100 * done // total} %)", file=self._stream, flush=True)
 
         return show
 
@@ -79,7 +79,7 @@ class Progress:
         self._printed = self.done
         elapsed = self._last_line - self._start
         parts = [
-            f"{self.done}/{self.total} ({100 * self.done // max(self.total, 1)} %)",
+            f"{self.done}/{self.total} steps ({100 * self.done // max(self.total, 1)} %)",
             f"{_clock(elapsed)} gone",
         ]
         if self._first and self._first[1] < self.done < self.total:
@@ -91,7 +91,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if self._bar is not None:
-            self._bar.add_task(self.title, total=self.total, completed=self.done, facts="")
+            self._bar.add_task(self.title, total=self.total, completed=self.done, unit="steps", facts="")
             self._bar.start()
         return self
 
@@ -108,12 +108,13 @@ def _bar(stream: TextIO, total: int) -> Bar | None:
     console = live_console(stream)
     if console is None:
         return None
-    # Where a terminal is narrow, the facts give way first, then the title, and never how far the job is.
+    # Where a terminal is narrow, the facts give way first, then the title and the unit, and never how far the job is.
     narrow: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"}
     return Bar(
         TextColumn("{task.description}", markup=False, table_column=Column(**narrow)),  # markup would eat [..]
         BarColumn(bar_width=16, table_column=Column(min_width=8)),
         MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=len(f"{total}/{total}"))),
+        TextColumn("{task.fields[unit]}", table_column=Column(**narrow)),
         TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=len("0:00:00"))),
         TextColumn("{task.fields[facts]}", markup=False, table_column=Column(ratio=1, **narrow)),
         console=console,

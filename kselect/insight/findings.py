@@ -18,14 +18,17 @@ SINGLE = (UNIVERSE, DOMAIN, INSTANCE, BOTH)
 
 
 def findings(explanation: Explanation) -> list[str]:
-    """Return what there is to say: the gain, what accounts for it, the order of the levels, and what to mind."""
+    """Return all there is to say: what came of the training, and what was known before it and is to mind."""
     return [
-        *_gain(explanation),
-        *_order(explanation),
+        *outcome(explanation),
         *identities(explanation.rungs, explanation.classes, explanation.teacher.smoothing),
-        *_better_than_its_students(explanation),
         *symptoms(explanation.teacher),
     ]
+
+
+def outcome(explanation: Explanation) -> list[str]:
+    """Return what came of the training: the gain, what accounts for it, and the order of the levels."""
+    return [*_gain(explanation), *_order(explanation), *_better_than_its_students(explanation)]
 
 
 def identities(rungs: Sequence[Rung], classes: int, smoothing: float) -> list[str]:

@@ -17,8 +17,8 @@ def load_classifier(path: str | Path, task: Task) -> Classifier:
     A head whose labels are the task's in another order, or in other case, is put in the task's.
 
     Raises:
-        UserError: no model there; weights that do not fill it (they are named), the head's or others; labels other
-            than the task's, or without names and clearly in another order.
+        UserError: no model there; one of words for a task of texts; weights that do not fill it (they are named), the
+            head's or others; labels other than the task's, or without names and clearly in another order.
     """
     return load_text_classifier(path, task) if is_text(task) else load_word_classifier(path, task)
 

@@ -12,6 +12,7 @@ from kselect.models.label_order import check_order
 from kselect.models.output_layer import centre, redraw
 from kselect.models.pretrained import load_pretrained, load_tokenizer
 from kselect.models.seeding import seeded
+from kselect.models.word_classifier import refuse_words
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.task import Task
 
@@ -21,6 +22,7 @@ JUDGED_BY = 200  # reward examples that tell whether unnamed labels stand in the
 def load_text_classifier(path: str | Path, task: Task) -> Classifier:
     """Load a model that was fine-tuned on `task`; see `kselect.models.loading.load_classifier`."""
     model, unfit = load_pretrained(path)
+    refuse_words(path, task)
     if unfit:
         raise UserError(
             f"{path} is not fine-tuned: {', '.join(sorted(unfit))} would be random. "

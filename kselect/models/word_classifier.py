@@ -13,6 +13,7 @@ from kselect.errors import UserError
 from kselect.models.classifier import Classifier
 from kselect.models.heads.parser import Parser, SecondOrderParser
 from kselect.models.heads.registry import (
+    PARSING,
     TOKEN_CLASSIFIERS,
     check_head,
     heads_of,
@@ -143,6 +144,21 @@ def saved_head(path: str | Path) -> str | None:
     architectures: list[str] = AutoConfig.from_pretrained(path).architectures or []
     plain = any("TokenClassification" in name for name in architectures)
     return str(facts["head"]) if facts else (Tagger.name if plain else None)
+
+
+def refuse_words(path: str | Path, task: Task) -> None:
+    """Refuse a model of words for a task of texts, of which it knows nothing.
+
+    Raises:
+        UserError: it is one, by its `head.json` or its config.
+    """
+    head = saved_head(path)
+    if head is not None:
+        gives = "trees" if head in PARSING else "tags"
+        raise UserError(
+            f"{path} is a model of words, which gives {gives} under the head {head}, and {task.name} is of texts: give "
+            f"a classifier of texts, such as `kselect train-teacher --task {task.name}` saves."
+        )
 
 
 def is_trained(path: str | Path, task: Task, head: str | None = None) -> bool:

@@ -173,7 +173,10 @@ def test_verify_names_an_index_that_cannot_be_read(filled: Path, capsys: pytest.
 
 def test_an_entry_that_is_not_there_is_named(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache", "clear", "--entry", "zz"]) == 2
-    assert "Unknown entry 'zz'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Unknown entry 'zz'" in said
+    known = said.partition("Known: ")[2].rstrip(".\n").split(", ")
+    assert set(known) == {entry.key[:12] for entry in CacheFolder().entries()}  # as the list shows them
     assert len(CacheFolder().entries()) == 2
 
 

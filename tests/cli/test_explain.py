@@ -176,12 +176,15 @@ def test_of_two_classes_it_says_what_is_what_and_trains_none_twice(
         assert found["rungs"][rung]["metrics"] == found["rungs"]["kd"]["metrics"]
     assert found["order"] == "not asked"
     two = "kd-pt and kd-pt-sim are kd, whose students stand for them, and kd-sim is a label smoothing, by "
-    for text in (told.err, told.out):  # before anything is trained, and beside what came of it
+    table = (tmp_path / "mine" / "explanation.md").read_text()
+    for text in (told.err, table):  # before anything is trained, and in the folder beside what came of it
         assert two + f"{found['teacher']['smoothing']:.2f}" in text
         assert "kd-top-1 leaves out at most one class, whose probability is what is left: it is kd" in text
     assert "One seed shows no noise" in told.out
-    assert "| kd-pt (= kd) | instance | " in (tmp_path / "mine" / "explanation.md").read_text()
-    assert "±" not in (tmp_path / "mine" / "explanation.md").read_text().partition("| taught")[2].partition("\n\n")[0]
+    assert {(told.err + told.out).count(finding) for finding in found["findings"]} == {1}
+    assert re.search(r"Explaining synthetic-acceptability: \d+/\d+ steps \(100 %\)", told.err)
+    assert "| kd-pt (= kd) | instance | " in table
+    assert "±" not in table.partition("| taught")[2].partition("\n\n")[0]
 
 
 def of_tags(folder: Path, head: str) -> list[str]:

@@ -55,4 +55,4 @@ def test_progress_counts_what_was_done_before_but_not_its_time(capsys: pytest.Ca
     with Progress(10, "Distilling", done=9, every=0) as progress:
         assert progress.done == 9
         progress.advance(1)
-    assert "Distilling: 10/10 (100 %)" in capsys.readouterr().err
+    assert "Distilling: 10/10 steps (100 %)" in capsys.readouterr().err

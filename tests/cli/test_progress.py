@@ -39,7 +39,9 @@ def test_without_a_terminal_only_the_end_is_told_of_a_short_job():
     with Progress(100, "Distilling mrpc", stream=stream) as progress:
         for step in range(100):
             progress.advance(1, loss=f"{step / 100:.2f}", selection="gold+logits")
-    assert stream.getvalue() == ("Distilling mrpc: 100/100 (100 %), 0:00:00 gone, loss 0.99, selection gold+logits\n")
+    assert stream.getvalue() == (
+        "Distilling mrpc: 100/100 steps (100 %), 0:00:00 gone, loss 0.99, selection gold+logits\n"
+    )
 
 
 def test_without_a_terminal_lines_keep_their_distance():
@@ -51,7 +53,7 @@ def test_without_a_terminal_lines_keep_their_distance():
     lines = stream.getvalue().splitlines()
     assert 2 <= len(lines) <= 4
     assert " left" in lines[0]
-    assert lines[-1].startswith("Distilling: 6/6 (100 %)")
+    assert lines[-1].startswith("Distilling: 6/6 steps (100 %)")
 
 
 def test_a_job_that_breaks_off_says_how_far_it_came():
@@ -59,14 +61,14 @@ def test_a_job_that_breaks_off_says_how_far_it_came():
     with pytest.raises(ZeroDivisionError), Progress(4, "Distilling", stream=stream) as progress:  # noqa: PT012
         progress.advance(3)
         raise ZeroDivisionError
-    assert stream.getvalue().startswith("Distilling: 3/4 (75 %)")
+    assert stream.getvalue().startswith("Distilling: 3/4 steps (75 %)")
 
 
 def test_on_a_terminal_a_bar_is_drawn(terminal):
     with Progress(4, "Distilling [mrpc]", stream=terminal) as progress:
         progress.advance(4, selection="gold+logits")
     text = terminal.getvalue()
-    assert "4/4" in text
+    assert "4/4\x1b[0m steps" in text
     assert "selection gold+logits" in text
     assert "Distilling [mrpc]" in text
     assert "gone" not in text
@@ -85,7 +87,7 @@ def test_a_dumb_terminal_gets_lines(terminal, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     with Progress(4, "Distilling", stream=terminal) as progress:
         progress.advance(4)
-    assert terminal.getvalue() == "Distilling: 4/4 (100 %), 0:00:00 gone\n"
+    assert terminal.getvalue() == "Distilling: 4/4 steps (100 %), 0:00:00 gone\n"
 
 
 def test_a_table_on_a_terminal_shows_every_cell(terminal):
@@ -114,7 +116,7 @@ def test_a_part_without_a_terminal_is_told_of_where_it_takes_long():
         time.sleep(0.06)
         show(48, 64)
         show(64, 64)
-        assert stream.getvalue() == "Teacher's outputs: 48/64 (75 %)\n"
+        assert stream.getvalue() == "Teacher's outputs: 48/64 examples (75 %)\n"
 
 
 def test_a_part_on_a_terminal_has_a_bar_of_its_own_until_it_is_done(terminal):
@@ -123,7 +125,7 @@ def test_a_part_on_a_terminal_has_a_bar_of_its_own_until_it_is_done(terminal):
         show(16, 64)
         progress._bar.refresh()
         assert "Teacher's outputs" in terminal.getvalue()
-        assert "16/64" in terminal.getvalue()
+        assert "16/64\x1b[0m examples" in terminal.getvalue()
         show(64, 64)
         drawn = len(terminal.getvalue())
         progress.advance(10)

@@ -27,6 +27,7 @@ from kselect.models.shrink import shrink
 from kselect.models.word_classifier import saved_head, with_head
 from kselect.tasks.words import TagSet
 from tests.answers import HEADS
+from tests.tiny import tiny_task
 from tests.words import ARCHITECTURES, parsing_task, tagging_task, task_for, word_classifier
 
 every_head = pytest.mark.parametrize("head", HEADS)
@@ -219,6 +220,17 @@ def test_heads_for_other_tasks_are_refused(head: str, task: str, tmp_path: Path)
         load_classifier(tmp_path, given)
     with pytest.raises(UserError, match=f"Unknown head for {task} '{head}'"):
         with_head(made, given, head)
+
+
+@pytest.mark.parametrize("head", ["crf", "spans", "parser", "tree-tagger", None])
+def test_a_model_of_words_is_refused_for_texts(head: str | None, tmp_path: Path) -> None:
+    word_classifier(head or "tagger").save_pretrained(tmp_path)
+    if head is None:  # a token classifier from elsewhere
+        (tmp_path / "head.json").unlink()
+    gives = "trees" if head in PARSING else "tags"
+    said = f"is a model of words, which gives {gives} under the head {head or 'tagger'}, and synthetic-acceptability is"
+    with pytest.raises(UserError, match=said):
+        load_classifier(tmp_path, tiny_task())
 
 
 def test_a_folder_whose_head_is_not_whole_is_refused(tmp_path: Path) -> None:

@@ -73,6 +73,11 @@ class CacheEntry:
         return self.index["beyond"]
 
     @property
+    def short(self) -> str:
+        """The beginning of its key, by which people are told of it."""
+        return self.key[:12]
+
+    @property
     def unfinished(self) -> bool:
         """Whether no pass over the entry has come to its end: a first one is under way, or was stopped."""
         return not self.about and not self._index_path.exists()

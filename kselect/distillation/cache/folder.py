@@ -39,7 +39,8 @@ class CacheFolder:
             raise UserError(f"{self.path} cannot be read ({error.strerror}): give another --cache_dir.") from None
         keys = [key for key in found if key.startswith(beginning)]
         if beginning and not keys:
-            raise unknown("entry", beginning, found) if found else UserError(f"{self.path} holds no entry.")
+            shown = [self.entry(key).short for key in found]
+            raise unknown("entry", beginning, shown) if found else UserError(f"{self.path} holds no entry.")
         return sorted(map(self.entry, keys), key=lambda entry: -entry.last_used)
 
     def check(self) -> None:

@@ -14,8 +14,11 @@ def of_obstacle(obstacle: str) -> Advice:
     return Advice("models", f"These two models cannot be distilled as they are. {obstacle}", {})
 
 
-def of_pair(pair: Pair) -> list[Advice]:
-    """Return the advice that follows from how teacher and student go together."""
+def of_pair(pair: Pair, helps: bool) -> list[Advice]:
+    """Return the advice that follows from how teacher and student go together.
+
+    `helps`: whether the teacher is worth distilling; without that nothing is claimed of what it has to give.
+    """
     fitting = [fit for fit in pair.fits if fit.obstacle is None]
     projected = [fit.name for fit in fitting if fit.projected]
     unfit = [fit.name for fit in pair.fits if fit.obstacle is not None]
@@ -37,7 +40,7 @@ def of_pair(pair: Pair) -> list[Advice]:
                 f"Offer {names}: {pair.layers[0]} layers of {pair.widths[0]} dimensions against {pair.layers[1]} of "
                 f"{pair.widths[1]}, {maps}." + (f" Leave out {', '.join(unfit)}." if unfit else ""),
                 numbers,
-                Claim("all", "logits", better=True) if inner and not projected else None,
+                Claim("all", "logits", better=True) if helps and inner and not projected else None,
             )
         )
     if live:

@@ -11,7 +11,7 @@ ERASED = 0.1  # strength of class relations below which there are as good as non
 FAINT = 0.01  # probability of all wrong classes together below which no student hears of them
 SHARED = 0.5  # part of class relations that is of classes, from which on their similarities can stand for it
 SPREAD = 0.1  # of the cosines of output weights, below which classes are alike near
-SAME = 0.1  # width of the rescaling factors below which all examples count alike
+SAME = 0.1  # width of the rescaling factors, or of confidence, below which all examples count alike
 OVERSURE = 0.05  # how much surer on train than right on held-out examples
 LITTLE = 0.02  # of accuracy, and in nats, below which a teacher is ahead by as good as nothing
 NEAR_ONE = 1.1  # a best temperature up to this is 1
@@ -135,26 +135,40 @@ def _temperature(diagnosis: Diagnosis) -> Advice:
 
 
 def _instances(diagnosis: Diagnosis) -> Advice:
-    factors, soft, sure = diagnosis.factors, diagnosis.softened_factors, diagnosis.train.confidence
+    factors, soft, train = diagnosis.factors, diagnosis.softened_factors, diagnosis.train
+    least, most = train.confidence_range
     numbers = {
         "low": factors.low,
         "high": factors.high,
         "softened_low": soft.low,
         "softened_high": soft.high,
-        "train_confidence": sure,
+        "train_confidence": train.confidence,
+        "confidence_low": least,
+        "confidence_high": most,
     }
     told = (
         f"it would rescale the gradients of nine tenths of train by {factors.low:.2f} to {factors.high:.2f} at "
         f"temperature 1, by {soft.low:.2f} to {soft.high:.2f} at {diagnosis.used_temperature:g}"
     )
+    two = diagnosis.relations is None  # of two classes kd-pt is logits, which is the one to name
+    name = "logits" if two else "kd-pt"
     if factors.width < SAME:
         sentence = (
-            f"Its confidence, {sure:.1%} on train, tells no example from another: {told}. kd-pt is little more than "
-            f"gold labels."
+            f"Its confidence, {train.confidence:.1%} on train, tells no example from another: {told}. "
+            f"{'logits at temperature 1' if two else name} is little more than gold labels."
         )
-        return Advice("instances", sentence, numbers, Claim("kd-pt", "gold", better=False))
-    sentence = f"Its confidence tells examples apart: {told}. kd-pt transfers that alone."
-    return Advice("instances", sentence, numbers, Claim("kd-pt", "label-smoothing", better=True))
+        # Whether logits is better than gold is what `_worth` claims.
+        return Advice("instances", sentence, numbers, None if two else Claim(name, "gold", better=False))
+    if most - least < SAME:
+        # A probe is surer of some examples than of others, and so factors differ under any teacher.
+        sentence = (
+            f"It is as sure of one example as of another, {least:.1%} to {most:.1%} on nine tenths of train: its "
+            f"factors, {factors.low:.2f} to {factors.high:.2f} at temperature 1, differ by what the student knows, and "
+            f"by which answers are right. {name} is little more than a label smoothing."
+        )
+        return Advice("instances", sentence, numbers, Claim(name, "label-smoothing", better=False))
+    sentence = f"Its confidence tells examples apart: {told}. {name} transfers that{'' if two else ' alone'}."
+    return Advice("instances", sentence, numbers, Claim(name, "label-smoothing", better=True))
 
 
 def _relations(diagnosis: Diagnosis) -> Advice:

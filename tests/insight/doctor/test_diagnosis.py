@@ -13,6 +13,7 @@ from tests.insight.doctor.constructed import (
     SIZE,
     calibrated,
     label_smoothed,
+    labels_of,
     no_better_than_constant,
     over_confident,
     permuted,
@@ -161,6 +162,38 @@ def test_two_classes_have_neither_relations_nor_top_k() -> None:
     assert "similarities" not in advice
     assert advice["relations"].sentence.startswith("Two classes have no relations")
     assert advice["relations"].claim is None  # an identity, which would be right for nothing
+
+
+@pytest.mark.parametrize(("classes", "name"), [(2, "logits"), (3, "kd-pt")])
+def test_a_teacher_as_sure_of_all_examples_tells_none_apart_whatever_the_probe(classes: int, name: str) -> None:
+    """Its factors differ by what the probe knows alone."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, classes, SIZE)
+    p = 0.62 + 0.02 * rng.random(SIZE)
+    rest = (1 - p) / (classes - 1)
+    unsure = Sample.of_probabilities(np.where(np.eye(classes)[labels] > 0, p[:, None], rest[:, None]), labels)
+    guess = np.log(rng.dirichlet(np.ones(classes), SIZE))
+    advice = advice_on(unsure, unsure, probe=Probe(guess, guess))["instances"]
+    assert advice.numbers["high"] - advice.numbers["low"] > 0.3
+    assert advice.sentence.startswith("It is as sure of one example as of another, 62.1% to 63.9% on nine tenths of")
+    assert str(advice.claim) == f"{name} no better than label-smoothing"
+    assert "kd-pt" not in advice.sentence or classes > 2
+
+
+def test_of_two_classes_the_one_kind_to_take_is_logits() -> None:
+    for held, train in ((sound(0, 2), sound(1, 2)), (sound(0, 2), certain(1))):
+        advice = advice_on(held, train)
+        assert "kd-pt" not in advice["instances"].sentence
+        assert "kd-pt and kd-top-k are logits. Leave them out" in advice["relations"].sentence
+        apart = advice["instances"].sentence.startswith("Its confidence tells examples apart")
+        assert str(advice["instances"].claim) == ("logits better than label-smoothing" if apart else "None")
+        assert apart == (train.confidence.min() < 0.99)
+
+
+def certain(seed: int) -> Sample:
+    """Of two classes, every label by heart."""
+    labels = labels_of(seed, 2)
+    return Sample.of(20.0 * np.eye(2)[labels], labels)
 
 
 def test_of_three_classes_half_of_the_probabilities_is_one_not_all_of_them() -> None:

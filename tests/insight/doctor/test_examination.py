@@ -15,12 +15,13 @@ from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import evaluate, predict
 from kselect.errors import UserError
-from kselect.insight.doctor import Examination, advise, examine
+from kselect.insight.doctor import Examination, advise, diagnose, examine
 from kselect.models.classifier import Classifier
 from kselect.models.shrink import shrink
 from kselect.tasks.task import Task
 from kselect.tasks.words.split import WordSplit
 from tests.architectures import classifier, tiny_regression
+from tests.insight.doctor.constructed import sound
 from tests.tiny import tiny_classifier, tiny_task
 from tests.words import parsing_task, tagging_task, word_classifier
 
@@ -106,6 +107,15 @@ def test_a_narrower_student_needs_learned_maps_and_other_heads_rule_attention_ou
     assert "hidden, relations by learned maps" in advice.sentence
     assert "Leave out attention." in advice.sentence
     assert advice.claim is None
+
+
+def test_that_all_kinds_are_better_is_claimed_of_no_teacher_whose_worth_is_not_known() -> None:
+    found = examined()  # of a teacher as it was drawn
+    worthy = replace(found, diagnosis=diagnose(sound(0, 2), sound(1, 2)))
+    for one, claimed in ((found, "None"), (worthy, "all better than logits")):
+        (advice,) = (each for each in advise(one) if each.kind == "knowledge")
+        assert advice.sentence.startswith("Offer gold, logits, hidden, attention, relations")
+        assert str(advice.claim) == claimed
 
 
 def test_a_layer_map_that_does_not_suit_the_models_is_told() -> None:
