@@ -101,9 +101,9 @@ def _verify(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
             f"{'; '.join(f'kselect cache clear --entry {key}' for key in damaged)}."
         )
     if sound := [entry for entry in entries if not entry.unfinished]:
-        files = sum(len(entry.arrays) for entry in sound)
-        verb = "is" if files == 1 else "are"
-        print(f"{_count(files, 'file', 'files')} of {_count(len(sound), *ENTRY)} {verb} what was written.")
+        count = sum(len(entry.arrays) for entry in sound)
+        verb = "is" if count == 1 else "are"
+        print(f"{_count(count, 'file', 'files')} of {_count(len(sound), *ENTRY)} {verb} what was written.")
     for entry in (entry for entry in entries if entry.unfinished):
         key = entry.short
         if entry.being_filled:
