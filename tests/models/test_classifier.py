@@ -343,10 +343,3 @@ def test_the_folder_of_a_run_is_not_its_model(saved: Path, tmp_path: Path) -> No
     (tmp_path / "model").symlink_to(saved)
     with pytest.raises(UserError, match=r"Give .*/model, where that run left it"):
         load_classifier(tmp_path, tiny_task())
-
-
-def test_what_loads_classifiers_is_found_beside_them_too() -> None:
-    home = sys.modules[Classifier.__module__]
-    for loads in (load_classifier, load_encoder, load_student):
-        assert getattr(home, loads.__name__) is loads
-    assert not hasattr(home, "load_clasifier")
