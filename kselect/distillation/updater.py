@@ -27,7 +27,7 @@ class Updater:
         """Take the gradients' step at `learning_rate` if it is `finite`, a bool `[]` on the device; then drop them."""
         self._broken = torch.maximum(self._broken, (~finite).float())
         self._optimizer.found_inf = self._broken  # type: ignore[attr-defined]  # as a gradient scaler sets it
-        self._optimizer.grad_scale = None  # type: ignore[attr-defined]
+        self._optimizer.grad_scale = None  # type: ignore[attr-defined]  # the same: torch reads both off the optimiser
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()
