@@ -12,22 +12,27 @@ from kselect.config import (
     KNOWLEDGE_NAMES,
     EncoderConfig,
     EvaluationConfig,
+    FolderConfig,
     KnowledgeConfig,
     PredictionConfig,
     RecordingConfig,
     StudentConfig,
+    StudyConfig,
     TaskConfig,
     check_head_of,
 )
 from kselect.errors import UserError, unknown
 from kselect.insight.picture import check_drawable
 from kselect.models.location import check_location
+from kselect.study.unfinished import refuse_occupied
 from kselect.tasks.location import find
 from kselect.tasks.registry import canonical
 
 
 def check_early(settings: Any) -> None:
     """Refuse what a command's settings name and is not there: tasks, knowledge, models, test files, what plots need.
+
+    Refused as well is a name that another run has taken.
 
     Raises:
         UserError: as what is built of these settings would raise it later.
@@ -47,6 +52,8 @@ def check_early(settings: Any) -> None:
             _check_test(parts)  # of texts as well as of words, which are read only after a model's labels
         if isinstance(part, RecordingConfig) and part.record_plots:
             check_drawable()
+        if isinstance(part, FolderConfig | StudyConfig) and part.run_name is not None and not part.fresh:
+            refuse_occupied(Path(part.runs_dir, part.run_name))
         for path in _models(part):
             check_location(path)
 

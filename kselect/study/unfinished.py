@@ -33,11 +33,9 @@ def goes_on(path: Path, config: Mapping[str, Any]) -> bool:
     Raises:
         UserError: it holds something else: a finished run, one that diverged, one of other settings, or no run at all.
     """
+    refuse_occupied(path)
     if is_blank(path):
         return False
-    obstacle = _obstacle(path)
-    if obstacle is not None:
-        raise UserError(f"{path} {obstacle}: give another --run_name, or --fresh to set the folder aside.")
     changed = _differences(_config(path), config)
     if changed:
         raise UserError(
@@ -45,6 +43,19 @@ def goes_on(path: Path, config: Mapping[str, Any]) -> bool:
             "Give those, another --run_name, or --fresh to set the folder aside."
         )
     return True
+
+
+def refuse_occupied(path: Path) -> None:
+    """Refuse the folder of a given name where no settings could go on with what it holds.
+
+    Raises:
+        UserError: it holds a finished run, one that diverged, or no run at all.
+    """
+    if is_blank(path):
+        return
+    obstacle = _obstacle(path)
+    if obstacle is not None:
+        raise UserError(f"{path} {obstacle}: give another --run_name, or --fresh to set the folder aside.")
 
 
 def find(runs_dir: Path, stem: str, config: Mapping[str, Any]) -> list[Path]:

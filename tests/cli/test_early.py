@@ -41,6 +41,9 @@ REFUSED = [
     (["evaluate", "m", "--task", "mrpc", "--data_dir", "mine"], "mine has no folder MRPC or glue/MRPC: give"),
     (["predict", "m", "--test_file", "ragged.csv", "--text_columns", "a"], "ragged.csv"),
     (["predict", "m", "--task_type", "tags", "--test_file", "no.conll"], "no.conll does not exist"),
+    (["distill", "--task", "mrpc", "--run_name", "done"], "runs/done is not empty, its run is finished: give another"),
+    (["explain", "--task", "mrpc", "--run_name", "done"], "runs/done is not empty, its run is finished: give another"),
+    (["train-teacher", "--task", "mrpc", "--run_name", "teacher"], "runs/teacher is not empty, and holds no run"),
     (["predict", "runs/teacher/model"], "No model in runs/teacher/model: config.json is missing."),
 ]
 OF_TEACHERS = ("distill", "train-policy", "doctor", "explain")
@@ -62,6 +65,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, list[st
     """Exit code, heavy libraries loaded and standard error of each command line, all in one process."""
     place = tmp_path_factory.mktemp("place")
     (place / "runs" / "teacher" / "model").mkdir(parents=True)
+    (place / "runs" / "done").mkdir()
+    (place / "runs" / "done" / "results.json").touch()
     (place / "mine" / "teacher").mkdir(parents=True)
     (place / "configs").mkdir()
     (place / "configs" / "wnut17.yaml").touch()
