@@ -9,8 +9,9 @@ another label. `run` does what `kselect distill` does for every agent and seed t
 study goes on where it was; any other option of `kselect distill`, such as `--epochs 3`, counts for all. A seed is of
 the order of the data, of dropout, of what agents draw, and of the student's head where it is fresh. The teacher's
 outputs are computed once for all that read the same, and are left out of the costs. `table` prints mean and standard
-deviation over the seeds, in Markdown; "deciding" is all that an agent costs, measuring rewards included. `--ledger`
-names another file of runs, for another study.
+deviation over the seeds, in Markdown; "deciding" is all that an agent costs, measuring rewards included. With
+`--against LABEL` there is a column of the score less that agent's under the same seed, mean and standard error.
+`--ledger` names another file of runs, for another study.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from ledger import Ledger, recorded, with_one_line
+
+from kselect.errors import unknown
 
 LEDGER = Path("benchmarks/results/selection.jsonl")
 DECIDING = ("reward", "deciding", "updating")
@@ -70,17 +73,23 @@ def table(options: argparse.Namespace) -> None:
         of_task = [entry for entry in entries if entry["task"] == task]
         if len({json.dumps(shared_settings(entry), sort_keys=True) for entry in of_task}) > 1:
             raise SystemExit(f"{options.ledger} holds runs on {task} under different settings: keep one kind of them.")
-        metrics = list(of_task[0]["constant"])
+        labels = list(dict.fromkeys(entry["label"] for entry in of_task))
+        if options.against not in (None, *labels):
+            raise unknown("label", options.against, labels)
+        metrics = columns(of_task)
+        less = [] if options.against is None else [f"score less {options.against}'s"]
         print(f"\n{task}, {of_task[0]['examples']} examples of dev\n")
-        print("| agent | " + " | ".join(metrics) + " | seeds | student | deciding |")
-        print("|---" * (len(metrics) + 4) + "|")
-        constant = of_task[0]["constant"]
-        print("| constant prediction | " + " | ".join(f"{100 * constant[name]:.1f}" for name in metrics) + " | | | |")
-        for label in dict.fromkeys(entry["label"] for entry in of_task):
+        print("| " + " | ".join(["agent", *metrics, *less, "seeds", "student", "deciding"]) + " |")
+        print("|---" * (len(metrics) + len(less) + 4) + "|")
+        constant = [f"{100 * of_task[0]['constant'][name]:.1f}" for name in metrics]
+        print("| " + " | ".join(["constant prediction", *constant]) + " | |" + " |" * (len(less) + 2))
+        for label in labels:
             rows = [entry for entry in of_task if entry["label"] == label]
             cells = [spread([100 * entry["metrics"][name] for entry in rows]) for name in metrics]
             student = statistics.mean(entry["seconds"]["student"] for entry in rows)
             deciding = statistics.mean(sum(entry["seconds"][part] for part in DECIDING) for entry in rows)
+            if less:
+                cells.append(difference(rows, [entry for entry in of_task if entry["label"] == options.against]))
             cells += [str(len(rows)), f"{student:.0f} s", f"{deciding:.1f} s"]
             print(f"| {label} | " + " | ".join(cells) + " |")
 
@@ -88,6 +97,23 @@ def table(options: argparse.Namespace) -> None:
 def shared_settings(entry: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that all agents must have in common: those that no recipe or policy brings."""
     return {name: value for name, value in entry["settings"].items() if name not in OF_AGENTS}
+
+
+def columns(entries: list[dict[str, Any]]) -> list[str]:
+    """Return the metrics, without the score where it is one of them, and not a mean of several."""
+    metrics = list(entries[0]["constant"])
+    others = [name for name in metrics if name != "score"]
+    is_copy = any(all(entry["metrics"][name] == entry["metrics"]["score"] for entry in entries) for name in others)
+    return others if is_copy else metrics
+
+
+def difference(rows: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
+    """Return the score less that of others under the same seed, mean ± standard error; nothing of them themselves."""
+    scores = {entry["seed"]: entry["metrics"]["score"] for entry in others}
+    found = [100 * (entry["metrics"]["score"] - scores[entry["seed"]]) for entry in rows if entry["seed"] in scores]
+    if rows == others or len(found) < 2:
+        return ""
+    return f"{statistics.mean(found):+.1f} ± {statistics.stdev(found) / len(found) ** 0.5:.1f}"
 
 
 def spread(values: list[float]) -> str:
@@ -106,7 +132,9 @@ def main() -> None:
     runs.add_argument("--agents", nargs="+", required=True, help="names, policy folders or weights; LABEL=...")
     runs.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     runs.set_defaults(act=run)
-    commands.add_parser("table").set_defaults(act=table)
+    rows = commands.add_parser("table")
+    rows.add_argument("--against", metavar="LABEL", help="an agent, that the others are compared with seed by seed")
+    rows.set_defaults(act=table)
     options, options.settings = parser.parse_known_args()
     if options.settings and options.act is not run:
         parser.error(f"unrecognized arguments: {' '.join(options.settings)}")
