@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from kselect.cli.command import Command
@@ -26,6 +28,15 @@ def test_its_commands_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     for line in lines:
         name, *words = shlex.split(line)[1:]
         assert Command(COMMANDS[name]).settings(words) is not None
+
+
+def test_its_program_runs() -> None:
+    (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    space: dict[str, Any] = {}
+    exec(compile(program, "docs/structure.md", "exec"), space)
+    sums = space["teacher"].marginals.labels.sum(-1)
+    torch.testing.assert_close(sums, space["mask"].float())
+    assert space["emissions"].grad.abs().sum() > 0
 
 
 def test_every_case_has_its_configurations() -> None:
