@@ -59,6 +59,8 @@ def run(settings: Settings) -> Path:
     """Distil one student and save it in a run folder, whose path is returned."""
     check_decider(settings.agent.agent)
     check(settings.agent, settings.knowledge)
+    if settings.recording.record:
+        settings.task.require_labels("A recording")
     from kselect.tasks.setup import make_task
 
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once

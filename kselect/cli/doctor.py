@@ -37,6 +37,7 @@ def run(settings: Settings) -> Path:
     """Examine a teacher, print what was found, and leave it in a run folder, whose path is returned."""
     if len(settings.model.teachers) > 1:
         raise UserError("The doctor looks at one teacher at a time: give a single one.")
+    settings.task.require_labels("The doctor")
     from kselect.tasks.setup import make_task
 
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once

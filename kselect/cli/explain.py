@@ -55,6 +55,7 @@ def run(settings: Settings) -> Path:
         raise UserError("Levels of knowledge are those of one teacher: give one.")
     if settings.model.parser is not None:
         raise UserError("parser is for parser-trees, which no level of knowledge reads: leave it out.")
+    settings.task.require_labels("Every level of knowledge")
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
 
     from kselect.cli.session import warn_of_length

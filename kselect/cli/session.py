@@ -41,7 +41,7 @@ def prepare(settings: Any, task: Task[Any] | None = None) -> Distiller:
     try:
         distiller = models.distiller(settings.training, settings.knowledge, settings.task.max_length)
     except IncomparableError:
-        check_served(settings.agent, models.student, models.teachers)
+        check_served(settings.agent, models.student, models.teachers, models.task.is_labelled)
         raise
     warn_of_head(models)
     warn_of_length(distiller)

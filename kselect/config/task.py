@@ -11,6 +11,7 @@ from kselect.config.checks import one_of, require
 OF_TEXTS = ("text_columns", "label_column", "labels", "regression", "metrics", "id_column")
 """Settings for whole texts in files of one's own."""
 OF_TAGS = (
+    "unlabelled_file",
     "dataset",
     "dataset_config",
     "word_column",
@@ -42,6 +43,9 @@ class TaskConfig:
     environment variable KSELECT_DATA or, without it, the hub."""
     train_file: str | None = None
     """Data of your own: a TSV, CSV, JSONL or Parquet file; for tags one of columns or CoNLL-U, for trees CoNLL-U."""
+    unlabelled_file: str | None = None
+    """Tags: sentences to learn from in place of train's, by knowledge that needs no labels, such as text of another
+    language; train_file then gives the tags that there are and, held out of it, the reward split."""
     dev_file: str | None = None
     """Examples for reporting; by default a tenth of train is held out."""
     test_file: str | None = None
@@ -88,6 +92,17 @@ class TaskConfig:
     def own(self) -> bool:
         """Whether the data are one's own."""
         return any(path is not None for path in (self.train_file, self.test_file, self.dataset))
+
+    def require_labels(self, reader: str) -> None:
+        """Refuse to learn from sentences without labels what reads them.
+
+        Raises:
+            UserError: there is an `unlabelled_file`.
+        """
+        require(
+            self.unlabelled_file is None,
+            f"{reader} reads the labels of what is learned from, and unlabelled_file has none: leave it out.",
+        )
 
     def __post_init__(self) -> None:
         one_of("task_type", self.task_type, TASK_TYPES)
@@ -150,6 +165,10 @@ class TaskConfig:
         require(
             self.dataset is not None or not self._names("dataset_config"),
             "dataset_config is of a dataset: give dataset, too.",
+        )
+        require(
+            self.unlabelled_file is None or self.train_file is not None or self.dataset is not None,
+            "unlabelled_file has no tags to be learned: give train_file, too, for those that there are.",
         )
         of_treebank = f" or, in CoNLL-U, {' or '.join(TREEBANK_TAGS)}"
         for setting, other in (("word_column", ""), ("tag_column", of_treebank)):

@@ -90,7 +90,9 @@ class Distiller:
         self.training = training or TrainingConfig()
         offered = knowledge or (KnowledgeConfig() if self.teachers else KnowledgeConfig(knowledge=["gold"]))
         check_compatible(student, self.teachers, task)
-        self.knowledge: tuple[Knowledge, ...] = build_knowledge(offered, student, self.teachers, parser)
+        self.knowledge: tuple[Knowledge, ...] = build_knowledge(
+            offered, student, self.teachers, parser, task.is_labelled
+        )
         self.offered = replace(offered, knowledge=list(self.names))
         self.max_length = min(input_length(one, max_length, task.usual_length) for one in (student, *self.teachers))
         self.device = default_device()

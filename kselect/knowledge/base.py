@@ -28,6 +28,9 @@ class Knowledge(ABC):
     teacher_needs: Needs | None = Needs()
     """What is read of the teacher; None where the teacher is not read at all."""
 
+    reads_labels: ClassVar[bool] = False
+    """Whether it has nothing to say of an example without a gold label."""
+
     reads_weights: ClassVar[bool] = False
     """Whether it reads weights of the teacher itself, beside or in place of what it gives for a batch."""
 

@@ -18,6 +18,7 @@ class Gold(Knowledge):
     """
 
     name: ClassVar[str] = "gold"
+    reads_labels = True
     teacher_needs = None
 
     def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:

@@ -22,6 +22,7 @@ class Level(Knowledge):
     at a place, such as an arc tag whose head the sentence does not have, has no share in the target there.
     """
 
+    reads_labels = True
     temperature: Schedule = Schedule(1.0, 1.0)
 
     def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:

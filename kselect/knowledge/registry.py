@@ -128,12 +128,16 @@ def register(kind: type[Knowledge], build: Builder | None = None) -> None:
 
 
 def build_knowledge(
-    config: KnowledgeConfig, student: Classifier, teachers: Sequence[Classifier], parser: Classifier | None = None
+    config: KnowledgeConfig,
+    student: Classifier,
+    teachers: Sequence[Classifier],
+    parser: Classifier | None = None,
+    is_labelled: bool = True,
 ) -> tuple[Knowledge, ...]:
     """Make the kinds of knowledge that `config` names, in its order.
 
     Where it names none, they are the default ones, with a parser its trees and of words what is of words, as far as
-    student and teacher have it in common.
+    student and teacher have it in common and, unless what is learned from `is_labelled`, it reads no labels.
 
     Raises:
         UserError: an unknown kind; a kind that needs a teacher where there is none; a setting for a kind that is not on
@@ -146,7 +150,10 @@ def build_knowledge(
     built: dict[str, Knowledge] = {}
     for name in kinds:
         try:
-            built[name] = _build(Comparison(name, config, student, next(iter(teachers), None), parser), teachers)
+            knowledge = _build(Comparison(name, config, student, next(iter(teachers), None), parser), teachers)
+            if knowledge.reads_labels and not is_labelled:
+                raise IncomparableError(f"knowledge {name} reads labels, and unlabelled_file has none", "leave it out.")
+            built[name] = knowledge
         except IncomparableError:
             if config.knowledge:
                 raise

@@ -15,6 +15,8 @@ from kselect.tasks.task import Task
 from kselect.tasks.words import TaggedSource, TreeSource
 from kselect.tasks.words.source import WordSource
 
+FILES = ("train_file", "unlabelled_file", "dev_file", "test_file", "dataset")
+"""Settings that name data of one's own."""
 SOURCES: dict[str, type[TaggedSource] | type[TreeSource]] = {"tags": TaggedSource, "trees": TreeSource}
 
 
@@ -59,7 +61,7 @@ def word_source(config: TaskConfig) -> WordSource:
 
 def located(config: TaskConfig) -> TaskConfig:
     """Return the settings with the paths of data of one's own as `kselect.tasks.location.located` finds them."""
-    paths = {name: getattr(config, name) for name in ("train_file", "dev_file", "test_file", "dataset")}
+    paths = {name: getattr(config, name) for name in FILES}
     found: dict[str, Any] = {name: location.located(path, config.data_dir) for name, path in paths.items() if path}
     return replace(config, **found)
 

@@ -45,6 +45,11 @@ class Task(ABC, Generic[S]):
         return False
 
     @property
+    def is_labelled(self) -> bool:
+        """Whether the examples of train have labels; those of the other splits do."""
+        return True
+
+    @property
     def reported(self) -> dict[str, str]:
         """Splits for reporting, and how their metrics' names begin: "" for dev, "mismatched/" for dev_mismatched."""
         extra = {name: name.removeprefix("dev_") + "/" for name in self.splits if name.startswith("dev_")}

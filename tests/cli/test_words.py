@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
+from safetensors.torch import load_file
 from transformers import AutoModelForTokenClassification, AutoTokenizer, BertForTokenClassification
 
 import envs  # noqa: F401 (registers the environment)
@@ -100,6 +101,36 @@ def test_the_card_tells_what_loads_the_model(place: Path) -> None:
     assert "`head.json` names it, `parser`" in card
     task = kselect.load_task("ud", files=TreeSource(str(place / "train.conllu")))
     assert kselect.load_teacher(place / "runs" / "trees-teacher" / "model", task).head.name == "parser"
+
+
+def test_unlabelled_words_are_learned_from_and_no_tag_is_read(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("tagged", "words"):
+        _, _, lines = columns(SENTENCES, tagged=name == "tagged").partition("\n")  # the first is a comment
+        (tmp_path / name).write_text(lines)
+    common = [*data(place, "tags"), *of_teacher(place, "tags"), "--unlabelled_file"]
+    students = []
+    for name, head in (("words", "crf"), ("tagged", "crf"), ("words", "tagger")):
+        run = place / "runs" / f"{name}-{head}"
+        assert main(["distill", *common, str(tmp_path / name), "--head", head, "--run_name", run.name]) == 0
+        kinds = yaml.safe_load((run / "config.yaml").read_text())["knowledge"]
+        assert "marginals" in kinds
+        assert "gold" not in kinds
+        assert json.loads((run / "results.json").read_text())["examples"] == 8
+        students.append(load_file(run / "student" / "model.safetensors"))
+    assert all(torch.equal(students[0][key], students[1][key]) for key in students[0])
+    common.append(str(tmp_path / "words"))
+    of_trees = ["distill", *data(place, "trees"), *of_teacher(place, "trees"), "--unlabelled_file", "words"]
+    for words, told in (
+        (["distill", *common, "--agent", "fine-tune"], "knowledge gold reads labels, and unlabelled_file has none"),
+        (["distill", *common, "--agent", "kd-pt:1"], "knowledge kd-pt reads labels, and unlabelled_file has none"),
+        (["distill", *common, "--record"], "A recording reads the labels of what is learned from"),
+        (["doctor", *common], "The doctor reads the labels of what is learned from"),
+        (["explain", *common], "Every level of knowledge reads the labels of what is learned from"),
+        (of_trees, "unlabelled_file is for tagged sentences, and task_type is trees"),
+    ):
+        assert told in fails(capsys, *words)
 
 
 @pytest.mark.parametrize("test", ["dev", "untagged"])

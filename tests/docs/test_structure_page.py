@@ -24,7 +24,7 @@ def test_its_commands_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     blocks = "".join(re.findall(r"^```\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)).replace("\\\n", " ")
     lines = [line for line in blocks.splitlines() if line.startswith("kselect ")]
-    assert len(lines) == 4
+    assert len(lines) == 5
     for line in lines:
         name, *words = shlex.split(line)[1:]
         assert Command(COMMANDS[name]).settings(words) is not None

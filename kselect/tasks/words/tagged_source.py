@@ -10,7 +10,8 @@ from typing import Any
 
 from kselect.errors import UserError
 from kselect.tasks.building import parted
-from kselect.tasks.location import located
+from kselect.tasks.holdout import limit
+from kselect.tasks.location import find, located
 from kselect.tasks.words.columns import ColumnFile, read_columns
 from kselect.tasks.words.schemes import OUTSIDE, PLAIN
 from kselect.tasks.words.sentence import TaggedSentence
@@ -36,6 +37,8 @@ class TaggedSource(WordSource):
     column files.
     """
 
+    unlabelled_file: str | None = None
+    """Sentences to learn from in place of train's, whose tags, if they have any, are not read."""
     dataset: str | None = None
     """A folder that `datasets` saved, or a name on the hub, in place of files; its validation split is dev."""
     dataset_config: str | None = None
@@ -63,6 +66,9 @@ class TaggedSource(WordSource):
             )
         splits = {part: WordSplit(sentences) for part, sentences in data.parts.items()}
         splits = parted(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
+        if self.unlabelled_file is not None:
+            train = WordSplit(self._untagged(find(self.unlabelled_file, self.data_dir)))
+            splits["train"] = train if train_limit is None else limit(train, train_limit, seed)
         return _task(name, data.tag_set, data.file_scheme, splits)
 
     def task_of(self, name: str, labels: Sequence[str]) -> TaggingTask:
@@ -97,6 +103,11 @@ class TaggedSource(WordSource):
         file = read_columns(path, word_column=self._number("word_column", 0), tag_column=None)
         file = replace(file, tag_column=self._tags_in(file, TagSet(task.file_scheme, task.tag_set.labels)))
         return UnlabelledWords(WordSplit(file.sentences), path.name, file.text, path)
+
+    def _untagged(self, path: Path) -> list[TaggedSentence]:
+        if self._is_treebank(path):
+            return [sentence.with_upos.tagged(()) for sentence in read_treebank(path, trees=False).sentences]
+        return list(read_columns(path, word_column=self._number("word_column", 0), tag_column=None).sentences)
 
     def _labelled(self) -> dict[str, list[TaggedSentence]]:
         if self.dataset is None:

@@ -17,7 +17,7 @@ from kselect.tasks.words.schemes import PLAIN, convert
 from kselect.tasks.words.scores import tag_scores
 from kselect.tasks.words.sentence import TaggedSentence
 from kselect.tasks.words.split import WordSplit
-from kselect.tasks.words.tag_set import TagSet
+from kselect.tasks.words.tag_set import IGNORED, TagSet
 from kselect.tasks.words.word_task import WordTask
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class TaggingTask(WordTask[TaggedSentence]):
     def uninformed_loss(self) -> float:
         """Log K: gold losses are means over words."""
         return math.log(len(self.labels))
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the words of train have tags."""
+        return any(sentence.tags for sentence in self.splits["train"].sentences)
 
     def encode(
         self, split: WordSplit[TaggedSentence], tokenizer: PreTrainedTokenizerBase, max_length: int
@@ -73,13 +78,15 @@ class TaggingTask(WordTask[TaggedSentence]):
 
     def constant_score(self, split: str = "dev") -> dict[str, float]:
         """Return what one tag for every word earns: O, or train's most frequent plain one."""
-        tag = constant_tag(self.splits["train"].sentences, self.tag_set.scheme)
+        tagged = self.splits["train" if self.is_labelled else "reward"].sentences
+        tag = constant_tag(tagged, self.tag_set.scheme)
         gold = [sentence.tags for sentence in self.splits[split].sentences]
         return self._scores([(tag,) * len(tags) for tags in gold], gold)
 
     def _ids(self, sentence: TaggedSentence, piece: Piece) -> NDArray[np.int64]:
-        tags = sentence.tags or (self.labels[0],) * len(sentence)  # to be predicted: stand-ins
-        return np.asarray(self.tag_set.ids(tags[piece.first : piece.last]), dtype=np.int64)
+        if not sentence.tags:
+            return np.full(piece.last - piece.first, IGNORED, dtype=np.int64)
+        return np.asarray(self.tag_set.ids(sentence.tags[piece.first : piece.last]), dtype=np.int64)
 
     def _scores(self, predicted: list[tuple[str, ...]], gold: list[tuple[str, ...]]) -> dict[str, float]:
         scores = tag_scores(predicted, gold, self.tag_set.scheme)

@@ -38,6 +38,27 @@ def test_dev_and_reward_are_held_out_of_train(folder: Path) -> None:
         assert limited.labels == task.labels  # whatever the slice has
 
 
+@pytest.mark.parametrize("suffix", ["conll", "conllu"])
+def test_what_is_learned_from_may_have_no_tags(folder: Path, suffix: str, message_of: Refuse) -> None:
+    other = folder / f"other.{suffix}"
+    other.write_text((columns if suffix == "conll" else treebank)(SENTENCES[:12]).replace("B-person", "B-place"))
+    plain = load_task("mine", files=TaggedSource(str(folder / f"train.{suffix}")))
+    task = load_task("mine", files=TaggedSource(str(folder / f"train.{suffix}"), unlabelled_file=str(other)))
+    assert (plain.is_labelled, task.is_labelled) == (True, False)
+    assert [" ".join(sentence.words) for sentence in task.splits["train"].sentences] == SENTENCES[:12]
+    assert {sentence.tags for sentence in task.splits["train"].sentences} == {()}
+    assert task.labels == plain.labels
+    for part in ("reward", "dev"):
+        assert task.splits[part].sentences == plain.splits[part].sentences
+    assert task.constant_score()["accuracy"] > 0
+    few = load_task(
+        "mine", files=TaggedSource(str(folder / f"train.{suffix}"), unlabelled_file=str(other)), train_limit=5
+    )
+    assert len(few.splits["train"]) == 5
+    missing = TaggedSource(str(folder / f"train.{suffix}"), unlabelled_file="nowhere.txt")
+    assert "nowhere.txt does not exist" in message_of(missing.task, "mine")
+
+
 def test_parts_of_speech_of_a_treebank(folder: Path, message_of: Refuse) -> None:
     task = load_task("upos", files=TaggedSource(str(folder / "train.conllu")))
     assert (task.labels, task.file_scheme) == (("ADJ", "ADV", "DET", "NOUN", "VERB"), "plain")
