@@ -23,6 +23,7 @@ class IncomparableError(UserError):
     def __init__(self, what: str, advice: str = "") -> None:
         super().__init__(f"{what}: {advice}" if advice else what)
         self.what = what
+        self.advice = advice
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -85,6 +85,7 @@ def run(settings: Settings) -> Path:
         result = evaluated(series.play(on_phase)[0], cast.env)
         results = summarise_run(result, task, seed=seed, agent=agent, model=settings.model)
         results["teacher_metrics"] = evaluated_teachers(distiller)
+        results["scales"] = dict(zip(distiller.names, distiller.scales.tolist(), strict=True))
         if recording is not None:
             results["recording"] = recording.finish()
         save_model(folder, results, result.student, "student")

@@ -148,15 +148,19 @@ def build_knowledge(
     if teachers and config.layer_map != KnowledgeConfig.layer_map:
         parse_layer_map(config.layer_map, student.layers, teachers[0].layers)
     built: dict[str, Knowledge] = {}
+    obstacles: list[IncomparableError] = []
     for name in kinds:
         try:
             knowledge = _build(Comparison(name, config, student, next(iter(teachers), None), parser), teachers)
             if knowledge.reads_labels and not is_labelled:
                 raise IncomparableError(f"knowledge {name} reads labels, and unlabelled_file has none", "leave it out.")
             built[name] = knowledge
-        except IncomparableError:
-            if config.knowledge:
-                raise
+        except IncomparableError as error:
+            obstacles.append(error)
+    if config.knowledge and obstacles:
+        first = obstacles[0]
+        rest = f" Of what is named, these models have {', '.join(built)} in common." if built else ""
+        raise IncomparableError(first.what, first.advice + rest)
     check_kinds(config, built)
     return tuple(built.values())
 

@@ -68,11 +68,14 @@ class Distribution(ABC, Generic[Marginals]):
         """Return the parts of one structure of each sentence: the marginals of what is sure to be that one."""
 
     def score(self, structure: Tensor) -> Tensor:
-        """Return the score `[B]` of one structure of each sentence."""
+        """Return the score `[B]` of one structure of each sentence, as `parts` takes it: what its parts add up to.
+
+        Whether it is a structure of this kind, such as a tree without a cycle, is not asked.
+        """
         return self.expected_score(self.parts(structure))
 
     def log_prob(self, structure: Tensor) -> Tensor:
-        """Return the log-probability `[B]` of one structure of each sentence."""
+        """Return the log-probability `[B]` of one structure of each sentence, which is not checked, as by `score`."""
         return -cross_entropy_of(self.parts(structure), self)
 
     def expected_score(self, marginals: Marginals) -> Tensor:
@@ -91,6 +94,10 @@ class Distribution(ABC, Generic[Marginals]):
 
     def _expected_score(self, marginals: tuple[Tensor, ...]) -> Tensor:
         return sum_of(total_of(found, scores) for found, scores in zip(marginals, self._scores, strict=True))
+
+    def _covers(self, other: Distribution[Any]) -> bool:
+        """Whether every structure of another distribution is one of its own."""
+        return isinstance(other, type(self))
 
     @property
     def _is_possible(self) -> Tensor:
@@ -133,7 +140,11 @@ def cross_entropy(p: Distribution[Marginals], q: Distribution[Marginals]) -> Ten
     """Return - sum over y of p(y) log q(y), `[B]` in nats, for distributions over the same structures.
 
     It is infinite where p has mass on what is impossible under q, and 0 where nothing is possible under p.
+
+    Raises:
+        TypeError: p is over structures that are none of q's; projective trees are among the non-projective ones.
     """
+    _check_covered(p, q)
     p._solve_beside(q)
     return torch.where(p._is_possible, _crossed(p._marginals, q), 0.0).to(q.dtype)
 
@@ -152,13 +163,22 @@ def kl(p: Distribution[Marginals], q: Distribution[Marginals]) -> Tensor:
 
     The scores are subtracted part by part and what is left is summed, which does not lose small divergences in the
     rounding of large entropies.
+
+    Raises:
+        TypeError: as `cross_entropy` does.
     """
+    _check_covered(p, q)
     p._solve_beside(q)
     scores = zip(p._scores, q._scores, strict=True)
     gains = (torch.where(one > -torch.inf, other - one, 0.0) for one, other in scores)
     gained = sum_of(total_of(found, gain) for found, gain in zip(p._marginals, gains, strict=True))
     found = torch.where(q._is_possible, q._log_partition - p._log_partition - gained, torch.inf)
     return torch.where(p._is_possible, found, 0.0).to(q.dtype)
+
+
+def _check_covered(p: Distribution[Any], q: Distribution[Any]) -> None:
+    if not q._covers(p):
+        raise TypeError(f"{type(p).__name__} are over structures that {type(q).__name__} are not over.")
 
 
 def real_positions(mask: Tensor, scores: Tensor) -> Tensor:

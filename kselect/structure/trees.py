@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -64,6 +65,9 @@ class NonProjectiveTrees(DependencyTrees):
     def argmax(self) -> Tensor:
         """The head of each token in the most probable tree, `[B, n]`, 0 in padding."""
         return best_heads(self._detached[0], self.mask)
+
+    def _covers(self, other: Distribution[Any]) -> bool:
+        return isinstance(other, DependencyTrees)
 
     def _solve(self) -> tuple[Tensor, tuple[Tensor, ...]]:
         value, marginals, sound, all_sound = self._inverted

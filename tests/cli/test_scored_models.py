@@ -83,6 +83,7 @@ def test_results_have_the_mismatched_part_beside_dev(place: Path) -> None:
     accuracy = float((logits.argmax(-1) == mismatched.labels).mean())
     assert results["metrics"]["mismatched/accuracy"] == accuracy
     (teacher,) = results["teacher_metrics"]
+    assert results["scales"] == dict.fromkeys(("gold", "logits"), 1.0)
     card = (place / "runs" / "student" / "README.md").read_text()
     assert "begins with `mismatched/` on 12 of its dev_mismatched split." in card
     assert "| metric | model | teacher | constant prediction |\n" in card

@@ -294,9 +294,13 @@ def test_a_parser_teaches_a_classifier_of_texts(place: Path, capsys: pytest.Capt
 
 
 def test_what_is_named_and_does_not_fit_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [*data(place, "trees"), *of_teacher(place, "trees"), "--head", "tree-tagger", "--knowledge", "gold,logits"]
+    named = ["--knowledge", "gold,logits,hidden"]
+    words = [*data(place, "trees"), *of_teacher(place, "trees"), "--head", "tree-tagger", *named]
     error = fails(capsys, "distill", *words, "--agent", "all")
-    assert error == "knowledge logits cannot compare arcs (teacher) with arc tags (student): offer marginals."
+    assert error == (
+        "knowledge logits cannot compare arcs (teacher) with arc tags (student): offer marginals. "
+        "Of what is named, these models have gold, hidden in common."
+    )
 
 
 @pytest.mark.parametrize("more", [[], ["--knowledge", "gold,logits"]])
@@ -309,7 +313,7 @@ def test_an_agent_that_the_heads_cannot_serve_names_those_that_can(
         "an agent that these models can serve (fine-tune, all, structural-kd, uncertainty)."
     )
     error = fails(capsys, "distill", *words, "--agent", "fine-tune", "--knowledge", "gold,logits")
-    assert error.endswith("with arc tags (student): offer marginals.")  # it is what was given that does not fit
+    assert "with arc tags (student): offer marginals." in error  # it is what was given that does not fit
 
 
 def test_weights_are_an_agent_and_its_run_is_repeated(place: Path) -> None:

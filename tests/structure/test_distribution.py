@@ -160,6 +160,16 @@ def test_scores_of_another_shape_are_refused() -> None:
             SpanSets(wrong, mask)
 
 
+def test_structures_of_another_kind_are_refused() -> None:
+    mask = torch.ones(2, 3)
+    chain = LinearChain(torch.zeros(2, 3, 4), torch.zeros(4, 4), mask)
+    trees, projective = (kind(torch.zeros(2, 3, 4), mask) for kind in (NonProjectiveTrees, ProjectiveTrees))
+    for p, q in ((trees, projective), (chain, trees), (trees, chain), (chain, projective)):
+        for measure in (cross_entropy, kl):
+            with pytest.raises(TypeError, match=f"{type(p).__name__} are over structures that {type(q).__name__} are"):
+                measure(p, q)
+
+
 @pytest.mark.parametrize("kind", ["chain", "non-projective", "projective"])
 def test_impossible_distributions(kind: str) -> None:
     build, scores = BUILDS[kind][0], draw(kind)
