@@ -1,7 +1,8 @@
 """Score a saved model on a task, beside the constant prediction.
 
 Takes a model, a run folder with a model in it (whose task and data are then those of the run unless others are
-given), or a policy, which has no score without a teacher: what it is gets printed.
+given; other files alone are read as its own were), or a policy, which has no score without a teacher: what it is gets
+printed.
 
 Examples:
   kselect evaluate runs/student

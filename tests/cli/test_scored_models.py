@@ -146,6 +146,16 @@ def test_a_teacher_is_told_and_so_is_how_many_texts_were_cut(place: Path, capsys
         assert captured.err == "24 texts are longer than max_length (8 tokens) and were cut.\n"
 
 
+def test_other_files_are_read_as_those_of_the_run(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(place / "reviews.csv", tmp_path / "more.csv")
+    assert main(["evaluate", str(place / "runs" / "own"), "--train_file", str(tmp_path / "more.csv")]) == 0
+    assert capsys.readouterr().out.startswith("more, 3 examples of dev\n")
+    error = fails(capsys, "evaluate", str(place / "runs" / "student"), "--train_file", str(tmp_path / "more.csv"))
+    assert "--text_columns is missing" in error
+
+
 def test_another_task_wins_over_that_of_the_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = fails(capsys, "evaluate", str(place / "runs" / "student"), "--task", "synthetic-entailment")
     assert "tells 3 labels apart, synthetic-entailment has 2" in error
