@@ -16,7 +16,7 @@ import yaml
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kselect.cli.main import main
-from kselect.cli.session import describe_metrics
+from kselect.cli.session import describe_metrics, warn_long
 from kselect.config import TaskConfig
 from kselect.models.output_layer import output_layer
 from kselect.tasks import load_task
@@ -163,6 +163,14 @@ def test_other_files_are_read_as_those_of_the_run(
     assert capsys.readouterr().out.startswith("more, 3 examples of dev\n")
     error = fails(capsys, "evaluate", str(place / "runs" / "student"), "--train_file", str(tmp_path / "more.csv"))
     assert "--text_columns is missing" in error
+
+
+def test_a_single_text_is_told_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    warn_long(1, 2, 8)
+    assert capsys.readouterr().err.splitlines() == [
+        "1 text is longer than max_length (8 tokens) and was cut.",
+        "2 sentences are longer than max_length (8 tokens) and are read in pieces.",
+    ]
 
 
 def test_another_task_wins_over_that_of_the_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -174,13 +174,13 @@ def test_the_file_to_predict_is_not_written_over(place: Path, capsys: pytest.Cap
 def test_long_sentences_are_read_in_pieces(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, source = str(place / "runs" / "tags"), place / "long.conll"
     assert main(["predict", run, "--test_file", str(source), "--output", str(tmp_path)]) == 0
-    assert capsys.readouterr().err == "1 sentences are longer than max_length (16 tokens) and are read in pieces.\n"
+    assert capsys.readouterr().err == "1 sentence is longer than max_length (16 tokens) and is read in pieces.\n"
     assert len(read_columns(tmp_path / "long.conll").sentences[-1].tags) == len(LONG.split())
     files = ["--train_file", str(source), "--dev_file", str(source), "--reward_fraction", "0.2"]
     assert main(["evaluate", run, *files]) == 0
     captured = capsys.readouterr()
     assert "long, 9 examples of dev\n" in captured.out
-    assert captured.err == "1 sentences are longer than max_length (16 tokens) and are read in pieces.\n"
+    assert captured.err == "1 sentence is longer than max_length (16 tokens) and is read in pieces.\n"
 
 
 def test_a_reward_of_a_sample_reads_whole_sentences(place: Path) -> None:
