@@ -13,6 +13,7 @@ from kselect.cli.main import main
 from kselect.knowledge.gold import Gold
 from kselect.knowledge.registry import BUILDERS, register
 
+ENCODER = ["--encoder", "a-hub-id"]
 REFUSED = [
     (["distill", "--task", "mprc"], "Unknown task 'mprc': did you mean 'mrpc'?"),
     (["distill", "--task", "wnut17"], "give --config configs/wnut17.yaml, which lies here, or --train_file, and"),
@@ -37,7 +38,12 @@ REFUSED = [
     (["doctor", "--train_file", "ragged.csv", "--text_columns", "a"], "ragged.csv"),
     (["train-policy", "--train_file", "one.csv", "--text_columns", "b"], "has no column 'b'"),
     (["explain", "--task_type", "tags", "--train_file", "ragged.conll"], "ragged.conll:2"),
-    (["train-teacher", "--task_type", "trees", "--train_file", "ragged.conll"], "ragged.conll"),
+    (["train-teacher", "--task_type", "trees", "--train_file", "ragged.conll", *ENCODER], "ragged.conll"),
+    (["train-teacher", "--task", "MRPC"], "mrpc needs a pretrained encoder: give its folder or hub id as --encoder."),
+    (
+        ["train-teacher", "--task_type", "tags", "--train_file", "ragged.conll"],
+        "ragged needs a pretrained encoder: give",
+    ),
     (["evaluate", "m", "--task", "mrpc", "--data_dir", "mine"], "mine has no folder MRPC or glue/MRPC: give"),
     (["predict", "m", "--test_file", "ragged.csv", "--text_columns", "a"], "ragged.csv"),
     (["predict", "m", "--task_type", "tags", "--test_file", "no.conll"], "no.conll does not exist"),

@@ -287,4 +287,4 @@ def test_an_output_that_cannot_be_written_is_refused_before_a_model_is_read(
     ],
 )
 def test_contradictions(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
-    assert said in fails(capsys, "train-teacher", *words)
+    assert said in fails(capsys, "train-teacher", "--encoder", "a-hub-id", *words)
