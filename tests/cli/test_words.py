@@ -117,7 +117,7 @@ def test_a_model_without_its_run_is_told_the_kind_of_task(place: Path, tmp_path:
     shutil.copytree(place / "runs" / "tags" / "student", tmp_path / "alone")
     words = ["--task_type", "tags", "--test_file", str(place / "dev.conll"), "--output"]
     assert main(["predict", str(tmp_path / "alone"), *words, str(tmp_path / "bioes"), "--file_scheme", "bioes"]) == 0
-    assert main(["predict", str(place / "runs" / "tags"), *words, str(tmp_path / "iob2")]) == 0
+    assert main(["predict", str(place / "runs" / "tags"), *words, str(tmp_path / "iob2"), "--scheme", "bio"]) == 0
     files = [read_columns(tmp_path / scheme / "dev.conll").sentences for scheme in ("bioes", "iob2")]
     spelt = {"S": "B", "E": "I"}
     for ours, theirs in zip(*files, strict=True):

@@ -43,6 +43,8 @@ SCHEMES = {
     "bilou": Letters("B", "I", "L", "U"),
 }
 """Letters of each scheme; where tags fit several schemes equally well, they are taken for the first of them."""
+ALIASES = {"bio": "iob2"}
+"""Other names of schemes."""
 
 
 class Span(NamedTuple):

@@ -12,7 +12,7 @@ from kselect.errors import UserError
 from kselect.tasks.building import parted
 from kselect.tasks.location import located
 from kselect.tasks.words.columns import ColumnFile, read_columns
-from kselect.tasks.words.schemes import OUTSIDE, PLAIN
+from kselect.tasks.words.schemes import ALIASES, OUTSIDE, PLAIN
 from kselect.tasks.words.sentence import TaggedSentence
 from kselect.tasks.words.source import UnlabelledWords, WordSource
 from kselect.tasks.words.split import WordSplit
@@ -44,11 +44,17 @@ class TaggedSource(WordSource):
     tag_column: int | str | None = None
     """Likewise, by default -1 and ner_tags; or of CoNLL-U upos, its default, or deprel: relations, up to the colon."""
     scheme: str | None = None
-    """That a model predicts in; by default the data's."""
+    """That a model predicts in, of `SCHEMES`, bio for iob2, or plain; by default the data's."""
     file_scheme: str | None = None
     """That the data are in; by default told from train."""
     strict: bool = False
     """Refuse impossible tags rather than repair them."""
+
+    def __post_init__(self) -> None:
+        """Call the schemes by one name."""
+        for setting in ("scheme", "file_scheme"):
+            name = getattr(self, setting)
+            object.__setattr__(self, setting, ALIASES.get(name, name))
 
     def task(
         self, name: str, *, reward_fraction: float = 0.1, seed: int = 0, train_limit: int | None = None

@@ -115,6 +115,13 @@ def test_a_tag_set_by_its_names() -> None:
     assert TagSet.named(["DET", "NOUN"]) == TagSet("plain", ("DET", "NOUN"))
 
 
+def test_iob2_is_called_bio_too(folder: Path) -> None:
+    called = TaggedSource(str(folder / "train.conll"), scheme="bio", file_scheme="bio")
+    task = called.task("mine")
+    assert (task.tag_set.scheme, task.file_scheme) == ("iob2", "iob2")
+    assert called.task_of("mine", task.labels).tag_set == task.tag_set
+
+
 def test_relations_that_train_has_none_of_are_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     for count, told in ((1, "1 relation"), (2, "2 relations")):
         caplog.clear()
