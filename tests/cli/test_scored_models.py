@@ -254,7 +254,7 @@ def test_what_cannot_be_predicted(place: Path, tmp_path: Path, capsys: pytest.Ca
     absent = fails(capsys, "predict", run, "--task", "rte", "--data_dir", str(place / "glue"))
     assert "glue has no folder RTE or glue/RTE: give --data_dir" in absent
     missing = fails(capsys, "predict", str(place / "runs" / "own"), "--output", str(tmp_path / "a.tsv"))
-    assert missing == "kselect: error: test_file is missing: give the file with the test examples."
+    assert missing == "kselect: error: --test_file is missing: give the file with the test examples."
     assert "is no folder of a model: give one, or with a hub id labels" in fails(
         capsys, "predict", "a-hub-id", "--test_file", str(place / "reviews.csv"), "--text_columns", "review"
     )

@@ -354,7 +354,7 @@ def test_several_teachers_must_be_taggers(place: Path, tmp_path: Path, capsys: p
             "t.conll:3 has the tag",
         ),
         ("tags", "dog\nO\n", [], "t.conll:1 has no tag beside the word (column 0, counted from 0, of 1)"),
-        ("tags", "dog\tO\n\ncat\tO\n", [], "t.conll has no tag but O: name the column of the tags, or give others."),
+        ("tags", "dog\tO\n\ncat\tO\n", [], "t.conll has no tag but O: give the column of the tags as --tag_column"),
         ("tags", columns(SENTENCES), ["--head", "spans"], "head spans reads tags in BIOES, and these are in iob2"),
         ("tags", columns(SENTENCES), ["--head", "parser"], "head is parser, which is not for task_type tags: give"),
         ("tags", columns(SENTENCES), ["--scheme", "plain"], "in the scheme iob2 cannot be had in plain"),

@@ -65,7 +65,8 @@ class TaggedSource(WordSource):
         if len(data.tag_set) < 2:
             source = parts["train"][0].origin.source
             raise UserError(
-                f"{source} has no tag but {', '.join(data.tag_set.tags)}: name the column of the tags, or give others."
+                f"{source} has no tag but {', '.join(data.tag_set.tags)}: give the column of the tags as "
+                "--tag_column, or other sentences."
             )
         splits = {part: WordSplit(sentences) for part, sentences in data.parts.items()}
         splits = parted(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
