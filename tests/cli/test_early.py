@@ -28,6 +28,15 @@ REFUSED = [
     (["distill", "--agent", "fixed"], """give --agent_settings '{"weights": {"gold": 1}}', with yours."""),
     (["distill", "--agent", "pkd", "--knowledge", "gold"], "Agent 'pkd' needs the knowledge 'logits'"),
     (["distill", "--teacher", "runs/techer/model"], "runs/techer/model: did you mean 'runs/teacher/model'?"),
+    (
+        ["distill", "--teacher", "runs/wnut17-xxl/model"],
+        "runs/wnut17-xxl/model. `kselect train-teacher --run_name wnut17-xxl` would make it. Give a folder that save_",
+    ),
+    (
+        ["evaluate", "mine/wnut17-xxl/model"],
+        "model. `kselect train-teacher --run_name wnut17-xxl --runs_dir mine` would make it. Give a folder",
+    ),
+    (["evaluate", "none/wnut17-xxl/model"], "No such model folder: none/wnut17-xxl/model. Give a folder that save_"),
     (["distill", "--record_plots"], "record_plots draws a recording: give --record, too."),
     (["train-policy", "--agent", "online"], "to train a policy, give --agent actor-critic."),
     (["train-policy", "--student", "runs/teacher/modl"], "modl: did you mean 'runs/teacher/model'?"),
