@@ -46,10 +46,11 @@ def run(settings: Settings) -> Path:
     from kselect.cli.session import settled, warn_of_head
     from kselect.distillation.setup import make_models
     from kselect.insight.doctor import advise, examine, read_outcomes
-    from kselect.insight.doctor.examination import check_readable
+    from kselect.insight.doctor.examination import check_examinable, check_readable
     from kselect.study.run_folder import RunFolder
     from kselect.study.run_place import RunPlace
 
+    check_examinable(task)  # before models are loaded
     seed, place = settings.run.seed, settings.run
     models = make_models(settings.task, settings.model, seed, task)
     (teacher,) = models.teachers

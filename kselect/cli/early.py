@@ -27,12 +27,14 @@ from kselect.models.location import check_location
 from kselect.study.unfinished import refuse_occupied
 from kselect.tasks.location import find
 from kselect.tasks.registry import canonical
+from kselect.tasks.setup import task_name
+from kselect.tasks.synthetic import check_generated
 
 
 def check_early(settings: Any) -> None:
     """Refuse what a command's settings name and is not there: tasks, knowledge, models, test files, what plots need.
 
-    Refused as well is a name that another run has taken.
+    Refused as well are a name that another run has taken, and an encoder from scratch for a task that has none.
 
     Raises:
         UserError: as what is built of these settings would raise it later.
@@ -56,6 +58,9 @@ def check_early(settings: Any) -> None:
             refuse_occupied(Path(part.runs_dir, part.run_name))
         for path in _models(part):
             check_location(path)
+    if any(isinstance(part, EncoderConfig) and part.encoder is None for part in parts):
+        for task in (part for part in parts if isinstance(part, TaskConfig)):
+            check_generated(task_name(task) if task.own else canonical(task_name(task)))
 
 
 def _check_task(name: str) -> None:

@@ -1,10 +1,12 @@
 """Score a saved model on a task, beside the constant prediction.
 
 Takes a model, a run folder with a model in it (whose task and data are then those of the run unless others are
-given), or a policy, which has no score without a teacher: what it is gets printed.
+given; other files alone are read as its own were), or a policy, which has no score without a teacher: what it is gets
+printed.
 
 Examples:
   kselect evaluate runs/student
+  kselect evaluate runs/student --train_limit null
   kselect evaluate runs/student/student --task mrpc --data_dir glue
   kselect evaluate runs/teacher/model --task rte --precision fp32
   kselect evaluate runs/policy
@@ -54,6 +56,8 @@ def _score(settings: Settings) -> None:
 
     scorer = load_scorer(settings.model, task, settings.task.max_length)
     encoded = scorer.encode({split: task.splits[split] for split in task.reported})
+    limit = settings.task.train_limit
+    limited = "" if limit is None else f" (train_limit {limit})"
     for split, examples in encoded.items():
         every = np.arange(len(examples))
         evaluation = evaluate(scorer.classifier, task, examples, every, settings.model.batch_size, scorer.dtype)
@@ -61,7 +65,7 @@ def _score(settings: Settings) -> None:
         rows = [[name, f"{value:.4f}", f"{constant[name]:.4f}"] for name, value in evaluation.metrics.items()]
         rows.append(["squared error" if task.regression else "cross-entropy", f"{evaluation.loss:.4f}", ""])
         columns = ["metric", kind_of(settings.model.model), "constant"]
-        print_table(f"{task.name}, {evaluation.examples} examples of {split}", columns, rows)
+        print_table(f"{task.name}, {evaluation.examples} examples of {split}{limited}", columns, rows)
         for line in no_better(split, evaluation.metrics["score"], constant["score"]):
             print(line)
 

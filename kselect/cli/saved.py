@@ -13,6 +13,18 @@ from kselect.config import TaskConfig
 MODELS = {"student": "student", "model": "teacher"}
 """What a run's model is, by the folder that the run has it in."""
 POLICY = "policy"
+OTHER_DATA = ("train_file", "dataset")
+"""Settings, one of which replaces the data of a run."""
+OF_THE_DATA = (
+    "task",
+    *OTHER_DATA,
+    "dev_file",
+    "test_file",
+    "dataset_config",
+    "file_scheme",
+    "train_limit",
+)
+"""Settings that tell of a run's data, and nothing of others that are read like them."""
 
 
 def find_model(path: str) -> str:
@@ -41,11 +53,18 @@ def find_settings(path: str) -> dict[str, Any]:
 def task_of_run(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the task and data settings of the run that `model` is from, unless others are given.
 
+    Where only data are given, they are read as the run's own were.
+
     Args:
         given: every setting that a command line and its files name.
     """
     settings = find_settings(str(given.get("model", "")))
     another = any(given.get(name) not in (None, settings.get(name)) for name in ("task", "task_type"))
-    own = settings.get("train_file") or settings.get("dataset")
-    others = another or "train_file" in given or "dataset" in given or ("test_file" in given and not own)
-    return {} if others else {f.name: settings[f.name] for f in fields(TaskConfig) if f.name in settings}
+    own = any(settings.get(name) for name in OTHER_DATA)
+    other = next((name for name in OTHER_DATA if given.get(name) is not None), None)
+    if another or (not own and (other or given.get("test_file") is not None)):
+        return {}
+    left: tuple[str, ...] = OF_THE_DATA if other else ()
+    if other and not settings.get(other):  # columns of files have numbers, those of data sets names
+        left += ("word_column", "tag_column")
+    return {f.name: settings[f.name] for f in fields(TaskConfig) if f.name in settings and f.name not in left}

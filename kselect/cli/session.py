@@ -187,9 +187,11 @@ def warn_long(truncated: int, in_pieces: int, max_length: int) -> None:
     """Say how many texts, or sentences of words, are longer than the model's input, where there are any."""
     beyond = f"longer than max_length ({max_length} tokens)"
     if truncated:
-        print(f"{truncated} texts are {beyond} and were cut.", file=sys.stderr)
+        texts, were = ("text is", "was") if truncated == 1 else ("texts are", "were")
+        print(f"{truncated} {texts} {beyond} and {were} cut.", file=sys.stderr)
     if in_pieces:
-        print(f"{in_pieces} sentences are {beyond} and are read in pieces.", file=sys.stderr)
+        sentences, are = ("sentence is", "is") if in_pieces == 1 else ("sentences are", "are")
+        print(f"{in_pieces} {sentences} {beyond} and {are} read in pieces.", file=sys.stderr)
 
 
 def describe_metrics(metrics: dict[str, float], task: Task) -> str:

@@ -1,7 +1,7 @@
 """Fine-tune an encoder into a teacher.
 
-Takes a pretrained encoder from a folder, or trains a small one from scratch, and leaves a classifier that
-plain transformers loads.
+Takes a pretrained encoder from a folder or, for generated tasks, trains a small one from scratch, and leaves a
+classifier that plain transformers loads.
 
 Examples:
   kselect train-teacher --task mrpc --data_dir glue --encoder bert-base-uncased

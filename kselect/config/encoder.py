@@ -13,7 +13,8 @@ class EncoderConfig:
     """Model: the encoder that becomes a teacher."""
 
     encoder: str | None = None
-    """Folder or hub id of a pretrained encoder to fine-tune; without it, a small one from scratch."""
+    """Folder or hub id of a pretrained encoder to fine-tune; without it, a small one from scratch, for generated tasks
+    (synthetic-...) only."""
     head: HeadName | None = None
     """What answers for words: tags by the first three, trees by the others; by default tagger, or parser."""
     hidden_size: int = 128

@@ -23,7 +23,7 @@ OF_TAGS = (
 """Settings for tagged sentences."""
 TREEBANK_TAGS = ("upos", "deprel")
 """Columns of CoNLL-U that tags can be read from, the usual one first."""
-Scheme = Literal["iob1", "iob2", "bioes", "bilou", "plain"]
+Scheme = Literal["iob1", "iob2", "bio", "bioes", "bilou", "plain"]
 TASK_TYPES = ("text", "tags", "trees")
 WORD_FILES = (".conll", ".conllu", ".bio", ".iob")
 """What names of files of sentences, word by word, end in."""
@@ -61,7 +61,7 @@ class TaskConfig:
     """Column of the tags likewise, -1 by default, and in CoNLL-U upos, or deprel for words' relations; in a data set
     ner_tags by default."""
     scheme: Scheme | None = None
-    """Scheme of the tags that a model gives; by default that of the files."""
+    """Scheme of the tags that a model gives; by default that of the files. IOB2 is called bio, too."""
     file_scheme: Scheme | None = None
     """Scheme of the tags in the files; by default told from those of train."""
     strict: bool = False

@@ -15,7 +15,7 @@ from kselect.models.scratch import new_classifier
 from kselect.models.shrink import shrink
 from kselect.models.word_classifier import is_trained, load_parser, with_head
 from kselect.tasks.setup import make_task
-from kselect.tasks.synthetic import SYNTHETIC_TASKS
+from kselect.tasks.synthetic import SYNTHETIC_TASKS, check_generated
 from kselect.tasks.task import Task
 from kselect.tasks.tokenizer import synthetic_tokenizer
 
@@ -31,8 +31,7 @@ def make_encoder(config: EncoderConfig, task: Task, max_length: int | None, seed
     """
     if config.encoder is not None:
         return load_encoder(config.encoder, task, seed, config.head)
-    if task.name not in SYNTHETIC_TASKS:
-        raise UserError(f"{task.name} needs a pretrained encoder: give its folder or hub id as --encoder.")
+    check_generated(task.name)
     max_length = max_length or SCRATCH_LENGTH
     return new_classifier(
         task,

@@ -22,7 +22,7 @@ def check_location(path: str | Path) -> None:
             raise UserError(f"No model in {path}: config.json is missing. Give {instead}.")
     elif folder.is_absolute() or str(path).startswith(".") or str(path).count("/") > 1 or _among_runs(folder):
         near = near_path(folder, Path.is_dir)
-        hint = f": did you mean '{near}'?" if near else "."
+        hint = f": did you mean '{near}'?" if near else f".{_to_be_made(folder)}"
         raise UserError(f"No such model folder: {path}{hint} Give a folder that save_pretrained wrote, or a hub id.")
 
 
@@ -30,3 +30,12 @@ def _among_runs(path: Path) -> bool:
     """Whether a path of two parts, which might be a hub id, is that of a run: its first part holds runs, or will."""
     above = path.parent
     return above != Path() and (str(above) == RunConfig.runs_dir or any(above.glob("*/config.yaml")))
+
+
+def _to_be_made(path: Path) -> str:
+    """Return what to say of the path that a teacher would have in its run, `<runs_dir>/<run_name>/model`."""
+    run = path.parent
+    if path.name != "model" or run.exists() or not _among_runs(run):
+        return ""
+    place = "" if str(run.parent) == RunConfig.runs_dir else f" --runs_dir {run.parent}"
+    return f" `kselect train-teacher --run_name {run.name}{place}` would make it."

@@ -29,6 +29,8 @@ from kselect.models.pretrained import load_pretrained, load_tokenizer, quiet
 from kselect.models.seeding import seeded
 from kselect.tasks.task import Task
 from kselect.tasks.words.parsing_task import ParsingTask
+from kselect.tasks.words.tag_set import TagSet
+from kselect.tasks.words.tagging_task import TaggingTask
 
 PARSERS = (Parser.name, SecondOrderParser.name)
 """Heads that score arcs."""
@@ -56,6 +58,11 @@ def load_word_classifier(path: str | Path, task: Task) -> Classifier:
     labels = label_names(model.config) if name in TOKEN_CLASSIFIERS else ()
     known = tuple(facts.get("labels", labels))
     if known != task.labels:
+        if isinstance(task, TaggingTask) and (scheme := _other_scheme(known, task)) is not None:
+            raise UserError(
+                f"{path} gives tags in {scheme.upper()}, and {task.name} is read in {task.tag_set.scheme.upper()}: "
+                f"give --scheme {scheme}."
+            )
         strange = sorted(set(known) ^ set(task.labels))
         told = f"'{strange[0]}' is in one of them only" if strange else "they are in another order"
         raise UserError(
@@ -144,6 +151,13 @@ def saved_head(path: str | Path) -> str | None:
     architectures: list[str] = AutoConfig.from_pretrained(path).architectures or []
     plain = any("TokenClassification" in name for name in architectures)
     return str(facts["head"]) if facts else (Tagger.name if plain else None)
+
+
+def _other_scheme(tags: tuple[str, ...], task: TaggingTask) -> str | None:
+    """Return the scheme of a model's tags where they differ from the task's in nothing else; None elsewhere."""
+    named = TagSet.named(tags)
+    alike = set(tags) == set(named.tags) and named.labels == task.tag_set.labels
+    return named.scheme if alike and named.scheme != task.tag_set.scheme else None
 
 
 def refuse_words(path: str | Path, task: Task) -> None:

@@ -42,10 +42,23 @@ From the folder in which it was made:
 """
 
 WORDS = """
-Words are read where their first token stands: there are {given}. What becomes of them is the head's to say:
+{warning}Words are read where their first token stands: there are {given}. What becomes of them is the head's to say:
 `head.json` names it, `{head}`, with its labels, and `head.safetensors` holds what it has learned, if anything. Both are
 read by `kselect predict`, and by `kselect.load_teacher("{model_folder}", task)`.
 """
+WARNING = """\
+**{short} not the model's answer.**
+That is {answer}; `kselect predict` gives it.
+
+"""
+ANSWERS = {
+    "crf": "the best sequence of tags, where the head scores each step from tag to tag, too",
+    "spans": "the best set of spans, which the head scores and of which no two overlap",
+    "parser": "the best tree, whose arcs the head scores",
+    "second-order-parser": "the best tree, whose arcs, and pairs of arcs, the head scores",
+    "tree-tagger": "the best tree that the head makes of all tags of arcs",
+}
+"""What a model of words answers where no word is answered by itself, by its head."""
 
 
 def model_card(results: Mapping[str, Any], command: str, model_folder: str = "student") -> str:
@@ -92,8 +105,12 @@ def _usage(head: str | None) -> tuple[str, str]:
 def _reading(head: str | None, model_folder: str) -> str:
     if head is None:
         return ""
-    given = "its `logits`" if head in TOKEN_CLASSIFIERS else "its hidden states, `last_hidden_state`"
-    return WORDS.format(given=given, head=head, model_folder=model_folder)
+    if head in TOKEN_CLASSIFIERS:
+        given, short = "its `logits`", "The argmax of these logits is"
+    else:
+        given, short = "its hidden states, `last_hidden_state`", "What this gives is"
+    warning = WARNING.format(short=short, answer=ANSWERS[head]) if head in ANSWERS else ""
+    return WORDS.format(warning=warning, given=given, head=head, model_folder=model_folder)
 
 
 def _front_matter(task: str, pipeline: str, distilled: bool) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class OwnFiles:
     def _read(self, part: str) -> Table:
         path = {"train": self.train_file, "dev": self.dev_file, "test": self.test_file}[part]
         if path is None:
-            raise UserError(f"{part}_file is missing: give the file with the {part} examples.")
+            raise UserError(f"--{part}_file is missing: give the file with the {part} examples.")
         table = read_table(find(path, self.data_dir))
         if self.id_column is not None:
             table.ids(self.id_column)

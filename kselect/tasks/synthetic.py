@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from kselect.errors import UserError
 from kselect.tasks import acceptability, entailment, lexicon
 from kselect.tasks.split import Split
 from kselect.tasks.topics import Topics
@@ -89,3 +90,9 @@ SYNTHETIC_TASKS = {
         vocabulary=TOPICS.vocabulary,
     ),
 }
+
+
+def check_generated(name: str) -> None:
+    """Refuse a task that an encoder from scratch has no vocabulary for: any that is not generated."""
+    if name not in SYNTHETIC_TASKS:
+        raise UserError(f"{name} needs a pretrained encoder: give its folder or hub id as --encoder.")

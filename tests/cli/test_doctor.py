@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -141,6 +142,19 @@ def test_bad_input(
     teacher: Path, tmp_path: Path, more: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert told in fails(capsys, *words(teacher, tmp_path, *more))
+
+
+def test_too_few_examples_are_refused_before_a_model_is_read(
+    teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = tmp_path / "damaged"  # reading it would be refused, too, with other words
+    shutil.copytree(teacher, damaged)
+    (damaged / "model.safetensors").write_bytes(b"damaged")
+    few = fails(capsys, *words(damaged, tmp_path, "--reward_fraction", "0.01"))
+    assert few == (
+        "The reward split of synthetic-acceptability has 2 examples, too few to judge a teacher by: give 10 at least, "
+        "by more examples of train or a higher --reward_fraction."
+    )
 
 
 def test_several_teachers_are_refused(teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

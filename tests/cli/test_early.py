@@ -13,6 +13,7 @@ from kselect.cli.main import main
 from kselect.knowledge.gold import Gold
 from kselect.knowledge.registry import BUILDERS, register
 
+ENCODER = ["--encoder", "a-hub-id"]
 REFUSED = [
     (["distill", "--task", "mprc"], "Unknown task 'mprc': did you mean 'mrpc'?"),
     (["distill", "--task", "wnut17"], "give --config configs/wnut17.yaml, which lies here, or --train_file, and"),
@@ -27,6 +28,15 @@ REFUSED = [
     (["distill", "--agent", "fixed"], """give --agent_settings '{"weights": {"gold": 1}}', with yours."""),
     (["distill", "--agent", "pkd", "--knowledge", "gold"], "Agent 'pkd' needs the knowledge 'logits'"),
     (["distill", "--teacher", "runs/techer/model"], "runs/techer/model: did you mean 'runs/teacher/model'?"),
+    (
+        ["distill", "--teacher", "runs/wnut17-xxl/model"],
+        "runs/wnut17-xxl/model. `kselect train-teacher --run_name wnut17-xxl` would make it. Give a folder that save_",
+    ),
+    (
+        ["evaluate", "mine/wnut17-xxl/model"],
+        "model. `kselect train-teacher --run_name wnut17-xxl --runs_dir mine` would make it. Give a folder",
+    ),
+    (["evaluate", "none/wnut17-xxl/model"], "No such model folder: none/wnut17-xxl/model. Give a folder that save_"),
     (["distill", "--record_plots"], "record_plots draws a recording: give --record, too."),
     (["train-policy", "--agent", "online"], "to train a policy, give --agent actor-critic."),
     (["train-policy", "--student", "runs/teacher/modl"], "modl: did you mean 'runs/teacher/model'?"),
@@ -37,7 +47,12 @@ REFUSED = [
     (["doctor", "--train_file", "ragged.csv", "--text_columns", "a"], "ragged.csv"),
     (["train-policy", "--train_file", "one.csv", "--text_columns", "b"], "has no column 'b'"),
     (["explain", "--task_type", "tags", "--train_file", "ragged.conll"], "ragged.conll:2"),
-    (["train-teacher", "--task_type", "trees", "--train_file", "ragged.conll"], "ragged.conll"),
+    (["train-teacher", "--task_type", "trees", "--train_file", "ragged.conll", *ENCODER], "ragged.conll"),
+    (["train-teacher", "--task", "MRPC"], "mrpc needs a pretrained encoder: give its folder or hub id as --encoder."),
+    (
+        ["train-teacher", "--task_type", "tags", "--train_file", "ragged.conll"],
+        "ragged needs a pretrained encoder: give",
+    ),
     (["evaluate", "m", "--task", "mrpc", "--data_dir", "mine"], "mine has no folder MRPC or glue/MRPC: give"),
     (["predict", "m", "--test_file", "ragged.csv", "--text_columns", "a"], "ragged.csv"),
     (["predict", "m", "--task_type", "tags", "--test_file", "no.conll"], "no.conll does not exist"),

@@ -16,7 +16,7 @@ import yaml
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kselect.cli.main import main
-from kselect.cli.session import describe_metrics
+from kselect.cli.session import describe_metrics, warn_long
 from kselect.config import TaskConfig
 from kselect.models.output_layer import output_layer
 from kselect.tasks import load_task
@@ -129,7 +129,16 @@ def test_a_run_is_scored_on_its_own_task_and_data(place: Path, path: str, capsys
 
 def test_what_is_given_wins_over_the_settings_of_the_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(place / "runs" / "student"), "--train_limit", "6"]) == 0
-    assert "mnli, 6 examples of dev_mismatched\n" in capsys.readouterr().out
+    assert "mnli, 6 examples of dev_mismatched (train_limit 6)\n" in capsys.readouterr().out
+
+
+def test_the_limit_of_a_run_is_told_and_can_be_taken_off(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(place / "runs" / "student", place / "runs" / "limited")
+    config = place / "runs" / "limited" / "config.yaml"
+    config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "train_limit": 6}))
+    for more, told in (([], "6 examples of dev (train_limit 6)"), (["--train_limit", "null"], "12 examples of dev")):
+        assert main(["evaluate", str(place / "runs" / "limited"), *more]) == 0
+        assert f"mnli, {told}\n" in capsys.readouterr().out
 
 
 def test_the_runs_own_task_by_name_keeps_its_data(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,6 +154,24 @@ def test_a_teacher_is_told_and_so_is_how_many_texts_were_cut(place: Path, capsys
         captured = capsys.readouterr()
         assert f" {kind}  constant\n" in captured.out
         assert captured.err == "24 texts are longer than max_length (8 tokens) and were cut.\n"
+
+
+def test_other_files_are_read_as_those_of_the_run(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(place / "reviews.csv", tmp_path / "more.csv")
+    assert main(["evaluate", str(place / "runs" / "own"), "--train_file", str(tmp_path / "more.csv")]) == 0
+    assert capsys.readouterr().out.startswith("more, 3 examples of dev\n")
+    error = fails(capsys, "evaluate", str(place / "runs" / "student"), "--train_file", str(tmp_path / "more.csv"))
+    assert "--text_columns is missing" in error
+
+
+def test_a_single_text_is_told_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    warn_long(1, 2, 8)
+    assert capsys.readouterr().err.splitlines() == [
+        "1 text is longer than max_length (8 tokens) and was cut.",
+        "2 sentences are longer than max_length (8 tokens) and are read in pieces.",
+    ]
 
 
 def test_another_task_wins_over_that_of_the_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -228,7 +255,7 @@ def test_what_cannot_be_predicted(place: Path, tmp_path: Path, capsys: pytest.Ca
     absent = fails(capsys, "predict", run, "--task", "rte", "--data_dir", str(place / "glue"))
     assert "glue has no folder RTE or glue/RTE: give --data_dir" in absent
     missing = fails(capsys, "predict", str(place / "runs" / "own"), "--output", str(tmp_path / "a.tsv"))
-    assert missing == "kselect: error: test_file is missing: give the file with the test examples."
+    assert missing == "kselect: error: --test_file is missing: give the file with the test examples."
     assert "is no folder of a model: give one, or with a hub id labels" in fails(
         capsys, "predict", "a-hub-id", "--test_file", str(place / "reviews.csv"), "--text_columns", "review"
     )
@@ -261,4 +288,4 @@ def test_an_output_that_cannot_be_written_is_refused_before_a_model_is_read(
     ],
 )
 def test_contradictions(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
-    assert said in fails(capsys, "train-teacher", *words)
+    assert said in fails(capsys, "train-teacher", "--encoder", "a-hub-id", *words)

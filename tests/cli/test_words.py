@@ -148,11 +148,33 @@ def test_a_model_without_its_run_is_told_the_kind_of_task(place: Path, tmp_path:
     shutil.copytree(place / "runs" / "tags" / "student", tmp_path / "alone")
     words = ["--task_type", "tags", "--test_file", str(place / "dev.conll"), "--output"]
     assert main(["predict", str(tmp_path / "alone"), *words, str(tmp_path / "bioes"), "--file_scheme", "bioes"]) == 0
-    assert main(["predict", str(place / "runs" / "tags"), *words, str(tmp_path / "iob2")]) == 0
+    assert main(["predict", str(place / "runs" / "tags"), *words, str(tmp_path / "iob2"), "--scheme", "bio"]) == 0
     files = [read_columns(tmp_path / scheme / "dev.conll").sentences for scheme in ("bioes", "iob2")]
     spelt = {"S": "B", "E": "I"}
     for ours, theirs in zip(*files, strict=True):
         assert tuple(spelt.get(tag[0], tag[0]) + tag[1:] for tag in ours.tags) == theirs.tags
+
+
+def test_other_files_are_read_as_those_of_the_run(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def dev(run: str, *more: str) -> list[str]:
+        capsys.readouterr()
+        assert main(["evaluate", str(place / "runs" / run), "--precision", "fp32", *more]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    for kind, suffix in (("tags", "conll"), ("trees", "conllu")):
+        files = [word for part in ("train", "dev") for word in (f"--{part}_file", str(place / f"{part}.{suffix}"))]
+        title, *scores = dev(kind, *files)
+        assert title == "train, 8 examples of dev"
+        assert scores == dev(kind)[1:]
+    spelt = {part: read_columns(place / f"{part}.conll") for part in ("train", "dev")}
+    for part, file in spelt.items():
+        text = file.text([convert(sentence.tags, "bioes") for sentence in file.sentences])
+        (tmp_path / f"{part}.conll").write_text(text)
+    files = [word for part in spelt for word in (f"--{part}_file", str(tmp_path / f"{part}.conll"))]
+    assert dev("tags", *files)[1:] == dev("tags")[1:]  # their scheme is told anew; the model's stays
+    assert not caplog.records
 
 
 def test_trees_are_written_into_their_columns(place: Path, tmp_path: Path) -> None:
@@ -183,13 +205,13 @@ def test_the_file_to_predict_is_not_written_over(place: Path, capsys: pytest.Cap
 def test_long_sentences_are_read_in_pieces(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, source = str(place / "runs" / "tags"), place / "long.conll"
     assert main(["predict", run, "--test_file", str(source), "--output", str(tmp_path)]) == 0
-    assert capsys.readouterr().err == "1 sentences are longer than max_length (16 tokens) and are read in pieces.\n"
+    assert capsys.readouterr().err == "1 sentence is longer than max_length (16 tokens) and is read in pieces.\n"
     assert len(read_columns(tmp_path / "long.conll").sentences[-1].tags) == len(LONG.split())
-    files = ["--train_file", str(source), "--dev_file", str(source), "--task_type", "tags"]
-    assert main(["evaluate", run, *files, "--reward_fraction", "0.2"]) == 0
+    files = ["--train_file", str(source), "--dev_file", str(source), "--reward_fraction", "0.2"]
+    assert main(["evaluate", run, *files]) == 0
     captured = capsys.readouterr()
     assert "long, 9 examples of dev\n" in captured.out
-    assert captured.err == "1 sentences are longer than max_length (16 tokens) and are read in pieces.\n"
+    assert captured.err == "1 sentence is longer than max_length (16 tokens) and is read in pieces.\n"
 
 
 def test_a_reward_of_a_sample_reads_whole_sentences(place: Path) -> None:
@@ -342,6 +364,8 @@ def test_a_saved_data_set(place: Path, tmp_path: Path, monkeypatch: pytest.Monke
     written = [json.loads(line) for line in (tmp_path / "out" / "kinds.jsonl").read_text().splitlines()]
     assert [(row["row"], row["words"]) for row in written] == [(0, words[0]), (2, words[1])]
     assert all(set(row["kinds"]) <= set(names) for row in written)
+    files = [word for part in ("train", "dev") for word in (f"--{part}_file", str(place / f"{part}.conll"))]
+    assert main(["evaluate", str(tmp_path / "run"), *files]) == 0  # whose columns have numbers, not those names
 
 
 def test_several_teachers_must_be_taggers(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -365,7 +389,7 @@ def test_several_teachers_must_be_taggers(place: Path, tmp_path: Path, capsys: p
             "t.conll:3 has the tag",
         ),
         ("tags", "dog\nO\n", [], "t.conll:1 has no tag beside the word (column 0, counted from 0, of 1)"),
-        ("tags", "dog\tO\n\ncat\tO\n", [], "t.conll has no tag but O: name the column of the tags, or give others."),
+        ("tags", "dog\tO\n\ncat\tO\n", [], "t.conll has no tag but O: give the column of the tags as --tag_column"),
         ("tags", columns(SENTENCES), ["--head", "spans"], "head spans reads tags in BIOES, and these are in iob2"),
         ("tags", columns(SENTENCES), ["--head", "parser"], "head is parser, which is not for task_type tags: give"),
         ("tags", columns(SENTENCES), ["--scheme", "plain"], "in the scheme iob2 cannot be had in plain"),

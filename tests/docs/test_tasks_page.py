@@ -9,17 +9,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import BertConfig, BertModel
 
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
 from kselect.config import HEADS, OF_TAGS, OF_TEXTS, TaskConfig
-from kselect.tasks import TASKS
+from kselect.models.loading import load_encoder
+from kselect.models.word_classifier import saved_head
+from kselect.tasks import TASKS, load_task
 from kselect.tasks.glue import GLUE_FORMATS
 from kselect.tasks.metrics import METRICS
 from kselect.tasks.synthetic import SYNTHETIC_TASKS
+from kselect.tasks.words import TaggedSource
+from tests import word_files
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text()
 ROWS = dict(re.findall(r"^\| `(\S+)` \| (.*) \|$", PAGE, re.MULTILINE))
+
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+
+
+def run(example: str) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec(compile(example, "docs/tasks.md", "exec"), names)
+    return names
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -49,10 +62,25 @@ def test_its_commands_are_accepted() -> None:
         assert Command(COMMANDS[name]).settings(words) is not None
 
 
-def test_its_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    names: dict[str, Any] = {}
-    exec(compile(example, "docs/tasks.md", "exec"), names)
+def test_files_of_tags_become_a_student(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ner").mkdir()
+    word_files.write(Path("ner"))
+    BertModel(BertConfig.from_pretrained("ner/encoder", num_hidden_layers=4)).save_pretrained("ner/encoder")
+    task = load_task("ner", files=TaggedSource("ner/train.conll", "ner/dev.conll"))
+    load_encoder("ner/encoder", task, head="crf").save_pretrained("runs/tags-teacher/model")
+    names = run(EXAMPLES[0])
+    assert (names["result"].student.layers, names["result"].student.head.name) == (3, "crf")
+    distiller = names["env"].distiller
+    assert (list(distiller.names), distiller.step) == (["gold", "marginals"], distiller.total_steps)
+    assert saved_head("student") == "crf"
+    assert "'f1'" in capsys.readouterr().out
+
+
+def test_texts_become_a_student(capsys: pytest.CaptureFixture[str]) -> None:
+    names = run(EXAMPLES[1])
     task = names["task"]
     assert {part: len(split) for part, split in task.splits.items()} == {"train": 97, "reward": 11, "dev": 12}
     assert names["distiller"].step == names["distiller"].total_steps

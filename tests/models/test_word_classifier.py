@@ -190,6 +190,17 @@ def test_other_labels_are_refused_and_so_is_another_order_of_ones_own(tmp_path: 
         load_classifier(tmp_path, tagging_task())
 
 
+def test_a_tagger_in_another_scheme_is_told_which(tmp_path: Path) -> None:
+    task = tagging_task()  # in BIOES
+    made = word_classifier("tagger")
+    made.model.config.id2label = dict(enumerate(TagSet("iob2", task.tag_set.labels).tags))
+    AutoModelForTokenClassification.from_config(made.model.config).save_pretrained(tmp_path)
+    made.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(UserError) as refused:
+        load_classifier(tmp_path, task)
+    assert str(refused.value) == f"{tmp_path} gives tags in IOB2, and tags is read in BIOES: give --scheme iob2."
+
+
 def test_a_student_may_be_any_encoder(tmp_path: Path) -> None:
     bare = word_classifier("parser").model
     bare.save_pretrained(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import yaml
 
+from kselect.config import HEADS
 from kselect.study.model_card import model_card
 
 RESULTS = {
@@ -109,3 +110,10 @@ def test_what_loads_a_model_of_words():
         assert f'{auto}.from_pretrained("student")' in card
         assert f"`head.json` names it, `{head}`" in card
     assert "head.json" not in model_card(RESULTS, COMMAND)
+
+
+def test_what_transformers_alone_does_not_answer_is_told():
+    for head in (*HEADS["tags"], *HEADS["trees"]):
+        card = model_card({**RESULTS, "head": head}, COMMAND)
+        assert ("not the model's answer.**\nThat is the best" in card) == (head != "tagger")
+        assert ("argmax of these logits" in card) == (head in ("crf", "tree-tagger"))

@@ -110,7 +110,7 @@ def test_bad_input(tmp_path: Path, message_of: Callable[..., str]) -> None:
     assert refusal(labels=["a", "c"]).startswith(f"{train}:2 has the label 'b', expected one of a, c")
     assert refusal(labels=["a", "b"], regression=True).startswith("labels and regression exclude each other")
     assert refusal(regression=True).startswith(f"{train}:1 has 'a' in 'verdict', expected a number")
-    assert refusal(train_file=None) == "train_file is missing: give the file with the train examples."
+    assert refusal(train_file=None) == "--train_file is missing: give the file with the train examples."
     assert refusal(dev_file=str(empty)) == f"{empty} holds no examples: fill it, or give another."
     assert refusal(dev_file=twice, id_column="name") == (
         f"{twice}:2 repeats the name 'same' of {twice}:1: give every row one of its own."
@@ -148,4 +148,4 @@ def test_bad_input(tmp_path: Path, message_of: Callable[..., str]) -> None:
 
 def test_predicting_needs_a_test_file(tmp_path: Path, message_of: Callable[..., str]) -> None:
     files = OwnFiles(PAIRS, train_file=write(tmp_path / "train.jsonl", ["a", "b"]))
-    assert message_of(load_test, "t", files=files) == "test_file is missing: give the file with the test examples."
+    assert message_of(load_test, "t", files=files) == "--test_file is missing: give the file with the test examples."

@@ -65,27 +65,36 @@ class Examination:
         return "texts" if is_text(self.task) else "words"
 
 
-def check_readable(task: Task[Any], teacher: Classifier) -> None:
-    """Refuse a teacher that does not choose among classes, place by place, and too few examples to judge it by.
+def check_examinable(task: Task[Any]) -> None:
+    """Refuse a task whose teacher cannot be judged, whichever it is.
 
     Raises:
-        UserError: it gives a score, spans or trees; a small reward split.
+        UserError: a regression; too small a reward split.
     """
     if task.regression:
         raise UserError(
             f"{task.name} is a regression, whose teacher gives scores: the doctor reads probabilities of classes. "
             f"Give a classification, or go on without advice."
         )
-    if CHOICES.get(teacher.head.name) not in READABLE:
-        raise UserError(
-            f"The teacher's head is {teacher.head.name}, which gives no probabilities of classes word by word: the "
-            f"doctor reads classifiers of texts, and the heads tagger and crf."
-        )
     held = len(task.splits["reward"])
     if held < FEWEST:
         raise UserError(
             f"The reward split of {task.name} has {held} examples, too few to judge a teacher by: give {FEWEST} at "
-            f"least, by more examples of train or a higher reward_fraction."
+            f"least, by more examples of train or a higher --reward_fraction."
+        )
+
+
+def check_readable(task: Task[Any], teacher: Classifier) -> None:
+    """Refuse a teacher that does not choose among classes, place by place, and a task that `check_examinable` refuses.
+
+    Raises:
+        UserError: it gives spans or trees; the task is a regression, or has too small a reward split.
+    """
+    check_examinable(task)
+    if CHOICES.get(teacher.head.name) not in READABLE:
+        raise UserError(
+            f"The teacher's head is {teacher.head.name}, which gives no probabilities of classes word by word: the "
+            f"doctor reads classifiers of texts, and the heads tagger and crf."
         )
 
 

@@ -43,6 +43,8 @@ SCHEMES = {
     "bilou": Letters("B", "I", "L", "U"),
 }
 """Letters of each scheme; where tags fit several schemes equally well, they are taken for the first of them."""
+ALIASES = {"bio": "iob2"}
+"""Other names of schemes."""
 
 
 class Span(NamedTuple):
@@ -154,7 +156,7 @@ def repair(
             i = changed[0]
             raise UserError(
                 f"{sentence.origin.place(i)} has the tag '{sentence.tags[i]}', impossible there in {scheme.upper()}, "
-                f"where it would be '{tags[i]}': mend it, or have it repaired (not strict)."
+                f"where it would be '{tags[i]}': mend it, or leave out --strict to have it repaired."
             )
         places += map(sentence.origin.place, changed)
         repaired.append(sentence.tagged(tags) if changed else sentence)
@@ -178,5 +180,5 @@ def _refuse_strange(sentences: Iterable[TaggedSentence]) -> None:
             if tag != OUTSIDE and TAG.fullmatch(tag) is None:
                 raise UserError(
                     f"{sentence.origin.place(i)} has the tag '{tag}', expected O or one like B-LABEL: "
-                    f"mend it, or give the scheme {PLAIN} if the tags spell no spans."
+                    f"mend it, or give --file_scheme {PLAIN} if the tags spell no spans."
                 )

@@ -59,7 +59,7 @@ class WordSource(ABC):
         """Return a part's file; raises `UserError` where none is named, or it is not there."""
         path = {"train": self.train_file, "dev": self.dev_file, "test": self.test_file}[part]
         if path is None:
-            raise UserError(f"{part}_file is missing: give the file with the {part} sentences.")
+            raise UserError(f"--{part}_file is missing: give the file with the {part} sentences.")
         return find(path, self.data_dir)
 
     def _labelled_files(self) -> dict[str, Path]:

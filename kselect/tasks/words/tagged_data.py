@@ -52,7 +52,9 @@ def tagged_data(
     file_scheme = scheme or detect(parts["train"])
     model_scheme = model_scheme or file_scheme
     if (file_scheme == PLAIN) != (model_scheme == PLAIN):
-        raise UserError(f"Tags in the scheme {file_scheme} cannot be had in {model_scheme}: give one scheme for both.")
+        raise UserError(
+            f"Tags in the scheme {file_scheme} cannot be had in {model_scheme}: give --scheme and --file_scheme alike."
+        )
     sound, repaired = {}, {}
     for part, sentences in parts.items():
         sound[part], repaired[part] = repair(sentences, file_scheme, strict=strict)

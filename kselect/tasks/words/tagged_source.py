@@ -13,7 +13,7 @@ from kselect.tasks.building import parted
 from kselect.tasks.holdout import limit
 from kselect.tasks.location import find, located
 from kselect.tasks.words.columns import ColumnFile, read_columns
-from kselect.tasks.words.schemes import OUTSIDE, PLAIN
+from kselect.tasks.words.schemes import ALIASES, OUTSIDE, PLAIN
 from kselect.tasks.words.sentence import TaggedSentence
 from kselect.tasks.words.source import UnlabelledWords, WordSource
 from kselect.tasks.words.split import WordSplit
@@ -47,11 +47,17 @@ class TaggedSource(WordSource):
     tag_column: int | str | None = None
     """Likewise, by default -1 and ner_tags; or of CoNLL-U upos, its default, or deprel: relations, up to the colon."""
     scheme: str | None = None
-    """That a model predicts in; by default the data's."""
+    """That a model predicts in, of `SCHEMES`, bio for iob2, or plain; by default the data's."""
     file_scheme: str | None = None
     """That the data are in; by default told from train."""
     strict: bool = False
     """Refuse impossible tags rather than repair them."""
+
+    def __post_init__(self) -> None:
+        """Call the schemes by one name."""
+        for setting in ("scheme", "file_scheme"):
+            name = getattr(self, setting)
+            object.__setattr__(self, setting, ALIASES.get(name, name))
 
     def task(
         self, name: str, *, reward_fraction: float = 0.1, seed: int = 0, train_limit: int | None = None
@@ -62,7 +68,8 @@ class TaggedSource(WordSource):
         if len(data.tag_set) < 2:
             source = parts["train"][0].origin.source
             raise UserError(
-                f"{source} has no tag but {', '.join(data.tag_set.tags)}: name the column of the tags, or give others."
+                f"{source} has no tag but {', '.join(data.tag_set.tags)}: give the column of the tags as "
+                "--tag_column, or other sentences."
             )
         splits = {part: WordSplit(sentences) for part, sentences in data.parts.items()}
         splits = parted(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)

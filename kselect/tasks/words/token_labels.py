@@ -42,9 +42,10 @@ def read_token_labels(
     sentences = []
     columns = [table.values(column) for column in (word_column, tag_column) if column is not None]
     for row, values in enumerate(zip(*columns, strict=True)):
-        for column, value in zip((word_column, tag_column), values, strict=False):
+        named = {"word_column": word_column, "tag_column": tag_column}
+        for (setting, column), value in zip(named.items(), values, strict=False):
             if not isinstance(value, list):
-                raise UserError(f"{table.place(row)} has no list in '{column}': name the column of {split}'s lists.")
+                raise UserError(f"{table.place(row)} has no list in '{column}': name {split}'s lists as --{setting}.")
         if len({len(value) for value in values}) > 1:
             raise UserError(
                 f"{table.place(row)} has {len(values[0])} words and {len(values[1])} tags: mend or remove that row."

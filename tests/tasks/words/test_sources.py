@@ -136,6 +136,13 @@ def test_a_tag_set_by_its_names() -> None:
     assert TagSet.named(["DET", "NOUN"]) == TagSet("plain", ("DET", "NOUN"))
 
 
+def test_iob2_is_called_bio_too(folder: Path) -> None:
+    called = TaggedSource(str(folder / "train.conll"), scheme="bio", file_scheme="bio")
+    task = called.task("mine")
+    assert (task.tag_set.scheme, task.file_scheme) == ("iob2", "iob2")
+    assert called.task_of("mine", task.labels).tag_set == task.tag_set
+
+
 def test_relations_that_train_has_none_of_are_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     for count, told in ((1, "1 relation"), (2, "2 relations")):
         caplog.clear()
@@ -148,7 +155,7 @@ def test_relations_that_train_has_none_of_are_told(folder: Path, caplog: pytest.
 def test_there_must_be_something_to_tell_apart(folder: Path, message_of: Refuse) -> None:
     (folder / "words.conllu").write_text("1\tyes\t_\tX\t_\t_\t0\troot\t_\t_\n\n" * 9)
     assert "has no sentence of two words" in message_of(TreeSource(str(folder / "words.conllu")).task, "ud")
-    assert message_of(TreeSource().task, "ud") == "train_file is missing: give the file with the train sentences."
+    assert message_of(TreeSource().task, "ud") == "--train_file is missing: give the file with the train sentences."
 
 
 def test_files_are_looked_for_in_the_data_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def test_sound_data_is_met_with_silence(sentence: Make, caplog: pytest.LogCaptur
 def test_wrong_schemes(sentence: Make, message_of: Callable[..., str]) -> None:
     plain, spans = {"train": [sentence("DT NN")]}, {"train": [sentence("B-a O")]}
     assert message_of(tagged_data, plain, model_scheme="bioes") == (
-        "Tags in the scheme plain cannot be had in bioes: give one scheme for both."
+        "Tags in the scheme plain cannot be had in bioes: give --scheme and --file_scheme alike."
     )
     assert "plain" in message_of(tagged_data, spans, model_scheme="plain")
     assert "did you mean 'bioes'" in message_of(tagged_data, spans, model_scheme="bioess")

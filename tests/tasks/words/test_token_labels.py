@@ -73,7 +73,7 @@ def test_no_data(tmp_path: Path, message_of: Callable[..., str], monkeypatch: py
         ([["a"], ["b", ""]], [["O"], ["O", "O"]], ", row 2, word 2 is empty or no text: mend or remove that row."),
         ([["a", None]], [["O", "O"]], ", row 1, word 2 is empty or no text: mend or remove that row."),
         ([["a"]], [[""]], ", row 1, word 1 has the tag '', expected a tag: mend or remove that row."),
-        (["a"], [["O"]], ", row 1 has no list in 'tokens': name the column of train's lists."),
+        (["a"], [["O"]], ", row 1 has no list in 'tokens': name train's lists as --word_column."),
         ([["a"]], [[1]], " has numbers without names in 'ner_tags': cast it to a list of ClassLabel."),
         ([[]], [["O"]], ", row 1 has 0 words and 1 tags: mend or remove that row."),
     ],
