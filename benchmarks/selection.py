@@ -29,7 +29,7 @@ from kselect.errors import unknown
 
 LEDGER = Path("benchmarks/results/selection.jsonl")
 DECIDING = ("reward", "deciding", "updating")
-OF_AGENTS = ("knowledge", "weighting", "temperature", "layer_map", "layer_maps", "relation_heads", "scales")
+OF_AGENTS = ("knowledge", "parser", "weighting", "temperature", "layer_map", "layer_maps", "relation_heads", "scales")
 KEY = ("task", "label", "seed", "settings")
 
 
@@ -95,7 +95,7 @@ def table(options: argparse.Namespace) -> None:
 
 
 def shared_settings(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that all agents must have in common: those that no recipe or policy brings."""
+    """Return the settings that all agents must have in common: those that no recipe, policy or parser brings."""
     return {name: value for name, value in entry["settings"].items() if name not in OF_AGENTS}
 
 
