@@ -6,7 +6,6 @@ printed.
 
 Examples:
   kselect evaluate runs/student
-  kselect evaluate runs/student --train_limit null
   kselect evaluate runs/student/student --task mrpc --data_dir glue
   kselect evaluate runs/teacher/model --task rte --precision fp32
   kselect evaluate runs/policy
