@@ -69,15 +69,16 @@ def run(options: argparse.Namespace) -> None:
 def table(options: argparse.Namespace) -> None:
     """Print the ledger as Markdown."""
     entries = Ledger(options.ledger, KEY).entries()
+    labels = list(dict.fromkeys(entry["label"] for entry in entries))
+    if options.against not in (None, *labels):
+        raise unknown("label", options.against, labels)
     for task in dict.fromkeys(entry["task"] for entry in entries):
         of_task = [entry for entry in entries if entry["task"] == task]
         if len({json.dumps(shared_settings(entry), sort_keys=True) for entry in of_task}) > 1:
             raise SystemExit(f"{options.ledger} holds runs on {task} under different settings: keep one kind of them.")
         labels = list(dict.fromkeys(entry["label"] for entry in of_task))
-        if options.against not in (None, *labels):
-            raise unknown("label", options.against, labels)
         metrics = columns(of_task)
-        less = [] if options.against is None else [f"score less {options.against}'s"]
+        less = [f"score less {options.against}'s"] if options.against in labels else []
         print(f"\n{task}, {of_task[0]['examples']} examples of dev\n")
         print("| " + " | ".join(["agent", *metrics, *less, "seeds", "student", "deciding"]) + " |")
         print("|---" * (len(metrics) + len(less) + 4) + "|")
@@ -95,8 +96,11 @@ def table(options: argparse.Namespace) -> None:
 
 
 def shared_settings(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that all agents must have in common: those that no recipe, policy or parser brings."""
-    return {name: value for name, value in entry["settings"].items() if name not in OF_AGENTS}
+    """Return the settings that all agents must have in common: those that no recipe, policy or parser brings.
+
+    One that is None may be younger than other entries.
+    """
+    return {name: value for name, value in entry["settings"].items() if name not in OF_AGENTS and value is not None}
 
 
 def columns(entries: list[dict[str, Any]]) -> list[str]:

@@ -38,7 +38,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
     ## Action Space
     `MultiBinary(k)` with hard actions, `Box(0, 1, (k,), float32)` with soft ones: one weight for each kind of
-    knowledge, in the order of `distiller.names`. Weights are normalised to sum to 1. All zeros mean gold labels.
+    knowledge, in the order of `distiller.names`. Weights are normalised to sum to 1. All zeros mean gold labels
+    or, where these are not on offer, everything alike.
 
     ## Observation Space
     `Dict` of two `Box` spaces, all values free of the scale of task and losses and clipped to [-5, 5]; the first of

@@ -1,8 +1,8 @@
 """Score a saved model on a task, beside the constant prediction.
 
 Takes a model, a run folder with a model in it (whose task and data are then those of the run unless others are
-given; other files alone are read as its own were), or a policy, which has no score without a teacher: what it is gets
-printed.
+given; where only other files are given, they are read with its settings), or a policy, which has no score without a
+teacher: what it is gets printed.
 
 Examples:
   kselect evaluate runs/student
@@ -56,7 +56,6 @@ def _score(settings: Settings) -> None:
     scorer = load_scorer(settings.model, task, settings.task.max_length)
     encoded = scorer.encode({split: task.splits[split] for split in task.reported})
     limit = settings.task.train_limit
-    limited = "" if limit is None else f" (train_limit {limit})"
     for split, examples in encoded.items():
         every = np.arange(len(examples))
         evaluation = evaluate(scorer.classifier, task, examples, every, settings.model.batch_size, scorer.dtype)
@@ -64,7 +63,8 @@ def _score(settings: Settings) -> None:
         rows = [[name, f"{value:.4f}", f"{constant[name]:.4f}"] for name, value in evaluation.metrics.items()]
         rows.append(["squared error" if task.regression else "cross-entropy", f"{evaluation.loss:.4f}", ""])
         columns = ["metric", kind_of(settings.model.model), "constant"]
-        print_table(f"{task.name}, {evaluation.examples} examples of {split}{limited}", columns, rows)
+        cut = f" (cut to train_limit {limit})" if len(task.splits[split]) == limit else ""
+        print_table(f"{task.name}, {evaluation.examples} examples of {split}{cut}", columns, rows)
         for line in no_better(split, evaluation.metrics["score"], constant["score"]):
             print(line)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from kselect.cli import yaml_file
 from kselect.config import TaskConfig
+from kselect.tasks.location import located
 
 MODELS = {"student": "student", "model": "teacher"}
 """What a run's model is, by the folder that the run has it in."""
@@ -18,6 +19,7 @@ OTHER_DATA = ("train_file", "dataset")
 OF_THE_DATA = (
     "task",
     *OTHER_DATA,
+    "unlabelled_file",
     "dev_file",
     "test_file",
     "dataset_config",
@@ -50,6 +52,14 @@ def find_settings(path: str) -> dict[str, Any]:
     return {}
 
 
+def _is_another(name: str, given: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Whether data are given under a name that are not the run's own, which keeps them by where they were found."""
+    if given.get(name) is None:
+        return False
+    folder = given.get("data_dir") or settings.get("data_dir")
+    return settings.get(name) not in (given[name], located(str(given[name]), folder))
+
+
 def task_of_run(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the task and data settings of the run that `model` is from, unless others are given.
 
@@ -61,7 +71,7 @@ def task_of_run(given: Mapping[str, Any]) -> dict[str, Any]:
     settings = find_settings(str(given.get("model", "")))
     another = any(given.get(name) not in (None, settings.get(name)) for name in ("task", "task_type"))
     own = any(settings.get(name) for name in OTHER_DATA)
-    other = next((name for name in OTHER_DATA if given.get(name) is not None), None)
+    other = next((name for name in OTHER_DATA if _is_another(name, given, settings)), None)
     if another or (not own and (other or given.get("test_file") is not None)):
         return {}
     left: tuple[str, ...] = OF_THE_DATA if other else ()

@@ -14,6 +14,7 @@ from envs.distillation import DistillationEnv
 from envs.registration import CONFIGS
 from kselect.cli import values, yaml_file
 from kselect.cli.command import Command
+from kselect.cli.saved import OTHER_DATA
 from kselect.cli.session import resolved
 from kselect.distillation.distiller import Distiller
 from kselect.errors import UserError
@@ -42,6 +43,8 @@ def every_task(settings: Any, command: Command) -> list[Any]:
         for key in changes:
             if key in command.hints and key not in OF_A_TASK:
                 raise UserError(f"{name}: {key} is one for all tasks: leave it out there, and give it to the command.")
+        if not changes.keys().isdisjoint(OTHER_DATA):  # other data are not learned from by the first task's sentences
+            changes = {"unlabelled_file": None, **changes}
         found.append(command.over(settings, changes, name))
     return found
 

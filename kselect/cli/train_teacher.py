@@ -30,6 +30,7 @@ class Settings:
 
 def run(settings: Settings) -> Path:
     """Fine-tune the encoder and save it in a run folder, whose path is returned."""
+    settings.task.require_labels("A teacher's training")
     from kselect.tasks.setup import make_task
 
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once

@@ -45,7 +45,8 @@ class TaskConfig:
     """Data of your own: a TSV, CSV, JSONL or Parquet file; for tags one of columns or CoNLL-U, for trees CoNLL-U."""
     unlabelled_file: str | None = None
     """Tags: sentences to learn from in place of train's, by knowledge that needs no labels, such as text of another
-    language; train_file then gives the tags that there are and, held out of it, the reward split."""
+    language; train_file then gives the tags that there are and, held out of it, the reward split and, where there is no
+    dev_file, dev."""
     dev_file: str | None = None
     """Examples for reporting; by default a tenth of train is held out."""
     test_file: str | None = None
@@ -101,7 +102,7 @@ class TaskConfig:
         """
         require(
             self.unlabelled_file is None,
-            f"{reader} reads the labels of what is learned from, and unlabelled_file has none: leave it out.",
+            f"{reader} reads the labels of what is learned from, and unlabelled_file has none: leave that file out.",
         )
 
     def __post_init__(self) -> None:
@@ -174,7 +175,7 @@ class TaskConfig:
         for setting, other in (("word_column", ""), ("tag_column", of_treebank)):
             value = getattr(self, setting)
             require(
-                self.dataset is None or self.test_file is not None or not isinstance(value, int),
+                self.dataset is None or bool(self.test_file or self.unlabelled_file) or not isinstance(value, int),
                 f"{setting} is {value}, and columns of a dataset have names: give one.",
             )
             require(

@@ -21,8 +21,9 @@ def read_signals(student: Answer, teacher: Answer | None, labels: Tensor) -> Ten
     """Return the batch's means in the order of `SIGNALS`, `[6]`, NaN where the teacher was not read.
 
     Confidence is the largest probability; entropy is divided by log K and so lies in [0, 1]; accuracy is against the
-    gold labels, agreement between the two models' arg-max: of each word by itself, where words are labelled. Agreement
-    is 0 between models that choose among unlike things. A regression has none of these: what could be read is 0.
+    gold labels, NaN where no label is known, agreement between the two models' arg-max: of each word by itself, where
+    words are labelled. Agreement is 0 between models that choose among unlike things. A regression has none of these:
+    what could be read is 0.
     """
     unread = torch.full((len(TEACHER_SIGNALS),), math.nan, device=labels.device)
     if student.choices_of is None:
@@ -30,7 +31,9 @@ def read_signals(student: Answer, teacher: Answer | None, labels: Tensor) -> Ten
         return zeros if teacher is not None else torch.cat([zeros[: len(STUDENT_SIGNALS)], unread])
     right = student.right_choices(labels)
     prediction, certainty = _confidence_and_entropy(student.choices)
-    read = torch.stack([*certainty, _share(prediction == right, student.choices.mask & (right >= 0))])
+    known = student.choices.mask & (right >= 0)
+    accuracy = torch.where(known.any(), _share(prediction == right, known), math.nan)
+    read = torch.stack([*certainty, accuracy])
     if teacher is None:
         return torch.cat([read, unread])
     teacher_prediction, teacher_certainty = _confidence_and_entropy(teacher.choices)

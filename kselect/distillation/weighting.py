@@ -110,6 +110,6 @@ def make_weighting(
     if missing:
         raise UserError(
             f"weighting dynamic weighs gold, logits and hidden, and {', '.join(missing)} is not on offer: "
-            f"add it to knowledge ({', '.join(names)})."
+            f"add it to knowledge ({', '.join(names)}), or take another weighting."
         )
     return DynamicWeighting()

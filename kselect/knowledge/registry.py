@@ -153,7 +153,10 @@ def build_knowledge(
         try:
             knowledge = _build(Comparison(name, config, student, next(iter(teachers), None), parser), teachers)
             if knowledge.reads_labels and not is_labelled:
-                raise IncomparableError(f"knowledge {name} reads labels, and unlabelled_file has none", "leave it out.")
+                raise IncomparableError(
+                    f"knowledge {name} reads labels, which the sentences of unlabelled_file do not have",
+                    f"leave out {name}, or unlabelled_file.",
+                )
             built[name] = knowledge
         except IncomparableError as error:
             obstacles.append(error)

@@ -38,4 +38,4 @@ def _to_be_made(path: Path) -> str:
     if path.name != "model" or run.exists() or not _among_runs(run):
         return ""
     place = "" if str(run.parent) == RunConfig.runs_dir else f" --runs_dir {run.parent}"
-    return f" `kselect train-teacher --run_name {run.name}{place}` would make it."
+    return f" `kselect train-teacher --task ... --encoder ... --run_name {run.name}{place}` would make it."

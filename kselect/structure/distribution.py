@@ -142,7 +142,7 @@ def cross_entropy(p: Distribution[Marginals], q: Distribution[Marginals]) -> Ten
     It is infinite where p has mass on what is impossible under q, and 0 where nothing is possible under p.
 
     Raises:
-        TypeError: p is over structures that are none of q's; projective trees are among the non-projective ones.
+        TypeError: p has structures that q does not have; all projective trees are among the non-projective ones.
     """
     _check_covered(p, q)
     p._solve_beside(q)
@@ -178,7 +178,9 @@ def kl(p: Distribution[Marginals], q: Distribution[Marginals]) -> Tensor:
 
 def _check_covered(p: Distribution[Any], q: Distribution[Any]) -> None:
     if not q._covers(p):
-        raise TypeError(f"{type(p).__name__} are over structures that {type(q).__name__} are not over.")
+        raise TypeError(
+            f"p, {type(p).__name__}, has structures that q, {type(q).__name__}, does not have: give two of one kind."
+        )
 
 
 def real_positions(mask: Tensor, scores: Tensor) -> Tensor:

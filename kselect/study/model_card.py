@@ -42,15 +42,13 @@ From the folder in which it was made:
 """
 
 WORDS = """
-{warning}Words are read where their first token stands: there are {given}. What becomes of them is the head's to say:
+Words are read where their first token stands: there are {given}. {warning}What becomes of them is the head's to say:
 `head.json` names it, `{head}`, with its labels, and `head.safetensors` holds what it has learned, if anything. Both are
 read by `kselect predict`, and by `kselect.load_teacher("{model_folder}", task)`.
 """
 WARNING = """\
-**{short} not the model's answer.**
-That is {answer}; `kselect predict` gives it.
-
-"""
+**{short} the model's answer,**
+which is {answer}; `kselect predict` gives it. """
 ANSWERS = {
     "crf": "the best sequence of tags, where the head scores each step from tag to tag, too",
     "spans": "the best set of spans, which the head scores and of which no two overlap",
@@ -106,9 +104,9 @@ def _reading(head: str | None, model_folder: str) -> str:
     if head is None:
         return ""
     if head in TOKEN_CLASSIFIERS:
-        given, short = "its `logits`", "The argmax of these logits is"
+        given, short = "its `logits`", "The argmax of these need not be"
     else:
-        given, short = "its hidden states, `last_hidden_state`", "What this gives is"
+        given, short = "its hidden states, `last_hidden_state`", "These are not"
     warning = WARNING.format(short=short, answer=ANSWERS[head]) if head in ANSWERS else ""
     return WORDS.format(warning=warning, given=given, head=head, model_folder=model_folder)
 

@@ -30,11 +30,11 @@ REFUSED = [
     (["distill", "--teacher", "runs/techer/model"], "runs/techer/model: did you mean 'runs/teacher/model'?"),
     (
         ["distill", "--teacher", "runs/wnut17-xxl/model"],
-        "runs/wnut17-xxl/model. `kselect train-teacher --run_name wnut17-xxl` would make it. Give a folder that save_",
+        "runs/wnut17-xxl/model. `kselect train-teacher --task ... --encoder ... --run_name wnut17-xxl` would make it.",
     ),
     (
         ["evaluate", "mine/wnut17-xxl/model"],
-        "model. `kselect train-teacher --run_name wnut17-xxl --runs_dir mine` would make it. Give a folder",
+        "model. `kselect train-teacher --task ... --encoder ... --run_name wnut17-xxl --runs_dir mine` would make it.",
     ),
     (["evaluate", "none/wnut17-xxl/model"], "No such model folder: none/wnut17-xxl/model. Give a folder that save_"),
     (["distill", "--record_plots"], "record_plots draws a recording: give --record, too."),

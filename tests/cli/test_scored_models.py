@@ -129,14 +129,17 @@ def test_a_run_is_scored_on_its_own_task_and_data(place: Path, path: str, capsys
 
 def test_what_is_given_wins_over_the_settings_of_the_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(place / "runs" / "student"), "--train_limit", "6"]) == 0
-    assert "mnli, 6 examples of dev_mismatched (train_limit 6)\n" in capsys.readouterr().out
+    assert "mnli, 6 examples of dev_mismatched (cut to train_limit 6)\n" in capsys.readouterr().out
 
 
 def test_the_limit_of_a_run_is_told_and_can_be_taken_off(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(place / "runs" / "student", place / "runs" / "limited")
     config = place / "runs" / "limited" / "config.yaml"
     config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "train_limit": 6}))
-    for more, told in (([], "6 examples of dev (train_limit 6)"), (["--train_limit", "null"], "12 examples of dev")):
+    for more, told in (
+        ([], "6 examples of dev (cut to train_limit 6)"),
+        (["--train_limit", "null"], "12 examples of dev"),
+    ):
         assert main(["evaluate", str(place / "runs" / "limited"), *more]) == 0
         assert f"mnli, {told}\n" in capsys.readouterr().out
 

@@ -145,6 +145,16 @@ def test_processes_train_the_students_that_a_serial_run_trains(teachers: Path, t
     assert learned(streams=True).history == learned(streams=False).history
 
 
+def test_other_data_are_not_learned_from_by_the_first_tasks_sentences(teachers: Path, tmp_path: Path) -> None:
+    words = ["--task_type", "tags", "--task", "one", "--train_file", "one.conll", "--unlabelled_file", "words.txt"]
+    for more, kept in (({"train_file": "other.conll"}, None), ({}, "words.txt")):
+        also = ["--also", str(tmp_path / "other.yaml")]
+        (tmp_path / "other.yaml").write_text(yaml.safe_dump({"task": "other", "teacher": "t", **more}))
+        command = Command(COMMANDS["train-policy"])
+        first, other = every_task(command.settings([*words, "--teacher", str(teachers / TASKS[0]), *also]), command)
+        assert (first.task.unlabelled_file, other.task.unlabelled_file) == ("words.txt", kept)
+
+
 def test_several_files_are_one_option(teachers: Path) -> None:
     settings = Command(COMMANDS["train-policy"]).settings(["--teacher", "t", "--also", "a.yaml,b.yaml"])
     assert settings.policy.also == ["a.yaml", "b.yaml"]

@@ -121,10 +121,16 @@ def test_unlabelled_words_are_learned_from_and_no_tag_is_read(
         students.append(load_file(run / "student" / "model.safetensors"))
     assert all(torch.equal(students[0][key], students[1][key]) for key in students[0])
     common.append(str(tmp_path / "words"))
+    for more in ([], ["--dev_file", str(place / "train.conll")]):
+        assert main(["evaluate", str(place / "runs" / "words-crf"), *more]) == 0
+    (tmp_path / "words").rename(tmp_path / "gone")
+    other = ["--train_file", str(place / "long.conll"), "--dev_file", str(place / "dev.conll")]
+    assert main(["evaluate", str(place / "runs" / "words-crf"), *other]) == 0
+    (tmp_path / "gone").rename(tmp_path / "words")
     of_trees = ["distill", *data(place, "trees"), *of_teacher(place, "trees"), "--unlabelled_file", "words"]
     for words, told in (
-        (["distill", *common, "--agent", "fine-tune"], "knowledge gold reads labels, and unlabelled_file has none"),
-        (["distill", *common, "--agent", "kd-pt:1"], "knowledge kd-pt reads labels, and unlabelled_file has none"),
+        (["distill", *common, "--agent", "fine-tune"], "knowledge gold reads labels, which the sentences of"),
+        (["distill", *common, "--agent", "kd-pt:1"], "unlabelled_file do not have: leave out kd-pt, or unl"),
         (["distill", *common, "--record"], "A recording reads the labels of what is learned from"),
         (["doctor", *common], "The doctor reads the labels of what is learned from"),
         (["explain", *common], "Every level of knowledge reads the labels of what is learned from"),
@@ -166,7 +172,7 @@ def test_other_files_are_read_as_those_of_the_run(
     for kind, suffix in (("tags", "conll"), ("trees", "conllu")):
         files = [word for part in ("train", "dev") for word in (f"--{part}_file", str(place / f"{part}.{suffix}"))]
         title, *scores = dev(kind, *files)
-        assert title == "train, 8 examples of dev"
+        assert title == f"my-{kind}, 8 examples of dev"  # the files are its own
         assert scores == dev(kind)[1:]
     spelt = {part: read_columns(place / f"{part}.conll") for part in ("train", "dev")}
     for part, file in spelt.items():

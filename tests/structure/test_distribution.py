@@ -166,7 +166,9 @@ def test_structures_of_another_kind_are_refused() -> None:
     trees, projective = (kind(torch.zeros(2, 3, 4), mask) for kind in (NonProjectiveTrees, ProjectiveTrees))
     for p, q in ((trees, projective), (chain, trees), (trees, chain), (chain, projective)):
         for measure in (cross_entropy, kl):
-            with pytest.raises(TypeError, match=f"{type(p).__name__} are over structures that {type(q).__name__} are"):
+            with pytest.raises(
+                TypeError, match=f"p, {type(p).__name__}, has structures that q, {type(q).__name__}, does not"
+            ):
                 measure(p, q)
 
 

@@ -21,7 +21,7 @@ from kselect.tasks.words.tag_set import TagSet
 from kselect.tasks.words.tagged_data import tagged_data
 from kselect.tasks.words.tagging_task import TaggingTask
 from kselect.tasks.words.token_labels import read_token_labels, splits_of
-from kselect.tasks.words.treebank import read_treebank
+from kselect.tasks.words.treebank import Treebank, read_treebank
 from kselect.tasks.words.word_task import WordTask
 
 UPOS, DEPREL = "upos", "deprel"
@@ -101,20 +101,23 @@ class TaggedSource(WordSource):
                     f"{task.tag_set.scheme.upper()}: give a column file, or --tag_column {UPOS} to write over them."
                 )
             treebank = read_treebank(path, trees=False)
-            sentences = [sentence.with_upos.tagged(()) for sentence in treebank.sentences]
+            sentences = _without_tags(treebank)
 
             def text(tags: Sequence[Sequence[str]]) -> str:
                 return treebank.text(relations=tags) if self.tag_column == DEPREL else treebank.text(upos=tags)
 
             return UnlabelledWords(WordSplit(sentences), path.name, text, path)
-        file = read_columns(path, word_column=self._number("word_column", 0), tag_column=None)
+        file = self._words(path)
         file = replace(file, tag_column=self._tags_in(file, TagSet(task.file_scheme, task.tag_set.labels)))
         return UnlabelledWords(WordSplit(file.sentences), path.name, file.text, path)
 
     def _untagged(self, path: Path) -> list[TaggedSentence]:
         if self._is_treebank(path):
-            return [sentence.with_upos.tagged(()) for sentence in read_treebank(path, trees=False).sentences]
-        return list(read_columns(path, word_column=self._number("word_column", 0), tag_column=None).sentences)
+            return _without_tags(read_treebank(path, trees=False))
+        return list(self._words(path).sentences)
+
+    def _words(self, path: Path) -> ColumnFile:
+        return read_columns(path, word_column=self._number("word_column", 0), tag_column=None)
 
     def _labelled(self) -> dict[str, list[TaggedSentence]]:
         if self.dataset is None:
@@ -193,6 +196,10 @@ class TaggedSource(WordSource):
             return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
         return UnlabelledWords(WordSplit(sentences), f"{Path(str(self.dataset)).name}.jsonl", text)
+
+
+def _without_tags(treebank: Treebank) -> list[TaggedSentence]:
+    return [sentence.with_upos.tagged(()) for sentence in treebank.sentences]
 
 
 def _task(name: str, tag_set: TagSet, file_scheme: str, splits: dict[str, WordSplit[TaggedSentence]]) -> TaggingTask:

@@ -77,7 +77,7 @@ class TaggingTask(WordTask[TaggedSentence]):
         return self._scores(list(found.values()), [encoded.split.sentences[number].tags for number in found])
 
     def constant_score(self, split: str = "dev") -> dict[str, float]:
-        """Return what one tag for every word earns: O, or train's most frequent plain one."""
+        """Return what one tag for every word earns: O, or the most frequent plain one of train, or else of reward."""
         tagged = self.splits["train" if self.is_labelled else "reward"].sentences
         tag = constant_tag(tagged, self.tag_set.scheme)
         gold = [sentence.tags for sentence in self.splits[split].sentences]
