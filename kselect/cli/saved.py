@@ -9,7 +9,6 @@ from typing import Any
 
 from kselect.cli import yaml_file
 from kselect.config import TaskConfig
-from kselect.tasks.location import located
 
 MODELS = {"student": "student", "model": "teacher"}
 """What a run's model is, by the folder that the run has it in."""
@@ -56,6 +55,8 @@ def _is_another(name: str, given: Mapping[str, Any], settings: Mapping[str, Any]
     """Whether data are given under a name that are not the run's own, which keeps them by where they were found."""
     if given.get(name) is None:
         return False
+    from kselect.tasks.location import located  # of no use to those who ask for help
+
     folder = given.get("data_dir") or settings.get("data_dir")
     return settings.get(name) not in (given[name], located(str(given[name]), folder))
 

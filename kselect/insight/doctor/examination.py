@@ -90,12 +90,12 @@ def check_readable(task: Task[Any], teacher: Classifier) -> None:
     Raises:
         UserError: it gives spans or trees; the task is a regression, or has too small a reward split.
     """
-    check_examinable(task)
-    if CHOICES.get(teacher.head.name) not in READABLE:
+    if not task.regression and CHOICES.get(teacher.head.name) not in READABLE:
         raise UserError(
             f"The teacher's head is {teacher.head.name}, which gives no probabilities of classes word by word: the "
             f"doctor reads classifiers of texts, and the heads tagger and crf."
         )
+    check_examinable(task)
 
 
 def examine(

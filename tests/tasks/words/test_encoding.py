@@ -199,9 +199,9 @@ def test_pieces_that_are_trees_make_one_tree(max_length: int) -> None:
                     assert relations[piece.first + word] == ("parataxis" if joined else task.labels[relation])
 
 
-def test_sentences_to_be_predicted_have_stand_ins() -> None:
+def test_sentences_without_labels_have_unknown_tags_and_stand_ins_for_heads() -> None:
     bare = WordSplit([TaggedSentence(("ab", "cd"), (), ORIGIN)])
-    assert tagging_task().encode(bare, tokenizer(), 24).labels[0].tolist() == [0, 0]
+    assert tagging_task().encode(bare, tokenizer(), 24).labels[0].tolist() == [IGNORED, IGNORED]
     unparsed = WordSplit([ParsedSentence(("ab", "cd"), ("X", "X"), (), (), ORIGIN)])
     assert parsing_task().encode(unparsed, tokenizer(), 24).labels[0].tolist() == [[0, 0], [0, 0]]
 
