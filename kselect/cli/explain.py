@@ -3,12 +3,13 @@
 Trains one and the same student under a ladder of targets that pass on ever more of what the teacher says: none of it
 (gold labels), label smoothing (the universe), the likeness of classes (the domain), the teacher's confidence in each
 example (the instance), both of these, its largest probabilities, all of it. What each gains over gold labels, seed by
-seed, tells what the gain of distillation is made of. Finished runs are kept: a stopped ladder goes on where it was.
+seed, tells what the gain of distillation is made of. Finished runs are kept: a stopped ladder goes on where it was, and
+another one, of more seeds or in another measure, takes them over with --earlier.
 
 Examples:
   kselect explain --task mnli --teacher runs/mnli-teacher/model --layers 3
-  kselect explain --config configs/explain/ewt-pos.yaml --seeds 0,1,2,3,4
-  kselect explain --config configs/explain/topics.yaml --top_k 0.1,0.25,0.5 --measure loss
+  kselect explain --config configs/explain/topics.yaml --top_k 0.1,0.25,0.5 --run_name three
+  kselect explain --config configs/explain/topics.yaml --earlier runs/three --seeds 0,1,2,3,4 --measure loss
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from kselect.tasks.task import Task
 
 NAME = "explain"
+TAKEN_OVER = ("seeds", "measure", "top_k", "earlier", "run_name", "fresh")
+"""Settings that may be others in a ladder whose runs are taken over."""
 RUNS, TABLE, PLOT = "runs.jsonl", "explanation.md", "explanation.png"
 
 
@@ -74,8 +77,12 @@ def run(settings: Settings) -> Path:
     teacher = read_teacher(distiller, config)
     for finding in (*identities(rungs, classes, teacher.smoothing), *symptoms(teacher)):
         print(finding, file=sys.stderr)
+    earlier = _earlier(settings, distiller, rungs)
     folder = _open_folder(settings, distiller)
     ledger = Ledger(folder.path / RUNS, KEY)
+    for entry in earlier:
+        if not ledger.holds(entry):
+            ledger.append(entry)
     with _recorded(folder, ledger, rungs, seeds, distiller) as (on_phase, on_run, watched):
         climb(lambda *run: watched(distiller_of(*run)), rungs, seeds, config.gold_share, ledger, on_phase, on_run)
         explanation = explain(ledger.entries(), rungs, seeds, classes, config.measure, teacher)
@@ -120,6 +127,21 @@ def _distillers(settings: Settings, task: Task[Any]) -> tuple[int, Callable[[int
     return classes, distiller_of
 
 
+def _earlier(settings: Settings, distiller: Distiller, rungs: Sequence[Rung]) -> list[dict[str, Any]]:
+    """Return the finished runs of another ladder that this one takes over."""
+    from kselect.cli.session import resolved
+    from kselect.insight.climb import KEY, to_train
+    from kselect.study.ledger import Ledger
+    from kselect.study.unfinished import refuse_unlike
+
+    if settings.ladder.earlier is None:
+        return []
+    earlier = Path(settings.ladder.earlier)
+    refuse_unlike(earlier, resolved(settings, distiller), TAKEN_OVER)
+    wanted = {(seed, rung.name) for seed, rung in to_train(rungs, settings.run.seeds)}
+    return [run for run in Ledger(earlier / RUNS, KEY).entries() if (run["seed"], run["rung"]) in wanted]
+
+
 def _open_folder(settings: Settings, distiller: Distiller) -> RunFolder:
     from kselect.cli.session import resolved
     from kselect.study.run_folder import RunFolder
@@ -153,6 +175,8 @@ def _recorded(
         if folder.resumed:
             folder.rewind(0, 0)  # the curves are drawn anew: the ledger alone is gone on from
             print(f"Going on with {folder.path} after {len(done)} of {runs} runs.", file=sys.stderr)
+        elif done:
+            print(f"Of {runs} runs {len(done)} are taken over.", file=sys.stderr)
         title = f"Explaining {distiller.task.name}"
         with Progress(runs * steps, title, done=len(done) * steps) as progress, Interruption() as interruption:
 

@@ -29,6 +29,8 @@ class LadderConfig:
     """What cosines of the teacher's output weights are divided by in kd-sim and kd-pt-sim; 1 leaves them near flat."""
     top_k: list[float] = field(default_factory=lambda: [0.25, 0.5])
     """Shares of the classes whose probabilities are kept, one student each."""
+    earlier: str | None = None
+    """Folder of a ladder whose runs are taken over: its settings are these but for seeds, measure and top_k."""
     teacher_cache: float = 4.0
     """GiB of disk for the teacher's outputs on train, so that each is computed once; 0 computes it every time."""
     cache_dir: str | None = None

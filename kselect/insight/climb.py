@@ -57,6 +57,9 @@ def climb(
     Raises:
         UserError: teacher or data are not those of the runs in the ledger.
     """
+    known = [entry["seed"] for entry in ledger.entries() if entry["seed"] in seeds]
+    if known:  # told now, and not after seeds that the ledger has nothing of
+        _check_same(distiller_of(known[0], None), known[0], ledger)
     for seed, rung in to_train(rungs, seeds):
         if ledger.holds({"rung": rung.name, "seed": seed}):
             continue

@@ -100,9 +100,9 @@ def content_of(p: Tensor, labels: Tensor, temperature: float = 1.0) -> Content:
 
 
 def read_content(distiller: Distiller, config: LadderConfig) -> list[Content]:
-    """Tell apart what the teacher says of train at the start of a run, and at half and twice that temperature.
+    """Tell apart what the teacher says of train at the start of a run, at half and twice that temperature, and at 1.
 
-    The first is at the temperature of the run.
+    The first is at the temperature of the run; of those that are equal there is one.
     """
     teacher, task, start = distiller.teachers[0], distiller.task, Schedule.parse(config.temperature, "temperature")(0.0)
     train = task.splits["train"]
@@ -112,7 +112,7 @@ def read_content(distiller: Distiller, config: LadderConfig) -> list[Content]:
     scores, labels = torch.from_numpy(read.logits).float(), torch.from_numpy(read.labels)
     return [
         content_of(torch.softmax(scores / temperature, -1), labels, temperature)
-        for temperature in (start, start / 2, start * 2)
+        for temperature in dict.fromkeys((start, start / 2, start * 2, 1.0))
     ]
 
 

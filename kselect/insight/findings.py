@@ -60,6 +60,7 @@ def identities(rungs: Sequence[Rung], classes: int, smoothing: float) -> list[st
 def symptoms(teacher: Teacher) -> list[str]:
     """Say what a teacher's probabilities lack for levels of knowledge to be passed on, before anyone is trained."""
     now, *others = teacher.contents
+    (plain,) = (content for content in teacher.contents if content.temperature == 1)  # softened, all look alike
     said = [_says(now, others)]
     more = max(others, key=lambda content: content.total)
     elsewhere = f"At temperature {more.temperature:g} it would say {more.total:.3f} nats."
@@ -72,8 +73,9 @@ def symptoms(teacher: Teacher) -> list[str]:
     elif now.certainty < FLAT:
         said.append(
             f"Temperature {now.temperature:g} leaves the gold class {_percent(now.confidence, 1)}, where one of "
-            f"{now.classes} that are alike has {_percent(1 / now.classes, 1)}: targets are all but uniform, and "
-            f"distillation is a label smoothing. Lower --temperature. {elsewhere}"
+            f"{now.classes} that are alike has {_percent(1 / now.classes, 1)}: targets are all but uniform. What is "
+            f"learned then is the teacher's scores, those of classes that are out of the question as much as any "
+            f"(Hinton et al., 2015). Lower --temperature. {elsewhere}"
         )
     elif now.certainty > CERTAIN and now.total < LITTLE:
         said.append(
@@ -82,10 +84,10 @@ def symptoms(teacher: Teacher) -> list[str]:
             f"rescales nothing, and distillation is all but fine-tuning. Raise --temperature, or train the teacher for "
             f"fewer epochs. {elsewhere}"
         )
-    elif now.classes > 2 and now.likeness < ALIKE:
+    elif now.classes > 2 and plain.likeness < ALIKE:
         said.append(
-            f"Wrong classes are all but alike to the teacher ({_percent(now.likeness, 1)} of how far they could "
-            f"differ): either no two of them are related, or their relations are erased, as in a teacher that was "
+            f"Wrong classes are all but alike to the teacher ({_percent(plain.likeness, 1)} of how far they could "
+            f"differ, at temperature 1): either no two of them are related, or their relations are erased, as in a teacher that was "
             f"trained with label smoothing. Train it without."
         )
     return said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,20 @@ def refuse_occupied(path: Path) -> None:
     obstacle = _obstacle(path)
     if obstacle is not None:
         raise UserError(f"{path} {obstacle}: give another --run_name, or --fresh to set the folder aside.")
+
+
+def refuse_unlike(path: Path, config: Mapping[str, Any], besides: Sequence[str]) -> None:
+    """Refuse a run folder, finished or not, whose settings are others in more than what is named by `besides`.
+
+    Raises:
+        UserError: its settings are others, or it is no run folder.
+    """
+    if not (path / "config.yaml").exists():
+        raise UserError(f"{path} holds no run.")
+    then, now = _config(path), yaml.safe_load(yaml.safe_dump(dict(config)))
+    changed = _differences(*({name: value for name, value in one.items() if name not in besides} for one in (then, now)))
+    if changed:
+        raise UserError(f"{path} holds runs of other settings: {'; '.join(changed)}.")
 
 
 def find(runs_dir: Path, stem: str, config: Mapping[str, Any]) -> list[Path]:

@@ -143,6 +143,34 @@ def test_a_stopped_ladder_goes_on_where_it_was(
     assert "its run is finished" in fails(capsys, words)
 
 
+def test_runs_of_another_ladder_are_taken_over(
+    place: Path, straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier = ["--earlier", str(straight), "--measure", "loss"]
+    assert main([*topics(place, tmp_path, "--run_name", "more"), *earlier, "--seeds", "0,1,2", "--top_k", "0.25"]) == 0
+    assert "Of 21 runs 14 are taken over." in capsys.readouterr().err
+    before, more = results(straight), results(tmp_path / "more")
+    assert (more["seeds"], more["measure"]) == ([0, 1, 2], "loss")
+    for name, rung in more["rungs"].items():
+        assert {seed: rung["metrics"][seed] for seed in "01"} == before["rungs"][name]["metrics"]
+
+    assert main([*topics(place, tmp_path, "--run_name", "third"), "--seeds", "2"]) == 0
+    for name, rung in results(tmp_path / "third")["rungs"].items():
+        if name in more["rungs"]:
+            assert rung["metrics"]["2"] == more["rungs"][name]["metrics"]["2"]
+
+
+def test_runs_of_other_settings_are_not_taken_over(
+    place: Path, straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = topics(place, tmp_path, "--run_name", "more", "--earlier", str(straight))
+    assert fails(capsys, [*words, "--learning_rate", "0.1"]) == (
+        f"{straight} holds runs of other settings: learning_rate was 0.003, is 0.1."
+    )
+    assert fails(capsys, [*words, "--earlier", str(tmp_path)]) == f"{tmp_path} holds no run."
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_other_data_are_noticed(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = topics(place, tmp_path, "--run_name", "mine")
     interrupt(words, tmp_path / "mine" / "runs.jsonl", runs=1)

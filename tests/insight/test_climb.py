@@ -45,7 +45,7 @@ def test_what_is_in_the_ledger_is_not_trained_again(tmp_path: Path) -> None:
     climb(Made(), rungs[:1], [0], 0.5, ledger)
     made, told = Made(), []
     climb(made, rungs, [0, 1], 0.5, ledger, on_run=lambda entry: told.append((entry["rung"], entry["seed"])))
-    assert made.asked == [(0, None), (0, 0.1), (1, None), (1, None), (1, 0.1)]
+    assert made.asked == [(0, None), (0, None), (0, 0.1), (1, None), (1, None), (1, 0.1)]
     assert told == [("kd-pt", 0), ("kd-top-2", 0), ("fine-tune", 1), ("kd-pt", 1), ("kd-top-2", 1)]
     timed = [{**entry, "seconds": 0} for entry in ledger.entries()]
     assert timed == [{**entry, "seconds": 0} for entry in whole.entries()]
@@ -56,6 +56,9 @@ def test_another_teacher_is_refused(tmp_path: Path) -> None:
     climb(Made(), rungs[:1], [0], 0.5, ledger)
     with pytest.raises(UserError, match="teacher or data have changed, since the loss of kd-pt"):
         climb(Made(SHORT.sharpened(3)), rungs, [0], 0.5, ledger)
+    with pytest.raises(UserError, match="teacher or data have changed"):  # before a seed of its own is trained
+        climb(Made(SHORT.sharpened(3)), rungs[:1], [1, 0], 0.5, ledger)
+    assert [entry["seed"] for entry in ledger.entries()] == [0]
 
 
 def test_a_rung_that_is_another_has_its_students(tmp_path: Path) -> None:

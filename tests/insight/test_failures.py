@@ -7,7 +7,7 @@ import torch
 from kselect.config import KnowledgeConfig, LadderConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.insight.content import Content
-from kselect.insight.findings import findings, symptoms
+from kselect.insight.findings import ALIKE, findings, symptoms
 from kselect.insight.synthetic import NOISE, SIMILARITY, World
 from kselect.insight.teacher import read_teacher
 from kselect.models.classifier import Classifier
@@ -51,6 +51,11 @@ def test_a_teacher_trained_with_label_smoothing_has_erased_how_classes_are_relat
     assert after.likeness < 0.2 * before.likeness
     assert told(SIMILARITY, config_of(), sound) == []
     assert told(SIMILARITY, config_of(), smoothed) == [ERASED]
+    # Softened, wrong classes look alike to any teacher: that erases nothing, as their scores stay what they are.
+    warm = config_of(temperature=2.0)
+    assert read_teacher(SIMILARITY.distiller(0, warm.knowledge()), warm).contents[0].likeness < ALIKE
+    assert told(SIMILARITY, warm) == []
+    assert told(SIMILARITY, warm, smoothed) == [ERASED]
 
 
 def test_of_a_teacher_grown_too_confident_nothing_is_left_but_gold_labels() -> None:
@@ -101,5 +106,5 @@ def test_temperatures_too_high_and_too_low() -> None:
     assert told(SIMILARITY, config_of(temperature=50.0)) == [FLAT]
     assert told(SIMILARITY, config_of(temperature=0.1)) == [SURE]
     hot = read_teacher(SIMILARITY.distiller(0, config_of().knowledge()), config_of(temperature=50.0)).contents
-    assert [content.temperature for content in hot] == [50.0, 25.0, 100.0]
+    assert [content.temperature for content in hot] == [50.0, 25.0, 100.0, 1.0]
     assert hot[2].total < hot[0].total < hot[1].total
