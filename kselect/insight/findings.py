@@ -87,8 +87,8 @@ def symptoms(teacher: Teacher) -> list[str]:
     elif now.classes > 2 and plain.likeness < ALIKE:
         said.append(
             f"Wrong classes are all but alike to the teacher ({_percent(plain.likeness, 1)} of how far they could "
-            f"differ, at temperature 1): either no two of them are related, or their relations are erased, as in a teacher that was "
-            f"trained with label smoothing. Train it without."
+            f"differ, at temperature 1): either no two of them are related, or their relations are erased, as in a "
+            f"teacher that was trained with label smoothing. Train it without."
         )
     return said
 

@@ -66,8 +66,9 @@ def refuse_unlike(path: Path, config: Mapping[str, Any], besides: Sequence[str])
     """
     if not (path / "config.yaml").exists():
         raise UserError(f"{path} holds no run.")
-    then, now = _config(path), yaml.safe_load(yaml.safe_dump(dict(config)))
-    changed = _differences(*({name: value for name, value in one.items() if name not in besides} for one in (then, now)))
+    both = _config(path), yaml.safe_load(yaml.safe_dump(dict(config)))
+    then, now = ({name: value for name, value in one.items() if name not in besides} for one in both)
+    changed = _differences(then, now)
     if changed:
         raise UserError(f"{path} holds runs of other settings: {'; '.join(changed)}.")
 
