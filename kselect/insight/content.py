@@ -11,7 +11,7 @@ from torch import Tensor
 from kselect.config import LadderConfig
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import fixed_sample
-from kselect.insight.doctor.reading import read_sample
+from kselect.insight.reading import read_sample
 from kselect.schedule import Schedule
 
 READ = 2000  # examples of train that content is measured on

@@ -6,7 +6,7 @@ from kselect.insight.doctor.diagnosis import Diagnosis, diagnose
 from kselect.insight.doctor.examination import Examination, examine
 from kselect.insight.doctor.judging import Outcomes, Verdict, judge, tally
 from kselect.insight.doctor.outcomes import read_outcomes
-from kselect.insight.doctor.sample import Sample
+from kselect.insight.sample import Sample
 
 __all__ = [
     "Advice",

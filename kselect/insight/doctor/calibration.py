@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from kselect.insight.doctor.estimate import Estimate
-from kselect.insight.doctor.sample import Floats, Sample
+from kselect.insight.sample import Floats, Sample
 
 BINS = 15
 COLDEST, HOTTEST = 0.05, 20.0

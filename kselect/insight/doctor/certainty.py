@@ -9,7 +9,7 @@ import numpy as np
 from kselect.insight.doctor.calibration import calibration_error
 from kselect.insight.doctor.estimate import Estimate
 from kselect.insight.doctor.factors import MIDDLE
-from kselect.insight.doctor.sample import Floats, Sample
+from kselect.insight.sample import Floats, Sample
 
 BARS = 10
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from kselect.insight.doctor.calibration import Temperature, best_temperature, oversureness
 from kselect.insight.doctor.certainty import Certainty
-from kselect.insight.doctor.class_relations import ClassRelations
+from kselect.insight.class_relations import ClassRelations
 from kselect.insight.doctor.estimate import Estimate
 from kselect.insight.doctor.factors import Factors, rescaling_factors
 from kselect.insight.doctor.probe import Probe
-from kselect.insight.doctor.sample import Floats, Sample
+from kselect.insight.sample import Floats, Sample
 from kselect.insight.doctor.top_k import TopK
 from kselect.models.label_order import Order, best_order
 

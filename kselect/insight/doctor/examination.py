@@ -23,8 +23,8 @@ from kselect.insight.doctor.cost import EPOCHS, KNOWLEDGE, Cost, measure_cost
 from kselect.insight.doctor.diagnosis import Diagnosis, diagnose
 from kselect.insight.doctor.pair import Pair, build_each, fits, needs_of
 from kselect.insight.doctor.probe import Probe
-from kselect.insight.doctor.reading import read_sample, read_states
-from kselect.insight.doctor.sample import Sample
+from kselect.insight.reading import read_sample, read_states
+from kselect.insight.sample import Sample
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import CHOICES, is_text
 from kselect.models.input_length import input_length

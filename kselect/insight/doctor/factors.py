@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_softmax
 
-from kselect.insight.doctor.sample import Floats, Sample
+from kselect.insight.sample import Floats, Sample
 
 MIDDLE = (0.05, 0.95)  # quantiles: near 1 - q = 0 a factor has no bounds
 

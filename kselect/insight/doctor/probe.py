@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kselect.distillation.evaluation import fixed_sample
-from kselect.insight.doctor.sample import Floats, Sample
+from kselect.insight.sample import Floats, Sample
 
 MOST = 3000  # places that a fit reads; sentences have more of them than it needs
 STRENGTH = 0.01  # of the fit, over that of the penalty; hundreds of examples have as many dimensions

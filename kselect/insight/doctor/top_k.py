@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kselect.insight.doctor.estimate import Estimate
-from kselect.insight.doctor.sample import Floats, Sample
+from kselect.insight.sample import Floats, Sample
 
 
 @dataclass(frozen=True)

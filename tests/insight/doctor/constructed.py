@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kselect.insight.doctor.sample import Sample
+from kselect.insight.sample import Sample
 
 CLASSES = 6
 SIZE = 600

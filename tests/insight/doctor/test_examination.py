@@ -210,7 +210,7 @@ def test_too_few_held_out_examples_are_refused() -> None:
 
 def test_a_probe_that_knows_the_answer_is_told_from_one_that_does_not() -> None:
     from kselect.insight.doctor.probe import Probe
-    from kselect.insight.doctor.sample import Sample
+    from kselect.insight.sample import Sample
 
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 120)

@@ -10,10 +10,10 @@ import torch
 
 from kselect.insight.doctor.calibration import best_temperature, calibration_error, oversureness
 from kselect.insight.doctor.certainty import Certainty, shares
-from kselect.insight.doctor.class_relations import ClassRelations
+from kselect.insight.class_relations import ClassRelations
 from kselect.insight.doctor.estimate import Estimate
 from kselect.insight.doctor.factors import Factors, rescaling_factors
-from kselect.insight.doctor.sample import Sample
+from kselect.insight.sample import Sample
 from kselect.insight.doctor.top_k import TopK, top_k_losses
 from kselect.knowledge.levels import TopK as TopKKnowledge
 from kselect.schedule import Schedule

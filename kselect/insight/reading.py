@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kselect.distillation.evaluation import passes
-from kselect.insight.doctor.sample import Floats, Sample
+from kselect.insight.sample import Floats, Sample
 from kselect.models.classifier import Classifier
 from kselect.models.needs import Needs
 from kselect.tasks.encoding import EncodedSplit
