@@ -148,6 +148,7 @@ def _measures(found: Examination) -> list[list[str]]:
     rows += [
         ["best temperature", f"{best.value:.2f}{' (an end of the range)' if best.bounded else ''}"],
         ["loss there, held out, nats", f"{best.loss_after:.3f}"],
+        [f"loss at {diagnosis.used_temperature:g}, held out, nats", f"{diagnosis.loss_in_use:.3f}"],
         ["rescaling factors at temperature 1", f"{diagnosis.factors.low:.2f} to {diagnosis.factors.high:.2f}"],
         [
             f"rescaling factors at temperature {diagnosis.used_temperature:g}",
@@ -158,12 +159,11 @@ def _measures(found: Examination) -> list[list[str]]:
     if diagnosis.relations is not None:
         relations = diagnosis.relations
         rows += [
-            ["probability of all wrong classes, train", f"{relations.mass:.1%}"],
             ["strength of class relations", f"{relations.strength:.1%}"],
-            ["of it the same for a class", f"{relations.between:.1%}"],
+            [f"probability of all wrong classes, train, at {diagnosis.used_temperature:g}", f"{relations.mass:.1%}"],
         ]
-        if relations.cosine_spread is not None:
-            rows.append(["spread of cosines of output weights", f"{relations.cosine_spread:.2f}"])
+        if relations.told_by_similarities is not None:
+            rows.append(["of what it says of them, told by similarities", f"{relations.told_by_similarities:.1%}"])
     if diagnosis.top_k is not None:
         rows.append(["probabilities worth keeping", f"{diagnosis.top_k.k} of {diagnosis.top_k.classes}"])
     rows.append(["teacher and student read alike", "yes" if found.obstacle is None else "no"])

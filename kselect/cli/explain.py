@@ -25,6 +25,7 @@ from kselect.config import LadderConfig, StudentConfig, StudyConfig, TaskConfig,
 
 if TYPE_CHECKING:
     from kselect.distillation.distiller import Distiller
+    from kselect.distillation.setup import Models
     from kselect.insight.explanation import Explanation
     from kselect.insight.ladder import Rung
     from kselect.study.ledger import Ledger
@@ -61,20 +62,28 @@ def run(settings: Settings) -> Path:
     settings.task.require_labels("Every level of knowledge")
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
 
-    from kselect.cli.session import warn_of_length
+    from kselect.cli.session import warn_of_head, warn_of_length
+    from kselect.distillation.compatibility import check_compatible
     from kselect.insight.climb import KEY, climb
     from kselect.insight.explanation import explain
     from kselect.insight.findings import findings, identities, outcome, symptoms
-    from kselect.insight.ladder import ladder
-    from kselect.insight.teacher import read_teacher
+    from kselect.insight.ladder import count_classes, ladder
+    from kselect.insight.matching import matched
+    from kselect.insight.teacher import read_teacher, read_train
+    from kselect.models.output_layer import output_layer
     from kselect.study.ledger import Ledger
 
-    config, seeds = settings.ladder, settings.run.seeds
-    classes, distiller_of = _distillers(settings, task)
-    rungs = ladder(config, classes)
+    seeds, models_of = settings.run.seeds, _models(settings, task)
+    first = models_of(seeds[0])
+    classes = count_classes(first.task, first.student, first.teachers[0])
+    warn_of_head(first)
+    check_compatible(first.student, first.teachers, first.task)
+    sample = read_train(first.task, first.teachers[0], settings.training, settings.task.max_length)
+    config = matched(settings.ladder, sample, output_layer(first.teachers[0].model).weight)
+    rungs, distiller_of = ladder(settings.ladder, classes), _distillers(settings, config, models_of)
     distiller = distiller_of(seeds[0], None)
     warn_of_length(distiller)
-    teacher = read_teacher(distiller, config)
+    teacher = read_teacher(distiller, config, sample)
     for finding in (*identities(rungs, classes, teacher.smoothing), *symptoms(teacher)):
         print(finding, file=sys.stderr)
     earlier = _earlier(settings, distiller, rungs)
@@ -92,22 +101,23 @@ def run(settings: Settings) -> Path:
     return folder.path
 
 
-def _distillers(settings: Settings, task: Task[Any]) -> tuple[int, Callable[[int, float | None], Distiller]]:
-    """Return the number of classes, and what gives the run of a seed and a share of top-k.
+def _models(settings: Settings, task: Task[Any]) -> Callable[[int], Models]:
+    """Return what gives the models of a seed, with which a student's head may be drawn; the last ones are held."""
+    from functools import lru_cache
 
-    Models are loaded once a seed, since a student's head may be drawn with it; only the last run is held.
-    """
+    from kselect.distillation.setup import make_models
+
+    return lru_cache(maxsize=1)(lambda seed: make_models(settings.task, settings.model, seed, task))
+
+
+def _distillers(
+    settings: Settings, config: LadderConfig, models_of: Callable[[int], Models]
+) -> Callable[[int, float | None], Distiller]:
+    """Return what gives the run of a seed and a share of top-k; the last one is held."""
     import copy
     from functools import lru_cache
 
-    from kselect.cli.session import warn_of_head
     from kselect.distillation.distiller import Distiller
-    from kselect.distillation.setup import make_models
-    from kselect.insight.ladder import count_classes
-
-    @lru_cache(maxsize=1)
-    def models_of(seed: int) -> Any:
-        return make_models(settings.task, settings.model, seed, task)
 
     @lru_cache(maxsize=1)
     def distiller_of(seed: int, top_k: float | None) -> Distiller:
@@ -117,14 +127,11 @@ def _distillers(settings: Settings, task: Task[Any]) -> tuple[int, Callable[[int
             models.teachers,
             copy.deepcopy(models.student),
             settings.training,
-            settings.ladder.knowledge(top_k),
+            config.knowledge(top_k),
             settings.task.max_length,
         )
 
-    first = models_of(settings.run.seeds[0])
-    classes = count_classes(first.task, first.student, first.teachers[0])
-    warn_of_head(first)
-    return classes, distiller_of
+    return distiller_of
 
 
 def _earlier(settings: Settings, distiller: Distiller, rungs: Sequence[Rung]) -> list[dict[str, Any]]:

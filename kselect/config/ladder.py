@@ -21,12 +21,14 @@ class LadderConfig:
     """Share of gold labels in the loss of every student but the fine-tuned one, beside what its level teaches."""
     measure: Literal["score", "loss"] = "score"
     """What a gain is told in: points of the task's score on dev, or nats that the gold loss on dev is lower."""
-    temperature: float | str = 2.0
+    temperature: float | str = 1.0
     """Softening of teacher's and student's logits, or a schedule such as 4->1; the KL is multiplied by its square."""
-    label_smoothing: float = 0.1
-    """Share of the gold label that label smoothing gives to all classes alike."""
-    similarity_temperature: float = 0.3
-    """What cosines of the teacher's output weights are divided by in kd-sim and kd-pt-sim; 1 leaves them near flat."""
+    label_smoothing: float | None = None
+    """Share of the gold label that label smoothing gives to all classes alike; by default so much that wrong classes
+    get as much as from the teacher on train."""
+    similarity_temperature: float | None = None
+    """What cosines of the teacher's output weights are divided by in kd-sim and kd-pt-sim; by default so much that
+    wrong classes get as much from kd-sim as from the teacher on train."""
     top_k: list[float] = field(default_factory=lambda: [0.25, 0.5])
     """Shares of the classes whose probabilities are kept, one student each."""
     earlier: str | None = None
@@ -49,10 +51,8 @@ class LadderConfig:
         Raises:
             UserError: a setting that cannot be.
         """
-        settings = {
-            name: getattr(self, name)
-            for name in ("temperature", "label_smoothing", "similarity_temperature", "teacher_cache", "cache_dir")
-        }
+        names = ("temperature", "label_smoothing", "similarity_temperature", "teacher_cache", "cache_dir")
+        settings = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if top_k is None:
             return KnowledgeConfig(knowledge=["gold", *WHOLE], **settings)
         return KnowledgeConfig(knowledge=["gold", "kd-top-k"], top_k=top_k, **settings)

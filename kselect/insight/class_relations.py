@@ -5,60 +5,62 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from kselect.insight.sample import Floats, Sample
 
+TINY = 1e-12  # nats, or a share
+
 
 @dataclass(frozen=True)
 class ClassRelations:
-    """How a teacher shares what it leaves to the K - 1 wrong classes of each place, at temperature 1; K > 2.
+    """How a teacher shares what it leaves to the K - 1 wrong classes of each place; K > 2."""
 
-    A teacher that was trained with label smoothing shares it alike: its relations are erased (Müller et al. 2019).
-    """
-
-    mass: float
-    """Mean probability of all wrong classes together."""
     strength: float
-    """Mean KL of their shares from uniform ones, over log(K - 1), in [0, 1]: 0 where they are erased."""
-    between: float
-    """Part of that which is the same for all places of a gold class, in [0, 1]: the domain's, not the instance's.
-
-    The KL falls into that of each class's mean shares from uniform ones and those of places from their class's mean.
-    Classes of few places seem to have more of it than they do.
-    """
-    cosine_spread: float | None
-    """Standard deviation of the cosines between output weights of different classes, taken from their mean, which no
-    softmax sees; 0 where all classes are alike near. None where the weights were not given."""
+    """Median KL of their shares from uniform ones at temperature 1, over log(K - 1), in [0, 1]; near 0 where relations
+    are erased, as in a teacher that was trained with label smoothing (Müller et al. 2019). It is that of places which
+    are answered right: where the answer is wrong, that one class has all there is under any teacher."""
+    mass: float
+    """Mean probability of all wrong classes together, at the temperature in use."""
+    told_by_similarities: float | None
+    """Part of what their shares say beyond uniform ones, at the temperature in use, that similarities of classes tell:
+    1 where these are the shares, 0 where uniform ones come as near, below 0 where they mislead. None without them."""
 
     @staticmethod
-    def of(sample: Sample, weight: Floats | None = None) -> ClassRelations | None:
-        """Measure them on a sample, and on an output layer's `weight [K, D]`; None for two classes, which have none."""
+    def of(sample: Sample, temperature: float = 1.0, similarities: Floats | None = None) -> ClassRelations | None:
+        """Measure them on a sample; None for two classes, which have none.
+
+        Args:
+            sample: what the teacher says.
+            temperature: the one in use.
+            similarities: `[K, K]`, a row for each gold class, of which the shares of the others count.
+        """
         if sample.classes == 2:
             return None
         gold = np.arange(sample.classes) == sample.labels[:, None]
-        shares = np.exp(log_softmax(np.where(gold, -np.inf, sample.logits), axis=1))
-        divergences = _from_uniform(shares)
-        means = {label: shares[sample.labels == label].mean(0, keepdims=True) for label in np.unique(sample.labels)}
-        common = np.array([_from_uniform(means[label])[0] for label in sample.labels])
-        whole = float(divergences.mean())
-        return ClassRelations(
-            mass=float((sample.probabilities * ~gold).sum(1).mean()),
-            strength=whole / float(np.log(sample.classes - 1)),
-            between=float(common.mean()) / whole if whole > 1e-12 else 0.0,
-            cosine_spread=None if weight is None else _cosine_spread(weight),
-        )
+        right = sample.right if sample.right.any() else np.ones(len(sample), dtype=bool)
+        uniform = (~gold) / (sample.classes - 1)
+        mass = sample.of_wrong(temperature)
+        told = None
+        if similarities is not None:
+            rows = np.where(gold, 0.0, similarities[sample.labels])
+            ours = _shares(sample, gold, temperature)
+            whole = float((mass * _divergences(ours, uniform)).mean())
+            left = float((mass * _divergences(ours, rows / rows.sum(1, keepdims=True))).mean())
+            told = 1 - left / whole if whole > TINY else 0.0
+        plain = _divergences(_shares(sample, gold, 1.0), uniform)
+        return ClassRelations(float(np.median(plain[right])) / np.log(sample.classes - 1), float(mass.mean()), told)
 
 
-def _from_uniform(shares: Floats) -> Floats:
-    """Return the KL of `shares [N, K]`, 0 at one class, from uniform ones over the K - 1 others, `[N]` in nats."""
-    logs = np.log(np.where(shares > 0, shares, 1.0))
-    found: Floats = (shares * logs).sum(1) + np.log(shares.shape[1] - 1)
+def _shares(sample: Sample, gold: NDArray[np.bool_], temperature: float) -> Floats:
+    """Return the shares of the wrong classes, `[N, K]`, 0 at the gold one."""
+    shares: Floats = np.exp(log_softmax(np.where(gold, -np.inf, sample.logits / temperature), axis=1))
+    return shares
+
+
+def _divergences(ours: Floats, theirs: Floats) -> Floats:
+    """Return `KL(ours || theirs)` of each place, `[N, K]` both, in nats."""
+    logs = np.log(np.where(ours > 0, ours, 1.0)) - np.log(np.where(ours > 0, np.maximum(theirs, TINY), 1.0))
+    found: Floats = (ours * logs).sum(1)
     return found
-
-
-def _cosine_spread(weight: Floats) -> float:
-    centred = weight - weight.mean(0)
-    norms = np.linalg.norm(centred, axis=1, keepdims=True)
-    rows = centred / np.maximum(norms, np.finfo(float).tiny)
-    return float((rows @ rows.T)[~np.eye(len(rows), dtype=bool)].std())

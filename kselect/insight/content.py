@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from kselect.config import LadderConfig
-from kselect.distillation.distiller import Distiller
-from kselect.distillation.evaluation import fixed_sample
-from kselect.insight.reading import read_sample
+from kselect.insight.sample import Sample
 from kselect.schedule import Schedule
-
-READ = 2000  # examples of train that content is measured on
 
 
 @dataclass(frozen=True)
@@ -46,12 +41,6 @@ class Content:
     def total(self) -> float:
         """All that is said beyond a label smoothing, in nats a place."""
         return self.instance + self.domain + self.rest
-
-    @property
-    def likeness(self) -> float:
-        """How far wrong classes are from all alike: domain and rest, over the most they could be, in [0, 1]."""
-        most = (1 - self.confidence) * math.log(self.classes - 1)
-        return (self.domain + self.rest) / most if most > 0 else 0.0
 
     @property
     def shares(self) -> dict[str, float]:
@@ -99,20 +88,12 @@ def content_of(p: Tensor, labels: Tensor, temperature: float = 1.0) -> Content:
     )
 
 
-def read_content(distiller: Distiller, config: LadderConfig) -> list[Content]:
-    """Tell apart what the teacher says of train at the start of a run, at half and twice that temperature, and at 1.
-
-    The first is at the temperature of the run; of those that are equal there is one.
-    """
-    teacher, task, start = distiller.teachers[0], distiller.task, Schedule.parse(config.temperature, "temperature")(0.0)
-    train = task.splits["train"]
-    sample = train.take(fixed_sample(len(train), READ))
-    encoded = task.encode(sample, teacher.tokenizer, distiller.max_length)
-    read, _ = read_sample(teacher, encoded, distiller.training.batch_size, distiller.dtype)
-    scores, labels = torch.from_numpy(read.logits).float(), torch.from_numpy(read.labels)
+def contents_of(sample: Sample, temperature: float | str) -> list[Content]:
+    """Tell a sample apart at the temperature at the start of a run, which comes first, at half of it and at twice."""
+    start, labels = Schedule.parse(temperature, "temperature")(0.0), torch.from_numpy(sample.labels)
     return [
-        content_of(torch.softmax(scores / temperature, -1), labels, temperature)
-        for temperature in dict.fromkeys((start, start / 2, start * 2, 1.0))
+        content_of(torch.from_numpy(np.exp(sample.log_probabilities(at))), labels, at)
+        for at in (start, start / 2, start * 2)
     ]
 
 

@@ -48,7 +48,8 @@ class SeedEstimate:
 class Decomposition:
     """What the rungs gain.
 
-    gains: over fine-tuning, by rung. shares: of the gain of KD, as the ratio of the means; none where KD gains nothing.
+    gains: over fine-tuning, by rung. shares: of the gain of KD, as the ratio of the means; none where KD gains nothing
+    that the seeds tell from nothing.
     leads: by how much the first of two rungs is above the second. order: whether instance > domain > universe.
     """
 
@@ -72,7 +73,7 @@ def decompose(values: Values, classes: int) -> Decomposition:
     seeds = list(values[FINE_TUNE])
     gained = {name: [runs[seed] - values[FINE_TUNE][seed] for seed in seeds] for name, runs in values.items()}
     gains = {name: mean_of(gain) for name, gain in gained.items() if name != FINE_TUNE}
-    shares = {name: ratio_of(gained[name], gained[KD]) for name in gains} if gains[KD].mean > 0 else {}
+    shares = {name: ratio_of(gained[name], gained[KD]) for name in gains} if gains[KD].sign() > 0 else {}
     leads = {pair: mean_of([values[pair[0]][seed] - values[pair[1]][seed] for seed in seeds]) for pair in ORDER}
     return Decomposition(gains, shares, leads, _order(leads, classes))
 

@@ -7,27 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kselect.insight.content import Content
 from kselect.insight.decomposition import Decomposition, SeedEstimate, decompose
 from kselect.insight.ladder import FINE_TUNE, Rung
+from kselect.insight.teacher import Teacher
 
 UNITS = {"score": "points", "loss": "nats"}
 """What gains are told in, by what is measured."""
 
 Entry = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """What is known of a teacher before anyone learns from it.
-
-    metrics: on dev, as a student's are. contents: what it says of train at the temperature of the run, and at others.
-    smoothing: share of the label smoothing that gives wrong classes what `kd-sim` gives them on the average.
-    """
-
-    metrics: dict[str, float]
-    contents: list[Content]
-    smoothing: float
 
 
 @dataclass(frozen=True)
@@ -65,10 +52,6 @@ class Explanation:
     def value(self, metrics: Mapping[str, float]) -> float:
         """Return what gains are measured in, higher where a model is better."""
         return value_of(metrics, self.measure)
-
-    def mean(self, name: str) -> float:
-        """Return the mean value of a rung's students."""
-        return statistics.mean(self.value(run["metrics"]) for run in self.runs[name].values())
 
 
 def explain(
@@ -152,6 +135,8 @@ def results_of(explanation: Explanation, findings: Sequence[str]) -> dict[str, A
         "teacher": {
             "metrics": teacher.metrics,
             "smoothing": teacher.smoothing,
+            "left": teacher.left,
+            "relations": None if teacher.relations is None else asdict(teacher.relations),
             "contents": [{**asdict(content), "total": content.total} for content in teacher.contents],
         },
     }

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import mean
 
 from kselect.insight.content import Content
 from kselect.insight.decomposition import CONFIRMED, CONTRADICTED, OPEN, ORDER, UNASKED
-from kselect.insight.explanation import Explanation, Teacher, gained, shared
+from kselect.insight.explanation import Explanation, gained, shared
 from kselect.insight.ladder import BOTH, DOMAIN, FINE_TUNE, INSTANCE, KD, UNIVERSE, Rung
+from kselect.insight.teacher import Teacher
 
 LITTLE = 0.01  # nats beyond a label smoothing, below which a teacher says next to nothing
 CERTAIN = 0.95  # of the way from knowing nothing to the gold class, beyond which all targets are nearly gold labels
 FLAT = 0.1  # of that way, below which all targets are nearly uniform
-ALIKE = 0.05  # of how far wrong classes could differ, below which they are told nearly alike
+ALIKE = 0.1  # of how far wrong classes could differ, below which they are told nearly alike
+UNLIKE = 1.25  # how many times as much one level leaves to wrong classes as another, from which that tells them apart
 ABLE = 0.5  # of the way from chance to all of train right, from which flat targets are the temperature's doing
 SINGLE = (UNIVERSE, DOMAIN, INSTANCE, BOTH)
 
@@ -44,7 +47,7 @@ def identities(rungs: Sequence[Rung], classes: int, smoothing: float) -> list[st
         said.append(
             f"With two classes, all that a teacher says of an example is its probability of the gold one: {INSTANCE} "
             f"and {BOTH} are {KD}, whose students stand for them, and {DOMAIN} is a label smoothing, by "
-            f"{smoothing:.2f}. Relations between classes need more of them."
+            f"{smoothing:.2g}. Relations between classes need more of them."
         )
     for rung in rungs:
         if rung.top_k is not None and rung.same_as:
@@ -52,6 +55,8 @@ def identities(rungs: Sequence[Rung], classes: int, smoothing: float) -> list[st
                 f"{rung.name} leaves out at most one class, whose probability is what is left: it is {KD}, whose "
                 f"students stand for it."
             )
+        if rung.name == DOMAIN and rung.same_as:
+            said.append(f"As {UNIVERSE} is by as much, its students stand for {DOMAIN}.")
         if rung.name == UNIVERSE and rung.same_as:
             said.append(f"Label smoothing by 0 is gold labels: the students of {FINE_TUNE} stand for it.")
     return said
@@ -60,8 +65,14 @@ def identities(rungs: Sequence[Rung], classes: int, smoothing: float) -> list[st
 def symptoms(teacher: Teacher) -> list[str]:
     """Say what a teacher's probabilities lack for levels of knowledge to be passed on, before anyone is trained."""
     now, *others = teacher.contents
-    (plain,) = (content for content in teacher.contents if content.temperature == 1)  # softened, all look alike
+    relations = teacher.relations
     said = [_says(now, others)]
+    if relations is not None and relations.told_by_similarities is not None:
+        said.append(
+            f"Of what it says of wrong classes, how alike its output weights are ({DOMAIN}, {BOTH}) tells "
+            f"{_percent(relations.told_by_similarities)}"
+            + (", which is worse than nothing." if relations.told_by_similarities < 0 else ".")
+        )
     more = max(others, key=lambda content: content.total)
     elsewhere = f"At temperature {more.temperature:g} it would say {more.total:.3f} nats."
     if now.certainty < FLAT and now.skill < ABLE:
@@ -84,9 +95,9 @@ def symptoms(teacher: Teacher) -> list[str]:
             f"rescales nothing, and distillation is all but fine-tuning. Raise --temperature, or train the teacher for "
             f"fewer epochs. {elsewhere}"
         )
-    elif now.classes > 2 and plain.likeness < ALIKE:
+    if relations is not None and relations.strength < ALIKE and now.skill >= ABLE:
         said.append(
-            f"Wrong classes are all but alike to the teacher ({_percent(plain.likeness, 1)} of how far they could "
+            f"Wrong classes are all but alike to the teacher ({_percent(relations.strength, 1)} of how far they could "
             f"differ, at temperature 1): either no two of them are related, or their relations are erased, as in a "
             f"teacher that was trained with label smoothing. Train it without."
         )
@@ -111,12 +122,12 @@ def _gain(explanation: Explanation) -> Iterator[str]:
     if seeds == 1:
         yield "One seed shows no noise, so nothing is told apart: give --seeds 0,1,2 or more."
     if not split.shares:
-        yield "There is no gain to account for, and so there are no shares of it."
+        such = "gain" if gain.mean <= 0 else "such gain"
+        yield f"So there is no {such} to account for, and there are no shares of it."
         return
     trained = [rung for rung in explanation.rungs if rung.name in SINGLE and rung.same_as is None]
     shares = [f"{rung.name} ({rung.level}) {shared(split.shares[rung.name])}" for rung in trained]
-    unsure = "" if gain.sign() else "; as long as the gain is not told from nothing, neither are they"
-    yield f"What each level by itself has of that gain, and they overlap: {', '.join(shares)}{unsure}."
+    yield f"What each level by itself has of that gain, and they overlap: {', '.join(shares)}."
 
 
 def _order(explanation: Explanation) -> Iterator[str]:
@@ -135,17 +146,36 @@ def _order(explanation: Explanation) -> Iterator[str]:
         yield f"{order} is contradicted: {', '.join(against)}."
     elif split.order == OPEN:
         yield f"{order} is not told apart by {_noise(len(explanation.seeds))}: {', '.join(leads)}."
+    yield from _caveats(explanation)
+
+
+def _caveats(explanation: Explanation) -> Iterator[str]:
+    """Say what but their knowledge may tell the levels apart."""
+    temperature = explanation.teacher.contents[0].temperature
+    if temperature != 1:
+        yield (
+            f"That is at temperature {temperature:g}, at which {UNIVERSE} and {DOMAIN} are not softened as the others "
+            f"are: --temperature 1 compares levels alone."
+        )
+    least, most = min(explanation.teacher.left), max(explanation.teacher.left)
+    if most > UNLIKE * least:
+        of = zip((UNIVERSE, DOMAIN, "the teacher"), explanation.teacher.left, strict=True)
+        told = ", ".join(f"{_percent(left, 1)} from {name}" for name, left in of)
+        yield (
+            f"Wrong classes do not get the same from all ({told}), so that a level may be ahead by that alone: without "
+            f"--label_smoothing and --similarity_temperature they do."
+        )
 
 
 def _better_than_its_students(explanation: Explanation) -> Iterator[str]:
-    teacher, student = explanation.value(explanation.teacher.metrics), explanation.mean(FINE_TUNE)
-    if teacher <= student:
-        better = {"points": (f"{teacher:.1f}", f"{student:.1f}"), "nats": (f"{-teacher:.3f}", f"{-student:.3f}")}
-        ours, theirs = better[explanation.unit]
+    """Compare scores, whatever gains are told in: a teacher's loss may be high for being too sure alone."""
+    runs = explanation.runs[FINE_TUNE].values()
+    ours, theirs = explanation.teacher.metrics["score"], mean(run["metrics"]["score"] for run in runs)
+    if ours <= theirs:
         gains = explanation.decomposition.gains[KD].sign() > 0
         yield (
-            f"The teacher is no better than a student without it ({ours} against {theirs} {explanation.unit} of "
-            f"{explanation.measure} on dev)"
+            f"The teacher is no better than a student without it ({100 * ours:.1f} against {100 * theirs:.1f} points "
+            f"of score on dev)"
             + (
                 ", and yet its student gains."
                 if gains

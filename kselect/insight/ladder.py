@@ -43,14 +43,16 @@ def ladder(config: LadderConfig, classes: int) -> list[Rung]:
     """Return the rungs for so many classes, from fine-tuning to KD; shares of top-k that keep as many are one rung.
 
     With two classes, all that a teacher can say of an example is its probability of the gold class: `kd-pt` and
-    `kd-pt-sim` are `kd`. So is top-k that leaves out at most one class, whose probability is the rest; and a label
-    smoothing by nothing is fine-tuning.
+    `kd-pt-sim` are `kd`, and `kd-sim` is a label smoothing: the one that is there, where both leave as much to wrong
+    classes as the teacher does. Top-k that leaves out at most one class, whose probability is the rest, is `kd`, too;
+    and a label smoothing by nothing is fine-tuning.
     """
     two = KD if classes == 2 else None
+    one_smoothing = two and config.label_smoothing is None and config.similarity_temperature is None
     rungs = [
         Rung(FINE_TUNE, "none", None),
-        Rung(UNIVERSE, LEVELS[UNIVERSE], "label-smoothing", same_as=None if config.label_smoothing else FINE_TUNE),
-        Rung(DOMAIN, LEVELS[DOMAIN], "kd-sim"),
+        Rung(UNIVERSE, LEVELS[UNIVERSE], "label-smoothing", same_as=FINE_TUNE if config.label_smoothing == 0 else None),
+        Rung(DOMAIN, LEVELS[DOMAIN], "kd-sim", same_as=UNIVERSE if one_smoothing else None),
         Rung(INSTANCE, LEVELS[INSTANCE], "kd-pt", same_as=two),
         Rung(BOTH, LEVELS[BOTH], "kd-pt-sim", same_as=two),
     ]

@@ -64,6 +64,10 @@ class Sample:
         found: Floats = np.take_along_axis(values, self.labels[:, None], 1)[:, 0]
         return found
 
+    def of_wrong(self, temperature: float = 1.0) -> Floats:
+        """Return the probability of all classes but the gold one, `[N]`."""
+        return -np.expm1(self.of_gold(self.log_probabilities(temperature)))
+
     @cached_property
     def probabilities(self) -> Floats:
         """`[N, K]`."""

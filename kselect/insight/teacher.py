@@ -2,24 +2,81 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+import torch
 from torch import Tensor
 
-from kselect.config import LadderConfig
+from kselect.config import LadderConfig, TrainingConfig
+from kselect.distillation.device import default_device
 from kselect.distillation.distiller import Distiller
-from kselect.insight.content import read_content
-from kselect.insight.explanation import Teacher
-from kselect.knowledge.levels import Similarity
+from kselect.distillation.evaluation import fixed_sample
+from kselect.distillation.precision import resolve_precision
+from kselect.insight.class_relations import ClassRelations
+from kselect.insight.content import Content, contents_of
+from kselect.insight.reading import read_sample
+from kselect.insight.sample import Sample
+from kselect.knowledge.levels import class_similarities
+from kselect.models.classifier import Classifier
+from kselect.models.input_length import input_length
+from kselect.models.output_layer import output_layer
 from kselect.study.episode import evaluated_teachers
+from kselect.tasks.task import Task
+
+READ = 2000  # examples of train
 
 
-def read_teacher(distiller: Distiller, config: LadderConfig) -> Teacher:
-    """Score the teacher on dev, and read what it says of train; `kd-sim` must be on offer."""
+@dataclass(frozen=True)
+class Teacher:
+    """What is known of a teacher before anyone learns from it.
+
+    metrics: on dev, as a student's are. contents: what it says of train at the temperature of the run, and at others.
+    relations: of wrong classes on train, at that temperature; None for two classes. smoothing: share of the label
+    smoothing that gives wrong classes what `kd-sim` gives them on the average. left: to wrong classes, on the average
+    of train at temperature 1, by `label-smoothing`, `kd-sim` and the teacher.
+    """
+
+    metrics: dict[str, float]
+    contents: list[Content]
+    relations: ClassRelations | None
+    smoothing: float
+    left: tuple[float, float, float]
+
+
+def read_train(task: Task[Any], teacher: Classifier, training: TrainingConfig, max_length: int | None = None) -> Sample:
+    """Return what the teacher says of train, or of a fixed sample of it; see `Distiller` for `max_length`."""
+    train, longest = task.splits["train"], input_length(teacher, max_length, task.usual_length)
+    encoded = task.encode(train.take(fixed_sample(len(train), READ)), teacher.tokenizer, longest)
+    device = teacher.to(default_device()).model.device
+    return read_sample(teacher, encoded, training.batch_size, resolve_precision(training.precision, device))[0]
+
+
+def read_teacher(distiller: Distiller, config: LadderConfig, sample: Sample) -> Teacher:
+    """Score the teacher on dev, and tell apart what it says of a sample of train.
+
+    Args:
+        distiller: of any run of the ladder.
+        config: of the ladder, with nothing left to be matched; see `matched`.
+        sample: what `read_train` gave.
+    """
     (metrics,) = evaluated_teachers(distiller)
-    (similarity,) = (knowledge for knowledge in distiller.knowledge if isinstance(knowledge, Similarity))
+    contents = contents_of(sample, config.temperature)
+    assert config.label_smoothing is not None
+    assert config.similarity_temperature is not None
+    weight = output_layer(distiller.teachers[0].model).weight
+    similarities = class_similarities(weight, config.similarity_temperature).cpu()
+    classes, off_gold = len(similarities), 1 - similarities.diagonal()
     return Teacher(
         metrics=metrics,
-        contents=read_content(distiller, config),
-        smoothing=nearest_smoothing(similarity.similarities),
+        contents=contents,
+        relations=ClassRelations.of(sample, contents[0].temperature, similarities.double().numpy()),
+        smoothing=nearest_smoothing(similarities),
+        left=(
+            config.label_smoothing * (classes - 1) / classes,
+            float(off_gold[torch.from_numpy(sample.labels)].mean()),
+            float(sample.of_wrong().mean()),
+        ),
     )
 
 

@@ -11,12 +11,11 @@ from kselect.insight.climb import KEY, climb, to_train
 from kselect.insight.explanation import explain
 from kselect.insight.ladder import ladder
 from kselect.insight.synthetic import SIMILARITY, World
-from kselect.insight.teacher import read_teacher
 from kselect.study.ledger import Ledger
-from tests.insight.worlds import config_of
+from tests.insight.worlds import config_of, examined
 
 SHORT = SIMILARITY.shortened(1)
-CONFIG = config_of(top_k=[0.1, 0.5])
+CONFIG = config_of(top_k=[0.1, 0.5], label_smoothing=0.1, similarity_temperature=0.3)
 
 
 class Made:
@@ -66,7 +65,7 @@ def test_a_rung_that_is_another_has_its_students(tmp_path: Path) -> None:
     rungs, ledger = ladder(config, 20), Ledger(tmp_path / "runs.jsonl", KEY)
     made = Made(config=config)
     climb(made, rungs, [0], 0.5, ledger)
-    found = explain(ledger.entries(), rungs, [0], 20, "score", read_teacher(made(0, None), config))
+    found = explain(ledger.entries(), rungs, [0], 20, "score", examined(SHORT, config))
     assert found.runs["kd-top-20"] == found.runs["kd"]
     assert found.runs["label-smoothing"] == found.runs["fine-tune"]
     assert found.decomposition.gains["label-smoothing"].mean == 0.0

@@ -55,18 +55,18 @@ def nothing(found: Content, *parts: str) -> bool:
 
 
 def test_a_label_smoothing_says_nothing_beyond_itself() -> None:
-    assert nothing(content_of(*smoothing(30, 5, 0.3)), "instance", "domain", "rest", "likeness", "spread")
+    assert nothing(content_of(*smoothing(30, 5, 0.3)), "instance", "domain", "rest", "spread")
 
 
 def test_gold_labels_say_nothing() -> None:
     found = content_of(*smoothing(30, 5, 0.0))
-    assert nothing(found, "total", "likeness")
+    assert nothing(found, "total")
     assert (found.certainty, found.shares) == (1.0, {})
 
 
 def test_of_two_classes_there_is_nothing_but_confidence() -> None:
     found = content_of(*drawn(classes=2))
-    assert nothing(found, "domain", "rest", "likeness")
+    assert nothing(found, "domain", "rest")
     assert found.instance > 0.01
 
 
@@ -78,7 +78,6 @@ def test_rows_that_the_gold_class_gives_are_domain_alone() -> None:
     # Of the wrong 0.4, a quarter and three quarters, against a half each.
     expected = 0.3 * math.log(1.5) + 0.1 * math.log(0.5)
     assert found.domain == pytest.approx(expected)
-    assert found.likeness == pytest.approx(expected / (0.4 * math.log(2)))
 
 
 def test_confidence_that_varies_with_wrong_classes_alike_is_instance_alone() -> None:

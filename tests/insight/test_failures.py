@@ -6,13 +6,11 @@ import torch
 
 from kselect.config import KnowledgeConfig, LadderConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
-from kselect.insight.content import Content
-from kselect.insight.findings import ALIKE, findings, symptoms
+from kselect.insight.findings import findings, symptoms
 from kselect.insight.synthetic import NOISE, SIMILARITY, World
-from kselect.insight.teacher import read_teacher
 from kselect.models.classifier import Classifier
 from kselect.tasks.topics import Topics
-from tests.insight.worlds import climbed, config_of, fall_together
+from tests.insight.worlds import climbed, config_of, examined, fall_together
 
 ERASED, SURE, FLAT = "Wrong classes are all but alike", "as sure of one example as of another", "all but uniform"
 IGNORANT = "The teacher knows little"
@@ -21,13 +19,14 @@ FAILURES = (ERASED, SURE, FLAT, IGNORANT)
 
 def told(world: World, config: LadderConfig, teacher: Classifier | None = None) -> list[str]:
     """The failures that are told of a teacher before anyone learns from it."""
-    said = " ".join(symptoms(read_teacher(world.distiller(0, config.knowledge(), teacher), config)))
+    said = " ".join(symptoms(examined(world, config, teacher)))
     return [failure for failure in FAILURES if failure in said]
 
 
-def content(world: World, teacher: Classifier) -> Content:
-    config = config_of()
-    return read_teacher(world.distiller(0, config.knowledge(), teacher), config).contents[0]
+def strength(world: World, teacher: Classifier) -> float:
+    relations = examined(world, config_of(), teacher).relations
+    assert relations is not None
+    return relations.strength
 
 
 def trained(world: World, kind: str) -> Classifier:
@@ -47,22 +46,19 @@ def test_a_sound_teacher_has_none() -> None:
 
 def test_a_teacher_trained_with_label_smoothing_has_erased_how_classes_are_related() -> None:
     sound, smoothed = trained(SIMILARITY, "gold"), trained(SIMILARITY, "label-smoothing")
-    before, after = content(SIMILARITY, sound), content(SIMILARITY, smoothed)
-    assert after.likeness < 0.2 * before.likeness
+    assert strength(SIMILARITY, smoothed) < 0.2 * strength(SIMILARITY, sound)
     assert told(SIMILARITY, config_of(), sound) == []
     assert told(SIMILARITY, config_of(), smoothed) == [ERASED]
     # Softened, wrong classes look alike to any teacher: that erases nothing, as their scores stay what they are.
-    warm = config_of(temperature=2.0)
-    assert read_teacher(SIMILARITY.distiller(0, warm.knowledge()), warm).contents[0].likeness < ALIKE
-    assert told(SIMILARITY, warm) == []
-    assert told(SIMILARITY, warm, smoothed) == [ERASED]
+    assert told(SIMILARITY, config_of(temperature=2.0)) == []
+    assert told(SIMILARITY, config_of(temperature=2.0), smoothed) == [ERASED]
 
 
 def test_of_a_teacher_grown_too_confident_nothing_is_left_but_gold_labels() -> None:
     sharp = SIMILARITY.sharpened(10)
     assert told(sharp, config_of()) == [SURE]
     assert fall_together(climbed(sharp, config_of(), (0, 1)), "kd", "kd-pt", "kd-pt-sim", "fine-tune")
-    said = " ".join(symptoms(read_teacher(sharp.distiller(0, config_of().knowledge()), config_of())))
+    said = " ".join(symptoms(examined(sharp, config_of())))
     assert "Raise --temperature" in said
     assert told(sharp, config_of(temperature=10.0)) == []
 
@@ -84,7 +80,7 @@ def test_a_teacher_worse_than_its_student_is_told() -> None:
     assert found.decomposition.gains["kd"].mean < 0
     said = findings(found)
     assert any("The teacher is no better than a student without it" in sentence for sentence in said)
-    assert "There is no gain to account for, and so there are no shares of it." in said
+    assert "So there is no gain to account for, and there are no shares of it." in said
     assert not any("no better than a student" in line for line in findings(climbed(SIMILARITY, config, (0, 1))))
 
 
@@ -105,6 +101,6 @@ def test_a_teacher_that_was_never_trained_is_told() -> None:
 def test_temperatures_too_high_and_too_low() -> None:
     assert told(SIMILARITY, config_of(temperature=50.0)) == [FLAT]
     assert told(SIMILARITY, config_of(temperature=0.1)) == [SURE]
-    hot = read_teacher(SIMILARITY.distiller(0, config_of().knowledge()), config_of(temperature=50.0)).contents
-    assert [content.temperature for content in hot] == [50.0, 25.0, 100.0, 1.0]
+    hot = examined(SIMILARITY, config_of(temperature=50.0)).contents
+    assert [content.temperature for content in hot] == [50.0, 25.0, 100.0]
     assert hot[2].total < hot[0].total < hot[1].total

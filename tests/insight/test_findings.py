@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import torch
 
 from kselect.config import LadderConfig
+from kselect.insight.class_relations import ClassRelations
 from kselect.insight.content import content_of
-from kselect.insight.explanation import Explanation, Teacher, explain
+from kselect.insight.explanation import Explanation, explain
 from kselect.insight.findings import findings
 from kselect.insight.ladder import ladder
+from kselect.insight.sample import Sample
+from kselect.insight.teacher import Teacher
 
 BASE = (0.70, 0.71, 0.72)
 
@@ -34,8 +37,10 @@ def explained(
         if rung.same_as is None
     ]
     p = torch.softmax(torch.randn(60, classes, generator=torch.Generator().manual_seed(0)), -1)
-    contents = [content_of(p, torch.arange(60) % classes, temperature) for temperature in (2.0, 1.0, 4.0)]
-    known = Teacher({"score": teacher, "loss": 0.4}, contents, 0.1)
+    labels = torch.arange(60) % classes
+    contents = [content_of(p, labels, temperature) for temperature in (1.0, 0.5, 2.0)]
+    relations = ClassRelations.of(Sample.of_probabilities(p.numpy(), labels.numpy()))
+    known = Teacher({"score": teacher, "loss": 0.4}, contents, relations, 0.1, (0.1, 0.1, 0.1))
     return explain(entries, rungs, range(len(BASE)), classes, "score", known)
 
 
@@ -56,10 +61,18 @@ def test_shares_are_those_of_each_level_by_itself() -> None:
 
 
 def test_a_rung_that_is_kd_by_arithmetic_is_no_finding() -> None:
-    said = findings(explained(2, 0.9, label_smoothing=0.01, kd_sim=0.02, kd=0.04))
+    said = findings(explained(2, 0.9, label_smoothing=0.01, kd=0.04))
     shares = told(said, "What each level")
-    assert "kd-sim (domain) 50 % ± " in shares
+    assert "label-smoothing (universe) 25 % ± " in shares
     assert "kd-pt" not in shares
+    assert "kd-sim" not in shares
+    assert "As label-smoothing is by as much, its students stand for kd-sim." in said
+
+
+def test_a_gain_that_the_seeds_do_not_tell_from_nothing_has_no_shares() -> None:
+    said = findings(explained(5, 0.9, (0.0, 0.03, -0.03), label_smoothing=0.0, kd_sim=0.0, kd_pt=0.01, kd=0.01))
+    assert "which the noise of 3 seeds does not tell from nothing" in told(said, "Distillation gains")
+    assert "So there is no such gain to account for, and there are no shares of it." in said
 
 
 def test_a_teacher_below_its_students_is_no_reason_to_deny_what_they_gain() -> None:

@@ -56,6 +56,13 @@ def test_a_rung_that_is_another_has_its_target(classes: int) -> None:
         assert alike_to == ([same] if same else []), name
 
 
+def test_of_two_classes_similarity_is_a_label_smoothing_by_as_much() -> None:
+    assert named(2)["kd-sim"].same_as == "label-smoothing"
+    for given in ({"label_smoothing": 0.1}, {"similarity_temperature": 0.3}):
+        assert named(2, **given)["kd-sim"].same_as is None
+    assert named(3)["kd-sim"].same_as is None
+
+
 def test_weights_are_those_of_vanilla_kd_unless_others_are_given() -> None:
     rungs = named(5)
     assert rungs["kd"].agent(0.5).agent_settings == {"weights": {"gold": 0.5, "logits": 0.5}}

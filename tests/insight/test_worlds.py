@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from kselect.insight.content import read_content
+from kselect.insight.findings import findings
 from kselect.insight.synthetic import CONFIDENCE, EVERYTHING, NOISE, SIMILARITY, World
 from kselect.models.needs import Needs
 from kselect.models.outputs import forward
-from tests.insight.worlds import climbed, config_of, fall_together
+from tests.insight.worlds import climbed, config_of, fall_together, matched_in
 
 TAU = 0.3
 
@@ -37,11 +37,15 @@ def test_the_teacher_says_what_it_was_made_to(world: World) -> None:
 def test_where_only_classes_are_alike_the_domain_is_all_there_is() -> None:
     scores = torch.tensor([1 / TAU, *[2.0] * 4, *[0.0] * 15], dtype=torch.float64)
     confidence = float(torch.softmax(scores, 0)[0])
-    config = config_of(similarity_temperature=TAU, label_smoothing=smoothing(confidence, 20), measure="loss")
-    now = read_content(SIMILARITY.distiller(0, config.knowledge()), config)[0]
+    config = matched_in(SIMILARITY, config_of(measure="loss"))
+    assert config.similarity_temperature == pytest.approx(TAU, rel=1e-4)
+    assert config.label_smoothing == pytest.approx(smoothing(confidence, 20), rel=1e-4)
+    found = climbed(SIMILARITY, config_of(measure="loss"))
+    now, relations = found.teacher.contents[0], found.teacher.relations
     assert (now.confidence, now.accuracy) == (pytest.approx(confidence), 1.0)
     assert now.shares["domain"] == pytest.approx(1)
-    found = climbed(SIMILARITY, config)
+    assert relations is not None
+    assert relations.told_by_similarities == pytest.approx(1, abs=1e-4)
     assert fall_together(found, "kd", "kd-sim", "kd-pt-sim")
     assert fall_together(found, "kd-pt", "label-smoothing")
     assert found.decomposition.gains["kd"].sign() == 1
@@ -50,11 +54,8 @@ def test_where_only_classes_are_alike_the_domain_is_all_there_is() -> None:
 
 
 def test_where_only_confidence_varies_the_instance_is_all_there_is() -> None:
-    confidence = math.exp(1 / TAU) / (math.exp(1 / TAU) + 7)
-    config = config_of(similarity_temperature=TAU, label_smoothing=smoothing(confidence, 8))
-    now = read_content(CONFIDENCE.distiller(0, config.knowledge()), config)[0]
-    assert now.shares["instance"] == pytest.approx(1)
-    found = climbed(CONFIDENCE, config)
+    found = climbed(CONFIDENCE, config_of())
+    assert found.teacher.contents[0].shares["instance"] == pytest.approx(1)
     assert fall_together(found, "kd", "kd-pt", "kd-pt-sim")
     assert fall_together(found, "kd-sim", "label-smoothing")
     assert found.decomposition.gains["kd"].sign() == 1
@@ -62,15 +63,27 @@ def test_where_only_confidence_varies_the_instance_is_all_there_is() -> None:
 
 
 def test_where_nothing_is_known_smoothing_is_all_there_is() -> None:
-    found = climbed(NOISE, config_of(label_smoothing=0.99999, measure="loss"))
+    found = climbed(NOISE, config_of(measure="loss"))
     assert found.teacher.contents[0].total == pytest.approx(0, abs=1e-12)
     assert fall_together(found, "kd", "kd-pt", "kd-pt-sim", "kd-sim", "label-smoothing")
     assert found.decomposition.gains["kd"].sign() == 1
     assert found.decomposition.shares["label-smoothing"].mean == pytest.approx(1, rel=1e-3)
 
 
+def test_where_no_classes_are_alike_the_domain_is_no_better_than_smoothing() -> None:
+    alone = replace(NOISE, own=2.0)
+    found = climbed(alone, config_of(measure="loss"))
+    assert fall_together(found, "kd-sim", "label-smoothing")
+    assert found.decomposition.order != "confirmed"
+    # Given by hand, the stronger smoothing gains more from noisy labels: that is said.
+    uneven = climbed(alone, config_of(measure="loss", label_smoothing=0.01))
+    assert uneven.decomposition.leads["kd-sim", "label-smoothing"].sign() == 1
+    assert any("so that a level may be ahead by that alone" in finding for finding in findings(uneven))
+    assert not any("by that alone" in finding for finding in findings(found))
+
+
 def test_where_all_of_it_is_there_the_order_of_the_paper_is_found() -> None:
     found = climbed(EVERYTHING, config_of(measure="loss"))
     assert found.decomposition.order == "confirmed"
     shares = {name: share.mean for name, share in found.decomposition.shares.items()}
-    assert shares["label-smoothing"] < 0.1 < shares["kd-sim"] < 0.4 < shares["kd-pt"] < shares["kd-pt-sim"] < 1
+    assert shares["label-smoothing"] < shares["kd-sim"] < 0.4 < shares["kd-pt"] < shares["kd-pt-sim"] < 1

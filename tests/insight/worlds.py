@@ -14,8 +14,11 @@ from kselect.distillation.distiller import Distiller
 from kselect.insight.climb import KEY, climb
 from kselect.insight.explanation import Explanation, explain
 from kselect.insight.ladder import ladder
+from kselect.insight.matching import matched
 from kselect.insight.synthetic import World
-from kselect.insight.teacher import read_teacher
+from kselect.insight.teacher import Teacher, read_teacher, read_train
+from kselect.models.classifier import Classifier
+from kselect.models.output_layer import output_layer
 from kselect.study.ledger import Ledger
 
 
@@ -23,13 +26,28 @@ def config_of(**settings: object) -> LadderConfig:
     return LadderConfig(**{"temperature": 1.0, "top_k": [], "teacher_cache": 0.0, **settings})
 
 
+def matched_in(world: World, config: LadderConfig, teacher: Classifier | None = None, seed: int = 0) -> LadderConfig:
+    task = world.task(seed)
+    teacher = teacher or world.teacher(task)
+    return matched(config, read_train(task, teacher, world.training, 64), output_layer(teacher.model).weight)
+
+
+def examined(world: World, config: LadderConfig, teacher: Classifier | None = None, seed: int = 0) -> Teacher:
+    """What is told of a world's own teacher, or another, before anyone learns from it."""
+    config, task = matched_in(world, config, teacher, seed), world.task(seed)
+    sample = read_train(task, teacher or world.teacher(task), world.training, 64)
+    return read_teacher(world.distiller(seed, config.knowledge(), teacher), config, sample)
+
+
 def climbed(world: World, config: LadderConfig, seeds: Sequence[int] = (0, 1, 2)) -> Explanation:
+    given, config = config, matched_in(world, config, seed=seeds[0])
+
     @lru_cache(maxsize=1)
     def distiller_of(seed: int, top_k: float | None) -> Distiller:
         return world.distiller(seed, config.knowledge(top_k))
 
     classes = len(world.topics.labels)
-    rungs, teacher = ladder(config, classes), read_teacher(distiller_of(seeds[0], None), config)
+    rungs, teacher = ladder(given, classes), examined(world, config, seed=seeds[0])
     with TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "runs.jsonl", KEY)
         climb(distiller_of, rungs, seeds, config.gold_share, ledger)

@@ -50,13 +50,13 @@ class Temperature:
         return min(abs(np.log(self.value / end)) for end in (COLDEST, HOTTEST)) < NEAR
 
 
-def oversureness(sample: Sample) -> Estimate:
-    """Return the mean over places of the score that p expects less that of the gold class, p at temperature 1.
+def oversureness(sample: Sample, temperature: float = 1.0) -> Estimate:
+    """Return the mean over places of the score that p expects less that of the gold class, p at `temperature`.
 
-    It is how fast the loss falls as log T rises from 0: above 0 where flatter probabilities suit the labels better, 0
-    where they are calibrated. Unlike the loss at the best temperature it is of no fit to the same labels.
+    It is how fast the loss falls as the temperature rises: above 0 where flatter probabilities suit the labels better,
+    below 0 where sharper ones do. Unlike the loss at the best temperature it is of no fit to the same labels.
     """
-    expected = (sample.probabilities * sample.logits).sum(1)
+    expected = (np.exp(sample.log_probabilities(temperature)) * sample.logits).sum(1)
     return Estimate.of(expected - sample.of_gold(sample.logits), sample.examples)
 
 

@@ -18,14 +18,13 @@ BARS = 10
 class Certainty:
     """Means over the places of a split: shares in [0, 1], the loss in nats.
 
-    confidence: probability of the answer; at nine tenths of the places it is within `confidence_range`. entropy: over
-    log K. gold_probability: of the gold class. Errors of calibration are those of `calibration_error`.
+    confidence: probability of the answer. entropy: over log K. gold_probability: of the gold class. Errors of
+    calibration are those of `calibration_error`.
     """
 
     places: int
     accuracy: Estimate
     confidence: float
-    confidence_range: tuple[float, float]
     entropy: float
     gold_probability: float
     loss: float
@@ -42,7 +41,6 @@ class Certainty:
             places=len(sample),
             accuracy=Estimate.of(sample.right.astype(np.float64), sample.examples),
             confidence=float(sample.confidence.mean()),
-            confidence_range=middle(sample.confidence),
             entropy=float(sample.entropy.mean()),
             gold_probability=float(sample.of_gold(sample.probabilities).mean()),
             loss=float(sample.losses().mean()),

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kselect.insight.doctor.calibration import Temperature, best_temperature, oversureness
-from kselect.insight.doctor.certainty import Certainty
 from kselect.insight.class_relations import ClassRelations
+from kselect.insight.doctor.calibration import Temperature, best_temperature, oversureness
+from kselect.insight.doctor.certainty import Certainty, middle
 from kselect.insight.doctor.estimate import Estimate
 from kselect.insight.doctor.factors import Factors, rescaling_factors
 from kselect.insight.doctor.probe import Probe
-from kselect.insight.sample import Floats, Sample
 from kselect.insight.doctor.top_k import TopK
+from kselect.insight.sample import Floats, Sample
 from kselect.models.label_order import Order, best_order
 
 EXPECTED = 5  # places of a class, among which it should be answered once
@@ -38,7 +38,9 @@ class Diagnosis:
     temperature: Temperature
     """The one that suits held-out labels best."""
     oversure: Estimate
-    """Whether one above 1 would suit them better at all; see `oversureness`."""
+    """Whether one above that in use would suit them better, or one below it; see `oversureness`."""
+    loss_in_use: float
+    """Held-out loss at the temperature in use."""
     constant: Estimate
     """Accuracy of train's most frequent class on held-out places."""
     ahead: Estimate
@@ -51,6 +53,8 @@ class Diagnosis:
     """Accuracy of the teacher less that."""
     relations: ClassRelations | None
     """What it tells of wrong classes, on train; None for two classes."""
+    gold_range: tuple[float, float]
+    """Probability of the gold class at the temperature in use, at nine tenths of train's places."""
     factors: Factors
     """Of rescaling at temperature 1, where a teacher that is certain of all gold labels has the same for all."""
     softened_factors: Factors
@@ -61,7 +65,7 @@ class Diagnosis:
     never_answered: tuple[str, ...]
     """Classes that held-out examples have, five times at least, and the teacher never answers."""
     top_k: TopK | None
-    """How many probabilities say most of held-out labels, at the best temperature; None for two classes."""
+    """How many probabilities say most of held-out labels, at the temperature in use; None for two classes."""
 
 
 def diagnose(
@@ -69,7 +73,7 @@ def diagnose(
     train: Sample,
     labels: Sequence[str] | None = None,
     temperature: float = 2.0,
-    weight: Floats | None = None,
+    similarities: Floats | None = None,
     probe: Probe | None = None,
 ) -> Diagnosis:
     """Measure a teacher by its scores alone.
@@ -79,7 +83,7 @@ def diagnose(
         train: of examples that both learn from.
         labels: names of the K classes; by default their numbers.
         temperature: the one that a run would use.
-        weight: the teacher's output weights, `[K, D]`.
+        similarities: of classes, `[K, K]`, as `kd-sim` has them.
         probe: what the untrained student could say of the same samples.
 
     Raises:
@@ -102,17 +106,19 @@ def diagnose(
         held=Certainty.of(held),
         train=Certainty.of(train),
         temperature=best,
-        oversure=oversureness(held),
+        oversure=oversureness(held, temperature),
+        loss_in_use=float(held.losses(temperature).mean()),
         constant=Estimate.of(constant, held.examples),
         ahead=Estimate.of(right - constant, held.examples),
         information=Estimate.of(-prior[held.labels] - held.losses(best.value), held.examples),
         probe=None if probed is None else Estimate.of(probed, held.examples),
         ahead_of_probe=None if probed is None else Estimate.of(right - probed, held.examples),
-        relations=ClassRelations.of(train, weight),
+        relations=ClassRelations.of(train, temperature, similarities),
+        gold_range=middle(np.exp(-train.losses(temperature))),
         factors=Factors.of(rescaling_factors(train, q)),
         softened_factors=Factors.of(rescaling_factors(train, q, temperature)),
         used_temperature=temperature,
         order=best_order(held.answers, held.labels, held.classes),
         never_answered=tuple(names[i] for i in np.flatnonzero(expected & ~answered)),
-        top_k=TopK.of(held, 1.0 if best.bounded else best.value),
+        top_k=TopK.of(held, temperature),
     )

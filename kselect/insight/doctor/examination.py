@@ -25,6 +25,7 @@ from kselect.insight.doctor.pair import Pair, build_each, fits, needs_of
 from kselect.insight.doctor.probe import Probe
 from kselect.insight.reading import read_sample, read_states
 from kselect.insight.sample import Sample
+from kselect.knowledge.levels import class_similarities
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import CHOICES, is_text
 from kselect.models.input_length import input_length
@@ -162,7 +163,10 @@ def examine(
             samples["train"],
             task.labels,
             Schedule.parse(knowledge.temperature, "temperature").start,
-            output_layer(teacher.model).weight.detach().double().cpu().numpy(),
+            class_similarities(output_layer(teacher.model).weight.double(), knowledge.similarity_temperature)
+            .cpu()
+            .double()
+            .numpy(),
             None if distiller is None else _probe(student, encoded, samples, training.batch_size, dtype),
         ),
         pair=Pair(

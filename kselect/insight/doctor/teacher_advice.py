@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kselect.insight.doctor.advice import Advice, Claim
 from kselect.insight.doctor.diagnosis import Diagnosis
 from kselect.insight.doctor.estimate import Estimate
@@ -9,12 +11,11 @@ from kselect.insight.doctor.estimate import Estimate
 # Rules of thumb, all of them: what they are worth, `judging` is to find out.
 ERASED = 0.1  # strength of class relations below which there are as good as none
 FAINT = 0.01  # probability of all wrong classes together below which no student hears of them
-SHARED = 0.5  # part of class relations that is of classes, from which on their similarities can stand for it
-SPREAD = 0.1  # of the cosines of output weights, below which classes are alike near
-SAME = 0.1  # width of the rescaling factors, or of confidence, below which all examples count alike
+SHARED = 0.5  # part of what is said of wrong classes, from which on similarities of classes can stand for it
+SAME = 0.1  # width of the probability of gold labels, below which all examples count alike
+CERTAIN = 0.95  # of that probability, from which on nine tenths are as good as gold labels
 OVERSURE = 0.05  # how much surer on train than right on held-out examples
 LITTLE = 0.02  # of accuracy, and in nats, below which a teacher is ahead by as good as nothing
-NEAR_ONE = 1.1  # a best temperature up to this is 1
 SOFTEST = 8.0
 
 HELPS, HELPS_NOT = (Claim("logits", "gold", better) for better in (True, False))
@@ -22,9 +23,12 @@ HELPS, HELPS_NOT = (Claim("logits", "gold", better) for better in (True, False))
 
 def of_teacher(diagnosis: Diagnosis) -> list[Advice]:
     """Return the advice that follows from a teacher's scores alone."""
+    labels, worth = _labels(diagnosis), _worth(diagnosis)
+    if diagnosis.order.clear:  # until the order is settled nothing is known of what the teacher is worth
+        worth = replace(worth, claim=None)
     return [
-        *_labels(diagnosis),
-        _worth(diagnosis),
+        *labels,
+        worth,
         _temperature(diagnosis),
         _instances(diagnosis),
         _relations(diagnosis),
@@ -42,7 +46,7 @@ def _labels(diagnosis: Diagnosis) -> list[Advice]:
             f"labels are named, {order.right_as_meant:.1%} if they mean {meant} (id2label in its config.json)."
         )
         numbers = {"right": order.right, "right_as_meant": order.right_as_meant, "judged": float(order.judged)}
-        found.append(Advice("labels", sentence, numbers, HELPS_NOT))
+        found.append(Advice("labels", sentence, numbers))
     if diagnosis.never_answered:
         sentence = (
             f"Look at {', '.join(diagnosis.never_answered)}: never an answer of the teacher's, and five times or more "
@@ -103,7 +107,7 @@ def _temperature(diagnosis: Diagnosis) -> Advice:
     oversure = diagnosis.train.confidence - held.accuracy.value
     numbers = {
         "temperature": best.value,
-        "loss_before": best.loss_before,
+        "loss_before": diagnosis.loss_in_use,
         "loss_after": best.loss_after,
         "calibration_error": held.calibration_error,
         "oversure": oversure,
@@ -111,75 +115,70 @@ def _temperature(diagnosis: Diagnosis) -> Advice:
         "slope_error": diagnosis.oversure.error,
     }
     told = (
-        f"held-out loss {best.loss_before:.3f} at 1, {best.loss_after:.3f} at {best.value:.2g}, calibration error "
-        f"{held.calibration_error:.1%}"
+        f"held-out loss {diagnosis.loss_in_use:.3f} at {used:g}, {best.loss_after:.3f} at {best.value:.2g}, "
+        f"calibration error {held.calibration_error:.1%} at 1"
     )
     if best.bounded:
         why = "the flatter, the better" if best.value > 1 else "nothing is too sure, where every answer is right"
         return Advice("temperature", f"No temperature suits held-out labels best: {why} ({told}).", numbers)
-    if best.value <= NEAR_ONE:
-        sentence = f"Take --temperature 1, not {used:g}: the teacher is no surer than it is right ({told})."
-        if used == 1:
-            sentence = f"Stay at --temperature 1: the teacher is no surer than it is right ({told})."
-        return Advice("temperature", sentence, numbers, Claim("logits@2", "logits@1", better=False))
-    if not diagnosis.oversure.above_zero:
+    better = round(min(max(best.value, 1.0), SOFTEST), 1)
+    raised = diagnosis.oversure.above_zero and better > used
+    if not raised and not (diagnosis.oversure.below_zero and better < used):
         sentence = (
-            f"Leave --temperature at {used:g}: {held.places} held-out answers do not tell whether the teacher is surer "
-            f"than it is right ({told})."
+            f"Leave --temperature at {used:g}: {held.places} held-out answers do not tell that its probabilities are "
+            f"truer at another from 1 to {SOFTEST:g} ({told})."
         )
         return Advice("temperature", sentence, numbers)
-    soft = min(best.value, SOFTEST)
     sure = f"; on train it is {100 * oversure:.0f} points surer than right on held-out" if oversure > OVERSURE else ""
-    sentence = f"Take --temperature {soft:.1f} (now {used:g}): the teacher is too sure of itself ({told}{sure})."
-    return Advice("temperature", sentence, numbers, Claim(f"logits@{soft:.1f}", "logits@1", better=True))
+    sentence = (
+        f"{'Raise' if raised else 'Lower'} --temperature to {better:g} (now {used:g}), at which its probabilities are "
+        f"truer ({told}{sure})."
+    )
+    return Advice("temperature", sentence, numbers, Claim(f"logits@{better:g}", "logits", better=True))
 
 
 def _instances(diagnosis: Diagnosis) -> Advice:
     factors, soft, train = diagnosis.factors, diagnosis.softened_factors, diagnosis.train
-    least, most = train.confidence_range
+    used, (least, most) = diagnosis.used_temperature, diagnosis.gold_range
     numbers = {
         "low": factors.low,
         "high": factors.high,
         "softened_low": soft.low,
         "softened_high": soft.high,
         "train_confidence": train.confidence,
-        "confidence_low": least,
-        "confidence_high": most,
+        "gold_low": least,
+        "gold_high": most,
     }
     told = (
-        f"it would rescale the gradients of nine tenths of train by {factors.low:.2f} to {factors.high:.2f} at "
-        f"temperature 1, by {soft.low:.2f} to {soft.high:.2f} at {diagnosis.used_temperature:g}"
-    )
+        f"it would rescale the gradients of nine tenths of train by {soft.low:.2f} to {soft.high:.2f} at temperature "
+        f"{used:g}"
+    ) + ("" if used == 1 else f", by {factors.low:.2f} to {factors.high:.2f} at 1")
     two = diagnosis.relations is None  # of two classes kd-pt is logits, which is the one to name
     name = "logits" if two else "kd-pt"
-    if factors.width < SAME:
-        sentence = (
-            f"Its confidence, {train.confidence:.1%} on train, tells no example from another: {told}. "
-            f"{'logits at temperature 1' if two else name} is little more than gold labels."
-        )
-        # Whether logits is better than gold is what `_worth` claims.
-        return Advice("instances", sentence, numbers, None if two else Claim(name, "gold", better=False))
     if most - least < SAME:
-        # A probe is surer of some examples than of others, and so factors differ under any teacher.
-        sentence = (
-            f"It is as sure of one example as of another, {least:.1%} to {most:.1%} on nine tenths of train: its "
-            f"factors, {factors.low:.2f} to {factors.high:.2f} at temperature 1, differ by what the student knows, and "
-            f"by which answers are right. {name} is little more than a label smoothing."
+        # Factors are no measure of it: a probe, too, is surer of some examples than of others.
+        same = (
+            f"It gives the gold class {least:.1%} to {most:.1%} on nine tenths of train at temperature {used:g}: {told}"
         )
+        if least >= CERTAIN:
+            sentence = f"It is certain of all examples alike. {same}. {name} is little more than gold labels."
+            # Whether logits is better than gold is what `_worth` claims.
+            return Advice("instances", sentence, numbers, None if two else Claim(name, "gold", better=False))
+        sentence = f"It is as sure of one example as of another. {same}. {name} is little more than a label smoothing."
         return Advice("instances", sentence, numbers, Claim(name, "label-smoothing", better=False))
     sentence = f"Its confidence tells examples apart: {told}. {name} transfers that{'' if two else ' alone'}."
     return Advice("instances", sentence, numbers, Claim(name, "label-smoothing", better=True))
 
 
 def _relations(diagnosis: Diagnosis) -> Advice:
-    relations = diagnosis.relations
+    relations, used = diagnosis.relations, diagnosis.used_temperature
     no_more = Claim("logits", "kd-pt", better=False)
     if relations is None:
         sentence = (
             "Two classes have no relations: kd-sim is a label smoothing, kd-pt and kd-top-k are logits. Leave them out."
         )
         return Advice("relations", sentence, {"classes": 2.0})  # by arithmetic, which no score need bear out
-    numbers = {"strength": relations.strength, "mass": relations.mass, "between": relations.between}
+    numbers = {"strength": relations.strength, "mass": relations.mass}
     told = f"{relations.strength:.1%} of the way from all wrong classes alike to one of them alone"
     if relations.strength < ERASED:
         sentence = f"Relations of classes are erased, as by label smoothing: {told}. logits says no more than kd-pt."
@@ -187,28 +186,35 @@ def _relations(diagnosis: Diagnosis) -> Advice:
     if relations.mass < FAINT:
         sentence = (
             f"Relations of classes are there ({told}), but all wrong classes together have {relations.mass:.2%} on "
-            f"train: too little to be heard, unless at a higher temperature."
+            f"train at temperature {used:g}: too little to be heard, unless at a higher one."
         )
         return Advice("relations", sentence, numbers, no_more)
     sentence = (
-        f"It tells which wrong classes are nearly right: {told}, and they have {relations.mass:.1%} on train. logits "
-        f"transfers that, kd-pt does not."
+        f"It tells which wrong classes are nearly right: {told}, and they have {relations.mass:.1%} on train at "
+        f"temperature {used:g}. logits transfers that, kd-pt does not."
     )
     return Advice("relations", sentence, numbers, Claim("logits", "kd-pt", better=True))
 
 
 def _similarities(diagnosis: Diagnosis) -> list[Advice]:
     relations = diagnosis.relations
-    if relations is None or relations.strength < ERASED or relations.cosine_spread is None:
+    if relations is None or relations.strength < ERASED or relations.told_by_similarities is None:
         return []
-    enough = relations.between >= SHARED and relations.cosine_spread >= SPREAD
-    sentence = (
-        f"Similarities of classes {'can' if enough else 'cannot'} stand for these relations: {relations.between:.1%} "
-        f"of them are the same for all examples of a class, and cosines of output weights spread by "
-        f"{relations.cosine_spread:.2f}. {'Try kd-pt-sim.' if enough else 'Leave out kd-pt-sim.'}"
-    )
-    numbers = {"between": relations.between, "cosine_spread": relations.cosine_spread}
-    return [Advice("similarities", sentence, numbers, Claim("kd-pt-sim", "kd-pt", better=enough))]
+    told, claim = relations.told_by_similarities, None
+    if told >= SHARED:
+        sentence = (
+            f"Similarities of classes can stand for these relations: they tell {told:.1%} of them. Try kd-pt-sim."
+        )
+        claim = Claim("kd-pt-sim", "kd-pt", better=True)
+    elif told > 0:
+        sentence = f"Similarities of classes tell {told:.1%} of these relations, which kd-pt-sim transfers."
+    else:
+        sentence = (
+            f"Similarities of classes mislead: these relations are further from them than from none ({told:.1%} of "
+            f"them told). Leave out kd-pt-sim and kd-sim, or try another --similarity_temperature."
+        )
+        claim = Claim("kd-pt-sim", "kd-pt", better=False)
+    return [Advice("similarities", sentence, {"told": told}, claim)]
 
 
 def _top_k(diagnosis: Diagnosis) -> list[Advice]:
@@ -220,10 +226,14 @@ def _top_k(diagnosis: Diagnosis) -> list[Advice]:
         half = max(1, min(round(top.classes / 2), top.classes - 2))  # with one class left out it would be all of them
         sentence = f"Keep all {top.classes} probabilities: fewer of the largest tell less of held-out labels."
         return [Advice("top-k", sentence, numbers, Claim(f"kd-top-{half}", "logits", better=False))]
-    sentence = (
-        f"For kd-top-k take --top_k {top.share:g}: the {top.k} largest of {top.classes} probabilities tell as much of "
-        f"held-out labels as any more do ({_nats(top.gain)} beside all of them)."
-    )
+    left_out = f"beyond the {top.k} largest of {top.classes}, the teacher's probabilities tell"
+    if top.gain.above_zero:
+        sentence = f"Take kd-top-k with --top_k {top.share:g}: {left_out} less than nothing ({_nats(top.gain)})."
+    else:
+        sentence = (
+            f"Nothing is gained by leaving probabilities out: {left_out} nothing of held-out labels "
+            f"({_nats(top.gain)}); kd-top-k with --top_k {top.share:g} says as much as logits."
+        )
     return [Advice("top-k", sentence, numbers, Claim(f"kd-top-{top.k}", "logits", better=top.gain.above_zero))]
 
 

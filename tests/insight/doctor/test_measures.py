@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from kselect.insight.class_relations import ClassRelations
 from kselect.insight.doctor.calibration import best_temperature, calibration_error, oversureness
 from kselect.insight.doctor.certainty import Certainty, shares
-from kselect.insight.class_relations import ClassRelations
 from kselect.insight.doctor.estimate import Estimate
 from kselect.insight.doctor.factors import Factors, rescaling_factors
-from kselect.insight.sample import Sample
 from kselect.insight.doctor.top_k import TopK, top_k_losses
+from kselect.insight.sample import Sample
 from kselect.knowledge.levels import TopK as TopKKnowledge
 from kselect.schedule import Schedule
-from tests.insight.doctor.constructed import CLASSES, SIZE, calibrated, label_smoothed, over_confident, sound
+from tests.insight.doctor.constructed import CLASSES, SIZE, calibrated, over_confident, sound
 
 
 def random_sample(seed: int = 0, size: int = 200, classes: int = 5, scale: float = 2.0) -> Sample:
@@ -144,45 +144,6 @@ def test_what_is_said_twice_of_an_example_counts_once() -> None:
     twice = Estimate.of(np.repeat(values, 2), np.repeat(np.arange(50), 2))
     alone = Estimate.of(values, np.arange(50))
     assert (twice.value, twice.error) == pytest.approx((alone.value, alone.error))
-
-
-def test_class_relations_are_what_loops_find() -> None:
-    sample = random_sample(classes=4, size=80)
-    p = sample.probabilities
-    whole, mass, by_class = [], [], {label: [] for label in range(4)}
-    for i, label in enumerate(sample.labels):
-        shares_of = {j: p[i, j] / sum(p[i, k] for k in range(4) if k != label) for j in range(4) if j != label}
-        whole.append(sum(r * math.log(3 * r) for r in shares_of.values()))
-        mass.append(1 - p[i, label])
-        by_class[label].append(shares_of)
-    within, between = 0.0, 0.0
-    for every in by_class.values():
-        mean = {j: np.mean([one[j] for one in every]) for j in every[0]}
-        between += len(every) / 80 * sum(r * math.log(3 * r) for r in mean.values())
-        within += sum(one[j] * math.log(one[j] / mean[j]) for one in every for j in mean) / 80
-    found = ClassRelations.of(sample)
-    assert found is not None
-    assert found.strength == pytest.approx(np.mean(whole) / math.log(3))
-    assert found.mass == pytest.approx(np.mean(mass))
-    assert found.between * np.mean(whole) == pytest.approx(between)
-    assert between + within == pytest.approx(np.mean(whole))
-
-
-def test_label_smoothing_erases_them_and_a_simplex_of_weights_has_no_spread() -> None:
-    found = ClassRelations.of(label_smoothed(0), np.eye(CLASSES) + 3.0)
-    assert found is not None
-    # where the answer is wrong, it stands out among the wrong classes; the others are alike
-    right = label_smoothed(0)
-    right = Sample.of(right.logits[right.right], right.labels[right.right])
-    of_right = ClassRelations.of(right)
-    assert of_right is not None
-    assert of_right.strength == pytest.approx(0, abs=1e-12)
-    assert found.cosine_spread == pytest.approx(0, abs=1e-12)
-    sounder = ClassRelations.of(sound(0))
-    assert sounder is not None
-    assert sounder.strength > 0.2
-    assert sounder.between > 0.5
-    assert sounder.cosine_spread is None
 
 
 def test_two_classes_have_none() -> None:
