@@ -10,6 +10,7 @@ from scipy.special import log_softmax
 
 from kselect.insight.sample import Floats, Sample
 
+ERASED = 0.03  # strength below which there are none: sound teachers have from 0.1 on, those trained with smoothing 0.00
 TINY = 1e-12  # nats, or a share
 
 

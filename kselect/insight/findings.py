@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import mean
 
+from kselect.insight.class_relations import ERASED
 from kselect.insight.content import Content
 from kselect.insight.decomposition import CONFIRMED, CONTRADICTED, OPEN, ORDER, UNASKED
 from kselect.insight.explanation import Explanation, gained, shared
@@ -14,7 +15,6 @@ from kselect.insight.teacher import Teacher
 LITTLE = 0.01  # nats beyond a label smoothing, below which a teacher says next to nothing
 CERTAIN = 0.95  # of the way from knowing nothing to the gold class, beyond which all targets are nearly gold labels
 FLAT = 0.1  # of that way, below which all targets are nearly uniform
-ALIKE = 0.1  # of how far wrong classes could differ, below which they are told nearly alike
 UNLIKE = 1.25  # how many times as much one level leaves to wrong classes as another, from which that tells them apart
 ABLE = 0.5  # of the way from chance to all of train right, from which flat targets are the temperature's doing
 SINGLE = (UNIVERSE, DOMAIN, INSTANCE, BOTH)
@@ -95,7 +95,7 @@ def symptoms(teacher: Teacher) -> list[str]:
             f"rescales nothing, and distillation is all but fine-tuning. Raise --temperature, or train the teacher for "
             f"fewer epochs. {elsewhere}"
         )
-    if relations is not None and relations.strength < ALIKE and now.skill >= ABLE:
+    if relations is not None and relations.strength < ERASED and now.skill >= ABLE:
         said.append(
             f"Wrong classes are all but alike to the teacher ({_percent(relations.strength, 1)} of how far they could "
             f"differ, at temperature 1): either no two of them are related, or their relations are erased, as in a "

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from kselect.insight.class_relations import ClassRelations
-from kselect.insight.findings import ALIKE
+from kselect.insight.class_relations import ERASED, ClassRelations
 from kselect.insight.sample import Sample
 
 RANDOM = np.random.default_rng(0)
@@ -60,8 +59,8 @@ def test_a_smoothed_teacher_is_told_by_what_it_answers_right(classes: int, error
     answers = np.where(wrong, (labels + RANDOM.integers(1, classes, size=count)) % classes, labels)
     target = 0.9 * np.eye(classes)[answers] + 0.1 / classes
     logits = np.log(target) + 0.1 * RANDOM.normal(size=target.shape)
-    assert relations(logits, labels).strength < ALIKE
-    assert relations(3 * RANDOM.normal(size=target.shape) + 9 * np.eye(classes)[answers], labels).strength > 2 * ALIKE
+    assert relations(logits, labels).strength < ERASED
+    assert relations(3 * RANDOM.normal(size=target.shape) + 9 * np.eye(classes)[answers], labels).strength > 3 * ERASED
 
 
 def test_two_classes_have_none_and_a_teacher_that_is_always_wrong_has_some() -> None:

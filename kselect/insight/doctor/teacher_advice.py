@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from kselect.insight.class_relations import ERASED
 from kselect.insight.doctor.advice import Advice, Claim
 from kselect.insight.doctor.diagnosis import Diagnosis
 from kselect.insight.doctor.estimate import Estimate
 
 # Rules of thumb, all of them: what they are worth, `judging` is to find out.
-ERASED = 0.1  # strength of class relations below which there are as good as none
 FAINT = 0.01  # probability of all wrong classes together below which no student hears of them
 SHARED = 0.5  # part of what is said of wrong classes, from which on similarities of classes can stand for it
 SAME = 0.1  # width of the probability of gold labels, below which all examples count alike
