@@ -18,7 +18,7 @@ from kselect.schedule import Schedule
 class Level(Knowledge):
     """`T² · KL(target || q)` at temperature T, a mean over places; a target is made of a part of the teacher's p.
 
-    Places whose gold label is not known are left out. With a target of p itself it is `logits`. A class that cannot be
+    Places whose gold label is not known are left out where the target reads it. With a target of p itself it is `logits`. A class that cannot be
     at a place, such as an arc tag whose head the sentence does not have, has no share in the target there.
     """
 
@@ -33,8 +33,8 @@ class Level(Knowledge):
         target = self.target(p, labels.clamp(min=0), choices.possible)
         log_q = choices.log_probabilities(temperature)
         gain = torch.where(target > 0, target * (target.clamp(min=1e-30).log() - log_q), 0.0).sum(-1)
-        known = Choices(choices.scores, choices.mask & (labels >= 0))
-        return known.mean(gain) * temperature**2
+        taught = Choices(choices.scores, choices.mask & (labels >= 0)) if self.reads_labels else choices
+        return taught.mean(gain) * temperature**2
 
     @abstractmethod
     def target(self, p: Tensor | None, labels: Tensor, possible: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ class Level(Knowledge):
 
         Args:
             p: the teacher's probabilities, `[B, U, K]`; None where it is not read.
-            labels: gold classes, `[B, U]`.
+            labels: gold classes, `[B, U]`; 0 where one is not known.
             possible: which classes can be at each place, `[B, U, K]`, the gold one among them.
         """
 
@@ -121,6 +121,7 @@ class TopK(Level):
     """The teacher's k largest probabilities, the rest shared by all other classes alike (KD-topk); with k = K, KD."""
 
     name: ClassVar[str] = "kd-top-k"
+    reads_labels = False
 
     def __init__(self, share: float, temperature: Schedule) -> None:
         """Keep this share of the classes, one at least; read the teacher at `temperature`."""
