@@ -100,6 +100,14 @@ def test_without_a_best_temperature_the_end_of_the_range_is_told() -> None:
     assert best_temperature(nothing_right).value > 1
 
 
+@pytest.mark.parametrize("gap", [5, 10, 60, 80, 120, 1e4])
+def test_where_the_loss_is_flat_at_zero_the_coldest_temperature_is_told(gap: float) -> None:
+    best = best_temperature(Sample.of(gap * np.eye(3), [0, 1, 2]))
+    assert best.bounded
+    assert best.value == pytest.approx(0.05)
+    assert best.loss_after == pytest.approx(0, abs=1e-12)
+
+
 def test_oversureness_is_how_fast_the_loss_falls_with_the_temperature() -> None:
     sample, step = random_sample(), 1e-5
     slope = (sample.losses(math.exp(-step)) - sample.losses(math.exp(step))) / (2 * step)
