@@ -75,7 +75,7 @@ def diagnose(
     """Measure a teacher by its scores alone.
 
     Args:
-        held: of examples that neither teacher nor student learns from, two places at least.
+        held: of examples that neither teacher nor student learns from, two of them at least.
         train: of examples that both learn from.
         labels: names of the K classes; by default their numbers.
         temperature: the one that a run would use.
@@ -83,10 +83,11 @@ def diagnose(
         probe: what the untrained student could say of the same samples.
 
     Raises:
-        ValueError: a single held-out place; samples of different classes.
+        ValueError: a single held-out example; samples of different classes.
     """
-    if len(held) < 2 or held.classes != train.classes:
-        raise ValueError(f"{len(held)} places of {held.classes} and {train.classes} classes: give two, of the same.")
+    count = len(np.unique(held.examples))
+    if count < 2 or held.classes != train.classes:
+        raise ValueError(f"{count} examples of {held.classes} and {train.classes} classes: give two, of the same.")
     names = tuple(map(str, labels if labels is not None else range(held.classes)))
     best = best_temperature(held)
     counts = np.bincount(train.labels, minlength=held.classes)
@@ -112,7 +113,7 @@ def diagnose(
         factors=Factors.of(rescaling_factors(train, q)),
         softened_factors=Factors.of(rescaling_factors(train, q, temperature)),
         used_temperature=temperature,
-        order=best_order(held.answers, held.labels, held.classes),
+        order=best_order(held.answers, held.labels, held.classes, held.examples),
         never_answered=tuple(names[i] for i in np.flatnonzero(expected & ~answered)),
         top_k=TopK.of(held, 1.0 if best.bounded else best.value),
     )
