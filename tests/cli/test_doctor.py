@@ -133,6 +133,7 @@ def test_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--teacher", "./nowhere"], "No such model folder: ./nowhere"),
         (["--layers", "9"], "layers is 9, the teacher has 4"),
         (["--knowledge", "gold,logit"], "Unknown knowledge 'logit'"),
+        (["--temperature", "4->1"], "temperature is 4->1, a schedule: the doctor looks at one temperature, so give a"),
         (["--agent", "all"], "Unknown option '--agent'"),
         (["--checkpoint_every", "3"], "Unknown option '--checkpoint_every'"),
         (["--reward_fraction", "0.01"], "has 2 examples, too few"),

@@ -84,6 +84,21 @@ def check_examinable(task: Task[Any]) -> None:
         )
 
 
+def looked_at(knowledge: KnowledgeConfig) -> float:
+    """Return the temperature that a teacher is looked at with.
+
+    Raises:
+        UserError: it changes over a run.
+    """
+    schedule = Schedule.parse(knowledge.temperature, "temperature")
+    if schedule.start != schedule.end:
+        raise UserError(
+            f"temperature is {knowledge.temperature}, a schedule: the doctor looks at one temperature, so give a "
+            f"number, such as --temperature {schedule.start:g}."
+        )
+    return schedule.start
+
+
 def check_readable(task: Task[Any], teacher: Classifier) -> None:
     """Refuse a teacher that does not choose among classes, place by place, and a task that `check_examinable` refuses.
 
@@ -124,10 +139,12 @@ def examine(
         seed: of the samples.
 
     Raises:
-        UserError: a teacher without classes; too few examples; knowledge that does not exist.
+        UserError: a teacher without classes; too few examples; knowledge that does not exist; a temperature that
+            changes over a run.
     """
     check_readable(task, teacher)
     training, knowledge = training or TrainingConfig(), knowledge or KnowledgeConfig()
+    temperature = looked_at(knowledge)
     sizes = {part: len(task.splits[part]) for part in ("train", "reward")}
     sample = replace(task, splits={part: limit(task.splits[part], examples, seed) for part in sizes})
     distiller, obstacle = _distiller(sample, teacher, student, training, knowledge, max_length)
@@ -161,7 +178,7 @@ def examine(
             samples["reward"],
             samples["train"],
             task.labels,
-            Schedule.parse(knowledge.temperature, "temperature").start,
+            temperature,
             output_layer(teacher.model).weight.detach().double().cpu().numpy(),
             None if distiller is None else _probe(student, encoded, samples, training.batch_size, dtype),
         ),

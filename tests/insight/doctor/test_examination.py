@@ -202,6 +202,12 @@ def test_a_regression_is_refused() -> None:
         examined(teacher, shrink(teacher, 1), scores)
 
 
+def test_a_temperature_that_changes_is_refused_and_one_that_stays_is_not() -> None:
+    with pytest.raises(UserError, match="temperature is 4->1, a schedule: .* give a number, such as --temperature 4"):
+        examined(knowledge=KnowledgeConfig(temperature="4->1"))
+    assert examined(knowledge=KnowledgeConfig(temperature="3->3")).diagnosis.used_temperature == 3
+
+
 def test_too_few_held_out_examples_are_refused() -> None:
     few = replace(task(), splits={**task().splits, "reward": task().splits["reward"].take(range(9))})
     with pytest.raises(UserError, match="has 9 examples, too few"):
