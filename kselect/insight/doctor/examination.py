@@ -28,6 +28,7 @@ from kselect.insight.doctor.sample import Sample
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import CHOICES, is_text
 from kselect.models.input_length import input_length
+from kselect.models.needs import Needs
 from kselect.models.output_layer import output_layer
 from kselect.schedule import Schedule
 from kselect.tasks.encoding import EncodedSplit
@@ -165,6 +166,7 @@ def examine(
     live = LiveTeacher([teacher.model], dtype)
     folder = CacheFolder(knowledge.cache_dir)
     cache = CachedTeacher(live, encoded["train"], offered, folder, bytes_left / times) if bytes_left else None
+    kept = cache is not None and cache.holds(Needs())  # the logits, which heads read whatever else is wanted
     return Examination(
         task=task,
         examples={part: len(split) for part, split in sample.splits.items()},
@@ -189,7 +191,7 @@ def examine(
             0 if cache is None else round(cache.bytes_of(offered) * times),
             bytes_left,
         ),
-        cost=None if distiller is None else measure_cost(distiller, training, sizes["train"]),
+        cost=None if distiller is None else measure_cost(distiller, training, sizes["train"], kept),
         obstacle=obstacle,
     )
 
