@@ -28,10 +28,10 @@ def judge(advice: Advice, outcomes: Outcomes, margin: float = MARGIN) -> Verdict
     """Say whether outcomes bear out what an advice claims.
 
     The difference of two means has a confidence interval, at 95 per cent: of the differences seed by seed, where both
-    have two seeds or more in common (Student's), of unpaired scores else (Welch's). Students *differ* where all of it
-    is above 0 and it reaches `margin`; they are *no better* where it ends below `margin`, so that one that lies between
-    0 and `margin` is no difference. What claims better is right by the first and wrong by the second, what claims no
-    better the other way round. Anything else is undecided: an interval too wide, fewer than two seeds of either or none
+    have two seeds or more in common (Student's), of unpaired scores else (Welch's). Students are better where all of
+    it is above 0 and it reaches `margin`, and no better where it ends below `margin`, so that one that lies between 0
+    and `margin` is no difference. `better` is right by the first and wrong by the second, `no better` the other way
+    round. Anything else is undecided: an interval too wide, fewer than two seeds of either or none
     that differ, no such outcome, or no claim. Two names of the same students differ by nothing.
 
     Args:
