@@ -46,17 +46,19 @@ def run(settings: Settings) -> Path:
     from kselect.cli.session import settled, warn_of_head
     from kselect.distillation.setup import make_models
     from kselect.insight.doctor import advise, examine, read_outcomes
-    from kselect.insight.doctor.examination import check_examinable, check_readable
+    from kselect.insight.doctor.examination import check_examinable, check_readable, looked_at
     from kselect.study.run_folder import RunFolder
     from kselect.study.run_place import RunPlace
 
     check_examinable(task)  # before models are loaded
+    temperature = looked_at(settings.knowledge)
     seed, place = settings.run.seed, settings.run
     models = make_models(settings.task, settings.model, seed, task)
     (teacher,) = models.teachers
     check_readable(task, teacher)
     warn_of_head(models)
-    outcomes = None if settings.doctor.outcomes is None else read_outcomes(settings.doctor.outcomes, task.name)
+    held = settings.doctor.outcomes
+    outcomes = None if held is None else read_outcomes(held, task.name, temperature)
     at = RunPlace(Path(place.runs_dir), task.name, NAME, seed, place.run_name, NAME)
     with RunFolder.open(at, settled(settings, task), place.fresh) as folder:
         if folder.resumed:  # there is nothing to go on from

@@ -36,7 +36,8 @@ class Geometry:
 
     pairs: how many were compared, those with p_i = p_j left out. places: at how many texts, or words. norm_spread:
     standard deviation of the rows' norms over their mean. bias_spread: standard deviation of the biases over that of a
-    place's inner products; both are 0 where the theorem applies.
+    place's inner products; both are 0 where the theorem applies, and where nothing spreads. The second is infinite
+    where biases differ and inner products do not.
     """
 
     distances: float
@@ -94,9 +95,14 @@ def geometry_of(states: Tensor, weight: Tensor, bias: Tensor, log_p: Tensor, wro
         logits,
         pairs,
         places=len(h),
-        norm_spread=float(norms.std(correction=0) / norms.mean()),
-        bias_spread=float(b.std(correction=0) / within),
+        norm_spread=_over(norms.std(correction=0), norms.mean()),
+        bias_spread=_over(b.std(correction=0), within),
     )
+
+
+def _over(spread: Tensor, size: Tensor) -> float:
+    """Return their ratio; 0 where nothing spreads, even over a size of 0."""
+    return float(spread / size) if spread > 0 else 0.0
 
 
 def concordance(nearness: Tensor, p: Tensor, compared: Tensor) -> tuple[Tensor, int]:

@@ -18,8 +18,9 @@ from kselect.schedule import Schedule
 class Level(Knowledge):
     """`T² · KL(target || q)` at temperature T, a mean over places; a target is made of a part of the teacher's p.
 
-    Places whose gold label is not known are left out where the target reads it. With a target of p itself it is `logits`. A class that cannot be
-    at a place, such as an arc tag whose head the sentence does not have, has no share in the target there.
+    Places whose gold label is not known are left out where the target reads it. With a target of p itself it is
+    `logits`. A class that cannot be at a place, such as an arc tag whose head the sentence does not have, has no share
+    in the target there.
     """
 
     reads_labels = True

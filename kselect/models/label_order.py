@@ -33,23 +33,38 @@ class Order:
     meant: tuple[int, ...]
     """Which label each answer stands for in that order."""
     judged: int
-    """Examples that judge."""
+    """Answers that judge."""
     right: float
     """Share of them that is right in the order as it is, in [0, 1]."""
     right_as_meant: float
     """Share that is right in the other order."""
     clear: bool
-    """Whether that order is meant: more are right there, by 3 standard errors (McNemar's test) and 5 % of all."""
+    """Whether that order is meant: more are right there, by 3 standard errors (McNemar's test) and 5 % of all.
+
+    What is gained in the answers of one example counts as one gain, as words of a sentence are not independent.
+    """
 
 
-def best_order(answers: NDArray[np.int64], gold: NDArray[np.int64], labels: int) -> Order:
-    """Find the order of `labels` labels that suits answers `[N]` best, N >= 2; `gold [N]` are label ids."""
+def best_order(
+    answers: NDArray[np.int64], gold: NDArray[np.int64], labels: int, examples: NDArray[np.int64] | None = None
+) -> Order:
+    """Find the order of `labels` labels that suits answers `[N]` best.
+
+    Args:
+        answers: label ids as they are named, `[N]`.
+        gold: label ids, `[N]`.
+        labels: how many there are.
+        examples: which example each answer is of, two of them at least, `[N]`; by default each is of its own.
+    """
+    _, owner = np.unique(np.arange(len(answers)) if examples is None else examples, return_inverse=True)
+    judges = owner % 2 == 1
     table = np.zeros((labels, labels))
-    np.add.at(table, (answers[::2], gold[::2]), 1)
+    np.add.at(table, (answers[~judges], gold[~judges]), 1)
     _, best = linear_sum_assignment(table, maximize=True)
-    here, there = answers[1::2] == gold[1::2], best[answers[1::2]] == gold[1::2]
-    gained, lost = (there & ~here).sum(), (here & ~there).sum()
-    clear = bool(gained - lost > CLEAR * np.sqrt(gained + lost) and gained - lost >= SWAPPED * len(here))
+    here, there = answers[judges] == gold[judges], best[answers[judges]] == gold[judges]
+    gains = np.bincount(owner[judges], weights=there.astype(float) - here)  # of each example, which are independent
+    gained = gains.sum()
+    clear = bool(gained > CLEAR * np.sqrt((gains**2).sum()) and gained >= SWAPPED * len(here))
     return Order(tuple(best.tolist()), len(here), float(here.mean()), float(there.mean()), clear)
 
 

@@ -68,6 +68,13 @@ def test_geometry_is_a_loop_over_pairs() -> None:
     assert found.bias_spread == pytest.approx(b.numpy().std() / (h @ w.T).numpy().std(1).mean())
 
 
+@pytest.mark.parametrize(("bias", "spread"), [(torch.full((K,), 2.0), 0.0), (torch.arange(K), float("inf"))])
+def test_a_layer_of_zeros_has_rows_of_one_norm(bias: Tensor, spread: float) -> None:
+    found = geometry_of(draw(N, D), torch.zeros(K, D), bias, draw(N, K, seed=4), wrong_classes())
+    assert (found.norm_spread, found.bias_spread) == (0.0, spread)
+    assert found.distances == found.products == 0.5
+
+
 def optimum(norms: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """States, a layer's weight with rows of these norms, and log-probabilities that its softmax gives exactly."""
     weight = torch.linalg.qr(draw(D, K))[0].T * norms[:, None]

@@ -35,3 +35,16 @@ def test_an_order_that_few_answers_tell_of_is_none_however_many_there_are(swappe
     assert order.meant == (1, 0, 2)
     assert order.right_as_meant - order.right == pytest.approx(swapped / 1000)
     assert order.clear == clear
+
+
+def test_words_of_a_sentence_count_as_often_as_they_are_there_and_judge_together() -> None:
+    rng = np.random.default_rng(0)
+    tags = rng.integers(0, 2, (40, 5))
+    answers, owner = (1 - tags).flatten(), np.repeat(np.arange(40), 5)
+    order = best_order(answers, tags.flatten(), 2, owner)
+    assert (order.meant, order.judged, order.right, order.right_as_meant) == ((1, 0), 100, 0.0, 1.0)
+    assert order.clear
+    few = owner < 16  # of which eight judge, all alike: 8 against a deviation of sqrt(8)
+    assert not best_order(answers[few], tags.flatten()[few], 2, owner[few]).clear
+    shuffled = rng.permutation(200)
+    assert best_order(answers[shuffled], tags.flatten()[shuffled], 2, owner[shuffled]) == order

@@ -14,6 +14,7 @@ from kselect.insight.sample import Floats, Sample
 BINS = 15
 COLDEST, HOTTEST = 0.05, 20.0
 NEAR = 1e-2  # of a bound, in the logarithm
+ROUNDING = 1e-12  # of a loss, by which two of them differ by arithmetic alone
 
 
 def calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = BINS, adaptive: bool = False) -> float:
@@ -63,7 +64,8 @@ def oversureness(sample: Sample, temperature: float = 1.0) -> Estimate:
 def best_temperature(sample: Sample) -> Temperature:
     """Find the temperature that makes gold labels most likely (temperature scaling: Guo et al. 2017).
 
-    The loss is convex in 1 / T, so a search in one dimension finds the only minimum.
+    The loss is convex in 1 / T, so a search in one dimension finds the only minimum, or ends somewhere where the loss
+    is flat, as it is at 0 where every answer is right: then the end of the range that is as good is taken.
     """
 
     def loss(log_temperature: float) -> float:
@@ -71,4 +73,6 @@ def best_temperature(sample: Sample) -> Temperature:
 
     bounds = (np.log(COLDEST), np.log(HOTTEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    return Temperature(float(np.exp(found.x)), loss(0.0), float(found.fun))
+    end = min(bounds, key=loss)
+    best = end if loss(end) <= found.fun + ROUNDING * max(1.0, found.fun) else float(found.x)
+    return Temperature(float(np.exp(best)), loss(0.0), loss(best))

@@ -79,7 +79,7 @@ def diagnose(
     """Measure a teacher by its scores alone.
 
     Args:
-        held: of examples that neither teacher nor student learns from, two places at least.
+        held: of examples that neither teacher nor student learns from, two of them at least.
         train: of examples that both learn from.
         labels: names of the K classes; by default their numbers.
         temperature: the one that a run would use.
@@ -87,10 +87,11 @@ def diagnose(
         probe: what the untrained student could say of the same samples.
 
     Raises:
-        ValueError: a single held-out place; samples of different classes.
+        ValueError: a single held-out example; samples of different classes.
     """
-    if len(held) < 2 or held.classes != train.classes:
-        raise ValueError(f"{len(held)} places of {held.classes} and {train.classes} classes: give two, of the same.")
+    count = len(np.unique(held.examples))
+    if count < 2 or held.classes != train.classes:
+        raise ValueError(f"{count} examples of {held.classes} and {train.classes} classes: give two, of the same.")
     names = tuple(map(str, labels if labels is not None else range(held.classes)))
     best = best_temperature(held)
     counts = np.bincount(train.labels, minlength=held.classes)
@@ -108,17 +109,17 @@ def diagnose(
         temperature=best,
         oversure=oversureness(held, temperature),
         loss_in_use=float(held.losses(temperature).mean()),
-        constant=Estimate.of(constant, held.examples),
-        ahead=Estimate.of(right - constant, held.examples),
+        constant=Estimate.of(constant, held.examples, bound=1.0),
+        ahead=Estimate.of(right - constant, held.examples, bound=1.0),
         information=Estimate.of(-prior[held.labels] - held.losses(best.value), held.examples),
-        probe=None if probed is None else Estimate.of(probed, held.examples),
-        ahead_of_probe=None if probed is None else Estimate.of(right - probed, held.examples),
+        probe=None if probed is None else Estimate.of(probed, held.examples, bound=1.0),
+        ahead_of_probe=None if probed is None else Estimate.of(right - probed, held.examples, bound=1.0),
         relations=ClassRelations.of(train, temperature, similarities),
         gold_range=middle(np.exp(-train.losses(temperature))),
         factors=Factors.of(rescaling_factors(train, q)),
         softened_factors=Factors.of(rescaling_factors(train, q, temperature)),
         used_temperature=temperature,
-        order=best_order(held.answers, held.labels, held.classes),
+        order=best_order(held.answers, held.labels, held.classes, held.examples),
         never_answered=tuple(names[i] for i in np.flatnonzero(expected & ~answered)),
         top_k=TopK.of(held, temperature),
     )

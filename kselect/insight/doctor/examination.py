@@ -29,6 +29,7 @@ from kselect.knowledge.levels import class_similarities
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import CHOICES, is_text
 from kselect.models.input_length import input_length
+from kselect.models.needs import Needs
 from kselect.models.output_layer import output_layer
 from kselect.schedule import Schedule
 from kselect.tasks.encoding import EncodedSplit
@@ -85,6 +86,21 @@ def check_examinable(task: Task[Any]) -> None:
         )
 
 
+def looked_at(knowledge: KnowledgeConfig) -> float:
+    """Return the temperature that a teacher is looked at with.
+
+    Raises:
+        UserError: it changes over a run.
+    """
+    schedule = Schedule.parse(knowledge.temperature, "temperature")
+    if schedule.start != schedule.end:
+        raise UserError(
+            f"temperature is {knowledge.temperature}, a schedule: the doctor looks at one temperature, so give a "
+            f"number, such as --temperature {schedule.start:g}."
+        )
+    return schedule.start
+
+
 def check_readable(task: Task[Any], teacher: Classifier) -> None:
     """Refuse a teacher that does not choose among classes, place by place, and a task that `check_examinable` refuses.
 
@@ -125,10 +141,12 @@ def examine(
         seed: of the samples.
 
     Raises:
-        UserError: a teacher without classes; too few examples; knowledge that does not exist.
+        UserError: a teacher without classes; too few examples; knowledge that does not exist; a temperature that
+            changes over a run.
     """
     check_readable(task, teacher)
     training, knowledge = training or TrainingConfig(), knowledge or KnowledgeConfig()
+    temperature = looked_at(knowledge)
     sizes = {part: len(task.splits[part]) for part in ("train", "reward")}
     sample = replace(task, splits={part: limit(task.splits[part], examples, seed) for part in sizes})
     distiller, obstacle = _distiller(sample, teacher, student, training, knowledge, max_length)
@@ -149,6 +167,7 @@ def examine(
     live = LiveTeacher([teacher.model], dtype)
     folder = CacheFolder(knowledge.cache_dir)
     cache = CachedTeacher(live, encoded["train"], offered, folder, bytes_left / times) if bytes_left else None
+    kept = cache is not None and cache.holds(Needs())  # the logits, which heads read whatever else is wanted
     return Examination(
         task=task,
         examples={part: len(split) for part, split in sample.splits.items()},
@@ -162,7 +181,7 @@ def examine(
             samples["reward"],
             samples["train"],
             task.labels,
-            Schedule.parse(knowledge.temperature, "temperature").start,
+            temperature,
             class_similarities(output_layer(teacher.model).weight.double(), knowledge.similarity_temperature)
             .cpu()
             .double()
@@ -176,7 +195,7 @@ def examine(
             0 if cache is None else round(cache.bytes_of(offered) * times),
             bytes_left,
         ),
-        cost=None if distiller is None else measure_cost(distiller, training, sizes["train"]),
+        cost=None if distiller is None else measure_cost(distiller, training, sizes["train"], kept),
         obstacle=obstacle,
     )
 

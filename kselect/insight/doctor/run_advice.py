@@ -44,15 +44,14 @@ def of_pair(pair: Pair, helps: bool) -> list[Advice]:
             )
         )
     if live:
-        needed = pair.bytes / 2**30
-        found.append(
-            Advice(
-                "cache",
-                f"{', '.join(live)} would not fit into --teacher_cache {pair.limit / 2**30:g}, and cost a pass of the "
-                f"teacher in each step: {needed:.1f} GiB hold all.",
-                {"bytes": float(pair.bytes), "limit": pair.limit},
-            )
+        names, needed = ", ".join(live), pair.bytes / 2**30
+        sentence = (
+            f"{names} would not fit into --teacher_cache {pair.limit / 2**30:g}, and cost a pass of the teacher in "
+            f"each step: {needed:.1f} GiB hold all."
+            if pair.limit
+            else f"--teacher_cache 0 keeps nothing: {names} cost a pass of the teacher in each step."
         )
+        found.append(Advice("cache", sentence, {"bytes": float(pair.bytes), "limit": pair.limit}))
     return found
 
 
@@ -67,13 +66,16 @@ def of_length(truncated: float, max_length: int) -> list[Advice]:
 def of_cost(cost: Cost) -> list[Advice]:
     """Return what a run would take."""
     plain, distilled = (cost.run_seconds(selection) for selection in ("gold", "gold + logits"))
+    teacher = (
+        f"{_time(cost.teacher_seconds)} {'once for the teacher' if cost.kept else 'for the teacher in all of them'}"
+    )
     numbers = {"steps": float(cost.steps), "gold": plain, "gold + logits": distilled, "teacher": cost.teacher_seconds}
     return [
         Advice(
             "time",
             f"Reckon with {_time(distilled)} a run under gold and logits on this machine: {cost.steps} steps of "
-            f"{cost.step_seconds['gold + logits']:.2g} s, and {_time(cost.teacher_seconds)} once for the teacher; gold "
-            f"labels alone take {_time(plain)}, other kinds more.",
+            f"{cost.step_seconds['gold + logits']:.2g} s, and {teacher}; gold labels alone take {_time(plain)}, other "
+            f"kinds more.",
             numbers,
         )
     ]

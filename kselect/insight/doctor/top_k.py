@@ -33,13 +33,16 @@ class TopK:
 
     @staticmethod
     def of(sample: Sample, temperature: float = 1.0) -> TopK | None:
-        """Find the smallest k that is no worse than the best by more than a standard error; None for two classes."""
+        """Find the smallest k that is no worse than the best by more than a standard error; None for two classes.
+
+        Of a single example, whose error is not known, it is all of them.
+        """
         if sample.classes == 2:
             return None
         losses = top_k_losses(sample, temperature)
         best = losses[losses.mean(1).argmin()]
         behind = [Estimate.of(each - best, sample.examples) for each in losses]
-        k = next(i for i, worse in enumerate(behind, 1) if worse.value <= worse.error)
+        k = next((i for i, worse in enumerate(behind, 1) if worse.value <= worse.error), sample.classes)
         return TopK(k, sample.classes, Estimate.of(losses[-1] - losses[k - 1], sample.examples))
 
 

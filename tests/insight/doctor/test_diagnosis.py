@@ -149,6 +149,18 @@ def test_permuted_labels_are_suspicious() -> None:
     assert "labels" not in advice_on(sound(0), sound(1))
 
 
+def test_sentences_in_which_two_tags_are_confused_throughout_are_no_other_order() -> None:
+    """Words of a sentence tell one thing together, and do not choose an order that they judge themselves."""
+    rng, clear = np.random.default_rng(0), 0
+    for _ in range(200):
+        tags = rng.integers(0, 2, (12, 25))
+        confused = rng.random((12, 1)) < 0.5
+        answers = np.where(confused, 1 - tags, tags).flatten()
+        held = Sample.of(4.0 * np.eye(3)[answers], tags.flatten(), np.repeat(np.arange(12), 25))
+        clear += diagnose(held, held).order.clear
+    assert clear == 0
+
+
 def test_two_rare_classes_taken_for_each_other_are_no_other_order() -> None:
     found = sound(0, size=2000)
     labels = np.where(found.labels >= 4, 0, found.labels)
@@ -248,3 +260,5 @@ def test_samples_that_do_not_go_together_are_refused() -> None:
         diagnose(sound(0, classes=3), sound(1, classes=4))
     with pytest.raises(ValueError, match="give two, of the same"):
         diagnose(sound(0, size=1), sound(1))
+    with pytest.raises(ValueError, match="give two, of the same"):
+        diagnose(Sample.of(sound(0).logits, sound(0).labels, np.zeros(SIZE)), sound(1))

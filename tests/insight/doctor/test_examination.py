@@ -163,6 +163,28 @@ def test_a_run_is_as_many_steps_as_it_will_be() -> None:
     assert found.cost.run_seconds("gold") == found.cost.steps * found.cost.step_seconds["gold"]
 
 
+def test_a_teacher_that_is_not_kept_runs_in_every_step() -> None:
+    logits_do_not_fit = {"of": words_to_tag(), "knowledge": KnowledgeConfig(teacher_cache=1e-9)}
+    tagger = word_classifier("tagger")
+    for found, kept in (
+        (examined(), True),
+        (examined(knowledge=KnowledgeConfig(teacher_cache=0.0)), False),
+        (examined(tagger, shrink(tagger, 1), **logits_do_not_fit, max_length=None), False),
+    ):
+        cost = found.cost
+        assert cost is not None
+        assert cost.steps == 2 * cost.batches
+        assert cost.teacher_batch_seconds > 0
+        assert cost.teacher_seconds == (1 if kept else 2) * cost.batches * cost.teacher_batch_seconds
+        told = {one.kind: one.sentence for one in advise(found)}
+        assert ("once for the teacher" in told["time"]) == kept
+        assert ("for the teacher in all of them" in told["time"]) != kept
+        assert ("cache" in told) != kept
+        if found.pair.limit == 0:
+            assert told["cache"].startswith("--teacher_cache 0 keeps nothing: logits, hidden,")
+            assert "GiB" not in told["cache"]
+
+
 def words_to_tag() -> Task[Any]:
     tagging = tagging_task()
     sentences = list(tagging.splits["train"].sentences)
@@ -200,6 +222,12 @@ def test_a_regression_is_refused() -> None:
     teacher = classifier("bert", scores)
     with pytest.raises(UserError, match="length is a regression"):
         examined(teacher, shrink(teacher, 1), scores)
+
+
+def test_a_temperature_that_changes_is_refused_and_one_that_stays_is_not() -> None:
+    with pytest.raises(UserError, match=r"temperature is 4->1, a schedule: .* give a number, such as --temperature 4"):
+        examined(knowledge=KnowledgeConfig(temperature="4->1"))
+    assert examined(knowledge=KnowledgeConfig(temperature="3->3")).diagnosis.used_temperature == 3
 
 
 def test_too_few_held_out_examples_are_refused() -> None:

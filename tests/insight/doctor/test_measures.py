@@ -100,21 +100,61 @@ def test_without_a_best_temperature_the_end_of_the_range_is_told() -> None:
     assert best_temperature(nothing_right).value > 1
 
 
+@pytest.mark.parametrize("gap", [5, 10, 60, 80, 120, 1e4])
+def test_where_the_loss_is_flat_at_zero_the_coldest_temperature_is_told(gap: float) -> None:
+    best = best_temperature(Sample.of(gap * np.eye(3), [0, 1, 2]))
+    assert best.bounded
+    assert best.value == pytest.approx(0.05)
+    assert best.loss_after == pytest.approx(0, abs=1e-12)
+
+
 def test_oversureness_is_how_fast_the_loss_falls_with_the_temperature() -> None:
     sample, step = random_sample(), 1e-5
     slope = (sample.losses(math.exp(-step)) - sample.losses(math.exp(step))) / (2 * step)
     found = oversureness(sample)
     assert found.value == pytest.approx(slope.mean(), rel=1e-6)
-    assert found.error == pytest.approx(slope.std() / math.sqrt(len(sample)), rel=1e-6)
+    assert found.error == pytest.approx(slope.std(ddof=1) / math.sqrt(len(sample)), rel=1e-6)
     hot = Sample.of(2.0 * calibrated(0, 2000).logits, calibrated(0, 2000).labels)
     assert oversureness(hot).above_zero
     assert oversureness(Sample.of(0.25 * hot.logits, hot.labels)).below_zero
 
 
 def test_below_a_limit_is_so_by_more_than_chance() -> None:
-    assert Estimate(0.01, 0.004).below(0.02)
-    assert not Estimate(0.01, 0.006).below(0.02)
-    assert Estimate(0.0, 0.0).below(0.02)
+    assert Estimate(0.01, 0.0045, 10).margin == pytest.approx(2.2622 * 0.0045, rel=1e-4)  # of the table of Student's t
+    assert Estimate(0.01, 0.004, 10).below(0.02)
+    assert not Estimate(0.01, 0.0045, 10).below(0.02)
+    assert Estimate(0.01, 0.0045, 100).below(0.02)
+
+
+@pytest.mark.parametrize("words", [1, 25])
+@pytest.mark.parametrize("count", [5, 10, 300])
+def test_a_mean_of_so_many_examples_is_told_apart_from_the_true_one_once_in_twenty_times(
+    count: int, words: int
+) -> None:
+    rng, draws = np.random.default_rng(0), 1000
+    values = rng.standard_normal((draws, count, 1)) + 0.3 * rng.standard_normal((draws, count, words))
+    owner = np.repeat(np.arange(count), words)
+    found = [Estimate.of(one.flatten(), owner) for one in values]
+    missed = np.array([[one.above_zero, one.below_zero] for one in found]).mean(0)
+    assert missed.sum() == pytest.approx(0.05, abs=0.02)
+    assert missed == pytest.approx([0.025, 0.025], abs=0.015)
+
+
+def test_nothing_is_decided_by_one_example_or_where_nothing_varies() -> None:
+    one = Estimate.of(np.array([1.0, 2.0, 3.0]), np.zeros(3, dtype=int), bound=3.0)
+    assert math.isnan(one.error)
+    alike = Estimate.of(np.full(30, 0.1), np.arange(30))
+    for nothing in (one, alike):
+        assert not nothing.above_zero
+        assert not nothing.below(1e9)
+
+
+@pytest.mark.parametrize("count", [10, 300])
+def test_shares_that_are_alike_bound_what_examples_that_were_not_seen_may_change(count: int) -> None:
+    alike = Estimate.of(np.zeros(count), np.arange(count), bound=1.0)
+    assert (1 - alike.margin) ** count == pytest.approx(0.025)
+    assert alike.below(0.02) == (count == 300)
+    assert Estimate.of(np.ones(count), np.arange(count), bound=1.0).above_zero
 
 
 def test_confidence_and_entropy_of_known_distributions() -> None:
@@ -136,7 +176,7 @@ def test_the_error_of_a_mean_is_that_of_the_textbook() -> None:
     values = np.random.default_rng(0).standard_normal(50)
     alone = Estimate.of(values, np.arange(50))
     assert alone.value == pytest.approx(values.mean())
-    assert alone.error == pytest.approx(values.std() / math.sqrt(50))
+    assert alone.error == pytest.approx(values.std(ddof=1) / math.sqrt(50))
 
 
 def test_what_is_said_twice_of_an_example_counts_once() -> None:
@@ -204,6 +244,13 @@ def test_probabilities_of_pure_noise_behind_the_first_are_not_kept() -> None:
     kept = TopK.of(Sample.of_probabilities(p, true))
     assert kept is not None
     assert kept.k > 3
+
+
+def test_of_one_example_all_probabilities_are_kept() -> None:
+    sample = random_sample(classes=4, size=9)
+    kept = TopK.of(Sample.of(sample.logits, sample.labels, np.zeros(9)))
+    assert kept is not None
+    assert kept.all_kept
 
 
 @pytest.mark.parametrize("shape", [((3,), (3,)), ((3, 1), (3,)), ((3, 2), (2,)), ((0, 2), (0,))])
