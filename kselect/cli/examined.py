@@ -132,7 +132,7 @@ def _bar(share: float) -> tuple[str, str]:
 
 def _measures(found: Examination) -> list[list[str]]:
     diagnosis = found.diagnosis
-    best, order = diagnosis.temperature, diagnosis.order
+    best, order, softened = diagnosis.temperature, diagnosis.order, diagnosis.softened_factors
     rows = [[f"{name}, held out", f"{value:.3f}"] for name, value in found.scores.items()]
     rows += [[f"{name} of the constant prediction", f"{value:.3f}"] for name, value in found.constant_scores.items()]
     rows += [
@@ -149,11 +149,10 @@ def _measures(found: Examination) -> list[list[str]]:
         ["best temperature", f"{best.value:.2f}{' (an end of the range)' if best.bounded else ''}"],
         ["loss there, held out, nats", f"{best.loss_after:.3f}"],
         [f"loss at {diagnosis.used_temperature:g}, held out, nats", f"{diagnosis.loss_in_use:.3f}"],
-        ["rescaling factors at temperature 1", f"{diagnosis.factors.low:.2f} to {diagnosis.factors.high:.2f}"],
-        [
-            f"rescaling factors at temperature {diagnosis.used_temperature:g}",
-            f"{diagnosis.softened_factors.low:.2f} to {diagnosis.softened_factors.high:.2f}",
-        ],
+        *(
+            [f"rescaling factors at temperature {temperature:g}", f"{factors.low:.2f} to {factors.high:.2f}"]
+            for temperature, factors in {1.0: diagnosis.factors, diagnosis.used_temperature: softened}.items()
+        ),
         ["right, labels in the best other order", f"{order.right_as_meant:.1%} (as named {order.right:.1%})"],
     ]
     if diagnosis.relations is not None:
