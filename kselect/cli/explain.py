@@ -60,6 +60,9 @@ def run(settings: Settings) -> Path:
     if settings.model.parser is not None:
         raise UserError("parser is for parser-trees, which no level of knowledge reads: leave it out.")
     settings.task.require_labels("Every level of knowledge")
+    earlier = None if settings.ladder.earlier is None else Path(settings.ladder.earlier)
+    if earlier is not None and not (earlier / RUNS).exists():
+        raise UserError(f"earlier is {earlier}, which holds no runs of a ladder: give a folder that `explain` left.")
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
 
     from kselect.cli.session import warn_of_head, warn_of_length
@@ -86,10 +89,10 @@ def run(settings: Settings) -> Path:
     teacher = read_teacher(distiller, config, sample)
     for finding in (*identities(rungs, classes, teacher.smoothing), *symptoms(teacher)):
         print(finding, file=sys.stderr)
-    earlier = _earlier(settings, distiller, rungs)
+    taken_over = [] if earlier is None else _taken_over(earlier, settings, distiller, rungs)
     folder = _open_folder(settings, distiller)
     ledger = Ledger(folder.path / RUNS, KEY)
-    for entry in earlier:
+    for entry in taken_over:
         if not ledger.holds(entry):
             ledger.append(entry)
     with _recorded(folder, ledger, rungs, seeds, distiller) as (on_phase, on_run, watched):
@@ -134,16 +137,13 @@ def _distillers(
     return distiller_of
 
 
-def _earlier(settings: Settings, distiller: Distiller, rungs: Sequence[Rung]) -> list[dict[str, Any]]:
+def _taken_over(earlier: Path, settings: Settings, distiller: Distiller, rungs: Sequence[Rung]) -> list[dict[str, Any]]:
     """Return the finished runs of another ladder that this one takes over."""
     from kselect.cli.session import resolved
     from kselect.insight.climb import KEY, to_train
     from kselect.study.ledger import Ledger
     from kselect.study.unfinished import refuse_unlike
 
-    if settings.ladder.earlier is None:
-        return []
-    earlier = Path(settings.ladder.earlier)
     refuse_unlike(earlier, resolved(settings, distiller), TAKEN_OVER)
     wanted = {(seed, rung.name) for seed, rung in to_train(rungs, settings.run.seeds)}
     return [run for run in Ledger(earlier / RUNS, KEY).entries() if (run["seed"], run["rung"]) in wanted]
@@ -227,6 +227,7 @@ def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str],
     note = "Metrics: mean ± standard deviation over seeds. Gains and shares: ± standard error, paired by seed."
     text = f"# What accounts for the gain of distillation\n\n{title}. {note}\n\n{markdown(columns, rows)}\n\n{said}\n"
     atomic.write_text(folder.path / TABLE, text)
+    folder.log_text("explanation", text)
     if can_draw():
         save(ladder_figure(explanation, title), folder.path / PLOT)
     folder.write_results({"task": task, **results_of(explanation, findings)})

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kselect.insight.decomposition import Decomposition, SeedEstimate, decompose
+from kselect.insight.decomposition import Decomposition, SeedEstimate, decompose, mean_of
 from kselect.insight.ladder import FINE_TUNE, Rung
 from kselect.insight.teacher import Teacher
 
@@ -52,6 +52,16 @@ class Explanation:
     def value(self, metrics: Mapping[str, float]) -> float:
         """Return what gains are measured in, higher where a model is better."""
         return value_of(metrics, self.measure)
+
+    def gain(self, name: str, measure: str) -> SeedEstimate:
+        """Return what a rung gains over fine-tuning, seed by seed, in either measure."""
+        ours, theirs = self.runs[name], self.runs[FINE_TUNE]
+        return mean_of(
+            [
+                value_of(ours[seed]["metrics"], measure) - value_of(theirs[seed]["metrics"], measure)
+                for seed in self.seeds
+            ]
+        )
 
 
 def explain(

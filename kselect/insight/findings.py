@@ -8,7 +8,7 @@ from statistics import mean
 from kselect.insight.class_relations import ERASED
 from kselect.insight.content import Content
 from kselect.insight.decomposition import CONFIRMED, CONTRADICTED, OPEN, ORDER, UNASKED
-from kselect.insight.explanation import Explanation, gained, shared
+from kselect.insight.explanation import UNITS, Explanation, gained, shared
 from kselect.insight.ladder import BOTH, DOMAIN, FINE_TUNE, INSTANCE, KD, UNIVERSE, Rung
 from kselect.insight.teacher import Teacher
 
@@ -79,7 +79,12 @@ def symptoms(teacher: Teacher) -> list[str]:
         said.append(
             f"The teacher knows little: it is right on {_percent(now.accuracy)} of train, and gives the gold class "
             f"{_percent(now.confidence, 1)}, where one of {now.classes} that are alike has "
-            f"{_percent(1 / now.classes, 1)}. Train it first."
+            f"{_percent(1 / now.classes, 1)}. "
+            + (
+                "Check the order of its labels first, as `kselect doctor` does: guessing is better."
+                if now.accuracy < 1 / now.classes
+                else "Train it first."
+            )
         )
     elif now.certainty < FLAT:
         said.append(
@@ -118,7 +123,12 @@ def _gain(explanation: Explanation) -> Iterator[str]:
     split, unit, seeds = explanation.decomposition, explanation.unit, len(explanation.seeds)
     gain = split.gains[KD]
     told = "" if gain.sign() else f", which {_noise(seeds)} does not tell from nothing"
-    yield f"Distillation gains {gained(gain, unit)} {unit} on dev over fine-tuning{told}."
+    other = "score" if explanation.measure == "loss" else "loss"
+    beside = explanation.gain(KD, other)
+    yield (
+        f"Distillation gains {gained(gain, unit)} {unit} on dev over fine-tuning{told}; in "
+        f"{'cross-entropy' if other == 'loss' else 'score'}, {gained(beside, UNITS[other])} {UNITS[other]}."
+    )
     if seeds == 1:
         yield "One seed shows no noise, so nothing is told apart: give --seeds 0,1,2 or more."
     if not split.shares:

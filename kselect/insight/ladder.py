@@ -74,7 +74,7 @@ def count_classes(task: Task, student: Classifier, teacher: Classifier) -> int:
         if model.head.name not in HEADS:
             raise UserError(
                 f"The {which}'s head {model.head.name} has no levels of knowledge to tell apart, since it does not "
-                f"choose among the same classes at every word by itself: give {task.name} as tags, and teacher and "
-                f"student the head tagger."
+                f"choose among the same classes at every word by itself: take {task.name} as tags, and a teacher and "
+                f"a student that were trained with --head tagger."
             )
     return output_layer(student.model).out_features

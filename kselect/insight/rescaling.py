@@ -119,7 +119,7 @@ class Places:
         # p'_t - q'_t, from what both leave to the other classes, which does not cancel where they are sure of t.
         ratio = (student_others - self.log_rest).exp() - (log_others - self.log_rest).exp()
         known, real = self.counts
-        return temperature * ratio * (known / real if isinstance(kind, Logits) else 1.0)
+        return temperature * ratio * (1.0 if kind.reads_labels else known / real)
 
     def of_slope(self, slope: Tensor) -> Tensor:
         """Return the factor that a derivative along the logits, `[B, U, K]`, amounts to, `[B, U]`."""

@@ -43,6 +43,11 @@ class EventLog:
         for tag, column in values.items():
             self._writer.add_histogram(tag, column, step)
 
+    def text(self, tag: str, markdown: str, step: int = 0) -> None:
+        """Write a page of Markdown, as the tab "Text" shows it."""
+        self._writer.add_text(tag, markdown, step)
+        self._writer.flush()
+
     def outcome(self, settings: Mapping[str, Any], metrics: Mapping[str, float], step: int = 0) -> None:
         """Write final metrics as scalars `result/<name>` and beside the settings in the tab "HParams".
 

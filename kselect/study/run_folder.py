@@ -155,6 +155,11 @@ class RunFolder:
         assert self._events is not None
         self._events.scalars({tag: value for tag, value in values.items() if math.isfinite(value)}, step)
 
+    def log_text(self, tag: str, markdown: str) -> None:
+        """Write a page of Markdown for TensorBoard."""
+        assert self._events is not None
+        self._events.text(tag, markdown)
+
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Write results.json, which marks the run as finished, and drop its checkpoint.
 

@@ -88,6 +88,7 @@ def test_the_folder_holds_runs_table_curves_and_results(straight: Path) -> None:
     expected = [(line["seed"], line["metrics"]["score"]) for line in lines if line["rung"] == "kd-pt"]
     assert [step for step, _ in curve] == [seed for seed, _ in expected]
     assert [value for _, value in curve] == pytest.approx([score for _, score in expected])
+    assert "explanation/text_summary" in events.Tags()["tensors"]
     assert events.Scalars("result/gain/kd")[0].value == pytest.approx(found["metrics"]["gain/kd"])
     assert (straight / "explanation.png").exists() == can_draw()
     assert json.loads((straight / "environment.json").read_text())["seed"] == [0, 1]
@@ -167,7 +168,9 @@ def test_runs_of_other_settings_are_not_taken_over(
     assert fails(capsys, [*words, "--learning_rate", "0.1"]) == (
         f"{straight} holds runs of other settings: learning_rate was 0.003, is 0.1."
     )
-    assert fails(capsys, [*words, "--earlier", str(tmp_path)]) == f"{tmp_path} holds no run."
+    assert fails(capsys, [*words, "--earlier", str(tmp_path)]) == (
+        f"earlier is {tmp_path}, which holds no runs of a ladder: give a folder that `explain` left."
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -23,12 +23,19 @@ def test_a_ladder_is_drawn_with_a_bar_for_every_gain_and_its_error() -> None:
         assert bars[name].get_width() == pytest.approx(gain.mean)
     (errors,) = (one for one in axes.collections if len(one.get_segments()) == len(bars))
     widths = [segment[1][0] - segment[0][0] for segment in errors.get_segments()]
-    assert widths == pytest.approx([2 * gain.error for gain in reversed(found.decomposition.gains.values())])
-    assert axes.get_xlabel() == "gain over fine-tuning on dev, points"
+    # Rungs that moved by the same under all seeds have no interval.
+    margins = [gain.margin() for gain in reversed(found.decomposition.gains.values())]
+    assert widths == pytest.approx([0 if margin == float("inf") else 2 * margin for margin in margins])
+    assert axes.get_xlabel() == "gain over fine-tuning on dev, points: mean and 95 % interval of 3 seeds"
+
+
+def test_a_rung_that_is_another_is_not_drawn_twice() -> None:
+    (axes,) = ladder_figure(explained(2, 0.9, label_smoothing=0.01, kd=0.04), "two").axes
+    assert [label.get_text().partition("\n")[0] for label in axes.get_yticklabels()] == ["kd", "label-smoothing"]
 
 
 def test_a_picture_is_there_in_full_or_not_at_all(tmp_path: Path) -> None:
-    figure = ladder_figure(explained(2, 0.9, label_smoothing=0.01, kd_sim=0.02, kd=0.04), "two")
+    figure = ladder_figure(explained(2, 0.9, label_smoothing=0.01, kd=0.04), "two")
     save(figure, tmp_path / "ladder.png")
     assert [path.name for path in tmp_path.iterdir()] == ["ladder.png"]
     assert (tmp_path / "ladder.png").read_bytes().startswith(b"\x89PNG")

@@ -8,7 +8,6 @@ import numpy as np
 
 from kselect.insight.doctor.calibration import calibration_error
 from kselect.insight.doctor.estimate import Estimate
-from kselect.insight.doctor.factors import MIDDLE
 from kselect.insight.sample import Floats, Sample
 
 BARS = 10
@@ -49,12 +48,6 @@ class Certainty:
             confidence_shares=shares(sample.confidence),
             entropy_shares=shares(sample.entropy),
         )
-
-
-def middle(values: Floats) -> tuple[float, float]:
-    """Return the quantiles at 5 and 95 per cent of `values [N]`, between which nine tenths of them are."""
-    low, high = np.quantile(values, MIDDLE)
-    return float(low), float(high)
 
 
 def shares(values: Floats, bars: int = BARS) -> tuple[float, ...]:

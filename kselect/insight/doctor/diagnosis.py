@@ -9,7 +9,7 @@ import numpy as np
 
 from kselect.insight.class_relations import ClassRelations
 from kselect.insight.doctor.calibration import Temperature, best_temperature, oversureness
-from kselect.insight.doctor.certainty import Certainty, middle
+from kselect.insight.doctor.certainty import Certainty
 from kselect.insight.doctor.estimate import Estimate
 from kselect.insight.doctor.factors import Factors, rescaling_factors
 from kselect.insight.doctor.probe import Probe
@@ -17,6 +17,7 @@ from kselect.insight.doctor.top_k import TopK
 from kselect.insight.sample import Floats, Sample
 from kselect.models.label_order import Order, best_order
 
+NEARLY_ALL = (0.01, 0.99)  # quantiles: that a teacher doubts one label in fifty is something to pass on
 EXPECTED = 5  # places of a class, among which it should be answered once
 
 
@@ -54,7 +55,7 @@ class Diagnosis:
     relations: ClassRelations | None
     """What it tells of wrong classes, on train; None for two classes."""
     gold_range: tuple[float, float]
-    """Probability of the gold class at the temperature in use, at nine tenths of train's places."""
+    """Probability of the gold class at the temperature in use, at all but 2 in 100 of train's places."""
     factors: Factors
     """Of rescaling at temperature 1, where a teacher that is certain of all gold labels has the same for all."""
     softened_factors: Factors
@@ -115,7 +116,7 @@ def diagnose(
         probe=None if probed is None else Estimate.of(probed, held.examples, bound=1.0),
         ahead_of_probe=None if probed is None else Estimate.of(right - probed, held.examples, bound=1.0),
         relations=ClassRelations.of(train, temperature, similarities),
-        gold_range=middle(np.exp(-train.losses(temperature))),
+        gold_range=_range(np.exp(-train.losses(temperature))),
         factors=Factors.of(rescaling_factors(train, q)),
         softened_factors=Factors.of(rescaling_factors(train, q, temperature)),
         used_temperature=temperature,
@@ -123,3 +124,8 @@ def diagnose(
         never_answered=tuple(names[i] for i in np.flatnonzero(expected & ~answered)),
         top_k=TopK.of(held, temperature),
     )
+
+
+def _range(values: Floats) -> tuple[float, float]:
+    low, high = np.quantile(values, NEARLY_ALL)
+    return float(low), float(high)

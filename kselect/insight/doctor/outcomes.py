@@ -92,6 +92,8 @@ def _gathered(results: Iterable[Told], task: str) -> Outcomes:
 
     def add(name: str, seed: object, score: Any) -> None:
         known, now = object() if seed is None else str(seed), float(score)
+        if abs(now) > 1:
+            raise UserError(f"outcomes have {now:g} for {name}: give scores as shares, such as 0.71, not in percent.")
         if scores[name].setdefault(known, now) != now:
             raise UserError(
                 f"outcomes have {name} under seed {seed} twice, with scores {scores[name][known]:g} and {now:g}: give "
@@ -113,9 +115,12 @@ def _gathered(results: Iterable[Told], task: str) -> Outcomes:
                 add(_at(str(one.get("agent", one.get("rung"))), at), one.get("seed"), one["metrics"]["score"])
         else:
             for name, values in (one.get("scores", {}) if "task" in one else one.get("scores", one)).items():
-                if isinstance(values, list) and values and all(isinstance(value, int | float) for value in values):
-                    for value in values:
-                        add(name, None, value)
+                if not (isinstance(values, list) and values and all(isinstance(one, int | float) for one in values)):
+                    raise UserError(
+                        f"outcomes have {values!r} for {name}: give a list of scores, such as [0.71, 0.73]."
+                    )
+                for value in values:
+                    add(name, None, value)
     return {
         name: same[name] if name in same and of_seeds == scores.get(same[name]) else _by_seed(of_seeds)
         for name, of_seeds in scores.items()

@@ -13,7 +13,7 @@ from kselect.insight.doctor.estimate import Estimate
 FAINT = 0.01  # probability of all wrong classes together below which no student hears of them
 SHARED = 0.5  # part of what is said of wrong classes, from which on similarities of classes can stand for it
 SAME = 0.1  # width of the probability of gold labels, below which all examples count alike
-CERTAIN = 0.95  # of that probability, from which on nine tenths are as good as gold labels
+CERTAIN = 0.95  # of that probability, from which on labels are as good as gold ones
 OVERSURE = 0.05  # how much surer on train than right on held-out examples
 LITTLE = 0.02  # of accuracy, and in nats, below which a teacher is ahead by as good as nothing
 SOFTEST = 8.0
@@ -22,10 +22,12 @@ HELPS, HELPS_NOT = (Claim("logits", "gold", better) for better in (True, False))
 
 
 def of_teacher(diagnosis: Diagnosis) -> list[Advice]:
-    """Return the advice that follows from a teacher's scores alone."""
+    """Return the advice that follows from a teacher's scores alone; of one that is not to be distilled, just that."""
     labels, worth = _labels(diagnosis), _worth(diagnosis)
     if diagnosis.order.clear:  # until the order is settled nothing is known of what the teacher is worth
         worth = replace(worth, claim=None)
+    if is_hopeless(diagnosis):
+        return [*labels, worth]
     return [
         *labels,
         worth,
@@ -35,6 +37,13 @@ def of_teacher(diagnosis: Diagnosis) -> list[Advice]:
         *_similarities(diagnosis),
         *_top_k(diagnosis),
     ]
+
+
+def is_hopeless(diagnosis: Diagnosis) -> bool:
+    """Say whether this teacher is not to be distilled as it is, however: by no knowledge and at no temperature."""
+    ahead, information = diagnosis.ahead, diagnosis.information
+    useless = not ahead.above_zero and ahead.below(LITTLE) and not information.above_zero and information.below(LITTLE)
+    return diagnosis.order.clear or ahead.below_zero or useless
 
 
 def _labels(diagnosis: Diagnosis) -> list[Advice]:
@@ -87,10 +96,13 @@ def _worth(diagnosis: Diagnosis) -> Advice:
         numbers |= {"probe": diagnosis.probe.value, "ahead_of_probe": diagnosis.ahead_of_probe.value}
         if not diagnosis.ahead_of_probe.above_zero:
             little = diagnosis.ahead_of_probe.below(LITTLE)
+            told = f"{right}, a linear probe of the untrained student on {diagnosis.probe.value:.1%}"
+            difference = f"(difference {_points(diagnosis.ahead_of_probe)})"
             sentence = (
-                f"{'Expect little of this teacher' if little else 'Not told whether its student knows as much'}: "
-                f"{right}, a linear probe of the untrained student on {diagnosis.probe.value:.1%} (difference "
-                f"{_points(diagnosis.ahead_of_probe)})."
+                f"Expect little of this teacher: {told} {difference}."
+                if little
+                else f"Not told whether this teacher knows more than its student: {told} {difference}. More held-out "
+                f"examples would tell: raise --examples, or --reward_fraction."
             )
             return Advice("worth", sentence, numbers, HELPS_NOT if little else None)
     if not ahead.above_zero:
@@ -122,6 +134,12 @@ def _temperature(diagnosis: Diagnosis) -> Advice:
         why = "the flatter, the better" if best.value > 1 else "nothing is too sure, where every answer is right"
         return Advice("temperature", f"No temperature suits held-out labels best: {why} ({told}).", numbers)
     better = round(min(max(best.value, 1.0), SOFTEST), 1)
+    if diagnosis.oversure.below_zero and better == used:
+        sentence = (
+            f"Leave --temperature at {used:g}: the teacher is less sure than it is right, as after too short a "
+            f"training ({told})."
+        )
+        return Advice("temperature", sentence, numbers)
     raised = diagnosis.oversure.above_zero and better > used
     if not raised and not (diagnosis.oversure.below_zero and better < used):
         sentence = (
@@ -157,9 +175,8 @@ def _instances(diagnosis: Diagnosis) -> Advice:
     name = "logits" if two else "kd-pt"
     if most - least < SAME:
         # Factors are no measure of it: a probe, too, is surer of some examples than of others.
-        same = (
-            f"It gives the gold class {least:.1%} to {most:.1%} on nine tenths of train at temperature {used:g}: {told}"
-        )
+        gold = f"It gives the gold class {least:.1%} to {most:.1%} on 98 of 100 examples of train"
+        same = f"{gold} at temperature {used:g}: {told}"
         if least >= CERTAIN:
             sentence = f"It is certain of all examples alike. {same}. {name} is little more than gold labels."
             # Whether logits is better than gold is what `_worth` claims.
@@ -226,13 +243,13 @@ def _top_k(diagnosis: Diagnosis) -> list[Advice]:
         half = max(1, min(round(top.classes / 2), top.classes - 2))  # with one class left out it would be all of them
         sentence = f"Keep all {top.classes} probabilities: fewer of the largest tell less of held-out labels."
         return [Advice("top-k", sentence, numbers, Claim(f"kd-top-{half}", "logits", better=False))]
-    left_out = f"beyond the {top.k} largest of {top.classes}, the teacher's probabilities tell"
+    without = f"without those beyond the {top.k} largest of {top.classes}, held-out labels cost {_nats(top.gain)} less"
     if top.gain.above_zero:
-        sentence = f"Take kd-top-k with --top_k {top.share:g}: {left_out} less than nothing ({_nats(top.gain)})."
+        sentence = f"Take kd-top-k with --top_k {top.share:g}: {without}."
     else:
         sentence = (
-            f"Nothing is gained by leaving probabilities out: {left_out} nothing of held-out labels "
-            f"({_nats(top.gain)}); kd-top-k with --top_k {top.share:g} says as much as logits."
+            f"Nothing is gained by leaving probabilities out: {without}; kd-top-k with --top_k {top.share:g} says as "
+            f"much as logits."
         )
     return [Advice("top-k", sentence, numbers, Claim(f"kd-top-{top.k}", "logits", better=top.gain.above_zero))]
 

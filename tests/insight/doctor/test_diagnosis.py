@@ -77,7 +77,7 @@ def test_a_teacher_worse_than_constant_is_not_to_be_distilled() -> None:
     assert advice["worth"].sentence.startswith("Do not distil this teacher")
     assert advice["worth"].numbers["ahead"] < 0
     assert claims(advice)["worth"] == "logits no better than gold"
-    assert advice["temperature"].claim is None or advice["temperature"].numbers["temperature"] > 2
+    assert list(advice) == ["worth"]
 
 
 def test_a_teacher_no_better_than_constant_is_not_worth_it() -> None:
@@ -128,7 +128,7 @@ def test_a_probe_that_is_not_told_apart_from_the_teacher_is_no_equal_of_it() -> 
     behind = held.log_probabilities().copy()
     behind[:3] = behind[:3, ::-1]  # three answers of forty, or none
     advice = advice_on(held, train, probe=Probe(train.log_probabilities(), behind))
-    assert advice["worth"].sentence.startswith("Not told whether its student knows as much")
+    assert advice["worth"].sentence.startswith("Not told whether this teacher knows more than its student")
     assert advice["worth"].claim is None
 
 
@@ -194,9 +194,7 @@ def test_a_teacher_as_sure_of_all_examples_tells_none_apart_whatever_the_probe(c
     guess = np.log(rng.dirichlet(np.ones(classes), SIZE))
     advice = advice_on(unsure, unsure, probe=Probe(guess, guess), temperature=1.0)["instances"]
     assert advice.numbers["high"] - advice.numbers["low"] > 0.3
-    assert advice.sentence.startswith(
-        "It is as sure of one example as of another. It gives the gold class 62.1% to 63.9%"
-    )
+    assert advice.sentence.startswith("It is as sure of one example as of another. It gives the gold class 62.0% to 64")
     assert str(advice.claim) == f"{name} no better than label-smoothing"
     assert "kd-pt" not in advice.sentence or classes > 2
 

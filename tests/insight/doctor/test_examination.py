@@ -16,6 +16,7 @@ from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import evaluate, predict
 from kselect.errors import UserError
 from kselect.insight.doctor import Examination, advise, diagnose, examine
+from kselect.insight.doctor.run_advice import of_cost, of_pair
 from kselect.models.classifier import Classifier
 from kselect.models.shrink import shrink
 from kselect.tasks.task import Task
@@ -176,7 +177,7 @@ def test_a_teacher_that_is_not_kept_runs_in_every_step() -> None:
         assert cost.steps == 2 * cost.batches
         assert cost.teacher_batch_seconds > 0
         assert cost.teacher_seconds == (1 if kept else 2) * cost.batches * cost.teacher_batch_seconds
-        told = {one.kind: one.sentence for one in advise(found)}
+        told = {one.kind: one.sentence for one in (*of_pair(found.pair, helps=False), *of_cost(cost))}
         assert ("once for the teacher" in told["time"]) == kept
         assert ("for the teacher in all of them" in told["time"]) != kept
         assert ("cache" in told) != kept
@@ -206,7 +207,8 @@ def test_words_are_places(head: str) -> None:
         answers = predict(teacher, encoded, np.arange(len(encoded)), 8, torch.float32).answers
         right = np.concatenate(answers) == np.concatenate(list(encoded.labels))
         assert found.diagnosis.held.accuracy.value == pytest.approx(right.mean())
-    assert {one.kind for one in advise(found)} >= {"worth", "relations", "top-k", "knowledge", "time"}
+    assert found.diagnosis.top_k is not None
+    assert "worth" in {one.kind for one in advise(found)}
 
 
 @pytest.mark.parametrize("head", ["spans", "parser", "second-order-parser", "tree-tagger"])
