@@ -145,6 +145,7 @@ def results_of(explanation: Explanation, findings: Sequence[str]) -> dict[str, A
         "teacher": {
             "metrics": teacher.metrics,
             "smoothing": teacher.smoothing,
+            "unevenness": teacher.unevenness,
             "left": teacher.left,
             "relations": None if teacher.relations is None else asdict(teacher.relations),
             "contents": [{**asdict(content), "total": content.total} for content in teacher.contents],

@@ -67,7 +67,13 @@ def symptoms(teacher: Teacher) -> list[str]:
     now, *others = teacher.contents
     relations = teacher.relations
     said = [_says(now, others)]
-    if relations is not None and relations.told_by_similarities is not None:
+    if teacher.unevenness is not None and teacher.unevenness < ERASED:
+        said.append(
+            f"{DOMAIN} is all but a label smoothing, by {teacher.smoothing:.2g}: by the teacher's output weights any "
+            f"class is as like the gold one as any other ({_percent(teacher.unevenness, 1)} of how far they could "
+            f"differ)."
+        )
+    elif relations is not None and relations.told_by_similarities is not None:
         said.append(
             f"Of what it says of wrong classes, how alike its output weights are ({DOMAIN}, {BOTH}) tells "
             f"{_percent(relations.told_by_similarities)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,14 +33,16 @@ class Teacher:
     """What is known of a teacher before anyone learns from it.
 
     metrics: on dev, as a student's are. contents: what it says of train at the temperature of the run, and at others.
-    relations: of wrong classes on train, at that temperature; None for two classes. smoothing: share of the label
-    smoothing that gives wrong classes what `kd-sim` gives them on the average. left: to wrong classes, on the average
+    relations: of wrong classes on train, at that temperature; None for two classes. unevenness: of `kd-sim`'s target,
+    see `unevenness`; None likewise. smoothing: share of the label smoothing that gives wrong classes what `kd-sim`
+    gives them on the average. left: to wrong classes, on the average
     of train at temperature 1, by `label-smoothing`, `kd-sim` and the teacher.
     """
 
     metrics: dict[str, float]
     contents: list[Content]
     relations: ClassRelations | None
+    unevenness: float | None
     smoothing: float
     left: tuple[float, float, float]
 
@@ -66,15 +69,16 @@ def read_teacher(distiller: Distiller, config: LadderConfig, sample: Sample) -> 
     assert config.similarity_temperature is not None
     weight = output_layer(distiller.teachers[0].model).weight
     similarities = class_similarities(weight, config.similarity_temperature).cpu()
-    classes, off_gold = len(similarities), 1 - similarities.diagonal()
+    classes, labels = len(similarities), torch.from_numpy(sample.labels)
     return Teacher(
         metrics=metrics,
         contents=contents,
         relations=ClassRelations.of(sample, contents[0].temperature, similarities.double().numpy()),
+        unevenness=None if classes == 2 else unevenness(similarities, labels),
         smoothing=nearest_smoothing(similarities),
         left=(
             config.label_smoothing * (classes - 1) / classes,
-            float(off_gold[torch.from_numpy(sample.labels)].mean()),
+            float((1 - similarities.diagonal())[labels].mean()),
             float(sample.of_wrong().mean()),
         ),
     )
@@ -88,3 +92,16 @@ def nearest_smoothing(similarities: Tensor) -> float:
     classes = similarities.size(0)
     wrong = similarities.sum() - similarities.diagonal().sum()
     return float(wrong / (classes - 1))
+
+
+def unevenness(similarities: Tensor, labels: Tensor) -> float:
+    """Return how far wrong classes are from all alike, in [0, 1], by the rows of `similarities [K, K]`, K > 2.
+
+    The mean over `labels [N]` of the KL of the others' shares from uniform ones, over log(K - 1); at 0 `kd-sim` is a
+    label smoothing.
+    """
+    classes = similarities.size(0)
+    wrong = similarities.double() - torch.diag(similarities.diagonal().double())
+    shares = wrong / wrong.sum(-1, keepdim=True)
+    divergences = torch.xlogy(shares, shares * (classes - 1)).sum(-1)
+    return float(divergences[labels].mean()) / math.log(classes - 1)

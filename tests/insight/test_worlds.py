@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -45,6 +46,10 @@ def test_where_only_classes_are_alike_the_domain_is_all_there_is() -> None:
     assert (now.confidence, now.accuracy) == (pytest.approx(confidence), 1.0)
     assert now.shares["domain"] == pytest.approx(1)
     assert relations is not None
+    shares = torch.softmax(torch.tensor([*[2.0] * 4, *[0.0] * 15], dtype=torch.float64), 0)  # of the wrong classes
+    uneven = float((shares * (19 * shares).log()).sum()) / math.log(19)
+    assert found.teacher.unevenness == pytest.approx(uneven, rel=1e-3)
+    assert not any(finding.startswith("kd-sim is all but") for finding in findings(found))
     assert relations.told_by_similarities == pytest.approx(1, abs=1e-4)
     assert fall_together(found, "kd", "kd-sim", "kd-pt-sim")
     assert fall_together(found, "kd-pt", "label-smoothing")
@@ -78,6 +83,11 @@ def test_where_no_classes_are_alike_the_domain_is_no_better_than_smoothing() -> 
     # Given by hand, the stronger smoothing gains more from noisy labels: that is said.
     uneven = climbed(alone, config_of(measure="loss", label_smoothing=0.01))
     assert uneven.decomposition.leads["kd-sim", "label-smoothing"].sign() == 1
+    (smoothing_too,) = (
+        finding for finding in findings(found) if finding.startswith("kd-sim is all but a label smoothing")
+    )
+    assert found.teacher.unevenness == pytest.approx(0, abs=1e-6)
+    assert f"by {found.teacher.smoothing:.2g}: " in smoothing_too
     assert any("so that a level may be ahead by that alone" in finding for finding in findings(uneven))
     assert not any("by that alone" in finding for finding in findings(found))
 
