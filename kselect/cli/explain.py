@@ -73,7 +73,6 @@ def run(settings: Settings) -> Path:
     from kselect.insight.ladder import count_classes, ladder
     from kselect.insight.matching import matched
     from kselect.insight.teacher import read_teacher, read_train
-    from kselect.models.output_layer import output_layer
     from kselect.study.ledger import Ledger
 
     seeds, models_of = settings.run.seeds, _models(settings, task)
@@ -82,12 +81,12 @@ def run(settings: Settings) -> Path:
     warn_of_head(first)
     check_compatible(first.student, first.teachers, first.task)
     sample = read_train(first.task, first.teachers[0], settings.training, settings.task.max_length)
-    config = matched(settings.ladder, sample, output_layer(first.teachers[0].model).weight)
+    config = matched(settings.ladder, sample)
     rungs, distiller_of = ladder(settings.ladder, classes), _distillers(settings, config, models_of)
     distiller = distiller_of(seeds[0], None)
     warn_of_length(distiller)
     teacher = read_teacher(distiller, config, sample)
-    for finding in (*identities(rungs, classes, teacher.smoothing), *symptoms(teacher)):
+    for finding in (*identities(rungs, classes, teacher), *symptoms(teacher)):
         print(finding, file=sys.stderr)
     taken_over = [] if earlier is None else _taken_over(earlier, settings, distiller, rungs)
     folder = _open_folder(settings, distiller)

@@ -57,6 +57,8 @@ class KnowledgeConfig:
     """Share of the gold label that label-smoothing gives to all classes alike."""
     similarity_temperature: float = 0.3
     """What cosines of the teacher's output weights are divided by in kd-sim and kd-pt-sim; 1 leaves them near flat."""
+    similarity_mass: float | None = None
+    """Probability that kd-sim leaves to wrong classes, shared as they are alike; by default what the cosines do."""
     top_k: float = 0.5
     """Share of the classes whose probabilities kd-top-k keeps."""
     marginals_temperature: float | str = 1.0
@@ -94,6 +96,10 @@ class KnowledgeConfig:
         require(
             self.similarity_temperature > 0,
             f"similarity_temperature is {self.similarity_temperature}: give a positive number.",
+        )
+        require(
+            self.similarity_mass is None or 0 <= self.similarity_mass < 1,
+            f"similarity_mass is {self.similarity_mass}: give a share below 1.",
         )
         require(0 < self.top_k <= 1, f"top_k is {self.top_k}: give a share of the classes, more than 0 and up to 1.")
         one_of("softening", self.softening, SOFTENINGS)

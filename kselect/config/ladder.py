@@ -26,9 +26,11 @@ class LadderConfig:
     label_smoothing: float | None = None
     """Share of the gold label that label smoothing gives to all classes alike; by default so much that wrong classes
     get as much as from the teacher on train."""
-    similarity_temperature: float | None = None
-    """What cosines of the teacher's output weights are divided by in kd-sim and kd-pt-sim; by default so much that
-    wrong classes get as much from kd-sim as from the teacher on train."""
+    similarity_mass: float | None = None
+    """Probability that kd-sim leaves to wrong classes, shared as they are alike; by default as much as the teacher on
+    train."""
+    similarity_temperature: float = 0.3
+    """What cosines of the teacher's output weights are divided by in kd-sim and kd-pt-sim; 1 leaves them near flat."""
     top_k: list[float] = field(default_factory=lambda: [0.25, 0.5])
     """Shares of the classes whose probabilities are kept, one student each."""
     earlier: str | None = None
@@ -51,8 +53,9 @@ class LadderConfig:
         Raises:
             UserError: a setting that cannot be.
         """
-        names = ("temperature", "label_smoothing", "similarity_temperature", "teacher_cache", "cache_dir")
-        settings = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        names = ("temperature", "similarity_mass", "similarity_temperature", "teacher_cache", "cache_dir")
+        settings = {name: getattr(self, name) for name in names}
+        settings |= {} if self.label_smoothing is None else {"label_smoothing": self.label_smoothing}
         if top_k is None:
             return KnowledgeConfig(knowledge=["gold", *WHOLE], **settings)
         return KnowledgeConfig(knowledge=["gold", "kd-top-k"], top_k=top_k, **settings)

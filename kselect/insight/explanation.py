@@ -49,10 +49,6 @@ class Explanation:
         """How many examples dev has."""
         return int(self.runs[FINE_TUNE][self.seeds[0]]["examples"])
 
-    def value(self, metrics: Mapping[str, float]) -> float:
-        """Return what gains are measured in, higher where a model is better."""
-        return value_of(metrics, self.measure)
-
     def gain(self, name: str, measure: str) -> SeedEstimate:
         """Return what a rung gains over fine-tuning, seed by seed, in either measure."""
         ours, theirs = self.runs[name], self.runs[FINE_TUNE]
@@ -144,7 +140,9 @@ def results_of(explanation: Explanation, findings: Sequence[str]) -> dict[str, A
         "constant": explanation.constant,
         "teacher": {
             "metrics": teacher.metrics,
-            "smoothing": teacher.smoothing,
+            "label_smoothing": teacher.config.label_smoothing,
+            "similarity_mass": teacher.config.similarity_mass,
+            "similarity_temperature": teacher.config.similarity_temperature,
             "unevenness": teacher.unevenness,
             "left": teacher.left,
             "relations": None if teacher.relations is None else asdict(teacher.relations),

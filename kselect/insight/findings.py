@@ -11,11 +11,13 @@ from kselect.insight.decomposition import CONFIRMED, CONTRADICTED, OPEN, ORDER, 
 from kselect.insight.explanation import UNITS, Explanation, gained, shared
 from kselect.insight.ladder import BOTH, DOMAIN, FINE_TUNE, INSTANCE, KD, UNIVERSE, Rung
 from kselect.insight.teacher import Teacher
+from kselect.schedule import Schedule
 
 LITTLE = 0.01  # nats beyond a label smoothing, below which a teacher says next to nothing
 CERTAIN = 0.95  # of the way from knowing nothing to the gold class, beyond which all targets are nearly gold labels
 FLAT = 0.1  # of that way, below which all targets are nearly uniform
 UNLIKE = 1.25  # how many times as much one level leaves to wrong classes as another, from which that tells them apart
+NOTHING = 0.001  # of the probability, by which two levels may differ whatever the ratio
 ABLE = 0.5  # of the way from chance to all of train right, from which flat targets are the temperature's doing
 SINGLE = (UNIVERSE, DOMAIN, INSTANCE, BOTH)
 
@@ -24,7 +26,7 @@ def findings(explanation: Explanation) -> list[str]:
     """Return all there is to say: what came of the training, and what was known before it and is to mind."""
     return [
         *outcome(explanation),
-        *identities(explanation.rungs, explanation.classes, explanation.teacher.smoothing),
+        *identities(explanation.rungs, explanation.classes, explanation.teacher),
         *symptoms(explanation.teacher),
     ]
 
@@ -34,20 +36,20 @@ def outcome(explanation: Explanation) -> list[str]:
     return [*_gain(explanation), *_order(explanation), *_better_than_its_students(explanation)]
 
 
-def identities(rungs: Sequence[Rung], classes: int, smoothing: float) -> list[str]:
+def identities(rungs: Sequence[Rung], classes: int, teacher: Teacher) -> list[str]:
     """Say which rungs are others by arithmetic; those are not trained.
 
     Args:
         rungs: of the ladder.
         classes: how many there are.
-        smoothing: share of the label smoothing that `kd-sim` is, or comes nearest to.
+        teacher: the ladder's.
     """
     said = []
     if classes == 2:
         said.append(
             f"With two classes, all that a teacher says of an example is its probability of the gold one: {INSTANCE} "
             f"and {BOTH} are {KD}, whose students stand for them, and {DOMAIN} is a label smoothing, by "
-            f"{smoothing:.2g}. Relations between classes need more of them."
+            f"{_smoothing(teacher, classes):.2g}. Relations between classes need more of them."
         )
     for rung in rungs:
         if rung.top_k is not None and rung.same_as:
@@ -66,12 +68,12 @@ def symptoms(teacher: Teacher) -> list[str]:
     """Say what a teacher's probabilities lack for levels of knowledge to be passed on, before anyone is trained."""
     now, *others = teacher.contents
     relations = teacher.relations
-    said = [_says(now, others)]
+    said = [_says(now, others), _strength(teacher)]
     if teacher.unevenness is not None and teacher.unevenness < ERASED:
         said.append(
-            f"{DOMAIN} is all but a label smoothing, by {teacher.smoothing:.2g}: by the teacher's output weights any "
-            f"class is as like the gold one as any other ({_percent(teacher.unevenness, 1)} of how far they could "
-            f"differ)."
+            f"{DOMAIN} is all but a label smoothing, by {_smoothing(teacher, now.classes):.2g}: in the teacher's output "
+            f"weights any class is as like the gold one as any other ({_percent(teacher.unevenness, 1)} of how far they "
+            f"could differ)."
         )
     elif relations is not None and relations.told_by_similarities is not None:
         said.append(
@@ -88,7 +90,7 @@ def symptoms(teacher: Teacher) -> list[str]:
             f"{_percent(1 / now.classes, 1)}. "
             + (
                 "Check the order of its labels first, as `kselect doctor` does: guessing is better."
-                if now.accuracy < 1 / now.classes
+                if now.accuracy < 0.5 / now.classes
                 else "Train it first."
             )
         )
@@ -113,6 +115,19 @@ def symptoms(teacher: Teacher) -> list[str]:
             f"teacher that was trained with label smoothing. Train it without."
         )
     return said
+
+
+def _strength(teacher: Teacher) -> str:
+    smoothing, (universe, domain, own) = teacher.config.label_smoothing, teacher.left.values()
+    return (
+        f"Of the gold label {UNIVERSE} (by {smoothing:.3g}) leaves {_percent(universe, 1)} to wrong classes, {DOMAIN} "
+        f"{_percent(domain, 1)}, the teacher {_percent(own, 1)} at temperature 1."
+    )
+
+
+def _smoothing(teacher: Teacher, classes: int) -> float:
+    """Return the share of the label smoothing that leaves as much to wrong classes as `kd-sim` does."""
+    return teacher.left[DOMAIN] * classes / (classes - 1)
 
 
 def _says(now: Content, others: Sequence[Content]) -> str:
@@ -151,6 +166,7 @@ def _order(explanation: Explanation) -> Iterator[str]:
     order = "The order instance > domain > universe"
     if split.order == UNASKED:
         yield f"{order} is not asked of two classes."
+        yield from _caveats(explanation)
         return
     leads = [f"{first} {gained(split.leads[first, second], unit)} {unit} over {second}" for first, second in ORDER]
     if split.order == CONFIRMED:
@@ -167,20 +183,17 @@ def _order(explanation: Explanation) -> Iterator[str]:
 
 def _caveats(explanation: Explanation) -> Iterator[str]:
     """Say what but their knowledge may tell the levels apart."""
-    temperature = explanation.teacher.contents[0].temperature
-    if temperature != 1:
+    config = explanation.teacher.config
+    if Schedule.parse(config.temperature, "temperature") != Schedule(1.0, 1.0):
         yield (
-            f"That is at temperature {temperature:g}, at which {UNIVERSE} and {DOMAIN} are not softened as the others "
-            f"are: --temperature 1 compares levels alone."
+            f"That is at temperature {config.temperature}, at which {UNIVERSE} and {DOMAIN} are not softened as the "
+            f"others are: --temperature 1 compares levels alone."
         )
-    least, most = min(explanation.teacher.left), max(explanation.teacher.left)
-    if most > UNLIKE * least:
-        of = zip((UNIVERSE, DOMAIN, "the teacher"), explanation.teacher.left, strict=True)
-        told = ", ".join(f"{_percent(left, 1)} from {name}" for name, left in of)
-        yield (
-            f"Wrong classes do not get the same from all ({told}), so that a level may be ahead by that alone: without "
-            f"--label_smoothing and --similarity_temperature they do."
-        )
+    left = explanation.teacher.left
+    least, most = min(left.values()), max(left.values())
+    if most > UNLIKE * least and most - least > NOTHING:
+        told = ", ".join(f"{_percent(share, 1)} from {name}" for name, share in left.items())
+        yield f"Wrong classes do not get the same from all ({told}), so that a level may be ahead by that alone."
 
 
 def _better_than_its_students(explanation: Explanation) -> Iterator[str]:

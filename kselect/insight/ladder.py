@@ -48,7 +48,7 @@ def ladder(config: LadderConfig, classes: int) -> list[Rung]:
     and a label smoothing by nothing is fine-tuning.
     """
     two = KD if classes == 2 else None
-    one_smoothing = two and config.label_smoothing is None and config.similarity_temperature is None
+    one_smoothing = two and config.label_smoothing is None and config.similarity_mass is None
     rungs = [
         Rung(FINE_TUNE, "none", None),
         Rung(UNIVERSE, LEVELS[UNIVERSE], "label-smoothing", same_as=FINE_TUNE if config.label_smoothing == 0 else None),

@@ -16,9 +16,10 @@ from kselect.distillation.evaluation import fixed_sample
 from kselect.distillation.precision import resolve_precision
 from kselect.insight.class_relations import ClassRelations
 from kselect.insight.content import Content, contents_of
+from kselect.insight.ladder import DOMAIN, UNIVERSE
 from kselect.insight.reading import read_sample
 from kselect.insight.sample import Sample
-from kselect.knowledge.levels import class_similarities
+from kselect.knowledge.levels import class_similarities, shares_of_wrong
 from kselect.models.classifier import Classifier
 from kselect.models.input_length import input_length
 from kselect.models.output_layer import output_layer
@@ -32,19 +33,18 @@ READ = 2000  # examples of train
 class Teacher:
     """What is known of a teacher before anyone learns from it.
 
-    metrics: on dev, as a student's are. contents: what it says of train at the temperature of the run, and at others.
-    relations: of wrong classes on train, at that temperature; None for two classes. unevenness: of `kd-sim`'s target,
-    see `unevenness`; None likewise. smoothing: share of the label smoothing that gives wrong classes what `kd-sim`
-    gives them on the average. left: to wrong classes, on the average
-    of train at temperature 1, by `label-smoothing`, `kd-sim` and the teacher.
+    metrics: on dev, as a student's are. contents: what it says of train at the temperature at the start of the run, and
+    at others. relations: of wrong classes on train, at that temperature; None for two classes. unevenness: of the
+    likeness that `kd-sim` passes on, see `unevenness`; None likewise. config: of the ladder, with the strengths of
+    `label-smoothing` and `kd-sim`. left: to wrong classes, by these two and by the teacher on train, at temperature 1.
     """
 
     metrics: dict[str, float]
     contents: list[Content]
     relations: ClassRelations | None
     unevenness: float | None
-    smoothing: float
-    left: tuple[float, float, float]
+    config: LadderConfig
+    left: dict[str, float]
 
 
 def read_train(task: Task[Any], teacher: Classifier, training: TrainingConfig, max_length: int | None = None) -> Sample:
@@ -65,43 +65,30 @@ def read_teacher(distiller: Distiller, config: LadderConfig, sample: Sample) -> 
     """
     (metrics,) = evaluated_teachers(distiller)
     contents = contents_of(sample, config.temperature)
-    assert config.label_smoothing is not None
-    assert config.similarity_temperature is not None
     weight = output_layer(distiller.teachers[0].model).weight
-    similarities = class_similarities(weight, config.similarity_temperature).cpu()
-    classes, labels = len(similarities), torch.from_numpy(sample.labels)
+    shares = shares_of_wrong(class_similarities(weight, config.similarity_temperature)).cpu()
+    smoothing, mass, classes = config.label_smoothing, config.similarity_mass, sample.classes
+    if smoothing is None or mass is None:
+        raise ValueError("The strength of label-smoothing or kd-sim is not given: see `matched`.")
     return Teacher(
         metrics=metrics,
         contents=contents,
-        relations=ClassRelations.of(sample, contents[0].temperature, similarities.double().numpy()),
-        unevenness=None if classes == 2 else unevenness(similarities, labels),
-        smoothing=nearest_smoothing(similarities),
-        left=(
-            config.label_smoothing * (classes - 1) / classes,
-            float((1 - similarities.diagonal())[labels].mean()),
-            float(sample.of_wrong().mean()),
-        ),
+        relations=ClassRelations.of(sample, contents[0].temperature, shares.double().numpy()),
+        unevenness=None if classes == 2 else unevenness(shares, torch.from_numpy(sample.labels)),
+        config=config,
+        left={
+            UNIVERSE: smoothing * (classes - 1) / classes,
+            DOMAIN: mass,
+            "the teacher": float(sample.of_wrong().mean()),
+        },
     )
 
 
-def nearest_smoothing(similarities: Tensor) -> float:
-    """Return the share of the label smoothing that gives wrong classes what `similarities [K, K]` do on average.
+def unevenness(shares: Tensor, labels: Tensor) -> float:
+    """Return how far the `shares [K, K]` of wrong classes by gold class are from all alike, in [0, 1]; K > 2.
 
-    With two classes, of which each is as like the other as that to it, the two are the same.
+    The mean over `labels [N]` of their KL from uniform ones, over log(K - 1); at 0 `kd-sim` is a label smoothing.
     """
-    classes = similarities.size(0)
-    wrong = similarities.sum() - similarities.diagonal().sum()
-    return float(wrong / (classes - 1))
-
-
-def unevenness(similarities: Tensor, labels: Tensor) -> float:
-    """Return how far wrong classes are from all alike, in [0, 1], by the rows of `similarities [K, K]`, K > 2.
-
-    The mean over `labels [N]` of the KL of the others' shares from uniform ones, over log(K - 1); at 0 `kd-sim` is a
-    label smoothing.
-    """
-    classes = similarities.size(0)
-    wrong = similarities.double() - torch.diag(similarities.diagonal().double())
-    shares = wrong / wrong.sum(-1, keepdim=True)
-    divergences = torch.xlogy(shares, shares * (classes - 1)).sum(-1)
-    return float(divergences[labels].mean()) / math.log(classes - 1)
+    others = shares.size(0) - 1
+    divergences = torch.xlogy(shares.double(), shares.double() * others).sum(-1)
+    return float(divergences[labels].mean()) / math.log(others)

@@ -69,16 +69,20 @@ class LabelSmoothing(Level):
 class Similarity(Level):
     """The domain: how alike classes are, as the cosine of the teacher's output weights over τ, in a softmax (KD-sim).
 
-    The teacher's weights are read, and none of its outputs: every example of a class has the same target.
+    The teacher's weights are read, and none of its outputs: every example of a class has the same target. With a
+    `mass`, so much is left to the wrong classes of each gold one, and they share it as they are alike.
     """
 
     name: ClassVar[str] = "kd-sim"
     reads_weights = True
     teacher_needs = None
 
-    def __init__(self, similarities: Tensor) -> None:
+    def __init__(self, similarities: Tensor, mass: float | None = None) -> None:
         """Take rows of `similarities [K, K]`, see `class_similarities`, for targets."""
         self.similarities = similarities
+        if mass is not None:
+            gold = torch.eye(len(similarities), dtype=similarities.dtype, device=similarities.device)
+            self.similarities = (1 - mass) * gold + mass * shares_of_wrong(similarities)
 
     def target(self, p: Tensor | None, labels: Tensor, possible: Tensor) -> Tensor:
         """Return the row of each gold class; where some classes cannot be, what they have goes to the others."""
@@ -151,6 +155,12 @@ def class_similarities(weight: Tensor, temperature: float) -> Tensor:
     """
     rows = torch.nn.functional.normalize(weight.detach().float(), dim=-1)
     return torch.softmax(rows @ rows.T / temperature, -1)
+
+
+def shares_of_wrong(similarities: Tensor) -> Tensor:
+    """Return how the wrong classes of each gold one share what they have, by rows of `similarities [K, K]`."""
+    wrong = similarities.clone().fill_diagonal_(0.0)
+    return wrong / _sums(wrong)
 
 
 def is_gold(labels: Tensor, classes: int) -> Tensor:

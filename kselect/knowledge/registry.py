@@ -99,7 +99,7 @@ BUILDERS: dict[str, Builder] = {
     "value-relations": lambda pair: ValueRelations(pair.layer_map, pair.relation_heads(ValueRelations.output)),
     "latent-trees": lambda pair: LatentTrees(pair.layer_map),
     "label-smoothing": _label_smoothing,
-    "kd-sim": lambda pair: Similarity(pair.class_similarities),
+    "kd-sim": lambda pair: Similarity(pair.class_similarities, pair.config.similarity_mass),
     "kd-pt": lambda pair: Confidence(_tempered(pair)),
     "kd-pt-sim": lambda pair: ConfidenceSimilarity(pair.class_similarities, _tempered(pair)),
     "kd-top-k": lambda pair: TopK(pair.config.top_k, _tempered(pair)),

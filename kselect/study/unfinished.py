@@ -14,7 +14,8 @@ from kselect.errors import UserError
 LOCK = "checkpoints/lock"
 DIVERGED = "checkpoints/diverged"
 LAST_GOOD = "checkpoints/last-good.safetensors"
-FREE = ("runs_dir", "cache_dir", "checkpoint_every")  # settings that change nothing of what a run computes
+# Settings that change nothing of what a run computes.
+FREE = ("runs_dir", "cache_dir", "teacher_cache", "checkpoint_every")
 
 
 def is_blank(path: Path) -> bool:

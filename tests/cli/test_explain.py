@@ -100,11 +100,20 @@ def test_kd_is_vanilla_kd_and_every_rung_a_distillation_of_its_own(place: Path, 
     found = {(line["rung"], line["seed"]): line["metrics"] for line in lines}
     base = ["distill", *topics(place, tmp_path)[1:], "--temperature", "1"]
     base[base.index("--seeds") : base.index("--seeds") + 2] = ["--seed", "1"]
-    weights = json.dumps({"weights": {"gold": 0.5, "kd-top-k": 0.5}})
+    known = results(straight)["teacher"]
+    strength = [word for name in ("label_smoothing", "similarity_mass") for word in (f"--{name}", str(known[name]))]
+
+    def fixed(kind: str) -> list[str]:
+        return ["--agent", "fixed", "--agent_settings", json.dumps({"weights": {"gold": 0.5, kind: 0.5}})]
+
     for rung, how in (
         ("kd", ["--agent", "vanilla-kd"]),
         ("fine-tune", ["--agent", "fine-tune"]),
-        ("kd-top-3", ["--agent", "fixed", "--agent_settings", weights, "--top_k", "0.25"]),
+        ("kd-top-3", [*fixed("kd-top-k"), "--top_k", "0.25"]),
+        ("label-smoothing", fixed("label-smoothing") + strength),
+        ("kd-sim", fixed("kd-sim") + strength),
+        ("kd-pt", fixed("kd-pt")),
+        ("kd-pt-sim", fixed("kd-pt-sim")),
     ):
         assert main([*base, *how, "--run_name", rung]) == 0
         assert results(tmp_path / rung)["metrics"] == found[rung, 1]
@@ -210,7 +219,7 @@ def test_of_two_classes_it_says_what_is_what_and_trains_none_twice(
     two = "kd-pt and kd-pt-sim are kd, whose students stand for them, and kd-sim is a label smoothing, by "
     table = (tmp_path / "mine" / "explanation.md").read_text()
     for text in (told.err, table):  # before anything is trained, and in the folder beside what came of it
-        assert two + f"{found['teacher']['smoothing']:.2g}" in text
+        assert two + f"{found['teacher']['label_smoothing']:.2g}" in text
         assert "kd-top-1 leaves out at most one class, whose probability is what is left: it is kd" in text
     assert "One seed shows no noise" in told.out
     assert {(told.err + told.out).count(finding) for finding in found["findings"]} == {1}

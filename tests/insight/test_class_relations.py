@@ -11,8 +11,8 @@ from kselect.insight.sample import Sample
 RANDOM = np.random.default_rng(0)
 
 
-def relations(*sample: object, temperature: float = 1.0, similarities: object = None) -> ClassRelations:
-    found = ClassRelations.of(Sample.of(*sample), temperature, similarities)
+def relations(*sample: object, temperature: float = 1.0, shares: object = None) -> ClassRelations:
+    found = ClassRelations.of(Sample.of(*sample), temperature, shares)
     assert found is not None
     return found
 
@@ -20,7 +20,8 @@ def relations(*sample: object, temperature: float = 1.0, similarities: object = 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_they_are_those_of_a_loop(temperature: float) -> None:
     logits, labels = RANDOM.normal(size=(30, 5)), RANDOM.integers(5, size=30)
-    alike = RANDOM.uniform(0.1, 1, size=(5, 5))
+    alike = RANDOM.uniform(0.1, 1, size=(5, 5)) * (1 - np.eye(5))
+    alike /= alike.sum(1, keepdims=True)
     strengths, masses, whole, left = [], [], 0.0, 0.0
     for row, label in zip(logits, labels, strict=True):
         others = [k for k in range(5) if k != label]
@@ -31,9 +32,8 @@ def test_they_are_those_of_a_loop(temperature: float) -> None:
         mass, shares = soft[others].sum() / soft.sum(), soft[others] / soft[others].sum()
         masses.append(mass)
         whole += mass * sum(w * math.log(4 * w) for w in shares)
-        row_alike = alike[label][others] / alike[label][others].sum()
-        left += mass * sum(w * math.log(w / a) for w, a in zip(shares, row_alike, strict=True))
-    found = relations(logits, labels, temperature=temperature, similarities=alike)
+        left += mass * sum(w * math.log(w / a) for w, a in zip(shares, alike[label][others], strict=True))
+    found = relations(logits, labels, temperature=temperature, shares=alike)
     assert found.strength == pytest.approx(np.median(strengths))
     assert found.mass == pytest.approx(np.mean(masses))
     assert found.told_by_similarities == pytest.approx(1 - left / whole)
@@ -43,9 +43,11 @@ def test_similarities_that_are_the_shares_tell_all_uniform_ones_nothing_and_wron
     labels = np.arange(40) % 4
     shares = np.array([[0, 6, 3, 1], [6, 0, 1, 3], [3, 1, 0, 6], [1, 3, 6, 0]]) / 10
     logits = np.log(np.where(np.eye(4) > 0, 0.8, 0.2 * shares))[labels]
-    assert relations(logits, labels, similarities=shares).told_by_similarities == pytest.approx(1)
-    assert relations(logits, labels, similarities=np.ones((4, 4))).told_by_similarities == pytest.approx(0)
-    assert relations(logits, labels, similarities=shares[::-1] + 0.01).told_by_similarities < 0
+    assert relations(logits, labels, shares=shares).told_by_similarities == pytest.approx(1)
+    assert relations(logits, labels, shares=(1 - np.eye(4)) / 3).told_by_similarities == pytest.approx(0)
+    mistaken = shares[:, ::-1] * (1 - np.eye(4)) + 0.01
+    mistaken /= mistaken.sum(1, keepdims=True)
+    assert relations(logits, labels, shares=mistaken).told_by_similarities < 0
     assert relations(logits, labels).told_by_similarities is None
 
 

@@ -15,7 +15,7 @@ from kselect.study.ledger import Ledger
 from tests.insight.worlds import config_of, examined
 
 SHORT = SIMILARITY.shortened(1)
-CONFIG = config_of(top_k=[0.1, 0.5], label_smoothing=0.1, similarity_temperature=0.3)
+CONFIG = config_of(top_k=[0.1, 0.5], label_smoothing=0.1, similarity_mass=0.1)
 
 
 class Made:

@@ -40,7 +40,9 @@ def explained(
     labels = torch.arange(60) % classes
     contents = [content_of(p, labels, temperature) for temperature in (1.0, 0.5, 2.0)]
     relations = ClassRelations.of(Sample.of_probabilities(p.numpy(), labels.numpy()))
-    known = Teacher({"score": teacher, "loss": 0.4}, contents, relations, 0.5, 0.1, (0.1, 0.1, 0.1))
+    config = LadderConfig(top_k=[], label_smoothing=0.1, similarity_mass=0.1)
+    left = {"label-smoothing": 0.1, "kd-sim": 0.1, "the teacher": 0.1}
+    known = Teacher({"score": teacher, "loss": 0.4}, contents, relations, 0.5, config, left)
     return explain(entries, rungs, range(len(BASE)), classes, "score", known)
 
 

@@ -58,7 +58,7 @@ def test_a_rung_that_is_another_has_its_target(classes: int) -> None:
 
 def test_of_two_classes_similarity_is_a_label_smoothing_by_as_much() -> None:
     assert named(2)["kd-sim"].same_as == "label-smoothing"
-    for given in ({"label_smoothing": 0.1}, {"similarity_temperature": 0.3}):
+    for given in ({"label_smoothing": 0.1}, {"similarity_mass": 0.3}):
         assert named(2, **given)["kd-sim"].same_as is None
     assert named(3)["kd-sim"].same_as is None
 

@@ -39,7 +39,8 @@ def test_where_only_classes_are_alike_the_domain_is_all_there_is() -> None:
     scores = torch.tensor([1 / TAU, *[2.0] * 4, *[0.0] * 15], dtype=torch.float64)
     confidence = float(torch.softmax(scores, 0)[0])
     config = matched_in(SIMILARITY, config_of(measure="loss"))
-    assert config.similarity_temperature == pytest.approx(TAU, rel=1e-4)
+    assert config.similarity_temperature == TAU
+    assert config.similarity_mass == pytest.approx(1 - confidence, rel=1e-4)
     assert config.label_smoothing == pytest.approx(smoothing(confidence, 20), rel=1e-4)
     found = climbed(SIMILARITY, config_of(measure="loss"))
     now, relations = found.teacher.contents[0], found.teacher.relations
@@ -87,13 +88,13 @@ def test_where_no_classes_are_alike_the_domain_is_no_better_than_smoothing() -> 
         finding for finding in findings(found) if finding.startswith("kd-sim is all but a label smoothing")
     )
     assert found.teacher.unevenness == pytest.approx(0, abs=1e-6)
-    assert f"by {found.teacher.smoothing:.2g}: " in smoothing_too
+    assert f"by {found.teacher.config.label_smoothing:.2g}: " in smoothing_too
     assert any("so that a level may be ahead by that alone" in finding for finding in findings(uneven))
     assert not any("by that alone" in finding for finding in findings(found))
 
 
 def test_where_all_of_it_is_there_the_order_of_the_paper_is_found() -> None:
-    found = climbed(EVERYTHING, config_of(measure="loss"))
+    found = climbed(EVERYTHING, config_of(measure="loss"), range(5))
     assert found.decomposition.order == "confirmed"
     shares = {name: share.mean for name, share in found.decomposition.shares.items()}
     assert shares["label-smoothing"] < shares["kd-sim"] < 0.4 < shares["kd-pt"] < shares["kd-pt-sim"] < 1

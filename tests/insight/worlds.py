@@ -18,7 +18,6 @@ from kselect.insight.matching import matched
 from kselect.insight.synthetic import World
 from kselect.insight.teacher import Teacher, read_teacher, read_train
 from kselect.models.classifier import Classifier
-from kselect.models.output_layer import output_layer
 from kselect.study.ledger import Ledger
 
 
@@ -29,7 +28,7 @@ def config_of(**settings: object) -> LadderConfig:
 def matched_in(world: World, config: LadderConfig, teacher: Classifier | None = None, seed: int = 0) -> LadderConfig:
     task = world.task(seed)
     teacher = teacher or world.teacher(task)
-    return matched(config, read_train(task, teacher, world.training, 64), output_layer(teacher.model).weight)
+    return matched(config, read_train(task, teacher, world.training, 64))
 
 
 def examined(world: World, config: LadderConfig, teacher: Classifier | None = None, seed: int = 0) -> Teacher:

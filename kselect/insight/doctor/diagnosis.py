@@ -74,7 +74,7 @@ def diagnose(
     train: Sample,
     labels: Sequence[str] | None = None,
     temperature: float = 2.0,
-    similarities: Floats | None = None,
+    likeness: Floats | None = None,
     probe: Probe | None = None,
 ) -> Diagnosis:
     """Measure a teacher by its scores alone.
@@ -84,7 +84,7 @@ def diagnose(
         train: of examples that both learn from.
         labels: names of the K classes; by default their numbers.
         temperature: the one that a run would use.
-        similarities: of classes, `[K, K]`, as `kd-sim` has them.
+        likeness: how wrong classes share by how alike they are, `[K, K]`, as `kd-pt-sim` has them.
         probe: what the untrained student could say of the same samples.
 
     Raises:
@@ -115,7 +115,7 @@ def diagnose(
         information=Estimate.of(-prior[held.labels] - held.losses(best.value), held.examples),
         probe=None if probed is None else Estimate.of(probed, held.examples, bound=1.0),
         ahead_of_probe=None if probed is None else Estimate.of(right - probed, held.examples, bound=1.0),
-        relations=ClassRelations.of(train, temperature, similarities),
+        relations=ClassRelations.of(train, temperature, likeness),
         gold_range=_range(np.exp(-train.losses(temperature))),
         factors=Factors.of(rescaling_factors(train, q)),
         softened_factors=Factors.of(rescaling_factors(train, q, temperature)),

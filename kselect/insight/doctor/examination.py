@@ -24,8 +24,8 @@ from kselect.insight.doctor.diagnosis import Diagnosis, diagnose
 from kselect.insight.doctor.pair import Pair, build_each, fits, needs_of
 from kselect.insight.doctor.probe import Probe
 from kselect.insight.reading import read_sample, read_states
-from kselect.insight.sample import Sample
-from kselect.knowledge.levels import class_similarities
+from kselect.insight.sample import Floats, Sample
+from kselect.knowledge.levels import class_similarities, shares_of_wrong
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import CHOICES, is_text
 from kselect.models.input_length import input_length
@@ -182,10 +182,7 @@ def examine(
             samples["train"],
             task.labels,
             temperature,
-            class_similarities(output_layer(teacher.model).weight.double(), knowledge.similarity_temperature)
-            .cpu()
-            .double()
-            .numpy(),
+            _likeness(teacher, knowledge.similarity_temperature),
             None if distiller is None else _probe(student, encoded, samples, training.batch_size, dtype),
         ),
         pair=Pair(
@@ -198,6 +195,13 @@ def examine(
         cost=None if distiller is None else measure_cost(distiller, training, sizes["train"], kept),
         obstacle=obstacle,
     )
+
+
+def _likeness(teacher: Classifier, temperature: float) -> Floats:
+    """Return how wrong classes share by how alike the teacher's output weights are, `[K, K]`."""
+    similarities = class_similarities(output_layer(teacher.model).weight, temperature)
+    found: Floats = shares_of_wrong(similarities).cpu().double().numpy()
+    return found
 
 
 def _share(count: int, sample: Task[Any]) -> float:

@@ -231,7 +231,9 @@ def test_a_class_that_is_never_answered_is_named() -> None:
 
 def test_class_similarities_are_told_where_they_are_given() -> None:
     def told(shares: np.ndarray) -> tuple[str, str]:
-        advice = advice_on(sound(0), sound(1), similarities=shares)["similarities"]
+        wrong = shares * (1 - np.eye(CLASSES))
+        likeness = wrong / wrong.sum(1, keepdims=True)
+        advice = advice_on(sound(0), sound(1), likeness=likeness)["similarities"]
         return first_words(advice).partition(" of ")[0], str(advice.claim)
 
     next_one, over_next = (np.roll(np.eye(CLASSES), by, axis=1) for by in (1, 2))
