@@ -71,9 +71,9 @@ def symptoms(teacher: Teacher) -> list[str]:
     said = [_says(now, others), _strength(teacher)]
     if teacher.unevenness is not None and teacher.unevenness < ERASED:
         said.append(
-            f"{DOMAIN} is all but a label smoothing, by {_smoothing(teacher, now.classes):.2g}: in the teacher's output "
-            f"weights any class is as like the gold one as any other ({_percent(teacher.unevenness, 1)} of how far they "
-            f"could differ)."
+            f"{DOMAIN} is all but a label smoothing, by {_smoothing(teacher, now.classes):.2g}: in the teacher's "
+            f"output weights any class is as like the gold one as any other ({_percent(teacher.unevenness, 1)} of how "
+            f"far they could differ)."
         )
     elif relations is not None and relations.told_by_similarities is not None:
         said.append(
