@@ -67,7 +67,7 @@ def run(settings: Settings) -> Path:
 
     from kselect.cli.session import warn_of_head, warn_of_length
     from kselect.distillation.compatibility import check_compatible
-    from kselect.insight.climb import KEY, climb
+    from kselect.insight.climb import KEY, check_runs, climb
     from kselect.insight.explanation import explain
     from kselect.insight.findings import findings, identities, outcome, symptoms
     from kselect.insight.ladder import count_classes, ladder
@@ -89,6 +89,7 @@ def run(settings: Settings) -> Path:
     for finding in (*identities(rungs, classes, teacher), *symptoms(teacher)):
         print(finding, file=sys.stderr)
     taken_over = [] if earlier is None else _taken_over(earlier, settings, distiller, rungs)
+    check_runs(distiller, seeds[0], taken_over)
     folder = _open_folder(settings, distiller)
     ledger = Ledger(folder.path / RUNS, KEY)
     for entry in taken_over:

@@ -59,12 +59,12 @@ def climb(
     """
     known = [entry["seed"] for entry in ledger.entries() if entry["seed"] in seeds]
     if known:  # told now, and not after seeds that the ledger has nothing of
-        _check_same(distiller_of(known[0], None), known[0], ledger)
+        check_runs(distiller_of(known[0], None), known[0], ledger.entries())
     for seed, rung in to_train(rungs, seeds):
         if ledger.holds({"rung": rung.name, "seed": seed}):
             continue
         distiller = distiller_of(seed, rung.top_k)
-        _check_same(distiller, seed, ledger)
+        check_runs(distiller, seed, ledger.entries())
         cast = cast_decider(rung.agent(gold_share), distiller, PhaseConfig("constant"), seed)
         series = Series(cast.agent, [cast.env], seeds=[seed], learning=cast.learning)
         result = evaluated(series.play(on_phase)[0], cast.env)
@@ -76,13 +76,16 @@ def climb(
             on_run(entry)
 
 
-def _check_same(distiller: Distiller, seed: int, ledger: Ledger) -> None:
+def check_runs(distiller: Distiller, seed: int, entries: Iterable[Mapping[str, Any]]) -> None:
     """Refuse to go on with runs of another teacher or other data, told by the losses before the first step.
 
     Those of top-k may be of different shares, and are not compared.
+
+    Raises:
+        UserError: those of this seed began with other losses than the distiller, which is of it.
     """
     now = {name: loss for name, loss in distiller.initial_losses.items() if name != TopK.name}
-    for entry in ledger.entries():
+    for entry in entries:
         if entry["seed"] == seed:
             then = {name: loss for name, loss in entry["initial_losses"].items() if name in now}
             check_losses([then], [now])

@@ -17,6 +17,7 @@ LITTLE = 0.01  # nats beyond a label smoothing, below which a teacher says next 
 CERTAIN = 0.95  # of the way from knowing nothing to the gold class, beyond which all targets are nearly gold labels
 FLAT = 0.1  # of that way, below which all targets are nearly uniform
 UNLIKE = 1.25  # how many times as much one level leaves to wrong classes as another, from which that tells them apart
+EVEN = 0.02  # nats from uniform ones, below which shares of wrong classes are as good as that: two by 60 and 40 %
 NOTHING = 0.001  # of the probability, by which two levels may differ whatever the ratio
 ABLE = 0.5  # of the way from chance to all of train right, from which flat targets are the temperature's doing
 SINGLE = (UNIVERSE, DOMAIN, INSTANCE, BOTH)
@@ -69,11 +70,11 @@ def symptoms(teacher: Teacher) -> list[str]:
     now, *others = teacher.contents
     relations = teacher.relations
     said = [_says(now, others), _strength(teacher)]
-    if teacher.unevenness is not None and teacher.unevenness < ERASED:
+    if teacher.unevenness is not None and teacher.unevenness < EVEN:
         said.append(
             f"{DOMAIN} is all but a label smoothing, by {_smoothing(teacher, now.classes):.2g}: in the teacher's "
-            f"output weights any class is as like the gold one as any other ({_percent(teacher.unevenness, 1)} of how "
-            f"far they could differ)."
+            f"output weights any class is about as like the gold one as any other (shares {teacher.unevenness:.3f} "
+            f"nats from uniform ones)."
         )
     elif relations is not None and relations.told_by_similarities is not None:
         said.append(

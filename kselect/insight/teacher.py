@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,10 +84,9 @@ def read_teacher(distiller: Distiller, config: LadderConfig, sample: Sample) -> 
 
 
 def unevenness(shares: Tensor, labels: Tensor) -> float:
-    """Return how far the `shares [K, K]` of wrong classes by gold class are from all alike, in [0, 1]; K > 2.
+    """Return how far the `shares [K, K]` of wrong classes by gold class are from all alike, in nats.
 
-    The mean over `labels [N]` of their KL from uniform ones, over log(K - 1); at 0 `kd-sim` is a label smoothing.
+    It is the mean over `labels [N]` of their KL from uniform ones; at 0 `kd-sim` is a label smoothing.
     """
-    others = shares.size(0) - 1
-    divergences = torch.xlogy(shares.double(), shares.double() * others).sum(-1)
-    return float(divergences[labels].mean()) / math.log(others)
+    divergences = torch.xlogy(shares.double(), shares.double() * (shares.size(0) - 1)).sum(-1)
+    return float(divergences[labels].mean())

@@ -17,6 +17,7 @@ from kselect.insight.doctor.top_k import TopK
 from kselect.insight.sample import Floats, Sample
 from kselect.models.label_order import Order, best_order
 
+SOFTEST = 8.0  # temperature that is advised
 NEARLY_ALL = (0.01, 0.99)  # quantiles: that a teacher doubts one label in fifty is something to pass on
 EXPECTED = 5  # places of a class, among which it should be answered once
 
@@ -40,6 +41,10 @@ class Diagnosis:
     """The one that suits held-out labels best."""
     oversure: Estimate
     """Whether one above that in use would suit them better, or one below it; see `oversureness`."""
+    advised_temperature: float
+    """The best one, but for rounding, from 1 to `SOFTEST`."""
+    truer: Estimate
+    """By how much the held-out loss is lower at that than at the one in use."""
     loss_in_use: float
     """Held-out loss at the temperature in use."""
     constant: Estimate
@@ -47,7 +52,9 @@ class Diagnosis:
     ahead: Estimate
     """Accuracy of the teacher less that."""
     information: Estimate
-    """By how much the teacher, at its best temperature, beats the shares of classes in train in the held-out loss."""
+    """By how much the teacher, at its best temperature, beats held-out's own shares of classes in the held-out loss.
+
+    Both are of a fit to held-out labels, of one number and of K - 1, so that a teacher that knows nothing is behind."""
     probe: Estimate | None
     """Accuracy of the linear probe on held-out places; None without one."""
     ahead_of_probe: Estimate | None
@@ -95,9 +102,10 @@ def diagnose(
         raise ValueError(f"{count} examples of {held.classes} and {train.classes} classes: give two, of the same.")
     names = tuple(map(str, labels if labels is not None else range(held.classes)))
     best = best_temperature(held)
+    advised = round(min(max(best.value, 1.0), SOFTEST), 1)
     counts = np.bincount(train.labels, minlength=held.classes)
     constant = (held.labels == counts.argmax()).astype(np.float64)
-    prior = np.log((counts + 1) / (counts + 1).sum())  # one more of each, lest a class that train lacks be impossible
+    frequencies = np.bincount(held.labels, minlength=held.classes) / len(held)
     right = held.right.astype(np.float64)
     probed = None if probe is None else (probe.held.argmax(1) == held.labels).astype(np.float64)
     q = np.full_like(train.logits, -np.log(train.classes)) if probe is None else probe.train
@@ -109,10 +117,12 @@ def diagnose(
         train=Certainty.of(train),
         temperature=best,
         oversure=oversureness(held, temperature),
+        advised_temperature=advised,
+        truer=Estimate.of(held.losses(temperature) - held.losses(advised), held.examples),
         loss_in_use=float(held.losses(temperature).mean()),
         constant=Estimate.of(constant, held.examples, bound=1.0),
         ahead=Estimate.of(right - constant, held.examples, bound=1.0),
-        information=Estimate.of(-prior[held.labels] - held.losses(best.value), held.examples),
+        information=Estimate.of(-np.log(frequencies[held.labels]) - held.losses(best.value), held.examples),
         probe=None if probed is None else Estimate.of(probed, held.examples, bound=1.0),
         ahead_of_probe=None if probed is None else Estimate.of(right - probed, held.examples, bound=1.0),
         relations=ClassRelations.of(train, temperature, likeness),

@@ -45,15 +45,17 @@ class Estimate:
     def margin(self) -> float:
         """Half the width of the interval that covers the true mean with 95 %, by Student's t of G - 1.
 
-        Infinite for a single example. Where all examples fell on the same value, no noise is to be seen: other values,
-        if a share p of examples has them, are missed by all of G with probability (1 - p)^G, which limits p, and so the
-        mean of what is bounded; of anything else it is infinite.
+        Infinite for a single example. Values that no example had, if a share p of examples has them, are missed by all
+        of G with probability (1 - p)^G, which limits p, and so what they do to the mean of what is bounded: it is that
+        at least. Where all fell on the same value of what is not bounded, no noise is to be seen, and it is infinite.
         """
         if self.examples < 2:
             return math.inf
-        if self.error > ROUNDING * abs(self.value):
-            return float(student_t.ppf((1 + CONFIDENCE) / 2, self.examples - 1)) * self.error
-        return (self.bound + abs(self.value)) * (1 - ((1 - CONFIDENCE) / 2) ** (1 / self.examples))
+        seen = float(student_t.ppf((1 + CONFIDENCE) / 2, self.examples - 1)) * self.error
+        unseen = (self.bound + abs(self.value)) * (1 - ((1 - CONFIDENCE) / 2) ** (1 / self.examples))
+        if math.isinf(self.bound):
+            return seen if self.error > ROUNDING * abs(self.value) else math.inf
+        return max(seen, unseen)
 
     @property
     def above_zero(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from kselect.insight.class_relations import ERASED
 from kselect.insight.doctor.advice import Advice, Claim
-from kselect.insight.doctor.diagnosis import Diagnosis
+from kselect.insight.doctor.diagnosis import SOFTEST, Diagnosis
 from kselect.insight.doctor.estimate import Estimate
 
 # Rules of thumb, all of them: what they are worth, `judging` is to find out.
@@ -16,7 +16,6 @@ SAME = 0.1  # width of the probability of gold labels, below which all examples 
 CERTAIN = 0.95  # of that probability, from which on labels are as good as gold ones
 OVERSURE = 0.05  # how much surer on train than right on held-out examples
 LITTLE = 0.02  # of accuracy, and in nats, below which a teacher is ahead by as good as nothing
-SOFTEST = 8.0
 
 HELPS, HELPS_NOT = (Claim("logits", "gold", better) for better in (True, False))
 
@@ -40,10 +39,19 @@ def of_teacher(diagnosis: Diagnosis) -> list[Advice]:
 
 
 def is_hopeless(diagnosis: Diagnosis) -> bool:
-    """Say whether this teacher is not to be distilled as it is, however: by no knowledge and at no temperature."""
+    """Say whether this teacher is not to be distilled as it is, by no knowledge and at no temperature."""
+    return diagnosis.order.clear or _is_worse(diagnosis) or _knows_nothing(diagnosis)
+
+
+def _is_worse(diagnosis: Diagnosis) -> bool:
+    return diagnosis.ahead.below_zero and not diagnosis.information.above_zero
+
+
+def _knows_nothing(diagnosis: Diagnosis) -> bool:
     ahead, information = diagnosis.ahead, diagnosis.information
-    useless = not ahead.above_zero and ahead.below(LITTLE) and not information.above_zero and information.below(LITTLE)
-    return diagnosis.order.clear or ahead.below_zero or useless
+    if ahead.above_zero or information.above_zero:
+        return False
+    return ahead.below(LITTLE) and information.below(LITTLE)
 
 
 def _labels(diagnosis: Diagnosis) -> list[Advice]:
@@ -77,15 +85,15 @@ def _worth(diagnosis: Diagnosis) -> Advice:
     }
     right = f"it is right on {held.accuracy.value:.1%} of {held.places} held-out answers"
     both = f"{right}, the constant prediction on {diagnosis.constant.value:.1%} (difference {_points(ahead)})"
-    if ahead.below_zero:
+    if _is_worse(diagnosis):
         return Advice("worth", f"Do not distil this teacher: {both}.", numbers, HELPS_NOT)
+    if _knows_nothing(diagnosis):
+        sentence = (
+            f"This teacher is not worth distilling: {both}, and its probabilities say no more of labels than how "
+            f"frequent they are ({_nats(information)})."
+        )
+        return Advice("worth", sentence, numbers, HELPS_NOT)
     if not ahead.above_zero and not information.above_zero:
-        if ahead.below(LITTLE) and information.below(LITTLE):
-            sentence = (
-                f"This teacher is not worth distilling: {both}, and its probabilities say no more of labels than how "
-                f"frequent they are ({_nats(information)})."
-            )
-            return Advice("worth", sentence, numbers, HELPS_NOT)
         sentence = (
             f"Not told whether this teacher is worth distilling: {both}, and what its probabilities say beyond how "
             f"frequent labels are is {_nats(information)}. More held-out examples would tell: raise --examples, or "
@@ -120,37 +128,39 @@ def _temperature(diagnosis: Diagnosis) -> Advice:
     numbers = {
         "temperature": best.value,
         "loss_before": diagnosis.loss_in_use,
-        "loss_after": best.loss_after,
+        "truer": diagnosis.truer.value,
+        "truer_error": diagnosis.truer.error,
         "calibration_error": held.calibration_error,
         "oversure": oversure,
         "slope": diagnosis.oversure.value,
         "slope_error": diagnosis.oversure.error,
     }
+    better = diagnosis.advised_temperature
+    loss = diagnosis.loss_in_use
     told = (
-        f"held-out loss {diagnosis.loss_in_use:.3f} at {used:g}, {best.loss_after:.3f} at {best.value:.2g}, "
-        f"calibration error {held.calibration_error:.1%} at 1"
+        f"held-out loss {loss:.3f} at {used:g}, {loss - diagnosis.truer.value:.3f} at {better:g}, calibration error "
+        f"{held.calibration_error:.1%} at 1"
     )
     if best.bounded:
-        why = "the flatter, the better" if best.value > 1 else "nothing is too sure, where every answer is right"
+        right = held.accuracy.value == 1
+        why = "nothing is too sure, where every answer is right" if right else "it is at an end of the range"
         return Advice("temperature", f"No temperature suits held-out labels best: {why} ({told}).", numbers)
-    better = round(min(max(best.value, 1.0), SOFTEST), 1)
-    if diagnosis.oversure.below_zero and better == used:
+    if better == used and diagnosis.oversure.below_zero:
         sentence = (
             f"Leave --temperature at {used:g}: the teacher is less sure than it is right, as after too short a "
             f"training ({told})."
         )
         return Advice("temperature", sentence, numbers)
-    raised = diagnosis.oversure.above_zero and better > used
-    if not raised and not (diagnosis.oversure.below_zero and better < used):
+    if not diagnosis.truer.above_zero or diagnosis.truer.value < LITTLE:
         sentence = (
-            f"Leave --temperature at {used:g}: {held.places} held-out answers do not tell that its probabilities are "
-            f"truer at another from 1 to {SOFTEST:g} ({told})."
+            f"Leave --temperature at {used:g}: its probabilities are not told to be truer, by {LITTLE:g} nats or more, "
+            f"at another from 1 to {SOFTEST:g} ({told})."
         )
         return Advice("temperature", sentence, numbers)
     sure = f"; on train it is {100 * oversure:.0f} points surer than right on held-out" if oversure > OVERSURE else ""
     sentence = (
-        f"{'Raise' if raised else 'Lower'} --temperature to {better:g} (now {used:g}), at which its probabilities are "
-        f"truer ({told}{sure})."
+        f"{'Raise' if better > used else 'Lower'} --temperature to {better:g} (now {used:g}), at which its "
+        f"probabilities are truer ({told}{sure})."
     )
     return Advice("temperature", sentence, numbers, Claim(f"logits@{better:g}", "logits", better=True))
 
@@ -198,7 +208,10 @@ def _relations(diagnosis: Diagnosis) -> Advice:
     numbers = {"strength": relations.strength, "mass": relations.mass}
     told = f"{relations.strength:.1%} of the way from all wrong classes alike to one of them alone"
     if relations.strength < ERASED:
-        sentence = f"Relations of classes are erased, as by label smoothing: {told}. logits says no more than kd-pt."
+        sentence = (
+            f"Wrong classes are all but alike to it ({told}): none are related, or label smoothing has erased how. "
+            f"logits says no more than kd-pt."
+        )
         return Advice("relations", sentence, numbers, no_more)
     if relations.mass < FAINT:
         sentence = (
@@ -215,7 +228,9 @@ def _relations(diagnosis: Diagnosis) -> Advice:
 
 def _similarities(diagnosis: Diagnosis) -> list[Advice]:
     relations = diagnosis.relations
-    if relations is None or relations.strength < ERASED or relations.told_by_similarities is None:
+    if relations is None or relations.told_by_similarities is None:
+        return []
+    if relations.strength < ERASED or relations.mass < FAINT:  # there is nothing, or nothing that is heard
         return []
     told, claim = relations.told_by_similarities, None
     if told >= SHARED:

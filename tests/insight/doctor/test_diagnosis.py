@@ -51,7 +51,7 @@ def test_a_sound_teacher() -> None:
 
 def test_a_label_smoothed_teacher_has_no_class_relations() -> None:
     advice = advice_on(label_smoothed(0), label_smoothed(1))
-    assert advice["relations"].sentence.startswith("Relations of classes are erased")
+    assert advice["relations"].sentence.startswith("Wrong classes are all but alike to it")
     assert claims(advice)["relations"] == "logits no better than kd-pt"
     assert claims(advice)["worth"] == "logits better than gold"
 
@@ -262,3 +262,34 @@ def test_samples_that_do_not_go_together_are_refused() -> None:
         diagnose(sound(0, size=1), sound(1))
     with pytest.raises(ValueError, match="give two, of the same"):
         diagnose(Sample.of(sound(0).logits, sound(0).labels, np.zeros(SIZE)), sound(1))
+
+
+@pytest.mark.parametrize("classes", [3, 17, 35])
+def test_a_teacher_of_noise_is_hardly_ever_worth_distilling(classes: int) -> None:
+    told = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        samples = [Sample.of(rng.normal(size=(300, classes)), rng.integers(classes, size=300)) for _ in range(2)]
+        told.append(claims(advice_on(*samples))["worth"] == "logits better than gold")
+    assert sum(told) <= 3
+
+
+def test_a_temperature_is_advised_only_where_its_own_loss_is_lower() -> None:
+    """Out of the range that is advised, its end may be worse than what is in use."""
+    held = Sample.of(sound(0).logits * 4, sound(0).labels)  # best read at a temperature of 3 or so
+    best = diagnose(held, sound(1)).temperature.value
+    sharp = Sample.of(held.logits / best * 0.35, held.labels)  # best at 0.35, and worse at 1 than at 0.3
+    assert advice_on(sharp, sound(1), temperature=0.3)["temperature"].claim is None
+    flat = Sample.of(held.logits / best * 18, held.labels)
+    assert advice_on(flat, sound(1), temperature=19.5)["temperature"].claim is None
+    told = advice_on(held, sound(1), temperature=1.0)["temperature"]
+    assert told.numbers["truer"] > 0.02
+    assert told.sentence.startswith("Raise")
+
+
+def test_relations_that_are_not_heard_are_not_to_be_shared_by_likeness() -> None:
+    right = Sample.of(sound(1).logits + 6 * np.eye(CLASSES)[sound(1).labels], sound(1).labels)
+    likeness = np.roll(np.eye(CLASSES), 1, axis=1)
+    advice = advice_on(sound(0), right, temperature=1.0, likeness=likeness)
+    assert "too little to be heard" in advice["relations"].sentence
+    assert "similarities" not in advice
