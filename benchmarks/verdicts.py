@@ -20,10 +20,7 @@ def claims_of(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """Return task, subject, claim and verdict of each advice that claims something.
 
     Args:
-        results: what an examination's results.json holds.
-
-    Raises:
-        KeyError: the examination was held against no outcomes.
+        results: what the results.json of an examination holds that was held against outcomes.
     """
     return [
         (results["task"], advice["kind"], _said(advice["claim"]), advice["verdict"])
@@ -40,8 +37,11 @@ def main() -> None:
     """Read the folders that are named, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="+", type=Path, help="run folder of `kselect doctor --outcomes`")
-    folders = parser.parse_args().folder
-    rows = [row for folder in folders for row in claims_of(json.loads((folder / "results.json").read_text("utf-8")))]
+    found = {folder: json.loads((folder / "results.json").read_text("utf-8")) for folder in parser.parse_args().folder}
+    for folder, results in found.items():
+        if "verdicts" not in results:
+            parser.error(f"{folder} was held against nothing: give `kselect doctor` the students by --outcomes.")
+    rows = [row for results in found.values() for row in claims_of(results)]
     print("| task | about | claim | verdict |\n|---|---|---|---|")
     for row in rows:
         print("| " + " | ".join(row) + " |")

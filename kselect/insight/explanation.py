@@ -153,7 +153,7 @@ def results_of(explanation: Explanation, findings: Sequence[str]) -> dict[str, A
 
 def gained(gain: SeedEstimate, unit: str) -> str:
     """Return a difference and its standard error, without its unit."""
-    digits = 1 if unit == "points" else 3
+    digits = 2 if unit == "points" else 4
     return _with_error(f"{gain.mean:+.{digits}f}", f"{gain.error:.{digits}f}", gain)
 
 

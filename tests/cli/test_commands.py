@@ -350,7 +350,7 @@ def test_talking_to_the_user_loads_no_heavy_library(words):
 
 
 def test_the_exit_code_reaches_the_shell():
-    words = [sys.executable, "-m", "kselect.cli.main", "distill", "--epochs", "x", "--teacher", "t"]
+    words = [sys.executable, "-m", "kselect", "distill", "--epochs", "x", "--teacher", "t"]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == "kselect: error: --epochs is 'x': expected a number.\n"
