@@ -8,15 +8,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from agents.registry import AGENTS, CLASSES, LEARNERS, load_agent, make_agent, wants_soft
+from kselect.agents.registry import AGENTS, CLASSES, LEARNERS, load_agent, make_agent, wants_soft
 
 if TYPE_CHECKING:
-    from agents.actor_critic import ActorCritic
-    from agents.agent import Agent
-    from agents.chance import RandomHard, RandomSoft
-    from agents.deterministic import DeterministicActorCritic
-    from agents.schedule import Schedule
-    from agents.towers import TowerActorCritic
+    from kselect.agents.actor_critic import ActorCritic
+    from kselect.agents.agent import Agent
+    from kselect.agents.ddpg import DeterministicActorCritic, TowerActorCritic
+    from kselect.agents.random import RandomHard, RandomSoft
+    from kselect.agents.schedule import Schedule
 
 __all__ = [
     "AGENTS",
@@ -33,7 +32,7 @@ __all__ = [
     "wants_soft",
 ]
 
-_MODULES = {"Agent": "agents.agent", **CLASSES}
+_MODULES = {"Agent": "kselect.agents.agent", **CLASSES}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,13 +10,12 @@ from gymnasium import spaces
 from torch import Tensor
 from torch.nn import functional as F
 
-from agents.advantage import gae
-from agents.agent import Observation
-from agents.critic import RidgeCritic
-from agents.exploration import CountBonus
-from agents.learner import Learner, observation_tensors, single_thread
-from agents.networks import RowNetwork
-from agents.settings import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range
+from kselect.agents.agent import Observation
+from kselect.agents.critic import RidgeCritic, gae
+from kselect.agents.exploration import CountBonus
+from kselect.agents.learner import Learner, observation_tensors, single_thread
+from kselect.agents.networks import RowNetwork
+from kselect.agents.validation import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range
 
 
 class ActorCritic(Learner):

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from gymnasium import spaces
 
-from agents.settings import Range, check_range, setting_names
-from agents.storage import read_description, read_learned, write_agent
+from kselect.agents.serialization import read_description, read_learned, write_agent
+from kselect.agents.validation import Range, check_range, setting_names
 from kselect.errors import UserError
 
 Observation = dict[str, np.ndarray]

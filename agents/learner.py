@@ -13,10 +13,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from agents.agent import Agent, Observation
-from agents.exploration import CountBonus, DissimilarityBonus
-from agents.memory import Memory, RewardScale
-from agents.settings import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range, check_range
+from kselect.agents.agent import Agent, Observation
+from kselect.agents.exploration import CountBonus, DissimilarityBonus
+from kselect.agents.replay_buffer import Memory, RewardScale
+from kselect.agents.validation import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range, check_range
 from kselect.errors import UserError
 
 

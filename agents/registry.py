@@ -7,14 +7,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.settings import check_names, setting_names
-from agents.stages import Stages, check_mapping, check_stages, row_stages, stage_knowledge
+from kselect.agents.stages import Stages, check_mapping, check_stages, row_stages, stage_knowledge
+from kselect.agents.validation import check_names, setting_names
 from kselect.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from gymnasium import spaces
 
-    from agents.agent import Agent
+    from kselect.agents.agent import Agent
 
 LEARNERS = {
     "actor-critic": "learns which knowledge to take or leave at each phase (hard selections)",
@@ -36,12 +36,12 @@ AGENTS = {
 """Every agent's name, with a line that says what it does."""
 
 CLASSES = {
-    "ActorCritic": "agents.actor_critic",
-    "DeterministicActorCritic": "agents.deterministic",
-    "TowerActorCritic": "agents.towers",
-    "RandomHard": "agents.chance",
-    "RandomSoft": "agents.chance",
-    "Schedule": "agents.schedule",
+    "ActorCritic": "kselect.agents.actor_critic",
+    "DeterministicActorCritic": "kselect.agents.ddpg",
+    "TowerActorCritic": "kselect.agents.ddpg",
+    "RandomHard": "kselect.agents.random",
+    "RandomSoft": "kselect.agents.random",
+    "Schedule": "kselect.agents.schedule",
 }
 """Where each class of agents is found."""
 
@@ -122,7 +122,7 @@ def load_agent(
     names: Sequence[str] | None = None,
 ) -> Agent:
     """Load whichever agent was saved to a folder; see `Agent.load`."""
-    from agents.storage import read_description
+    from kselect.agents.serialization import read_description
 
     name = read_description(Path(folder))["class"]
     return find_class(name).load(folder, observation_space, action_space, names)
@@ -133,7 +133,7 @@ def find_class(name: str) -> type[Agent]:
     if name in CLASSES:
         found: type[Agent] = getattr(import_module(CLASSES[name]), name)
         return found
-    others = {other.__name__: other for other in _subclasses(import_module("agents.agent").Agent)}
+    others = {other.__name__: other for other in _subclasses(import_module("kselect.agents.agent").Agent)}
     if name not in others:
         raise unknown("class of agents", name, CLASSES)
     return others[name]

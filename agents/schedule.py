@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from gymnasium import spaces
 
-from agents.agent import Agent, Observation
-from agents.settings import SHARE, check_range
+from kselect.agents.agent import Agent, Observation
+from kselect.agents.validation import SHARE, check_range
 from kselect.errors import UserError
 
 

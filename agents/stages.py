@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agents.settings import SHARE, check_range
+from kselect.agents.validation import SHARE, check_range
 from kselect.errors import UserError, did_you_mean
 
 Stages = Sequence[Mapping[str, Any]]

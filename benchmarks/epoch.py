@@ -21,7 +21,7 @@ from sentences import SPECIAL, parsing, tagging
 
 from kselect.distillation.distiller import Distiller
 from kselect.models.word_classifier import with_head
-from kselect.tasks.words.word_task import WordTask
+from kselect.tasks.words.tagging_task import WordTask
 
 GOLD = "gold"
 COLUMNS = ("student", "knowledge", "s/epoch", "/ gold")

@@ -23,9 +23,9 @@ from pair import BATCH, LIVE, make_distiller, make_task, make_teacher, select
 from torch.nn.utils import clip_grad_norm_
 
 from kselect.config.knowledge import DEFAULT_KNOWLEDGE
+from kselect.distillation.device import autocast
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.precision import autocast
-from kselect.distillation.teacher_outputs import LiveTeacher
+from kselect.distillation.teacher.sources import LiveTeacher
 from kselect.models.needs import Needs
 from kselect.tasks.encoding import encode
 

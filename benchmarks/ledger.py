@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kselect.errors import UserError
-from kselect.study.ledger import Ledger
+from kselect.runs.run_log import Ledger
 
 __all__ = ["Ledger", "recorded", "with_one_line"]
 

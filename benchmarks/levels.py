@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kselect.insight.decomposition import ORDER, SeedEstimate, mean_of
-from kselect.insight.ladder import BOTH, DOMAIN, FINE_TUNE, INSTANCE, KD, UNIVERSE
+from kselect.analysis.ablation.effects import ORDER, SeedEstimate, mean_of
+from kselect.analysis.ablation.levels import BOTH, DOMAIN, FINE_TUNE, INSTANCE, KD, UNIVERSE
 
 LEVELS = (UNIVERSE, DOMAIN, INSTANCE, BOTH, KD)
 MEASURES: dict[str, Callable[[dict[str, float]], float]] = {

@@ -132,7 +132,7 @@ def report(
 
 def machine() -> dict[str, Any]:
     """Return what the figures depend on: versions, threads, processor and commit."""
-    from kselect.study.environment import describe
+    from kselect.runs.provenance import describe
 
     told = describe(seed=0)
     return {**{name: value for name, value in told.items() if name != "seed"}, "processor": processor()}

@@ -11,13 +11,12 @@ from transformers import BertConfig, BertForSequenceClassification
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.models.classifier import Classifier
-from kselect.models.label_names import label_settings
-from kselect.models.seeding import seeded
+from kselect.models.labels import label_settings
+from kselect.models.scratch import seeded
 from kselect.models.shrink import shrink
-from kselect.tasks.split import Split
-from kselect.tasks.task import Task
-from kselect.tasks.text_task import TextTask
-from kselect.tasks.tokenizer import synthetic_tokenizer
+from kselect.tasks.splits import Split
+from kselect.tasks.synthetic.tokenizer import synthetic_tokenizer
+from kselect.tasks.task import Task, TextTask
 
 BATCH = 32
 HEAD = 32

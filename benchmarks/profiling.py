@@ -25,7 +25,7 @@ from pair import BATCH, make_distiller, make_task, make_teacher, select
 
 from kselect.distillation import distiller as module
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.updater import Updater
+from kselect.distillation.optimizer import Updater
 from kselect.tasks.encoding import EncodedSplit
 
 

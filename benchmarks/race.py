@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedModel
 
 from kselect.config import KnowledgeConfig, TrainingConfig
-from kselect.distillation.batches import BucketedBatches
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import evaluate
+from kselect.distillation.sampler import BucketedBatches
 from kselect.models.classifier import Classifier
 from kselect.models.shrink import shrink
 from kselect.tasks.encoding import EncodedSplit, encode

@@ -19,9 +19,9 @@ from typing import Any
 from measure import CLOCKS, Case, ratios, read_options, report, spread, take_turns, wait
 from pair import BATCH, HEAD, make_distiller, make_task, make_teacher, select
 
+from kselect.analysis.recording.callback import ExampleRecorder
+from kselect.analysis.recording.table import histograms, scalars
 from kselect.config import DEFAULT_KNOWLEDGE
-from kselect.insight.example_recorder import ExampleRecorder
-from kselect.insight.summary import histograms, scalars
 
 BAR = 1.05
 SELECTIONS = {

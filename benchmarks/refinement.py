@@ -18,8 +18,8 @@ from pair import BATCH, make_distiller, make_task, make_teacher
 
 from kselect.config import AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller
-from kselect.study.casting import cast_learner
-from kselect.study.episode import run_episode
+from kselect.recipes.policies import cast_learner
+from kselect.training.api import run_episode
 
 TRAINING = ("student", "teacher")
 DECIDING = ("probing", "reward", "deciding", "updating")

@@ -36,11 +36,11 @@ KEY = ("task", "label", "seed", "settings")
 def run(options: argparse.Namespace) -> None:
     """Distil what the ledger lacks, agent by agent, with one set of teacher outputs for those that read the same."""
     from kselect.cli.command import Command, flatten
-    from kselect.distillation.setup import make_distiller
-    from kselect.study.casting import cast_decider
-    from kselect.study.environment import describe
-    from kselect.study.episode import rollout
-    from kselect.study.results import summarise_run
+    from kselect.distillation.builders import make_distiller
+    from kselect.recipes.policies import cast_decider
+    from kselect.runs.provenance import describe
+    from kselect.training.api import rollout
+    from kselect.training.results import summarise_run
 
     command, ledger = Command("kselect.cli.distill"), Ledger(options.ledger, KEY)
     wanted: dict[str, list[tuple[str, Any]]] = {}

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from pair import BATCH
 
-from kselect.tasks.tokenizer import synthetic_tokenizer
+from kselect.tasks.synthetic.tokenizer import synthetic_tokenizer
 from kselect.tasks.words import Origin, ParsedSentence, TaggedSentence, TagSet
 from kselect.tasks.words.parsing_task import ParsingTask
-from kselect.tasks.words.split import Sentence, WordSplit
+from kselect.tasks.words.sentence import Sentence, WordSplit
 from kselect.tasks.words.tagging_task import TaggingTask
 
 ORIGIN = Origin("random")

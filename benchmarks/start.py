@@ -29,7 +29,7 @@ def make_teacher(folder: Path, hidden_size: int) -> Path:
     from pair import make_teacher
 
     from kselect.tasks.registry import load_task
-    from kselect.tasks.tokenizer import synthetic_tokenizer
+    from kselect.tasks.synthetic.tokenizer import synthetic_tokenizer
 
     vocabulary = len(synthetic_tokenizer(TOKENS))  # a folder whose tokenizer knows fewer is refused
     make_teacher(load_task(TASK), TOKENS, hidden_size, vocabulary=vocabulary).save_pretrained(folder)

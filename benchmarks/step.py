@@ -21,13 +21,13 @@ from measure import Case, ratios, read_options, report, spread, take_turns
 from numpy.typing import NDArray
 from pair import BATCH, make_distiller, make_task, make_teacher
 
-from agents.agent import Agent
-from agents.registry import LEARNERS
-from envs.distillation import DistillationEnv
+from kselect.agents.agent import Agent
+from kselect.agents.registry import LEARNERS
 from kselect.config import AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller
-from kselect.study.casting import cast_decider, cast_learner
-from kselect.study.episode import Episode, run_episode
+from kselect.envs.distillation import DistillationEnv
+from kselect.recipes.policies import cast_decider, cast_learner
+from kselect.training.api import Episode, run_episode
 
 BASELINES = ("fine-tune", "vanilla-kd", "all", "random-hard", "random-soft")
 BAR = 1.05

@@ -52,8 +52,8 @@ Runs = dict[tuple[Schedule, int], dict[str, Any]]
 def run(options: argparse.Namespace) -> None:
     """Distil under every pair of selections and seed that the ledger lacks."""
     from kselect.cli.command import Command, flatten
-    from kselect.distillation.setup import make_distiller
-    from kselect.study.environment import describe
+    from kselect.distillation.builders import make_distiller
+    from kselect.runs.provenance import describe
 
     command, ledger = Command("kselect.cli.distill"), Ledger(options.ledger, KEY)
     words = ["--config", options.config, "--teacher", options.teacher, *options.settings]
@@ -173,7 +173,7 @@ def print_halves(task: str, runs: Runs, seeds: list[int]) -> None:
 def print_difference(task: str, runs: Runs, seeds: list[int], data_dir: str | None) -> None:
     """Print what is chosen on the reward split of all seeds but one scores on dev of the one left out."""
     from kselect.config import TaskConfig
-    from kselect.tasks.setup import make_task
+    from kselect.tasks.registry import make_task
 
     settings = next(iter(runs.values()))["settings"]
     given = {field.name: settings[field.name] for field in fields(TaskConfig) if field.name in settings}

@@ -24,8 +24,8 @@ LEDGER = Ledger(Path("benchmarks/results/tuning.jsonl"), key=("task", "layers", 
 def run(options: argparse.Namespace) -> None:
     """Fine-tune at every point that the ledger lacks."""
     from kselect.cli.command import Command
-    from kselect.distillation.setup import make_distiller
-    from kselect.study.environment import describe
+    from kselect.distillation.builders import make_distiller
+    from kselect.runs.provenance import describe
 
     grid = product(options.seeds, options.layers or [None], options.epochs, options.learning_rate)
     for seed, layers, epochs, rate in grid:

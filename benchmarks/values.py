@@ -25,9 +25,8 @@ from torch.func import functional_call, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.teacher_outputs import LiveTeacher
-from kselect.knowledge.base import Knowledge
-from kselect.knowledge.batch import Batch
+from kselect.distillation.teacher.sources import LiveTeacher
+from kselect.knowledge.base import Batch, Knowledge
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward
 from kselect.tasks.encoding import encode

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from envs.registration import register
+from kselect.envs.registration import register
 
 if TYPE_CHECKING:
-    from envs.distillation import DistillationEnv
+    from kselect.envs.distillation import DistillationEnv
 
 register()
 
@@ -17,7 +17,7 @@ __all__ = ["DistillationEnv"]
 def __getattr__(name: str) -> Any:
     # torch comes with the environment; importing this package only registers its id.
     if name == "DistillationEnv":
-        from envs.distillation import DistillationEnv
+        from kselect.envs.distillation import DistillationEnv
 
         return DistillationEnv
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,12 +11,12 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.observation import LIMIT, Observer, observation_space
-from envs.phases import SCHEDULERS
 from kselect.config import PhaseConfig
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.diverged import TrainingDivergedError
-from kselect.distillation.selection import selection_weights
+from kselect.distillation.divergence import TrainingDivergedError
+from kselect.distillation.weighting import selection_weights
+from kselect.envs.observation import LIMIT, Observer, observation_space
+from kselect.envs.phases import SCHEDULERS
 from kselect.errors import UserError, unknown
 
 Observation = dict[str, NDArray[np.float32]]
@@ -71,7 +71,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
     ## Arguments
     * `distiller`: the run, see `kselect.distillation.distiller.Distiller`. With `gymnasium.make`, its plain settings
-      are given instead: see `envs.registration.make_distillation_env`.
+      are given instead: see `kselect.envs.registration.make_distillation_env`.
     * `actions`: `"hard"` or `"soft"`.
     * `phases`: a `PhaseConfig`.
     * `measure_rewards`: False leaves out the cost of rewards, which are then 0, where nobody learns from them.
@@ -190,7 +190,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         return self.distiller.task.name
 
     def spent(self) -> dict[str, float]:
-        """Return seconds by part so far, see `kselect.distillation.account`."""
+        """Return seconds by part so far, see `kselect.distillation.cost_account`."""
         return dict(self.distiller.account.seconds)
 
     def state(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from kselect.distillation.signals import SIGNALS, PhaseReport
+from kselect.distillation.phase_report import SIGNALS, PhaseReport
 from kselect.tasks.task import Task
 
 CONTEXT = (

@@ -11,7 +11,7 @@ from kselect.config import KnowledgeConfig, PhaseConfig, StudentConfig, TaskConf
 from kselect.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from envs.distillation import DistillationEnv
+    from kselect.envs.distillation import DistillationEnv
 
 Config = TypeVar("Config")
 
@@ -34,8 +34,8 @@ def make_distillation_env(
     Raises:
         UserError: a setting that does not exist, or whatever is wrong with task or teacher.
     """
-    from envs.distillation import DistillationEnv
-    from kselect.distillation.setup import make_distiller
+    from kselect.distillation.builders import make_distiller
+    from kselect.envs.distillation import DistillationEnv
 
     known = [field.name for config in CONFIGS for field in fields(config)]
     for name in settings:
@@ -60,4 +60,4 @@ def _fill(config: type[Config], settings: dict[str, Any]) -> Config:
 def register() -> None:
     """Make the environment known to `gymnasium.make`."""
     if ENV_ID not in gymnasium.registry:
-        gymnasium.register(id=ENV_ID, entry_point="envs.registration:make_distillation_env")
+        gymnasium.register(id=ENV_ID, entry_point="kselect.envs.registration:make_distillation_env")

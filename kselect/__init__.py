@@ -6,34 +6,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agents.actor_critic import ActorCritic
-    from agents.deterministic import DeterministicActorCritic
-    from envs.distillation import DistillationEnv
+    from kselect.agents.actor_critic import ActorCritic
+    from kselect.agents.ddpg import DeterministicActorCritic
     from kselect.config import KnowledgeConfig, PhaseConfig, TrainingConfig
     from kselect.distillation.distiller import Distiller
+    from kselect.envs.distillation import DistillationEnv
     from kselect.models.classifier import Classifier
-    from kselect.models.loading import load_classifier as load_teacher
-    from kselect.models.loading import load_student
     from kselect.models.shrink import shrink
-    from kselect.study.episode import learn, rollout
+    from kselect.models.text_classifier import load_classifier as load_teacher
+    from kselect.models.text_classifier import load_student
     from kselect.tasks.registry import load_task
+    from kselect.training.api import learn, rollout
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ActorCritic": "agents.actor_critic",
-    "DeterministicActorCritic": "agents.deterministic",
-    "DistillationEnv": "envs.distillation",
+    "ActorCritic": "kselect.agents.actor_critic",
+    "DeterministicActorCritic": "kselect.agents.ddpg",
+    "DistillationEnv": "kselect.envs.distillation",
     "KnowledgeConfig": "kselect.config",
     "PhaseConfig": "kselect.config",
     "TrainingConfig": "kselect.config",
     "Distiller": "kselect.distillation.distiller",
     "Classifier": "kselect.models.classifier",
-    "load_student": "kselect.models.loading",
-    "load_teacher": "kselect.models.loading:load_classifier",
+    "load_student": "kselect.models.text_classifier",
+    "load_teacher": "kselect.models.text_classifier:load_classifier",
     "shrink": "kselect.models.shrink",
-    "learn": "kselect.study.episode",
-    "rollout": "kselect.study.episode",
+    "learn": "kselect.training.api",
+    "rollout": "kselect.training.api",
     "load_task": "kselect.tasks.registry",
 }
 

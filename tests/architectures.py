@@ -29,13 +29,12 @@ from transformers import (
 )
 
 from kselect.models.classifier import Classifier
-from kselect.models.label_names import label_settings
+from kselect.models.labels import label_settings
 from kselect.models.pretrained import quiet
-from kselect.models.seeding import seeded
-from kselect.tasks.lexicon import vocabulary
-from kselect.tasks.split import Split
-from kselect.tasks.task import Task
-from kselect.tasks.text_task import TextTask
+from kselect.models.scratch import seeded
+from kselect.tasks.splits import Split
+from kselect.tasks.synthetic.lexicon import vocabulary
+from kselect.tasks.task import Task, TextTask
 from tests.tiny import tiny_task
 
 # As RoBERTa and its kin have them: the padding is not the first.

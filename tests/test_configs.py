@@ -12,7 +12,7 @@ import pytest
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
 from kselect.config import KnowledgeConfig, check_head_of
-from kselect.study.recipes import check, check_decider
+from kselect.recipes import check, check_decider
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from agents.storage import write_agent
+from kselect import io
+from kselect.agents.serialization import write_agent
+from kselect.analysis.recording.table import DTYPES, Rows
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import UserError
-from kselect.files import TEMPORARY, replacing
-from kselect.insight.rows import DTYPES, Rows
-from kselect.study import atomic
+from kselect.io import TEMPORARY, replacing
 
 ROOM = 2**16  # bytes
 
@@ -37,7 +37,7 @@ def save_rows(path: Path, noise: np.ndarray) -> None:
 
 
 WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {
-    "text": lambda path, noise: atomic.write_text(path, str(noise.tolist())),
+    "text": lambda path, noise: io.write_text(path, str(noise.tolist())),
     "agent.safetensors": lambda path, noise: write_agent(path.parent, {"class": len(noise)}, {"noise": noise}, {}),
     "snapshot": lambda path, noise: Snapshot({"noise": torch.tensor(noise)}, {}).save(path),
     "rows.parquet": save_rows,
@@ -95,4 +95,4 @@ def test_what_a_kill_leaves_is_written_over(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot be written \((Not a directory|File exists)\)"):
-        atomic.write_text(tmp_path / "file" / "below", "text")
+        io.write_text(tmp_path / "file" / "below", "text")

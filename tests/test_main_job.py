@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import kselect
-from agents.registry import make_agent
+from kselect.agents.registry import make_agent
 from kselect.cli.main import main
 from kselect.config import DEFAULT_KNOWLEDGE
 

@@ -15,11 +15,11 @@ from scipy.stats import pearsonr, spearmanr
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import kselect
-from agents.registry import make_agent
-from envs.distillation import DistillationEnv
+from kselect.agents.registry import make_agent
 from kselect.cli.main import main
+from kselect.envs.distillation import DistillationEnv
 from kselect.tasks import Split, Task, build_task
-from kselect.tasks.lexicon import ADJECTIVES, NOUNS
+from kselect.tasks.synthetic.lexicon import ADJECTIVES, NOUNS
 from tests.tiny import tiny_distiller
 
 

@@ -13,8 +13,8 @@ from kselect.models.classifier import Classifier
 from kselect.models.scratch import new_classifier
 from kselect.models.shrink import shrink
 from kselect.tasks.registry import load_task
+from kselect.tasks.synthetic.tokenizer import synthetic_tokenizer
 from kselect.tasks.task import Task
-from kselect.tasks.tokenizer import synthetic_tokenizer
 
 
 @cache

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import BertConfig, BertModel
 
-from kselect.tasks.tokenizer import synthetic_tokenizer
+from kselect.tasks.synthetic.tokenizer import synthetic_tokenizer
 
 POSITIONS = 16
 """Tokens that the encoder takes, special ones included."""

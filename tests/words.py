@@ -20,10 +20,10 @@ from transformers import (
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import TOKEN_CLASSIFIERS, heads_of, new_head, output_labels
 from kselect.models.pretrained import quiet
-from kselect.models.seeding import seeded
+from kselect.models.scratch import seeded
 from kselect.tasks.words import Origin, ParsedSentence, TaggedSentence, TagSet
 from kselect.tasks.words.parsing_task import ParsingTask
-from kselect.tasks.words.split import WordSplit
+from kselect.tasks.words.sentence import WordSplit
 from kselect.tasks.words.tagging_task import TaggingTask
 from tests.architectures import CONFIGS
 

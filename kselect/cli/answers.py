@@ -13,10 +13,8 @@ from kselect.cli.saved import find_model
 from kselect.config import EvaluationConfig, TaskConfig
 from kselect.tasks.glue import GLUE_FORMATS
 from kselect.tasks.predictions import glue_submission, own_predictions
-from kselect.tasks.registry import canonical, load_test, own_name
-from kselect.tasks.setup import own_files, task_name, word_source
-from kselect.tasks.task import Task
-from kselect.tasks.text_task import TextTask
+from kselect.tasks.registry import canonical, load_test, own_files, own_name, task_name, word_source
+from kselect.tasks.task import Task, TextTask
 from kselect.tasks.words.encoding import EncodedWords
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ def knowledge_of_agent(given: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         given: every setting that a command line and its files name, of whatever type.
     """
-    from kselect.study.recipes import brought
+    from kselect.recipes import brought
 
     agent = AgentConfig(**{field.name: given[field.name] for field in fields(AgentConfig) if field.name in given})
     typed = ((agent.agent, str), (agent.agent_settings, dict), (given.get("knowledge") or [], list))

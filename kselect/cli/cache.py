@@ -20,8 +20,8 @@ from kselect.config import CacheConfig
 from kselect.errors import UserError
 
 if TYPE_CHECKING:
-    from kselect.distillation.cache.entry import CacheEntry
-    from kselect.distillation.cache.folder import CacheFolder
+    from kselect.distillation.teacher.cache import CacheFolder
+    from kselect.distillation.teacher.cache_entry import CacheEntry
 
 NAME = "cache"
 POSITIONAL = "action"
@@ -42,7 +42,7 @@ def run(settings: Settings) -> None:
     Raises:
         UserError: an empty or unknown entry; files that are not what was written; an entry that is being filled.
     """
-    from kselect.distillation.cache.folder import CacheFolder
+    from kselect.distillation.teacher.cache import CacheFolder
 
     config = settings.cache
     if config.entry == "":

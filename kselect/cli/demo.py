@@ -63,7 +63,7 @@ def run(settings: Settings) -> None:
 
 def _distil_students(name: str, folder: Path, seed: int) -> list[Path]:
     """Train a teacher, a policy, and a student under every agent; returns the folders in this order."""
-    from kselect.study.recipes import resolve
+    from kselect.recipes import resolve
 
     short = name.removeprefix("synthetic-")
     task = TaskConfig(name)
@@ -103,7 +103,7 @@ def _distil_students(name: str, folder: Path, seed: int) -> list[Path]:
 
 def _scores_and_times(folders: list[Path]) -> tuple[list[str], list[str]]:
     """Return the cells of one task: the constant prediction's, then those of each run."""
-    from kselect.study.atomic import read_json
+    from kselect.io import read_json
 
     results = [read_json(folder / "results.json") for folder in folders]
     scores = [results[0]["constant"]["score"], *(result["metrics"].get("score") for result in results)]

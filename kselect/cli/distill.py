@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agents.registry import LEARNERS, ONLINE
+from kselect.agents.registry import LEARNERS, ONLINE
 from kselect.cli.brought import knowledge_of_agent
 from kselect.cli.help import listing
 from kselect.config import (
@@ -27,7 +27,7 @@ from kselect.config import (
     TaskConfig,
     TrainingConfig,
 )
-from kselect.study.recipes import NAMED, check, check_decider
+from kselect.recipes import NAMED, check, check_decider
 
 NAME = "distill"
 DEFAULTS = {"agent": "online"}
@@ -61,17 +61,17 @@ def run(settings: Settings) -> Path:
     check(settings.agent, settings.knowledge)
     if settings.recording.record:
         settings.task.require_labels("A recording")
-    from kselect.tasks.setup import make_task
+    from kselect.tasks.registry import make_task
 
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
 
+    from kselect.analysis.recording.callback import ExampleRecorder
+    from kselect.analysis.recording.writer import RunRecording
     from kselect.cli.session import describe_metrics, open_folder, prepare, recorded, save_model
-    from kselect.insight.example_recorder import ExampleRecorder
-    from kselect.insight.run_recording import RunRecording
-    from kselect.study.casting import cast_decider
-    from kselect.study.episode import evaluated, evaluated_teachers
-    from kselect.study.results import summarise_run
-    from kselect.study.series import Series
+    from kselect.recipes.policies import cast_decider
+    from kselect.training.api import evaluated, evaluated_teachers
+    from kselect.training.results import summarise_run
+    from kselect.training.runner import Series
 
     distiller = prepare(settings, task)
     recorder = ExampleRecorder(distiller) if settings.recording.record else None

@@ -38,17 +38,17 @@ def run(settings: Settings) -> Path:
     if len(settings.model.teachers) > 1:
         raise UserError("The doctor looks at one teacher at a time: give a single one.")
     settings.task.require_labels("The doctor")
-    from kselect.tasks.setup import make_task
+    from kselect.tasks.registry import make_task
 
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
 
+    from kselect.analysis.doctor import advise, examine, read_outcomes
+    from kselect.analysis.doctor.examination import check_examinable, check_readable, looked_at
     from kselect.cli.examined import histograms, print_examination, summarise_examination
     from kselect.cli.session import settled, warn_of_head
-    from kselect.distillation.setup import make_models
-    from kselect.insight.doctor import advise, examine, read_outcomes
-    from kselect.insight.doctor.examination import check_examinable, check_readable, looked_at
-    from kselect.study.run_folder import RunFolder
-    from kselect.study.run_place import RunPlace
+    from kselect.distillation.builders import make_models
+    from kselect.runs.resume import RunPlace
+    from kselect.runs.run_dir import RunFolder
 
     check_examinable(task)  # before models are loaded
     temperature = looked_at(settings.knowledge)

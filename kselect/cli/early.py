@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+from kselect.analysis.plotting import check_drawable
 from kselect.cli.saved import find_model, find_policy
 from kselect.config import (
     KNOWLEDGE_NAMES,
@@ -22,13 +23,11 @@ from kselect.config import (
     check_head_of,
 )
 from kselect.errors import UserError, unknown
-from kselect.insight.picture import check_drawable
-from kselect.models.location import check_location
-from kselect.study.unfinished import refuse_occupied
-from kselect.tasks.location import find
-from kselect.tasks.registry import canonical
-from kselect.tasks.setup import task_name
-from kselect.tasks.synthetic import check_generated
+from kselect.models.paths import check_location
+from kselect.runs.resume import refuse_occupied
+from kselect.tasks.paths import find
+from kselect.tasks.registry import canonical, task_name
+from kselect.tasks.synthetic.tasks import check_generated
 
 
 def check_early(settings: Any) -> None:

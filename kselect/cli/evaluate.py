@@ -44,7 +44,7 @@ def run(settings: Settings) -> None:
 def _score(settings: Settings) -> None:
     import numpy as np
 
-    from kselect.tasks.setup import make_task
+    from kselect.tasks.registry import make_task
 
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
 
@@ -70,7 +70,7 @@ def _score(settings: Settings) -> None:
 
 
 def _describe(policy: Path) -> None:
-    from agents.storage import read_description
+    from kselect.agents.serialization import read_description
     from kselect.cli.table import print_table
 
     description, run = read_description(policy), find_settings(str(policy))

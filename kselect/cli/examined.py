@@ -8,10 +8,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from kselect.analysis.doctor import Advice, Examination, Outcomes, judge, tally
+from kselect.analysis.doctor.calibration import BARS
 from kselect.cli.table import print_table
-from kselect.insight.doctor import Advice, Examination, Outcomes, judge, tally
-from kselect.insight.doctor.certainty import BARS
-from kselect.insight.doctor.estimate import Estimate
+from kselect.stats import Estimate
 
 BAR = 20  # characters
 HELD, TRAIN = "held out", "train"

@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 from kselect.config import LadderConfig, StudentConfig, StudyConfig, TaskConfig, TrainingConfig
 
 if TYPE_CHECKING:
+    from kselect.analysis.ablation.levels import Rung
+    from kselect.analysis.ablation.report import Explanation
+    from kselect.distillation.builders import Models
     from kselect.distillation.distiller import Distiller
-    from kselect.distillation.setup import Models
-    from kselect.insight.explanation import Explanation
-    from kselect.insight.ladder import Rung
-    from kselect.study.ledger import Ledger
-    from kselect.study.run_folder import RunFolder
-    from kselect.study.series import OnPhase
+    from kselect.runs.run_dir import RunFolder
+    from kselect.runs.run_log import Ledger
     from kselect.tasks.task import Task
+    from kselect.training.runner import OnPhase
 
 NAME = "explain"
 TAKEN_OVER = ("seeds", "measure", "top_k", "earlier", "run_name", "fresh")
@@ -53,7 +53,7 @@ class Settings:
 def run(settings: Settings) -> Path:
     """Climb the ladder and tell what accounts for the gain, in a run folder, whose path is returned."""
     from kselect.errors import UserError
-    from kselect.tasks.setup import make_task
+    from kselect.tasks.registry import make_task
 
     if len(settings.model.teachers) > 1:
         raise UserError("Levels of knowledge are those of one teacher: give one.")
@@ -65,15 +65,14 @@ def run(settings: Settings) -> Path:
         raise UserError(f"earlier is {earlier}, which holds no runs of a ladder: give a folder that `explain` left.")
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
 
+    from kselect.analysis.ablation.findings import findings, identities, outcome, symptoms
+    from kselect.analysis.ablation.levels import count_classes, ladder, matched
+    from kselect.analysis.ablation.report import explain
+    from kselect.analysis.ablation.runs import KEY, check_runs, climb
+    from kselect.analysis.teacher_profile import read_teacher, read_train
     from kselect.cli.session import warn_of_head, warn_of_length
     from kselect.distillation.compatibility import check_compatible
-    from kselect.insight.climb import KEY, check_runs, climb
-    from kselect.insight.explanation import explain
-    from kselect.insight.findings import findings, identities, outcome, symptoms
-    from kselect.insight.ladder import count_classes, ladder
-    from kselect.insight.matching import matched
-    from kselect.insight.teacher import read_teacher, read_train
-    from kselect.study.ledger import Ledger
+    from kselect.runs.run_log import Ledger
 
     seeds, models_of = settings.run.seeds, _models(settings, task)
     first = models_of(seeds[0])
@@ -108,7 +107,7 @@ def _models(settings: Settings, task: Task[Any]) -> Callable[[int], Models]:
     """Return what gives the models of a seed, with which a student's head may be drawn; the last ones are held."""
     from functools import lru_cache
 
-    from kselect.distillation.setup import make_models
+    from kselect.distillation.builders import make_models
 
     return lru_cache(maxsize=1)(lambda seed: make_models(settings.task, settings.model, seed, task))
 
@@ -139,10 +138,10 @@ def _distillers(
 
 def _taken_over(earlier: Path, settings: Settings, distiller: Distiller, rungs: Sequence[Rung]) -> list[dict[str, Any]]:
     """Return the finished runs of another ladder that this one takes over."""
+    from kselect.analysis.ablation.runs import KEY, to_train
     from kselect.cli.session import resolved
-    from kselect.insight.climb import KEY, to_train
-    from kselect.study.ledger import Ledger
-    from kselect.study.unfinished import refuse_unlike
+    from kselect.runs.resume import refuse_unlike
+    from kselect.runs.run_log import Ledger
 
     refuse_unlike(earlier, resolved(settings, distiller), TAKEN_OVER)
     wanted = {(seed, rung.name) for seed, rung in to_train(rungs, settings.run.seeds)}
@@ -151,8 +150,8 @@ def _taken_over(earlier: Path, settings: Settings, distiller: Distiller, rungs: 
 
 def _open_folder(settings: Settings, distiller: Distiller) -> RunFolder:
     from kselect.cli.session import resolved
-    from kselect.study.run_folder import RunFolder
-    from kselect.study.run_place import RunPlace
+    from kselect.runs.resume import RunPlace
+    from kselect.runs.run_dir import RunFolder
 
     run, task = settings.run, distiller.task.name
     place = RunPlace(Path(run.runs_dir), task, NAME, run.seeds, run.run_name, NAME)
@@ -169,12 +168,12 @@ def _recorded(
         UserError: training diverged.
         KeyboardInterrupt: Ctrl-C or SIGTERM, with what to say of it.
     """
+    from kselect.analysis.ablation.runs import to_train
     from kselect.cli.interruption import Interruption
     from kselect.cli.progress import Progress
-    from kselect.distillation.diverged import TrainingDivergedError
+    from kselect.distillation.divergence import TrainingDivergedError
     from kselect.errors import UserError
-    from kselect.insight.climb import to_train
-    from kselect.study.recorder import describe_selection
+    from kselect.training.results import describe_selection
 
     with folder:
         done, runs = ledger.entries(), len(to_train(rungs, seeds))
@@ -215,18 +214,17 @@ def _recorded(
 
 def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str], task: str) -> None:
     """Leave the table, the picture where it can be drawn, and the results; print the table."""
+    from kselect import io
+    from kselect.analysis.ablation.report import ladder_figure, results_of, table
+    from kselect.analysis.plotting import can_draw, save
     from kselect.cli.table import markdown, print_table
-    from kselect.insight.explanation import results_of, table
-    from kselect.insight.ladder_plot import ladder_figure
-    from kselect.insight.picture import can_draw, save
-    from kselect.study import atomic
 
     title = f"{task}, {explanation.examples} examples of dev"
     columns, rows = table(explanation)
     said = "\n".join(f"* {finding}" for finding in findings)
     note = "Metrics: mean ± standard deviation over seeds. Gains and shares: ± standard error, paired by seed."
     text = f"# What accounts for the gain of distillation\n\n{title}. {note}\n\n{markdown(columns, rows)}\n\n{said}\n"
-    atomic.write_text(folder.path / TABLE, text)
+    io.write_text(folder.path / TABLE, text)
     folder.log_text("explanation", text)
     if can_draw():
         save(ladder_figure(explanation, title), folder.path / PLOT)

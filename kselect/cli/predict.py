@@ -49,7 +49,7 @@ def run(settings: Settings) -> list[Path]:
     paths = _paths(settings.predictions.output, answers)
     _check_writable(paths[0].parent)
     from kselect.cli.scoring import load_scorer
-    from kselect.study.atomic import write_texts
+    from kselect.io import write_texts
 
     scorer = load_scorer(settings.model, answers.task, settings.task.max_length)
     texts = answers.texts(scorer)

@@ -55,10 +55,10 @@ def _is_another(name: str, given: Mapping[str, Any], settings: Mapping[str, Any]
     """Whether data are given under a name that are not the run's own, which keeps them by where they were found."""
     if given.get(name) is None:
         return False
-    from kselect.tasks.location import located  # of no use to those who ask for help
+    from kselect.tasks.paths import resolve_path  # of no use to those who ask for help
 
     folder = given.get("data_dir") or settings.get("data_dir")
-    return settings.get(name) not in (given[name], located(str(given[name]), folder))
+    return settings.get(name) not in (given[name], resolve_path(str(given[name]), folder))
 
 
 def task_of_run(given: Mapping[str, Any]) -> dict[str, Any]:

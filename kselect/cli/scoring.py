@@ -12,15 +12,13 @@ from transformers import AutoConfig
 from kselect.cli.saved import find_model
 from kselect.cli.session import warn_long
 from kselect.config import EvaluationConfig
-from kselect.distillation.device import default_device
-from kselect.distillation.precision import resolve_precision
+from kselect.distillation.device import default_device, resolve_precision
 from kselect.errors import UserError
-from kselect.models.classifier import Classifier
+from kselect.models.classifier import Classifier, input_length
 from kselect.models.heads.registry import saved_facts
-from kselect.models.input_length import input_length
-from kselect.models.loading import load_classifier
+from kselect.models.text_classifier import load_classifier
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.examples import Examples
+from kselect.tasks.splits import Examples
 from kselect.tasks.task import Task
 
 

@@ -15,24 +15,24 @@ import torch
 from kselect.cli.command import flatten
 from kselect.cli.interruption import Interruption
 from kselect.cli.progress import Progress
+from kselect.distillation.builders import Models, make_models
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.diverged import TrainingDivergedError
-from kselect.distillation.setup import Models, make_models
+from kselect.distillation.divergence import TrainingDivergedError
 from kselect.errors import IncomparableError, UserError
 from kselect.models.classifier import Classifier
-from kselect.study.model_card import model_card
-from kselect.study.recipes.served import check_served
-from kselect.study.recorder import describe_selection, phase_record
-from kselect.study.rounds import LostStreamError, Rounds
-from kselect.study.run_folder import RunFolder
-from kselect.study.run_place import RunPlace
-from kselect.study.series import OnPhase, Series
-from kselect.tasks.setup import located
+from kselect.recipes.compatibility import check_served
+from kselect.runs.model_card import model_card
+from kselect.runs.resume import RunPlace
+from kselect.runs.run_dir import RunFolder
+from kselect.tasks.registry import resolve_paths
 from kselect.tasks.task import Task
 from kselect.tasks.words.tagging_task import TaggingTask
+from kselect.training.parallel_runner import LostStreamError, Rounds
+from kselect.training.results import describe_selection, phase_record
+from kselect.training.runner import OnPhase, Series
 
 if TYPE_CHECKING:
-    from kselect.insight.run_recording import RunRecording
+    from kselect.analysis.recording.writer import RunRecording
 
 
 def prepare(settings: Any, task: Task[Any] | None = None) -> Distiller:
@@ -62,7 +62,7 @@ def resolved(settings: Any, distiller: Distiller) -> dict[str, Any]:
 
 def settled(settings: Any, task: Task) -> dict[str, Any]:
     """Return a command's settings by name, with what they left to the task filled in."""
-    config = flatten(replace(settings, task=located(settings.task)))
+    config = flatten(replace(settings, task=resolve_paths(settings.task)))
     config["task"] = task.name
     if "layers" in config:
         config["layers"] = settings.model.kept_layers

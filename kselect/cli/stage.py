@@ -10,17 +10,17 @@ from typing import Any
 
 import gymnasium
 
-from envs.distillation import DistillationEnv
-from envs.registration import CONFIGS
 from kselect.cli import values, yaml_file
 from kselect.cli.command import Command
 from kselect.cli.saved import OTHER_DATA
 from kselect.cli.session import resolved
 from kselect.distillation.distiller import Distiller
+from kselect.envs.distillation import DistillationEnv
+from kselect.envs.registration import CONFIGS
 from kselect.errors import UserError
-from kselect.study.casting import Cast
-from kselect.study.rounds import Streams, close_streams, open_streams
-from kselect.study.series import check_alike
+from kselect.recipes.policies import Cast
+from kselect.training.parallel_runner import Streams, close_streams, open_streams
+from kselect.training.runner import check_alike
 
 SILENT = gymnasium.logger.ERROR + 1
 OF_A_TASK = [field.name for config in CONFIGS for field in fields(config)]

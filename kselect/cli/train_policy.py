@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agents.registry import LEARNERS
+from kselect.agents.registry import LEARNERS
 from kselect.cli.brought import knowledge_of_agent
 from kselect.cli.help import listing
 from kselect.config import (
@@ -28,7 +28,7 @@ from kselect.config import (
     TaskConfig,
     TrainingConfig,
 )
-from kselect.study.recipes import check_learner, keep_comparison
+from kselect.recipes import check_learner, keep_comparison
 
 NAME = "train-policy"
 EPILOG = listing("Agents", LEARNERS)
@@ -52,16 +52,16 @@ class Settings:
 def run(settings: Settings) -> Path:
     """Train a selection policy and save it in a run folder, whose path is returned."""
     check_learner(settings.agent.agent)
-    from kselect.tasks.setup import make_task
+    from kselect.tasks.registry import make_task
 
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
 
     from kselect.cli.command import Command
     from kselect.cli.session import open_folder, prepare, recorded
     from kselect.cli.stage import every_task, inline, stage
-    from kselect.study.casting import cast_learner
-    from kselect.study.episode import practice
-    from kselect.study.results import summarise_policy
+    from kselect.recipes.policies import cast_learner
+    from kselect.training.api import practice
+    from kselect.training.results import summarise_policy
 
     tasks = every_task(settings, Command(__name__))
     distillers = [prepare(settings, task), *(prepare(further) for further in tasks[1:])]

@@ -31,18 +31,18 @@ class Settings:
 def run(settings: Settings) -> Path:
     """Fine-tune the encoder and save it in a run folder, whose path is returned."""
     settings.task.require_labels("A teacher's training")
-    from kselect.tasks.setup import make_task
+    from kselect.tasks.registry import make_task
 
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
 
     from kselect.cli.session import describe_metrics, open_folder, recorded, save_model, warn_of_length
     from kselect.config import AgentConfig, PhaseConfig
+    from kselect.distillation.builders import make_encoder
     from kselect.distillation.distiller import Distiller
-    from kselect.distillation.setup import make_encoder
-    from kselect.study.casting import cast_decider
-    from kselect.study.episode import evaluated
-    from kselect.study.results import summarise_run
-    from kselect.study.series import Series
+    from kselect.recipes.policies import cast_decider
+    from kselect.training.api import evaluated
+    from kselect.training.results import summarise_run
+    from kselect.training.runner import Series
 
     teacher = make_encoder(settings.model, task, settings.task.max_length, settings.run.seed)
     distiller = Distiller(task, None, teacher, settings.training, max_length=settings.task.max_length)

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kselect.knowledge.base import Knowledge
-from kselect.knowledge.batch import Batch
+from kselect.knowledge.base import Batch, Knowledge
 from kselect.models.heads import Answer
 
 

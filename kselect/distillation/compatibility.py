@@ -8,10 +8,9 @@ from transformers import PreTrainedTokenizerBase
 
 from kselect.distillation.evaluation import fixed_sample
 from kselect.errors import UserError
-from kselect.models.classifier import Classifier
+from kselect.models.classifier import DEFAULT_LENGTH, Classifier
 from kselect.models.heads.tree_tagger import TreeTagger
-from kselect.models.input_length import DEFAULT_LENGTH
-from kselect.tasks.split import Split
+from kselect.tasks.splits import Split
 from kselect.tasks.task import Task
 
 COMPARED_EXAMPLES = 200  # on which models must cut texts alike

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import torch
 from accelerate import PartialState
+from torch import Tensor
 
 from kselect.errors import UserError
 
@@ -18,3 +21,34 @@ def default_device() -> torch.device:
     if state.num_processes > 1:
         raise UserError("A run trains in one process: start it without a launcher.")
     return state.device
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a host's tensor to `device`; to a CUDA device from pinned memory, so that nobody waits for it."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Return the dtype that `auto`, `bf16` or `fp32` stands for on `device`.
+
+    `auto` is bf16 where the hardware multiplies it natively; elsewhere it is emulated and several times slower.
+    """
+    if precision == "auto":
+        precision = "bf16" if _native_bf16(device) else "fp32"
+    return {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
+    """Run what is inside in `dtype` where that is safe; a no-op for float32."""
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+
+
+def _native_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+    return False

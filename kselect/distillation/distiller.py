@@ -13,38 +13,31 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from kselect.config import KnowledgeConfig, TrainingConfig
-from kselect.distillation.account import CostAccount
-from kselect.distillation.batches import BatchPosition, BucketedBatches
-from kselect.distillation.cached_teacher import Watch
 from kselect.distillation.callback import DistillerCallback, TrainingPart
 from kselect.distillation.compatibility import check_compatible, fullest_tokenizer
-from kselect.distillation.device import default_device
-from kselect.distillation.diverged import TrainingDivergedError, check_finite
+from kselect.distillation.cost_account import CostAccount
+from kselect.distillation.device import autocast, default_device, resolve_precision, send
+from kselect.distillation.divergence import TrainingDivergedError, check_finite
 from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample, mean_loss
-from kselect.distillation.optimizer import learning_rate_factor
-from kselect.distillation.parsed_texts import ParsedTexts
-from kselect.distillation.precision import autocast, resolve_precision
-from kselect.distillation.random_stream import RandomStream
-from kselect.distillation.selection import selection_weights
-from kselect.distillation.signals import SIGNALS, PhaseReport, read_signals
+from kselect.distillation.optimizer import Updater, learning_rate_factor
+from kselect.distillation.phase_report import SIGNALS, PhaseReport, read_signals
+from kselect.distillation.rng import RandomStream
+from kselect.distillation.sampler import BatchPosition, BucketedBatches
 from kselect.distillation.snapshot import Snapshot
-from kselect.distillation.teacher_outputs import TeacherOutputs
-from kselect.distillation.teaching import Teaching
-from kselect.distillation.transfer import send
-from kselect.distillation.updater import Updater
-from kselect.distillation.weighting import make_weighting
+from kselect.distillation.teacher.outputs import Teaching
+from kselect.distillation.teacher.parser import ParsedTexts
+from kselect.distillation.teacher.sources import TeacherOutputs, Watch
+from kselect.distillation.weighting import make_weighting, selection_weights
 from kselect.errors import UserError
-from kselect.knowledge.base import Knowledge
-from kselect.knowledge.batch import Batch, ParsedSentences
+from kselect.knowledge.base import Batch, Knowledge, ParsedSentences
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import input_names
-from kselect.models.classifier import Classifier
-from kselect.models.input_length import input_length
+from kselect.models.classifier import Classifier, input_length
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.task import Task
-from kselect.tasks.text_words import words_of_texts
+from kselect.tasks.word_alignment import words_of_texts
 
 PROBE_EXAMPLES = 32
 NEGLIGIBLE = 1e-6  # a loss that starts below this is rounding: the student begins as its teacher's equal there

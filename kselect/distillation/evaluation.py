@@ -11,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kselect.distillation.batches import sorted_batches
-from kselect.distillation.precision import autocast
-from kselect.distillation.transfer import send
+from kselect.distillation.device import autocast, send
+from kselect.distillation.sampler import sorted_batches
 from kselect.models.classifier import Classifier
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kselect.errors import UserError
-from kselect.files import replacing
+from kselect.io import replacing
 
 FACTS = "facts"
 

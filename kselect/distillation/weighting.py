@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from kselect.config import WEIGHTINGS
@@ -113,3 +115,23 @@ def make_weighting(
             f"add it to knowledge ({', '.join(names)}), or take another weighting."
         )
     return DynamicWeighting()
+
+
+def selection_weights(selection: ArrayLike, names: Sequence[str]) -> NDArray[np.float32]:
+    """Normalise a selection `[k]` in [0, 1] to weights `[k]` that sum to 1.
+
+    Adam ignores a common factor, so only the ratio of weights means anything. A selection of nothing means gold labels
+    or, where those are not on offer, everything alike.
+
+    Raises:
+        ValueError: a selection of another length, or outside [0, 1].
+
+    >>> selection_weights([1, 0, 1], ["gold", "logits", "hidden"]).tolist()
+    [0.5, 0.0, 0.5]
+    """
+    chosen = np.asarray(selection, dtype=np.float32)
+    if chosen.shape != (len(names),) or not ((chosen >= 0) & (chosen <= 1)).all():
+        raise ValueError(f"A selection is {len(names)} numbers in [0, 1] ({', '.join(names)}), not {chosen}.")
+    if not chosen.any():
+        chosen = np.array([name == "gold" or "gold" not in names for name in names], dtype=np.float32)
+    return chosen / chosen.sum()

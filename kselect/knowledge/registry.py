@@ -12,28 +12,17 @@ from kselect.config import (
     KnowledgeConfig,
 )
 from kselect.errors import IncomparableError, UserError, unknown
-from kselect.knowledge.attention import Attention
-from kselect.knowledge.attention_scores import AttentionScores
+from kselect.knowledge.attention import Attention, AttentionScores
 from kselect.knowledge.base import Knowledge
-from kselect.knowledge.best_sequences import BestSequences
-from kselect.knowledge.comparison import Comparison
-from kselect.knowledge.embeddings import Embeddings
-from kselect.knowledge.gold import Gold
-from kselect.knowledge.head_relations import KeyRelations, QueryRelations, ValueRelations
-from kselect.knowledge.hidden import Hidden
-from kselect.knowledge.hidden_cls import HiddenCls
-from kselect.knowledge.hidden_cosine import HiddenCosine
-from kselect.knowledge.latent_trees import LatentTrees
+from kselect.knowledge.hidden_states import Embeddings, Hidden, HiddenCls, HiddenCosine, StatesKnowledge
 from kselect.knowledge.layer_map import parse_layer_map
-from kselect.knowledge.levels import Confidence, ConfidenceSimilarity, LabelSmoothing, Similarity, TopK
-from kselect.knowledge.logits import Logits
-from kselect.knowledge.logits_mse import LogitsMse
-from kselect.knowledge.marginals import Marginals
-from kselect.knowledge.parser_trees import ParserTrees
-from kselect.knowledge.posterior import Posterior
-from kselect.knowledge.relations import Relations
-from kselect.knowledge.states import StatesKnowledge
-from kselect.knowledge.substructures import Substructures
+from kselect.knowledge.logits import Gold, Logits, LogitsMse
+from kselect.knowledge.marginals import Marginals, Posterior
+from kselect.knowledge.model_pair import Comparison
+from kselect.knowledge.relations import KeyRelations, QueryRelations, Relations, ValueRelations
+from kselect.knowledge.substructures import BestSequences, Substructures
+from kselect.knowledge.target_levels import Confidence, ConfidenceSimilarity, LabelSmoothing, Similarity, TopK
+from kselect.knowledge.trees import LatentTrees, ParserTrees
 from kselect.models.architecture import check_readable
 from kselect.models.classifier import Classifier
 from kselect.schedule import Schedule

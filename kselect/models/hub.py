@@ -10,7 +10,7 @@ from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, t
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
 from kselect.errors import UserError
-from kselect.models.location import check_location
+from kselect.models.paths import check_location
 
 
 @cache

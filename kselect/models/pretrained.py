@@ -14,7 +14,7 @@ from transformers.utils import logging
 
 from kselect.errors import UserError
 from kselect.models.hub import source_settings
-from kselect.models.location import check_location
+from kselect.models.paths import check_location
 
 
 def load_pretrained(

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerBase
 
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier
-from kselect.models.label_names import label_settings
+from kselect.models.labels import label_settings
 from kselect.models.output_layer import centre
-from kselect.models.seeding import seeded
 from kselect.tasks.task import Task
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from the seed inside, and leave the global stream as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
 
 
 def new_classifier(

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from kselect.errors import UserError
-from kselect.models.classifier import Classifier
-from kselect.models.input_length import input_length
-from kselect.models.label_names import are_unnamed, label_fault, label_names, label_settings, take_labels
-from kselect.models.label_order import check_order
+from kselect.models.classifier import Classifier, input_length
+from kselect.models.heads.registry import is_text
+from kselect.models.labels import are_unnamed, check_order, label_fault, label_names, label_settings, take_labels
 from kselect.models.output_layer import centre, redraw
 from kselect.models.pretrained import load_pretrained, load_tokenizer
-from kselect.models.seeding import seeded
-from kselect.models.word_classifier import refuse_words
+from kselect.models.scratch import seeded
+from kselect.models.word_classifier import is_trained, load_word_classifier, new_word_classifier, refuse_words
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.task import Task
 
@@ -20,7 +19,7 @@ JUDGED_BY = 200  # reward examples that tell whether unnamed labels stand in the
 
 
 def load_text_classifier(path: str | Path, task: Task) -> Classifier:
-    """Load a model that was fine-tuned on `task`; see `kselect.models.loading.load_classifier`."""
+    """Load a model that was fine-tuned on `task`; see `kselect.models.text_classifier.load_classifier`."""
     model, unfit = load_pretrained(path)
     refuse_words(path, task)
     if unfit:
@@ -40,7 +39,7 @@ def load_text_classifier(path: str | Path, task: Task) -> Classifier:
 
 
 def new_text_classifier(path: str | Path, task: Task, seed: int = 0) -> Classifier:
-    """Load a pretrained encoder and put a fresh head on it; see `kselect.models.loading.load_encoder`."""
+    """Load a pretrained encoder and put a fresh head on it; see `kselect.models.text_classifier.load_encoder`."""
     with seeded(seed):
         model, unfit = load_pretrained(path, **label_settings(task))
         redraw(model, unfit)
@@ -63,3 +62,45 @@ def _reward_examples(classifier: Classifier, task: Task) -> EncodedSplit | None:
     split = task.splits["reward"]
     first = split.take(range(min(JUDGED_BY, len(split))))
     return task.encode(first, classifier.tokenizer, input_length(classifier, None))
+
+
+def load_classifier(path: str | Path, task: Task) -> Classifier:
+    """Load a fine-tuned classifier (teacher or student) for `task` from a folder or a hub id.
+
+    A head whose labels are the task's in another order, or in other case, is put in the task's.
+
+    Raises:
+        UserError: no model there; one of words for a task of texts; weights that do not fill it (they are named), the
+            head's or others; labels other than the task's, or without names and clearly in another order.
+    """
+    return load_text_classifier(path, task) if is_text(task) else load_word_classifier(path, task)
+
+
+def load_encoder(path: str | Path, task: Task, seed: int = 0, head: str | None = None) -> Classifier:
+    """Load a pretrained encoder and put a fresh head for `task` on it, drawn with `seed`.
+
+    A head that the checkpoint was fine-tuned with, for whatever task, is replaced; of a pretrained one only the output
+    layer is.
+
+    Raises:
+        UserError: no model there, or one whose encoder is not whole.
+    """
+    if is_text(task):
+        return new_text_classifier(path, task, seed)
+    return new_word_classifier(path, task, head, seed)
+
+
+def load_student(path: str | Path, task: Task, seed: int = 0, head: str | None = None) -> Classifier:
+    """Load any checkpoint as a student of `task`.
+
+    A head that was trained for the task's labels (or for as many without names) is kept; any other, or none, is
+    replaced by a fresh one, drawn with `seed`.
+
+    Raises:
+        UserError: no model there, or one whose encoder is not whole.
+    """
+    if is_text(task):
+        return load_text_student(path, task, seed)
+    if is_trained(path, task, head):
+        return load_word_classifier(path, task)
+    return new_word_classifier(path, task, head, seed)

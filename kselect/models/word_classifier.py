@@ -23,13 +23,13 @@ from kselect.models.heads.registry import (
     saved_facts,
 )
 from kselect.models.heads.tagger import Tagger
-from kselect.models.label_names import label_names, order_of
+from kselect.models.labels import label_names, order_of
 from kselect.models.output_layer import redraw, reorder
 from kselect.models.pretrained import load_pretrained, load_tokenizer, quiet
-from kselect.models.seeding import seeded
+from kselect.models.scratch import seeded
 from kselect.tasks.task import Task
 from kselect.tasks.words.parsing_task import ParsingTask
-from kselect.tasks.words.tag_set import TagSet
+from kselect.tasks.words.schemes import TagSet
 from kselect.tasks.words.tagging_task import TaggingTask
 
 PARSERS = (Parser.name, SecondOrderParser.name)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kselect.errors import UserError
-from kselect.tasks.split import Split
+from kselect.tasks.splits import Split
 
 if TYPE_CHECKING:
     import torch

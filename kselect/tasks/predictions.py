@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kselect.errors import UserError
 from kselect.tasks.glue import GLUE_FORMATS
-from kselect.tasks.text_task import TextTask
+from kselect.tasks.task import TextTask
 
 GLUE_SCORES = (0.0, 5.0)
 """What GLUE accepts as a score of similarity."""

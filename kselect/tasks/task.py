@@ -11,10 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.examples import Examples
+from kselect.tasks.splits import Examples
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from numpy.typing import ArrayLike
+
+from kselect.errors import UserError
+from kselect.tasks import metrics
+from kselect.tasks.encoding import encode
+from kselect.tasks.metrics import check_metrics
+from kselect.tasks.splits import Split, hold_out, limit
 
 S = TypeVar("S", bound=Examples)
 
@@ -78,3 +89,100 @@ class Task(ABC, Generic[S]):
     @abstractmethod
     def constant_score(self, split: str = "dev") -> dict[str, float]:
         """Return what the best answer that is the same for all examples earns."""
+
+
+@dataclass(frozen=True)
+class TextTask(Task[Split]):
+    """Classification of sentences or pairs of them or, without label names, a regression to a score."""
+
+    @property
+    def regression(self) -> bool:
+        """Whether labels are scores."""
+        return not self.labels
+
+    @property
+    def uninformed_loss(self) -> float:
+        """Gold loss of knowing nothing: log K in nats, or in a regression the variance of train's labels."""
+        return float(np.var(self.splits["train"].labels)) if self.regression else math.log(self.num_labels)
+
+    def encode(self, split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
+        """Turn examples into token ids, at most `max_length` an example; see `kselect.tasks.encoding.encode`."""
+        return encode(split, tokenizer, max_length)
+
+    def predict(self, logits: NDArray[np.floating]) -> NDArray[np.generic]:
+        """Return label ids `[n]`, or scores in a regression, from a model's logits `[n, K]`."""
+        return logits[:, 0] if self.regression else logits.argmax(-1)
+
+    def score_rows(
+        self, predictions: Sequence[NDArray[Any]], encoded: EncodedSplit, indices: NDArray[np.int64]
+    ) -> dict[str, float]:
+        """Return each metric of what a model said of the examples `indices` of an encoded split, in their order."""
+        return self.score(np.stack(predictions), encoded.labels[indices])
+
+    def score(self, predictions: ArrayLike, labels: ArrayLike) -> dict[str, float]:
+        """Return each metric of this task and their plain mean as "score"; both sides are label ids or scores [n]."""
+        return metrics.score(self.metrics, predictions, labels)
+
+    def constant_score(self, split: str = "dev") -> dict[str, float]:
+        """Return what train's most frequent label (ties: the lower id) or mean score earns as the only answer."""
+        gold = self.splits[split].labels
+        if self.regression:
+            return self.score(np.full(len(gold), np.mean(self.splits["train"].labels)), gold)
+        counts = Counter(self.splits["train"].labels)
+        majority = max(range(self.num_labels), key=lambda label: counts[label])
+        return self.score(np.full(len(gold), majority), gold)
+
+
+DEV_FRACTION = 0.1
+"""Share of train that becomes dev where there is none."""
+
+
+def build_task(
+    name: str,
+    labels: Sequence[str],
+    splits: Mapping[str, Split],
+    metrics: Sequence[str],
+    *,
+    reward_fraction: float = 0.1,
+    seed: int = 0,
+    train_limit: int | None = None,
+) -> TextTask:
+    """Make a task of any data.
+
+    Arguments:
+        name: what it is called in results.
+        labels: label names in id order; empty where labels are scores.
+        splits: "train" and, unless a tenth of train is to be held out for it, "dev"; others whose names begin with
+            "dev_" are reported beside it.
+        metrics: names of `kselect.tasks.metrics`.
+        reward_fraction: share of train that becomes the reward split; stratified, and removed from train.
+        seed: of the splits that are drawn here.
+        train_limit: use only so many examples of train (before anything is held out) and of dev, stratified.
+
+    Raises `UserError` for metrics that do not suit the labels, for too few examples, and for scores that are all equal.
+    """
+    check_metrics(metrics, len(labels))
+    parts = parted(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
+    scores = parts["train"].labels
+    if not labels and len(set(scores)) == 1:
+        raise UserError(f"Every score of train is {scores[0]}: give examples whose scores differ.")
+    return TextTask(name, tuple(labels), parts, tuple(metrics))
+
+
+def parted(
+    splits: Mapping[str, S], *, reward_fraction: float = 0.1, seed: int = 0, train_limit: int | None = None
+) -> dict[str, S]:
+    """Cut slices where asked, and hold the reward split out of train, and before it dev where there is none.
+
+    Arguments are those of `build_task`. Raises `UserError` for too few examples.
+    """
+    parts = dict(splits)
+    if train_limit is not None:
+        if train_limit < 1:
+            raise UserError(f"train_limit is {train_limit}: give a positive number of examples.")
+        parts = {part: limit(split, train_limit, seed) for part, split in parts.items()}
+    train = parts.pop("train")
+    if "dev" not in parts:
+        train, parts["dev"] = hold_out(train, DEV_FRACTION, seed, "dev")
+    train, reward = hold_out(train, reward_fraction, seed)
+    return {"train": train, "reward": reward, **parts}

@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from agents.agent import Agent
+from kselect.agents.agent import Agent
 
 
 class IdentityEnv(gymnasium.Env):

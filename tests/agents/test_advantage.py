@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from agents.advantage import gae
+from kselect.agents.critic import gae
 
 NO = np.zeros(3, dtype=bool)
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from agents.exploration import CountBonus, DissimilarityBonus
+from kselect.agents.exploration import CountBonus, DissimilarityBonus
 
 
 def test_count_bonus_falls_with_the_root_of_the_count():

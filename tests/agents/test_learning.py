@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents import ActorCritic, DeterministicActorCritic, TowerActorCritic
-from agents.learner import Learner
+from kselect.agents import ActorCritic, DeterministicActorCritic, TowerActorCritic
+from kselect.agents.learner import Learner
 from tests.agents.identity import IdentityEnv, TimingEnv, TowerEnv, distance, train
 
 LEARNERS = [(ActorCritic, 16, 0.1), (DeterministicActorCritic, 24, 0.05)]  # every one of seeds 0 to 7 did

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents.critic import RidgeCritic
-from agents.networks import RowNetwork
+from kselect.agents.critic import RidgeCritic
+from kselect.agents.networks import RowNetwork
 
 
 def network(pool: bool, seed: int = 0) -> RowNetwork:

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-import agents
-from agents import AGENTS, LEARNERS, make_agent, wants_soft
-from agents.registry import agent_class, check_offer, knowledge_of
+from kselect import agents
+from kselect.agents import AGENTS, LEARNERS, make_agent, wants_soft
+from kselect.agents.registry import agent_class, check_offer, knowledge_of
 from kselect.errors import UserError
 from tests.agents.identity import IdentityEnv, TowerEnv
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents import Schedule, load_agent
+from kselect.agents import Schedule, load_agent
 from tests.agents.identity import IdentityEnv
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kselect.cli.main import main
-from kselect.distillation.cache.entry import CacheEntry
-from kselect.distillation.cache.folder import CacheFolder
+from kselect.distillation.teacher.cache import CacheFolder
+from kselect.distillation.teacher.cache_entry import CacheEntry
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
 ROOT = Path(__file__).parents[2]
@@ -105,8 +105,8 @@ def test_clear_says_what_it_deleted_beside_what_is_being_filled(
 def test_an_entry_whose_first_pass_was_killed(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     killed = CacheEntry(filled / ("f" * 32))
     program = (
-        "import os, sys; from pathlib import Path; from kselect.distillation.cache.entry import CacheEntry\n"
-        "from kselect.files import replacing\n"
+        "import os, sys; from pathlib import Path; from kselect.distillation.teacher.cache_entry import CacheEntry\n"
+        "from kselect.io import replacing\n"
         "entry = CacheEntry(Path(sys.argv[1]))\n"
         "with entry.filling(), replacing(entry.folder / 'logits.npy') as (file,):\n"
         "    file.touch(); print('filling', flush=True); input()"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.registry import LEARNERS, ONLINE
+from kselect.agents.registry import LEARNERS, ONLINE
 from kselect.cli.command import Command, flatten
 from kselect.cli.main import COMMANDS, main
-from kselect.study.recipes import NAMED
+from kselect.recipes import NAMED
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

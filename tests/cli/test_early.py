@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kselect.cli.main import main
-from kselect.knowledge.gold import Gold
+from kselect.knowledge.logits import Gold
 from kselect.knowledge.registry import BUILDERS, register
 
 ENCODER = ["--encoder", "a-hub-id"]

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from kselect.analysis.plotting import can_draw
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS, main
-from kselect.insight.picture import can_draw
 from kselect.models.scratch import new_classifier
 from kselect.tasks import load_task
-from kselect.tasks.synthetic import TOPICS
-from kselect.tasks.tokenizer import synthetic_tokenizer
+from kselect.tasks.synthetic.tasks import TOPICS
+from kselect.tasks.synthetic.tokenizer import synthetic_tokenizer
 from tests import word_files
 from tests.tiny import tiny_classifier, tiny_task
 from tests.word_files import SENTENCES

@@ -12,11 +12,10 @@ import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from kselect.analysis.plotting import save
+from kselect.analysis.recording.plot import recording_figure
+from kselect.analysis.recording.table import DTYPES, Rows, summarise
 from kselect.cli.main import main
-from kselect.insight.picture import save
-from kselect.insight.recording_plot import recording_figure
-from kselect.insight.rows import DTYPES, Rows
-from kselect.insight.summary import summarise
 from tests import word_files
 from tests.cli.test_resuming import check_equal, command, interrupt
 from tests.tiny import tiny_classifier, tiny_task

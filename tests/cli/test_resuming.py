@@ -30,7 +30,7 @@ import json, os, signal, sys
 import sklearn.metrics, torch
 from kselect.cli import session
 from kselect.cli.main import main
-from kselect.study import casting
+from kselect.recipes import policies
 torch.set_num_threads(1)
 for line in sys.stdin:
     words, errors = json.loads(line)

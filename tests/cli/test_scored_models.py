@@ -20,7 +20,7 @@ from kselect.cli.session import describe_metrics, warn_long
 from kselect.config import TaskConfig
 from kselect.models.output_layer import output_layer
 from kselect.tasks import load_task
-from kselect.tasks.setup import make_task
+from kselect.tasks.registry import make_task
 from tests.glue_files import LABELS, text, write_tsv
 from tests.tiny import tiny_classifier, tiny_task
 

@@ -15,8 +15,8 @@ from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS, main
 from kselect.cli.session import prepare
 from kselect.cli.stage import every_task, for_processes
-from kselect.study.casting import cast_learner
-from kselect.study.episode import Episode, learn
+from kselect.recipes.policies import cast_learner
+from kselect.training.api import Episode, learn
 from tests.tiny import tiny_classifier, tiny_task
 
 TASKS = ("acceptability", "entailment")
@@ -138,7 +138,7 @@ def test_processes_train_the_students_that_a_serial_run_trains(teachers: Path, t
     def learned(streams: bool) -> Episode:
         cast = cast_learner(settings.agent, distiller, settings.phases, 5)
         (plain,) = for_processes(cast, [settings], [distiller])
-        vector = SyncVectorEnv([lambda: gymnasium.make("envs:kselect/Distillation-v0", **plain)])
+        vector = SyncVectorEnv([lambda: gymnasium.make("kselect.envs:kselect/Distillation-v0", **plain)])
         (episode,) = learn(cast.agent, vector if streams else cast.env, 1, seed=5)
         return episode
 

@@ -223,7 +223,7 @@ def test_long_sentences_are_read_in_pieces(place: Path, tmp_path: Path, capsys: 
 def test_a_reward_of_a_sample_reads_whole_sentences(place: Path) -> None:
     files = {"task_type": "trees", "train_file": str(place / "train.conllu"), "task": "my-trees", "max_length": 6}
     env = gymnasium.make(
-        "envs:kselect/Distillation-v0",
+        "kselect.envs:kselect/Distillation-v0",
         **files,
         teacher=str(place / "runs" / "trees-teacher" / "model"),
         layers=1,

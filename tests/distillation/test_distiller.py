@@ -14,12 +14,12 @@ from transformers import BertTokenizer
 from kselect.config import KnowledgeConfig
 from kselect.distillation.callback import DistillerCallback, TrainingPart
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.diverged import TrainingDivergedError
+from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import UserError
 from kselect.models.shrink import shrink
 from kselect.tasks.encoding import encode
-from kselect.tasks.tokenizer import synthetic_tokenizer
+from kselect.tasks.synthetic.tokenizer import synthetic_tokenizer
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
 ALL = [1, 1, 1, 1, 1]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 import kselect
-from agents.registry import make_agent
-from envs.distillation import DistillationEnv
+from kselect.agents.registry import make_agent
 from kselect.distillation.distiller import Distiller
-from kselect.tasks.text_task import TextTask
+from kselect.envs.distillation import DistillationEnv
+from kselect.tasks.task import TextTask
 from tests.tiny import tiny_distiller, tiny_task
 
 

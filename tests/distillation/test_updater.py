@@ -3,8 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from kselect.distillation.optimizer import make_optimizer
-from kselect.distillation.updater import Updater
+from kselect.distillation.optimizer import Updater, make_optimizer
 
 DEVICE = torch.device("cpu")
 YES, NO = torch.tensor(True), torch.tensor(False)

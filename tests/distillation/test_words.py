@@ -9,26 +9,25 @@ import numpy as np
 import pytest
 import torch
 
-from agents.actor_critic import ActorCritic
-from envs.distillation import DistillationEnv
+from kselect.agents.actor_critic import ActorCritic
 from kselect.config import KnowledgeConfig, PhaseConfig, TrainingConfig
-from kselect.distillation.cache.key import cache_key
-from kselect.distillation.cached_teacher import CachedTeacher
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.snapshot import Snapshot
+from kselect.distillation.teacher.fingerprint import cache_key
+from kselect.distillation.teacher.sources import CachedTeacher
+from kselect.envs.distillation import DistillationEnv
 from kselect.errors import UserError
-from kselect.knowledge.best_sequences import BestSequences
 from kselect.knowledge.structures import CASES
-from kselect.knowledge.substructures import ALIKE
+from kselect.knowledge.substructures import ALIKE, BestSequences
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import CHOICES
 from kselect.models.heads.tree_tagger import ArcTags, TreeTagger
-from kselect.models.loading import load_classifier
 from kselect.models.shrink import shrink
+from kselect.models.text_classifier import load_classifier
 from kselect.models.word_classifier import with_head
-from kselect.study.episode import learn, rollout
 from kselect.tasks.words import TaggedSentence
-from kselect.tasks.words.split import WordSplit
+from kselect.tasks.words.sentence import WordSplit
+from kselect.training.api import learn, rollout
 from tests.words import ORIGIN, tagging_task, task_for, tokenizer, word_classifier
 
 TEACHERS = ("crf", "spans", "parser", "second-order-parser", "tree-tagger")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agents.registry import LEARNERS, ONLINE, knowledge_of
-from kselect.study.recipes import NAMED, RECIPES
+from kselect.agents.registry import LEARNERS, ONLINE, knowledge_of
+from kselect.recipes import NAMED, RECIPES
 from tests.tiny import tiny_classifier, tiny_task
 
 PAGE = (Path(__file__).parents[2] / "docs" / "agents.md").read_text()

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kselect.analysis.doctor.diagnosis import rescaling_factors
+from kselect.analysis.predictions import Floats, Sample
+from kselect.analysis.recording.table import DTYPES, Rows
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
-from kselect.insight.doctor.factors import rescaling_factors
-from kselect.insight.rows import DTYPES, Rows
-from kselect.insight.sample import Floats, Sample
 from tests.tiny import tiny_classifier, tiny_task
 
 ROOT = Path(__file__).parents[2]

@@ -14,12 +14,12 @@ from transformers import BertConfig, BertModel
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
 from kselect.config import HEADS, OF_TAGS, OF_TEXTS, TaskConfig
-from kselect.models.loading import load_encoder
+from kselect.models.text_classifier import load_encoder
 from kselect.models.word_classifier import saved_head
 from kselect.tasks import TASKS, load_task
 from kselect.tasks.glue import GLUE_FORMATS
 from kselect.tasks.metrics import METRICS
-from kselect.tasks.synthetic import SYNTHETIC_TASKS
+from kselect.tasks.synthetic.tasks import SYNTHETIC_TASKS
 from kselect.tasks.words import TaggedSource
 from tests import word_files
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
 
-import envs
-from envs.distillation import DistillationEnv
-from envs.observation import CONTEXT, FEATURES, LIMIT, name_code
+from kselect import envs
 from kselect.config import KNOWLEDGE_NAMES, PhaseConfig
 from kselect.distillation.evaluation import fixed_sample
+from kselect.envs.distillation import DistillationEnv
+from kselect.envs.observation import CONTEXT, FEATURES, LIMIT, name_code
 from kselect.errors import UserError
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
@@ -40,14 +40,14 @@ def settings(teacher: str, **more: Any) -> dict[str, Any]:
 def test_passes_gymnasiums_check_without_a_warning(teacher: str, actions: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env = gymnasium.make("kselect/Distillation-v0", actions=actions, **settings(teacher))
+        env = gymnasium.make("kselect.envs:kselect/Distillation-v0", actions=actions, **settings(teacher))
         check_env(env.unwrapped, skip_render_check=True)
 
 
 def test_passes_the_check_with_cls_in_sight(teacher: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env = gymnasium.make("kselect/Distillation-v0", observe_cls=True, **settings(teacher))
+        env = gymnasium.make("kselect.envs:kselect/Distillation-v0", observe_cls=True, **settings(teacher))
         check_env(env.unwrapped, skip_render_check=True)
 
 
@@ -88,7 +88,7 @@ def test_a_phase_ends_where_the_agent_must_be_asked(phases: str) -> None:
 
 
 def test_the_module_prefix_of_the_readme_makes_the_id_known() -> None:
-    code = "import gymnasium; gymnasium.make('envs:kselect/Distillation-v0')"
+    code = "import gymnasium; gymnasium.make('kselect.envs:kselect/Distillation-v0')"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert (
         found.stderr.strip()
@@ -115,7 +115,7 @@ def test_the_id_is_registered_and_its_spec_travels() -> None:
 )
 def test_wrong_settings_are_refused(teacher: str, more: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError) as error:
-        gymnasium.make("kselect/Distillation-v0", **{**settings(teacher), **more})
+        gymnasium.make("kselect.envs:kselect/Distillation-v0", **{**settings(teacher), **more})
     assert str(error.value).startswith(message)
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from envs.phases import SCHEDULERS, PhaseScheduler
 from kselect.config import PhaseConfig
+from kselect.envs.phases import SCHEDULERS, PhaseScheduler
 
 
 def lengths(scheduler: PhaseScheduler, selections: list[list[float]]) -> list[int]:

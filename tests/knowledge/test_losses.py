@@ -10,22 +10,20 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from kselect.knowledge.attention import Attention
-from kselect.knowledge.attention_scores import AttentionScores
-from kselect.knowledge.base import Knowledge
-from kselect.knowledge.batch import Batch
-from kselect.knowledge.embeddings import Embeddings
-from kselect.knowledge.gold import Gold
-from kselect.knowledge.head_relations import HeadRelations, KeyRelations, QueryRelations, ValueRelations
-from kselect.knowledge.hidden import Hidden
-from kselect.knowledge.hidden_cls import HiddenCls
-from kselect.knowledge.hidden_cosine import HiddenCosine
-from kselect.knowledge.latent_trees import FLOOR, LatentTrees
-from kselect.knowledge.logits import Logits
-from kselect.knowledge.logits_mse import LogitsMse
-from kselect.knowledge.projection import Projection
-from kselect.knowledge.relations import Relations, flow_distance, products
-from kselect.knowledge.states import StatesKnowledge
+from kselect.knowledge.attention import Attention, AttentionScores
+from kselect.knowledge.base import Batch, Knowledge
+from kselect.knowledge.hidden_states import Embeddings, Hidden, HiddenCls, HiddenCosine, Projection, StatesKnowledge
+from kselect.knowledge.logits import Gold, Logits, LogitsMse
+from kselect.knowledge.relations import (
+    HeadRelations,
+    KeyRelations,
+    QueryRelations,
+    Relations,
+    ValueRelations,
+    flow_distance,
+    products,
+)
+from kselect.knowledge.trees import FLOOR, LatentTrees
 from kselect.models.heads import Score
 from kselect.models.needs import KINDS
 from kselect.models.outputs import ModelOutputs

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from kselect.knowledge.batch import Batch, ParsedSentences
-from kselect.knowledge.latent_trees import FLOOR
-from kselect.knowledge.parser_trees import ParserTrees
+from kselect.knowledge.base import Batch, ParsedSentences
+from kselect.knowledge.trees import FLOOR, ParserTrees
 from kselect.models.heads.parser import possible_heads
 from kselect.models.outputs import ModelOutputs
 from tests.structure.enumeration import trees

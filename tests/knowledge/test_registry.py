@@ -16,11 +16,11 @@ from kselect.config import (
 )
 from kselect.errors import UserError
 from kselect.knowledge.base import Knowledge
-from kselect.knowledge.head_relations import HeadRelations
 from kselect.knowledge.layer_map import parse_layer_map
-from kselect.knowledge.levels import ConfidenceSimilarity
 from kselect.knowledge.logits import Logits
 from kselect.knowledge.registry import BUILDERS, build_knowledge, register
+from kselect.knowledge.relations import HeadRelations
+from kselect.knowledge.target_levels import ConfidenceSimilarity
 from kselect.models.classifier import Classifier
 from kselect.models.shrink import shrink
 from tests.architectures import classifier, tiny_regression

@@ -8,16 +8,11 @@ import torch
 from torch import Tensor
 
 from kselect.errors import UserError
-from kselect.knowledge.base import Knowledge
-from kselect.knowledge.batch import Batch
-from kselect.knowledge.best_sequences import BestSequences
-from kselect.knowledge.gold import Gold
-from kselect.knowledge.logits import Logits
-from kselect.knowledge.logits_mse import LogitsMse
-from kselect.knowledge.marginals import Marginals
-from kselect.knowledge.posterior import Posterior
+from kselect.knowledge.base import Batch, Knowledge
+from kselect.knowledge.logits import Gold, Logits, LogitsMse
+from kselect.knowledge.marginals import Marginals, Posterior
 from kselect.knowledge.structures import CASES
-from kselect.knowledge.substructures import ALIKE, Substructures
+from kselect.knowledge.substructures import ALIKE, BestSequences, Substructures
 from kselect.models.heads import Head
 from kselect.models.heads.crf import Crf
 from kselect.models.heads.parser import Parser, SecondOrderParser

@@ -14,14 +14,13 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Mode
 
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier
-from kselect.models.loading import load_classifier, load_encoder, load_student
 from kselect.models.needs import Needs
 from kselect.models.output_layer import output_layer
 from kselect.models.outputs import forward
-from kselect.tasks.building import build_task
+from kselect.models.text_classifier import load_classifier, load_encoder, load_student
 from kselect.tasks.encoding import encode
-from kselect.tasks.split import Split
-from kselect.tasks.task import Task
+from kselect.tasks.splits import Split
+from kselect.tasks.task import Task, build_task
 from tests.architectures import UNTOLD, classifier, tiny_regression
 from tests.tiny import tiny_classifier, tiny_task
 
@@ -301,7 +300,7 @@ def test_an_encoder_without_a_range_for_its_weights_gets_a_head_too(architecture
 UNREACHABLE = """
 import time
 from kselect.errors import UserError
-from kselect.models.loading import load_classifier
+from kselect.models.text_classifier import load_classifier
 from tests.tiny import tiny_task
 print(load_classifier("somebody/cached", tiny_task()).layers)
 start = time.perf_counter()

@@ -19,11 +19,11 @@ from kselect.distillation.evaluation import predict
 from kselect.errors import UserError
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import PARSING, TAGGING, TOKEN_CLASSIFIERS
-from kselect.models.loading import load_classifier, load_encoder, load_student
 from kselect.models.needs import Needs
 from kselect.models.output_layer import reorder
 from kselect.models.outputs import forward
 from kselect.models.shrink import shrink
+from kselect.models.text_classifier import load_classifier, load_encoder, load_student
 from kselect.models.word_classifier import saved_head, with_head
 from kselect.tasks.words import TagSet
 from tests.answers import HEADS
@@ -260,7 +260,7 @@ def test_a_folder_whose_head_is_not_whole_is_refused(tmp_path: Path) -> None:
 
 
 CACHED = """
-from kselect.models.loading import load_classifier
+from kselect.models.text_classifier import load_classifier
 from kselect.models.word_classifier import load_parser
 from tests.words import task_for
 print(load_classifier("somebody/crf", task_for("crf")).head.transitions.tolist())

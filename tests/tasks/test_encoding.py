@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kselect.tasks import Split, encode, load_task, synthetic_tokenizer
-from kselect.tasks.synthetic import SYNTHETIC_TASKS
+from kselect.tasks.synthetic.tasks import SYNTHETIC_TASKS
 
 TOKENIZER = synthetic_tokenizer()
 SINGLES = Split(["the dog sleeps", "many small cats near a horse sing often", "a dog"], None, [1, 0, 1])

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from kselect.tasks import Split
-from kselect.tasks.holdout import hold_out, limit
-from kselect.tasks.sampling import spread_sample, stratified_sample
+from kselect.tasks.splits import hold_out, limit, spread_sample, stratified_sample
 
 LABELS = [0] * 70 + [1] * 20 + [2] * 10
 

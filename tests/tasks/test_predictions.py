@@ -7,7 +7,7 @@ import pytest
 
 from kselect.tasks.glue import GLUE_FORMATS
 from kselect.tasks.predictions import glue_submission, own_predictions
-from kselect.tasks.text_task import TextTask
+from kselect.tasks.task import TextTask
 from tests.glue_files import LABELS
 
 # GLUE's own words: digits, but label names for MNLI, QNLI and RTE.

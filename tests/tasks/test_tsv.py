@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kselect.tasks.tsv import read_tsv
+from kselect.tasks.readers import read_tsv
 
 
 @pytest.fixture

@@ -21,8 +21,7 @@ from kselect.models.heads.spans import Spans
 from kselect.models.heads.tagger import Tagger
 from kselect.models.heads.tree_tagger import ArcTags, TreeTagger
 from kselect.models.hub import file_beside
-from kselect.tasks.task import Task
-from kselect.tasks.text_task import TextTask
+from kselect.tasks.task import Task, TextTask
 from kselect.tasks.words.parsing_task import ParsingTask
 from kselect.tasks.words.tagging_task import TaggingTask
 

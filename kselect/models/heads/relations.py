@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from kselect.tasks.words.trees import ROOT_RELATION
+from kselect.tasks.words.conllu import ROOT_RELATION
 
 
 def root_relation(relations: Sequence[str]) -> int | None:

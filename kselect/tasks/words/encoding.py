@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from kselect.errors import UserError
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.words.split import Sentence, WordSplit
-from kselect.tasks.words.tag_set import IGNORED
+from kselect.tasks.words.schemes import IGNORED
+from kselect.tasks.words.sentence import Sentence, WordSplit
 
 if TYPE_CHECKING:
     import torch

@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.words.constants import ConstantTree
+from kselect.tasks.words.conllu import ROOT_RELATION
 from kselect.tasks.words.encoding import EncodedWords, Piece, encode_words
-from kselect.tasks.words.scores import tree_scores
-from kselect.tasks.words.sentence import ParsedSentence
-from kselect.tasks.words.split import WordSplit
-from kselect.tasks.words.tag_set import IGNORED
-from kselect.tasks.words.trees import ROOT_RELATION
-from kselect.tasks.words.word_task import WordTask
+from kselect.tasks.words.metrics import ConstantTree, tree_scores
+from kselect.tasks.words.schemes import IGNORED
+from kselect.tasks.words.sentence import ParsedSentence, WordSplit
+from kselect.tasks.words.tagging_task import WordTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from kselect.tasks.splits import Examples, spread_sample
 
 
 @dataclass(frozen=True)
@@ -72,3 +75,25 @@ class ParsedSentence:
     def with_relations(self) -> TaggedSentence:
         """The same words, tagged with their relations."""
         return TaggedSentence(self.words, self.relations, self.origin)
+
+
+Sentence = TypeVar("Sentence", TaggedSentence, ParsedSentence)
+
+
+@dataclass(frozen=True)
+class WordSplit(Examples, Generic[Sentence]):
+    """Sentences whose words are labelled."""
+
+    sentences: Sequence[Sentence]
+
+    def __len__(self) -> int:
+        """Number of sentences."""
+        return len(self.sentences)
+
+    def take(self, indices: Iterable[int]) -> WordSplit[Sentence]:
+        """Return the sentences at `indices`, in that order."""
+        return WordSplit([self.sentences[int(index)] for index in indices])
+
+    def sample(self, count: int, seed: int) -> list[int]:
+        """Return indices of sentences whose lengths have the spread of all."""
+        return spread_sample([float(len(sentence)) for sentence in self.sentences], count, seed)

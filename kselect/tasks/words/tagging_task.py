@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.words.constants import constant_tag
+from kselect.tasks.task import Task
 from kselect.tasks.words.encoding import EncodedWords, Piece, encode_words
-from kselect.tasks.words.schemes import PLAIN, convert
-from kselect.tasks.words.scores import tag_scores
-from kselect.tasks.words.sentence import TaggedSentence
-from kselect.tasks.words.split import WordSplit
-from kselect.tasks.words.tag_set import IGNORED, TagSet
-from kselect.tasks.words.word_task import WordTask
+from kselect.tasks.words.metrics import constant_tag, tag_scores
+from kselect.tasks.words.schemes import IGNORED, PLAIN, TagSet, convert
+from kselect.tasks.words.sentence import Sentence, TaggedSentence, WordSplit
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class WordTask(Task[WordSplit[Sentence]]):
+    """Something is said of each word of a sentence; a model reads as many tokens as it takes."""
+
+    usual_length: ClassVar[int | None] = None
+
+    @abstractmethod
+    def answers(
+        self, predictions: Sequence[NDArray[Any]], encoded: EncodedWords, indices: NDArray[np.int64]
+    ) -> dict[int, Any]:
+        """Return what predictions stand for, as files have it, by sentence; see `EncodedWords.whole`."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from kselect.errors import UserError
 from kselect.tasks.words import IGNORED, ParsedSentence, TaggedSentence, fault
 from kselect.tasks.words.encoding import EncodedWords
 from kselect.tasks.words.parsing_task import ParsingTask
-from kselect.tasks.words.split import WordSplit
+from kselect.tasks.words.sentence import WordSplit
 from kselect.tasks.words.tagging_task import TaggingTask
 from tests.words import ORIGIN, byte_tokenizer, parsing_task, tagging_task, tokenizer, unigram_tokenizer
 

@@ -10,7 +10,7 @@ import pytest
 
 from kselect.config import TaskConfig
 from kselect.tasks import load_task
-from kselect.tasks.setup import located, make_task
+from kselect.tasks.registry import make_task, resolve_paths
 from kselect.tasks.words import TaggedSource, TagSet, TreeSource
 from tests.word_files import SENTENCES, columns, treebank
 
@@ -161,9 +161,9 @@ def test_there_must_be_something_to_tell_apart(folder: Path, message_of: Refuse)
 def test_files_are_looked_for_in_the_data_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = TaskConfig(task_type="tags", train_file="train.conll", dev_file="none.conll")
     monkeypatch.delenv("KSELECT_DATA", raising=False)
-    assert located(config) == config
+    assert resolve_paths(config) == config
     monkeypatch.setenv("KSELECT_DATA", str(folder))
-    found = located(config)
+    found = resolve_paths(config)
     assert (found.train_file, found.dev_file) == (str(folder / "train.conll"), "none.conll")
     monkeypatch.setenv("KSELECT_DATA", "/nowhere")
     task = make_task(TaskConfig(task_type="trees", train_file="train.conllu", data_dir=str(folder)))

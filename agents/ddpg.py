@@ -1,0 +1,235 @@
+"""The learning agent of soft selections."""
+
+from __future__ import annotations
+
+import copy
+from typing import ClassVar
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kselect.agents.agent import Observation
+from kselect.agents.exploration import CountBonus, DissimilarityBonus
+from kselect.agents.learner import Learner, observation_tensors, single_thread
+from kselect.agents.networks import RowCritic, RowNetwork, linear
+from kselect.agents.validation import COUNT, NOT_NEGATIVE, SHARE, Range
+from kselect.errors import UserError
+
+THRESHOLD = 0.5
+
+
+class DeterministicActorCritic(Learner):
+    """Deterministic actor-critic of Wang et al. 2022 (arXiv 2302.00444), in the standard form of DDPG.
+
+    The actor mu ascends Q(s, mu(s)); the critic regresses r + gamma Q'(s', mu'(s')) by squared error, with Q'
+    and mu' slow copies (Lillicrap et al. 2016, arXiv 1509.02971), from a replay of the latest `memory`
+    decisions. Both are 3-layer MLPs, shared over the rows. Exploring adds Gaussian noise to the weights; with
+    `hard` they are then thresholded to 0 or 1, and rarely taken selections earn the exploration reward.
+    Rewards are learned in units of their spread, and the actor pays `anchor` for its divergence from
+    `initial_weight` (the KL of coins with those probabilities): without it the first wrong slope of Q drives
+    a sigmoid to where it has no gradient to come back.
+
+    A subclass may read other parts of an observation (`reads`) with networks of its own (`_networks`).
+    """
+
+    actions: ClassVar[tuple[str, ...]] = ("soft",)
+    ranges: ClassVar[dict[str, Range]] = {
+        **Learner.ranges,
+        "anchor": NOT_NEGATIVE,
+        "noise": NOT_NEGATIVE,
+        "target_rate": SHARE,
+        "batch_size": COUNT,
+        "gradient_steps": COUNT,
+        "warmup": COUNT,
+        "initial_weight": Range(0.01, 0.99),
+    }
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        *,
+        seed: int = 0,
+        learning_rate: float = 2e-3,
+        gamma: float = 1.0,
+        noise: float = 0.3,
+        target_rate: float = 0.02,
+        anchor: float = 0.3,
+        exploration: float = 0.1,
+        initial_weight: float = 0.5,
+        hard: bool = False,
+        update_every: int | None = 1,
+        gradient_steps: int = 4,
+        batch_size: int = 64,
+        warmup: int = 8,
+        memory: int = 1000,
+        hidden: int = 32,
+    ) -> None:
+        self.anchor = anchor
+        self.learning_rate = learning_rate
+        self.gamma = gamma
+        self.noise = noise
+        self.target_rate = target_rate
+        self.exploration = exploration
+        self.initial_weight = initial_weight
+        self.hard = hard
+        self.update_every = update_every
+        self.gradient_steps = gradient_steps
+        self.batch_size = batch_size
+        self.warmup = warmup
+        self.memory = memory
+        self.hidden = hidden
+        if not isinstance(hard, bool):
+            raise UserError(f"hard is {hard!r}: give true or false.")
+        super().__init__(observation_space, action_space, CountBonus() if hard else DissimilarityBonus(), seed=seed)
+        self.start = float(np.log(initial_weight / (1.0 - initial_weight)))
+        self.actor, self.critic = self._networks()
+        self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.modules = {
+            "actor": self.actor,
+            "critic": self.critic,
+            "target_actor": self.target_actor,
+            "target_critic": self.target_critic,
+        }
+        self.optimizers = {
+            "actor": torch.optim.Adam(self.actor.parameters(), lr=learning_rate, fused=True),
+            "critic": torch.optim.Adam(self.critic.parameters(), lr=learning_rate, fused=True),
+        }
+
+    def _networks(self) -> tuple[nn.Module, nn.Module]:
+        """Make the actor, from what it reads to logits `[n, k]`, and the critic, from that and an action to Q `[n]`."""
+        context, features, hidden = self.context_size, self.features, self.hidden
+        actor = RowNetwork(context, features, hidden=hidden, pool=False, generator=self.generator, start=self.start)
+        return actor, RowCritic(context, features, hidden=hidden, generator=self.generator)
+
+    def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
+        """Return float32 `[k]`: the actor's weights, with noise if `explore`, kept in [0, 1]."""
+        self._check(observation)
+        with single_thread(), torch.inference_mode():
+            self.preference = torch.sigmoid(self.actor(*observation_tensors(observation, self.reads))[0]).numpy()
+        weights = self.preference
+        if explore:
+            weights = weights + self.noise * self.rng.standard_normal(self.rows)
+        return (weights > THRESHOLD if self.hard else weights.clip(0.0, 1.0)).astype(np.float32)
+
+    def _learn(self) -> dict[str, float]:
+        if len(self.decisions) < self.warmup:
+            return {}
+        for _ in range(self.gradient_steps):
+            statistics = self._gradient_step()
+        return {name: float(value) for name, value in statistics.items()} | {
+            "reward_scale": self.scale.value,
+        }
+
+    def _gradient_step(self) -> dict[str, Tensor]:
+        """Take one step of critic, actor and targets."""
+        places = self.rng.integers(len(self.decisions), size=self.batch_size)
+        batch = {name: torch.from_numpy(array) for name, array in self.decisions.read(places).items()}
+        state = [batch[part] for part in self.reads]
+        with torch.no_grad():
+            later = [batch[f"next_{part}"] for part in self.reads]
+            action = torch.sigmoid(self.target_actor(*later))
+            following = self.target_critic(*later, (action > THRESHOLD).float() if self.hard else action)
+            bonus = self.exploration * self.scale.value * batch["bonus"]
+            rewards = (batch["reward"] + bonus) / self.scale.value
+            target = rewards + self.gamma * (1 - batch["terminated"]) * following
+        value_loss = F.mse_loss(self.critic(*state, batch["action"]), target)
+        _step(self.optimizers["critic"], value_loss, self.critic)
+        logits = self.actor(*state)
+        weights = torch.sigmoid(logits)
+        policy_loss = -self.critic(*state, weights).mean()
+        divergence = _divergence(logits, self.start).mean()
+        _step(self.optimizers["actor"], policy_loss + self.anchor * divergence, self.actor)
+        with torch.no_grad():
+            for slow, fast in ((self.target_actor, self.actor), (self.target_critic, self.critic)):
+                for old, new in zip(slow.parameters(), fast.parameters(), strict=True):
+                    old.lerp_(new, self.target_rate)
+        return {
+            "policy_loss": policy_loss.detach(),
+            "value_loss": value_loss.detach(),
+            "divergence": divergence.detach(),
+            "weight": weights.detach().mean(),
+            "exploration_reward": bonus.mean(),
+        }
+
+
+def _step(optimizer: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> None:
+    """Descend a loss along one network's parameters; the other network's gradients of it are left unread."""
+    parameters = list(module.parameters())
+    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        parameter.grad = gradient
+    nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimizer.step()
+
+
+def _divergence(logits: Tensor, start: float) -> Tensor:
+    """Return KL(coin || starting coin) in nats, of coins with the weights as probabilities."""
+    origin = torch.tensor(start)
+    return torch.sigmoid(logits) * (logits - origin) - F.softplus(logits) + F.softplus(origin)
+
+
+class TowerActorCritic(DeterministicActorCritic):
+    """The agent of Wang et al. 2022 (arXiv 2302.00444) with its own view of the state.
+
+    All it sees is the mean [CLS] of the student's last layer, `student_cls [D_s]`, and of the teacher's,
+    `teacher_cls [D_t]`. Each passes its own 2-layer MLP; what these say, side by side, is the state of an actor
+    and of a critic, MLPs of 3 layers. Since their widths are those of the two models and of the knowledge on
+    offer, a policy serves these only. A summary of the paper names this form without sizes or activations,
+    which are ours, as is all that `DeterministicActorCritic` says of how it learns.
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ("student_cls", "teacher_cls")
+    travels: ClassVar[bool] = False
+
+    def _networks(self) -> tuple[nn.Module, nn.Module]:
+        """Make the actor, from both [CLS] to logits `[n, k]`, and the critic, from them and an action to Q `[n]`."""
+        widths = [self.shapes[part][0] for part in self.reads]
+        actor = TowerNetwork(widths, self.rows, hidden=self.hidden, generator=self.generator, start=self.start)
+        return actor, TowerCritic(widths, self.rows, hidden=self.hidden, generator=self.generator)
+
+
+class TowerNetwork(nn.Module):
+    """A 2-layer MLP for each input, and a 3-layer MLP on what they say and on `further` numbers.
+
+    `start` is each of the `outputs` before anything is learned.
+    """
+
+    def __init__(
+        self,
+        widths: list[int],
+        outputs: int,
+        *,
+        hidden: int,
+        generator: torch.Generator,
+        further: int = 0,
+        start: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.towers = nn.ModuleList(
+            nn.Sequential(linear(width, hidden, generator), nn.Tanh(), linear(hidden, hidden, generator), nn.Tanh())
+            for width in widths
+        )
+        head = linear(hidden, outputs, generator, gain=0.0)
+        nn.init.constant_(head.bias, start)
+        joined = linear(len(widths) * hidden + further, hidden, generator)
+        self.head = nn.Sequential(joined, nn.Tanh(), linear(hidden, hidden, generator), nn.Tanh(), head)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Map inputs `[n, width]`, and the further numbers last, to `[n, outputs]`."""
+        seen = [tower(value) for tower, value in zip(self.towers, inputs, strict=False)]
+        return self.head(torch.cat([*seen, *inputs[len(seen) :]], -1))
+
+
+class TowerCritic(TowerNetwork):
+    """Q of an action, which joins the towers' outputs."""
+
+    def __init__(self, widths: list[int], rows: int, *, hidden: int, generator: torch.Generator) -> None:
+        super().__init__(widths, 1, hidden=hidden, generator=generator, further=rows)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Map inputs `[n, width]` and weights `[n, k]` to `[n]`."""
+        return super().forward(*inputs).squeeze(-1)

@@ -1,0 +1,1 @@
+"""An ablation of the levels of knowledge in a teacher's targets."""

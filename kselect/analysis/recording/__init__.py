@@ -1,0 +1,1 @@
+"""A recording of every example at every training step."""

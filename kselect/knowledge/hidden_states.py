@@ -1,0 +1,122 @@
+"""What the kinds that compare hidden states layer by layer have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity, normalize
+
+from kselect.knowledge.base import Batch, Knowledge, mean_of, mean_over_tokens
+from kselect.knowledge.layer_map import LayerMap
+from kselect.models.needs import Needs
+from kselect.models.outputs import ModelOutputs
+from kselect.models.scratch import seeded
+
+PROJECTION_SEED = 0
+
+
+class Projection(nn.Module):
+    """One linear map for each student layer that is compared (Romero et al., 2015; Jiao et al., 2020, eq. 8)."""
+
+    def __init__(self, layers: Iterable[int], student_width: int, teacher_width: int) -> None:
+        """Draw the maps of `layers`, always the same ones."""
+        super().__init__()
+        with seeded(PROJECTION_SEED):
+            self.maps = nn.ModuleDict(
+                {str(layer): nn.Linear(student_width, teacher_width) for layer in sorted(set(layers))}
+            )
+
+    def forward(self, states: Tensor, layer: int) -> Tensor:
+        """Map hidden states `[..., student width]` of `layer` to `[..., teacher width]`."""
+        return self.maps[str(layer)](states)
+
+
+def projected(outputs: ModelOutputs, layer: int, projection: Projection | None) -> Tensor:
+    """Return the student's hidden states `[B, n, D]` of `layer` in float32, at the teacher's width."""
+    states = outputs.hidden_states[layer].float()
+    return states if projection is None else projection(states, layer)
+
+
+class StatesKnowledge(Knowledge):
+    """A distance of hidden states, averaged over mapped layers."""
+
+    scale: float | None = None
+
+    def __init__(self, layer_map: LayerMap, projection: Projection | None = None) -> None:
+        """Compare the (student layer, teacher layer) pairs of `layer_map`, projected where widths differ."""
+        self.layer_map = self.pairs = layer_map
+        self.projection = self.modules = projection
+        self.student_needs = Needs(hidden_states=frozenset(student for student, _ in layer_map))
+        self.teacher_needs = Needs(hidden_states=frozenset(teacher for _, teacher in layer_map))
+
+    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
+        """Return the mean distance of each example, `[B]`."""
+        assert teacher is not None
+        return mean_of(
+            [
+                self.distance(
+                    projected(student, s, self.projection), teacher.hidden_states[t].float(), student.attention_mask
+                )
+                for s, t in self.pairs
+            ]
+        )
+
+    @abstractmethod
+    def distance(self, student: Tensor, teacher: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the distance `[B]` of one layer's states, both `[B, n, D]`, over real tokens."""
+
+
+class Hidden(StatesKnowledge):
+    """Squared distance of hidden states: FeaK of Wang et al. (2022).
+
+    A mean over real tokens, dimensions and mapped layers.
+    """
+
+    name: ClassVar[str] = "hidden"
+
+    def distance(self, student: Tensor, teacher: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the mean squared distance of each example, `[B]`."""
+        return mean_over_tokens((student - teacher).square().mean(-1), attention_mask)
+
+
+class HiddenCls(StatesKnowledge):
+    """Squared distance of the first token's hidden states, each scaled to length 1: PKD (Sun et al., 2019, eq. 7).
+
+    A mean over mapped layers, in [0, 4]. The paper's map leaves the last layer out (`skip`).
+    """
+
+    name: ClassVar[str] = "hidden-cls"
+
+    def distance(self, student: Tensor, teacher: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the squared distance of each example, `[B]`."""
+        return (normalize(student[:, 0], dim=-1) - normalize(teacher[:, 0], dim=-1)).square().sum(-1)
+
+
+class HiddenCosine(StatesKnowledge):
+    """`1 - cosine` of hidden states, a mean over real tokens and mapped layers: DistilBERT (Sanh et al., 2019).
+
+    The paper compares the last layer alone (`last`).
+    """
+
+    name: ClassVar[str] = "hidden-cosine"
+
+    def distance(self, student: Tensor, teacher: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the mean of `1 - cosine` of each example, `[B]`, in [0, 2]."""
+        return mean_over_tokens(1 - cosine_similarity(student, teacher, dim=-1), attention_mask)
+
+
+class Embeddings(Hidden):
+    """Squared distance of what enters the first layer, a mean over real tokens and dimensions.
+
+    The embedding part of TinyBERT (Jiao et al., 2020, eq. 9).
+    """
+
+    name: ClassVar[str] = "embeddings"
+
+    def __init__(self, projection: Projection | None = None) -> None:
+        """Compare embeddings, projected where widths differ."""
+        super().__init__(((0, 0),), projection)
+        self.layer_map = ()  # there is but one pair, whatever a map says

@@ -1,0 +1,110 @@
+"""Published ways to distil, as data: which knowledge weighs what, when, and how it is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kselect.agents.registry import AGENTS
+from kselect.agents.stages import Stages, stage_knowledge
+from kselect.config import AgentConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One published way: a schedule over knowledge by name, and how that knowledge is compared.
+
+    description: a line that says what it does. stages: weights by knowledge over the run, see `kselect.agents.stages`;
+    None for everything on offer, equally. settings: how the knowledge is compared and its losses become one, by
+    the names of settings (fields of `kselect.config.KnowledgeConfig`).
+    """
+
+    description: str
+    stages: Stages | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def knowledge(self) -> tuple[str, ...] | None:
+        """The kinds of knowledge it weighs, in the order of their first use; None for whatever is on offer."""
+        return None if self.stages is None else stage_knowledge(self.stages)
+
+    def schedule(self, offered: Sequence[str]) -> AgentConfig:
+        """Return the agent that follows it where the knowledge `offered` is on offer."""
+        return AgentConfig("schedule", {"stages": self.stages or [{"weights": dict.fromkeys(offered, 1)}]})
+
+
+RECIPES: dict[str, Recipe] = {
+    "fine-tune": Recipe("gold labels only: no distillation", [{"weights": {"gold": 1}}]),
+    "vanilla-kd": Recipe(
+        "gold labels and the teacher's logits, equally (Hinton et al. 2015)", [{"weights": {"gold": 1, "logits": 1}}]
+    ),
+    "all": Recipe("every knowledge on offer, equally"),
+    # (1 - a) CE + a KL + b |difference|^2 with a = 0.5 and b = 1 on a mean over layers of a sum over dimensions. The
+    # authors' code takes a mean over both, where the same is b = 768 at 768 dimensions; the paper's b is 10 to 1000.
+    "pkd": Recipe(
+        "gold, logits, and [CLS] states of every few layers but the last (Sun et al. 2019)",
+        [{"weights": {"gold": 0.5, "logits": 0.5, "hidden-cls": 1}}],
+        {"layer_maps": {"hidden-cls": "skip"}, "scales": {"hidden-cls": 1.0}},
+    ),
+    "distilbert": Recipe(
+        "gold, logits, and the cosine of the last layer's states (Sanh et al. 2019)",
+        [{"weights": {"gold": 1, "logits": 1, "hidden-cosine": 1}}],
+        {"layer_maps": {"hidden-cosine": "last"}, "scales": {"hidden-cosine": 1.0}},
+    ),
+    # Logits at temperature 1, and no gold; where the first stage ends is ours. So are means over layers: the paper's
+    # sum over M of them (eq. 11) gives embeddings 1 / M of their weight here.
+    "tinybert": Recipe(
+        "embeddings, hidden states and attention scores, then logits (Jiao et al. 2020)",
+        [
+            {"until": 0.5, "weights": {"embeddings": 1, "hidden": 1, "attention-scores": 1}},
+            {"weights": {"logits": 1}},
+        ],
+        {"scales": {"embeddings": 1.0, "hidden": 1.0, "attention-scores": 1.0}, "temperature": 1.0},
+    ),
+    # The paper distils without labels, then fine-tunes: both happen within the run here, on the task's own texts.
+    "minilm": Recipe(
+        "attention and value relations of the last layer, then gold (Wang et al. 2020)",
+        [{"until": 0.5, "weights": {"attention": 1, "value-relations": 1}}, {"weights": {"gold": 1}}],
+        {
+            "layer_maps": {"attention": "last", "value-relations": "last"},
+            "scales": {"attention": 1.0, "value-relations": 1.0},
+        },
+    ),
+    "minilmv2": Recipe(
+        "query, key and value relations of the last layer, then gold (Wang et al. 2021)",
+        [
+            {"until": 0.5, "weights": {"query-relations": 1, "key-relations": 1, "value-relations": 1}},
+            {"weights": {"gold": 1}},
+        ],
+        {
+            "layer_maps": dict.fromkeys(("query-relations", "key-relations", "value-relations"), "last"),
+            "scales": dict.fromkeys(("query-relations", "key-relations", "value-relations"), 1.0),
+        },
+    ),
+    # lambda KD + (1 - lambda) NLL, lambda annealed from 1 to 0 in a straight line.
+    "structural-kd": Recipe(
+        "the teacher's marginals of structures, annealed to gold (Wang et al. 2021)",
+        [{"weights": {"marginals": 1}, "to": {"gold": 1}}],
+    ),
+    "substructure-kd": Recipe(
+        "gold 0.1 and the scores of local sub-structures 0.9 (Lin et al. 2022)",
+        [{"weights": {"gold": 0.1, "substructures": 0.9}}],
+        {"scales": {"substructures": 1.0}},
+    ),
+    # CE + (1 - u) KL + u hidden for each example, u its uncertainty.
+    "dynamic-kd": Recipe(
+        "gold, and logits or hidden states as each example's uncertainty says (Li et al. 2021)",
+        [{"weights": {"gold": 1, "logits": 1, "hidden": 1}}],
+        {"weighting": "dynamic"},
+    ),
+    "uncertainty": Recipe(
+        "every knowledge on offer, weighed by learned variances (Kendall et al. 2018)",
+        None,
+        {"weighting": "uncertainty"},
+    ),
+}
+"""The recipes by name; an agent of that name follows one."""
+
+NAMED = {**AGENTS, **{name: recipe.description for name, recipe in RECIPES.items()}}
+"""Every agent that a run can name, those that follow a recipe among them, with a line that says what it does."""

@@ -1,0 +1,44 @@
+"""Which recipes two models can serve: those whose knowledge they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kselect.config import AgentConfig, KnowledgeConfig
+from kselect.errors import IncomparableError, UserError
+from kselect.knowledge.registry import build_knowledge
+from kselect.models.classifier import Classifier
+from kselect.recipes.catalog import RECIPES, Recipe
+
+
+def check_served(
+    agent: AgentConfig, student: Classifier, teachers: Sequence[Classifier], is_labelled: bool = True
+) -> None:
+    """Refuse a recipe that weighs what these models do not have in common, and name those that can be given.
+
+    Where what is learned from is not labelled, a recipe that reads labels is refused.
+
+    Raises:
+        UserError: in one line.
+    """
+    recipe = RECIPES.get(agent.agent)
+    obstacle = None if recipe is None else _obstacle(recipe, student, teachers, is_labelled)
+    if isinstance(obstacle, IncomparableError):
+        others = [name for name, other in RECIPES.items() if _obstacle(other, student, teachers, is_labelled) is None]
+        raise UserError(
+            f"{obstacle.what}, and agent '{agent.agent}' needs it: give an agent that these models can serve "
+            f"({', '.join(others)})."
+        )
+
+
+def _obstacle(
+    recipe: Recipe, student: Classifier, teachers: Sequence[Classifier], is_labelled: bool
+) -> UserError | None:
+    """Return what keeps a recipe's knowledge from being compared."""
+    kinds = None if recipe.knowledge is None else list(recipe.knowledge)
+    try:
+        config = KnowledgeConfig(knowledge=kinds, **recipe.settings)
+        build_knowledge(config, student, teachers, is_labelled=is_labelled)
+    except UserError as error:
+        return error
+    return None

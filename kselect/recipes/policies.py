@@ -1,0 +1,86 @@
+"""Who decides in a run: an agent from the words of a setting, and the environment it acts in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kselect.agents.agent import Agent
+from kselect.agents.registry import ONLINE, agent_class, find_class, load_agent, make_agent, wants_soft
+from kselect.agents.serialization import read_description
+from kselect.config import AgentConfig, PhaseConfig
+from kselect.distillation.distiller import Distiller
+from kselect.envs.distillation import CLS, DistillationEnv
+from kselect.errors import UserError
+from kselect.recipes import NAMED, RECIPES, check, check_decider, check_learner
+
+
+@dataclass(frozen=True)
+class Cast:
+    """An agent, its environment, and whether it is to explore and learn in this run."""
+
+    agent: Agent
+    env: DistillationEnv
+    learning: bool
+
+
+def cast_learner(config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int) -> Cast:
+    """Make a fresh agent that learns a policy.
+
+    Raises:
+        UserError: an agent that is unknown, or that has nothing to learn.
+    """
+    check_learner(config.agent)
+    return _fresh(config.agent, config, distiller, phases, seed, learning=True)
+
+
+def cast_decider(config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int) -> Cast:
+    """Make whoever decides in one distillation: a trained policy, a baseline, or an agent that learns on the way.
+
+    Raises:
+        UserError: an agent that is unknown, that would need training first, or that does not fit this knowledge.
+    """
+    name = config.agent
+    check_decider(name)
+    if name in ONLINE:
+        return _fresh(ONLINE[name], config, distiller, phases, seed, learning=True)
+    if name not in NAMED and Path(name).is_dir():
+        return _trained(config, distiller, phases)
+    check(config, distiller.offered)
+    if name in RECIPES:
+        config = RECIPES[name].schedule(distiller.names)
+    return _fresh(config.agent, config, distiller, phases, seed, learning=False)
+
+
+def _fresh(
+    name: str, config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int, learning: bool
+) -> Cast:
+    actions: Literal["hard", "soft"] = "hard" if wants_soft(name) is False else "soft"
+    env = DistillationEnv(
+        distiller, actions, phases, measure_rewards=learning, observe_cls=_reads_cls(agent_class(name))
+    )
+    agent = make_agent(
+        name, env.observation_space, env.action_space, distiller.names, seed=seed, **config.agent_settings
+    )
+    return Cast(agent, env, learning)
+
+
+def _trained(config: AgentConfig, distiller: Distiller, phases: PhaseConfig) -> Cast:
+    if config.agent_settings:
+        raise UserError("agent_settings cannot change a trained policy: leave them out, or train another.")
+    description = read_description(Path(config.agent))
+    kind = find_class(description["class"])
+    env = DistillationEnv(
+        distiller,
+        description["actions"],
+        phases,
+        measure_rewards="context" in kind.reads,
+        observe_cls=_reads_cls(kind),
+    )
+    fitted = load_agent(config.agent, env.observation_space, env.action_space, distiller.names)
+    return Cast(fitted, env, learning=False)
+
+
+def _reads_cls(agent: type[Agent]) -> bool:
+    return not set(CLS).isdisjoint(agent.reads)

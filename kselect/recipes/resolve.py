@@ -1,0 +1,137 @@
+"""From an agent to settings of its run: what it brings, under what is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kselect import io
+from kselect.agents.registry import AGENTS, LEARNERS, ONLINE, check_offer, knowledge_of
+from kselect.agents.validation import check_names
+from kselect.config import AgentConfig, KnowledgeConfig, laid_over
+from kselect.errors import UserError, unknown
+from kselect.recipes.catalog import NAMED, RECIPES
+
+COMPARISON = "knowledge.json"
+COMPARED = ("weighting", "temperature", "layer_map", "layer_maps", "relation_heads", "scales")
+OF_STRUCTURES = ("marginals_temperature", "softening", "arc_marginals", "transitions")
+"""The same of words; a policy that was saved without them has their defaults."""
+
+
+def keep_comparison(folder: Path, knowledge: KnowledgeConfig) -> None:
+    """Write down, in a policy's folder, how the knowledge that it learned from was compared."""
+    folder.mkdir(parents=True, exist_ok=True)
+    io.write_json(
+        folder / COMPARISON, {setting: getattr(knowledge, setting) for setting in (*COMPARED, *OF_STRUCTURES)}
+    )
+
+
+def read_comparison(folder: Path) -> dict[str, Any]:
+    """Return what `keep_comparison` wrote; nothing for a policy that was saved without it."""
+    path = folder / COMPARISON
+    if not path.is_file():
+        return {}
+    try:
+        kept = io.read_json(path)
+        there = [setting for setting in OF_STRUCTURES if setting in kept]
+        return {setting: kept[setting] for setting in (*COMPARED, *there)}
+    except (ValueError, TypeError, KeyError):
+        raise UserError(
+            f"{path} does not say {', '.join(COMPARED)}: copy it again, or remove it for the defaults."
+        ) from None
+
+
+def resolve(agent: AgentConfig, **given: Any) -> KnowledgeConfig:
+    """Return what is on offer in a run under `agent`, and how it is compared: what it brings, under what is given.
+
+    `given` holds settings by name, such as temperature=4.0. One that is given wins, at its default, too; mappings are
+    laid over each other name by name.
+
+    Raises:
+        UserError: knowledge that lacks what the agent needs; a weighting that is not the agent's.
+    """
+    knowledge = KnowledgeConfig(**laid_over(given, brought(agent, given)))
+    check(agent, knowledge)
+    return knowledge
+
+
+def brought(agent: AgentConfig, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that an agent brings for a run in which others are `given`.
+
+    Its knowledge is what it weighs by name or, for a policy, what it was trained with; others bring none, and leave it
+    to the models. A recipe also brings its own comparison, and a policy that of its training: the parts that concern
+    what is on offer.
+    """
+    name, settings, needed = agent.agent, {}, None
+    if name in RECIPES:
+        check_names(name, agent.agent_settings, ())
+        settings, needed = dict(RECIPES[name].settings), RECIPES[name].knowledge
+    elif name in AGENTS:
+        needed = knowledge_of(name, agent.agent_settings)
+    elif name not in ONLINE and Path(name).is_dir():
+        from kselect.agents.serialization import (
+            read_description,  # with numpy, which a command line without a policy need not load
+        )
+
+        settings, needed = read_comparison(Path(name)), read_description(Path(name)).get("names")
+    if needed:
+        settings["knowledge"] = list(needed)
+    if given.get("layer_map") is not None:
+        settings.pop("layer_maps", None)  # one map for all was asked for
+    offered = given.get("knowledge") or settings.get("knowledge")
+    for setting in ("layer_maps", "scales"):
+        if setting in settings and offered:
+            settings[setting] = {kind: value for kind, value in settings[setting].items() if kind in offered}
+    return settings
+
+
+def check(agent: AgentConfig, knowledge: KnowledgeConfig) -> None:
+    """Refuse knowledge that an agent by name cannot work with; what the models are yet to settle is not refused.
+
+    Raises:
+        UserError: it lacks what the agent needs, or its weighting is not the agent's.
+    """
+    name, recipe, kinds = agent.agent, RECIPES.get(agent.agent), knowledge.knowledge
+    if recipe is None:
+        if name in AGENTS and kinds is not None:
+            check_offer(name, agent.agent_settings, kinds)
+        return
+    check_names(name, agent.agent_settings, ())
+    for kind in recipe.knowledge or ():
+        if kinds is not None and kind not in kinds:
+            raise UserError(
+                f"Agent '{name}' needs the knowledge '{kind}', which is not on offer: add it to knowledge "
+                f"({', '.join(kinds)})."
+            )
+    own = recipe.settings.get("weighting")
+    if own and knowledge.weighting != own:
+        raise UserError(f"Agent '{name}' has its own weighting ({own}): leave out weighting {knowledge.weighting}.")
+
+
+def check_learner(name: str) -> None:
+    """Refuse an agent that no policy can be learned by.
+
+    Raises:
+        UserError: it is unknown, has nothing to learn, or learns in a distillation only.
+    """
+    if name in ONLINE:
+        raise UserError(f"{name} learns in the run that distils: to train a policy, give --agent {ONLINE[name]}.")
+    if name not in NAMED:
+        raise unknown("agent", name, LEARNERS)
+    if name not in LEARNERS:
+        raise UserError(f"{name} has nothing to learn: train one of {', '.join(LEARNERS)}.")
+
+
+def check_decider(name: str) -> None:
+    """Refuse an agent that cannot decide in a distillation; the folder of a policy can.
+
+    Raises:
+        UserError: it is unknown, or would need training first.
+    """
+    if name in LEARNERS:
+        raise UserError(
+            f"{name} has no policy yet: give the folder of one that `kselect train-policy` made, or --agent online."
+        )
+    if name not in NAMED and name not in ONLINE and not Path(name).is_dir():
+        raise unknown("agent or policy folder", name, [*NAMED, *ONLINE])

@@ -1,0 +1,197 @@
+"""Which run folder a command is to go on with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kselect.errors import UserError
+
+LOCK = "checkpoints/lock"
+DIVERGED = "checkpoints/diverged"
+LAST_GOOD = "checkpoints/last-good.safetensors"
+# Settings that change nothing of what a run computes.
+FREE = ("runs_dir", "cache_dir", "teacher_cache", "checkpoint_every")
+
+
+def is_blank(path: Path) -> bool:
+    """Tell whether a folder is free for a run: absent, empty, or left by one that was killed before its settings."""
+    if not path.exists():
+        return True
+    if not path.is_dir() or (path / "config.yaml").exists():
+        return False
+    begun = re.compile(rf"checkpoints|{LOCK}|environment\.json|\.(environment\.json|config\.yaml)\..*")
+    return all(begun.fullmatch(str(other.relative_to(path))) for other in path.rglob("*"))
+
+
+def goes_on(path: Path, config: Mapping[str, Any]) -> bool:
+    """Tell whether the folder of a given name holds an unfinished run of these settings; False where it holds nothing.
+
+    Raises:
+        UserError: it holds something else: a finished run, one that diverged, one of other settings, or no run at all.
+    """
+    refuse_occupied(path)
+    if is_blank(path):
+        return False
+    changed = _differences(_config(path), config)
+    if changed:
+        raise UserError(
+            f"{path} holds an unfinished run of other settings: {'; '.join(changed)}. "
+            "Give those, another --run_name, or --fresh to set the folder aside."
+        )
+    return True
+
+
+def refuse_occupied(path: Path) -> None:
+    """Refuse the folder of a given name where no settings could go on with what it holds.
+
+    Raises:
+        UserError: it holds a finished run, one that diverged, or no run at all.
+    """
+    if is_blank(path):
+        return
+    obstacle = _obstacle(path)
+    if obstacle is not None:
+        raise UserError(f"{path} {obstacle}: give another --run_name, or --fresh to set the folder aside.")
+
+
+def refuse_unlike(path: Path, config: Mapping[str, Any], besides: Sequence[str]) -> None:
+    """Refuse a run folder, finished or not, whose settings are others in more than what is named by `besides`.
+
+    Raises:
+        UserError: its settings are others, or it is no run folder.
+    """
+    if not (path / "config.yaml").exists():
+        raise UserError(f"{path} holds no run.")
+    both = _config(path), yaml.safe_load(yaml.safe_dump(dict(config)))
+    then, now = ({name: value for name, value in one.items() if name not in besides} for one in both)
+    changed = _differences(then, now)
+    if changed:
+        raise UserError(f"{path} holds runs of other settings: {'; '.join(changed)}.")
+
+
+def find(runs_dir: Path, stem: str, config: Mapping[str, Any]) -> list[Path]:
+    """Return the folders `<stem>-<time>` that hold an unfinished run of these settings, the newest first."""
+    named = re.compile(re.escape(stem) + r"-\d{8}-\d{6}(-\d+)?")
+    folders = sorted((path for path in runs_dir.glob(f"{stem}-*") if named.fullmatch(path.name)), reverse=True)
+    return [path for path in folders if _obstacle(path) is None and not _differences(_config(path), config)]
+
+
+def set_aside(path: Path) -> None:
+    """Rename a run folder to `<name>.old-<number>`, where nothing looks for it.
+
+    Raises:
+        UserError: it is no run folder.
+    """
+    if is_blank(path):
+        return
+    if not (path / "config.yaml").exists():
+        raise UserError(f"{path} is no run folder and stays as it is: give another --run_name.")
+    others = filter(is_set_aside, path.parent.glob(f"{path.name}.old-*"))
+    taken = [int(other.name.rpartition("-")[2]) for other in others]
+    path.rename(path.with_name(f"{path.name}.old-{max(taken, default=0) + 1}"))
+
+
+def is_set_aside(path: Path) -> bool:
+    """Tell whether a folder has a name that `set_aside` gives."""
+    return re.fullmatch(r".+\.old-\d+", path.name) is not None
+
+
+def _obstacle(path: Path) -> str | None:
+    """Say why a folder that holds something cannot be gone on with."""
+    if (path / "results.json").exists():
+        return "is not empty, its run is finished"
+    if (path / DIVERGED).exists():
+        return "is not empty, its run diverged"
+    if not (path / "config.yaml").exists():
+        return "is not empty, and holds no run"
+    return None
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return {}  # not ours, and so unlike any settings
+    return config if isinstance(config, dict) else {}
+
+
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    names = [name for name in dict.fromkeys((*then, *now)) if name not in FREE]
+    unset = "not a setting"
+    return [
+        f"{name} was {then.get(name, unset)}, is {now.get(name, unset)}"
+        for name in names
+        if then.get(name, unset) != now.get(name, unset)
+    ]
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """What names a run.
+
+    Attributes:
+        runs_dir: folder of the run folders; made if need be.
+        task: task's name, for the folder's name.
+        agent: agent's name, or the folder of its policy.
+        seed: seed of the run; of several that are compared, all.
+        name: name of the folder; <task>-<agent>-<seed>-<time> by default.
+        command: the command that the run's settings belong to.
+    """
+
+    runs_dir: Path
+    task: str
+    agent: str
+    seed: int | Sequence[int]
+    name: str | None = None
+    command: str = "distill"
+
+    @property
+    def stem(self) -> str:
+        """What a name by default begins with."""
+        seeds = self.seed if isinstance(self.seed, Sequence) else [self.seed]
+        return "-".join((_slug(self.task), _slug(Path(self.agent).name), *map(str, seeds)))
+
+    @property
+    def named(self) -> Path | None:
+        """The folder of the name that was given."""
+        return None if self.name is None else self.runs_dir / self.name
+
+    def make(self) -> Path:
+        """Make the folder.
+
+        Raises:
+            UserError: one of that name holds something already, or it cannot be made.
+        """
+        try:
+            if self.named is None:
+                return _make_new(self.runs_dir, f"{self.stem}-{datetime.now():%Y%m%d-%H%M%S}")
+            self.named.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"The run folder cannot be made: {error}; give another --runs_dir or --run_name.") from None
+        if not is_blank(self.named):
+            raise UserError(f"{self.named} is not empty: give another --run_name, or remove the folder.")
+        return self.named
+
+
+def _make_new(runs_dir: Path, name: str) -> Path:
+    """Make a folder that was not there, numbered where runs start within the same second."""
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1000):
+        path = runs_dir / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise UserError(f"{runs_dir / name} exists a thousand times over: give --run_name.")
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w.]+", "-", text).strip("-") or "run"

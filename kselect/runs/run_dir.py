@@ -1,0 +1,223 @@
+"""A run folder: everything one command produced, enough to explain it and to repeat it."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from kselect import io
+from kselect.distillation.snapshot import Snapshot
+from kselect.errors import UserError
+from kselect.runs import provenance, resume
+from kselect.runs.checkpoint import Checkpoint
+from kselect.runs.resume import RunPlace
+from kselect.runs.tensorboard import EventLog
+
+CHECKPOINT = "checkpoints/latest.safetensors"
+UNPLOTTED = ("step", "phase", "episode", "task")
+
+
+class InUseError(UserError):
+    """Another process is writing the folder."""
+
+
+class RunFolder:
+    """Writes the files of one run; made by `create` or `open`, closed by `close` or by leaving its `with` block.
+
+    Attributes:
+        path: the folder; models, policies and checkpoints go below it.
+        config: every setting of the run, by name.
+        command: the command that the settings belong to.
+        checkpoint: what the run goes on from when it is stopped; gone once the run has results.
+        resumed: whether the folder was there already, and the run goes on.
+    """
+
+    def __init__(self, path: Path, config: Mapping[str, Any], command: str, resumed: bool = False) -> None:
+        self.path = path
+        self.command = command
+        self.config = dict(config)
+        self.resumed = resumed
+        self.checkpoint = Checkpoint(path / CHECKPOINT, config.get("checkpoint_every", 30.0))
+        self.checkpoint.path.parent.mkdir(exist_ok=True)
+        self._lock = _hold(path)
+        self._events: EventLog | None = None
+        self._last_step = 0
+
+    @classmethod
+    def create(cls, place: RunPlace, config: Mapping[str, Any]) -> RunFolder:
+        """Make the folder and write config.yaml and provenance.json into it.
+
+        `kselect <command> --config <folder>/config.yaml` repeats the run into a new folder: the file holds
+        every setting but `run_name`, which names this folder only, and `fresh`.
+
+        Args:
+            place: what names the run.
+            config: every setting by name, such as `kselect.cli.command.flatten` returns.
+
+        Raises:
+            UserError: a folder of that name holds something already, or the folder cannot be made.
+        """
+        path, config = place.make(), _kept(config)
+        folder = cls(path, config, place.command)  # locked before config.yaml makes it look like an unfinished run
+        heading = f"# Repeat this run: {folder.repeat}\n"
+        body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        io.write_json(path / "environment.json", provenance.describe(place.seed))
+        io.write_text(path / "config.yaml", heading + body)
+        folder.rewind(0, 0)
+        return folder
+
+    @property
+    def repeat(self) -> str:
+        """The command line that repeats the run into a new folder."""
+        return f"kselect {self.command} --config {shlex.quote(str(self.path / 'config.yaml'))}"
+
+    @property
+    def go_on(self) -> str:
+        """The command line that goes on with the run, where it was stopped."""
+        return f"{self.repeat} --run_name {shlex.quote(self.path.name)}"
+
+    @classmethod
+    def open(cls, place: RunPlace, config: Mapping[str, Any], fresh: bool = False) -> RunFolder:
+        """Go on with the folder that a run of the same settings left unfinished, or `create` one.
+
+        That is the folder of the place's name or, without a name, the newest <task>-<agent>-<seed>-<time>. With
+        `fresh` whatever would be in the way is set aside first. Call `rewind` on a folder that is `resumed`.
+
+        Raises:
+            UserError: the folder of that name holds anything else, or the folder cannot be made.
+        """
+        kept = yaml.safe_load(yaml.safe_dump(_kept(config)))
+        if place.named is not None:
+            if fresh:
+                _set_aside(place.named)
+            elif resume.goes_on(place.named, kept):
+                return cls._reopen(place.named, kept, place)
+        else:
+            for path in resume.find(place.runs_dir, place.stem, kept):
+                with suppress(InUseError):  # a run that is under way is not unfinished
+                    if not fresh:
+                        return cls._reopen(path, kept, place)
+                    _set_aside(path)
+        return cls.create(place, config)
+
+    @classmethod
+    def _reopen(cls, path: Path, config: Mapping[str, Any], place: RunPlace) -> RunFolder:
+        folder = cls(path, config, place.command, resumed=True)
+        then, now = io.read_json(path / "environment.json"), provenance.describe(place.seed)
+        earlier = then.pop("earlier", [])
+        if then != now:
+            io.write_json(path / "environment.json", {**now, "earlier": [*earlier, then]})
+        return folder
+
+    def rewind(self, records: int, step: int) -> None:
+        """Go back to the moment after so many phases and training steps: what was written later is dropped."""
+        metrics = self.path / "metrics.jsonl"
+        if records == 0:
+            for path in (metrics, *self.path.glob("events.out.*")):
+                path.unlink(missing_ok=True)
+        elif metrics.exists():
+            lines = metrics.read_text(encoding="utf-8").splitlines(keepends=True)
+            io.write_text(metrics, "".join(lines[:records]))
+        self._last_step = step
+        self._events = EventLog(self.path, step + 1 if records else None)
+
+    def log_phase(self, record: Mapping[str, Any]) -> None:
+        """Append one line to metrics.jsonl and one TensorBoard scalar a tag.
+
+        Args:
+            record: "step" (training steps so far), "phase" (its number), where there are several "episode" and "task",
+                and numbers by tag: loss/<knowledge>, selection/<knowledge>, reward/<what>, cost/<part>. A tag whose
+                value is None was not measured.
+        """
+        self._last_step = int(record["step"])
+        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.write(io.to_json(record) + "\n")
+        scalars = {tag: float(value) for tag, value in record.items() if tag not in UNPLOTTED and value is not None}
+        assert self._events is not None
+        self._events.scalars(scalars, self._last_step)
+
+    def log_histograms(self, values: Mapping[str, NDArray[Any]], step: int) -> None:
+        """Write TensorBoard histograms, one a tag, of values `[n]` seen up to a training step."""
+        assert self._events is not None
+        self._events.histograms(values, step)
+
+    def log_scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Write TensorBoard scalars by tag, without a line in metrics.jsonl; those that are no number are left out."""
+        assert self._events is not None
+        self._events.scalars({tag: value for tag, value in values.items() if math.isfinite(value)}, step)
+
+    def log_text(self, tag: str, markdown: str) -> None:
+        """Write a page of Markdown for TensorBoard."""
+        assert self._events is not None
+        self._events.text(tag, markdown)
+
+    def write_results(self, results: Mapping[str, Any]) -> None:
+        """Write results.json, which marks the run as finished, and drop its checkpoint.
+
+        Its "metrics" (name to number) go to TensorBoard, beside the settings.
+        """
+        assert self._events is not None
+        self._events.outcome(self.config, results.get("metrics", {}), self._last_step)
+        io.write_json(self.path / "results.json", dict(results))
+        shutil.rmtree(self.checkpoint.path.parent, ignore_errors=True)
+
+    def write_diverged(self, message: str, last_good: Snapshot | None) -> str:
+        """Mark the run as diverged, keep the last good state where there is one, and drop the checkpoint.
+
+        Returns the message, with where that state is.
+        """
+        io.write_text(self.path / resume.DIVERGED, message + "\n")
+        self.checkpoint.drop()
+        if last_good is None:
+            return message
+        kept = self.path / resume.LAST_GOOD
+        last_good.save(kept)
+        return f"{message} The last good state is kept in {kept}."
+
+    def write_card(self, text: str) -> None:
+        """Write README.md, the model card."""
+        io.write_text(self.path / "README.md", text)
+
+    def close(self) -> None:
+        """Write what is pending, and let go of the folder."""
+        if self._events is not None:
+            self._events.close()
+        self._lock.release()
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _hold(path: Path) -> FileLock:
+    """Keep other processes from a run folder until the lock is released, or this process ends."""
+    lock = FileLock(path / resume.LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise InUseError(f"{path} is being written by another process: give another --run_name.") from None
+    return lock
+
+
+def _set_aside(path: Path) -> None:
+    if (path / resume.LOCK).exists():
+        _hold(path).release()
+    resume.set_aside(path)
+
+
+def _kept(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in ("run_name", "fresh")}

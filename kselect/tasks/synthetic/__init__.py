@@ -1,0 +1,1 @@
+"""Generated tasks: grammars whose labels are known."""

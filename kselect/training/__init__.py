@@ -1,0 +1,1 @@
+"""The training loop: episodes, and what a library user calls."""

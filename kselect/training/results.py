@@ -1,0 +1,116 @@
+"""What results.json says of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kselect.config import StudentConfig
+from kselect.tasks.task import Task
+from kselect.training.api import Episode, Result
+
+
+def summarise_run(
+    result: Result, task: Task, *, seed: int, agent: str | None = None, model: StudentConfig | None = None
+) -> dict[str, Any]:
+    """Return metrics with counts, the cost account, the share of padding and the selection history of a distillation.
+
+    Without `agent` and `model` it was a teacher's fine-tuning.
+    """
+    headed = {} if result.student.labels is None else {"head": result.student.head.name}
+    decided = {} if agent is None else {"agent": agent}
+    distilled = (
+        {} if model is None else {"teacher": model.teacher, "layers": model.kept_layers, "student": model.student}
+    )
+    return {
+        "task": task.name,
+        **headed,
+        **decided,
+        **{key: value for key, value in distilled.items() if value is not None},
+        "seed": seed,
+        "metrics": result.metrics,
+        "examples": result.examples,
+        **({"further_examples": result.further_examples} if result.further_examples else {}),
+        "constant": _constant(task),
+        "reward": result.total_reward if any("reward_loss" in record for record in result.history) else None,
+        "seconds": sum(result.seconds.values()),
+        "cost": result.shares,
+        "padding": result.padding,
+        "history": [_phase(record) for record in result.history],
+    }
+
+
+def _constant(task: Task) -> dict[str, float]:
+    """Return what the constant prediction earns, under the names that the metrics have."""
+    return {
+        prefix + name: value
+        for split, prefix in task.reported.items()
+        for name, value in task.constant_score(split).items()
+    }
+
+
+def _phase(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what the selection history tells of a phase; a reward that was not measured is None."""
+    kept = {key: record[key] for key in ("phase", "step", "steps", "weights")}
+    return {**kept, "reward": record["reward"] if "reward_loss" in record else None}
+
+
+def summarise_policy(episodes: Sequence[Episode], agent: str, seed: int, parallel: int = 1) -> dict[str, Any]:
+    """Return rewards, costs and selection histories of the episodes that a policy learned from.
+
+    The metrics are the last reward on each task. Seconds are those of one of the `parallel` streams, on the average.
+    """
+    tasks = list(dict.fromkeys(episode.task for episode in episodes))
+    last = {episode.task: episode.total_reward for episode in episodes}
+    parts = episodes[0].seconds
+    seconds = {part: sum(episode.seconds[part] for episode in episodes) / parallel for part in parts}
+    total = sum(seconds.values())
+    return {
+        "task": " + ".join(tasks),
+        "agent": agent,
+        "seed": seed,
+        "metrics": {"reward" if len(tasks) == 1 else f"reward/{task}": last[task] for task in tasks},
+        "rewards": [episode.total_reward for episode in episodes],
+        "tasks": [episode.task for episode in episodes],
+        "seconds": total,
+        "cost": {part: spent / total for part, spent in seconds.items()},
+        "history": [
+            {"episode": i, **_phase(record)} for i, episode in enumerate(episodes) for record in episode.history
+        ],
+    }
+
+
+def phase_record(record: Mapping[str, Any], spent: Mapping[str, float]) -> dict[str, Any]:
+    """Flatten a phase's record, as a `Series` tells it, to numbers by TensorBoard tag.
+
+    Tags: `loss/<knowledge>` (unscaled), `selection/<knowledge>` (normalised weight), `preference/<knowledge>`
+    (how far a learning agent leans to it, in [0, 1]), `signal/<name>`,
+    `reward/phase` and `reward/loss` (nats; None where it was not measured), `agent/<figure>`, and `cost/<part>`, the
+    share of the seconds `spent` so far.
+    """
+    total = sum(spent.values())
+    measured = "reward_loss" in record
+    flat: dict[str, Any] = {"step": record["step"], "phase": record["phase"], "steps": record["steps"]}
+    flat |= {name: record[name] for name in ("episode", "task") if name in record}
+    flat |= {f"loss/{name}": value for name, value in record["losses"].items()}
+    flat |= {f"selection/{name}": value for name, value in record["weights"].items()}
+    flat |= {f"preference/{name}": value for name, value in record.get("preference", {}).items()}
+    flat |= {f"signal/{name}": value for name, value in record["signals"].items()}
+    flat |= {"reward/phase": record["reward"] if measured else None, "reward/loss": record.get("reward_loss")}
+    flat |= {f"agent/{name}": value for name, value in record.get("agent", {}).items()}
+    flat |= {f"cost/{part}": seconds / total for part, seconds in spent.items()}
+    return flat
+
+
+def describe_selection(weights: Mapping[str, float]) -> str:
+    """Name what is selected, heaviest first, with weights where they are not all alike.
+
+    >>> describe_selection({"gold": 0.5, "logits": 0.5, "hidden": 0.0})
+    'gold+logits'
+    >>> describe_selection({"gold": 0.2, "logits": 0.8})
+    'logits 0.80 + gold 0.20'
+    """
+    chosen = sorted(((name, weight) for name, weight in weights.items() if weight > 0), key=lambda item: -item[1])
+    if len({round(weight, 6) for _, weight in chosen}) == 1:
+        return "+".join(name for name, _ in chosen)
+    return " + ".join(f"{name} {weight:.2f}" for name, weight in chosen)

@@ -1,0 +1,99 @@
+"""Worlds in which one level is all that a teacher tells: rungs fall together, and the one that is left gains."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kselect.analysis.ablation.findings import findings
+from kselect.models.needs import Needs
+from kselect.models.outputs import forward
+from tests.analysis.synthetic import CONFIDENCE, EVERYTHING, NOISE, SIMILARITY, World
+from tests.analysis.worlds import climbed, config_of, fall_together, matched_in
+
+TAU = 0.3
+
+
+def smoothing(confidence: float, classes: int) -> float:
+    """Share of the label smoothing that gives the gold class this much."""
+    return (1 - confidence) * classes / (classes - 1)
+
+
+@pytest.mark.parametrize("world", [SIMILARITY, CONFIDENCE, NOISE], ids=["similarity", "confidence", "noise"])
+def test_the_teacher_says_what_it_was_made_to(world: World) -> None:
+    task = world.task(0)
+    teacher = world.teacher(task)
+    texts = task.splits["train"].text_a[:20]
+    encoded = task.encode(task.splits["train"].take(range(20)), teacher.tokenizer, 64)
+    logits = forward(teacher.model, encoded.batch(range(20)), Needs()).logits
+    for text, row in zip(texts, logits.tolist(), strict=True):
+        words = [word.partition("w")[0] for word in text.split()]
+        expected = [words.count(t) * world.own + words.count(t[0]) * world.shared for t in task.labels]
+        assert row == pytest.approx(expected, abs=1e-5)
+
+
+def test_where_only_classes_are_alike_the_domain_is_all_there_is() -> None:
+    scores = torch.tensor([1 / TAU, *[2.0] * 4, *[0.0] * 15], dtype=torch.float64)
+    confidence = float(torch.softmax(scores, 0)[0])
+    config = matched_in(SIMILARITY, config_of(measure="loss"))
+    assert config.similarity_temperature == TAU
+    assert config.similarity_mass == pytest.approx(1 - confidence, rel=1e-4)
+    assert config.label_smoothing == pytest.approx(smoothing(confidence, 20), rel=1e-4)
+    found = climbed(SIMILARITY, config_of(measure="loss"))
+    now, relations = found.teacher.contents[0], found.teacher.relations
+    assert (now.confidence, now.accuracy) == (pytest.approx(confidence), 1.0)
+    assert now.shares["domain"] == pytest.approx(1)
+    assert relations is not None
+    shares = torch.softmax(torch.tensor([*[2.0] * 4, *[0.0] * 15], dtype=torch.float64), 0)  # of the wrong classes
+    uneven = float((shares * (19 * shares).log()).sum())
+    assert found.teacher.unevenness == pytest.approx(uneven, rel=1e-3)
+    assert not any(finding.startswith("kd-sim is all but") for finding in findings(found))
+    assert relations.told_by_similarities == pytest.approx(1, abs=1e-4)
+    assert fall_together(found, "kd", "kd-sim", "kd-pt-sim")
+    assert fall_together(found, "kd-pt", "label-smoothing")
+    assert found.decomposition.gains["kd"].sign() == 1
+    assert found.decomposition.leads["kd-sim", "label-smoothing"].sign() == 1
+    assert found.decomposition.order == "contradicted"
+
+
+def test_where_only_confidence_varies_the_instance_is_all_there_is() -> None:
+    found = climbed(CONFIDENCE, config_of())
+    assert found.teacher.contents[0].shares["instance"] == pytest.approx(1)
+    assert fall_together(found, "kd", "kd-pt", "kd-pt-sim")
+    assert fall_together(found, "kd-sim", "label-smoothing")
+    assert found.decomposition.gains["kd"].sign() == 1
+    assert found.decomposition.leads["kd-pt", "label-smoothing"].sign() == 1
+
+
+def test_where_nothing_is_known_smoothing_is_all_there_is() -> None:
+    found = climbed(NOISE, config_of(measure="loss"))
+    assert found.teacher.contents[0].total == pytest.approx(0, abs=1e-12)
+    assert fall_together(found, "kd", "kd-pt", "kd-pt-sim", "kd-sim", "label-smoothing")
+    assert found.decomposition.gains["kd"].sign() == 1
+    assert found.decomposition.shares["label-smoothing"].mean == pytest.approx(1, rel=1e-3)
+
+
+def test_where_no_classes_are_alike_the_domain_is_no_better_than_smoothing() -> None:
+    alone = replace(NOISE, own=2.0)
+    found = climbed(alone, config_of(measure="loss"))
+    assert fall_together(found, "kd-sim", "label-smoothing")
+    assert found.decomposition.order != "confirmed"
+    # Given by hand, the stronger smoothing gains more from noisy labels: that is said.
+    uneven = climbed(alone, config_of(measure="loss", label_smoothing=0.01))
+    assert uneven.decomposition.leads["kd-sim", "label-smoothing"].sign() == 1
+    (smoothing_too,) = (
+        finding for finding in findings(found) if finding.startswith("kd-sim is all but a label smoothing")
+    )
+    assert found.teacher.unevenness == pytest.approx(0, abs=1e-6)
+    assert f"by {found.teacher.config.label_smoothing:.2g}: " in smoothing_too
+    assert any("so that a level may be ahead by that alone" in finding for finding in findings(uneven))
+    assert not any("by that alone" in finding for finding in findings(found))
+
+
+def test_where_all_of_it_is_there_the_order_of_the_paper_is_found() -> None:
+    found = climbed(EVERYTHING, config_of(measure="loss"), range(5))
+    assert found.decomposition.order == "confirmed"
+    shares = {name: share.mean for name, share in found.decomposition.shares.items()}
+    assert shares["label-smoothing"] < shares["kd-sim"] < 0.4 < shares["kd-pt"] < shares["kd-pt-sim"] < 1

@@ -1,0 +1,63 @@
+"""Ladders of tiny worlds, climbed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from kselect.analysis.ablation.levels import ladder, matched
+from kselect.analysis.ablation.report import Explanation, explain
+from kselect.analysis.ablation.runs import KEY, climb
+from kselect.analysis.teacher_profile import Teacher, read_teacher, read_train
+from kselect.config import LadderConfig
+from kselect.distillation.distiller import Distiller
+from kselect.models.classifier import Classifier
+from kselect.runs.run_log import Ledger
+from tests.analysis.synthetic import World
+
+
+def config_of(**settings: object) -> LadderConfig:
+    return LadderConfig(**{"temperature": 1.0, "top_k": [], "teacher_cache": 0.0, **settings})
+
+
+def matched_in(world: World, config: LadderConfig, teacher: Classifier | None = None, seed: int = 0) -> LadderConfig:
+    task = world.task(seed)
+    teacher = teacher or world.teacher(task)
+    return matched(config, read_train(task, teacher, world.training, 64))
+
+
+def examined(world: World, config: LadderConfig, teacher: Classifier | None = None, seed: int = 0) -> Teacher:
+    """What is told of a world's own teacher, or another, before anyone learns from it."""
+    config, task = matched_in(world, config, teacher, seed), world.task(seed)
+    sample = read_train(task, teacher or world.teacher(task), world.training, 64)
+    return read_teacher(world.distiller(seed, config.knowledge(), teacher), config, sample)
+
+
+def climbed(world: World, config: LadderConfig, seeds: Sequence[int] = (0, 1, 2)) -> Explanation:
+    given, config = config, matched_in(world, config, seed=seeds[0])
+
+    @lru_cache(maxsize=1)
+    def distiller_of(seed: int, top_k: float | None) -> Distiller:
+        return world.distiller(seed, config.knowledge(top_k))
+
+    classes = len(world.topics.labels)
+    rungs, teacher = ladder(given, classes), examined(world, config, seed=seeds[0])
+    with TemporaryDirectory() as folder:
+        ledger = Ledger(Path(folder) / "runs.jsonl", KEY)
+        climb(distiller_of, rungs, seeds, config.gold_share, ledger)
+        return explain(ledger.entries(), rungs, seeds, classes, config.measure, teacher)
+
+
+def fall_together(explanation: Explanation, *names: str) -> bool:
+    """Whether the students of these rungs are the same, seed by seed, but for rounding."""
+    first, *others = ([run["metrics"] for run in explanation.runs[name].values()] for name in names)
+    return all(
+        one[metric] == pytest.approx(other[metric], rel=1e-3, abs=tolerance)
+        for same in others
+        for one, other in zip(first, same, strict=True)
+        for metric, tolerance in (("accuracy", 0.005), ("loss", 0.0))  # a text or two may stand on the edge
+    )

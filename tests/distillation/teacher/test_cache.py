@@ -1,0 +1,475 @@
+"""Teacher outputs on disk: keyed by content, the same for every run, and never used when they are not whole."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import mmap
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from kselect.distillation.distiller import Distiller
+from kselect.distillation.sampler import sorted_batches
+from kselect.distillation.teacher.cache import CacheFolder
+from kselect.distillation.teacher.cache_entry import LOCKS, CacheEntry
+from kselect.distillation.teacher.fingerprint import cache_key
+from kselect.distillation.teacher.ragged import Ragged
+from kselect.distillation.teacher.sources import CachedTeacher, LiveTeacher
+from kselect.errors import UserError
+from kselect.models.needs import KINDS, Needs
+from kselect.models.outputs import forward
+from kselect.models.text_classifier import load_classifier
+from kselect.tasks.encoding import EncodedSplit, encode
+from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
+
+ROOT = Path(__file__).parents[2]
+EVERYTHING = Needs(*[frozenset({1, 3})] * len(KINDS))
+INDICES = np.array([40, 3, 17, 8])
+ALL = [1, 1, 1, 1, 1]
+HEADER = 128  # bytes of a .npy file before its values
+
+# A run on a cache that another process fills at the same time, its kinds in an order of its own.
+RUN = """
+import sys
+from tests.distillation.teacher.test_cache import trained
+from kselect.io import write_json
+selections = {"attention": [[0, 0, 0, 1, 0]], "hidden": [[0, 1, 1, 0, 0], [0, 0, 0, 0, 1]]}
+write_json(__import__("pathlib").Path(sys.argv[2]), trained(selections[sys.argv[1]]))
+"""
+
+
+def trained(first: list[list[int]]) -> dict[str, list[float]]:
+    """Read under the selections `first`, then train anew under all; returns the student's weights."""
+    distiller = tiny_distiller()
+    distiller.reset(0)
+    for selection in first:
+        distiller.advance(selection, 1)
+    distiller.reset(5)
+    distiller.advance(ALL, 3)
+    return {name: value.flatten().tolist() for name, value in distiller.student.model.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def examples() -> EncodedSplit:
+    task = tiny_task()
+    return encode(task.splits["train"], tiny_classifier(task).tokenizer, 32)
+
+
+def live(seed: int = 0, dtype: torch.dtype = torch.float32) -> LiveTeacher:
+    return LiveTeacher([tiny_classifier(tiny_task(), seed=seed).model], dtype)
+
+
+def cached(examples: EncodedSplit, offered: Needs = EVERYTHING, teacher: LiveTeacher | None = None) -> CachedTeacher:
+    return CachedTeacher(teacher or live(), examples, offered, CacheFolder(), 1e9, {"task": "tiny", "teacher": "t"})
+
+
+def read(teacher: CachedTeacher, needs: Needs = EVERYTHING, indices: np.ndarray = INDICES) -> dict[str, Tensor]:
+    outputs = teacher.read(indices, teacher.examples.batch(indices), needs)
+    inner = {f"{kind}-{layer}": value for kind in KINDS for layer, value in outputs.layers(kind).items()}
+    return {"logits": outputs.logits, **inner}
+
+
+def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.npy")}
+
+
+@contextmanager
+def passes(teacher: CachedTeacher) -> Iterator[list[int]]:
+    """Count the batches that the teacher runs."""
+    seen: list[int] = []
+    hook = teacher.live.models[0].register_forward_hook(lambda *_: seen.append(1))
+    yield seen
+    hook.remove()
+
+
+def test_two_processes_that_fill_one_cache_at_once_train_as_a_third_that_fills_its_own(
+    tmp_path: Path, cache_dir: Path
+) -> None:
+    told = [tmp_path / "attention", tmp_path / "hidden"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "KSELECT_CACHE": str(tmp_path / "shared")}
+    command = [sys.executable, "-c", RUN]
+    running = [subprocess.Popen([*command, path.name, str(path)], cwd=ROOT, env=env) for path in told]
+    alone = trained([ALL])
+    assert [process.wait() for process in running] == [0, 0]
+    for path in told:
+        assert json.loads(path.read_text()) == alone
+    assert files(tmp_path / "shared") == files(cache_dir)
+    kinds = {Path(name).stem.partition("-")[0] for name in files(cache_dir)}
+    assert kinds == {"logits", "hidden_states", "attentions"}
+
+
+def test_who_comes_while_another_fills_waits_and_reads(examples: EncodedSplit, cache_dir: Path) -> None:
+    first, second = cached(examples), cached(examples)
+    with passes(second) as seen:
+        with first.entry.filling(), pytest.raises(TimeoutError):
+            FileLock(cache_dir / LOCKS / first.entry.key).acquire(timeout=0.01)
+        theirs = read(first)
+        assert equal(read(second), theirs)
+        assert seen == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_what_is_added_later_leaves_what_is_there(dtype: torch.dtype, examples: EncodedSplit, cache_dir: Path) -> None:
+    first = Needs(hidden_states=frozenset({1}))
+    read(cached(examples, first, live(dtype=dtype)), first)
+    before = {path: path.stat().st_ino for path in cache_dir.rglob("*.npy")}
+    assert sorted(path.name for path in before) == ["hidden_states-1.npy", "logits.npy"]
+    outputs = read(cached(examples, teacher=live(dtype=dtype)))
+    assert {path: path.stat().st_ino for path in before} == before
+    fresh = CachedTeacher(live(dtype=dtype), examples, EVERYTHING, CacheFolder(cache_dir / "other"), 1e9)
+    assert equal(read(fresh), outputs)
+
+
+def test_examples_are_read_in_any_order(examples: EncodedSplit) -> None:
+    teacher = cached(examples)
+    every = np.arange(len(examples))
+    shuffled = np.random.default_rng(0).permutation(every)
+    straight, moved = read(teacher, indices=every), read(teacher, indices=shuffled)
+    assert all(torch.equal(straight[name][shuffled], moved[name]) for name in straight)
+
+
+def test_the_file_holds_real_tokens_end_to_end_in_the_order_of_the_pass(examples: EncodedSplit) -> None:
+    teacher = cached(examples)
+    read(teacher)
+    order = np.concatenate(sorted_batches(examples.lengths, 32))
+    stored = np.load(teacher.entry.folder / "hidden_states-3.npy").reshape(-1, 16)
+    starts = dict(zip(order, np.cumsum(examples.lengths[order]) - examples.lengths[order], strict=True))
+    for index in INDICES:
+        alone = examples.batch([index])
+        length = examples.lengths[index]
+        with torch.no_grad():
+            outputs = forward(teacher.live.models[0], alone, Needs(hidden_states=frozenset({3})))
+        expected = outputs.hidden_states[3][0, :length].numpy()
+        np.testing.assert_allclose(stored[starts[index] : starts[index] + length], expected, rtol=2e-3, atol=2e-3)
+
+
+def test_bytes_are_as_predicted(examples: EncodedSplit) -> None:
+    teacher = cached(examples)
+    read(teacher)
+    tokens, pairs = int(examples.lengths.sum()), int((examples.lengths.astype(int) ** 2).sum())
+    expected = {f"{kind}-{layer}": 2 * 16 * tokens for kind in KINDS for layer in (1, 3)}
+    expected |= {f"{kind}-{layer}": 2 * 2 * pairs for kind in ("attentions", "attention_scores") for layer in (1, 3)}
+    expected |= {"logits": 4 * 2 * len(examples)}
+    for name, count in expected.items():
+        size = (teacher.entry.folder / f"{name}.npy").stat().st_size
+        assert size == teacher.entry.arrays[name]["bytes"] == HEADER + count
+    assert teacher.entry.arrays.keys() == expected.keys()
+
+
+def test_the_key_is_that_of_the_content(examples: EncodedSplit, tmp_path: Path) -> None:
+    task, teacher = tiny_task(), tiny_classifier(tiny_task())
+    model = teacher.model
+    key = cache_key([model], torch.float32, examples)
+    assert len(key) == 32
+    teacher.save_pretrained(tmp_path)
+    copy = load_classifier(tmp_path, task).model
+    forward(copy, examples.batch([0]), Needs(attentions=frozenset({1})))
+    assert cache_key([copy], torch.float32, examples) == key
+    assert cache_key([model], torch.float32, replace(examples, labels=1 - examples.labels)) == key
+    others = [
+        cache_key([model], torch.bfloat16, examples),
+        cache_key([model, model], torch.float32, examples),
+        cache_key([live(seed=1).models[0]], torch.float32, examples),
+        cache_key([model], torch.float32, replace(examples, input_ids=examples.input_ids[::-1])),
+        cache_key([model], torch.float32, replace(examples, token_type_ids=None)),
+        cache_key([model], torch.float32, replace(examples, max_length=31)),
+    ]
+    one_token = [ids.copy() for ids in examples.input_ids]
+    one_token[5][1] += 1
+    others.append(cache_key([model], torch.float32, replace(examples, input_ids=one_token)))
+    with torch.no_grad():
+        copy.classifier.bias[0] += 1e-6
+    others.append(cache_key([copy], torch.float32, examples))
+    copy.load_state_dict(model.state_dict())
+    copy.config.hidden_act = "relu"
+    others.append(cache_key([copy], torch.float32, examples))
+    assert len({key, *others}) == 1 + len(others)
+
+
+@pytest.mark.parametrize("harm", ["truncated", "longer", "gone", "other shape"])
+def test_a_file_that_is_not_whole_is_made_anew(harm: str, examples: EncodedSplit) -> None:
+    teacher = cached(examples)
+    outputs = read(teacher)
+    path = teacher.entry.folder / "queries-3.npy"
+    content = path.read_bytes()
+    if harm == "truncated":
+        path.write_bytes(content[:-2])
+    elif harm == "longer":
+        path.write_bytes(content + b"x")
+    elif harm == "gone":
+        path.unlink()
+    else:
+        np.save(path, np.load(path).reshape(2, -1))
+    with pytest.warns(UserWarning, match=r"queries-3\.npy is not as it was written, and is made anew"):
+        assert equal(read(cached(examples)), outputs)
+    assert path.read_bytes() == content
+    assert cached(examples).entry.damaged() == []
+
+
+@pytest.mark.parametrize("harm", ["damaged", "of another key", "of another format"])
+def test_an_index_that_is_not_this_entrys_is_not_believed(harm: str, examples: EncodedSplit) -> None:
+    teacher = cached(examples, Needs())
+    outputs = read(teacher, Needs())
+    index = teacher.entry.folder / "index.json"
+    facts = json.loads(index.read_text())
+    if harm == "damaged":
+        index.write_text(index.read_text()[:-20])
+    else:
+        changed = {"of another key": {"key": "0" * 32}, "of another format": {"format": -1}}[harm]
+        index.write_text(json.dumps(facts | changed))
+    again = cached(examples, Needs())
+    with passes(again) as seen:
+        assert equal(read(again, Needs()), outputs)
+        assert len(seen) == 2
+    assert json.loads(index.read_text()) == facts
+
+
+def test_verify_finds_a_flipped_bit_that_opening_does_not(examples: EncodedSplit) -> None:
+    teacher = cached(examples)
+    read(teacher)
+    assert teacher.entry.damaged() == []
+    for position in (60, 1000):  # in the header, in the values
+        path = teacher.entry.folder / "keys-1.npy"
+        content = bytearray(path.read_bytes())
+        content[position] ^= 1
+        path.write_bytes(content)
+        assert CacheEntry(teacher.entry.folder).damaged() == [path]
+        content[position] ^= 1
+        path.write_bytes(content)
+    assert teacher.entry.damaged() == []
+
+
+def test_what_half_precision_cannot_hold_is_tried_once(examples: EncodedSplit) -> None:
+    loud = live()
+    with torch.no_grad():
+        loud.models[0].bert.encoder.layer[0].output.LayerNorm.weight[3] = 1e6
+    needs = EVERYTHING.only(["hidden_states"])
+    first = cached(examples, needs, loud)
+    read(first, needs)
+    assert first.entry.beyond == ["hidden_states-1"]
+    assert [path.name for path in first.entry.folder.glob("*.npy")] == ["logits.npy"]
+    again = cached(examples, needs, loud)
+    assert again.held == Needs()
+    with passes(again) as seen:
+        read(again, needs)
+        assert len(seen) == 1  # live, and no pass over all examples
+    third = Needs(hidden_states=frozenset({3}))
+    assert cached(examples, third, loud).held == third
+
+
+def test_a_cache_that_cannot_be_made_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"file/cache cannot be made \(Not a directory\): give another --cache_dir, or"):
+        tiny_distiller({"cache_dir": str(tmp_path / "file" / "cache")})
+    assert tiny_distiller({"cache_dir": str(tmp_path / "file" / "cache"), "teacher_cache": 0}).names
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_cache_is_read_and_not_written(examples: EncodedSplit, cache_dir: Path) -> None:
+    teacher = cached(examples)
+    logits = read(teacher, Needs())
+    folders = [teacher.entry.folder, cache_dir / LOCKS, cache_dir]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        assert equal(read(cached(examples), Needs()), logits)
+        with pytest.raises(UserError, match=r"cannot be kept in .* \(Permission denied\): give another --cache_dir"):
+            read(cached(examples))
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+
+
+def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left_half_written(examples: EncodedSplit) -> None:
+    teacher = cached(examples)
+    logits = read(teacher, Needs())
+    before = sorted(path.name for path in teacher.entry.folder.iterdir())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(
+            UserError, match=r"outputs cannot be kept in .* \(File too large\): give another --cache_dir"
+        ):
+            read(teacher)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert sorted(path.name for path in teacher.entry.folder.iterdir()) == before
+    assert torch.equal(read(teacher)["logits"], logits["logits"])
+
+
+def test_a_folder_whose_files_cannot_be_mapped_is_told_after_one_pass(
+    examples: EncodedSplit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some network folders read and write, and map nothing."""
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    teacher = cached(examples)
+    with (
+        passes(teacher) as seen,
+        pytest.warns(UserWarning, match="is not as it was written"),
+        pytest.raises(UserError, match=r"cannot be kept in .* \(hidden_states-1 was written, and cannot be read\)"),
+    ):
+        read(teacher)
+    assert len(seen) == 2
+
+
+def test_more_than_the_disk_has_room_for_is_refused_before_the_pass(examples: EncodedSplit) -> None:
+    teacher = cached(examples)
+    huge = Ragged(examples.lengths, np.arange(len(examples)), (2**50,))
+    with (
+        pytest.raises(UserError, match=r"\(No space left on device: \d+ MiB are needed, \d+ are free\)"),
+        teacher.entry.filling(),
+        teacher.entry.adding({"logits": huge}, {}),
+    ):
+        raise AssertionError("nothing is to be computed")
+
+
+def test_what_a_killed_process_left_half_written_goes_away(examples: EncodedSplit) -> None:
+    teacher = cached(examples, Needs())
+    teacher.entry.folder.mkdir(parents=True)
+    (teacher.entry.folder / ".logits.npy.part").write_bytes(b"half")
+    (teacher.entry.folder / ".keys-1.npy.part").write_bytes(b"half")
+    read(teacher, Needs())
+    assert sorted(path.name for path in teacher.entry.folder.iterdir()) == ["index.json", "logits.npy"]
+
+
+def test_nobody_is_seen_behind_a_lock_that_cannot_be_opened(cache_dir: Path) -> None:
+    entry = CacheEntry(cache_dir / ("f" * 32))
+    (cache_dir / LOCKS / entry.key).mkdir(parents=True)  # as on a disk that may only be read: no PermissionError
+    assert not entry.being_filled
+
+
+def test_a_cleared_entry_is_read_on_by_who_has_it_and_made_anew_by_others(examples: EncodedSplit) -> None:
+    teacher = cached(examples)
+    outputs = read(teacher)
+    with CacheEntry(teacher.entry.folder).filling():
+        assert not teacher.entry.clear()
+    assert teacher.entry.clear()
+    assert not teacher.entry.folder.exists()
+    assert equal(read(teacher), outputs)
+    assert equal(read(cached(examples)), outputs)
+
+
+def test_who_waits_says_so_and_makes_anew_what_was_cleared_meanwhile(
+    examples: EncodedSplit, caplog: pytest.LogCaptureFixture
+) -> None:
+    teacher = cached(examples)
+    other = CacheEntry(teacher.entry.folder)
+    with ThreadPoolExecutor() as threads:
+        with other.filling():
+            waiting = threads.submit(read, teacher)
+            deadline = time.monotonic() + 5
+            while not caplog.records and time.monotonic() < deadline:
+                time.sleep(0.01)
+            shutil.rmtree(other.folder)  # as `clear` does, under the same lock
+        outputs = waiting.result()
+    told = f"Waiting for another run, which is computing the teacher's outputs in {other.folder}."
+    assert caplog.record_tuples == [("kselect.distillation.teacher.cache_entry", logging.WARNING, told)]
+    assert equal(read(cached(examples)), outputs)
+
+
+class ClearedEntry(CacheEntry):
+    """One that another process clears as soon as it is let go."""
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        with super().filling():
+            yield
+        assert CacheEntry(self.folder).clear()
+
+
+class ClearedFolder(CacheFolder):
+    """A folder of such entries."""
+
+    def entry(self, key: str) -> CacheEntry:
+        return ClearedEntry(super().entry(key).folder)
+
+
+def test_what_is_cleared_as_soon_as_it_is_computed_is_read(examples: EncodedSplit) -> None:
+    teacher = CachedTeacher(live(), examples, EVERYTHING, ClearedFolder(), 1e9)
+    outputs = read(teacher)
+    assert not teacher.entry.folder.exists()
+    assert equal(read(cached(examples)), outputs)
+
+
+def test_a_file_that_is_listed_and_then_gone_has_no_size(tmp_path: Path) -> None:
+    (tmp_path / "there").write_bytes(b"1234")
+    (tmp_path / "renamed").symlink_to(tmp_path / "gone")  # listed, and not found when it is looked at
+    assert CacheEntry(tmp_path).bytes == 4
+
+
+def test_an_entry_that_another_has_cleared_is_gone(examples: EncodedSplit) -> None:
+    teacher = cached(examples, Needs())
+    read(teacher, Needs())
+    late = CacheEntry(teacher.entry.folder)
+    assert teacher.entry.clear()
+    assert (late.bytes, late.last_used) == (0, 0.0)
+    assert late.clear()
+
+
+def test_a_resumed_run_reads_the_same_even_from_a_cache_made_anew(cache_dir: Path) -> None:
+    def weights(distiller: Distiller) -> dict[str, Tensor]:
+        return {name: value.clone() for name, value in distiller.student.model.state_dict().items()}
+
+    straight = tiny_distiller()
+    straight.reset(2)
+    straight.advance(ALL, 2)
+    moment = straight.snapshot()
+    straight.advance(ALL, 3)
+    for clear in (False, True):
+        for entry in CacheFolder().entries() if clear else ():
+            entry.clear()
+        resumed = tiny_distiller()
+        resumed.restore(moment)
+        resumed.advance(ALL, 3)
+        assert equal(weights(resumed), weights(straight))
+
+
+def test_the_pass_is_watched_and_accounted_as_the_teachers() -> None:
+    told: list[tuple[int, int]] = []
+    distiller = tiny_distiller()
+    distiller.watch_teacher(lambda done, total: told.append((done, total)))
+    distiller.reset(0)
+    distiller.account.begin()  # the probe before the first step is another account
+    distiller.advance([1, 0, 0, 0, 0], 1)
+    assert (told, distiller.account.seconds["teacher"]) == ([], 0)
+    distiller.advance([0, 1, 0, 0, 0], 1)
+    assert told == [(32, 64), (64, 64)]
+    first = distiller.account.seconds["teacher"]
+    distiller.advance([0, 1, 0, 0, 0], 1)
+    assert 0 < distiller.account.seconds["teacher"] - first < first
+
+
+def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert CacheFolder("/given").path == Path("/given")
+    monkeypatch.setenv("KSELECT_CACHE", "~/mine")
+    assert CacheFolder().path == tmp_path / "mine"
+    monkeypatch.delenv("KSELECT_CACHE")
+    assert CacheFolder().path == Path("/xdg/kselect")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert CacheFolder().path == tmp_path / ".cache" / "kselect"

@@ -1,0 +1,231 @@
+"""From an agent to what is on offer in its run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kselect.agents.registry import AGENTS, make_agent
+from kselect.cli.command import Command
+from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, AgentConfig, KnowledgeConfig, PhaseConfig
+from kselect.errors import UserError
+from kselect.recipes import NAMED, RECIPES, keep_comparison, resolve
+from kselect.recipes.policies import cast_learner
+from kselect.recipes.resolve import COMPARISON
+from tests.agents.identity import IdentityEnv
+from tests.tiny import tiny_distiller
+
+SETTINGS = {field.name for field in fields(KnowledgeConfig)}
+POSSIBLE = [
+    name
+    for name, recipe in RECIPES.items()
+    if set(recipe.knowledge or ()) <= set(KNOWLEDGE_NAMES) and set(recipe.settings) <= SETTINGS
+]
+
+
+def resolved(agent: str, agent_settings: dict[str, Any] | None = None, **given: Any) -> KnowledgeConfig:
+    return resolve(AgentConfig(agent, agent_settings or {}), **given)
+
+
+@pytest.mark.parametrize(
+    ("agent", "knowledge"),
+    [
+        ("fine-tune", ["gold"]),
+        ("vanilla-kd", ["gold", "logits"]),
+        ("dynamic-kd", ["gold", "logits", "hidden"]),
+        *((name, None) for name in ("all", "uncertainty", "actor-critic", "online", "random-hard")),  # the models say
+    ],
+)
+def test_on_offer_is_what_the_agent_weighs(agent: str, knowledge: list[str] | None) -> None:
+    assert resolved(agent).knowledge == knowledge
+    assert resolved(agent, knowledge=["hidden", "gold", "logits"]).knowledge == ["hidden", "gold", "logits"]
+
+
+def test_weights_and_stages_say_what_is_on_offer() -> None:
+    assert resolved("fixed", {"weights": {"gold": 1, "hidden": 0.5}}).knowledge == ["gold", "hidden"]
+    stages = [{"until": 0.5, "weights": {"relations": 1}}, {"weights": {"gold": 1}}]
+    assert resolved("schedule", {"stages": stages}).knowledge == ["relations", "gold"]
+
+
+def test_weights_alone_are_the_agent_fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = {"weights": {"gold": 1, "hidden": 0.5}}
+    assert AgentConfig("gold:1,hidden:0.5") == AgentConfig("fixed", weights)
+    assert command_line("--agent", "gold:1,hidden:0.5").knowledge == ["gold", "hidden"]
+    for wrong, said in (
+        ("gold:1,hidden", "agent is 'gold:1,hidden', which is no policy folder: give one, or a weight for each"),
+        ("gold:one", "which is no policy folder"),
+        ("gold:1,gold:0", "which is no policy folder"),
+        ("gold:2", "The weight of gold is 2.0: give a number of at least 0 and at most 1"),
+        ("gold:nan", "The weight of gold is nan"),
+        ("gold:0", "selects nothing"),
+    ):
+        with pytest.raises(UserError, match=said):
+            command_line("--agent", wrong)
+    with pytest.raises(UserError, match="which says all: leave out agent_settings"):
+        AgentConfig("gold:1", weights)
+    monkeypatch.chdir(tmp_path)
+    Path("gold:1").mkdir()
+    assert AgentConfig("gold:1").agent == "gold:1"  # a policy's folder, whatever its name
+
+
+@pytest.mark.parametrize("name", POSSIBLE)
+def test_what_is_resolved_resolves_to_itself(name: str) -> None:
+    once = resolved(name)
+    assert resolve(AgentConfig(name), **vars(once)) == once
+    assert once.knowledge == (list(RECIPES[name].knowledge) if RECIPES[name].knowledge else None)
+    for setting, value in RECIPES[name].settings.items():
+        assert getattr(once, setting) == value
+
+
+def test_a_recipe_brings_its_weighting() -> None:
+    assert resolved("dynamic-kd").weighting == "dynamic"
+    assert resolved("uncertainty", knowledge=["gold", "attention"]).weighting == "uncertainty"
+    assert resolved("all", weighting="uncertainty").weighting == "uncertainty"
+    for other in ("uncertainty", "selection"):
+        with pytest.raises(UserError, match=rf"Agent 'dynamic-kd' has its own weighting .dynamic.: leave .* {other}"):
+            resolved("dynamic-kd", weighting=other)
+
+
+def command_line(*words: str) -> KnowledgeConfig:
+    settings = Command("kselect.cli.distill").settings(["--teacher", "anywhere", *words])
+    assert settings is not None
+    knowledge: KnowledgeConfig = settings.knowledge
+    return knowledge
+
+
+def test_what_is_given_wins_over_a_recipe_at_its_default_too(tmp_path: Path) -> None:
+    assert resolved("tinybert").temperature == 1.0
+    assert resolved("tinybert", temperature=2.0).temperature == 2.0
+    assert command_line("--agent", "tinybert").temperature == 1.0
+    assert command_line("--agent", "tinybert", "--temperature", "2.0").temperature == 2.0
+    for knowledge in (
+        resolved("pkd", layer_map="uniform"),
+        command_line("--agent", "pkd", "--layer_map", "uniform"),
+    ):
+        assert (knowledge.layer_map, knowledge.layer_maps) == ("uniform", {})
+    assert command_line("--agent", "pkd").layer_maps == {"hidden-cls": "skip"}
+    (tmp_path / "run.yaml").write_text("agent: tinybert\ntemperature: 2.0\nknowledge:\n")
+    knowledge = command_line("--config", str(tmp_path / "run.yaml"))
+    assert knowledge.temperature == 2.0
+    assert knowledge.knowledge == list(RECIPES["tinybert"].knowledge or ())
+
+
+def test_mappings_are_laid_over_a_recipe_name_by_name() -> None:
+    expected = {"embeddings": 1.0, "hidden": 7.0, "attention-scores": 1.0}
+    assert resolved("tinybert", scales={"hidden": 7.0}).scales == expected
+    assert command_line("--agent", "tinybert", "--scales", "hidden=7").scales == expected
+
+
+def test_a_policy_brings_how_its_knowledge_was_compared(tmp_path: Path) -> None:
+    distiller = tiny_distiller(
+        {
+            "weighting": "uncertainty",
+            "temperature": 4.0,
+            "scales": {"hidden": 7.0},
+            "layer_maps": {"hidden": "last"},
+            "arc_marginals": "projective",
+        }
+    )
+    cast = cast_learner(AgentConfig("actor-critic"), distiller, PhaseConfig(), seed=0)
+    cast.agent.save(tmp_path)
+    assert resolved(str(tmp_path)) == KnowledgeConfig(knowledge=list(distiller.names))  # saved without
+    keep_comparison(tmp_path, distiller.offered)
+    kept = resolved(str(tmp_path))
+    assert {**vars(kept), "teacher_cache": 0} == {**vars(distiller.offered), "teacher_cache": 0}
+    assert command_line("--agent", str(tmp_path)) == kept
+    knowledge = command_line("--agent", str(tmp_path), "--knowledge", "gold,logits", "--temperature", "2.0")
+    assert (knowledge.temperature, knowledge.weighting) == (2.0, "uncertainty")
+    assert knowledge.scales == knowledge.layer_maps == {}
+    (tmp_path / COMPARISON).write_text("{}")
+    with pytest.raises(UserError, match=r"knowledge\.json does not say weighting, "):
+        resolved(str(tmp_path))
+
+
+def test_knowledge_that_lacks_what_a_recipe_needs_is_refused() -> None:
+    with pytest.raises(UserError) as caught:
+        resolved("vanilla-kd", knowledge=["gold", "hidden"])
+    assert str(caught.value) == (
+        "Agent 'vanilla-kd' needs the knowledge 'logits', which is not on offer: add it to knowledge (gold, hidden)."
+    )
+    with pytest.raises(UserError, match=r"Unknown knowledge 'hiden': did you mean 'hidden'\?"):
+        resolved("fixed", {"weights": {"hiden": 1}}, knowledge=["gold", "hidden"])
+
+
+def test_an_agent_by_recipe_has_no_settings() -> None:
+    with pytest.raises(UserError, match=r"^Agent 'fine-tune' has no setting 'weights'\. It has no settings\.$"):
+        resolved("fine-tune", {"weights": {"gold": 1}})
+
+
+def follow(name: str, names: Sequence[str], soft: bool, moments: Sequence[float]) -> list[dict[str, float]]:
+    """Return the weights at some moments of a run, by knowledge in the order of `names`."""
+    env = IdentityEnv(soft=soft, rows=len(names))
+    config = RECIPES[name].schedule(names)
+    agent = make_agent(config.agent, env.observation_space, env.action_space, names, **config.agent_settings)
+    seen = env.reset()[0]
+    weights = []
+    for moment in moments:
+        seen["context"][0] = moment
+        weights.append(dict(zip(names, agent.act(seen).tolist(), strict=True)))
+    return weights
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [("fine-tune", [0, 1, 0]), ("vanilla-kd", [0, 1, 1]), ("all", [1, 1, 1]), ("uncertainty", [1, 1, 1])],
+)
+def test_recipes_in_the_order_of_the_rows(name: str, weights: list[int], soft: bool) -> None:
+    names = ("hidden", "gold", "logits")
+    assert follow(name, names, soft, [0.0, 0.5, 0.9]) == [dict(zip(names, weights, strict=True))] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "starts", "weights"),
+    [
+        ("pkd", [0], [{"gold": 0.5, "logits": 0.5, "hidden-cls": 1}]),
+        ("distilbert", [0], [{"gold": 1, "logits": 1, "hidden-cosine": 1}]),
+        ("tinybert", [0, 0.5], [{"embeddings": 1, "hidden": 1, "attention-scores": 1}, {"logits": 1}]),
+        ("minilm", [0, 0.5], [{"attention": 1, "value-relations": 1}, {"gold": 1}]),
+        ("minilmv2", [0, 0.5], [{"query-relations": 1, "key-relations": 1, "value-relations": 1}, {"gold": 1}]),
+        ("dynamic-kd", [0], [{"gold": 1, "logits": 1, "hidden": 1}]),
+    ],
+)
+def test_recipes_over_a_run(name: str, starts: list[float], weights: list[dict[str, float]]) -> None:
+    names = RECIPES[name].knowledge
+    assert names is not None
+    assert list(names) == list(dict.fromkeys(kind for stage in weights for kind in stage))
+    expected = [{kind: stage.get(kind, 0) for kind in names} for stage in weights]
+    assert follow(name, names, True, starts) == expected
+    assert follow(name, names, True, [start + 0.49 for start in starts]) == expected
+
+
+def test_recipes_and_other_agents_have_names_of_their_own() -> None:
+    assert len(NAMED) == len(AGENTS) + len(RECIPES)
+
+
+def test_every_recipe_is_data_in_order() -> None:
+    for name, recipe in RECIPES.items():
+        assert recipe.description.isascii()
+        known = set(recipe.knowledge or DEFAULT_KNOWLEDGE)
+        for setting in ("scales", "layer_maps"):
+            assert set(recipe.settings.get(setting, {})) <= known, name
+        assert set(recipe.settings) <= {"scales", "layer_maps", "temperature", "weighting"}
+
+
+def test_a_folder_that_holds_no_policy_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No trained policy"):
+        resolved(str(tmp_path))
+
+
+def test_a_folder_called_like_an_agent_is_not_taken_for_a_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("online", "vanilla-kd"):
+        (tmp_path / name).mkdir()
+    assert resolved("online").knowledge is None
+    assert resolved("vanilla-kd").knowledge == ["gold", "logits"]

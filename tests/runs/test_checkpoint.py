@@ -1,0 +1,83 @@
+"""A checkpoint is there whole or not at all, and is not taken too often."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from kselect.distillation.snapshot import Snapshot
+from kselect.errors import UserError
+from kselect.runs.checkpoint import Checkpoint
+
+STATE = Snapshot({"run/w": torch.arange(6.0).reshape(2, 3), "agent/step": torch.tensor(7)}, {"n": 2**90, "x": 0.1})
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoints" / "latest.safetensors")
+    assert checkpoint.load() is None
+    checkpoint.save(lambda: STATE)
+    loaded = checkpoint.load()
+    assert loaded is not None
+    assert loaded.facts == STATE.facts
+    assert loaded.tensors.keys() == STATE.tensors.keys()
+    assert all(torch.equal(loaded.tensors[name], value) for name, value in STATE.tensors.items())
+    assert [path.name for path in checkpoint.path.parent.iterdir()] == ["latest.safetensors"]
+    checkpoint.drop()
+    assert checkpoint.load() is None
+
+
+def test_the_old_one_is_kept_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "latest.safetensors")
+    checkpoint.save(lambda: STATE)
+    unwritable = Snapshot(STATE.tensors, {"n": object()})
+    with pytest.raises(TypeError):
+        checkpoint.save(lambda: unwritable)
+    (tmp_path / ".latest.safetensors.part").write_bytes(b"half of it")  # as a kill would leave it
+    loaded = checkpoint.load()
+    assert loaded is not None
+    assert loaded.facts == STATE.facts
+    checkpoint.save(lambda: STATE)
+    assert [path.name for path in tmp_path.iterdir()] == ["latest.safetensors"]
+
+
+def test_damage_and_foreign_files_are_named(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "latest.safetensors")
+    checkpoint.save(lambda: STATE)
+    whole = checkpoint.path.read_bytes()
+    for part in (0, 5, len(whole) // 2, len(whole) - 1):
+        checkpoint.path.write_bytes(whole[:part])
+        with pytest.raises(
+            UserError, match=r"latest\.safetensors is damaged .*: give --fresh to start over\."
+        ) as error:
+            checkpoint.load()
+        assert "\n" not in str(error.value)
+    save_file(STATE.tensors, checkpoint.path)
+    with pytest.raises(UserError, match=r"latest\.safetensors holds no state of a run: give --fresh"):
+        checkpoint.load()
+
+
+def test_it_is_due_after_so_many_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "latest.safetensors"
+    assert Checkpoint(path, every=0).due
+    assert not Checkpoint(path, every=60).due
+    checkpoint = Checkpoint(path, every=0.05)
+    time.sleep(0.06)
+    assert checkpoint.due
+    checkpoint.save(lambda: STATE)
+    assert not checkpoint.due
+
+
+def test_a_slow_one_is_due_more_rarely(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "latest.safetensors", every=0.01)
+
+    def slowly() -> Snapshot:
+        time.sleep(0.02)
+        return STATE
+
+    checkpoint.save(slowly)
+    time.sleep(0.1)  # ten times the interval, but a hundred times the cost is two seconds
+    assert not checkpoint.due

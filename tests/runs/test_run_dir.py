@@ -1,0 +1,194 @@
+"""A run folder, read back with the readers that people use: YAML, JSON, TensorBoard, the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from filelock import FileLock, Timeout
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from kselect.cli.command import Command, flatten
+from kselect.cli.main import COMMANDS
+from kselect.errors import UserError
+from kselect.runs.resume import RunPlace
+from kselect.runs.run_dir import RunFolder
+
+ROOT = Path(__file__).parents[2]
+RESULTS = {"metrics": {"accuracy": 0.75, "f1": 0.8}, "examples": 368}
+
+
+def settings_of(*words: str):
+    return Command(COMMANDS["distill"]).settings(words)
+
+
+def make(tmp_path: Path, **more: object) -> RunFolder:
+    config = more.pop("config", {"epochs": 2.0, "run_name": "x"})
+    naming = {"task": "mrpc", "agent": "online", "seed": 3, **more}
+    return RunFolder.create(RunPlace(tmp_path / "runs", **naming), config)
+
+
+def test_the_name_tells_task_agent_seed_and_time(tmp_path):
+    with make(tmp_path, agent="runs/my policy/policy/") as run:
+        assert run.path.parent == tmp_path / "runs"
+        assert re.fullmatch(r"mrpc-policy-3-\d{8}-\d{6}", run.path.name)
+
+
+def test_its_commands_can_be_typed_whatever_its_path(tmp_path):
+    with make(tmp_path / "my work", name="mine") as run:
+        config = str(tmp_path / "my work" / "runs" / "mine" / "config.yaml")
+        assert shlex.split(run.repeat) == ["kselect", "distill", "--config", config]
+        assert shlex.split(run.go_on) == ["kselect", "distill", "--config", config, "--run_name", "mine"]
+        assert (run.path / "config.yaml").read_text().startswith(f"# Repeat this run: {run.repeat}\n")
+
+
+def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
+    folders = [make(tmp_path) for _ in range(3)]
+    for folder in folders:
+        folder.close()
+    assert len({folder.path for folder in folders}) == 3
+
+
+def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path):
+    with make(tmp_path, name="mine") as run:
+        before = sorted(run.path.iterdir())
+    with pytest.raises(UserError, match=r"mine is not empty: give another --run_name"):
+        make(tmp_path, name="mine")
+    assert sorted(run.path.iterdir()) == before
+
+
+def test_a_folder_is_locked_before_anything_is_written(tmp_path):
+    locked = []
+
+    class Seed(int):
+        def tolist(self) -> int:  # called when environment.json is written
+            (lock,) = (tmp_path / "runs").glob("*/checkpoints/lock")
+            with pytest.raises(Timeout):
+                FileLock(lock).acquire(blocking=False)
+            locked.append(sorted(path.name for path in lock.parents[1].iterdir()))
+            return int(self)
+
+    make(tmp_path, seed=Seed(3)).close()
+    assert locked == [["checkpoints"]]
+
+
+def test_an_empty_folder_is_taken(tmp_path):
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    with make(tmp_path, name="mine") as run:
+        assert run.path.name == "mine"
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    for name in (None, "mine"):
+        with pytest.raises(UserError, match="cannot be made"):
+            make(tmp_path, name=name)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--layers", "2,4", "--knowledge", "gold,logits", "--scales", "hidden=10", "--learning_rate", "3e-5"],
+        [
+            "--agent_settings",
+            '{"weights": {"gold": 1, "logits": 0.5}, "note": "é: yes"}',
+            "--train_limit",
+            "9",
+        ],
+        ["--run_name", "mine"],
+    ],
+)
+def test_its_config_repeats_the_run(tmp_path, words):
+    settings = settings_of("--teacher", "runs/teacher/model", *words)
+    with make(tmp_path, config=flatten(settings), command="distill") as run:
+        again = settings_of("--config", str(run.path / "config.yaml"))
+    settings.run.run_name = None  # the name is this folder's; repeating must make another one
+    assert again == settings
+    first_line = (run.path / "config.yaml").read_text().splitlines()[0]
+    assert first_line == f"# Repeat this run: kselect distill --config {run.path / 'config.yaml'}"
+
+
+def test_the_environment_names_versions_seed_device_and_commit(tmp_path):
+    with make(tmp_path) as run:
+        environment = json.loads((run.path / "environment.json").read_text())
+    for package in ("python", "torch", "transformers", "gymnasium", "kselect"):
+        assert re.match(r"\d+\.\d+", environment[package])
+    assert environment["seed"] == 3
+    assert environment["device"]
+    assert environment["platform"]
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        head = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True)
+        assert environment["commit"] == (head.stdout.strip() or None)
+
+
+def test_phases_are_read_back_line_by_line(tmp_path):
+    records = [
+        {"step": 10, "phase": 0, "loss/gold": 0.6, "selection/gold": 1.0, "reward/phase": None},
+        {"step": 25, "phase": 1, "loss/gold": float("nan"), "selection/gold": 0.0, "reward/phase": 0.02},
+    ]
+    with make(tmp_path) as run:
+        for number, record in enumerate(records):
+            run.log_phase(record)
+            lines = (run.path / "metrics.jsonl").read_text().splitlines()  # there at once, not at the end
+            assert len(lines) == number + 1
+    assert json.loads(lines[0]) == records[0]
+    assert json.loads(lines[1]) == {**records[1], "loss/gold": None}  # JSON has no NaN
+
+
+def test_tensorboard_reads_one_event_file(tmp_path):
+    with make(tmp_path) as run:
+        run.log_phase({"step": 10, "phase": 0, "loss/gold": 0.5, "selection/gold": 1.0, "cost/reward": 0.1})
+        run.log_phase({"step": 25, "phase": 1, "loss/gold": 0.25, "selection/gold": 0.0, "reward/phase": 0.5})
+        run.write_results(RESULTS)
+    assert len(list(run.path.rglob("events.out.*"))) == 1
+    assert [path for path in run.path.iterdir() if path.is_dir()] == []
+    events = EventAccumulator(str(run.path)).Reload()
+    assert [(event.step, event.value) for event in events.Scalars("loss/gold")] == [(10, 0.5), (25, 0.25)]
+    assert [(event.step, event.value) for event in events.Scalars("reward/phase")] == [(25, 0.5)]
+    assert [(event.step, event.value) for event in events.Scalars("result/accuracy")] == [(25, 0.75)]
+    assert set(events.Tags()["scalars"]) == {
+        *("loss/gold", "selection/gold", "reward/phase", "cost/reward", "result/accuracy", "result/f1")
+    }
+
+
+def test_tensorboard_knows_the_settings_beside_the_results(tmp_path):
+    config = {"epochs": 2.0, "knowledge": ["gold", "logits"], "train_limit": None}
+    with make(tmp_path, config=config) as run:
+        run.write_results(RESULTS)
+    plugin = EventAccumulator(str(run.path)).Reload().summary_metadata
+    data = {tag: HParamsPluginData.FromString(m.plugin_data.content) for tag, m in plugin.items() if "hparams" in tag}
+    assert set(data) == {*("_hparams_/experiment", "_hparams_/session_start_info", "_hparams_/session_end_info")}
+    shown = data["_hparams_/session_start_info"].session_start_info.hparams
+    assert shown["epochs"].number_value == 2.0
+    assert shown["knowledge"].string_value == "gold, logits"
+    assert shown["train_limit"].string_value == "none"
+    metrics = data["_hparams_/experiment"].experiment.metric_infos
+    assert {metric.name.tag for metric in metrics} == {"result/accuracy", "result/f1"}
+
+
+def test_tensorboard_draws_selections_together_and_losses_together(tmp_path):
+    with make(tmp_path) as run:
+        pass
+    (event,) = EventAccumulator(str(run.path)).Reload().Tensors("custom_scalars__config__")
+    layout = Layout.FromString(event.tensor_proto.string_val[0])
+    charts = {category.title: list(category.chart[0].multiline.tag) for category in layout.category}
+    assert charts["Selection"] == ["selection/.+"]
+    assert charts["Losses"] == ["loss/.+"]
+
+
+def test_results_and_card_are_written_whole(tmp_path):
+    with make(tmp_path) as run:
+        run.write_results(RESULTS)
+        run.write_card("# A student\n")
+        run.write_card("# A better student\n")
+    assert json.loads((run.path / "results.json").read_text()) == RESULTS
+    assert (run.path / "README.md").read_text() == "# A better student\n"
+    assert not list(run.path.glob(".*")), "temporary files are left behind"

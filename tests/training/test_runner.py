@@ -1,0 +1,172 @@
+"""Episodes that are stopped and gone on with are those that were never stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kselect.agents.registry import make_agent, wants_soft
+from kselect.config import PhaseConfig
+from kselect.envs.distillation import DistillationEnv
+from kselect.errors import UserError
+from kselect.runs.checkpoint import Checkpoint
+from kselect.training.runner import Series
+from tests.tiny import tiny_distiller, tiny_task
+
+
+class StopError(Exception):
+    pass
+
+
+def make(agent: str = "actor-critic", phases: str = "adaptive", episodes: int = 2, tasks: int = 1) -> Series:
+    names = ("synthetic-acceptability", "synthetic-entailment")
+    actions = "soft" if wants_soft(agent) else "hard"
+    envs = [
+        DistillationEnv(tiny_distiller(task=tiny_task(name)), actions, PhaseConfig(phases, 3, reward_every=2))
+        for name in names[:tasks]
+    ]
+    spaces = (envs[0].observation_space, envs[0].action_space)
+    names = envs[0].distiller.names
+    settings = {"weights": dict.fromkeys(names, 1)} if agent == "fixed" else {}
+    learner = make_agent(agent, *spaces, names, **settings)
+    return Series(learner, envs, episodes, seeds=[3, 4][:tasks], learning=learner.learns)
+
+
+def stop_after(series: Series, phases: int, checkpoint: Checkpoint) -> None:
+    def stop(record: dict) -> None:
+        if len(series.records) == phases:
+            checkpoint.save(series.snapshot)
+            raise StopError
+
+    with pytest.raises(StopError):
+        series.play(stop)
+
+
+def outcome(series: Series) -> list:
+    weights = series.envs[-1].unwrapped.distiller.student.model.state_dict()
+    learned, facts = series.agent.state()
+    return [
+        [(episode.task, episode.total_reward, episode.history) for episode in series.episodes],
+        {name: value.tolist() for name, value in weights.items()},
+        {name: value.tolist() for name, value in learned.items()},
+        facts,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("agent", "phases"),
+    [
+        ("actor-critic", "adaptive"),
+        ("deterministic-actor-critic", "growing"),
+        ("random-hard", "constant"),
+        ("fixed", "adaptive"),
+    ],
+)
+def test_a_stopped_series_goes_on_bit_by_bit(agent: str, phases: str, tmp_path: Path) -> None:
+    straight = make(agent, phases)
+    straight.play()
+    first = len(straight.episodes[0].history)
+    # the first phase; within, at the end and at the start of an episode; the very last phase
+    stops = (1, first - 1, first, first + 1, len(straight.records))
+    for stop in stops if agent == "actor-critic" else stops[1:3]:
+        checkpoint = Checkpoint(tmp_path / f"{stop}.safetensors")
+        stop_after(make(agent, phases), stop, checkpoint)
+        resumed = make(agent, phases)
+        snapshot = checkpoint.load()
+        assert snapshot is not None
+        resumed.restore(snapshot)
+        assert len(resumed.records) == stop
+        resumed.play()
+        assert outcome(resumed) == outcome(straight)
+
+
+def test_a_series_over_two_tasks_takes_turns_and_goes_on_too(tmp_path: Path) -> None:
+    straight = make(episodes=4, tasks=2)
+    straight.play()
+    assert [episode.task.removeprefix("synthetic-") for episode in straight.episodes] == 2 * [
+        *("acceptability", "entailment")
+    ]
+    assert straight.total_steps == sum(record["steps"] for record in straight.records)
+    for stop in (len(straight.episodes[0].history) + 1, len(straight.records) - 1):
+        checkpoint = Checkpoint(tmp_path / f"{stop}.safetensors")
+        stop_after(make(episodes=4, tasks=2), stop, checkpoint)
+        resumed = make(episodes=4, tasks=2)
+        snapshot = checkpoint.load()
+        assert snapshot is not None
+        resumed.restore(snapshot)
+        resumed.play()
+        assert outcome(resumed) == outcome(straight)
+
+
+def test_costs_add_up_over_the_pieces(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "state.safetensors")
+    stopped = make("fixed", episodes=1)
+    stop_after(stopped, 3, checkpoint)
+    snapshot = checkpoint.load()
+    assert snapshot is not None
+    spent = dict(snapshot.facts["account"])
+    resumed = make("fixed", episodes=1)
+    probing = resumed.env.distiller.account.seconds["probing"]
+    resumed.restore(snapshot)
+    account = resumed.env.distiller.account
+    assert account.seconds["student"] == spent["student"]
+    assert account.seconds["probing"] == spent["probing"] + probing
+    (episode,) = resumed.play()
+    assert episode.seconds["student"] > spent["student"]
+    assert sum(episode.seconds.values()) > snapshot.facts["elapsed"]
+    assert episode.seconds["other"] >= 0
+
+
+def test_the_agent_learns_from_rewards_in_units_of_the_task() -> None:
+    series = make(episodes=1)
+    (episode,) = series.play()
+    told = series.agent.decisions.read()["reward"]
+    assert told * series.env.reward_unit == pytest.approx([record["reward"] for record in episode.history], abs=1e-6)
+
+
+def test_another_teacher_is_noticed(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "state.safetensors")
+    series = make()
+    stop_after(series, 1, checkpoint)
+    snapshot = checkpoint.load()
+    assert snapshot is not None
+    other = make()
+    for parameter in other.env.distiller.student.model.parameters():
+        torch.nn.init.zeros_(parameter)
+    other.env.distiller.initial_losses = other.env.distiller._probe()
+    with pytest.raises(UserError, match=r"teacher or data have changed, .* Give --fresh"):
+        other.restore(snapshot)
+
+
+def test_another_teacher_of_a_task_whose_turn_it_is_not_is_noticed(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "state.safetensors")
+    stop_after(make(tasks=2), 1, checkpoint)
+    snapshot = checkpoint.load()
+    assert snapshot is not None
+    other = make(tasks=2)
+    distiller = other.envs[1].unwrapped.distiller
+    distiller.initial_losses = {**distiller.initial_losses, "gold": 9.0}
+    with pytest.raises(UserError, match="teacher or data have changed, since the loss of gold"):
+        other.restore(snapshot)
+
+
+def test_an_episode_cut_off_does_not_join_the_next(tmp_path: Path) -> None:
+    stopped = make(phases="constant", episodes=1)
+    stop_after(stopped, 2, Checkpoint(tmp_path / "state.safetensors"))
+    later = Series(stopped.agent, stopped.envs, 1, seeds=[3], learning=True)
+    later.play()
+    assert np.flatnonzero(stopped.agent.decisions.read()["starts"]).tolist() == [0, 2]
+
+
+def test_one_policy_needs_one_kind_of_environment() -> None:
+    offers = (["gold", "logits"], ["gold", "hidden"], ["logits", "gold"], ["gold"])
+    first, *others = (DistillationEnv(tiny_distiller({"knowledge": names})) for names in offers)
+    for other in others:  # as many kinds of another name, in another order, and fewer
+        with pytest.raises(UserError, match="offer the same knowledge in every task, in the same order"):
+            Series(make().agent, [first, other], seeds=[0, 0], learning=True)
+    soft = DistillationEnv(first.distiller, "soft")
+    with pytest.raises(UserError, match="the same kind of actions and observations"):
+        Series(make().agent, [first, soft], seeds=[0, 0], learning=True)
