@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 from kselect.agents.serialization import read_description, read_learned, write_agent
 from kselect.agents.validation import Range, check_range, setting_names
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 Observation = dict[str, np.ndarray]
 AGENT_STREAM = 2  # keeps an agent's draws apart from those of a run under the same seed
@@ -53,7 +53,7 @@ class Agent(ABC):
         self.shapes = {part: self._shape(observation_space, part) for part in self.reads}
         self.soft = _is_soft(action_space, self.rows)
         if self.kind not in self.actions:
-            raise UserError(
+            raise KselectError(
                 f"{type(self).__name__} gives {self.actions[0]} actions only, and this environment takes "
                 f"{self.kind} ones: make the environment with {self.actions[0]} actions."
             )
@@ -124,7 +124,7 @@ class Agent(ABC):
         """
         description = read_description(Path(folder))
         if description["class"] != cls.__name__:
-            raise UserError(f"{folder} holds a {description['class']}, not a {cls.__name__}: use agents.load_agent.")
+            raise KselectError(f"{folder} holds a {description['class']}, not a {cls.__name__}: use agents.load_agent.")
         learned = read_learned(Path(folder), description)
         saved_observation, saved_action = _spaces(description)
         if not cls.travels:
@@ -137,7 +137,7 @@ class Agent(ABC):
             *((f"numbers of {part}", size, agent.shapes[part][0]) for part, size in _further(description)),
         ):
             if saved != here:
-                raise UserError(
+                raise KselectError(
                     f"The policy in {folder} reads {saved} {noun}, and this environment gives {here}: "
                     "use it in an environment like the one it was trained in, or train a new one."
                 )
@@ -170,7 +170,9 @@ class Agent(ABC):
         """Return the shape of a part of the observations."""
         assert isinstance(space, spaces.Dict)
         if part not in space.spaces:
-            raise UserError(f"{cls.__name__} reads {part}, which this environment does not show: make one that does.")
+            raise KselectError(
+                f"{cls.__name__} reads {part}, which this environment does not show: make one that does."
+            )
         shape = space[part].shape
         assert shape is not None
         return shape
@@ -179,7 +181,7 @@ class Agent(ABC):
         """Refuse an observation of other shapes than the spaces say."""
         given = {part: observation[part].shape for part in self.reads}
         if given != self.shapes:
-            raise UserError(
+            raise KselectError(
                 f"{type(self).__name__} reads {_listed(self.shapes)}, not {_listed(given)}: "
                 "load it with the spaces of this environment."
             )
@@ -196,12 +198,12 @@ def _check_same_knowledge(
     saved = description.get("names")
     if saved is not None and names is not None:
         if list(names) != saved:
-            raise UserError(
+            raise KselectError(
                 f"The policy in {folder} weighs {', '.join(saved)}, and on offer are {', '.join(names)}: "
                 f"offer what it weighs, in this order, or train one for these."
             )
     elif description["knowledge"][0] != rows:
-        raise UserError(
+        raise KselectError(
             f"The policy in {folder} weighs {description['knowledge'][0]} kinds of knowledge, and {rows} are on offer: "
             "offer those it was made for, or train one for these."
         )
@@ -213,13 +215,15 @@ def _observation_shape(space: spaces.Space) -> tuple[int, int, int]:
         context, knowledge = space["context"].shape, space["knowledge"].shape
         if context is not None and knowledge is not None and len(context) == 1 and len(knowledge) == 2:
             return context[0], knowledge[0], knowledge[1]
-    raise UserError(f"An agent reads a Dict of Boxes 'context' [c] and 'knowledge' [k, f], not {space}.")
+    raise KselectError(f"An agent reads a Dict of Boxes 'context' [c] and 'knowledge' [k, f], not {space}.")
 
 
 def _is_soft(space: spaces.Space, rows: int) -> bool:
     if isinstance(space, (spaces.MultiBinary, spaces.Box)) and space.shape == (rows,):
         return isinstance(space, spaces.Box)
-    raise UserError(f"An agent gives one action a knowledge, MultiBinary({rows}) or Box(0, 1, ({rows},)), not {space}.")
+    raise KselectError(
+        f"An agent gives one action a knowledge, MultiBinary({rows}) or Box(0, 1, ({rows},)), not {space}."
+    )
 
 
 def _further(description: dict[str, Any]) -> Iterable[tuple[str, int]]:

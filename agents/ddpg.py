@@ -16,7 +16,7 @@ from kselect.agents.exploration import CountBonus, DissimilarityBonus
 from kselect.agents.learner import Learner, observation_tensors, single_thread
 from kselect.agents.networks import RowCritic, RowNetwork, linear
 from kselect.agents.validation import COUNT, NOT_NEGATIVE, SHARE, Range
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 THRESHOLD = 0.5
 
@@ -83,7 +83,7 @@ class DeterministicActorCritic(Learner):
         self.memory = memory
         self.hidden = hidden
         if not isinstance(hard, bool):
-            raise UserError(f"hard is {hard!r}: give true or false.")
+            raise KselectError(f"hard is {hard!r}: give true or false.")
         super().__init__(observation_space, action_space, CountBonus() if hard else DissimilarityBonus(), seed=seed)
         self.start = float(np.log(initial_weight / (1.0 - initial_weight)))
         self.actor, self.critic = self._networks()

@@ -17,7 +17,7 @@ from kselect.agents.agent import Agent, Observation
 from kselect.agents.exploration import CountBonus, DissimilarityBonus
 from kselect.agents.replay_buffer import Memory, RewardScale
 from kselect.agents.validation import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range, check_range
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 
 class Learner(Agent):
@@ -87,7 +87,9 @@ class Learner(Agent):
         self._check(next_observation)
         reward = float(reward)
         if not math.isfinite(reward):
-            raise UserError(f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase.")
+            raise KselectError(
+                f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase."
+            )
         self.scale.add(reward)
         starts = stream not in self._open
         self.decisions.append(

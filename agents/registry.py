@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kselect.agents.stages import Stages, check_mapping, check_stages, row_stages, stage_knowledge
 from kselect.agents.validation import check_names, setting_names
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -73,7 +73,7 @@ def knowledge_of(name: str, settings: Mapping[str, Any]) -> tuple[str, ...] | No
     """Return the kinds of knowledge that an agent weighs by name; None for whatever is on offer.
 
     Raises:
-        UserError: an unknown agent, or settings that name no weights.
+        KselectError: an unknown agent, or settings that name no weights.
     """
     if name not in AGENTS:
         raise unknown("agent", name, AGENTS)
@@ -84,7 +84,7 @@ def check_offer(name: str, settings: Mapping[str, Any], names: Sequence[str]) ->
     """Refuse knowledge on offer (`names`) that lacks what weights and stages name.
 
     Raises:
-        UserError: in one line.
+        KselectError: in one line.
     """
     for knowledge in knowledge_of(name, settings) or ():
         if knowledge not in names:
@@ -101,7 +101,7 @@ def make_agent(
 ) -> Agent:
     """Make an agent by its name for the knowledge `names`, one a row and in the order of the rows.
 
-    Raises UserError, one line each, for an unknown agent or setting, a setting outside its range, knowledge
+    Raises KselectError, one line each, for an unknown agent or setting, a setting outside its range, knowledge
     that is not on offer, and a kind of action that the agent cannot give.
     """
     found = agent_class(name)
@@ -149,7 +149,7 @@ def _stages(agent: str, settings: Mapping[str, Any]) -> Stages:
     if agent == "fixed":
         if "weights" not in settings:
             example = """--agent_settings '{"weights": {"gold": 1}}'"""
-            raise UserError(f"Agent 'fixed' needs weights by knowledge: give {example}, with yours.")
+            raise KselectError(f"Agent 'fixed' needs weights by knowledge: give {example}, with yours.")
         check_mapping(agent, "weights", settings.get("weights"))
         return [dict(settings)]
     return check_stages(agent, settings.get("stages"))

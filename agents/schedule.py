@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from kselect.agents.agent import Agent, Observation
 from kselect.agents.validation import SHARE, check_range
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 
 class Schedule(Agent):
@@ -34,12 +34,12 @@ class Schedule(Agent):
     ) -> None:
         super().__init__(observation_space, action_space, seed=seed)
         if not stages:
-            raise UserError("A schedule has no stages: give at least one.")
+            raise KselectError("A schedule has no stages: give at least one.")
         self.stages = [self._checked(stage, last=i == len(stages)) for i, stage in enumerate(stages, 1)]
         ends = [stage["until"] for stage in self.stages]
         if ends[-1] != 1 or ends[0] <= 0 or any(a >= b for a, b in pairwise(ends)):
             given = ", ".join(f"{end:g}" for end in ends)
-            raise UserError(f"Stages last until {given}: give rising shares of the run above 0, the last one 1.")
+            raise KselectError(f"Stages last until {given}: give rising shares of the run above 0, the last one 1.")
         self.boundaries = tuple(ends[:-1])
 
     def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
@@ -65,7 +65,7 @@ class Schedule(Agent):
         if stage.get("to") is None:
             return {"until": until, "weights": weights, "to": None}
         if not self.soft:
-            raise UserError(
+            raise KselectError(
                 "Hard actions take or leave, so a stage cannot move `to` other weights: "
                 "leave it out, or make the environment with soft actions."
             )
@@ -75,12 +75,12 @@ class Schedule(Agent):
 def check_weights(weights: Sequence[float], rows: int, soft: bool) -> list[float]:
     """Return `weights`, one in [0, 1] for each of the rows; refuse any others, and fractions where actions are hard."""
     if len(weights) != rows:
-        raise UserError(f"There are {len(weights)} weights for {rows} kinds of knowledge: give one for each.")
+        raise KselectError(f"There are {len(weights)} weights for {rows} kinds of knowledge: give one for each.")
     for weight in weights:
         check_range("A weight", weight, SHARE)
     if not soft and not set(weights) <= {0, 1}:
         given = ", ".join(f"{weight:g}" for weight in weights)
-        raise UserError(
+        raise KselectError(
             f"Hard actions take or leave, so weights must be 0 or 1, not {given}: "
             "change them, or make the environment with soft actions."
         )

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.io import replacing
 
 DESCRIPTION = "agent.json"
@@ -27,10 +27,10 @@ def write_agent(
     never a mixture.
 
     Raises:
-        UserError: they cannot be written.
+        KselectError: they cannot be written.
     """
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file: give a folder to save the policy to.")
+        raise KselectError(f"{folder} is a file: give a folder to save the policy to.")
     text = json.dumps(description, indent=2) + "\n"
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     # One entry, since the library writes several in any order, and equal agents are to be equal files.
@@ -48,14 +48,14 @@ def read_description(folder: Path) -> dict[str, Any]:
         instead = (
             f"{left}, where that run left it" if (left / DESCRIPTION).is_file() else "a folder that one was saved to"
         )
-        raise UserError(f"No trained policy in {folder}: {DESCRIPTION} is missing; give {instead}.")
+        raise KselectError(f"No trained policy in {folder}: {DESCRIPTION} is missing; give {instead}.")
     try:
         description = json.loads(path.read_text())
     except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}): save the policy again.") from error
+        raise KselectError(f"{path} is not JSON ({error}): save the policy again.") from error
     missing = {"class", "settings", "context", "knowledge", "actions"} - set(description)
     if missing:
-        raise UserError(f"{path} lacks {', '.join(sorted(missing))}: save the policy again.")
+        raise KselectError(f"{path} lacks {', '.join(sorted(missing))}: save the policy again.")
     return description
 
 
@@ -63,13 +63,13 @@ def read_learned(folder: Path, description: dict[str, Any]) -> tuple[dict[str, n
     """Return arrays and facts; refuse a file that is damaged or of another agent than `description`."""
     path = folder / LEARNED
     if not path.is_file():
-        raise UserError(f"{path} is missing: copy the whole policy folder, or save the policy again.")
+        raise KselectError(f"{path} is missing: copy the whole policy folder, or save the policy again.")
     try:
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {}).get("agent", "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except SafetensorError as error:
-        raise UserError(f"{path} is damaged ({error}): save the policy again.") from error
+        raise KselectError(f"{path} is damaged ({error}): save the policy again.") from error
     if header.get("description") != description:
-        raise UserError(f"{path} and {DESCRIPTION} are of two different agents: save the policy again.")
+        raise KselectError(f"{path} and {DESCRIPTION} are of two different agents: save the policy again.")
     return arrays, header["facts"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from kselect.errors import UserError, did_you_mean
+from kselect.errors import KselectError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def check_range(name: str, value: Any, allowed: Range) -> None:
     """Refuse a value outside its range, or a text that looks like a number (YAML reads 1e-3 as text)."""
     if value not in allowed:
         hint = ", without quotes and as 0.001 rather than 1e-3" if isinstance(value, str) else ""
-        raise UserError(f"{name} is {value!r}: give {allowed}{hint}.")
+        raise KselectError(f"{name} is {value!r}: give {allowed}{hint}.")
 
 
 def check_names(agent: str, given: dict[str, Any], known: tuple[str, ...]) -> None:
@@ -60,4 +60,4 @@ def check_names(agent: str, given: dict[str, Any], known: tuple[str, ...]) -> No
     for name in given:
         if name not in known:
             offer = f"Its settings: {', '.join(known)}." if known else "It has no settings."
-            raise UserError(f"Agent '{agent}' has no setting '{name}'{did_you_mean(name, known)} {offer}")
+            raise KselectError(f"Agent '{agent}' has no setting '{name}'{did_you_mean(name, known)} {offer}")

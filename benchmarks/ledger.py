@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.runs.run_log import Ledger
 
 __all__ = ["Ledger", "recorded", "with_one_line"]
@@ -25,6 +25,6 @@ def with_one_line(act: Callable[[], None]) -> None:
     """Do something; where what was given is at fault, end with one line and exit code 2, as kselect's commands do."""
     try:
         act()
-    except UserError as error:
+    except KselectError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

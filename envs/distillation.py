@@ -17,7 +17,7 @@ from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.weighting import selection_weights
 from kselect.envs.observation import LIMIT, Observer, observation_space
 from kselect.envs.phases import SCHEDULERS
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 
 Observation = dict[str, NDArray[np.float32]]
 
@@ -95,7 +95,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if actions not in ACTION_SPACES:
             raise unknown("kind of actions", actions, ACTION_SPACES)
         if observe_cls and not distiller.teachers:
-            raise UserError(
+            raise KselectError(
                 "observe_cls shows the teacher's [CLS], and there is no teacher: give one, or leave it out."
             )
         self.distiller = distiller

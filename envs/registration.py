@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import gymnasium
 
 from kselect.config import KnowledgeConfig, PhaseConfig, StudentConfig, TaskConfig, TrainingConfig
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 
 if TYPE_CHECKING:
     from kselect.envs.distillation import DistillationEnv
@@ -32,7 +32,7 @@ def make_distillation_env(
             `teacher`, the folder or hub id of a fine-tuned classifier, has no default.
 
     Raises:
-        UserError: a setting that does not exist, or whatever is wrong with task or teacher.
+        KselectError: a setting that does not exist, or whatever is wrong with task or teacher.
     """
     from kselect.distillation.builders import make_distiller
     from kselect.envs.distillation import DistillationEnv
@@ -42,7 +42,7 @@ def make_distillation_env(
         if name not in known:
             raise unknown("setting", name, known)
     if "teacher" not in settings:
-        raise UserError("teacher is missing: give the folder or hub id of a fine-tuned classifier.")
+        raise KselectError("teacher is missing: give the folder or hub id of a fine-tuned classifier.")
     distiller = make_distiller(
         _fill(TaskConfig, settings),
         _fill(StudentConfig, settings),

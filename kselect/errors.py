@@ -1,4 +1,4 @@
-"""Errors a user can mend: one clear line each, printed by the command line before it exits with code 2."""
+"""Errors that a user can fix: one clear line each, printed by the command line before it exits with code 2."""
 
 from __future__ import annotations
 
@@ -10,18 +10,30 @@ ALIKE = 0.7
 """How like each other two names in a folder must be, by difflib's ratio; many share their suffix."""
 
 
-class UserError(Exception):
-    """Bad input. The message is one line that names what is wrong and says what to do."""
+class KselectError(ValueError):
+    """Bad input. The message is one line that names what is wrong and says what to do.
+
+    Library code never names a command-line option. It names the setting, and whoever read that setting from a command
+    line or a file adds how to give it there.
+
+    Args:
+        message: one line.
+        setting: name of the setting that is wrong or missing, a field of one of the classes of `kselect.config`.
+    """
+
+    def __init__(self, message: str = "", *, setting: str | None = None) -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
-class IncomparableError(UserError):
+class IncomparableError(KselectError):
     """Models that have nothing of a kind of knowledge in common, however it is set.
 
     The message is `what` is wrong, and what to do about it, `advice`; or all of it, as where an error is pickled.
     """
 
-    def __init__(self, what: str, advice: str = "") -> None:
-        super().__init__(f"{what}: {advice}" if advice else what)
+    def __init__(self, what: str, advice: str = "", *, setting: str | None = None) -> None:
+        super().__init__(f"{what}: {advice}" if advice else what, setting=setting)
         self.what = what
         self.advice = advice
 
@@ -50,11 +62,11 @@ def near_path(path: Path, wanted: Callable[[Path], bool], root: Path = Path()) -
     return there.joinpath(nearest[0], *rest) if nearest else None
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+def unknown(kind: str, name: str, known: Iterable[str]) -> KselectError:
     """Build the error for a name outside a closed set, with the nearest right name and the whole set.
 
     >>> print(unknown("task", "mprc", ["mrpc", "rte"]))
     Unknown task 'mprc': did you mean 'mrpc'? Known: mrpc, rte.
     """
     known = list(known)
-    return UserError(f"Unknown {kind} '{name}'{did_you_mean(name, known)} Known: {', '.join(known)}.")
+    return KselectError(f"Unknown {kind} '{name}'{did_you_mean(name, known)} Known: {', '.join(known)}.")

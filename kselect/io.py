@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 TEMPORARY = ".part"
 
 
-class UnwritableError(UserError):
+class UnwritableError(KselectError):
     """Files that cannot be written, and the `reason` that the system gives."""
 
     def __init__(self, message: str, reason: str = "") -> None:
@@ -60,7 +60,7 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text beside `path` and move it there in one step, so that no reader sees a part of it.
 
     Raises:
-        UserError: it cannot be written.
+        KselectError: it cannot be written.
     """
     write_texts({path: text})
 

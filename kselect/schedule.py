@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Schedule:
         """Read a number, or a text such as `4->1`.
 
         Raises:
-            UserError: neither of them; the message names `setting`.
+            KselectError: neither of them; the message names `setting`.
 
         >>> Schedule.parse("4->1", "temperature")
         Schedule(start=4.0, end=1.0)
@@ -29,7 +29,7 @@ class Schedule:
             start = float(first)
             return Schedule(start, float(last) if arrow else start)
         except ValueError:
-            raise UserError(
+            raise KselectError(
                 f"{setting} is '{value}': give a number, or a schedule over the run such as 4->1."
             ) from None
 

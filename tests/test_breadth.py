@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification
 
 from kselect.config import LEVELS, TEXT_KNOWLEDGE, KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.tasks.task import Task
 from tests.architectures import CONFIGS, SHOWS_ATTENTION, classifier, tiny_regression
@@ -57,7 +57,7 @@ def test_a_student_learns_and_plain_transformers_loads_it(
     architecture: str, knowledge: str, task: str, tmp_path: Path
 ) -> None:
     if knowledge in INSIDE_ATTENTION and architecture not in SHOWS_ATTENTION:
-        with pytest.raises(UserError, match=f"knowledge {knowledge} .*{architecture} does not show"):
+        with pytest.raises(KselectError, match=f"knowledge {knowledge} .*{architecture} does not show"):
             distiller_for(architecture, knowledge, task)
         return
     distiller = distiller_for(architecture, knowledge, task)

@@ -15,7 +15,7 @@ from kselect import io
 from kselect.agents.serialization import write_agent
 from kselect.analysis.recording.table import DTYPES, Rows
 from kselect.distillation.snapshot import Snapshot
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.io import TEMPORARY, replacing
 
 ROOM = 2**16  # bytes
@@ -49,7 +49,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_and_no_litter(tmp_path:
     rng, path = np.random.default_rng(0), tmp_path / name
     WRITERS[name](path, rng.integers(2**30, size=8))
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
-    with full_disk(), pytest.raises(UserError, match=f"{name}.* cannot be written \\(.*File too large") as error:
+    with full_disk(), pytest.raises(KselectError, match=f"{name}.* cannot be written \\(.*File too large") as error:
         WRITERS[name](path, rng.integers(2**30, size=ROOM))
     assert "\n" not in str(error.value)
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
@@ -77,7 +77,7 @@ def test_of_several_files_all_are_replaced_or_none(tmp_path: Path) -> None:
     with replacing(*paths) as partials:
         for partial in partials:
             partial.write_text("old")
-    with pytest.raises(UserError, match=r"first and .*second cannot be written"), replacing(*paths) as partials:
+    with pytest.raises(KselectError, match=r"first and .*second cannot be written"), replacing(*paths) as partials:
         partials[0].write_text("new")  # and nothing for the second
     assert [path.read_text() for path in paths] == ["old", "old"]
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == [paths[1], paths[0]]
@@ -94,5 +94,5 @@ def test_what_a_kill_leaves_is_written_over(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"cannot be written \((Not a directory|File exists)\)"):
+    with pytest.raises(KselectError, match=r"cannot be written \((Not a directory|File exists)\)"):
         io.write_text(tmp_path / "file" / "below", "text")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.schedule import Schedule
 
 
@@ -17,6 +17,6 @@ def test_a_schedule_is_a_line_over_the_run(value: float | str, values: list[floa
 
 @pytest.mark.parametrize("value", ["", "->", "4->", "->1", "4->3->2", "warm"])
 def test_what_is_no_schedule_is_refused(value: str) -> None:
-    with pytest.raises(UserError) as error:
+    with pytest.raises(KselectError) as error:
         Schedule.parse(value, "temperature")
     assert str(error.value) == f"temperature is '{value}': give a number, or a schedule over the run such as 4->1."

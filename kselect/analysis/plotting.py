@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.io import replacing
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ def check_drawable() -> None:
     """Refuse to draw a recording where nothing draws.
 
     Raises:
-        UserError: matplotlib is not installed.
+        KselectError: matplotlib is not installed.
     """
     if not can_draw():
-        raise UserError(
+        raise KselectError(
             "record_plots draws with matplotlib, which is not installed: pip install 'kselect[plots]', "
             "or leave record_plots out."
         )
@@ -35,7 +35,7 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG; a kill at any moment leaves none, the old one or the new one.
 
     Raises:
-        UserError: the file cannot be written.
+        KselectError: the file cannot be written.
     """
     with replacing(path) as (partial,):
         figure.savefig(partial, format="png", dpi=150)

@@ -40,7 +40,7 @@ def of_texts(config: TaskConfig, model: EvaluationConfig) -> Answers:
     """Read whole texts: GLUE's test files, or one's own.
 
     Raises:
-        UserError: whatever is wrong with them, or no model that tells the labels.
+        KselectError: whatever is wrong with them, or no model that tells the labels.
     """
     files = own_files(config)
     tests = load_test(task_name(config), config.data_dir, files=files)
@@ -66,7 +66,7 @@ def of_words(config: TaskConfig, model: EvaluationConfig) -> Answers:
     """Read sentences, word by word.
 
     Raises:
-        UserError: whatever is wrong with them, or no model that tells the labels.
+        KselectError: whatever is wrong with them, or no model that tells the labels.
     """
     source = word_source(config)
     from kselect.cli.scoring import word_labels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from kselect.errors import UserError, did_you_mean
+from kselect.errors import KselectError, did_you_mean
 
 
 @dataclass
@@ -29,7 +29,7 @@ def read(
     An option of `switches` needs no value: alone it is true.
 
     Raises:
-        UserError: an option outside `known`, an option without a value, or a word that belongs to no option.
+        KselectError: an option outside `known`, an option without a value, or a word that belongs to no option.
     """
     arguments = Arguments()
     rest = list(words)
@@ -40,7 +40,7 @@ def read(
             continue
         if not word.startswith("-") or word == "-":
             if positional is None or positional in arguments.options:
-                raise UserError(
+                raise KselectError(
                     f"'{word}' belongs to no option: write lists with commas (gold,logits), and see "
                     f"`kselect {command} --help`."
                 )
@@ -50,12 +50,12 @@ def read(
         option = name.removeprefix("--")
         if not name.startswith("--") or option not in {*known, "config"}:
             hint = did_you_mean(name, [f"--{one}" for one in (*known, "config")])
-            raise UserError(f"Unknown option '{name}'{hint} See `kselect {command} --help`.")
+            raise KselectError(f"Unknown option '{name}'{hint} See `kselect {command} --help`.")
         if not sign:
             if option in switches and (not rest or rest[0].lower() not in ("true", "false")):
                 rest.insert(0, "true")
             if not rest or rest[0].startswith("--"):
-                raise UserError(f"{name} has no value: write {name} VALUE.")
+                raise KselectError(f"{name} has no value: write {name} VALUE.")
             value = rest.pop(0)
         if option == "config":
             arguments.files.append(value)

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kselect.config import CacheConfig
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 if TYPE_CHECKING:
     from kselect.distillation.teacher.cache import CacheFolder
@@ -40,13 +40,13 @@ def run(settings: Settings) -> None:
     """Do what is asked with the entries that are meant.
 
     Raises:
-        UserError: an empty or unknown entry; files that are not what was written; an entry that is being filled.
+        KselectError: an empty or unknown entry; files that are not what was written; an entry that is being filled.
     """
     from kselect.distillation.teacher.cache import CacheFolder
 
     config = settings.cache
     if config.entry == "":
-        raise UserError("--entry is empty: give the beginning of an entry's name, or leave it out to mean all.")
+        raise KselectError("--entry is empty: give the beginning of an entry's name, or leave it out to mean all.")
     folder = CacheFolder(config.cache_dir)
     entries = folder.entries(config.entry or "")
     if not entries:
@@ -96,7 +96,7 @@ def _verify(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
     damaged = {entry.short: files for entry in entries if (files := entry.damaged())}
     if damaged:
         named = ", ".join(str(file) for files in damaged.values() for file in files)
-        raise UserError(
+        raise KselectError(
             f"{named}: not what was written. Clear what is damaged, and it is computed again: "
             f"{'; '.join(f'kselect cache clear --entry {key}' for key in damaged)}."
         )
@@ -126,7 +126,7 @@ def _clear(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
     if freed:
         print(f"Cleared {_count(len(freed), *ENTRY)}, {_mebibytes(sum(freed))} MiB, from {folder.path}.")
     if kept:
-        raise UserError(f"A run is filling {', '.join(kept)}: clear that when it has stopped.")
+        raise KselectError(f"A run is filling {', '.join(kept)}: clear that when it has stopped.")
 
 
 def _count(number: int, one: str, several: str) -> str:

@@ -16,7 +16,7 @@ import jsonargparse
 from kselect.cli import arguments, values, yaml_file
 from kselect.cli.help import Formatter
 from kselect.config import laid_over
-from kselect.errors import UserError, did_you_mean
+from kselect.errors import KselectError, did_you_mean
 
 jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
@@ -80,7 +80,7 @@ class Command:
         """Read YAML files and options over them into the module's `Settings`; None where help was asked for.
 
         Raises:
-            UserError: whatever is wrong with the first bad option, file, key or value.
+            KselectError: whatever is wrong with the first bad option, file, key or value.
         """
         switches = [name for name, hint in self.hints.items() if hint is bool]
         given = arguments.read(words, self.hints, self.name, self.positional, switches)
@@ -106,7 +106,7 @@ class Command:
         """Return `settings` with `changes` over them; `source` is where those are from.
 
         Raises:
-            UserError: whatever is wrong with the first bad key or value.
+            KselectError: whatever is wrong with the first bad key or value.
         """
         self._check_known(source, changes)
         return self._build({**flatten(settings), **changes}, {key: f"{source}: {key}" for key in changes})
@@ -116,26 +116,26 @@ class Command:
             if key not in self.hints:
                 whose = [other.name for other in map(Command, self.others) if other.hints.keys() >= set(keys)]
                 if whose:
-                    raise UserError(
+                    raise KselectError(
                         f"{source} has settings of {', '.join(whose)}, and '{key}' is none of {self.name}'s: give it "
                         f"another file, or options. See `kselect {self.name} --help`."
                     )
                 hint = did_you_mean(key, self.hints)
-                raise UserError(f"{source}: unknown key '{key}'{hint} See `kselect {self.name} --help`.")
+                raise KselectError(f"{source}: unknown key '{key}'{hint} See `kselect {self.name} --help`.")
 
     def _build(self, found: Mapping[str, Any], origin: Mapping[str, str]) -> Any:
         for field in self._fields():
             if field.name not in found and field.default is MISSING and field.default_factory is MISSING:
-                raise UserError(f"{field.name} is missing: {self._how_to_give(field.name)}")
+                raise KselectError(f"{field.name} is missing: {self._how_to_give(field.name)}")
         try:
             checked = self.parser.parse_object({k: values.expand(self.hints[k], v) for k, v in found.items()})
         except argparse.ArgumentError as error:
             match = re.search(r'key "(\w+)', str(error))
             if match is None or match[1] not in origin:
-                raise UserError(" ".join(str(error).split())) from None
+                raise KselectError(" ".join(str(error).split())) from None
             key = match[1]
             wanted = values.expected(self.hints[key], found[key])
-            raise UserError(f"{origin[key]} is {found[key]!r}: expected {wanted}.") from None
+            raise KselectError(f"{origin[key]} is {found[key]!r}: expected {wanted}.") from None
         return self.module.Settings(
             **{
                 name: part(**{field.name: checked[field.name] for field in fields(part)})

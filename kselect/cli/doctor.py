@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kselect.config import DoctorConfig, FolderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 NAME = "doctor"
 
@@ -36,7 +36,7 @@ class Settings:
 def run(settings: Settings) -> Path:
     """Examine a teacher, print what was found, and leave it in a run folder, whose path is returned."""
     if len(settings.model.teachers) > 1:
-        raise UserError("The doctor looks at one teacher at a time: give a single one.")
+        raise KselectError("The doctor looks at one teacher at a time: give a single one.")
     settings.task.require_labels("The doctor")
     from kselect.tasks.registry import make_task
 

@@ -22,7 +22,7 @@ from kselect.config import (
     TaskConfig,
     check_head_of,
 )
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 from kselect.models.paths import check_location
 from kselect.runs.resume import refuse_occupied
 from kselect.tasks.paths import find
@@ -36,7 +36,7 @@ def check_early(settings: Any) -> None:
     Refused as well are a name that another run has taken, and an encoder from scratch for a task that has none.
 
     Raises:
-        UserError: as what is built of these settings would raise it later.
+        KselectError: as what is built of these settings would raise it later.
     """
     parts = vars(settings).values()
     for task in (part for part in parts if isinstance(part, TaskConfig)):
@@ -67,9 +67,9 @@ def _check_task(name: str) -> None:
     config = Path("configs", f"{name}.yaml")
     try:
         canonical(name)
-    except UserError as error:
+    except KselectError as error:
         instead = f"--config {config}, which lies here, or --train_file" if config.is_file() else "--train_file"
-        raise UserError(
+        raise KselectError(
             f"{error} Data of your own have any name: give {instead}, and of words --task_type tags or trees."
         ) from None
 

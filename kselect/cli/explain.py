@@ -52,17 +52,17 @@ class Settings:
 
 def run(settings: Settings) -> Path:
     """Climb the ladder and tell what accounts for the gain, in a run folder, whose path is returned."""
-    from kselect.errors import UserError
+    from kselect.errors import KselectError
     from kselect.tasks.registry import make_task
 
     if len(settings.model.teachers) > 1:
-        raise UserError("Levels of knowledge are those of one teacher: give one.")
+        raise KselectError("Levels of knowledge are those of one teacher: give one.")
     if settings.model.parser is not None:
-        raise UserError("parser is for parser-trees, which no level of knowledge reads: leave it out.")
+        raise KselectError("parser is for parser-trees, which no level of knowledge reads: leave it out.")
     settings.task.require_labels("Every level of knowledge")
     earlier = None if settings.ladder.earlier is None else Path(settings.ladder.earlier)
     if earlier is not None and not (earlier / RUNS).exists():
-        raise UserError(f"earlier is {earlier}, which holds no runs of a ladder: give a folder that `explain` left.")
+        raise KselectError(f"earlier is {earlier}, which holds no runs of a ladder: give a folder that `explain` left.")
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
 
     from kselect.analysis.ablation.findings import findings, identities, outcome, symptoms
@@ -165,14 +165,14 @@ def _recorded(
     """Take up finished runs; give what is told of each phase and each run, and what shows a teacher's outputs.
 
     Raises:
-        UserError: training diverged.
+        KselectError: training diverged.
         KeyboardInterrupt: Ctrl-C or SIGTERM, with what to say of it.
     """
     from kselect.analysis.ablation.runs import to_train
     from kselect.cli.interruption import Interruption
     from kselect.cli.progress import Progress
     from kselect.distillation.divergence import TrainingDivergedError
-    from kselect.errors import UserError
+    from kselect.errors import KselectError
     from kselect.training.results import describe_selection
 
     with folder:
@@ -204,7 +204,7 @@ def _recorded(
             try:
                 yield on_phase, on_run, watched
             except TrainingDivergedError as error:
-                raise UserError(folder.write_diverged(str(error), None)) from error
+                raise KselectError(folder.write_diverged(str(error), None)) from error
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
                     f"after {len(ledger.entries())} of {runs} runs; to go on, give the same command again, or "

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from kselect import __version__
 from kselect.cli.command import Command
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 
 COMMANDS = {
     "train-teacher": "kselect.cli.train_teacher",
@@ -55,7 +55,7 @@ def dispatch(words: Sequence[str]) -> None:
     """Run what the words of a command line ask for.
 
     Raises:
-        UserError: whatever the user can mend.
+        KselectError: whatever the user can mend.
     """
     if not words or words[0] in ("-h", "--help"):
         print(overview(), end="")
@@ -65,7 +65,7 @@ def dispatch(words: Sequence[str]) -> None:
         return
     name, *rest = words
     if name.startswith("-"):
-        raise UserError(f"'{name}' comes before any command: write `kselect COMMAND {name}`; see `kselect --help`.")
+        raise KselectError(f"'{name}' comes before any command: write `kselect COMMAND {name}`; see `kselect --help`.")
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
     command = Command(COMMANDS[name], others=COMMANDS.values())
@@ -83,7 +83,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the words of a command line and return its exit code: 0; 2, bad input; 130, Ctrl-C or SIGTERM."""
     try:
         dispatch(sys.argv[1:] if words is None else words)
-    except UserError as error:
+    except KselectError as error:
         print(f"kselect: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from kselect.cli.saved import task_of_run
 from kselect.config import EvaluationConfig, PredictionConfig, TaskConfig
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 if TYPE_CHECKING:
     from kselect.cli.answers import Answers
@@ -66,7 +66,7 @@ def _check_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise UserError(f"{folder} cannot be written to ({error.strerror}): give another --output.") from None
+        raise KselectError(f"{folder} cannot be written to ({error.strerror}): give another --output.") from None
 
 
 def _paths(output: str, answers: Answers) -> list[Path]:
@@ -75,16 +75,16 @@ def _paths(output: str, answers: Answers) -> list[Path]:
     if path.is_dir() or (path.suffix != ".tsv" if of_texts else not path.suffix):
         if path.is_file():
             wanted = "that ends in .tsv" if of_texts else "with a suffix"
-            raise UserError(f"{path} is a file: give --output a folder, or a file {wanted}.")
+            raise KselectError(f"{path} is a file: give --output a folder, or a file {wanted}.")
         paths = [path / name for name in names]
         for taken in filter(Path.is_dir, paths):
-            raise UserError(f"{taken} is a folder, where a file is to go: give another --output.")
+            raise KselectError(f"{taken} is a folder, where a file is to go: give another --output.")
     elif len(names) > 1:
         told = " and ".join(Path(name).stem for name in names)
-        raise UserError(f"{path} is one file, and there are {told} to write: give --output a folder.")
+        raise KselectError(f"{path} is one file, and there are {told} to write: give --output a folder.")
     else:
         paths = [path]
     for source in filter(None, [answers.source]):
         if paths[0].resolve() == source.expanduser().resolve():
-            raise UserError(f"{paths[0]} is the file to predict, which would be lost: give another --output.")
+            raise KselectError(f"{paths[0]} is the file to predict, which would be lost: give another --output.")
     return paths

@@ -13,7 +13,7 @@ from kselect.cli.saved import find_model
 from kselect.cli.session import warn_long
 from kselect.config import EvaluationConfig
 from kselect.distillation.device import default_device, resolve_precision
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.heads.registry import saved_facts
 from kselect.models.text_classifier import load_classifier
@@ -45,7 +45,7 @@ def load_scorer(config: EvaluationConfig, task: Task, max_length: int | None) ->
     """Load the model that `config` names, or that lies in the run folder it names.
 
     Raises:
-        UserError: no model there, or one of another task.
+        KselectError: no model there, or one of another task.
     """
     classifier = load_classifier(find_model(config.model), task)
     device = default_device()
@@ -58,10 +58,10 @@ def label_names(path: str) -> tuple[str, ...]:
     """Return the label names of a model in a local folder, in id order; none where it gives scores.
 
     Raises:
-        UserError: no model there.
+        KselectError: no model there.
     """
     if not (Path(path) / "config.json").is_file():
-        raise UserError(
+        raise KselectError(
             f"{path} is no folder of a model: give one, or with a hub id labels, in the order of their ids there."
         )
     config = AutoConfig.from_pretrained(path)
@@ -72,8 +72,8 @@ def word_labels(path: str) -> tuple[str, ...]:
     """Return the labels that a model of words in a local folder answers with.
 
     Raises:
-        UserError: no model there.
+        KselectError: no model there.
     """
     if not (Path(path) / "config.json").is_file():
-        raise UserError(f"{path} is no folder of a model of words: give one that `kselect distill` left.")
+        raise KselectError(f"{path} is no folder of a model of words: give one that `kselect distill` left.")
     return tuple(saved_facts(path).get("labels", ())) or label_names(path)

@@ -18,7 +18,7 @@ from kselect.cli.progress import Progress
 from kselect.distillation.builders import Models, make_models
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
-from kselect.errors import IncomparableError, UserError
+from kselect.errors import IncomparableError, KselectError
 from kselect.models.classifier import Classifier
 from kselect.recipes.compatibility import check_served
 from kselect.runs.model_card import model_card
@@ -103,7 +103,7 @@ def recorded(
     `tasks` are those of the series. With `recording`, examples are written down, too.
 
     Raises:
-        UserError: training diverged; the last good state, where it can be had, is kept in the run folder.
+        KselectError: training diverged; the last good state, where it can be had, is kept in the run folder.
         LostStreamError: a process that plays an episode is gone; a checkpoint is kept in the run folder.
         KeyboardInterrupt: Ctrl-C or SIGTERM, with what to say of it; a checkpoint is kept in the run folder.
     """
@@ -144,7 +144,7 @@ def recorded(
                         raise
                     raise KeyboardInterrupt from None  # the signal went to every process
             except TrainingDivergedError as error:
-                raise UserError(folder.write_diverged(str(error), series.last_good())) from error
+                raise KselectError(folder.write_diverged(str(error), series.last_good())) from error
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
                     f"at step {kept} of {total}; to go on, give the same command again, or {folder.go_on}"

@@ -17,7 +17,7 @@ from kselect.cli.session import resolved
 from kselect.distillation.distiller import Distiller
 from kselect.envs.distillation import DistillationEnv
 from kselect.envs.registration import CONFIGS
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.recipes.policies import Cast
 from kselect.training.parallel_runner import Streams, close_streams, open_streams
 from kselect.training.runner import check_alike
@@ -30,7 +30,7 @@ def every_task(settings: Any, command: Command) -> list[Any]:
     """Return the settings of each task: those of the command, and under them what each of `also` says over them.
 
     Raises:
-        UserError: a file of `also` that cannot be read, lacks task or teacher, or names what is one for all tasks.
+        KselectError: a file of `also` that cannot be read, lacks task or teacher, or names what is one for all tasks.
     """
     found = [settings]
     for source in settings.policy.also:
@@ -39,10 +39,12 @@ def every_task(settings: Any, command: Command) -> list[Any]:
         name = "also" if written_here else source
         for key in ("task", "teacher"):
             if key not in changes:
-                raise UserError(f"{name} names no {key}: a further task needs at least its task and its teacher.")
+                raise KselectError(f"{name} names no {key}: a further task needs at least its task and its teacher.")
         for key in changes:
             if key in command.hints and key not in OF_A_TASK:
-                raise UserError(f"{name}: {key} is one for all tasks: leave it out there, and give it to the command.")
+                raise KselectError(
+                    f"{name}: {key} is one for all tasks: leave it out there, and give it to the command."
+                )
         if not changes.keys().isdisjoint(OTHER_DATA):  # other data are not learned from by the first task's sentences
             changes = {"unlabelled_file": None, **changes}
         found.append(command.over(settings, changes, name))
@@ -61,7 +63,7 @@ def stage(
     """Give an environment for each task, that of `cast` first, or `parallel` of them in processes of their own.
 
     Raises:
-        UserError: tasks that one policy cannot serve.
+        KselectError: tasks that one policy cannot serve.
     """
     further = zip(tasks[1:], distillers[1:], strict=True)
     asked = _asked_of(cast.env)

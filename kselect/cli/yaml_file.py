@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from kselect.errors import UserError, near_path
+from kselect.errors import KselectError, near_path
 
 
 class Loader(yaml.SafeLoader):
@@ -37,7 +37,7 @@ def read(path: str, option: str = "--config") -> dict[str, Any]:
     """Read a mapping of settings, from the file that `option` names.
 
     Raises:
-        UserError: the file is missing, is not YAML (with the line), or is not a mapping of names to values.
+        KselectError: the file is missing, is not YAML (with the line), or is not a mapping of names to values.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -45,18 +45,18 @@ def read(path: str, option: str = "--config") -> dict[str, Any]:
         here = "" if Path(path).is_absolute() else f" in the present folder ({Path.cwd()})"
         near = near_path(Path(path), Path.is_file)
         hint = f"did you mean '{near}'? Give" if near else "give"
-        raise UserError(f"{path} does not exist{here}: {hint} {option} the path of a YAML file.") from None
+        raise KselectError(f"{path} does not exist{here}: {hint} {option} the path of a YAML file.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as text: {error}.") from None
+        raise KselectError(f"{path} cannot be read as text: {error}.") from None
     try:
         values = yaml.load(text, Loader)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date and is none
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it has characters that YAML does not allow"
-        raise UserError(f"{path}{line} is not valid YAML: {problem}.") from None
+        raise KselectError(f"{path}{line} is not valid YAML: {problem}.") from None
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        raise UserError(f"{path} is not a mapping: write one setting a line, such as `epochs: 3`.")
+        raise KselectError(f"{path} is not a mapping: write one setting a line, such as `epochs: 3`.")
     return values

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 
 
 def require(condition: bool, message: str) -> None:
-    """Raise a UserError that says `message` unless `condition` holds."""
+    """Raise a KselectError that says `message` unless `condition` holds."""
     if not condition:
-        raise UserError(message)
+        raise KselectError(message)
 
 
 def one_of(setting: str, value: str, known: tuple[str, ...]) -> None:
-    """Raise a UserError unless `value` is one of the `known`; name the nearest."""
+    """Raise a KselectError unless `value` is one of the `known`; name the nearest."""
     if value not in known:
         raise unknown(setting, value, known)

@@ -51,7 +51,7 @@ class LadderConfig:
         """Return what is on offer to a student: the `top_k` largest probabilities or, without it, all other levels.
 
         Raises:
-            UserError: a setting that cannot be.
+            KselectError: a setting that cannot be.
         """
         names = ("temperature", "similarity_mass", "similarity_temperature", "teacher_cache", "cache_dir")
         settings = {name: getattr(self, name) for name in names}

@@ -98,7 +98,7 @@ class TaskConfig:
         """Refuse to learn from sentences without labels what reads them.
 
         Raises:
-            UserError: there is an `unlabelled_file`.
+            KselectError: there is an `unlabelled_file`.
         """
         require(
             self.unlabelled_file is None,

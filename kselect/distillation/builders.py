@@ -7,7 +7,7 @@ from typing import Any
 
 from kselect.config import EncoderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig, check_head_of
 from kselect.distillation.distiller import Distiller
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import is_text
 from kselect.models.scratch import new_classifier
@@ -26,7 +26,7 @@ def make_encoder(config: EncoderConfig, task: Task, max_length: int | None, seed
     """Load a pretrained encoder under a fresh head or, without one, make a small one from scratch.
 
     Raises:
-        UserError: nothing to start from: a task without a vocabulary of its own needs an encoder; a head for other
+        KselectError: nothing to start from: a task without a vocabulary of its own needs an encoder; a head for other
             tasks.
     """
     if config.encoder is not None:
@@ -70,11 +70,11 @@ def make_models(task: TaskConfig, student: StudentConfig, seed: int = 0, loaded:
     task, where somebody has it already.
 
     Raises:
-        UserError: whatever is wrong with any of them.
+        KselectError: whatever is wrong with any of them.
     """
     check_head_of(task.task_type, student.head)
     if student.parser is not None and task.task_type != "text":
-        raise UserError(f"parser is for whole texts, and task_type is {task.task_type}: leave it out.")
+        raise KselectError(f"parser is for whole texts, and task_type is {task.task_type}: leave it out.")
     loaded = make_task(task) if loaded is None else loaded
     fresh = False
     teachers = [load_classifier(path, loaded) for path in student.teachers]
@@ -95,6 +95,6 @@ def make_distiller(
     """Make the models, see `make_models`, and set up the run.
 
     Raises:
-        UserError: whatever is wrong with any of them.
+        KselectError: whatever is wrong with any of them.
     """
     return make_models(task, student, seed).distiller(training, knowledge, task.max_length)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from transformers import PreTrainedTokenizerBase
 
 from kselect.distillation.evaluation import fixed_sample
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.classifier import DEFAULT_LENGTH, Classifier
 from kselect.models.heads.tree_tagger import TreeTagger
 from kselect.tasks.splits import Split
@@ -20,21 +20,25 @@ def check_compatible(student: Classifier, teachers: Sequence[Classifier], task: 
     """Refuse models that cannot be compared on a task.
 
     Raises:
-        UserError: a student that is its own teacher; other labels than the task's, or others than each other's; several
+        KselectError: a student that is its own teacher; other labels than the task's, or others than each other's; several
             teachers whose answers have no mean; texts that are not cut alike.
     """
     if any(teacher.model is student.model for teacher in teachers):
-        raise UserError("Teacher and student are one model, which cannot learn from itself: give the student a copy.")
+        raise KselectError(
+            "Teacher and student are one model, which cannot learn from itself: give the student a copy."
+        )
     for classifier in (student, *teachers):
         if classifier.num_labels != task.num_labels:
-            raise UserError(
+            raise KselectError(
                 f"A model tells {classifier.num_labels} labels apart, {task.name} has {task.num_labels}: "
                 f"give models fine-tuned on {task.name}."
             )
     if len(teachers) > 1 and student.labels is not None and any(one.head.name != "tagger" for one in teachers):
-        raise UserError("Only the logits of taggers have a mean: give one teacher, or several under the head tagger.")
+        raise KselectError(
+            "Only the logits of taggers have a mean: give one teacher, or several under the head tagger."
+        )
     if len({one.head.tags for one in (student, *teachers) if isinstance(one.head, TreeTagger)}) > 1:
-        raise UserError(
+        raise KselectError(
             "Teacher and student name arcs by different tags, as if they had different training data: shrink the "
             "student from its teacher, or train both on the same."
         )
@@ -43,7 +47,7 @@ def check_compatible(student: Classifier, teachers: Sequence[Classifier], task: 
     vocabulary, read = student.tokenizer.get_vocab(), _read_by(student, task, sample)
     for teacher in teachers:
         if teacher.tokenizer.get_vocab() != vocabulary or _read_by(teacher, task, sample) != read:
-            raise UserError(
+            raise KselectError(
                 "Teacher and student read different vocabularies, or cut texts otherwise: shrink the student from its "
                 "teacher, or give one with the teacher's tokenizer."
             )

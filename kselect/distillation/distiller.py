@@ -28,7 +28,7 @@ from kselect.distillation.teacher.outputs import Teaching
 from kselect.distillation.teacher.parser import ParsedTexts
 from kselect.distillation.teacher.sources import TeacherOutputs, Watch
 from kselect.distillation.weighting import make_weighting, selection_weights
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.knowledge.base import Batch, Knowledge, ParsedSentences
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import input_names
@@ -74,7 +74,7 @@ class Distiller:
             parser: reads the same texts word by word, for the knowledge `parser-trees`.
 
         Raises:
-            UserError: knowledge that these models cannot give, a pair that cannot be compared, or texts that are longer
+            KselectError: knowledge that these models cannot give, a pair that cannot be compared, or texts that are longer
                 than the model takes.
         """
         self.task = task
@@ -282,14 +282,14 @@ class Distiller:
         """Return to the moment of `snapshot`; what follows is equal bit by bit to what followed then.
 
         Raises:
-            UserError: the snapshot is of another kind of device.
+            KselectError: the snapshot is of another kind of device.
         """
         groups: dict[str, dict[str, Tensor]] = {"trained": {}, "optimizer": {}, "random": {}}
         for name, value in snapshot.tensors.items():
             group, _, rest = name.partition("/")
             groups[group][rest] = value
         if groups["random"].keys() != self._dropout.state.keys():
-            raise UserError(
+            raise KselectError(
                 f"The run was stopped on another kind of device ({', '.join(groups['random'])}), whose random stream "
                 f"cannot go on here: go on with it there, or give --fresh to start over."
             )

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 
-class TrainingDivergedError(UserError):
+class TrainingDivergedError(KselectError):
     """A loss or its gradient is no longer a number. The student is left as it was before that step.
 
     It is made of its message alone, as an error must be that goes from one process to another.

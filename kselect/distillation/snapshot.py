@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.io import replacing
 
 FACTS = "facts"
@@ -33,7 +33,7 @@ class Snapshot:
         """Write one safetensors file; a kill at any moment leaves the old one or the new one.
 
         Raises:
-            UserError: it cannot be written.
+            KselectError: it cannot be written.
         """
         tensors = {name: tensor.contiguous() for name, tensor in self.tensors.items()}
         # As a tensor, since the header where metadata go has a limit that a long history would reach.
@@ -49,7 +49,7 @@ class Snapshot:
         """Read what `save` wrote.
 
         Raises:
-            UserError: nothing there, not whole, or not a snapshot.
+            KselectError: nothing there, not whole, or not a snapshot.
         """
         try:
             with safe_open(path, framework="pt") as file:
@@ -58,4 +58,4 @@ class Snapshot:
             return Snapshot(tensors, facts)
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             what = "holds no state of a run" if isinstance(error, KeyError) else f"is damaged ({error})"
-            raise UserError(f"The checkpoint {path} {what}: give --fresh to start over.") from error
+            raise KselectError(f"The checkpoint {path} {what}: give --fresh to start over.") from error

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from kselect.config import WEIGHTINGS
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 from kselect.models.heads import Answer
 
 
@@ -95,7 +95,7 @@ def make_weighting(
     """Make the weighting of a run over the knowledge `names`.
 
     Raises:
-        UserError: an unknown kind; dynamic weighting of a regression, or without the knowledge that it weighs.
+        KselectError: an unknown kind; dynamic weighting of a regression, or without the knowledge that it weighs.
     """
     if kind not in WEIGHTINGS:
         raise unknown("weighting", kind, WEIGHTINGS)
@@ -104,13 +104,13 @@ def make_weighting(
     if kind == "selection":
         return Weighting()
     if regression:
-        raise UserError(
+        raise KselectError(
             "weighting dynamic reads the entropy of the student's prediction, which a regression does not have: "
             "leave it out, or take another agent than dynamic-kd."
         )
     missing = [name for name in ("gold", "logits", "hidden") if name not in names]
     if missing:
-        raise UserError(
+        raise KselectError(
             f"weighting dynamic weighs gold, logits and hidden, and {', '.join(missing)} is not on offer: "
             f"add it to knowledge ({', '.join(names)}), or take another weighting."
         )

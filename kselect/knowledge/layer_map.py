@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 from kselect.models.shrink import uniform_layers
 
 LayerMap = tuple[tuple[int, int], ...]
@@ -21,7 +21,7 @@ def parse_layer_map(text: str, student_layers: int, teacher_layers: int, setting
         setting: what messages call the map.
 
     Raises:
-        UserError: an unknown preset, or one that these models have not the layers for; something that is not a pair,
+        KselectError: an unknown preset, or one that these models have not the layers for; something that is not a pair,
             a layer out of range, or pairs out of order.
 
     >>> parse_layer_map("uniform", 3, 6), parse_layer_map("skip", 3, 6)
@@ -34,11 +34,11 @@ def parse_layer_map(text: str, student_layers: int, teacher_layers: int, setting
     pairs = tuple(_parse_pair(item, f"{setting} {text}") for item in text.split(","))
     for student, teacher in pairs:
         if not 1 <= student <= student_layers:
-            raise UserError(f"{setting} names student layer {student}: the student has 1 to {student_layers}.")
+            raise KselectError(f"{setting} names student layer {student}: the student has 1 to {student_layers}.")
         if not 1 <= teacher <= teacher_layers:
-            raise UserError(f"{setting} names teacher layer {teacher}: the teacher has 1 to {teacher_layers}.")
+            raise KselectError(f"{setting} names teacher layer {teacher}: the teacher has 1 to {teacher_layers}.")
     if list(pairs) != sorted(pairs) or len({student for student, _ in pairs}) < len(pairs):
-        raise UserError(f"{setting} {text} is out of order: name each student layer once, in rising order.")
+        raise KselectError(f"{setting} {text} is out of order: name each student layer once, in rising order.")
     return pairs
 
 
@@ -46,7 +46,7 @@ def _preset(name: str, student_layers: int, teacher_layers: int, setting: str) -
     if name == "last":
         return ((student_layers, teacher_layers),)
     if student_layers > teacher_layers:
-        raise UserError(
+        raise KselectError(
             f"{setting} {name} pairs each of the student's {student_layers} layers with one of its own, the teacher "
             f"has {teacher_layers}: give last, or pairs such as 1:1,2:2."
         )
@@ -56,7 +56,7 @@ def _preset(name: str, student_layers: int, teacher_layers: int, setting: str) -
         return tuple((layer, layer) for layer in range(1, student_layers + 1))
     if student_layers == 1:
         setting, _, kind = setting.partition(" ")
-        raise UserError(
+        raise KselectError(
             f"{setting} skip leaves the last layer out, and the student has but one: give another map, such as "
             f"--{setting} {kind}{'=' * bool(kind)}last."
         )
@@ -67,5 +67,5 @@ def _preset(name: str, student_layers: int, teacher_layers: int, setting: str) -
 def _parse_pair(item: str, where: str) -> tuple[int, int]:
     student, _, teacher = item.strip().partition(":")
     if not (student.strip().isdigit() and teacher.strip().isdigit()):
-        raise UserError(f"{where} has '{item}' where a pair such as 1:2 must stand.")
+        raise KselectError(f"{where} has '{item}' where a pair such as 1:2 must stand.")
     return int(student), int(teacher)

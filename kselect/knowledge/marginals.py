@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kselect.config import ARC_MARGINALS, SOFTENINGS
-from kselect.errors import IncomparableError, UserError, unknown
+from kselect.errors import IncomparableError, KselectError, unknown
 from kselect.knowledge.base import Batch, Knowledge
 from kselect.knowledge.structures import CASES, Softening
 from kselect.models.heads.answer import Answer
@@ -41,7 +41,7 @@ class Marginals(Knowledge):
 
         Raises:
             IncomparableError: heads whose parts have nothing in common.
-            UserError: a softening or arcs that do not exist, a softening that the student could not follow, or arcs of
+            KselectError: a softening or arcs that do not exist, a softening that the student could not follow, or arcs of
                 a teacher that scores none.
         """
         for what, given, known in (("softening", softening, SOFTENINGS), ("arc_marginals", arcs, ARC_MARGINALS)):
@@ -54,7 +54,7 @@ class Marginals(Knowledge):
                 f"give heads out of {pairs}.",
             )
         if arcs != "heads" and teacher not in SCORE_ARCS:
-            raise UserError(
+            raise KselectError(
                 f"arc_marginals {arcs} is of a teacher that scores arcs ({', '.join(SCORE_ARCS)}), not of {teacher}: "
                 f"leave it out."
             )
@@ -62,7 +62,7 @@ class Marginals(Knowledge):
         self.temperature = temperature if isinstance(temperature, Schedule) else Schedule(temperature, temperature)
         whole = not self.case.local or (student != "tree-tagger" and arcs != "heads")
         if softening == "local" and whole:
-            raise UserError(
+            raise KselectError(
                 f"softening local flattens marginals one by one, and a student's {student} that is normalised as a "
                 f"whole has none like them: give --softening global."
             )
@@ -88,7 +88,7 @@ class Posterior(Knowledge):
         """Compare what two heads, given by their names, answer.
 
         Raises:
-            UserError: a head that does not tag words.
+            KselectError: a head that does not tag words.
         """
         check_tagging("posterior", teacher, student)
 
@@ -104,11 +104,11 @@ def check_tagging(what: str, teacher: str, student: str) -> None:
     """Refuse heads that do not tag words one by one or in a row.
 
     Raises:
-        UserError: one of them is another.
+        KselectError: one of them is another.
     """
     for head in (teacher, student):
         if head not in ("tagger", "crf"):
-            raise UserError(f"knowledge {what} compares tag sequences, and a head is {head}: give tagger or crf.")
+            raise KselectError(f"knowledge {what} compares tag sequences, and a head is {head}: give tagger or crf.")
 
 
 def _tags(answer: Answer) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kselect.config import KnowledgeConfig
-from kselect.errors import IncomparableError, UserError
+from kselect.errors import IncomparableError, KselectError
 from kselect.knowledge.hidden_states import Projection
 from kselect.knowledge.layer_map import LayerMap, parse_layer_map
 from kselect.knowledge.target_levels import class_similarities
@@ -38,10 +38,10 @@ class Comparison:
         """The teacher.
 
         Raises:
-            UserError: there is none.
+            KselectError: there is none.
         """
         if self.teacher is None:
-            raise UserError(f"knowledge {self.name} needs a teacher: give one, or offer gold alone.")
+            raise KselectError(f"knowledge {self.name} needs a teacher: give one, or offer gold alone.")
         return self.teacher
 
     @property
@@ -49,7 +49,7 @@ class Comparison:
         """Pairs (student layer, teacher layer) for this kind.
 
         Raises:
-            UserError: the map that is set does not suit these models.
+            KselectError: the map that is set does not suit these models.
         """
         text, setting = self.config.layer_map, "layer_map"
         if self.name in self.config.layer_maps:
@@ -61,11 +61,13 @@ class Comparison:
         """Names of the teacher's and the student's head.
 
         Raises:
-            UserError: this kind compares words' labels, and texts are classified as a whole.
+            KselectError: this kind compares words' labels, and texts are classified as a whole.
         """
         names = self.teacher_given.head.name, self.student.head.name
         if self.student.head.name in (Classes.name, Score.name):
-            raise UserError(f"knowledge {self.name} is of words that are labelled, not of whole texts: leave it out.")
+            raise KselectError(
+                f"knowledge {self.name} is of words that are labelled, not of whole texts: leave it out."
+            )
         return names
 
     def check_alike(self) -> None:
@@ -84,11 +86,11 @@ class Comparison:
         """Refuse to compare the logits of heads that read none.
 
         Raises:
-            UserError: a head of spans or arcs, whose scores substructures compares.
+            KselectError: a head of spans or arcs, whose scores substructures compares.
         """
         self.check_alike()
         if CHOICES.get(self.student.head.name) in ("spans", "arcs"):
-            raise UserError(
+            raise KselectError(
                 f"knowledge {self.name} is of logits, which {self.student.head.name} has none of: offer substructures."
             )
 
@@ -96,21 +98,23 @@ class Comparison:
         """Refuse to read a parser where there is none, or no texts for it.
 
         Raises:
-            UserError: no parser; words that are labelled, not whole texts.
+            KselectError: no parser; words that are labelled, not whole texts.
         """
         if self.student.labels is not None:
-            raise UserError(f"knowledge {self.name} is of whole texts, not of words that are labelled: leave it out.")
+            raise KselectError(
+                f"knowledge {self.name} is of whole texts, not of words that are labelled: leave it out."
+            )
         if self.parser is None:
-            raise UserError(f"knowledge {self.name} needs a parser: give its folder as --parser, or leave it out.")
+            raise KselectError(f"knowledge {self.name} needs a parser: give its folder as --parser, or leave it out.")
 
     def check_classes(self, model: Classifier) -> None:
         """Refuse a model that does not choose among classes that its own output layer tells apart.
 
         Raises:
-            UserError: it gives a score, or its head is of spans or arcs.
+            KselectError: it gives a score, or its head is of spans or arcs.
         """
         if CHOICES.get(model.head.name) not in ("classes", "tags", "arc tags"):
-            raise UserError(
+            raise KselectError(
                 f"knowledge {self.name} is of classes, which the head {model.head.name} has none of: leave it out."
             )
 
@@ -119,7 +123,7 @@ class Comparison:
         """How alike the teacher's output weights of any two classes are, `[K, K]`: see `knowledge.target_levels`.
 
         Raises:
-            UserError: models without classes; a temperature so low that nothing is left for any class but the gold one.
+            KselectError: models without classes; a temperature so low that nothing is left for any class but the gold one.
         """
         for model in (self.student, self.teacher_given):
             self.check_classes(model)
@@ -127,7 +131,7 @@ class Comparison:
         weight = output_layer(self.teacher_given.model).weight
         found = class_similarities(weight, self.config.similarity_temperature)
         if not found.clone().fill_diagonal_(0).sum(-1).all():
-            raise UserError(
+            raise KselectError(
                 f"similarity_temperature is {self.config.similarity_temperature:g}, at which {self.name} leaves some "
                 f"class without any that is like it: give a higher one."
             )
@@ -139,7 +143,7 @@ class Comparison:
         By default the most that divide both widths, and are no more than the attention heads of one of the models.
 
         Raises:
-            UserError: the number that is set does not divide both widths; a model does not show that projection.
+            KselectError: the number that is set does not divide both widths; a model does not show that projection.
         """
         needs = Needs(**{projection: frozenset({1})})
         for one in (self.student, self.teacher_given):
@@ -150,7 +154,7 @@ class Comparison:
             most = max(self.student.heads, self.teacher_given.heads)
             return max(count for count in range(1, most + 1) if all(width % count == 0 for width in widths))
         if any(width % heads for width in widths):
-            raise UserError(
+            raise KselectError(
                 f"relation_heads is {heads}: give a divisor of both widths, {widths[0]} (student) and {widths[1]} "
                 f"(teacher)."
             )

@@ -11,7 +11,7 @@ from kselect.config import (
     PARSER_KNOWLEDGE,
     KnowledgeConfig,
 )
-from kselect.errors import IncomparableError, UserError, unknown
+from kselect.errors import IncomparableError, KselectError, unknown
 from kselect.knowledge.attention import Attention, AttentionScores
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.hidden_states import Embeddings, Hidden, HiddenCls, HiddenCosine, StatesKnowledge
@@ -129,7 +129,7 @@ def build_knowledge(
     student and teacher have it in common and, unless what is learned from `is_labelled`, it reads no labels.
 
     Raises:
-        UserError: an unknown kind; a kind that needs a teacher where there is none; a setting for a kind that is not on
+        KselectError: an unknown kind; a kind that needs a teacher where there is none; a setting for a kind that is not on
             offer or does not read it; models that cannot be compared in a kind that is named.
     """
     kinds = kinds_on_offer(config, student, parser)
@@ -169,7 +169,7 @@ def check_kinds(config: KnowledgeConfig, kinds: Collection[str]) -> None:
     """Refuse kinds that do not exist, and settings of any but `kinds`, which are on offer.
 
     Raises:
-        UserError: the first of them.
+        KselectError: the first of them.
     """
     for name in [*kinds, *config.scales, *config.layer_maps]:
         if name not in BUILDERS:
@@ -177,16 +177,18 @@ def check_kinds(config: KnowledgeConfig, kinds: Collection[str]) -> None:
     for setting, names in (("scales", config.scales), ("layer_maps", config.layer_maps)):
         for name in names:
             if name not in kinds:
-                raise UserError(f"{setting} names {name}, which is not on offer: add it to knowledge, or drop it here.")
+                raise KselectError(
+                    f"{setting} names {name}, which is not on offer: add it to knowledge, or drop it here."
+                )
 
 
 def _build(pair: Comparison, teachers: Sequence[Classifier]) -> Knowledge:
     knowledge = BUILDERS[pair.name](pair)
     if pair.name in pair.config.layer_maps and not knowledge.layer_map:
-        raise UserError(f"layer_maps names {pair.name}, which compares no layers by a map: drop it there.")
+        raise KselectError(f"layer_maps names {pair.name}, which compares no layers by a map: drop it there.")
     needs = knowledge.teacher_needs
     if len(teachers) > 1 and (knowledge.reads_weights or (needs and any(layers for _, layers in needs.items()))):
-        raise UserError(
+        raise KselectError(
             f"knowledge {pair.name} reads inside its teachers, and what is inside several has no basis in common: "
             f"offer kinds that read logits, or give one teacher."
         )

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kselect.errors import IncomparableError, UserError
+from kselect.errors import IncomparableError, KselectError
 from kselect.knowledge.base import Batch, Knowledge
 from kselect.models.heads.answer import Answer, per_word
 from kselect.models.heads.crf import ChainAnswer
@@ -37,7 +37,7 @@ class Substructures(Knowledge):
 
         Raises:
             IncomparableError: heads that score unlike things.
-            UserError: transitions of a head that has none.
+            KselectError: transitions of a head that has none.
         """
         if not any(teacher in heads and student in heads for heads in ALIKE):
             groups = "; ".join(", ".join(heads) for heads in ALIKE)
@@ -47,7 +47,9 @@ class Substructures(Knowledge):
                 f"give both a head of one group ({groups}).",
             )
         if transitions and not teacher == student == "crf":
-            raise UserError("transitions are scored by the crf head alone: give it to both models, or leave them out.")
+            raise KselectError(
+                "transitions are scored by the crf head alone: give it to both models, or leave them out."
+            )
         self.transitions = transitions
 
     def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
@@ -131,10 +133,10 @@ class BestSequences(Knowledge):
         """Learn so many sequences of a chain as there are weights.
 
         Raises:
-            UserError: the teacher has no chain, or the student does not tag words.
+            KselectError: the teacher has no chain, or the student does not tag words.
         """
         if teacher != "crf" or student not in ("tagger", "crf"):
-            raise UserError(
+            raise KselectError(
                 f"knowledge best-sequences leads from a teacher's crf to a student's crf or tagger, not from {teacher} "
                 f"to {student}: leave it out."
             )

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.architecture import fused_attention, positions
 from kselect.models.heads import Classes, Head, Score
 from kselect.models.heads.registry import save_head
@@ -79,11 +79,11 @@ def input_length(classifier: Classifier, max_length: int | None, usual: int | No
     """Return how many tokens an input may have: `max_length` or, unless given, `usual` or what the model takes if less.
 
     Raises:
-        UserError: `max_length` is more than the model has positions for.
+        KselectError: `max_length` is more than the model has positions for.
     """
     available = positions(classifier.model)
     if max_length is None:
         return min(length for length in (usual, available, LONGEST) if length is not None)
     if available is not None and max_length > available:
-        raise UserError(f"max_length is {max_length}, the model takes {available} tokens: lower max_length to that.")
+        raise KselectError(f"max_length is {max_length}, the model takes {available} tokens: lower max_length to that.")
     return max_length

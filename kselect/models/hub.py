@@ -9,7 +9,7 @@ from typing import Any
 from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.paths import check_location
 
 
@@ -20,7 +20,7 @@ def source_settings(path: str | Path) -> dict[str, Any]:
     The hub is asked once, without retries. Where it does not answer, a copy in the cache serves.
 
     Raises:
-        UserError: the hub does not answer, and the cache does not have the model.
+        KselectError: the hub does not answer, and the cache does not have the model.
     """
     if Path(path).is_dir():
         return {}
@@ -32,7 +32,7 @@ def source_settings(path: str | Path) -> dict[str, Any]:
     except Exception as error:  # whichever HTTP client the hub library is built on, with errors of its own
         if isinstance(try_to_load_from_cache(name, "config.json"), str):
             return {"local_files_only": True}
-        raise UserError(
+        raise KselectError(
             f"Cannot load {name}: the hub cannot be reached, and its cache has no copy. "
             f"Give a local folder that save_pretrained wrote."
         ) from error
@@ -45,7 +45,7 @@ def file_beside(path: str | Path, name: str) -> Path | None:
     None where there is none of that name, or no such model, as loading the model says.
 
     Raises:
-        UserError: no such folder, or a hub that does not give it, and has no copy of the model in the cache.
+        KselectError: no such folder, or a hub that does not give it, and has no copy of the model in the cache.
     """
     if Path(path).is_dir():
         file = Path(path, name)
@@ -56,6 +56,6 @@ def file_beside(path: str | Path, name: str) -> Path | None:
     except (EntryNotFoundError, RepositoryNotFoundError, HFValidationError):
         return None
     except HfHubHTTPError as error:
-        raise UserError(
+        raise KselectError(
             f"The hub does not give {name} of {path} ({str(error).splitlines()[0]}): try again, or give a local folder."
         ) from error

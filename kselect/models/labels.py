@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.needs import Needs
 from kselect.models.output_layer import reorder
 from kselect.models.outputs import forward
@@ -78,14 +78,14 @@ def check_order(
     """Tell that the order of unnamed labels is assumed, and refuse it where `examples` clearly belie it.
 
     Raises:
-        UserError: the other order is clearly meant, see `Order`.
+        KselectError: the other order is clearly meant, see `Order`.
     """
     _tell(f"{path} does not name its labels: they are taken to be {', '.join(labels)}, in this order.")
     if examples is None or len(examples) < 2:
         return
     order = best_order(_answers(model, examples), examples.labels, len(labels))
     if order.clear:
-        raise UserError(
+        raise KselectError(
             f"{path} does not name its labels, and of {order.judged} reward examples is right on "
             f"{order.right_as_meant:.0%} if they are {', '.join(labels[label] for label in order.meant)}, on "
             f"{order.right:.0%} if {', '.join(labels)}: name them as id2label in its config.json."

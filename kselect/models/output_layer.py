@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.tasks.task import Task
 
 DEVIATION = 0.02  # of first weights, where a config gives none
@@ -21,7 +21,7 @@ def redraw(model: PreTrainedModel, unfit: Collection[str]) -> None:
     What else it brought along is pretrained, and stays; the whole head goes where it was fine-tuned for some task.
 
     Raises:
-        UserError: the architecture's output layer cannot be told.
+        KselectError: the architecture's output layer cannot be told.
     """
     output = output_layer(model)
     fine_tuned = any("SequenceClassification" in name for name in model.config.architectures or ())
@@ -43,7 +43,7 @@ def reorder(model: PreTrainedModel, order: Sequence[int]) -> None:
     """Put the labels in another order: the label at `order[i]` comes to i.
 
     Raises:
-        UserError: the architecture's output layer cannot be told.
+        KselectError: the architecture's output layer cannot be told.
     """
     for parameter in output_layer(model).parameters():
         parameter.copy_(parameter[list(order)])
@@ -53,12 +53,12 @@ def output_layer(model: PreTrainedModel) -> nn.Linear:
     """Return the layer that gives the logits.
 
     Raises:
-        UserError: there is none that can be told.
+        KselectError: there is none that can be told.
     """
     labels = model.config.num_labels
     linear = [one for _, one in _modules(model) if isinstance(one, nn.Linear) and one.out_features == labels]
     if not linear:
-        raise UserError(f"Cannot tell the output layer of a {type(model).__name__}: give another architecture.")
+        raise KselectError(f"Cannot tell the output layer of a {type(model).__name__}: give another architecture.")
     return linear[-1]
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.architecture import check_readable, fused_attention, input_names
 from kselect.models.attention import READABLE, reading
 from kselect.models.heads import Answer, Classes, Head
@@ -79,7 +79,7 @@ def forward(model: PreTrainedModel, batch: dict[str, Tensor], needs: Needs) -> M
     held.
 
     Raises:
-        UserError: the architecture does not give what is needed.
+        KselectError: the architecture does not give what is needed.
     """
     check_readable(model, needs, "What is needed")
     implementation = fused_attention(model)
@@ -98,11 +98,13 @@ def forward(model: PreTrainedModel, batch: dict[str, Tensor], needs: Needs) -> M
     if "word_positions" in batch:
         output = _at_words(outputs.last_hidden_state if output is None else output, batch["word_positions"])
     if output is None:
-        raise UserError(f"This {model.config.model_type} gives no logits: give another architecture.")
+        raise KselectError(f"This {model.config.model_type} gives no logits: give another architecture.")
     if needs.hidden_states and getattr(outputs, "hidden_states", None) is None:
-        raise UserError(f"This {model.config.model_type} shows no hidden states: offer kinds that read logits alone.")
+        raise KselectError(
+            f"This {model.config.model_type} shows no hidden states: offer kinds that read logits alone."
+        )
     if any(outputs.hidden_states[layer].size(1) != batch["input_ids"].size(1) for layer in needs.hidden_states):
-        raise UserError(
+        raise KselectError(
             f"This {model.config.model_type} shows hidden states of fewer tokens than it reads: offer kinds that read "
             f"logits alone."
         )
@@ -110,7 +112,7 @@ def forward(model: PreTrainedModel, batch: dict[str, Tensor], needs: Needs) -> M
     counted = inside.layers if needs.inside_attention else layers
     counted = len(outputs.hidden_states) - 1 if needs.hidden_states else counted
     if counted != layers:
-        raise UserError(
+        raise KselectError(
             f"This {model.config.model_type} shows {counted} layers where its config has {layers}, so that none can be "
             f"told: offer kinds that read logits alone."
         )
@@ -132,7 +134,7 @@ def projection_width(model: PreTrainedModel, kind: str) -> int:
     """Return how many dimensions the queries, keys or values (`kind`) of all heads have, which no config tells of all.
 
     Raises:
-        UserError: the architecture does not show them.
+        KselectError: the architecture does not show them.
     """
     token = torch.ones(1, 1, dtype=torch.long, device=model.device)
     batch = {"input_ids": token, "attention_mask": token}

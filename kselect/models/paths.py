@@ -5,25 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from kselect.config import RunConfig
-from kselect.errors import UserError, near_path
+from kselect.errors import KselectError, near_path
 
 
 def check_location(path: str | Path) -> None:
     """Refuse what can be no model: a folder without one, or the path of a folder that is not there.
 
     Raises:
-        UserError: in one line, with the nearest folder that is there.
+        KselectError: in one line, with the nearest folder that is there.
     """
     folder = Path(path)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             inner = next((one for one in ("model", "student") if (folder / one / "config.json").is_file()), None)
             instead = f"{folder / inner}, where that run left it" if inner else "a folder that save_pretrained wrote"
-            raise UserError(f"No model in {path}: config.json is missing. Give {instead}.")
+            raise KselectError(f"No model in {path}: config.json is missing. Give {instead}.")
     elif folder.is_absolute() or str(path).startswith(".") or str(path).count("/") > 1 or _among_runs(folder):
         near = near_path(folder, Path.is_dir)
         hint = f": did you mean '{near}'?" if near else f".{_to_be_made(folder)}"
-        raise UserError(f"No such model folder: {path}{hint} Give a folder that save_pretrained wrote, or a hub id.")
+        raise KselectError(f"No such model folder: {path}{hint} Give a folder that save_pretrained wrote, or a hub id.")
 
 
 def _among_runs(path: Path) -> bool:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.hub import source_settings
 from kselect.models.paths import check_location
 
@@ -35,14 +35,14 @@ def load_pretrained(
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         where = "that folder is not whole" if Path(path).is_dir() else "give a local folder where no hub is reached"
-        raise UserError(f"Cannot load a model from {path}, {where}: {_first_line(error)}") from error
+        raise KselectError(f"Cannot load a model from {path}, {where}: {_first_line(error)}") from error
     mismatched = {name for name, *_ in info["mismatched_keys"]}
     unfit = mismatched | set(info["missing_keys"])
     whole = model.base_model is model
     inside = [name for name in unfit if whole or name.startswith(f"{model.base_model_prefix}.")]
     encoder = sorted(name for name in inside if name in mismatched or "pooler" not in name)
     if encoder:
-        raise UserError(
+        raise KselectError(
             f"{path} is no whole {model.config.model_type} encoder: {', '.join(encoder[:3])}, ... would be random. "
             f"Give a folder that save_pretrained wrote."
         )
@@ -53,17 +53,17 @@ def load_tokenizer(path: str | Path, model: PreTrainedModel) -> PreTrainedTokeni
     """Load the tokenizer that lies beside a model.
 
     Raises:
-        UserError: there is none, or it is not the model's.
+        KselectError: there is none, or it is not the model's.
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, **source_settings(path))
     except (OSError, ValueError) as error:
-        raise UserError(
+        raise KselectError(
             f"No tokenizer in {path}: {_first_line(error)} Save it there with tokenizer.save_pretrained."
         ) from error
     # Where its files are missing the library makes an empty tokenizer, to which every word is unknown.
     if len(tokenizer) < model.config.vocab_size // 2:
-        raise UserError(
+        raise KselectError(
             f"The tokenizer in {path} knows {len(tokenizer)} tokens, its model {model.config.vocab_size}: "
             f"put the model's own tokenizer files beside it."
         )

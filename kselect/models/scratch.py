@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerBase
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.labels import label_settings
 from kselect.models.output_layer import centre
@@ -36,10 +36,10 @@ def new_classifier(
     """Make a BERT classifier for `task` with random weights drawn from `seed`.
 
     Raises:
-        UserError: `hidden_size` is not a multiple of `heads`.
+        KselectError: `hidden_size` is not a multiple of `heads`.
     """
     if hidden_size % heads:
-        raise UserError(f"hidden_size {hidden_size} is not a multiple of heads {heads}: change one of them.")
+        raise KselectError(f"hidden_size {hidden_size} is not a multiple of heads {heads}: change one of them.")
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 
 
@@ -34,14 +34,14 @@ def shrink(teacher: Classifier, layers: int | Sequence[int] = 3) -> Classifier:
         layers: how many layers to keep, spread evenly, or which ones, counted from 1, in rising order.
 
     Raises:
-        UserError: more layers than the teacher has, a layer out of range, layers out of order, or layers by name
+        KselectError: more layers than the teacher has, a layer out of range, layers out of order, or layers by name
             where they share their weights.
     """
     kept = _chosen(layers, teacher.layers)
     model = copy.deepcopy(teacher.model)
     if hasattr(model.config, "num_hidden_groups"):
         if not isinstance(layers, int):
-            raise UserError(
+            raise KselectError(
                 f"layers names {', '.join(map(str, kept))}, but the layers of {model.config.model_type} share their "
                 f"weights: give how many to keep."
             )
@@ -72,7 +72,7 @@ def _fit_to_config(model: PreTrainedModel) -> None:
         with torch.device("meta"):
             built = type(model)(copy.deepcopy(model.config))
     except Exception as error:  # whatever an architecture says of a config that names more layers elsewhere
-        raise UserError(
+        raise KselectError(
             f"Cannot shrink a {type(model).__name__}, whose config does not fit fewer layers: "
             f"{' '.join(str(error).split())} Give a smaller student."
         ) from error
@@ -82,7 +82,7 @@ def _fit_to_config(model: PreTrainedModel) -> None:
     ours, theirs = ({name: value.shape for name, value in one.state_dict().items()} for one in (model, built))
     unlike = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     if unlike:
-        raise UserError(
+        raise KselectError(
             f"Cannot shrink a {type(model).__name__}: {unlike[0]} does not fit fewer layers. Give a smaller student."
         )
 
@@ -90,14 +90,14 @@ def _fit_to_config(model: PreTrainedModel) -> None:
 def _chosen(layers: int | Sequence[int], available: int) -> list[int]:
     if isinstance(layers, int):
         if not 1 <= layers <= available:
-            raise UserError(f"layers is {layers}, the teacher has {available}: give a number from 1 to {available}.")
+            raise KselectError(f"layers is {layers}, the teacher has {available}: give a number from 1 to {available}.")
         return uniform_layers(available, layers)
     kept = list(layers)
     for layer in kept:
         if not 1 <= layer <= available:
-            raise UserError(f"layers names {layer}, the teacher has 1 to {available}: name layers among those.")
+            raise KselectError(f"layers names {layer}, the teacher has 1 to {available}: name layers among those.")
     if not kept or kept != sorted(set(kept)):
-        raise UserError(f"layers is {kept}: name at least one layer, in rising order, none twice.")
+        raise KselectError(f"layers is {kept}: name at least one layer, in rising order, none twice.")
     return kept
 
 
@@ -110,7 +110,7 @@ def _layer_stack(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
         if isinstance(module, nn.ModuleList) and len(module) == depth and len({type(layer) for layer in module}) == 1
     ]
     if len(stacks) != 1:
-        raise UserError(
+        raise KselectError(
             f"Cannot shrink a {type(model).__name__}: found {len(stacks)} stacks of {depth} layers, need just one. "
             f"Give a smaller checkpoint as student instead."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.heads.registry import is_text
 from kselect.models.labels import are_unnamed, check_order, label_fault, label_names, label_settings, take_labels
@@ -23,13 +23,13 @@ def load_text_classifier(path: str | Path, task: Task) -> Classifier:
     model, unfit = load_pretrained(path)
     refuse_words(path, task)
     if unfit:
-        raise UserError(
+        raise KselectError(
             f"{path} is not fine-tuned: {', '.join(sorted(unfit))} would be random. "
             f"Run `kselect train-teacher --encoder {path} --task {task.name}` and use the model it saves."
         )
     fault = label_fault(model, task)
     if fault is not None:
-        raise UserError(f"{path} {fault}.")
+        raise KselectError(f"{path} {fault}.")
     unnamed = not task.regression and are_unnamed(label_names(model.config), task)
     take_labels(model, task)
     classifier = Classifier(model, load_tokenizer(path, model))
@@ -70,7 +70,7 @@ def load_classifier(path: str | Path, task: Task) -> Classifier:
     A head whose labels are the task's in another order, or in other case, is put in the task's.
 
     Raises:
-        UserError: no model there; one of words for a task of texts; weights that do not fill it (they are named), the
+        KselectError: no model there; one of words for a task of texts; weights that do not fill it (they are named), the
             head's or others; labels other than the task's, or without names and clearly in another order.
     """
     return load_text_classifier(path, task) if is_text(task) else load_word_classifier(path, task)
@@ -83,7 +83,7 @@ def load_encoder(path: str | Path, task: Task, seed: int = 0, head: str | None =
     layer is.
 
     Raises:
-        UserError: no model there, or one whose encoder is not whole.
+        KselectError: no model there, or one whose encoder is not whole.
     """
     if is_text(task):
         return new_text_classifier(path, task, seed)
@@ -97,7 +97,7 @@ def load_student(path: str | Path, task: Task, seed: int = 0, head: str | None =
     replaced by a fresh one, drawn with `seed`.
 
     Raises:
-        UserError: no model there, or one whose encoder is not whole.
+        KselectError: no model there, or one whose encoder is not whole.
     """
     if is_text(task):
         return load_text_student(path, task, seed)

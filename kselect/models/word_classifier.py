@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, PreTrainedModel
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.heads.parser import Parser, SecondOrderParser
 from kselect.models.heads.registry import (
@@ -42,14 +42,14 @@ def load_word_classifier(path: str | Path, task: Task) -> Classifier:
     The labels of one from elsewhere that are the task's in another order, or in other case, are put in the task's.
 
     Raises:
-        UserError: no model there, one for other tasks, or labels that are not the task's.
+        KselectError: no model there, one for other tasks, or labels that are not the task's.
     """
     facts = saved_facts(path)
     name = str(facts.get("head", heads_of(task)[0]))
     check_head(name, task)
     model, unfit = load_pretrained(path, _auto(name))
     if unfit:
-        raise UserError(
+        raise KselectError(
             f"{path} is not fine-tuned: {', '.join(sorted(unfit))} would be random. "
             f"Run `kselect train-teacher --encoder {path} --task {task.name}` and use the model it saves."
         )
@@ -59,13 +59,13 @@ def load_word_classifier(path: str | Path, task: Task) -> Classifier:
     known = tuple(facts.get("labels", labels))
     if known != task.labels:
         if isinstance(task, TaggingTask) and (scheme := _other_scheme(known, task)) is not None:
-            raise UserError(
+            raise KselectError(
                 f"{path} gives tags in {scheme.upper()}, and {task.name} is read in {task.tag_set.scheme.upper()}: "
                 f"give --scheme {scheme}."
             )
         strange = sorted(set(known) ^ set(task.labels))
         told = f"'{strange[0]}' is in one of them only" if strange else "they are in another order"
-        raise UserError(
+        raise KselectError(
             f"{path} has {len(known)} labels and {task.name} {len(task.labels)}, {told}: give a model trained on "
             f"{task.name} as it is read here."
         )
@@ -78,11 +78,11 @@ def load_parser(path: str | Path) -> Classifier:
     """Load a model that scores arcs, whatever its relations are, for texts of other tasks.
 
     Raises:
-        UserError: no such model there.
+        KselectError: no such model there.
     """
     facts = saved_facts(path)
     if facts.get("head") not in PARSERS:
-        raise UserError(
+        raise KselectError(
             f"{path} holds no parser under the head {' or '.join(PARSERS)}: give a folder that `kselect train-teacher "
             f"--task_type trees` left."
         )
@@ -93,7 +93,7 @@ def new_word_classifier(path: str | Path, task: Task, head: str | None = None, s
     """Load a pretrained encoder and put a fresh head on it, drawn with `seed`; by default the task's usual one.
 
     Raises:
-        UserError: no model there, one whose encoder is not whole, or a head that does not answer the task.
+        KselectError: no model there, one whose encoder is not whole, or a head that does not answer the task.
     """
     name = head or heads_of(task)[0]
     check_head(name, task)
@@ -110,7 +110,7 @@ def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> C
     """Return a copy of a model under a fresh head of another kind, drawn with `seed`.
 
     Raises:
-        UserError: a head that does not answer the task.
+        KselectError: a head that does not answer the task.
     """
     check_head(head, task)
     labels = output_labels(head, task)
@@ -123,7 +123,7 @@ def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> C
     missing = model.base_model.load_state_dict(classifier.model.base_model.state_dict(), strict=False).missing_keys
     random = [name for name in missing if "pooler" not in name]
     if random:
-        raise UserError(
+        raise KselectError(
             f"A {type(classifier.model).__name__} has no {random[0]} for {type(model).__name__}: give another encoder."
         )
     return Classifier(model.eval(), classifier.tokenizer, made.eval(), task.labels)
@@ -164,12 +164,12 @@ def refuse_words(path: str | Path, task: Task) -> None:
     """Refuse a model of words for a task of texts, of which it knows nothing.
 
     Raises:
-        UserError: it is one, by its `head.json` or its config.
+        KselectError: it is one, by its `head.json` or its config.
     """
     head = saved_head(path)
     if head is not None:
         gives = "trees" if head in PARSING else "tags"
-        raise UserError(
+        raise KselectError(
             f"{path} is a model of words, which gives {gives} under the head {head}, and {task.name} is of texts: give "
             f"a classifier of texts, such as `kselect train-teacher --task {task.name}` saves."
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kselect.config import AgentConfig, KnowledgeConfig
-from kselect.errors import IncomparableError, UserError
+from kselect.errors import IncomparableError, KselectError
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.classifier import Classifier
 from kselect.recipes.catalog import RECIPES, Recipe
@@ -19,13 +19,13 @@ def check_served(
     Where what is learned from is not labelled, a recipe that reads labels is refused.
 
     Raises:
-        UserError: in one line.
+        KselectError: in one line.
     """
     recipe = RECIPES.get(agent.agent)
     obstacle = None if recipe is None else _obstacle(recipe, student, teachers, is_labelled)
     if isinstance(obstacle, IncomparableError):
         others = [name for name, other in RECIPES.items() if _obstacle(other, student, teachers, is_labelled) is None]
-        raise UserError(
+        raise KselectError(
             f"{obstacle.what}, and agent '{agent.agent}' needs it: give an agent that these models can serve "
             f"({', '.join(others)})."
         )
@@ -33,12 +33,12 @@ def check_served(
 
 def _obstacle(
     recipe: Recipe, student: Classifier, teachers: Sequence[Classifier], is_labelled: bool
-) -> UserError | None:
+) -> KselectError | None:
     """Return what keeps a recipe's knowledge from being compared."""
     kinds = None if recipe.knowledge is None else list(recipe.knowledge)
     try:
         config = KnowledgeConfig(knowledge=kinds, **recipe.settings)
         build_knowledge(config, student, teachers, is_labelled=is_labelled)
-    except UserError as error:
+    except KselectError as error:
         return error
     return None

@@ -12,7 +12,7 @@ from kselect.agents.serialization import read_description
 from kselect.config import AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller
 from kselect.envs.distillation import CLS, DistillationEnv
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.recipes import NAMED, RECIPES, check, check_decider, check_learner
 
 
@@ -29,7 +29,7 @@ def cast_learner(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
     """Make a fresh agent that learns a policy.
 
     Raises:
-        UserError: an agent that is unknown, or that has nothing to learn.
+        KselectError: an agent that is unknown, or that has nothing to learn.
     """
     check_learner(config.agent)
     return _fresh(config.agent, config, distiller, phases, seed, learning=True)
@@ -39,7 +39,7 @@ def cast_decider(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
     """Make whoever decides in one distillation: a trained policy, a baseline, or an agent that learns on the way.
 
     Raises:
-        UserError: an agent that is unknown, that would need training first, or that does not fit this knowledge.
+        KselectError: an agent that is unknown, that would need training first, or that does not fit this knowledge.
     """
     name = config.agent
     check_decider(name)
@@ -68,7 +68,7 @@ def _fresh(
 
 def _trained(config: AgentConfig, distiller: Distiller, phases: PhaseConfig) -> Cast:
     if config.agent_settings:
-        raise UserError("agent_settings cannot change a trained policy: leave them out, or train another.")
+        raise KselectError("agent_settings cannot change a trained policy: leave them out, or train another.")
     description = read_description(Path(config.agent))
     kind = find_class(description["class"])
     env = DistillationEnv(

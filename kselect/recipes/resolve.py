@@ -10,7 +10,7 @@ from kselect import io
 from kselect.agents.registry import AGENTS, LEARNERS, ONLINE, check_offer, knowledge_of
 from kselect.agents.validation import check_names
 from kselect.config import AgentConfig, KnowledgeConfig, laid_over
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 from kselect.recipes.catalog import NAMED, RECIPES
 
 COMPARISON = "knowledge.json"
@@ -37,7 +37,7 @@ def read_comparison(folder: Path) -> dict[str, Any]:
         there = [setting for setting in OF_STRUCTURES if setting in kept]
         return {setting: kept[setting] for setting in (*COMPARED, *there)}
     except (ValueError, TypeError, KeyError):
-        raise UserError(
+        raise KselectError(
             f"{path} does not say {', '.join(COMPARED)}: copy it again, or remove it for the defaults."
         ) from None
 
@@ -49,7 +49,7 @@ def resolve(agent: AgentConfig, **given: Any) -> KnowledgeConfig:
     laid over each other name by name.
 
     Raises:
-        UserError: knowledge that lacks what the agent needs; a weighting that is not the agent's.
+        KselectError: knowledge that lacks what the agent needs; a weighting that is not the agent's.
     """
     knowledge = KnowledgeConfig(**laid_over(given, brought(agent, given)))
     check(agent, knowledge)
@@ -90,7 +90,7 @@ def check(agent: AgentConfig, knowledge: KnowledgeConfig) -> None:
     """Refuse knowledge that an agent by name cannot work with; what the models are yet to settle is not refused.
 
     Raises:
-        UserError: it lacks what the agent needs, or its weighting is not the agent's.
+        KselectError: it lacks what the agent needs, or its weighting is not the agent's.
     """
     name, recipe, kinds = agent.agent, RECIPES.get(agent.agent), knowledge.knowledge
     if recipe is None:
@@ -100,37 +100,37 @@ def check(agent: AgentConfig, knowledge: KnowledgeConfig) -> None:
     check_names(name, agent.agent_settings, ())
     for kind in recipe.knowledge or ():
         if kinds is not None and kind not in kinds:
-            raise UserError(
+            raise KselectError(
                 f"Agent '{name}' needs the knowledge '{kind}', which is not on offer: add it to knowledge "
                 f"({', '.join(kinds)})."
             )
     own = recipe.settings.get("weighting")
     if own and knowledge.weighting != own:
-        raise UserError(f"Agent '{name}' has its own weighting ({own}): leave out weighting {knowledge.weighting}.")
+        raise KselectError(f"Agent '{name}' has its own weighting ({own}): leave out weighting {knowledge.weighting}.")
 
 
 def check_learner(name: str) -> None:
     """Refuse an agent that no policy can be learned by.
 
     Raises:
-        UserError: it is unknown, has nothing to learn, or learns in a distillation only.
+        KselectError: it is unknown, has nothing to learn, or learns in a distillation only.
     """
     if name in ONLINE:
-        raise UserError(f"{name} learns in the run that distils: to train a policy, give --agent {ONLINE[name]}.")
+        raise KselectError(f"{name} learns in the run that distils: to train a policy, give --agent {ONLINE[name]}.")
     if name not in NAMED:
         raise unknown("agent", name, LEARNERS)
     if name not in LEARNERS:
-        raise UserError(f"{name} has nothing to learn: train one of {', '.join(LEARNERS)}.")
+        raise KselectError(f"{name} has nothing to learn: train one of {', '.join(LEARNERS)}.")
 
 
 def check_decider(name: str) -> None:
     """Refuse an agent that cannot decide in a distillation; the folder of a policy can.
 
     Raises:
-        UserError: it is unknown, or would need training first.
+        KselectError: it is unknown, or would need training first.
     """
     if name in LEARNERS:
-        raise UserError(
+        raise KselectError(
             f"{name} has no policy yet: give the folder of one that `kselect train-policy` made, or --agent online."
         )
     if name not in NAMED and name not in ONLINE and not Path(name).is_dir():

@@ -33,7 +33,7 @@ class Checkpoint:
         """Write the snapshot that `take` returns.
 
         Raises:
-            UserError: it cannot be written.
+            KselectError: it cannot be written.
         """
         start = time.monotonic()
         take().save(self.path)
@@ -48,6 +48,6 @@ class Checkpoint:
         """Return the state that was kept last; None where there is none yet.
 
         Raises:
-            UserError: the file is damaged, or is not a checkpoint.
+            KselectError: the file is damaged, or is not a checkpoint.
         """
         return Snapshot.load(self.path) if self.path.exists() else None

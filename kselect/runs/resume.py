@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 LOCK = "checkpoints/lock"
 DIVERGED = "checkpoints/diverged"
@@ -34,14 +34,14 @@ def goes_on(path: Path, config: Mapping[str, Any]) -> bool:
     """Tell whether the folder of a given name holds an unfinished run of these settings; False where it holds nothing.
 
     Raises:
-        UserError: it holds something else: a finished run, one that diverged, one of other settings, or no run at all.
+        KselectError: it holds something else: a finished run, one that diverged, one of other settings, or no run at all.
     """
     refuse_occupied(path)
     if is_blank(path):
         return False
     changed = _differences(_config(path), config)
     if changed:
-        raise UserError(
+        raise KselectError(
             f"{path} holds an unfinished run of other settings: {'; '.join(changed)}. "
             "Give those, another --run_name, or --fresh to set the folder aside."
         )
@@ -52,28 +52,28 @@ def refuse_occupied(path: Path) -> None:
     """Refuse the folder of a given name where no settings could go on with what it holds.
 
     Raises:
-        UserError: it holds a finished run, one that diverged, or no run at all.
+        KselectError: it holds a finished run, one that diverged, or no run at all.
     """
     if is_blank(path):
         return
     obstacle = _obstacle(path)
     if obstacle is not None:
-        raise UserError(f"{path} {obstacle}: give another --run_name, or --fresh to set the folder aside.")
+        raise KselectError(f"{path} {obstacle}: give another --run_name, or --fresh to set the folder aside.")
 
 
 def refuse_unlike(path: Path, config: Mapping[str, Any], besides: Sequence[str]) -> None:
     """Refuse a run folder, finished or not, whose settings are others in more than what is named by `besides`.
 
     Raises:
-        UserError: its settings are others, or it is no run folder.
+        KselectError: its settings are others, or it is no run folder.
     """
     if not (path / "config.yaml").exists():
-        raise UserError(f"{path} holds no run.")
+        raise KselectError(f"{path} holds no run.")
     both = _config(path), yaml.safe_load(yaml.safe_dump(dict(config)))
     then, now = ({name: value for name, value in one.items() if name not in besides} for one in both)
     changed = _differences(then, now)
     if changed:
-        raise UserError(f"{path} holds runs of other settings: {'; '.join(changed)}.")
+        raise KselectError(f"{path} holds runs of other settings: {'; '.join(changed)}.")
 
 
 def find(runs_dir: Path, stem: str, config: Mapping[str, Any]) -> list[Path]:
@@ -87,12 +87,12 @@ def set_aside(path: Path) -> None:
     """Rename a run folder to `<name>.old-<number>`, where nothing looks for it.
 
     Raises:
-        UserError: it is no run folder.
+        KselectError: it is no run folder.
     """
     if is_blank(path):
         return
     if not (path / "config.yaml").exists():
-        raise UserError(f"{path} is no run folder and stays as it is: give another --run_name.")
+        raise KselectError(f"{path} is no run folder and stays as it is: give another --run_name.")
     others = filter(is_set_aside, path.parent.glob(f"{path.name}.old-*"))
     taken = [int(other.name.rpartition("-")[2]) for other in others]
     path.rename(path.with_name(f"{path.name}.old-{max(taken, default=0) + 1}"))
@@ -167,16 +167,18 @@ class RunPlace:
         """Make the folder.
 
         Raises:
-            UserError: one of that name holds something already, or it cannot be made.
+            KselectError: one of that name holds something already, or it cannot be made.
         """
         try:
             if self.named is None:
                 return _make_new(self.runs_dir, f"{self.stem}-{datetime.now():%Y%m%d-%H%M%S}")
             self.named.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"The run folder cannot be made: {error}; give another --runs_dir or --run_name.") from None
+            raise KselectError(
+                f"The run folder cannot be made: {error}; give another --runs_dir or --run_name."
+            ) from None
         if not is_blank(self.named):
-            raise UserError(f"{self.named} is not empty: give another --run_name, or remove the folder.")
+            raise KselectError(f"{self.named} is not empty: give another --run_name, or remove the folder.")
         return self.named
 
 
@@ -190,7 +192,7 @@ def _make_new(runs_dir: Path, name: str) -> Path:
         except FileExistsError:
             continue
         return path
-    raise UserError(f"{runs_dir / name} exists a thousand times over: give --run_name.")
+    raise KselectError(f"{runs_dir / name} exists a thousand times over: give --run_name.")
 
 
 def _slug(text: str) -> str:

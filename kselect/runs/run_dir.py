@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kselect import io
 from kselect.distillation.snapshot import Snapshot
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.runs import provenance, resume
 from kselect.runs.checkpoint import Checkpoint
 from kselect.runs.resume import RunPlace
@@ -27,7 +27,7 @@ CHECKPOINT = "checkpoints/latest.safetensors"
 UNPLOTTED = ("step", "phase", "episode", "task")
 
 
-class InUseError(UserError):
+class InUseError(KselectError):
     """Another process is writing the folder."""
 
 
@@ -65,7 +65,7 @@ class RunFolder:
             config: every setting by name, such as `kselect.cli.command.flatten` returns.
 
         Raises:
-            UserError: a folder of that name holds something already, or the folder cannot be made.
+            KselectError: a folder of that name holds something already, or the folder cannot be made.
         """
         path, config = place.make(), _kept(config)
         folder = cls(path, config, place.command)  # locked before config.yaml makes it look like an unfinished run
@@ -94,7 +94,7 @@ class RunFolder:
         `fresh` whatever would be in the way is set aside first. Call `rewind` on a folder that is `resumed`.
 
         Raises:
-            UserError: the folder of that name holds anything else, or the folder cannot be made.
+            KselectError: the folder of that name holds anything else, or the folder cannot be made.
         """
         kept = yaml.safe_load(yaml.safe_dump(_kept(config)))
         if place.named is not None:

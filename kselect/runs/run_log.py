@@ -11,7 +11,7 @@ from typing import Any
 from filelock import FileLock
 
 from kselect import io
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Ledger:
         """Return all finished runs, in the order they finished.
 
         Raises:
-            UserError: a line that is damaged.
+            KselectError: a line that is damaged.
         """
         return [self._entry(number, line) for number, line in enumerate(self._lines(), 1)]
 
@@ -54,7 +54,7 @@ class Ledger:
         try:
             entry: dict[str, Any] = json.loads(line)
         except ValueError:
-            raise UserError(f"{self.path}:{number} is no JSON: mend that line, or remove it with its run.") from None
+            raise KselectError(f"{self.path}:{number} is no JSON: mend that line, or remove it with its run.") from None
         return entry
 
     def _identity(self, entry: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.tasks.splits import Split
 
 if TYPE_CHECKING:
@@ -111,12 +111,12 @@ def _padded(sequences: list[NDArray[np.int32]], width: int, fill: int) -> NDArra
 def encode(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
     """Encode a split, each example or pair cut to `max_length` tokens (the longer text of a pair first).
 
-    Raises `UserError` for a tokenizer that cannot pad, or only on the left, as XLNet's.
+    Raises `KselectError` for a tokenizer that cannot pad, or only on the left, as XLNet's.
     """
     if tokenizer.pad_token_id is None:
-        raise UserError(f"{type(tokenizer).__name__} has no padding token: set its pad_token and save it again.")
+        raise KselectError(f"{type(tokenizer).__name__} has no padding token: set its pad_token and save it again.")
     if tokenizer.padding_side != "right":
-        raise UserError(
+        raise KselectError(
             f"{type(tokenizer).__name__} pads on the {tokenizer.padding_side}, which its model expects: batches here "
             f"are padded on the right. Give a model whose tokenizer pads there."
         )

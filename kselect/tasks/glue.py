@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kselect.errors import UserError, did_you_mean
+from kselect.errors import KselectError, did_you_mean
 from kselect.tasks.paths import SAVED, first_line, load_saved
 from kselect.tasks.readers import read_tsv
 from kselect.tasks.table import Table
@@ -155,7 +155,7 @@ def glue_source(name: str, data_dir: str | Path | None) -> Source:
     A folder may hold the task itself as `datasets` saved it, or the task's folder, or a folder `glue` with that in it.
 
     Raises:
-        UserError: the folder does not hold the task, or no folder is given and the hub cannot be reached.
+        KselectError: the folder does not hold the task, or no folder is given and the hub cannot be reached.
     """
     format = GLUE_FORMATS[name]
     given = data_dir or os.environ.get("KSELECT_DATA")
@@ -169,7 +169,7 @@ def glue_source(name: str, data_dir: str | Path | None) -> Source:
     for folder in folders:
         if folder.is_dir():
             return _tsv_source(format, folder)
-    raise UserError(
+    raise KselectError(
         f"{root} has no folder {format.folder} or glue/{format.folder}: give --data_dir or set KSELECT_DATA "
         f"to a folder in GLUE's TSV layout ({_layout(format)}), or to one that datasets saved."
     )
@@ -183,7 +183,7 @@ def _tsv_source(format: GlueFormat, folder: Path) -> Source:
     def read(part: str) -> Table:
         path = folder / f"{part}.tsv"
         if part.startswith("test") and not path.exists():
-            raise UserError(
+            raise KselectError(
                 f"{path} does not exist: put GLUE's test file there, or give texts of your own as --test_file."
             )
         return read_tsv(path, None if part.startswith("test") else format.header)
@@ -197,7 +197,7 @@ def _datasets_source(name: str, data: DatasetDict, origin: str) -> Source:
     def read(part: str) -> Table:
         split = f"validation{part.removeprefix('dev')}" if part.startswith("dev") else part
         if split not in data:
-            raise UserError(
+            raise KselectError(
                 f"{origin} has no split '{split}'{did_you_mean(split, data)} Splits found: {', '.join(data)}."
             )
         _check_order(data[split].features, format, f"{origin} ({split})")
@@ -211,7 +211,7 @@ def _check_order(features: Mapping[str, Any], format: GlueFormat, source: str) -
     """Refuse data whose label ids mean something else than the task's."""
     names = getattr(features.get(format.hub.label), "names", None)
     if names is not None and tuple(names) != format.labels:
-        raise UserError(
+        raise KselectError(
             f"{source} orders its labels {', '.join(names)}, the task has {', '.join(format.labels) or 'a score'}: "
             "save the data in that order."
         )
@@ -230,7 +230,7 @@ def _from_hub(name: str) -> DatasetDict:
             HfApi().dataset_info(HUB_DATASET, timeout=HUB_SECONDS)
         return load_dataset(HUB_DATASET, name)
     except (OSError, ValueError, HTTPError, DatasetsError) as error:
-        raise UserError(
+        raise KselectError(
             f"No data folder for {name}, and the hub's {HUB_DATASET} cannot be had ({first_line(error)}): give "
             f"--data_dir or set KSELECT_DATA to a folder in GLUE's TSV layout ({_layout(GLUE_FORMATS[name])}) "
             "or one that datasets saved, or HF_HUB_OFFLINE=1 to read what was downloaded before."

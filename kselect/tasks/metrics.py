@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 
 Labels = NDArray[Any]
 """Label ids, or scores in a regression, `[n]`."""
@@ -81,7 +81,7 @@ METRICS = {**CLASSIFICATION, **REGRESSION}
 def score(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -> dict[str, float]:
     """Return each named metric and, as "score", their plain mean (GLUE's convention).
 
-    Raises `UserError` for an unknown metric, `ValueError` where the sides differ in length or are empty.
+    Raises `KselectError` for an unknown metric, `ValueError` where the sides differ in length or are empty.
     """
     predicted, gold = np.asarray(predictions), np.asarray(labels)
     if predicted.shape != gold.shape or gold.ndim != 1 or gold.size == 0:
@@ -94,15 +94,17 @@ def score(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -> 
 
 
 def check_metrics(metrics: Sequence[str], classes: int) -> None:
-    """Refuse metrics that are unknown, or that do not suit so many classes (0: scores), with a `UserError`."""
+    """Refuse metrics that are unknown, or that do not suit so many classes (0: scores), with a `KselectError`."""
     known = CLASSIFICATION if classes else REGRESSION
     if not metrics:
-        raise UserError(f"metrics is empty: name at least one of {', '.join(known)}.")
+        raise KselectError(f"metrics is empty: name at least one of {', '.join(known)}.")
     for name in metrics:
         if name not in METRICS:
             raise unknown("metric", name, METRICS)
         if name not in known:
             what = "classes" if classes else "scores"
-            raise UserError(f"The metric {name} does not measure {what}: give some of {', '.join(known)}.")
+            raise KselectError(f"The metric {name} does not measure {what}: give some of {', '.join(known)}.")
         if name == "f1" and classes > 2:
-            raise UserError(f"The metric f1 is of the second of two classes, and there are {classes}: give macro_f1.")
+            raise KselectError(
+                f"The metric f1 is of the second of two classes, and there are {classes}: give macro_f1."
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -18,14 +18,14 @@ SAVED = "dataset_dict.json"
 
 
 def load_saved(folder: Path) -> DatasetDict | Dataset:
-    """Load what `save_to_disk` left in a folder; raises `UserError` where it is damaged, or there is none."""
+    """Load what `save_to_disk` left in a folder; raises `KselectError` where it is damaged, or there is none."""
     import pyarrow
     from datasets import load_from_disk
 
     try:
         return load_from_disk(str(folder))
     except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
-        raise UserError(
+        raise KselectError(
             f"{folder} cannot be loaded as a saved data set ({first_line(error)}): save it again."
         ) from error
 
@@ -51,13 +51,13 @@ def find(path: str, data_dir: str | Path | None = None) -> Path:
     """Return a file's path as `resolve_path` does.
 
     Raises:
-        UserError: it is in neither folder; with the nearest name that is in one.
+        KselectError: it is in neither folder; with the nearest name that is in one.
     """
     place = Path(resolve_path(path, data_dir))
     try:
         place.expanduser().stat()
     except FileNotFoundError:
-        raise UserError(_missing(path, data_dir)) from None
+        raise KselectError(_missing(path, data_dir)) from None
     except OSError:  # such as a folder that may not be read, which whoever reads the file tells
         pass
     return place

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.tasks.glue import GLUE_FORMATS
 from kselect.tasks.task import TextTask
 
@@ -40,7 +40,7 @@ def own_predictions(task: TextTask, ids: Sequence[str], logits: NDArray[np.float
         logits: of the model, `[n, K]`.
         id_name: what the column of ids is called.
 
-    Raises `UserError` for an id or a label that holds a tab or a line break.
+    Raises `KselectError` for an id or a label that holds a tab or a line break.
     """
     if task.regression:
         return _tsv((id_name, "prediction"), ((i, f"{x:.4f}") for i, x in zip(ids, task.predict(logits), strict=True)))
@@ -58,6 +58,6 @@ def _tsv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     for row in (header, *rows):
         for cell in row:
             if set(cell) & set("\t\r\n"):
-                raise UserError(f"{cell!r} holds a tab or a line break, which a TSV cannot: rename it.")
+                raise KselectError(f"{cell!r} holds a tab or a line break, which a TSV cannot: rename it.")
         lines.append("\t".join(row) + "\n")
     return "".join(lines)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kselect.config import TaskConfig
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 from kselect.tasks.glue import GLUE_FORMATS, glue_source
 from kselect.tasks.paths import resolve_path
 from kselect.tasks.synthetic.tasks import SYNTHETIC_TASKS
@@ -41,7 +41,7 @@ def load_task(
         seed: of the splits that are held out, of `train_limit`'s slice, and of the synthetic data.
         train_limit: use only so many examples of train (before anything is held out) and of dev, stratified.
 
-    Raises `UserError` for an unknown name, for missing data and for faults in the files.
+    Raises `KselectError` for an unknown name, for missing data and for faults in the files.
     """
     if files is not None and data_dir is not None:
         files = replace(files, data_dir=data_dir)
@@ -66,7 +66,7 @@ def load_task(
 def load_test(name: str, data_dir: str | Path | None = None, *, files: OwnFiles | None = None) -> dict[str, Unlabelled]:
     """Load what there is to predict, by the name that its predictions go by (GLUE's submissions, "MNLI-m" say).
 
-    Arguments are those of `load_task`. Raises `UserError` as it does, and for a task that has no test examples.
+    Arguments are those of `load_task`. Raises `KselectError` as it does, and for a task that has no test examples.
     """
     if files is not None:
         if data_dir is not None:
@@ -74,13 +74,13 @@ def load_test(name: str, data_dir: str | Path | None = None, *, files: OwnFiles 
         return {own_name(name): files.unlabelled()}
     name = canonical(name)
     if name in SYNTHETIC_TASKS:
-        raise UserError(f"{name} has no test split: give one of {', '.join(GLUE_FORMATS)}, or a test_file.")
+        raise KselectError(f"{name} has no test split: give one of {', '.join(GLUE_FORMATS)}, or a test_file.")
     source = glue_source(name, data_dir)
     return {submission: source.unlabelled(part) for part, submission in GLUE_FORMATS[name].submissions.items()}
 
 
 def canonical(name: str) -> str:
-    """Return the name that a known task has in `TASKS`; raises `UserError` for an unknown one."""
+    """Return the name that a known task has in `TASKS`; raises `KselectError` for an unknown one."""
     by_letters = {_letters(known): known for known in TASKS}
     if _letters(name) not in by_letters:
         raise unknown("task", name, TASKS)
@@ -88,9 +88,9 @@ def canonical(name: str) -> str:
 
 
 def own_name(name: str) -> str:
-    """Return a name for data of one's own; raises `UserError` where a known task has it."""
+    """Return a name for data of one's own; raises `KselectError` where a known task has it."""
     if _letters(name) in map(_letters, TASKS):
-        raise UserError(f"{name} is the name of a task with data of its own: give yours another as --task.")
+        raise KselectError(f"{name} is the name of a task with data of its own: give yours another as --task.")
     return name
 
 
@@ -107,7 +107,7 @@ def make_task(config: TaskConfig) -> Task:
     """Load the task that `config` describes.
 
     Raises:
-        UserError: an unknown task, or whatever is wrong with its data.
+        KselectError: an unknown task, or whatever is wrong with its data.
     """
     return load_task(
         task_name(config),

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 Self = TypeVar("Self", bound="Examples")
 
@@ -122,13 +122,13 @@ def hold_out(split: Part, fraction: float, seed: int, part: str = "reward") -> t
 
     `part` is what messages call the share.
 
-    The held-out part has at least one example; raises `UserError` where nothing would be left of either.
+    The held-out part has at least one example; raises `KselectError` where nothing would be left of either.
     """
     if not 0 < fraction < 1:
-        raise UserError(f"reward_fraction is {fraction}: give a share of train between 0 and 1.")
+        raise KselectError(f"reward_fraction is {fraction}: give a share of train between 0 and 1.")
     count = max(1, round(fraction * len(split)))
     if count >= len(split):
-        raise UserError(
+        raise KselectError(
             f"A {part} split of {count} out of {len(split)} training examples leaves none to train on: "
             f"give more examples{' or a smaller reward_fraction' if part == 'reward' else ''}."
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kselect.errors import UserError, did_you_mean
+from kselect.errors import KselectError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Table:
     def __post_init__(self) -> None:
         """Refuse a table without rows."""
         if len(self) == 0:
-            raise UserError(f"{self.source} holds no examples: fill it, or give another.")
+            raise KselectError(f"{self.source} holds no examples: fill it, or give another.")
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -34,33 +34,33 @@ class Table:
         return f"{self.source}, row {row + 1}" if self.lines is None else f"{self.source}:{self.lines[row]}"
 
     def values(self, column: str) -> Sequence[Any]:
-        """Return a column; raises `UserError` with the columns found and the nearest one."""
+        """Return a column; raises `KselectError` with the columns found and the nearest one."""
         if len(self.columns) == 1 and ";" in next(iter(self.columns)):
-            raise UserError(f"{self.source} seems to be separated by semicolons: save it with commas, or as TSV.")
+            raise KselectError(f"{self.source} seems to be separated by semicolons: save it with commas, or as TSV.")
         if column not in self.columns:
-            raise UserError(
+            raise KselectError(
                 f"{self.source} has no column '{column}'{did_you_mean(column, self.columns)} Columns found: "
                 f"{', '.join(self.columns)}. Rename one of them, or name another."
             )
         return self.columns[column]
 
     def texts(self, column: str) -> list[str]:
-        """Return a column of texts; raises `UserError` for a value that is none."""
+        """Return a column of texts; raises `KselectError` for a value that is none."""
         values = self.values(column)
         for row, value in enumerate(values):
             if not isinstance(value, str):
-                raise UserError(f"{self.place(row)} has no text in '{column}': mend or remove that row.")
+                raise KselectError(f"{self.place(row)} has no text in '{column}': mend or remove that row.")
             self._check_characters(row, column, value)
         return list(values)
 
     def names(self, column: str) -> list[str]:
-        """Return a column of labels or ids as texts; raises `UserError` for an empty cell, or a list."""
+        """Return a column of labels or ids as texts; raises `KselectError` for an empty cell, or a list."""
         values = self.values(column)
         for row, value in enumerate(values):
             if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-                raise UserError(f"{self.place(row)} has nothing in '{column}': mend or remove that row.")
+                raise KselectError(f"{self.place(row)} has nothing in '{column}': mend or remove that row.")
             if isinstance(value, list | dict):
-                raise UserError(f"{self.place(row)} has {value} in '{column}', expected one text or number.")
+                raise KselectError(f"{self.place(row)} has {value} in '{column}', expected one text or number.")
             self._check_characters(row, column, str(value))
         return [str(value) for value in values]
 
@@ -70,17 +70,17 @@ class Table:
             text.encode()
         except UnicodeEncodeError as error:
             half = text[error.start]
-            raise UserError(
+            raise KselectError(
                 f"{self.place(row)} has half a character ({half!a}) in '{column}': mend or remove that row."
             ) from None
 
     def ids(self, column: str) -> list[str]:
-        """Return a column of ids; raises `UserError` for one that is missing or given twice."""
+        """Return a column of ids; raises `KselectError` for one that is missing or given twice."""
         ids = self.names(column)
         first: dict[str, int] = {}
         for row, name in enumerate(ids):
             if name in first:
-                raise UserError(
+                raise KselectError(
                     f"{self.place(row)} repeats the {column} '{name}' of {self.place(first[name])}: "
                     "give every row one of its own."
                 )
@@ -88,7 +88,7 @@ class Table:
         return ids
 
     def scores(self, column: str) -> list[float]:
-        """Return a column of scores; raises `UserError` for what is not a finite number."""
+        """Return a column of scores; raises `KselectError` for what is not a finite number."""
         scores = []
         for row, value in enumerate(self.values(column)):
             try:
@@ -96,7 +96,7 @@ class Table:
             except (TypeError, ValueError):
                 score = math.nan
             if not math.isfinite(score):
-                raise UserError(
+                raise KselectError(
                     f"{self.place(row)} has '{value}' in '{column}', expected a number: mend or remove that row."
                 )
             scores.append(score)

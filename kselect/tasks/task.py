@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.tasks import metrics
 from kselect.tasks.encoding import encode
 from kselect.tasks.metrics import check_metrics
@@ -159,13 +159,13 @@ def build_task(
         seed: of the splits that are drawn here.
         train_limit: use only so many examples of train (before anything is held out) and of dev, stratified.
 
-    Raises `UserError` for metrics that do not suit the labels, for too few examples, and for scores that are all equal.
+    Raises `KselectError` for metrics that do not suit the labels, for too few examples, and for scores that are all equal.
     """
     check_metrics(metrics, len(labels))
     parts = parted(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
     scores = parts["train"].labels
     if not labels and len(set(scores)) == 1:
-        raise UserError(f"Every score of train is {scores[0]}: give examples whose scores differ.")
+        raise KselectError(f"Every score of train is {scores[0]}: give examples whose scores differ.")
     return TextTask(name, tuple(labels), parts, tuple(metrics))
 
 
@@ -174,12 +174,12 @@ def parted(
 ) -> dict[str, S]:
     """Cut slices where asked, and hold the reward split out of train, and before it dev where there is none.
 
-    Arguments are those of `build_task`. Raises `UserError` for too few examples.
+    Arguments are those of `build_task`. Raises `KselectError` for too few examples.
     """
     parts = dict(splits)
     if train_limit is not None:
         if train_limit < 1:
-            raise UserError(f"train_limit is {train_limit}: give a positive number of examples.")
+            raise KselectError(f"train_limit is {train_limit}: give a positive number of examples.")
         parts = {part: limit(split, train_limit, seed) for part, split in parts.items()}
     train = parts.pop("train")
     if "dev" not in parts:

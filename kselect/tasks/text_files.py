@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.tasks.paths import find
 from kselect.tasks.readers import read_table
 from kselect.tasks.splits import Split
@@ -45,13 +45,13 @@ class Source:
     """What is to be done about a label that is not known."""
 
     def split(self, part: str) -> Split:
-        """Return labelled examples; raises `UserError` for a fault in the data, with its place."""
+        """Return labelled examples; raises `KselectError` for a fault in the data, with its place."""
         table = self.read(part)
         text_a, text_b = self._texts(table)
         return Split(text_a, text_b, self._labels(table))
 
     def unlabelled(self, part: str) -> Unlabelled:
-        """Return examples without their labels; raises `UserError` for a fault in the data, with its place."""
+        """Return examples without their labels; raises `KselectError` for a fault in the data, with its place."""
         table = self.read(part)
         text_a, text_b = self._texts(table)
         has_ids = self.columns.id is not None and self.columns.id in table.columns
@@ -68,7 +68,7 @@ class Source:
         names = table.names(self.columns.label)
         for row, name in enumerate(names):
             if name not in self.label_ids:
-                raise UserError(
+                raise KselectError(
                     f"{table.place(row)} has the label '{name}', expected one of {', '.join(self.label_ids)}: "
                     f"{self.remedy}."
                 )
@@ -104,18 +104,18 @@ class OwnFiles:
     def __post_init__(self) -> None:
         """Refuse what no data could fit."""
         if len(self.text_columns) not in (1, 2):
-            raise UserError(f"text_columns names {len(self.text_columns)} columns: give one, or two for pairs.")
+            raise KselectError(f"text_columns names {len(self.text_columns)} columns: give one, or two for pairs.")
         if self.regression and self.labels is not None:
-            raise UserError("labels and regression exclude each other: scores have no label names.")
+            raise KselectError("labels and regression exclude each other: scores have no label names.")
         if self.labels is not None and len(self.labels) < 2:
-            raise UserError(f"labels names {len(self.labels)}: give two or more, or regression for scores.")
+            raise KselectError(f"labels names {len(self.labels)}: give two or more, or regression for scores.")
         if self.labels and len(set(self.labels)) != len(self.labels):
-            raise UserError(f"labels names one twice: {', '.join(self.labels)}.")
+            raise KselectError(f"labels names one twice: {', '.join(self.labels)}.")
 
     def labelled(self) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Split]]:
         """Return the labels, the metrics, and the splits "train" and, where it has a file, "dev".
 
-        Raises `UserError` for faults in the files, and for train without two labels.
+        Raises `KselectError` for faults in the files, and for train without two labels.
         """
         tables = {part: self._read(part) for part in (("train", "dev") if self.dev_file else ("train",))}
         labels: tuple[str, ...] = ()
@@ -129,7 +129,7 @@ class OwnFiles:
         return labels, tuple(self.metrics or usual), {part: source.split(part) for part in tables}
 
     def unlabelled(self) -> Unlabelled:
-        """Return the examples to predict; raises `UserError` for faults in their file, or without one."""
+        """Return the examples to predict; raises `KselectError` for faults in their file, or without one."""
         return Source(self._read, self._columns, None).unlabelled("test")
 
     def _found(self, train: Table) -> list[str]:
@@ -138,16 +138,16 @@ class OwnFiles:
         _check_alike(train, names)
         labels = _sorted(names)
         if len(labels) < 2:
-            raise UserError(
+            raise KselectError(
                 f"{self.train_file} has one label only, {labels[0]}: give labels, or regression for scores."
             )
         if len(labels) > max(FEW_LABELS, len(train) / 2):
-            raise UserError(
+            raise KselectError(
                 f"'{self.label_column}' of {self.train_file} has {len(labels)} different labels in {len(train)} rows: "
                 "give regression if they are scores, or another label_column."
             )
         if _are_decimals(labels):
-            raise UserError(
+            raise KselectError(
                 f"'{self.label_column}' of {self.train_file} holds decimals ({', '.join(labels[:3])}, ...): "
                 "give regression if they are scores, or labels if they are names."
             )
@@ -160,7 +160,7 @@ class OwnFiles:
     def _read(self, part: str) -> Table:
         path = {"train": self.train_file, "dev": self.dev_file, "test": self.test_file}[part]
         if path is None:
-            raise UserError(f"--{part}_file is missing: give the file with the {part} examples.")
+            raise KselectError(f"--{part}_file is missing: give the file with the {part} examples.")
         table = read_table(find(path, self.data_dir))
         if self.id_column is not None:
             table.ids(self.id_column)
@@ -173,7 +173,7 @@ def _check_alike(train: Table, names: list[str]) -> None:
     for row, name in enumerate(names):
         other = spelt.setdefault(name.strip(), name)
         if other != name:
-            raise UserError(f"{train.place(row)} has the label '{name}', a row above '{other}': write them alike.")
+            raise KselectError(f"{train.place(row)} has the label '{name}', a row above '{other}': write them alike.")
 
 
 def _are_decimals(labels: list[str]) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.tasks.splits import Split
 
 if TYPE_CHECKING:
@@ -50,11 +50,11 @@ def words_of_texts(split: Split, tokenizer: PreTrainedTokenizerBase, max_length:
     that is cut in two there is read whole.
 
     Raises:
-        UserError: a tokenizer that does not tell which token is of which word, or takes a whole text for one.
+        KselectError: a tokenizer that does not tell which token is of which word, or takes a whole text for one.
     """
     name = type(tokenizer).__name__
     if not tokenizer.is_fast:
-        raise UserError(f"{name} does not tell which token is of which word: give a model with a fast tokenizer.")
+        raise KselectError(f"{name} does not tell which token is of which word: give a model with a fast tokenizer.")
     texts = (split.text_a,) if split.text_b is None else (split.text_a, split.text_b)
     whole = tokenizer(*texts, return_offsets_mapping=True, return_attention_mask=False, verbose=False)
     read = tokenizer(*texts, truncation=True, max_length=max_length, return_attention_mask=False)
@@ -79,7 +79,7 @@ def words_of_texts(split: Split, tokenizer: PreTrainedTokenizerBase, max_length:
             examples.append(row)
             positions.append(np.zeros(1, dtype=np.int32))
     if all(len(words) == 1 for words in sentences) and any(" " in words[0] for words in sentences):
-        raise UserError(f"{name} does not cut texts into words: give a model with another tokenizer.")
+        raise KselectError(f"{name} does not cut texts into words: give a model with another tokenizer.")
     return TextWords(sentences, np.asarray(examples, dtype=np.int64), positions)
 
 

@@ -85,7 +85,7 @@ def learn(
         on_episode: called after each episode.
 
     Raises:
-        UserError: environments that one policy cannot serve, or episodes that do not fill the rounds of a vector.
+        KselectError: environments that one policy cannot serve, or episodes that do not fill the rounds of a vector.
     """
     envs = [env] if isinstance(env, gymnasium.Env) else env
     return practice(agent, envs, episodes, seed=seed).play(on_phase, on_episode)

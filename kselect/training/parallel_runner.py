@@ -22,7 +22,7 @@ from gymnasium.wrappers.vector import DictInfoToList
 from kselect.agents.agent import Agent
 from kselect.distillation.cost_account import CostAccount
 from kselect.distillation.snapshot import Snapshot
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.training.runner import Episode, OnPhase, check_losses, check_same_names, phase_told
 
 Streams = SyncVectorEnv | AsyncVectorEnv
@@ -47,15 +47,15 @@ class Rounds:
             seeds: of each stream's first episode; the next are drawn from it.
 
         Raises:
-            UserError: episodes that do not fill their rounds, environments that differ in their knowledge, or that are
+            KselectError: episodes that do not fill their rounds, environments that differ in their knowledge, or that are
                 reset otherwise.
         """
         if streams.metadata["autoreset_mode"] != AutoresetMode.NEXT_STEP:
-            raise UserError("The vector is reset otherwise than rounds need: make it with autoreset_mode NEXT_STEP.")
+            raise KselectError("The vector is reset otherwise than rounds need: make it with autoreset_mode NEXT_STEP.")
         check_same_names(streams.get_attr("names"))
         self.size = streams.num_envs
         if count % self.size:
-            raise UserError(f"{count} episodes do not fill rounds of {self.size}: give a multiple of {self.size}.")
+            raise KselectError(f"{count} episodes do not fill rounds of {self.size}: give a multiple of {self.size}.")
         self.agent = agent
         self.streams = streams
         self.count = count
@@ -113,7 +113,7 @@ class Rounds:
         """Take up what `snapshot` returned; costs go on adding up.
 
         Raises:
-            UserError: teacher or data are not what they were.
+            KselectError: teacher or data are not what they were.
         """
         check_losses(snapshot.facts["initial_losses"], self.initial_losses)
         self._earlier = self._cost = snapshot.facts["cost"]
@@ -194,7 +194,7 @@ class Rounds:
             return self.streams.call("spent")
 
 
-class LostStreamError(UserError):
+class LostStreamError(KselectError):
     """A process that plays an episode is gone."""
 
 

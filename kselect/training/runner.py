@@ -17,7 +17,7 @@ from kselect.agents.agent import Agent, Observation
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.snapshot import Snapshot
 from kselect.envs.distillation import DistillationEnv
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 OnPhase = Callable[[dict[str, Any]], None]
 PROBE_TOLERANCE = 1e-3  # far above what other hardware changes, far below what another teacher does
@@ -71,7 +71,7 @@ class Series:
             learning: whether the agent explores and learns.
 
         Raises:
-            UserError: environments that differ in their knowledge, or in what an agent sees or does.
+            KselectError: environments that differ in their knowledge, or in what an agent sees or does.
         """
         check_alike([_base(env) for env in envs])
         for env in envs:
@@ -168,7 +168,7 @@ class Series:
         """Take up what `snapshot` took, in a series made alike; costs go on adding up.
 
         Raises:
-            UserError: teacher or data are not what they were.
+            KselectError: teacher or data are not what they were.
         """
         groups: dict[str, dict[str, Tensor]] = {"run": {}, "agent": {}, "observation": {}}
         for name, tensor in snapshot.tensors.items():
@@ -231,12 +231,12 @@ def check_alike(envs: Sequence[DistillationEnv]) -> None:
     """Refuse environments that one policy cannot serve.
 
     Raises:
-        UserError: they differ in their knowledge, or in what an agent sees or does.
+        KselectError: they differ in their knowledge, or in what an agent sees or does.
     """
     check_same_names([env.names for env in envs])
     for env in envs[1:]:
         if (env.observation_space, env.action_space) != (envs[0].observation_space, envs[0].action_space):
-            raise UserError(
+            raise KselectError(
                 "One policy needs one kind of environment: give every task the same kind of actions and observations, "
                 "and where [CLS] is observed, models of the same width."
             )
@@ -246,7 +246,7 @@ def check_same_names(offered: Sequence[Sequence[str]]) -> None:
     """Refuse knowledge, by its names, that is not the same in every environment, in the same order."""
     for names in offered[1:]:
         if tuple(names) != tuple(offered[0]):
-            raise UserError(
+            raise KselectError(
                 "One policy needs one kind of environment: offer the same knowledge in every task, "
                 f"in the same order, not {', '.join(offered[0])} here and {', '.join(names)} there."
             )
@@ -270,7 +270,7 @@ def check_losses(then: Sequence[dict[str, float]], now: Sequence[dict[str, float
         for name, loss in before.items():
             here = after.get(name, np.nan)
             if not np.isclose(here, loss, rtol=PROBE_TOLERANCE, atol=1e-6):
-                raise UserError(
+                raise KselectError(
                     f"The run cannot go on: teacher or data have changed, since the loss of {name} before the first "
                     f"step was {loss:.6g} and is {here:.6g} now. Give --fresh to start over."
                 )

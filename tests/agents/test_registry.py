@@ -8,7 +8,7 @@ from gymnasium import spaces
 from kselect import agents
 from kselect.agents import AGENTS, LEARNERS, make_agent, wants_soft
 from kselect.agents.registry import agent_class, check_offer, knowledge_of
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from tests.agents.identity import IdentityEnv, TowerEnv
 
 NAMES = ("gold", "logits", "hidden", "relations")
@@ -155,7 +155,7 @@ def test_settings_reach_the_agent():
     ],
 )
 def test_bad_input_is_one_clear_line(name: str, options: dict, message: str):
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(KselectError) as caught:
         make(name, **options)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -172,7 +172,7 @@ def test_wants_soft():
     assert wants_soft("deterministic-actor-critic") is True
     assert wants_soft("actor-critic") is False
     assert wants_soft("fixed") is None
-    with pytest.raises(UserError, match="Unknown agent 'fixd'"):
+    with pytest.raises(KselectError, match="Unknown agent 'fixd'"):
         wants_soft("fixd")
 
 
@@ -185,16 +185,16 @@ def test_wants_soft():
     ],
 )
 def test_spaces_of_another_kind_are_refused(observes: spaces.Space | None, acts: spaces.Space, message: str):
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(KselectError) as caught:
         agents.RandomHard(observes or IdentityEnv(soft=False).observation_space, acts)
     assert str(caught.value).startswith(message)
 
 
 def test_an_observation_of_another_shape_and_a_reward_that_is_none_are_refused():
     agent = make("actor-critic")
-    with pytest.raises(UserError, match="load it with the spaces of this environment"):
+    with pytest.raises(KselectError, match="load it with the spaces of this environment"):
         agent.act(observation(3))
-    with pytest.raises(UserError, match="The reward is nan"):
+    with pytest.raises(KselectError, match="The reward is nan"):
         agent.observe(observation(), np.ones(4), float("nan"), observation(), False)
 
 

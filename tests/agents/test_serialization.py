@@ -18,7 +18,7 @@ from kselect.agents import (
     load_agent,
 )
 from kselect.agents.learner import Learner
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from tests.agents.identity import IdentityEnv, TowerEnv, train
 
 LEARNERS = [ActorCritic, DeterministicActorCritic]
@@ -157,7 +157,7 @@ def test_a_failed_save_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError("No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(UserError, match=r"agent\.json cannot be written \(No space left on device\)"):
+    with pytest.raises(KselectError, match=r"agent\.json cannot be written \(No space left on device\)"):
         agent.save(tmp_path)
     assert (tmp_path / "agent.safetensors").read_bytes() == old
     assert sorted(path.name for path in tmp_path.iterdir()) == ["agent.json", "agent.safetensors"]
@@ -174,7 +174,7 @@ def test_an_agent_of_ones_own_loads_by_its_class(tmp_path: Path):
 
 
 def refused(message: str, call: object, *arguments: object) -> None:
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(KselectError) as caught:
         call(*arguments)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -22,13 +22,13 @@ CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 STOPPING = '''"""Stop in one way or another."""
 from dataclasses import dataclass
 from kselect.config import DemoConfig
-from kselect.errors import UserError
+from kselect.errors import KselectError
 NAME = "stop"
 @dataclass
 class Settings:
     run: DemoConfig
 def run(settings):
-    raise KeyboardInterrupt if settings.run.seed else UserError("The teacher's head\\nis not trained.")
+    raise KeyboardInterrupt if settings.run.seed else KselectError("The teacher's head\\nis not trained.")
 '''
 
 

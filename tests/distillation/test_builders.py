@@ -8,7 +8,7 @@ import torch
 from kselect.config import EncoderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig
 from kselect.distillation.builders import make_distiller
 from kselect.distillation.distiller import Distiller
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from tests.architectures import classifier
 from tests.tiny import tiny_task
 
@@ -75,7 +75,7 @@ def test_several_teachers_are_loaded_and_the_first_is_shrunk(folder: Path) -> No
     ],
 )
 def test_what_nobody_would_read_or_reach_is_refused(kind: type, settings: dict[str, object], message: str) -> None:
-    with pytest.raises(UserError) as error:
+    with pytest.raises(KselectError) as error:
         kind(**settings)
     assert str(error.value) == message
 
@@ -95,6 +95,6 @@ def test_what_nobody_would_read_or_reach_is_refused(kind: type, settings: dict[s
     ],
 )
 def test_contradictions_are_refused(settings: dict[str, object], message: str) -> None:
-    with pytest.raises(UserError) as error:
+    with pytest.raises(KselectError) as error:
         StudentConfig(**settings)
     assert str(error.value) == message

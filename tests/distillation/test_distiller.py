@@ -16,7 +16,7 @@ from kselect.distillation.callback import DistillerCallback, TrainingPart
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.snapshot import Snapshot
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.shrink import shrink
 from kselect.tasks.encoding import encode
 from kselect.tasks.synthetic.tokenizer import synthetic_tokenizer
@@ -87,7 +87,7 @@ def test_a_snapshot_of_another_kind_of_device_is_refused() -> None:
     distiller = tiny_distiller({"knowledge": ["gold"]})
     snapshot = distiller.snapshot()
     elsewhere = Snapshot({**snapshot.tensors, "random/cuda": torch.zeros(16, dtype=torch.uint8)}, snapshot.facts)
-    with pytest.raises(UserError, match="another kind of device"):
+    with pytest.raises(KselectError, match="another kind of device"):
         distiller.restore(elsewhere)
 
 
@@ -96,7 +96,7 @@ def test_a_damaged_snapshot_is_refused(tmp_path: Path) -> None:
     tiny_distiller().snapshot().save(moment)
     moment.write_bytes(moment.read_bytes()[:1000])
     for path in (moment, tmp_path / "nowhere"):
-        with pytest.raises(UserError, match=f"{path.name} is damaged .*: give --fresh to start over"):
+        with pytest.raises(KselectError, match=f"{path.name} is damaged .*: give --fresh to start over"):
             Snapshot.load(path)
 
 
@@ -325,18 +325,18 @@ def test_a_run_ends() -> None:
 
 def test_what_cannot_be_compared_is_refused() -> None:
     acceptability, teacher = tiny_task(), tiny_classifier(tiny_task())
-    with pytest.raises(UserError, match="max_length is 64, the model takes 32 tokens"):
+    with pytest.raises(KselectError, match="max_length is 64, the model takes 32 tokens"):
         Distiller(acceptability, teacher, shrink(teacher, 2), max_length=64)
     stranger = shrink(teacher, 2)
     stranger.tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])})
-    with pytest.raises(UserError, match="different vocabularies"):
+    with pytest.raises(KselectError, match="different vocabularies"):
         Distiller(acceptability, teacher, stranger, max_length=32)
 
 
 def test_a_teacher_that_would_be_trained_is_refused() -> None:
     acceptability, teacher = tiny_task(), tiny_classifier(tiny_task())
     for teachers in (teacher, [tiny_classifier(acceptability), replace(teacher)]):
-        with pytest.raises(UserError, match="Teacher and student are one model, which cannot learn from itself"):
+        with pytest.raises(KselectError, match="Teacher and student are one model, which cannot learn from itself"):
             Distiller(acceptability, teachers, teacher, knowledge=KnowledgeConfig(knowledge=["gold", "logits"]))
 
 

@@ -13,7 +13,7 @@ import torch
 from kselect.config import KnowledgeConfig
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.weighting import DynamicWeighting, UncertaintyWeighting, Weighting, make_weighting
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.heads import ClassAnswer
 from tests.tiny import tiny_distiller
 
@@ -150,12 +150,12 @@ def test_dynamic_weighting_is_the_sum_of_its_parts_in_a_real_step() -> None:
 
 
 def test_what_cannot_be_weighed_is_refused() -> None:
-    with pytest.raises(UserError, match=r"Unknown weighting 'dynamics': did you mean 'dynamic'\?"):
+    with pytest.raises(KselectError, match=r"Unknown weighting 'dynamics': did you mean 'dynamic'\?"):
         make_weighting("dynamics", NAMES, regression=False)  # a slip
-    with pytest.raises(UserError, match="which a regression does not have: leave it out"):
+    with pytest.raises(KselectError, match="which a regression does not have: leave it out"):
         make_weighting("dynamic", NAMES, regression=True)
-    with pytest.raises(UserError, match="hidden is not on offer: add it to knowledge"):
+    with pytest.raises(KselectError, match="hidden is not on offer: add it to knowledge"):
         make_weighting("dynamic", ("gold", "logits"), regression=False)
-    with pytest.raises(UserError, match="Unknown weighting"):
+    with pytest.raises(KselectError, match="Unknown weighting"):
         KnowledgeConfig(weighting="mean")  # a slip
     assert replace(KnowledgeConfig(), weighting="uncertainty").weighting == "uncertainty"

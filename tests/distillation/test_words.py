@@ -16,7 +16,7 @@ from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.teacher.fingerprint import cache_key
 from kselect.distillation.teacher.sources import CachedTeacher
 from kselect.envs.distillation import DistillationEnv
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.knowledge.structures import CASES
 from kselect.knowledge.substructures import ALIKE, BestSequences
 from kselect.models.classifier import Classifier
@@ -184,9 +184,9 @@ def test_several_teachers_are_one_where_they_have_a_mean() -> None:
     )  # fmt: skip
     assert np.isfinite(list(run.advance([1, 1, 1], 2).losses.values())).all()
     for head in ("crf", "spans"):
-        with pytest.raises(UserError, match="Only the logits of taggers have a mean"):
+        with pytest.raises(KselectError, match="Only the logits of taggers have a mean"):
             Distiller(tagging_task(), [word_classifier(head), one], student_of(one, "tagger"))
-        with pytest.raises(UserError, match="Only the logits of taggers have a mean"):
+        with pytest.raises(KselectError, match="Only the logits of taggers have a mean"):
             Distiller(tagging_task(), [word_classifier(head), word_classifier(head)], student_of(one, "tagger"))
 
 
@@ -196,7 +196,7 @@ def test_other_arc_tags_are_refused() -> None:
     tags = student.head.tags
     turned = ArcTags(tags.offsets[::-1], tags.relations[::-1])
     student.head = TreeTagger(turned, task_for("tree-tagger").labels)
-    with pytest.raises(UserError, match="name arcs by different tags"):
+    with pytest.raises(KselectError, match="name arcs by different tags"):
         Distiller(task_for("tree-tagger"), teacher, student)
 
 

@@ -18,7 +18,7 @@ from kselect.config import KNOWLEDGE_NAMES, PhaseConfig
 from kselect.distillation.evaluation import fixed_sample
 from kselect.envs.distillation import DistillationEnv
 from kselect.envs.observation import CONTEXT, FEATURES, LIMIT, name_code
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
 ROOT = Path(__file__).parents[2]
@@ -93,7 +93,7 @@ def test_the_module_prefix_of_the_readme_makes_the_id_known() -> None:
     assert (
         found.stderr.strip()
         .splitlines()[-1]
-        .endswith("UserError: teacher is missing: give the folder or hub id of a fine-tuned classifier.")
+        .endswith("KselectError: teacher is missing: give the folder or hub id of a fine-tuned classifier.")
     )
 
 
@@ -114,7 +114,7 @@ def test_the_id_is_registered_and_its_spec_travels() -> None:
     ],
 )
 def test_wrong_settings_are_refused(teacher: str, more: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError) as error:
+    with pytest.raises(KselectError) as error:
         gymnasium.make("kselect.envs:kselect/Distillation-v0", **{**settings(teacher), **more})
     assert str(error.value).startswith(message)
 

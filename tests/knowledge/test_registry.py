@@ -14,7 +14,7 @@ from kselect.config import (
     WORD_KNOWLEDGE,
     KnowledgeConfig,
 )
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.layer_map import parse_layer_map
 from kselect.knowledge.logits import Logits
@@ -59,7 +59,7 @@ def test_similarities_that_vanish_are_refused_before_they_are_divided_by() -> No
     target = kept.target(torch.full((1, 1, 12), 1 / 12), torch.tensor([[3]]), torch.ones(1, 1, 12, dtype=torch.bool))
     assert target.sum() == pytest.approx(1)
     for kind in ("kd-sim", "kd-pt-sim"):
-        with pytest.raises(UserError, match=f"similarity_temperature is 1e-05, at which {kind} leaves some class"):
+        with pytest.raises(KselectError, match=f"similarity_temperature is 1e-05, at which {kind} leaves some class"):
             build_knowledge(KnowledgeConfig([kind], similarity_temperature=1e-5), student, [teacher])
 
 
@@ -78,24 +78,26 @@ def test_skip_is_the_papers() -> None:
     ],
 )
 def test_wrong_layer_maps_are_refused(text: str, message: str) -> None:
-    with pytest.raises(UserError, match="layer") as error:
+    with pytest.raises(KselectError, match="layer") as error:
         parse_layer_map(text, 3, 6)
     assert str(error.value).startswith(message)
 
 
 @pytest.mark.parametrize("preset", ["uniform", "first", "skip"])
 def test_a_deeper_student_needs_pairs(preset: str) -> None:
-    with pytest.raises(UserError, match=rf"layer_map {preset} pairs each of the student's 6 layers .* teacher has 4"):
+    with pytest.raises(
+        KselectError, match=rf"layer_map {preset} pairs each of the student's 6 layers .* teacher has 4"
+    ):
         parse_layer_map(preset, 6, 4)
     assert parse_layer_map("last", 6, 4) == ((6, 4),)
 
 
 def test_skip_needs_a_second_layer() -> None:
-    with pytest.raises(UserError, match="the student has but one"):
+    with pytest.raises(KselectError, match="the student has but one"):
         parse_layer_map("skip", 1, 4)
-    with pytest.raises(UserError, match=r"such as --layer_map last\.$"):
+    with pytest.raises(KselectError, match=r"such as --layer_map last\.$"):
         parse_layer_map("skip", 1, 4)
-    with pytest.raises(UserError, match=r"such as --layer_maps hidden-cls=last\.$"):
+    with pytest.raises(KselectError, match=r"such as --layer_maps hidden-cls=last\.$"):
         parse_layer_map("skip", 1, 4, "layer_maps hidden-cls")
 
 
@@ -122,7 +124,7 @@ def test_skip_needs_a_second_layer() -> None:
 )
 def test_wrong_settings_are_refused(settings: dict[str, object], message: str) -> None:
     teacher = tiny_classifier(tiny_task())
-    with pytest.raises(UserError) as error:
+    with pytest.raises(KselectError) as error:
         build_knowledge(KnowledgeConfig(**settings), shrink(teacher, 2), [teacher])
     assert str(error.value).startswith(message)
 
@@ -138,7 +140,7 @@ def test_wrong_settings_are_refused(settings: dict[str, object], message: str) -
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], message: str) -> None:
-    with pytest.raises(UserError) as error:
+    with pytest.raises(KselectError) as error:
         KnowledgeConfig(**settings)
     assert str(error.value) == message
 
@@ -149,7 +151,7 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], mes
 def test_a_teacher_is_asked_for(name: str) -> None:
     student = tiny_classifier(tiny_task())
     config = KnowledgeConfig(knowledge=["gold", name])
-    with pytest.raises(UserError, match=f"knowledge {name} needs a teacher: give one, or offer gold alone"):
+    with pytest.raises(KselectError, match=f"knowledge {name} needs a teacher: give one, or offer gold alone"):
         build_knowledge(config, student, [])
 
 
@@ -169,7 +171,7 @@ def test_a_default_leaves_out_what_the_models_do_not_have_in_common() -> None:
     assert by_default(shrink(shy, 2), shy) == ["gold", "logits", "hidden", "relations"]
     few, many = classifier("bert", task, layers=2), classifier("bert", task, heads=4)
     assert by_default(few, many) == ["gold", "logits", "hidden", "relations"]
-    with pytest.raises(UserError, match="layer_maps names attention, which is not on offer"):
+    with pytest.raises(KselectError, match="layer_maps names attention, which is not on offer"):
         by_default(few, many, layer_maps={"attention": "last"})
 
 
@@ -202,15 +204,15 @@ def test_the_default_of_words_is_what_two_heads_have_in_common(
     assert by_default(other, one) == ["gold", *beside]
     refused = {"logits", "marginals", "substructures"} - {*beside}
     for name in refused:
-        with pytest.raises(UserError, match=f"knowledge {name} "):
+        with pytest.raises(KselectError, match=f"knowledge {name} "):
             by_default(other, one, knowledge=["gold", name])
 
 
 def test_a_default_does_not_hide_a_setting_that_cannot_be() -> None:
     chain = word_classifier("crf")
-    with pytest.raises(UserError, match="softening local flattens marginals one by one"):
+    with pytest.raises(KselectError, match="softening local flattens marginals one by one"):
         by_default(word_classifier("crf", layers=1), chain, softening="local")
-    with pytest.raises(UserError, match="transitions are scored by the crf head alone"):
+    with pytest.raises(KselectError, match="transitions are scored by the crf head alone"):
         by_default(word_classifier("tagger", layers=1), chain, transitions=True)
 
 
@@ -224,14 +226,14 @@ def test_gold_and_logits_count_as_they_are_and_the_rest_is_measured() -> None:
 @pytest.mark.parametrize("name", WORD_KNOWLEDGE)
 def test_what_is_of_words_is_refused_for_whole_texts(name: str) -> None:
     teacher = tiny_classifier(tiny_task())
-    with pytest.raises(UserError, match=f"knowledge {name} is of words that are labelled, not of whole texts"):
+    with pytest.raises(KselectError, match=f"knowledge {name} is of words that are labelled, not of whole texts"):
         build_knowledge(KnowledgeConfig(knowledge=[name]), shrink(teacher, 2), [teacher])
 
 
 @pytest.mark.parametrize("name", LEVELS)
 def test_a_score_has_no_levels(name: str) -> None:
     teacher = classifier("bert", tiny_regression())
-    with pytest.raises(UserError, match=f"knowledge {name} is of classes, which the head score has none of"):
+    with pytest.raises(KselectError, match=f"knowledge {name} is of classes, which the head score has none of"):
         build_knowledge(KnowledgeConfig(knowledge=[name]), shrink(teacher, 2), [teacher])
 
 
@@ -304,7 +306,7 @@ def test_a_projection_is_drawn_the_same_every_time_and_disturbs_nobody() -> None
 @pytest.mark.parametrize("name", ["attention", "attention-scores"])
 def test_attention_of_other_heads_is_refused_and_what_serves_is_named(name: str) -> None:
     task = tiny_task()
-    with pytest.raises(UserError, match=r"2 attention heads \(student\) with 4 \(teacher\): offer query-relations"):
+    with pytest.raises(KselectError, match=r"2 attention heads \(student\) with 4 \(teacher\): offer query-relations"):
         build_knowledge(
             KnowledgeConfig(knowledge=[name]),
             classifier("bert", task, layers=2),
@@ -315,7 +317,7 @@ def test_attention_of_other_heads_is_refused_and_what_serves_is_named(name: str)
 def test_attention_to_a_window_is_not_compared_with_attention_to_all() -> None:
     teacher = classifier("modernbert", tiny_task())
     config = KnowledgeConfig(knowledge=["attention"], layer_map="1:1")
-    with pytest.raises(UserError, match=r"compare sliding_attention \(student layer 1\) with full_attention"):
+    with pytest.raises(KselectError, match=r"compare sliding_attention \(student layer 1\) with full_attention"):
         build_knowledge(config, shrink(teacher, [2, 4]), [teacher])
     build_knowledge(config, shrink(teacher, [1, 4]), [teacher])
 
@@ -324,7 +326,7 @@ def test_attention_to_a_window_is_not_compared_with_attention_to_all() -> None:
 @pytest.mark.parametrize("name", INSIDE_ATTENTION)
 def test_what_an_architecture_does_not_show_is_refused_by_name(architecture: str, name: str) -> None:
     teacher = classifier(architecture, tiny_task())
-    with pytest.raises(UserError) as error:
+    with pytest.raises(KselectError) as error:
         build_knowledge(KnowledgeConfig(knowledge=[name]), shrink(teacher, 2), [teacher])
     assert str(error.value) == (
         f"knowledge {name} reads inside the attention, which {architecture} does not show before dropout: "
@@ -339,7 +341,7 @@ def test_several_teachers_are_read_in_their_logits_alone() -> None:
     from_logits = ["gold", "logits", "logits-mse", "label-smoothing", "kd-pt", "kd-top-k"]
     build_knowledge(KnowledgeConfig(knowledge=from_logits), student, teachers)
     for name in set(TEXT_KNOWLEDGE) - set(from_logits):
-        with pytest.raises(UserError) as error:
+        with pytest.raises(KselectError) as error:
             build_knowledge(KnowledgeConfig(knowledge=[*from_logits, name]), student, teachers)
         assert str(error.value) == (
             f"knowledge {name} reads inside its teachers, and what is inside several has no basis in common: "
@@ -354,7 +356,9 @@ def test_relation_heads_divide_what_the_layers_have_inside() -> None:
     (relations,) = build_knowledge(KnowledgeConfig(knowledge=["key-relations"]), student, [teacher])
     assert isinstance(relations, HeadRelations)
     assert relations.relation_heads == 2
-    with pytest.raises(UserError, match=r"relation_heads is 6: give a divisor of both widths, 12 .* and 8 \(teacher\)"):
+    with pytest.raises(
+        KselectError, match=r"relation_heads is 6: give a divisor of both widths, 12 .* and 8 \(teacher\)"
+    ):
         build_knowledge(KnowledgeConfig(knowledge=["key-relations"], relation_heads=6), student, [teacher])
 
 

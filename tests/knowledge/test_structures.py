@@ -10,7 +10,7 @@ import torch
 from scipy.special import log_softmax
 from torch import Tensor
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.knowledge.marginals import Marginals
 from kselect.knowledge.structures import CASES, Softening
 from tests.answers import (
@@ -188,7 +188,7 @@ def test_what_is_all_but_certain_gives_finite_losses(teacher: str, student: str)
     ("teacher", "student"), [("spans", "crf"), ("tagger", "spans"), ("tree-tagger", "parser"), ("parser", "tagger")]
 )
 def test_heads_without_a_case_are_refused_by_name(teacher: str, student: str) -> None:
-    with pytest.raises(UserError, match=f"from a teacher's {teacher} to a student's {student}: .*crf -> tagger"):
+    with pytest.raises(KselectError, match=f"from a teacher's {teacher} to a student's {student}: .*crf -> tagger"):
         Marginals(teacher, student)
 
 
@@ -197,18 +197,18 @@ def test_heads_without_a_case_are_refused_by_name(teacher: str, student: str) ->
     [("crf", "crf", "heads"), ("spans", "spans", "heads"), ("parser", "parser", TREES[0])],
 )
 def test_local_softening_of_a_whole_is_refused_by_name(teacher: str, student: str, arcs: str) -> None:
-    with pytest.raises(UserError, match=f"softening local .*student's {student} .*give --softening global"):
+    with pytest.raises(KselectError, match=f"softening local .*student's {student} .*give --softening global"):
         Marginals(teacher, student, 2.0, "local", arcs)
 
 
 def test_arc_marginals_of_a_teacher_without_arcs_are_refused() -> None:
     for teacher, student in (("crf", "tagger"), ("tree-tagger", "tree-tagger")):
-        with pytest.raises(UserError, match=f"arc_marginals projective is of a teacher .*not of {teacher}"):
+        with pytest.raises(KselectError, match=f"arc_marginals projective is of a teacher .*not of {teacher}"):
             Marginals(teacher, student, arcs="projective")
 
 
 def test_softenings_and_arcs_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(UserError, match="Unknown softening 'locally': did you mean 'local'"):
+    with pytest.raises(KselectError, match="Unknown softening 'locally': did you mean 'local'"):
         Marginals("crf", "tagger", 2.0, "locally")
-    with pytest.raises(UserError, match="Unknown arc_marginals 'projectiv': did you mean 'projective'"):
+    with pytest.raises(KselectError, match="Unknown arc_marginals 'projectiv': did you mean 'projective'"):
         Marginals("parser", "parser", arcs="projectiv")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.knowledge.base import Batch, Knowledge
 from kselect.knowledge.logits import Gold, Logits, LogitsMse
 from kselect.knowledge.marginals import Marginals, Posterior
@@ -163,9 +163,9 @@ def test_substructures_of_unlike_heads_are_refused() -> None:
     for teacher in HEADS:
         for student in HEADS:
             if not any(teacher in group and student in group for group in ALIKE):
-                with pytest.raises(UserError, match=f"teacher's {teacher} with those of a student's {student}"):
+                with pytest.raises(KselectError, match=f"teacher's {teacher} with those of a student's {student}"):
                     Substructures(teacher, student)
-    with pytest.raises(UserError, match="transitions are scored by the crf head alone"):
+    with pytest.raises(KselectError, match="transitions are scored by the crf head alone"):
         Substructures("tagger", "tagger", transitions=True)
 
 
@@ -203,10 +203,10 @@ def test_best_sequences_are_the_first_of_all_sequences(student: str, more: int) 
 
 @pytest.mark.parametrize("heads", [("tagger", "crf"), ("crf", "spans"), ("parser", "parser")])
 def test_sequences_of_other_heads_are_refused(heads: tuple[str, str]) -> None:
-    with pytest.raises(UserError, match="best-sequences leads from a teacher's crf"):
+    with pytest.raises(KselectError, match="best-sequences leads from a teacher's crf"):
         BestSequences(*heads)
     if heads != ("tagger", "crf"):
-        with pytest.raises(UserError, match="posterior compares tag sequences"):
+        with pytest.raises(KselectError, match="posterior compares tag sequences"):
             Posterior(*heads)
 
 

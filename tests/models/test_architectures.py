@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, XLNetTokenizer
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.architecture import positions
 from kselect.models.attention import attention_with_matrices
 from kselect.models.classifier import Classifier, input_length
@@ -120,7 +120,7 @@ def test_attention_is_taken_before_dropout_in_training_too(architecture: str, ba
 def test_an_attention_that_cannot_be_read_is_refused(
     architecture: str, kind: str, batch: dict[str, torch.Tensor]
 ) -> None:
-    with pytest.raises(UserError, match=f"which {architecture} does not show before dropout"):
+    with pytest.raises(KselectError, match=f"which {architecture} does not show before dropout"):
         forward(made(architecture).model, batch, Needs(**{kind: frozenset({1})}))
 
 
@@ -131,7 +131,7 @@ def test_the_longest_input_is_taken(architecture: str) -> None:
     longest = POSITIONS - 2 if architecture in ("roberta", "xlm-roberta", "mpnet") else POSITIONS
     assert positions(made_.model) == longest
     assert input_length(made_, None) == longest
-    with pytest.raises(UserError, match=f"the model takes {longest} tokens"):
+    with pytest.raises(KselectError, match=f"the model takes {longest} tokens"):
         input_length(made_, longest + 1)
     words = {"input_ids": torch.full((2, longest), 7), "attention_mask": torch.ones(2, longest, dtype=torch.long)}
     assert forward(made_.model, words, Needs()).logits.isfinite().all()
@@ -144,7 +144,7 @@ def test_a_shrunk_student_loads_in_plain_transformers(
 ) -> None:
     teacher = made(architecture)
     if architecture == "albert" and not isinstance(layers, int):
-        with pytest.raises(UserError, match="the layers of albert share their weights: give how many to keep"):
+        with pytest.raises(KselectError, match="the layers of albert share their weights: give how many to keep"):
             shrink(teacher, layers)
         return
     student = shrink(teacher, layers)
@@ -215,7 +215,7 @@ def test_a_teacher_is_loaded_and_an_untrained_one_refused(architecture: str, tmp
     assert all(torch.equal(before[name], after[name]) for name in before)
     trained.model.base_model.save_pretrained(tmp_path / "encoder")
     trained.tokenizer.save_pretrained(tmp_path / "encoder")
-    with pytest.raises(UserError, match=r"is not fine-tuned: .* would be random"):
+    with pytest.raises(KselectError, match=r"is not fine-tuned: .* would be random"):
         load_classifier(tmp_path / "encoder", task)
 
 
@@ -226,20 +226,20 @@ def test_layers_that_cannot_be_told_apart_are_refused(kind: str, batch: dict[str
     nested.inner_group_num = 2
     model = type(made("albert").model)(nested).eval()
     assert forward(model, batch, Needs()).logits.isfinite().all()
-    with pytest.raises(UserError, match=r"This albert shows [48] layers where its config has 4"):
+    with pytest.raises(KselectError, match=r"This albert shows [48] layers where its config has 4"):
         forward(model, batch, Needs(**{kind: frozenset({2})}))
 
 
 def test_what_an_architecture_does_not_give_is_refused_by_name(batch: dict[str, torch.Tensor]) -> None:
     bart = UNTOLD["bart"](tiny_task()).model.eval()
     assert forward(bart, batch, Needs()).logits.isfinite().all()
-    with pytest.raises(UserError, match="This bart shows no hidden states: offer kinds that read logits alone"):
+    with pytest.raises(KselectError, match="This bart shows no hidden states: offer kinds that read logits alone"):
         forward(bart, batch, Needs(hidden_states=frozenset({1})))
 
 
 def test_a_tokenizer_that_pads_on_the_left_is_refused() -> None:
     pieces = [(piece, 0.0) for piece in ("<unk>", "<s>", "</s>", "<pad>", "<sep>", "<cls>", "the")]
-    with pytest.raises(UserError, match="XLNetTokenizer pads on the left, which its model expects"):
+    with pytest.raises(KselectError, match="XLNetTokenizer pads on the left, which its model expects"):
         encode(tiny_task().splits["dev"], XLNetTokenizer(vocab=pieces), 32)
 
 
@@ -258,7 +258,7 @@ def test_an_input_is_as_long_as_is_asked_where_the_model_sets_no_limit() -> None
     ],
 )
 def test_what_would_not_load_again_is_not_shrunk(architecture: str, message: str) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(KselectError, match=message):
         shrink(UNTOLD[architecture](tiny_task()), 2)
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, ModernBertForMaskedLM
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.needs import Needs
 from kselect.models.output_layer import output_layer
@@ -51,7 +51,7 @@ def test_an_untrained_head_is_no_teacher(saved: Path, tmp_path: Path) -> None:
     classifier = tiny_classifier(task)
     classifier.model.base_model.save_pretrained(tmp_path)
     classifier.tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(UserError, match=r"is not fine-tuned: classifier.bias, classifier.weight would be random"):
+    with pytest.raises(KselectError, match=r"is not fine-tuned: classifier.bias, classifier.weight would be random"):
         load_classifier(tmp_path, task)
     encoder = load_encoder(tmp_path, task, seed=3)
     again = load_encoder(tmp_path, task, seed=3)
@@ -75,10 +75,10 @@ def test_an_encoder_gets_a_fresh_head_whatever_it_brings(saved: Path, tmp_path: 
 def test_damaged_and_incomplete_folders_are_refused(saved: Path, tmp_path: Path) -> None:
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((saved / name).read_bytes())
-    with pytest.raises(UserError, match="tokenizer"):
+    with pytest.raises(KselectError, match="tokenizer"):
         load_classifier(tmp_path, tiny_task())
     (tmp_path / "model.safetensors").write_bytes((saved / "model.safetensors").read_bytes()[:1000])
-    with pytest.raises(UserError, match="Cannot load a model"):
+    with pytest.raises(KselectError, match="Cannot load a model"):
         load_classifier(tmp_path, tiny_task())
 
 
@@ -109,12 +109,12 @@ def test_labels_that_differ_in_case_alone_are_told_apart(tmp_path: Path) -> None
     theirs.save_pretrained(tmp_path)
     weight = load_classifier(tmp_path, task).model.classifier.weight
     assert torch.equal(weight, theirs.model.classifier.weight[[1, 0]])
-    with pytest.raises(UserError, match="names its labels US, us, synthetic-acceptability has us, Us"):
+    with pytest.raises(KselectError, match="names its labels US, us, synthetic-acceptability has us, Us"):
         load_classifier(tmp_path, replace(task, labels=("us", "Us")))
 
 
 def test_another_tasks_model_is_refused(saved: Path) -> None:
-    with pytest.raises(UserError, match="names its labels unacceptable, acceptable, synthetic-entailment has"):
+    with pytest.raises(KselectError, match="names its labels unacceptable, acceptable, synthetic-entailment has"):
         load_classifier(saved, tiny_task("synthetic-entailment"))
 
 
@@ -124,7 +124,7 @@ def test_another_tasks_model_is_refused(saved: Path) -> None:
 )
 def test_no_model_there(folder: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(KselectError, match=message):
         load_classifier(tmp_path / folder, tiny_task())
 
 
@@ -146,7 +146,7 @@ def test_unnamed_labels_count_by_their_number(saved: Path, tmp_path: Path) -> No
     assert load_classifier(renamed(tmp_path, None), task).model.config.num_labels == 2
     three = AutoModelForSequenceClassification.from_pretrained(saved, num_labels=3, ignore_mismatched_sizes=True)
     three.save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="tells 3 labels apart, synthetic-acceptability has 2"):
+    with pytest.raises(KselectError, match="tells 3 labels apart, synthetic-acceptability has 2"):
         load_classifier(renamed(tmp_path, {str(i): f"LABEL_{i}" for i in range(3)}), task)
 
 
@@ -188,7 +188,7 @@ def test_unnamed_labels_in_another_order_are_refused(tmp_path: Path, caplog: pyt
         f"{tmp_path / 'right'} does not name its labels: they are taken to be a, b, c, in this order."
     ]
     with pytest.raises(
-        UserError, match=r"is right on 100% if they are b, c, a, on 0% if a, b, c: name them as id2label"
+        KselectError, match=r"is right on 100% if they are b, c, a, on 0% if a, b, c: name them as id2label"
     ):
         load_classifier(tmp_path / "wrong", task)
 
@@ -205,9 +205,9 @@ def test_a_score_is_no_label_and_a_label_no_score(saved: Path, tmp_path: Path) -
     regression = tiny_regression()
     classifier("bert", regression).save_pretrained(tmp_path)
     assert load_classifier(tmp_path, regression).model.config.num_labels == 1
-    with pytest.raises(UserError, match="gives a score, synthetic-acceptability has 2"):
+    with pytest.raises(KselectError, match="gives a score, synthetic-acceptability has 2"):
         load_classifier(tmp_path, tiny_task())
-    with pytest.raises(UserError, match="tells 2 labels apart, length asks for a score"):
+    with pytest.raises(KselectError, match="tells 2 labels apart, length asks for a score"):
         load_classifier(saved, regression)
 
 
@@ -242,7 +242,7 @@ def test_an_encoder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
     for load in (load_encoder, load_student):
-        with pytest.raises(UserError, match=r"is no whole bert encoder: bert.encoder.layer.2"):
+        with pytest.raises(KselectError, match=r"is no whole bert encoder: bert.encoder.layer.2"):
             load(tmp_path, tiny_task())
 
 
@@ -256,7 +256,7 @@ def test_weights_that_do_not_fit_their_config_are_refused(
     tiny_classifier(tiny_task()).save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, **size}))
-    with pytest.raises(UserError, match=r"is no whole bert encoder: bert\.e.* would be random"):
+    with pytest.raises(KselectError, match=r"is no whole bert encoder: bert\.e.* would be random"):
         load(tmp_path, tiny_task())
 
 
@@ -299,14 +299,14 @@ def test_an_encoder_without_a_range_for_its_weights_gets_a_head_too(architecture
 
 UNREACHABLE = """
 import time
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.text_classifier import load_classifier
 from tests.tiny import tiny_task
 print(load_classifier("somebody/cached", tiny_task()).layers)
 start = time.perf_counter()
 try:
     load_classifier("nobody/nothing", tiny_task())
-except UserError as error:
+except KselectError as error:
     print(time.perf_counter() - start, error)
 """
 
@@ -340,5 +340,5 @@ def test_a_regressions_answers_start_at_the_mean_score(saved: Path) -> None:
 
 def test_the_folder_of_a_run_is_not_its_model(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "model").symlink_to(saved)
-    with pytest.raises(UserError, match=r"Give .*/model, where that run left it"):
+    with pytest.raises(KselectError, match=r"Give .*/model, where that run left it"):
         load_classifier(tmp_path, tiny_task())

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.needs import Needs
 from kselect.models.outputs import forward
 from kselect.models.shrink import shrink, uniform_layers
@@ -56,7 +56,7 @@ def test_all_layers_give_the_teachers_logits() -> None:
     ],
 )
 def test_impossible_layers_are_refused(layers: int | list[int], message: str) -> None:
-    with pytest.raises(UserError) as error:
+    with pytest.raises(KselectError) as error:
         shrink(tiny_classifier(tiny_task(), layers=4), layers)
     assert str(error.value) == message
 

@@ -16,7 +16,7 @@ import torch
 from transformers import AutoModel, AutoModelForTokenClassification
 
 from kselect.distillation.evaluation import predict
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import PARSING, TAGGING, TOKEN_CLASSIFIERS
 from kselect.models.needs import Needs
@@ -154,7 +154,7 @@ def test_a_plain_token_classifier_is_a_tagger(tmp_path: Path) -> None:
     loaded = load_classifier(tmp_path, tagging_task())
     assert loaded.head.name == "tagger"
     assert answers(loaded, "tagger") == answers(made, "tagger")
-    with pytest.raises(UserError, match="0 labels and trees 3, 'a_b' is in one of them only"):
+    with pytest.raises(KselectError, match="0 labels and trees 3, 'a_b' is in one of them only"):
         load_classifier(tmp_path, parsing_task())
 
 
@@ -178,7 +178,7 @@ def test_other_labels_are_refused_and_so_is_another_order_of_ones_own(tmp_path: 
     made.model.config.id2label = dict(enumerate([*labels[:-1], "S-Z"]))
     made.model.save_pretrained(tmp_path)
     made.tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(UserError, match=r"9 labels and tags 9, .*'S-Y' is"):
+    with pytest.raises(KselectError, match=r"9 labels and tags 9, .*'S-Y' is"):
         load_classifier(tmp_path, tagging_task())
     student = load_student(tmp_path, tagging_task())  # its head is of no use, its encoder is
     assert student.head.name == "tagger"
@@ -186,7 +186,7 @@ def test_other_labels_are_refused_and_so_is_another_order_of_ones_own(tmp_path: 
     chain = word_classifier("crf")  # what its head has learned stands in the same order
     chain.labels = tuple(reversed(labels))
     chain.save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="9 labels and tags 9, they are in another order"):
+    with pytest.raises(KselectError, match="9 labels and tags 9, they are in another order"):
         load_classifier(tmp_path, tagging_task())
 
 
@@ -196,7 +196,7 @@ def test_a_tagger_in_another_scheme_is_told_which(tmp_path: Path) -> None:
     made.model.config.id2label = dict(enumerate(TagSet("iob2", task.tag_set.labels).tags))
     AutoModelForTokenClassification.from_config(made.model.config).save_pretrained(tmp_path)
     made.tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(KselectError) as refused:
         load_classifier(tmp_path, task)
     assert str(refused.value) == f"{tmp_path} gives tags in IOB2, and tags is read in BIOES: give --scheme iob2."
 
@@ -206,7 +206,7 @@ def test_a_student_may_be_any_encoder(tmp_path: Path) -> None:
     bare.save_pretrained(tmp_path)
     word_classifier("parser").tokenizer.save_pretrained(tmp_path)
     assert saved_head(tmp_path) is None
-    with pytest.raises(UserError, match=r"is not fine-tuned: classifier.bias, classifier.weight would be random"):
+    with pytest.raises(KselectError, match=r"is not fine-tuned: classifier.bias, classifier.weight would be random"):
         load_classifier(tmp_path, tagging_task())
     for head in (None, "crf", "spans"):
         student = load_student(tmp_path, tagging_task(), head=head)
@@ -227,9 +227,9 @@ def test_heads_for_other_tasks_are_refused(head: str, task: str, tmp_path: Path)
     made = word_classifier(head)
     made.save_pretrained(tmp_path)
     given = {"tags": tagging_task(), "trees": parsing_task()}[task]
-    with pytest.raises(UserError, match=f"Unknown head for {task} '{head}'"):
+    with pytest.raises(KselectError, match=f"Unknown head for {task} '{head}'"):
         load_classifier(tmp_path, given)
-    with pytest.raises(UserError, match=f"Unknown head for {task} '{head}'"):
+    with pytest.raises(KselectError, match=f"Unknown head for {task} '{head}'"):
         with_head(made, given, head)
 
 
@@ -240,7 +240,7 @@ def test_a_model_of_words_is_refused_for_texts(head: str | None, tmp_path: Path)
         (tmp_path / "head.json").unlink()
     gives = "trees" if head in PARSING else "tags"
     said = f"is a model of words, which gives {gives} under the head {head or 'tagger'}, and synthetic-acceptability is"
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(KselectError, match=said):
         load_classifier(tmp_path, tiny_task())
 
 
@@ -248,14 +248,14 @@ def test_a_folder_whose_head_is_not_whole_is_refused(tmp_path: Path) -> None:
     word_classifier("crf").save_pretrained(tmp_path)
     facts = json.loads((tmp_path / "head.json").read_text())
     (tmp_path / "head.safetensors").unlink()
-    with pytest.raises(UserError, match=r"head.safetensors does not fit .*save the model again"):
+    with pytest.raises(KselectError, match=r"head.safetensors does not fit .*save the model again"):
         load_classifier(tmp_path, tagging_task())
     word_classifier("parser").save_pretrained(tmp_path)
     (tmp_path / "head.json").write_text(json.dumps({**facts, "head": "spans", "sizes": {"size": 5}}))
-    with pytest.raises(UserError, match="does not fit"):
+    with pytest.raises(KselectError, match="does not fit"):
         load_classifier(tmp_path, tagging_task())
     (tmp_path / "head.json").write_text("{")
-    with pytest.raises(UserError, match=r"head.json cannot be read"):
+    with pytest.raises(KselectError, match=r"head.json cannot be read"):
         load_classifier(tmp_path, tagging_task())
 
 
@@ -292,12 +292,14 @@ def test_arc_tags_want_training_data(tmp_path: Path) -> None:
     word_classifier("parser").save_pretrained(tmp_path)
     task = parsing_task()
     small = replace(task, splits={**task.splits, "train": task.splits["train"].take([0])})
-    with pytest.raises(UserError, match="No arc of trees is in its training data 2 times"):
+    with pytest.raises(KselectError, match="No arc of trees is in its training data 2 times"):
         load_encoder(tmp_path, small, head="tree-tagger")
 
 
 def test_spans_want_bioes(tmp_path: Path) -> None:
     word_classifier("spans").save_pretrained(tmp_path)
     tags = TagSet("iob2", ("X", "Y"))
-    with pytest.raises(UserError, match="head spans reads tags in BIOES, and these are in iob2: give --scheme bioes"):
+    with pytest.raises(
+        KselectError, match="head spans reads tags in BIOES, and these are in iob2: give --scheme bioes"
+    ):
         load_encoder(tmp_path, replace(tagging_task(), tag_set=tags, labels=tags.tags), head="spans")

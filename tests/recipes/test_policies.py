@@ -13,7 +13,7 @@ from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
 from kselect.config import AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.recipes import resolve
 from kselect.recipes.policies import cast_decider, cast_learner
 from kselect.tasks.splits import Split
@@ -67,7 +67,7 @@ def test_a_recipe_runs_and_needs_its_own_distiller(name: str) -> None:
     agent = AgentConfig(name)
     history = play(agent, distiller_for(agent))
     assert {tuple(phase["weights"].values()) for phase in history} == {tuple(history[0]["weights"].values())}
-    with pytest.raises(UserError, match=f"'{name}' has its own weighting .*: leave out weighting selection"):
+    with pytest.raises(KselectError, match=f"'{name}' has its own weighting .*: leave out weighting selection"):
         cast_decider(agent, tiny_distiller(), PHASES, seed=0)
 
 
@@ -91,7 +91,9 @@ def regression_distiller(**knowledge: Any) -> Distiller:
 
 
 def test_dynamic_kd_is_refused_on_a_regression() -> None:
-    with pytest.raises(UserError, match="which a regression does not have: leave it out, or take another agent than"):
+    with pytest.raises(
+        KselectError, match="which a regression does not have: leave it out, or take another agent than"
+    ):
         regression_distiller(**vars(resolve(AgentConfig("dynamic-kd"))))
 
 
@@ -146,24 +148,24 @@ def test_a_policy_decides_by_the_knowledge_and_not_by_its_place(name: str, polic
 
 def test_the_papers_policy_serves_its_own_models_and_knowledge_only(policies: dict[str, AgentConfig]) -> None:
     policy = policies["paper"]
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(KselectError) as caught:
         cast_decider(policy, tiny_distiller({"knowledge": ["gold", "hidden", "logits"]}), PHASES, seed=0)
     assert str(caught.value) == (
         f"The policy in {policy.agent} weighs gold, logits, hidden, and on offer are gold, hidden, logits: offer what "
         "it weighs, in this order, or train one for these."
     )
-    with pytest.raises(UserError, match="weighs gold, logits, hidden, and on offer are gold, logits, hidden, atten"):
+    with pytest.raises(KselectError, match="weighs gold, logits, hidden, and on offer are gold, logits, hidden, atten"):
         cast_decider(policy, tiny_distiller(), PHASES, seed=0)
     wide = tiny_classifier(tiny_task(), hidden_size=32)
     other = tiny_distiller({"knowledge": ["gold", "logits", "hidden"]}, teacher=wide)
-    with pytest.raises(UserError, match="reads 16 numbers of student_cls, and this environment gives 32"):
+    with pytest.raises(KselectError, match="reads 16 numbers of student_cls, and this environment gives 32"):
         cast_decider(policy, other, PHASES, seed=0)
 
 
 def test_a_hard_policy_does_not_give_soft_actions(policies: dict[str, AgentConfig]) -> None:
     policy = policies["actor-critic"]
     soft = cast_learner(AgentConfig("deterministic-actor-critic"), tiny_distiller(), PHASES, seed=0).env
-    with pytest.raises(UserError, match="ActorCritic gives hard actions only, and this environment takes soft ones"):
+    with pytest.raises(KselectError, match="ActorCritic gives hard actions only, and this environment takes soft ones"):
         load_agent(policy.agent, soft.observation_space, soft.action_space)
 
 
@@ -176,6 +178,6 @@ def test_a_hard_policy_does_not_give_soft_actions(policies: dict[str, AgentConfi
     ],
 )
 def test_only_learners_learn(agent: str, message: str) -> None:
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(KselectError) as caught:
         cast_learner(AgentConfig(agent), tiny_distiller(), PHASES, seed=0)
     assert str(caught.value).startswith(message)

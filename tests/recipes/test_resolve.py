@@ -12,7 +12,7 @@ import pytest
 from kselect.agents.registry import AGENTS, make_agent
 from kselect.cli.command import Command
 from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, AgentConfig, KnowledgeConfig, PhaseConfig
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.recipes import NAMED, RECIPES, keep_comparison, resolve
 from kselect.recipes.policies import cast_learner
 from kselect.recipes.resolve import COMPARISON
@@ -63,9 +63,9 @@ def test_weights_alone_are_the_agent_fixed(tmp_path: Path, monkeypatch: pytest.M
         ("gold:nan", "The weight of gold is nan"),
         ("gold:0", "selects nothing"),
     ):
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(KselectError, match=said):
             command_line("--agent", wrong)
-    with pytest.raises(UserError, match="which says all: leave out agent_settings"):
+    with pytest.raises(KselectError, match="which says all: leave out agent_settings"):
         AgentConfig("gold:1", weights)
     monkeypatch.chdir(tmp_path)
     Path("gold:1").mkdir()
@@ -86,7 +86,9 @@ def test_a_recipe_brings_its_weighting() -> None:
     assert resolved("uncertainty", knowledge=["gold", "attention"]).weighting == "uncertainty"
     assert resolved("all", weighting="uncertainty").weighting == "uncertainty"
     for other in ("uncertainty", "selection"):
-        with pytest.raises(UserError, match=rf"Agent 'dynamic-kd' has its own weighting .dynamic.: leave .* {other}"):
+        with pytest.raises(
+            KselectError, match=rf"Agent 'dynamic-kd' has its own weighting .dynamic.: leave .* {other}"
+        ):
             resolved("dynamic-kd", weighting=other)
 
 
@@ -141,22 +143,22 @@ def test_a_policy_brings_how_its_knowledge_was_compared(tmp_path: Path) -> None:
     assert (knowledge.temperature, knowledge.weighting) == (2.0, "uncertainty")
     assert knowledge.scales == knowledge.layer_maps == {}
     (tmp_path / COMPARISON).write_text("{}")
-    with pytest.raises(UserError, match=r"knowledge\.json does not say weighting, "):
+    with pytest.raises(KselectError, match=r"knowledge\.json does not say weighting, "):
         resolved(str(tmp_path))
 
 
 def test_knowledge_that_lacks_what_a_recipe_needs_is_refused() -> None:
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(KselectError) as caught:
         resolved("vanilla-kd", knowledge=["gold", "hidden"])
     assert str(caught.value) == (
         "Agent 'vanilla-kd' needs the knowledge 'logits', which is not on offer: add it to knowledge (gold, hidden)."
     )
-    with pytest.raises(UserError, match=r"Unknown knowledge 'hiden': did you mean 'hidden'\?"):
+    with pytest.raises(KselectError, match=r"Unknown knowledge 'hiden': did you mean 'hidden'\?"):
         resolved("fixed", {"weights": {"hiden": 1}}, knowledge=["gold", "hidden"])
 
 
 def test_an_agent_by_recipe_has_no_settings() -> None:
-    with pytest.raises(UserError, match=r"^Agent 'fine-tune' has no setting 'weights'\. It has no settings\.$"):
+    with pytest.raises(KselectError, match=r"^Agent 'fine-tune' has no setting 'weights'\. It has no settings\.$"):
         resolved("fine-tune", {"weights": {"gold": 1}})
 
 
@@ -217,7 +219,7 @@ def test_every_recipe_is_data_in_order() -> None:
 
 
 def test_a_folder_that_holds_no_policy_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="No trained policy"):
+    with pytest.raises(KselectError, match="No trained policy"):
         resolved(str(tmp_path))
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from kselect.distillation.snapshot import Snapshot
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.runs.checkpoint import Checkpoint
 
 STATE = Snapshot({"run/w": torch.arange(6.0).reshape(2, 3), "agent/step": torch.tensor(7)}, {"n": 2**90, "x": 0.1})
@@ -51,12 +51,12 @@ def test_damage_and_foreign_files_are_named(tmp_path: Path) -> None:
     for part in (0, 5, len(whole) // 2, len(whole) - 1):
         checkpoint.path.write_bytes(whole[:part])
         with pytest.raises(
-            UserError, match=r"latest\.safetensors is damaged .*: give --fresh to start over\."
+            KselectError, match=r"latest\.safetensors is damaged .*: give --fresh to start over\."
         ) as error:
             checkpoint.load()
         assert "\n" not in str(error.value)
     save_file(STATE.tensors, checkpoint.path)
-    with pytest.raises(UserError, match=r"latest\.safetensors holds no state of a run: give --fresh"):
+    with pytest.raises(KselectError, match=r"latest\.safetensors holds no state of a run: give --fresh"):
         checkpoint.load()
 
 

@@ -13,7 +13,7 @@ from filelock import FileLock
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kselect.distillation.snapshot import Snapshot
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.runs.resume import LAST_GOOD, RunPlace
 from kselect.runs.run_dir import RunFolder
 
@@ -61,7 +61,7 @@ def test_without_a_name_the_newest_goes_on_and_other_settings_are_left_alone(tmp
 
 def test_a_run_that_is_under_way_is_left_alone(tmp_path: Path) -> None:
     for fresh in (False, True):
-        with open_run(tmp_path, "mine"), pytest.raises(UserError, match="mine is being written by another process"):
+        with open_run(tmp_path, "mine"), pytest.raises(KselectError, match="mine is being written by another process"):
             open_run(tmp_path, "mine", fresh=fresh)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
     with open_run(tmp_path) as first, open_run(tmp_path) as second, open_run(tmp_path, fresh=True) as third:
@@ -77,9 +77,9 @@ def test_other_settings_under_the_same_name_are_refused_by_name(tmp_path: Path) 
         f"{path} holds an unfinished run of other settings: learning_rate was 0.0001, is 0.001; layers was [1, 3], "
         "is 3. Give those, another --run_name, or --fresh to set the folder aside."
     )
-    with pytest.raises(UserError, match=re.escape(message)):
+    with pytest.raises(KselectError, match=re.escape(message)):
         open_run(tmp_path, "mine", learning_rate=1e-3, layers=3)
-    with pytest.raises(UserError, match="epochs was not a setting, is 3"):
+    with pytest.raises(KselectError, match="epochs was not a setting, is 3"):
         open_run(tmp_path, "mine", epochs=3)
     assert sorted(path.rglob("*")) == before
 
@@ -103,7 +103,7 @@ def test_a_folder_that_another_run_is_beginning_is_not_taken(tmp_path: Path) -> 
     path = run.path
     for other in [path / "config.yaml", *path.glob("events.out.*")]:
         other.unlink()
-    with FileLock(path / "checkpoints" / "lock"), pytest.raises(UserError, match="being written by another process"):
+    with FileLock(path / "checkpoints" / "lock"), pytest.raises(KselectError, match="being written by another process"):
         open_run(tmp_path, "mine")
 
 
@@ -112,19 +112,21 @@ def test_a_finished_run_is_refused_and_a_diverged_one_too(tmp_path: Path) -> Non
         run.checkpoint.save(lambda: STATE)
         run.write_results({"metrics": {}})
     assert not (run.path / "checkpoints").exists()
-    with pytest.raises(UserError, match="done is not empty, its run is finished: give another --run_name, or --fresh"):
+    with pytest.raises(
+        KselectError, match="done is not empty, its run is finished: give another --run_name, or --fresh"
+    ):
         open_run(tmp_path, "done")
     for name, state in (("diverged", STATE), ("elsewhere", None)):
         with open_run(tmp_path, name) as run:
             run.checkpoint.save(lambda: STATE)
             said = run.write_diverged("It diverged.", state)
         assert ("last-good" in said) == (run.path / LAST_GOOD).exists() == (state is not None)
-        with pytest.raises(UserError, match=f"{name} is not empty, its run diverged"):
+        with pytest.raises(KselectError, match=f"{name} is not empty, its run diverged"):
             open_run(tmp_path, name)
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("mine")
     for fresh, said in ((False, "notes is not empty, and holds no run"), (True, "notes is no run folder")):
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(KselectError, match=said):
             open_run(tmp_path, "notes", fresh=fresh)
     assert (tmp_path / "notes" / "a.txt").read_text() == "mine"
 

@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from kselect.cli.command import Command, flatten
 from kselect.cli.main import COMMANDS
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
 
@@ -59,7 +59,7 @@ def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
 def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path):
     with make(tmp_path, name="mine") as run:
         before = sorted(run.path.iterdir())
-    with pytest.raises(UserError, match=r"mine is not empty: give another --run_name"):
+    with pytest.raises(KselectError, match=r"mine is not empty: give another --run_name"):
         make(tmp_path, name="mine")
     assert sorted(run.path.iterdir()) == before
 
@@ -88,7 +88,7 @@ def test_an_empty_folder_is_taken(tmp_path):
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "runs").write_text("a file")
     for name in (None, "mine"):
-        with pytest.raises(UserError, match="cannot be made"):
+        with pytest.raises(KselectError, match="cannot be made"):
             make(tmp_path, name=name)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.runs.run_log import Ledger
 
 
@@ -37,7 +37,7 @@ def test_a_line_that_was_cut_off_is_no_run_and_goes_with_the_next(tmp_path: Path
 def test_a_damaged_line_is_told_by_its_number(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "runs.jsonl", ("seed",))
     ledger.path.write_text('{"seed": 0}\n{"seed": \n{"seed": 2}\n')
-    with pytest.raises(UserError, match=r"runs\.jsonl:2 is no JSON: mend that line, or remove it with its run\."):
+    with pytest.raises(KselectError, match=r"runs\.jsonl:2 is no JSON: mend that line, or remove it with its run\."):
         ledger.holds({"seed": 1})
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.tasks import load_task
 
 
@@ -15,7 +15,7 @@ def message_of() -> Callable[..., str]:
     """Call something that a user got wrong and return the one line that it is refused with."""
 
     def call(function: Callable[..., object], *args: object, **kwargs: object) -> str:
-        with pytest.raises(UserError) as caught:
+        with pytest.raises(KselectError) as caught:
             function(*args, **kwargs)
         message = str(caught.value)
         assert "\n" not in message
@@ -47,7 +47,7 @@ def real_task() -> Callable[..., object]:
             pytest.skip("GLUE's files are not here: set KSELECT_DATA to a folder in GLUE's TSV layout")
         try:
             return load_task(name, **kwargs)
-        except UserError as error:
+        except KselectError as error:
             pytest.skip(f"KSELECT_DATA is set, but {error}")
 
     return load

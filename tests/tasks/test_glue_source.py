@@ -147,7 +147,7 @@ def test_a_hub_that_cannot_be_reached_is_one_quick_line(offline: str, tmp_path: 
     assert time.monotonic() - started < 20
     *_, line = done.stderr.strip().splitlines()
     assert line.startswith(
-        "kselect.errors.UserError: No data folder for mrpc, and the hub's nyu-mll/glue cannot be had ("
+        "kselect.errors.KselectError: No data folder for mrpc, and the hub's nyu-mll/glue cannot be had ("
     )
     assert line.endswith(
         "): give --data_dir or set KSELECT_DATA to a folder in GLUE's TSV layout (MRPC/train.tsv and MRPC/dev.tsv) "

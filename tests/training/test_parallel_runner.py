@@ -21,7 +21,7 @@ from kselect.config import PhaseConfig
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.snapshot import Snapshot
 from kselect.envs.distillation import DistillationEnv
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.runs.checkpoint import Checkpoint
 from kselect.training.api import learn, practice
 from kselect.training.parallel_runner import LostStreamError, Rounds, close_streams
@@ -235,7 +235,7 @@ def test_another_teacher_of_any_stream_is_noticed() -> None:
     snapshot = rounds.snapshot()
     rounds.restore(snapshot)
     snapshot.facts["initial_losses"] = [envs[0].initial_losses, {**envs[1].initial_losses, "logits": 0.5}]
-    with pytest.raises(UserError, match="teacher or data have changed, since the loss of logits"):
+    with pytest.raises(KselectError, match="teacher or data have changed, since the loss of logits"):
         rounds.restore(snapshot)
 
 
@@ -258,7 +258,7 @@ def test_streams_of_other_knowledge_are_refused() -> None:
         [lambda: distillation(knowledge=["gold", "logits"]), lambda: distillation(knowledge=["gold", "hidden"])]
     )
     agent = learner(distillation(knowledge=["gold", "logits"]))
-    with pytest.raises(UserError, match="in the same order, not gold, logits here and gold, hidden there"):
+    with pytest.raises(KselectError, match="in the same order, not gold, logits here and gold, hidden there"):
         learn(agent, vector, 2)
 
 
@@ -266,7 +266,7 @@ def test_streams_of_other_knowledge_are_refused() -> None:
 def test_streams_that_are_reset_otherwise_are_refused(mode: AutoresetMode) -> None:
     env = IdentityEnv(soft=False)
     agent = ActorCritic(env.observation_space, env.action_space)
-    with pytest.raises(UserError, match="make it with autoreset_mode NEXT_STEP"):
+    with pytest.raises(KselectError, match="make it with autoreset_mode NEXT_STEP"):
         learn(agent, SyncVectorEnv([Stream], autoreset_mode=mode), 1)
 
 
@@ -302,7 +302,7 @@ def test_divergence_in_another_process_is_divergence() -> None:
 def test_episodes_that_do_not_fill_a_round_are_refused() -> None:
     env = IdentityEnv(soft=False)
     agent = ActorCritic(env.observation_space, env.action_space)
-    with pytest.raises(UserError, match="3 episodes do not fill rounds of 2: give a multiple of 2"):
+    with pytest.raises(KselectError, match="3 episodes do not fill rounds of 2: give a multiple of 2"):
         learn(agent, SyncVectorEnv([Stream, Stream]), 3)
 
 

@@ -11,7 +11,7 @@ import torch
 from kselect.agents.registry import make_agent, wants_soft
 from kselect.config import PhaseConfig
 from kselect.envs.distillation import DistillationEnv
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.runs.checkpoint import Checkpoint
 from kselect.training.runner import Series
 from tests.tiny import tiny_distiller, tiny_task
@@ -137,7 +137,7 @@ def test_another_teacher_is_noticed(tmp_path: Path) -> None:
     for parameter in other.env.distiller.student.model.parameters():
         torch.nn.init.zeros_(parameter)
     other.env.distiller.initial_losses = other.env.distiller._probe()
-    with pytest.raises(UserError, match=r"teacher or data have changed, .* Give --fresh"):
+    with pytest.raises(KselectError, match=r"teacher or data have changed, .* Give --fresh"):
         other.restore(snapshot)
 
 
@@ -149,7 +149,7 @@ def test_another_teacher_of_a_task_whose_turn_it_is_not_is_noticed(tmp_path: Pat
     other = make(tasks=2)
     distiller = other.envs[1].unwrapped.distiller
     distiller.initial_losses = {**distiller.initial_losses, "gold": 9.0}
-    with pytest.raises(UserError, match="teacher or data have changed, since the loss of gold"):
+    with pytest.raises(KselectError, match="teacher or data have changed, since the loss of gold"):
         other.restore(snapshot)
 
 
@@ -165,8 +165,8 @@ def test_one_policy_needs_one_kind_of_environment() -> None:
     offers = (["gold", "logits"], ["gold", "hidden"], ["logits", "gold"], ["gold"])
     first, *others = (DistillationEnv(tiny_distiller({"knowledge": names})) for names in offers)
     for other in others:  # as many kinds of another name, in another order, and fewer
-        with pytest.raises(UserError, match="offer the same knowledge in every task, in the same order"):
+        with pytest.raises(KselectError, match="offer the same knowledge in every task, in the same order"):
             Series(make().agent, [first, other], seeds=[0, 0], learning=True)
     soft = DistillationEnv(first.distiller, "soft")
-    with pytest.raises(UserError, match="the same kind of actions and observations"):
+    with pytest.raises(KselectError, match="the same kind of actions and observations"):
         Series(make().agent, [first, soft], seeds=[0, 0], learning=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from kselect.analysis.predictions import Sample
 from kselect.config import AgentConfig, LadderConfig
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.knowledge.target_levels import kept_classes
 from kselect.models.classifier import Classifier
 from kselect.models.output_layer import output_layer
@@ -67,13 +67,15 @@ def count_classes(task: Task, student: Classifier, teacher: Classifier) -> int:
     """Return among how many classes both models choose, place by place.
 
     Raises:
-        UserError: there are none, or they hang together, so that there are no levels to tell apart.
+        KselectError: there are none, or they hang together, so that there are no levels to tell apart.
     """
     if task.regression:
-        raise UserError(f"{task.name} is a regression: it has no classes, and so no levels of knowledge to tell apart.")
+        raise KselectError(
+            f"{task.name} is a regression: it has no classes, and so no levels of knowledge to tell apart."
+        )
     for which, model in (("teacher", teacher), ("student", student)):
         if model.head.name not in HEADS:
-            raise UserError(
+            raise KselectError(
                 f"The {which}'s head {model.head.name} has no levels of knowledge to tell apart, since it does not "
                 f"choose among the same classes at every word by itself: take {task.name} as tags, and a teacher and "
                 f"a student that were trained with --head tagger."

@@ -55,7 +55,7 @@ def climb(
         on_run: called after each run with its entry.
 
     Raises:
-        UserError: teacher or data are not those of the runs in the ledger.
+        KselectError: teacher or data are not those of the runs in the ledger.
     """
     known = [entry["seed"] for entry in ledger.entries() if entry["seed"] in seeds]
     if known:  # told now, and not after seeds that the ledger has nothing of
@@ -82,7 +82,7 @@ def check_runs(distiller: Distiller, seed: int, entries: Iterable[Mapping[str, A
     Those of top-k may be of different shares, and are not compared.
 
     Raises:
-        UserError: those of this seed began with other losses than the distiller, which is of it.
+        KselectError: those of this seed began with other losses than the distiller, which is of it.
     """
     now = {name: loss for name, loss in distiller.initial_losses.items() if name != TopK.name}
     for entry in entries:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kselect.config import KnowledgeConfig
 from kselect.distillation.teacher.sources import CachedTeacher
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.layer_map import LayerMap
 from kselect.knowledge.registry import build_knowledge, check_kinds, kinds_on_offer
@@ -46,7 +46,7 @@ class Pair:
     limit: float
 
 
-Built = dict[str, Knowledge | UserError]
+Built = dict[str, Knowledge | KselectError]
 """Kinds of knowledge by name, or why one cannot be."""
 
 
@@ -54,7 +54,7 @@ def build_each(config: KnowledgeConfig, student: Classifier, teacher: Classifier
     """Make each kind on offer by itself, or find out why that cannot be.
 
     Raises:
-        UserError: an unknown kind; a setting of one that is not on offer.
+        KselectError: an unknown kind; a setting of one that is not on offer.
     """
     kinds = kinds_on_offer(config, student)
     check_kinds(config, kinds)
@@ -66,7 +66,7 @@ def build_each(config: KnowledgeConfig, student: Classifier, teacher: Classifier
         }
         try:
             (found[name],) = build_knowledge(replace(config, knowledge=[name], **settings), student, [teacher])
-        except UserError as error:
+        except KselectError as error:
             found[name] = error
     return found
 
@@ -80,7 +80,7 @@ def fits(built: Built, cache: CachedTeacher | None, times: float) -> tuple[Fit, 
         times: how many times the sample all of train is.
     """
     return tuple(
-        Fit(name, str(knowledge)) if isinstance(knowledge, UserError) else _fit(knowledge, cache, times)
+        Fit(name, str(knowledge)) if isinstance(knowledge, KselectError) else _fit(knowledge, cache, times)
         for name, knowledge in built.items()
     )
 

@@ -21,7 +21,7 @@ from kselect.distillation.distiller import Distiller
 from kselect.distillation.teacher.cache import CacheFolder
 from kselect.distillation.teacher.outputs import GIBIBYTE
 from kselect.distillation.teacher.sources import CachedTeacher, LiveTeacher
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.knowledge.target_levels import class_similarities, shares_of_wrong
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.heads.registry import CHOICES, is_text
@@ -67,16 +67,16 @@ def check_examinable(task: Task[Any]) -> None:
     """Refuse a task whose teacher cannot be judged, whichever it is.
 
     Raises:
-        UserError: a regression; too small a reward split.
+        KselectError: a regression; too small a reward split.
     """
     if task.regression:
-        raise UserError(
+        raise KselectError(
             f"{task.name} is a regression, whose teacher gives scores: the doctor reads probabilities of classes. "
             f"Give a classification, or go on without advice."
         )
     held = len(task.splits["reward"])
     if held < FEWEST:
-        raise UserError(
+        raise KselectError(
             f"The reward split of {task.name} has {held} examples, too few to judge a teacher by: give {FEWEST} at "
             f"least, by more examples of train or a higher --reward_fraction."
         )
@@ -86,11 +86,11 @@ def looked_at(knowledge: KnowledgeConfig) -> float:
     """Return the temperature that a teacher is looked at with.
 
     Raises:
-        UserError: it changes over a run.
+        KselectError: it changes over a run.
     """
     schedule = Schedule.parse(knowledge.temperature, "temperature")
     if schedule.start != schedule.end:
-        raise UserError(
+        raise KselectError(
             f"temperature is {knowledge.temperature}, a schedule: the doctor looks at one temperature, so give a "
             f"number, such as --temperature {schedule.start:g}."
         )
@@ -101,10 +101,10 @@ def check_readable(task: Task[Any], teacher: Classifier) -> None:
     """Refuse a teacher that does not choose among classes, place by place, and a task that `check_examinable` refuses.
 
     Raises:
-        UserError: it gives spans or trees; the task is a regression, or has too small a reward split.
+        KselectError: it gives spans or trees; the task is a regression, or has too small a reward split.
     """
     if not task.regression and CHOICES.get(teacher.head.name) not in READABLE:
-        raise UserError(
+        raise KselectError(
             f"The teacher's head is {teacher.head.name}, which gives no probabilities of classes word by word: the "
             f"doctor reads classifiers of texts, and the heads tagger and crf."
         )
@@ -137,7 +137,7 @@ def examine(
         seed: of the samples.
 
     Raises:
-        UserError: a teacher without classes; too few examples; knowledge that does not exist; a temperature that
+        KselectError: a teacher without classes; too few examples; knowledge that does not exist; a temperature that
             changes over a run.
     """
     check_readable(task, teacher)
@@ -217,7 +217,7 @@ def _distiller(
     stepping = replace(training, epochs=EPOCHS)
     try:
         return Distiller(sample, teacher, student, stepping, offered, max_length), None
-    except UserError as error:
+    except KselectError as error:
         return None, str(error)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from kselect.analysis.doctor.verdicts import Outcomes, Scores, at_temperature
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.runs.resume import is_set_aside
 from kselect.schedule import Schedule
 
@@ -37,7 +37,7 @@ def read_outcomes(path: str | Path, task: str, temperature: float | None = None)
         temperature: the doctor's; None where runs of several are not to be told apart.
 
     Raises:
-        UserError: nothing there, nothing that can be read, no student of the task, or several of one agent and seed
+        KselectError: nothing there, nothing that can be read, no student of the task, or several of one agent and seed
             that differ.
     """
     place = Path(path)
@@ -51,10 +51,12 @@ def read_outcomes(path: str | Path, task: str, temperature: float | None = None)
         else:
             found = [_run(place, temperature)]
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"outcomes {path} cannot be read ({error}): give a folder of runs, or a JSON file.") from None
+        raise KselectError(
+            f"outcomes {path} cannot be read ({error}): give a folder of runs, or a JSON file."
+        ) from None
     scores = _gathered([(one, at) for one, at in found if isinstance(one, dict)], task)
     if not scores:
-        raise UserError(
+        raise KselectError(
             f"outcomes {path} has no scores of {task}: give a folder with runs of `kselect distill` on it, or a JSON "
             'file such as {"gold": [0.71, 0.73], "logits": [0.74, 0.75]}.'
         )
@@ -93,9 +95,11 @@ def _gathered(results: Iterable[Told], task: str) -> Outcomes:
     def add(name: str, seed: object, score: Any) -> None:
         known, now = object() if seed is None else str(seed), float(score)
         if abs(now) > 1:
-            raise UserError(f"outcomes have {now:g} for {name}: give scores as shares, such as 0.71, not in percent.")
+            raise KselectError(
+                f"outcomes have {now:g} for {name}: give scores as shares, such as 0.71, not in percent."
+            )
         if scores[name].setdefault(known, now) != now:
-            raise UserError(
+            raise KselectError(
                 f"outcomes have {name} under seed {seed} twice, with scores {scores[name][known]:g} and {now:g}: give "
                 f"runs that differ in agent and seed alone, those of other settings in folders of their own."
             )
@@ -116,7 +120,7 @@ def _gathered(results: Iterable[Told], task: str) -> Outcomes:
         else:
             for name, values in (one.get("scores", {}) if "task" in one else one.get("scores", one)).items():
                 if not (isinstance(values, list) and values and all(isinstance(one, int | float) for one in values)):
-                    raise UserError(
+                    raise KselectError(
                         f"outcomes have {values!r} for {name}: give a list of scores, such as [0.71, 0.73]."
                     )
                 for value in values:

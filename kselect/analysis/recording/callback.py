@@ -24,7 +24,7 @@ class ExampleRecorder(DistillerCallback):
         """Look on from now on.
 
         Raises:
-            UserError: a student whose gold loss is not a softmax's at each place.
+            KselectError: a student whose gold loss is not a softmax's at each place.
         """
         check_softmax(distiller.student.head.name)
         self.phases: list[Rows] = []

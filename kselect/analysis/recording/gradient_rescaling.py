@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kselect.distillation.callback import TrainingPart
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.logits import Gold, Logits
 from kselect.knowledge.target_levels import Level, is_gold
@@ -29,10 +29,10 @@ def check_softmax(head: str) -> None:
     """Refuse a student whose examples have no factor.
 
     Raises:
-        UserError: its head gives a score, or answers for a sentence as a whole.
+        KselectError: its head gives a score, or answers for a sentence as a whole.
     """
     if head not in SOFTMAX_HEADS:
-        raise UserError(
+        raise KselectError(
             f"The head {head} chooses no class at each place by itself, so that no gradient can be told rescaled: "
             f"record students whose head is one of {', '.join(SOFTMAX_HEADS)}."
         )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from kselect.analysis.recording.gradient_rescaling import check_softmax
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import fixed_sample
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.heads import IMPOSSIBLE
 from kselect.models.output_layer import output_layer
 
@@ -55,14 +55,14 @@ def logit_geometry(distiller: Distiller, examples: int = EXAMPLES) -> Geometry:
     The teacher's probabilities come from where those of training do.
 
     Raises:
-        UserError: there is no teacher, or it chooses among unlike things; a student whose output layer does not give
+        KselectError: there is no teacher, or it chooses among unlike things; a student whose output layer does not give
             the scores of three or more classes.
     """
     student = distiller.student
     check_softmax(student.head.name)
     layer = output_layer(student.model)
     if layer.out_features < 3:
-        raise UserError("Two classes have no pair of wrong ones: geometry is of three classes or more.")
+        raise KselectError("Two classes have no pair of wrong ones: geometry is of three classes or more.")
     sample = fixed_sample(len(distiller.encoded("train")), examples)
     batches = np.array_split(sample, -(-len(sample) // distiller.training.batch_size))
     parts = [_look(distiller, layer, batch) for batch in batches]
@@ -133,7 +133,7 @@ def _look(distiller: Distiller, layer: nn.Linear, indices: NDArray[np.int64]) ->
     with _inputs_of(layer) as inputs:
         batch, student, teacher = distiller.look(indices)
     if teacher is None or teacher.answer.choices_of != student.answer.choices_of:
-        raise UserError("Geometry is held against a teacher that chooses among the student's classes: give one.")
+        raise KselectError("Geometry is held against a teacher that chooses among the student's classes: give one.")
     (states,) = inputs
     if "word_positions" in batch:
         states = states.gather(1, batch["word_positions"][..., None].expand(-1, -1, states.size(-1)))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kselect.analysis.recording.gradient_rescaling import correlations, spread
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.io import replacing
 
 DTYPES: dict[str, Any] = dict.fromkeys(("step", "example", "word", "label"), np.int32)
@@ -71,7 +71,7 @@ class Rows:
         """Write one Parquet file; a kill at any moment leaves none, the old one or the new one.
 
         Raises:
-            UserError: it cannot be written.
+            KselectError: it cannot be written.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -84,7 +84,7 @@ class Rows:
         """Read what `save` wrote.
 
         Raises:
-            UserError: nothing there, or not a recording.
+            KselectError: nothing there, or not a recording.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -94,7 +94,7 @@ class Rows:
             return Rows(**{name: table[name].to_numpy() for name in DTYPES})
         except (OSError, pa.ArrowException, KeyError) as error:
             reason = str(error).splitlines()[0]
-            raise UserError(f"The recording {path} cannot be read ({reason}): record the run again.") from error
+            raise KselectError(f"The recording {path} cannot be read ({reason}): record the run again.") from error
 
 
 def summarise(rows: Rows) -> dict[str, Any]:

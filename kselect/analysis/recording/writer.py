@@ -35,7 +35,7 @@ class RunRecording:
         """Go back to the moment after so many phases: later ones are dropped, those before it read.
 
         Raises:
-            UserError: a phase that is missing, or damaged.
+            KselectError: a phase that is missing, or damaged.
         """
         for path in (self.folder.path / PARTS).glob("*.parquet"):
             if int(path.stem) >= phases:

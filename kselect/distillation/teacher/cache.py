@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from kselect.distillation.teacher.cache_entry import CacheEntry
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 
 KEY = re.compile("[0-9a-f]{32}")
 
@@ -28,7 +28,7 @@ class CacheFolder:
         """Return the entries that are there, those whose key has this beginning, the last used first.
 
         Raises:
-            UserError: no key begins so, or the folder cannot be read.
+            KselectError: no key begins so, or the folder cannot be read.
         """
         try:
             # Nothing else in the folder is ours, whichever folder it is, to be listed or deleted.
@@ -36,23 +36,23 @@ class CacheFolder:
         except FileNotFoundError:
             found = []
         except OSError as error:
-            raise UserError(f"{self.path} cannot be read ({error.strerror}): give another --cache_dir.") from None
+            raise KselectError(f"{self.path} cannot be read ({error.strerror}): give another --cache_dir.") from None
         keys = [key for key in found if key.startswith(beginning)]
         if beginning and not keys:
             shown = [self.entry(key).short for key in found]
-            raise unknown("entry", beginning, shown) if found else UserError(f"{self.path} holds no entry.")
+            raise unknown("entry", beginning, shown) if found else KselectError(f"{self.path} holds no entry.")
         return sorted(map(self.entry, keys), key=lambda entry: -entry.last_used)
 
     def check(self) -> None:
         """Make the folder where it is missing.
 
         Raises:
-            UserError: it cannot be made.
+            KselectError: it cannot be made.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(
+            raise KselectError(
                 f"{self.path} cannot be made ({error.strerror}): give another --cache_dir, or --teacher_cache 0 to run "
                 f"the teacher for every batch."
             ) from None

@@ -21,7 +21,7 @@ import xxhash
 from filelock import AcquireReturnProxy, FileLock, Timeout
 from numpy.typing import DTypeLike, NDArray
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.io import TEMPORARY, UnwritableError, replacing
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class CacheEntry:
         Until this ends nobody can clear the entry either.
 
         Raises:
-            UserError: the folder cannot be written to, or its disk is full.
+            KselectError: the folder cannot be written to, or its disk is full.
         """
         try:
             with self._acquired():
@@ -209,7 +209,7 @@ class CacheEntry:
                 yield
         except (OSError, UnwritableError) as error:
             reason = error.reason if isinstance(error, UnwritableError) else error.strerror or error
-            raise UserError(
+            raise KselectError(
                 f"The teacher's outputs cannot be kept in {self.folder.parent} ({reason}): give another --cache_dir, "
                 f"or --teacher_cache 0 to run the teacher for every batch."
             ) from error
@@ -260,7 +260,7 @@ class CacheEntry:
         Whoever has mapped its files goes on reading them.
 
         Raises:
-            UserError: it may not be deleted.
+            KselectError: it may not be deleted.
         """
         try:
             with self._lock.acquire(blocking=False), suppress(FileNotFoundError):  # another has cleared it
@@ -268,7 +268,7 @@ class CacheEntry:
         except Timeout:
             return False
         except OSError as error:
-            raise UserError(f"{self.folder} cannot be deleted ({error.strerror}): clear it as its owner.") from None
+            raise KselectError(f"{self.folder} cannot be deleted ({error.strerror}): clear it as its owner.") from None
         return True
 
     def _acquired(self) -> AcquireReturnProxy[FileLock]:

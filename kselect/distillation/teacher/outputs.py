@@ -54,7 +54,7 @@ class Teaching:
             dtype: arithmetic of forward passes.
 
         Raises:
-            UserError: the cache's folder cannot be made.
+            KselectError: the cache's folder cannot be made.
         """
         self._offered, self._task, self._device, self._dtype = offered, task, device, dtype
         models = [teacher.to(device).model for teacher in teachers]
@@ -69,7 +69,7 @@ class Teaching:
         """Have the training texts, of these `words`, read by a parser as well.
 
         Raises:
-            UserError: a sentence that it does not take whole.
+            KselectError: a sentence that it does not take whole.
         """
         self.parsed = ParsedTexts(parser, words, self._device, self._dtype, partial(self._cached, needs=Needs()))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kselect.distillation.device import autocast, send
 from kselect.distillation.teacher.sources import LiveTeacher, TeacherOutputs
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.knowledge.base import ParsedSentences
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.heads.parser import TreeAnswer
@@ -34,7 +34,7 @@ class ParsedTexts:
         """Encode the sentences for the parser, whose own tokenizer makes pieces of the words.
 
         Raises:
-            UserError: a sentence that the parser does not take whole.
+            KselectError: a sentence that the parser does not take whole.
         """
         origin = Origin("train")
         sentences = [ParsedSentence(one, (), (), (), origin) for one in words.sentences]
@@ -42,7 +42,7 @@ class ParsedTexts:
         self.words = words
         self.encoded = encode_words(WordSplit(sentences), parser.tokenizer, length, _nothing)
         if self.encoded.in_pieces:
-            raise UserError(
+            raise KselectError(
                 f"{self.encoded.in_pieces} sentences have more tokens than the parser takes ({length}), and half a "
                 f"sentence is no tree: lower max_length, or give another parser."
             )

@@ -129,7 +129,7 @@ class CachedTeacher:
         """Look the examples up, after computing what is not yet known of any.
 
         Raises:
-            UserError: the cache cannot be written to, or its disk is full.
+            KselectError: the cache cannot be written to, or its disk is full.
         """
         if self.holds(needs):
             self._fetch([kind for kind, layers in needs.items() if layers])

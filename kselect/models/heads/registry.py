@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from kselect.config import HEADS
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 from kselect.models.heads.answer import Head
 from kselect.models.heads.classes import Classes, Score
 from kselect.models.heads.crf import Crf
@@ -59,12 +59,14 @@ def check_head(name: str, task: Task) -> None:
     """Refuse a head that does not answer a task.
 
     Raises:
-        UserError: it does not exist, or is for other tasks; the spans head and a scheme other than BIOES.
+        KselectError: it does not exist, or is for other tasks; the spans head and a scheme other than BIOES.
     """
     if name not in heads_of(task):
         raise unknown(f"head for {task.name}", name, heads_of(task))
     if name == Spans.name and isinstance(task, TaggingTask) and task.tag_set.scheme != "bioes":
-        raise UserError(f"head spans reads tags in BIOES, and these are in {task.tag_set.scheme}: give --scheme bioes.")
+        raise KselectError(
+            f"head spans reads tags in BIOES, and these are in {task.tag_set.scheme}: give --scheme bioes."
+        )
 
 
 def output_labels(name: str, task: Task) -> tuple[str, ...]:
@@ -72,7 +74,7 @@ def output_labels(name: str, task: Task) -> tuple[str, ...]:
     if name == TreeTagger.name:
         names = ArcTags.of(task.splits["train"].sentences, RAREST_ARC_TAG).names
         if not names:
-            raise UserError(
+            raise KselectError(
                 f"No arc of {task.name} is in its training data {RAREST_ARC_TAG} times, as {name} needs some: give "
                 f"more sentences, or another head ({', '.join(PARSING[:-1])})."
             )
@@ -120,7 +122,7 @@ def saved_facts(model: str | Path) -> dict[str, Any]:
     """Return what lies beside a model, in a folder or on the hub, of its head; empty where nothing does.
 
     Raises:
-        UserError: it cannot be read, or no such model can be had.
+        KselectError: it cannot be read, or no such model can be had.
     """
     path = file_beside(model, FACTS)
     if path is None:
@@ -128,9 +130,9 @@ def saved_facts(model: str | Path) -> dict[str, Any]:
     try:
         facts = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): save the model again.") from error
+        raise KselectError(f"{path} cannot be read ({error}): save the model again.") from error
     if not isinstance(facts, dict) or "head" not in facts:
-        raise UserError(f"{path} does not say what the head is: save the model again.")
+        raise KselectError(f"{path} does not say what the head is: save the model again.")
     return facts
 
 
@@ -138,7 +140,7 @@ def load_weights(head: Head, model: str | Path) -> None:
     """Fill a head with what was saved of it beside a model, in a folder or on the hub.
 
     Raises:
-        UserError: weights that are missing, or of another shape.
+        KselectError: weights that are missing, or of another shape.
     """
     if not head.state_dict():
         return
@@ -147,7 +149,7 @@ def load_weights(head: Head, model: str | Path) -> None:
         head.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(
+        raise KselectError(
             f"{path} does not fit the head that {FACTS} tells of ({reason}): save the model again."
         ) from error
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.tasks.splits import Split
 from kselect.tasks.synthetic import acceptability, entailment, lexicon
 from kselect.tasks.synthetic.topics import Topics
@@ -95,4 +95,4 @@ SYNTHETIC_TASKS = {
 def check_generated(name: str) -> None:
     """Refuse a task that an encoder from scratch has no vocabulary for: any that is not generated."""
     if name not in SYNTHETIC_TASKS:
-        raise UserError(f"{name} needs a pretrained encoder: give its folder or hub id as --encoder.")
+        raise KselectError(f"{name} needs a pretrained encoder: give its folder or hub id as --encoder.")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.tasks.readers import read_marked
 from kselect.tasks.words.sentence import Origin, TaggedSentence
 
@@ -43,7 +43,7 @@ class ColumnFile:
             append: put them into one more column at the end, which a file without tags gets in any case.
 
         Raises:
-            UserError: a tag that the file's separator would cut in two.
+            KselectError: a tag that the file's separator would cut in two.
             ValueError: other numbers of sentences or words.
         """
         lines = list(self.lines)
@@ -64,7 +64,7 @@ class ColumnFile:
 
     def _with_tag(self, line: str, tag: str, append: bool) -> str:
         if not tag or set(tag) & {self.separator, "\t", "\r", "\n"}:
-            raise UserError(f"The tag {tag!r} cannot be written into {self.source}, being empty or cut: rename it.")
+            raise KselectError(f"The tag {tag!r} cannot be written into {self.source}, being empty or cut: rename it.")
         cells = _cells(line, self.separator)
         if append:
             end = cells[-1].end()
@@ -97,16 +97,16 @@ def read_columns(
             they do where every word has one.
 
     Raises:
-        UserError: a file that is missing, without words or not UTF-8; a column that it does not have; and, by line,
+        KselectError: a file that is missing, without words or not UTF-8; a column that it does not have; and, by line,
             another number of columns than in the first word's line, or an empty word or tag.
     """
     mark, text = read_marked(Path(path).expanduser())
     source, lines = str(path), tuple(text.split("\n"))
     if len(lines) == 1 and "\r" in lines[0]:
-        raise UserError(f"{source} ends its lines with carriage returns alone: save it with line feeds.")
+        raise KselectError(f"{source} ends its lines with carriage returns alone: save it with line feeds.")
     full = [(i, line) for i, line in enumerate(lines, start=1) if not (_between(line) or _is_named(line, comment))]
     if not full:
-        raise UserError(f"{source} holds no sentences: fill it, or give another.")
+        raise KselectError(f"{source} holds no sentences: fill it, or give another.")
     # A comment has no columns to go by; where every line looks like one, the first is taken for a word.
     first, sample = next(((i, line) for i, line in full if comment is not None or not COMMENT.match(line)), full[0])
     separator = "\t" if "\t" in sample else " "
@@ -115,7 +115,7 @@ def read_columns(
     word_at = _column(place, word_column, count, "word")
     tag_at = None if tag_column is None else _column(place, tag_column, count, "tag")
     if tag_at == word_at:
-        raise UserError(
+        raise KselectError(
             f"{place} has no tag beside the word (column {word_at}, counted from 0, of {count}): "
             "add a column of tags, or name another."
         )
@@ -140,14 +140,14 @@ def read_columns(
         if len(cells) != count:
             if comment is None and not rows and COMMENT.match(line):
                 continue
-            raise UserError(
+            raise KselectError(
                 f"{source}:{number} has {len(cells)} column{'s' * (len(cells) != 1)}, "
                 f"expected {count} as in line {first}: mend or remove that line."
             )
         word, tag = cells[word_at], "" if tag_at is None else cells[tag_at]
         if not word.strip(" ") or (tag_at is not None and not tag.strip(" ")):
             what = "tag" if word.strip(" ") else "word"
-            raise UserError(f"{source}:{number} has an empty {what}: mend or remove that line.")
+            raise KselectError(f"{source}:{number} has an empty {what}: mend or remove that line.")
         rows.append((number, word, tag))
     end_sentence()
     return ColumnFile(source, lines, separator, tag_at, _without_language(sentences, language_prefix), mark)
@@ -176,7 +176,7 @@ def _cells(line: str, separator: str) -> list[re.Match[str]]:
 
 def _column(place: str, column: int, count: int, kind: str) -> int:
     if not -count <= column < count:
-        raise UserError(
+        raise KselectError(
             f"{place} has {count} column{'s' * (count != 1)}, and {kind}_column is {column}: "
             f"give one from 0 to {count - 1}, or from -1 backwards."
         )
@@ -197,5 +197,5 @@ def _without_language(sentences: list[TaggedSentence], prefixed: bool | None) ->
 def _bare(word: str, place: str) -> str:
     language = LANGUAGE.match(word)
     if language is None or language.end() == len(word):
-        raise UserError(f"{place} has '{word}', expected a word after its language as in 'en:word': mend that line.")
+        raise KselectError(f"{place} has '{word}', expected a word after its language as in 'en:word': mend that line.")
     return word[language.end() :]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from conllu.exceptions import ParseException
 from conllu.parser import parse_comment_line, parse_id_value, parse_int_value
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.tasks.readers import read_marked
 from kselect.tasks.words.sentence import Origin, ParsedSentence
 
@@ -112,7 +112,7 @@ def read_treebank(path: str | Path, *, universal_relations: bool = False, trees:
         trees: False for a file to predict, whose heads and relations are not read.
 
     Raises:
-        UserError: a file that is missing, without words or not UTF-8; and, by line and sentence, another number of
+        KselectError: a file that is missing, without words or not UTF-8; and, by line and sentence, another number of
             columns than ten, ids that do not count the words, an empty form, part of speech or relation, and heads that
             are no tree with one root.
     """
@@ -128,7 +128,7 @@ def read_treebank(path: str | Path, *, universal_relations: bool = False, trees:
             place = _place(source, number, name)
             cells = line.removesuffix("\r").split("\t")
             if len(cells) != len(COLUMNS):
-                raise UserError(
+                raise KselectError(
                     f"{place} has {len(cells)} column{'s' * (len(cells) != 1)}, expected ten separated by tabs: "
                     "mend or remove that line."
                 )
@@ -139,7 +139,7 @@ def read_treebank(path: str | Path, *, universal_relations: bool = False, trees:
                 sentences.append(_sentence(source, name, rows, universal_relations, trees))
             rows, name = [], None
     if not sentences:
-        raise UserError(f"{source} holds no sentences: fill it, or give another.")
+        raise KselectError(f"{source} holds no sentences: fill it, or give another.")
     return Treebank(source, lines, tuple(sentences), mark)
 
 
@@ -156,7 +156,7 @@ def _is_word(place: str, cells: list[str], expected: int) -> bool:
     if isinstance(id, tuple):
         return False
     if id != expected:
-        raise UserError(f"{place} has the id '{cells[ID]}', expected {expected}: number the words from 1.")
+        raise KselectError(f"{place} has the id '{cells[ID]}', expected {expected}: number the words from 1.")
     return True
 
 
@@ -168,10 +168,10 @@ def _sentence(
     for i, (_, cells) in enumerate(rows):
         for column in (FORM, UPOS, DEPREL) if trees else (FORM,):
             if not cells[column] or (column == DEPREL and cells[column] == "_"):
-                raise UserError(f"{origin.place(i)} has nothing in {COLUMNS[column]}: mend that line.")
+                raise KselectError(f"{origin.place(i)} has nothing in {COLUMNS[column]}: mend that line.")
     heads = tuple(_head(origin.place(i), cells[HEAD]) for i, (_, cells) in enumerate(rows)) if trees else ()
     if trees and (found := fault(heads)):
-        raise UserError(f"{origin.place(found.word)} {found.what}: mend or remove that sentence.")
+        raise KselectError(f"{origin.place(found.word)} {found.what}: mend or remove that sentence.")
     relations = tuple(cells[DEPREL] for _, cells in rows) if trees else ()
     return ParsedSentence(
         tuple(cells[FORM] for _, cells in rows),
@@ -188,5 +188,5 @@ def _head(place: str, cell: str) -> int:
     except ParseException:
         head = None
     if head is None:
-        raise UserError(f"{place} has the head '{cell}', expected a word's id or 0: mend that line.")
+        raise KselectError(f"{place} has the head '{cell}', expected a word's id or 0: mend that line.")
     return head

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.words.schemes import IGNORED
 from kselect.tasks.words.sentence import Sentence, WordSplit
@@ -119,16 +119,16 @@ def encode_words(
         max_length: tokens that an example may have, special ones included.
         label: gives the labels of a piece's words, `[w, ...]`.
 
-    Raises `UserError` for a tokenizer that cannot be used, or a `max_length` that has no room for words.
+    Raises `KselectError` for a tokenizer that cannot be used, or a `max_length` that has no room for words.
     """
     if tokenizer.pad_token_id is None or tokenizer.padding_side != "right":
-        raise UserError(f"{type(tokenizer).__name__} does not pad on the right: give a model whose tokenizer does.")
+        raise KselectError(f"{type(tokenizer).__name__} does not pad on the right: give a model whose tokenizer does.")
     before: list[int]
     after: list[int]
     before, after = _around(tokenizer)
     room = max_length - len(before) - len(after)
     if room < 1:
-        raise UserError(f"max_length is {max_length}: give at least {max_length - room + 1} tokens.")
+        raise KselectError(f"max_length is {max_length}: give at least {max_length - room + 1} tokens.")
     ids: list[NDArray[np.int32]] = []
     positions: list[NDArray[np.int32]] = []
     pieces: list[Piece] = []
@@ -172,7 +172,7 @@ def _around(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
 def _token_ids(split: WordSplit[Sentence], tokenizer: PreTrainedTokenizerBase, room: int) -> Iterator[list[list[int]]]:
     """Give the tokens of each word of each sentence."""
     if not tokenizer.is_fast:
-        raise UserError(f"{type(tokenizer).__name__} does not tell which token is of which word: give a fast one.")
+        raise KselectError(f"{type(tokenizer).__name__} does not tell which token is of which word: give a fast one.")
     space = _space(tokenizer)
     sentences = [[word if i == 0 else space + word for i, word in enumerate(one.words)] for one in split.sentences]
     encoded = tokenizer(sentences, is_split_into_words=True, add_special_tokens=False, verbose=False)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kselect.errors import UserError, did_you_mean
+from kselect.errors import KselectError, did_you_mean
 from kselect.tasks.paths import first_line, load_saved
 from kselect.tasks.table import Table
 from kselect.tasks.words.sentence import Origin, TaggedSentence
@@ -32,7 +32,7 @@ def read_token_labels(
         word_column: each row a list of texts.
         tag_column: each row a list of tags, as names or as ids of a ClassLabel; None for data to predict.
 
-    Raises `UserError` for data that cannot be had, an unknown split or column, ids without names, and, by row, a list
+    Raises `KselectError` for data that cannot be had, an unknown split or column, ids without names, and, by row, a list
     that is none, that has an empty word or an unknown id, or that differs in length from the row's other one.
     """
     source = f"{name} ({split})"
@@ -45,22 +45,24 @@ def read_token_labels(
         named = {"word_column": word_column, "tag_column": tag_column}
         for (setting, column), value in zip(named.items(), values, strict=False):
             if not isinstance(value, list):
-                raise UserError(f"{table.place(row)} has no list in '{column}': name {split}'s lists as --{setting}.")
+                raise KselectError(
+                    f"{table.place(row)} has no list in '{column}': name {split}'s lists as --{setting}."
+                )
         if len({len(value) for value in values}) > 1:
-            raise UserError(
+            raise KselectError(
                 f"{table.place(row)} has {len(values[0])} words and {len(values[1])} tags: mend or remove that row."
             )
         if values[0]:
             sentences.append(_sentence(Origin(source, row=row), values, names))
     if not sentences:
-        raise UserError(f"{source} holds no sentences: fill it, or give another.")
+        raise KselectError(f"{source} holds no sentences: fill it, or give another.")
     return sentences
 
 
 def splits_of(name: str | Path, config: str | None = None) -> tuple[str, ...]:
     """Return the names of a data set's parts; "train" where a folder holds but one data set.
 
-    Raises `UserError` for data that cannot be had.
+    Raises `KselectError` for data that cannot be had.
     """
     folder = Path(name).expanduser()
     data = load_saved(folder) if folder.is_dir() else _from_hub(str(name), config)
@@ -71,12 +73,12 @@ def _sentence(origin: Origin, values: Sequence[list[Any]], names: Sequence[str] 
     words, tags = values[0], values[1] if len(values) > 1 else []
     for i, word in enumerate(words):
         if not isinstance(word, str) or not word.strip(" "):
-            raise UserError(f"{origin.place(i)} is empty or no text: mend or remove that row.")
+            raise KselectError(f"{origin.place(i)} is empty or no text: mend or remove that row.")
     for i, tag in enumerate(tags):
         known = isinstance(tag, str) and tag if names is None else isinstance(tag, int) and 0 <= tag < len(names)
         if not known:
             wanted = "a tag" if names is None else f"an id from 0 to {len(names) - 1}"
-            raise UserError(f"{origin.place(i)} has the tag {tag!r}, expected {wanted}: mend or remove that row.")
+            raise KselectError(f"{origin.place(i)} has the tag {tag!r}, expected {wanted}: mend or remove that row.")
     return TaggedSentence(tuple(words), tuple(tags if names is None else (names[tag] for tag in tags)), origin)
 
 
@@ -87,7 +89,7 @@ def _label_names(source: str, features: Mapping[str, Any], column: str) -> list[
     feature = getattr(features[column], "feature", None)
     names: list[str] | None = getattr(feature, "names", None)
     if names is None and "int" in str(getattr(feature, "dtype", "")):
-        raise UserError(f"{source} has numbers without names in '{column}': cast it to a list of ClassLabel.")
+        raise KselectError(f"{source} has numbers without names in '{column}': cast it to a list of ClassLabel.")
     return names
 
 
@@ -103,7 +105,9 @@ def _part(name: str | Path, split: str, config: str | None) -> Dataset:
 
 def _chosen(data: DatasetDict, split: str, source: str) -> Dataset:
     if split not in data:
-        raise UserError(f"{source} has no split '{split}'{did_you_mean(split, data)} Splits found: {', '.join(data)}.")
+        raise KselectError(
+            f"{source} has no split '{split}'{did_you_mean(split, data)} Splits found: {', '.join(data)}."
+        )
     return data[split]
 
 
@@ -121,7 +125,7 @@ def _from_hub(name: str, config: str | None) -> DatasetDict:
             HfApi().dataset_info(name, timeout=HUB_SECONDS)
         return load_dataset(name, config)
     except (OSError, ValueError, HTTPError, HFValidationError, DatasetsError) as error:
-        raise UserError(
+        raise KselectError(
             f"{name} is no folder, and cannot be had as a data set of the hub either ({first_line(error)}): "
             "give a folder that datasets saved, or another name."
         ) from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.tasks.paths import find
 from kselect.tasks.task import parted
 from kselect.tasks.words.conllu import read_treebank
@@ -49,7 +49,7 @@ class WordSource(ABC):
     ) -> WordTask[Any]:
         """Read what is labelled; arguments are those of `kselect.tasks.task.parted`.
 
-        Raises `UserError` for faults in the data, and for train that leaves nothing to tell apart.
+        Raises `KselectError` for faults in the data, and for train that leaves nothing to tell apart.
         """
 
     @abstractmethod
@@ -58,13 +58,13 @@ class WordSource(ABC):
 
     @abstractmethod
     def unlabelled(self, task: WordTask[Any]) -> UnlabelledWords[Any]:
-        """Read what a model of `task` is to predict; raises `UserError` for faults in it, or where it is missing."""
+        """Read what a model of `task` is to predict; raises `KselectError` for faults in it, or where it is missing."""
 
     def _file(self, part: str) -> Path:
-        """Return a part's file; raises `UserError` where none is named, or it is not there."""
+        """Return a part's file; raises `KselectError` where none is named, or it is not there."""
         path = {"train": self.train_file, "dev": self.dev_file, "test": self.test_file}[part]
         if path is None:
-            raise UserError(f"--{part}_file is missing: give the file with the {part} sentences.")
+            raise KselectError(f"--{part}_file is missing: give the file with the {part} sentences.")
         return find(path, self.data_dir)
 
     def _labelled_files(self) -> dict[str, Path]:
@@ -85,7 +85,9 @@ class TreeSource(WordSource):
         """Read the trees of train and dev; see `WordSource.task`."""
         parts = {part: read_treebank(path).sentences for part, path in self._labelled_files().items()}
         if all(len(sentence) == 1 for sentence in parts["train"]):
-            raise UserError(f"{self.train_file} has no sentence of two words: give some, or there is nothing to parse.")
+            raise KselectError(
+                f"{self.train_file} has no sentence of two words: give some, or there is nothing to parse."
+            )
         labels = tuple(sorted({relation for sentence in parts["train"] for relation in sentence.relations}))
         for sentences in parts.values():
             _tell_unseen(sentences, labels)

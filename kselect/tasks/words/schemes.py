@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 from kselect.tasks.words.sentence import TaggedSentence
 
 OUTSIDE = "O"
@@ -89,7 +89,7 @@ def write_spans(spans: Iterable[Span], length: int, scheme: str) -> tuple[str, .
     """Return the tags, `[length]`, that spell spans in a scheme.
 
     Raises:
-        UserError: an unknown scheme.
+        KselectError: an unknown scheme.
         ValueError: spans that overlap or reach outside of the sentence.
     """
     letters = _letters(scheme)
@@ -118,7 +118,7 @@ def detect(sentences: Sequence[TaggedSentence]) -> str:
     tags without spans, and faulty ones, can be of both. Tags are plain where none has the form B-, I-, E-, S-, L- or
     U- and a label (and not all of them are such letters or O).
 
-    Raises `UserError` where some tags have that form, and others are neither of that form nor O.
+    Raises `KselectError` where some tags have that form, and others are neither of that form nor O.
     """
     tags = {tag for sentence in sentences for tag in sentence.tags}
     others = {tag for tag in tags if tag != OUTSIDE and TAG.fullmatch(tag) is None}
@@ -143,7 +143,7 @@ def repair(
     An impossible tag begins a span, or ends one, as `read_spans` has it: I-X after O becomes B-X in IOB2, E-X without
     B-X becomes S-X in BIOES, B-X before O too. Plain tags are all possible.
 
-    Raises `UserError`, with the place, for a tag of no scheme and, if `strict`, for the first impossible one.
+    Raises `KselectError`, with the place, for a tag of no scheme and, if `strict`, for the first impossible one.
     """
     if scheme == PLAIN:
         return list(sentences), []
@@ -156,7 +156,7 @@ def repair(
         changed = _changed(sentence.tags, tags)
         if strict and changed:
             i = changed[0]
-            raise UserError(
+            raise KselectError(
                 f"{sentence.origin.place(i)} has the tag '{sentence.tags[i]}', impossible there in {scheme.upper()}, "
                 f"where it would be '{tags[i]}': mend it, or leave out --strict to have it repaired."
             )
@@ -180,7 +180,7 @@ def _refuse_strange(sentences: Iterable[TaggedSentence]) -> None:
     for sentence in sentences:
         for i, tag in enumerate(sentence.tags):
             if tag != OUTSIDE and TAG.fullmatch(tag) is None:
-                raise UserError(
+                raise KselectError(
                     f"{sentence.origin.place(i)} has the tag '{tag}', expected O or one like B-LABEL: "
                     f"mend it, or give --file_scheme {PLAIN} if the tags spell no spans."
                 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kselect.errors import UserError, unknown
+from kselect.errors import KselectError, unknown
 from kselect.tasks.paths import find, resolve_path
 from kselect.tasks.splits import limit
 from kselect.tasks.task import parted
@@ -53,7 +53,7 @@ def tagged_data(
         model_scheme: that a model is to predict in; by default the data's.
         strict: refuse impossible tags rather than repair them.
 
-    Raises `UserError` for an unknown scheme, for plain tags that are wanted in another scheme, and as `repair` does.
+    Raises `KselectError` for an unknown scheme, for plain tags that are wanted in another scheme, and as `repair` does.
     """
     known = (*SCHEMES, PLAIN)
     for name in (scheme, model_scheme):
@@ -62,7 +62,7 @@ def tagged_data(
     file_scheme = scheme or detect(parts["train"])
     model_scheme = model_scheme or file_scheme
     if (file_scheme == PLAIN) != (model_scheme == PLAIN):
-        raise UserError(
+        raise KselectError(
             f"Tags in the scheme {file_scheme} cannot be had in {model_scheme}: give --scheme and --file_scheme alike."
         )
     sound, repaired = {}, {}
@@ -145,7 +145,7 @@ class TaggedSource(WordSource):
         data = tagged_data(parts, scheme=self.file_scheme, model_scheme=self.scheme, strict=self.strict)
         if len(data.tag_set) < 2:
             source = parts["train"][0].origin.source
-            raise UserError(
+            raise KselectError(
                 f"{source} has no tag but {', '.join(data.tag_set.tags)}: give the column of the tags as "
                 "--tag_column, or other sentences."
             )
@@ -174,7 +174,7 @@ class TaggedSource(WordSource):
         path = self._file("test")
         if self._is_treebank(path):
             if task.tag_set.scheme != PLAIN and self.tag_column not in (UPOS, DEPREL):
-                raise UserError(
+                raise KselectError(
                     f"{path} is CoNLL-U, which has a column for parts of speech and none for tags in "
                     f"{task.tag_set.scheme.upper()}: give a column file, or --tag_column {UPOS} to write over them."
                 )
@@ -217,7 +217,7 @@ class TaggedSource(WordSource):
         for sentence in sentences:
             for i, tag in enumerate(sentence.tags):
                 if tag in ("", "_"):
-                    raise UserError(f"{sentence.origin.place(i)} has nothing in UPOS: mend that line.")
+                    raise KselectError(f"{sentence.origin.place(i)} has nothing in UPOS: mend that line.")
         return sentences
 
     def _read_split(self, split: str, tag_column: str | None) -> list[TaggedSentence]:
@@ -233,7 +233,7 @@ class TaggedSource(WordSource):
     def _is_treebank(self, path: Path) -> bool:
         named = path.suffix.lower() == CONLLU
         if named and isinstance(self.tag_column, int):
-            raise UserError(
+            raise KselectError(
                 f"tag_column is {self.tag_column}, and {path} is CoNLL-U: leave it out, for {UPOS}, or give {DEPREL}."
             )
         if self.tag_column not in (None, UPOS, DEPREL):
@@ -244,7 +244,7 @@ class TaggedSource(WordSource):
         """Return where a column stands in files; a name is that of the data set, where there is one."""
         value = getattr(self, setting)
         if isinstance(value, str) and self.dataset is None:
-            raise UserError(
+            raise KselectError(
                 f"{setting} is '{value}': give the column's number or, of tags in CoNLL-U, {UPOS} or {DEPREL}."
             )
         return value if isinstance(value, int) else usual

@@ -5,7 +5,7 @@ import torch
 
 from kselect.analysis.ablation.levels import KD, Rung, count_classes, ladder
 from kselect.config import LadderConfig
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.knowledge.target_levels import Confidence, ConfidenceSimilarity, LabelSmoothing, TopK
 from kselect.schedule import Schedule
 from kselect.tasks.splits import Split
@@ -81,7 +81,7 @@ def test_weights_are_those_of_vanilla_kd_unless_others_are_given() -> None:
     ],
 )
 def test_bad_settings(settings: dict[str, object], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(KselectError, match=said):
         LadderConfig(**settings)
 
 
@@ -94,12 +94,12 @@ def test_classes_are_those_of_the_output_layer() -> None:
 @pytest.mark.parametrize("head", ["crf", "spans", "parser", "second-order-parser", "tree-tagger"])
 def test_a_head_without_levels_is_refused_by_name(head: str) -> None:
     model = word_classifier(head)
-    with pytest.raises(UserError, match=f"The teacher's head {head} has no levels of knowledge to tell apart"):
+    with pytest.raises(KselectError, match=f"The teacher's head {head} has no levels of knowledge to tell apart"):
         count_classes(task_for(head), model, model)
 
 
 def test_a_regression_is_refused_by_name() -> None:
     scores = TextTask("scored", (), {"train": Split(["a"], None, [0.5])}, ("pearson",))
     model = tiny_classifier(tiny_task())
-    with pytest.raises(UserError, match="scored is a regression: it has no classes, and so no levels of knowledge"):
+    with pytest.raises(KselectError, match="scored is a regression: it has no classes, and so no levels of knowledge"):
         count_classes(scores, model, model)

@@ -8,7 +8,7 @@ import pytest
 
 from kselect.analysis.ablation.report import ladder_figure
 from kselect.analysis.plotting import can_draw, save
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from tests.analysis.ablation.test_findings import explained
 
 pytestmark = pytest.mark.skipif(not can_draw(), reason="matplotlib is not installed: pip install 'kselect[plots]'")
@@ -40,5 +40,5 @@ def test_a_picture_is_there_in_full_or_not_at_all(tmp_path: Path) -> None:
     save(figure, tmp_path / "ladder.png")
     assert [path.name for path in tmp_path.iterdir()] == ["ladder.png"]
     assert (tmp_path / "ladder.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(KselectError, match="cannot be written"):
         save(figure, tmp_path / "ladder.png" / "below.png")

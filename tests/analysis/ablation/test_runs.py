@@ -9,7 +9,7 @@ from kselect.analysis.ablation.report import explain
 from kselect.analysis.ablation.runs import KEY, climb, to_train
 from kselect.config import LadderConfig
 from kselect.distillation.distiller import Distiller
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.runs.run_log import Ledger
 from tests.analysis.synthetic import SIMILARITY, World
 from tests.analysis.worlds import config_of, examined
@@ -53,9 +53,9 @@ def test_what_is_in_the_ledger_is_not_trained_again(tmp_path: Path) -> None:
 def test_another_teacher_is_refused(tmp_path: Path) -> None:
     rungs, ledger = ladder(CONFIG, 20), Ledger(tmp_path / "runs.jsonl", KEY)
     climb(Made(), rungs[:1], [0], 0.5, ledger)
-    with pytest.raises(UserError, match="teacher or data have changed, since the loss of kd-pt"):
+    with pytest.raises(KselectError, match="teacher or data have changed, since the loss of kd-pt"):
         climb(Made(SHORT.sharpened(3)), rungs, [0], 0.5, ledger)
-    with pytest.raises(UserError, match="teacher or data have changed"):  # before a seed of its own is trained
+    with pytest.raises(KselectError, match="teacher or data have changed"):  # before a seed of its own is trained
         climb(Made(SHORT.sharpened(3)), rungs[:1], [1, 0], 0.5, ledger)
     assert [entry["seed"] for entry in ledger.entries()] == [0]
 

@@ -16,7 +16,7 @@ from kselect.analysis.doctor.advice import of_cost, of_pair
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import evaluate, predict
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.shrink import shrink
 from kselect.tasks.task import Task
@@ -125,7 +125,7 @@ def test_a_layer_map_that_does_not_suit_the_models_is_told() -> None:
         None,
         "layer_maps hidden names teacher layer 9: the teacher has 1 to 4.",
     ]
-    with pytest.raises(UserError, match="layer_maps names hidden, which is not on offer"):
+    with pytest.raises(KselectError, match="layer_maps names hidden, which is not on offer"):
         examined(knowledge=KnowledgeConfig(knowledge=["gold"], layer_maps={"hidden": "last"}))
 
 
@@ -215,26 +215,28 @@ def test_words_are_places(head: str) -> None:
 def test_heads_without_classes_for_each_word_are_refused(head: str) -> None:
     teacher = word_classifier(head)
     of = tagging_task() if head == "spans" else parsing_task()
-    with pytest.raises(UserError, match=f"The teacher's head is {head}, which gives no probabilities of classes"):
+    with pytest.raises(KselectError, match=f"The teacher's head is {head}, which gives no probabilities of classes"):
         examined(teacher, shrink(teacher, 1), of)
 
 
 def test_a_regression_is_refused() -> None:
     scores = tiny_regression(train_limit=40)
     teacher = classifier("bert", scores)
-    with pytest.raises(UserError, match="length is a regression"):
+    with pytest.raises(KselectError, match="length is a regression"):
         examined(teacher, shrink(teacher, 1), scores)
 
 
 def test_a_temperature_that_changes_is_refused_and_one_that_stays_is_not() -> None:
-    with pytest.raises(UserError, match=r"temperature is 4->1, a schedule: .* give a number, such as --temperature 4"):
+    with pytest.raises(
+        KselectError, match=r"temperature is 4->1, a schedule: .* give a number, such as --temperature 4"
+    ):
         examined(knowledge=KnowledgeConfig(temperature="4->1"))
     assert examined(knowledge=KnowledgeConfig(temperature="3->3")).diagnosis.used_temperature == 3
 
 
 def test_too_few_held_out_examples_are_refused() -> None:
     few = replace(task(), splits={**task().splits, "reward": task().splits["reward"].take(range(9))})
-    with pytest.raises(UserError, match="has 9 examples, too few"):
+    with pytest.raises(KselectError, match="has 9 examples, too few"):
         examined(of=few)
 
 

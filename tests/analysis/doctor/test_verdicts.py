@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kselect.analysis.doctor import Advice, Claim, Outcomes, judge, read_outcomes, tally
-from kselect.errors import UserError
+from kselect.errors import KselectError
 
 
 def that(name: str, other: str, better: bool) -> Advice:
@@ -196,7 +196,7 @@ def test_runs_of_other_temperatures_are_told_apart(tmp_path: Path) -> None:
     assert read_outcomes(tmp_path / "own" / "results.json", "mrpc", 2.3) == {"vanilla-kd@2": {"0": 0.7}}
     assert set(read_outcomes(tmp_path, "mrpc")) == {*scores, "vanilla-kd", "all"}
     (tmp_path / "own" / "config.yaml").write_text("temperature: [")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(KselectError, match="cannot be read"):
         read_outcomes(tmp_path, "mrpc", 2.0)
 
 
@@ -212,7 +212,9 @@ def test_a_seed_counts_once(tmp_path: Path) -> None:
     assert read_outcomes(tmp_path, "mrpc") == {"all": {"0": 0.5, "1": 0.75}}
     assert read_outcomes(tmp_path / "second.old-1", "mrpc") == {"all": {"1": 0.6}}
     (tmp_path / "again" / "results.json").write_text(json.dumps(run("all", 0.25)))
-    with pytest.raises(UserError, match=r"outcomes have all under seed 0 twice, with scores 0\.25 and 0\.5: give runs"):
+    with pytest.raises(
+        KselectError, match=r"outcomes have all under seed 0 twice, with scores 0\.25 and 0\.5: give runs"
+    ):
         read_outcomes(tmp_path, "mrpc")
 
 
@@ -230,7 +232,7 @@ def test_a_line_that_is_being_written_is_no_run_yet(tmp_path: Path) -> None:
         lines.write_text(text + end, encoding="utf-8")
         assert read_outcomes(lines, "mrpc") == {"all": {str(seed): score for seed, score in enumerate(scores)}}
     lines.write_text('{"task": "mr\n' + text, encoding="utf-8")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(KselectError, match="cannot be read"):
         read_outcomes(lines, "mrpc")
 
 
@@ -245,7 +247,7 @@ def test_a_line_that_is_being_written_is_no_run_yet(tmp_path: Path) -> None:
 def test_outcomes_that_are_none_are_refused(text: str, told: str, tmp_path: Path) -> None:
     path = tmp_path / "outcomes.json"
     path.write_text(text)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(KselectError, match=told):
         read_outcomes(path, "mrpc")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(KselectError, match="cannot be read"):
         read_outcomes(tmp_path / "missing.json", "mrpc")

@@ -18,7 +18,7 @@ from kselect.config.knowledge import WEIGHTINGS
 from kselect.distillation.callback import DistillerCallback, TrainingPart
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.shrink import shrink
 from kselect.models.word_classifier import with_head
 from tests.distillation.test_nothing_unselected import NothingWaitsForTheDevice, Operations, Readings
@@ -294,15 +294,15 @@ def test_rows_come_back_from_disk(tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["rows.parquet"]
     path.write_bytes(path.read_bytes()[:100])
     for damaged in (path, tmp_path / "nowhere"):
-        with pytest.raises(UserError, match=f"The recording {damaged} cannot be read"):
+        with pytest.raises(KselectError, match=f"The recording {damaged} cannot be read"):
             Rows.load(damaged)
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(KselectError, match="cannot be written"):
         recorder.rows.save(tmp_path / "file" / "rows.parquet")
 
 
 def test_a_student_without_a_factor_is_refused() -> None:
-    with pytest.raises(UserError, match="The head crf chooses no class at each place by itself"):
+    with pytest.raises(KselectError, match="The head crf chooses no class at each place by itself"):
         ExampleRecorder(words_distiller("crf", "crf", ["gold"]))
 
 

@@ -19,7 +19,7 @@ from kselect.analysis.recording.gradient_rescaling import (
     spread,
 )
 from kselect.distillation.callback import TrainingPart
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.knowledge.base import Batch, Knowledge
 from kselect.knowledge.logits import Gold, Logits
 from kselect.knowledge.marginals import Marginals
@@ -192,7 +192,7 @@ def test_heads_without_a_softmax_at_each_place_are_refused() -> None:
     for head in ("classes", "tagger", "tree-tagger"):
         check_softmax(head)
     for head in ("crf", "score", "spans", "parser"):
-        with pytest.raises(UserError, match=f"The head {head} chooses no class at each place by itself"):
+        with pytest.raises(KselectError, match=f"The head {head} chooses no class at each place by itself"):
             check_softmax(head)
 
 

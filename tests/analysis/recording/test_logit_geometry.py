@@ -13,7 +13,7 @@ from kselect.analysis.recording import logit_geometry as module
 from kselect.analysis.recording.logit_geometry import concordance, geometry_of, logit_geometry
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.output_layer import output_layer
 from kselect.models.shrink import shrink
 from tests.tiny import tiny_distiller
@@ -156,8 +156,8 @@ def test_it_looks_and_changes_nothing() -> None:
 
 
 def test_what_has_no_geometry_is_refused() -> None:
-    with pytest.raises(UserError, match="three classes or more"):
+    with pytest.raises(KselectError, match="three classes or more"):
         logit_geometry(tiny_distiller({"knowledge": ["gold"]}))
     alone = Distiller(task_for("tagger"), None, word_classifier("tagger"))
-    with pytest.raises(UserError, match="a teacher that chooses among the student's classes: give one"):
+    with pytest.raises(KselectError, match="a teacher that chooses among the student's classes: give one"):
         logit_geometry(alone)

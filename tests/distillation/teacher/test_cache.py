@@ -31,7 +31,7 @@ from kselect.distillation.teacher.cache_entry import LOCKS, CacheEntry
 from kselect.distillation.teacher.fingerprint import cache_key
 from kselect.distillation.teacher.ragged import Ragged
 from kselect.distillation.teacher.sources import CachedTeacher, LiveTeacher
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.needs import KINDS, Needs
 from kselect.models.outputs import forward
 from kselect.models.text_classifier import load_classifier
@@ -279,7 +279,9 @@ def test_what_half_precision_cannot_hold_is_tried_once(examples: EncodedSplit) -
 
 def test_a_cache_that_cannot_be_made_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"file/cache cannot be made \(Not a directory\): give another --cache_dir, or"):
+    with pytest.raises(
+        KselectError, match=r"file/cache cannot be made \(Not a directory\): give another --cache_dir, or"
+    ):
         tiny_distiller({"cache_dir": str(tmp_path / "file" / "cache")})
     assert tiny_distiller({"cache_dir": str(tmp_path / "file" / "cache"), "teacher_cache": 0}).names
 
@@ -293,7 +295,7 @@ def test_a_read_only_cache_is_read_and_not_written(examples: EncodedSplit, cache
         folder.chmod(0o555)
     try:
         assert equal(read(cached(examples), Needs()), logits)
-        with pytest.raises(UserError, match=r"cannot be kept in .* \(Permission denied\): give another --cache_dir"):
+        with pytest.raises(KselectError, match=r"cannot be kept in .* \(Permission denied\): give another --cache_dir"):
             read(cached(examples))
     finally:
         for folder in folders:
@@ -308,7 +310,7 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left_half_written(exam
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
         with pytest.raises(
-            UserError, match=r"outputs cannot be kept in .* \(File too large\): give another --cache_dir"
+            KselectError, match=r"outputs cannot be kept in .* \(File too large\): give another --cache_dir"
         ):
             read(teacher)
     finally:
@@ -330,7 +332,7 @@ def test_a_folder_whose_files_cannot_be_mapped_is_told_after_one_pass(
     with (
         passes(teacher) as seen,
         pytest.warns(UserWarning, match="is not as it was written"),
-        pytest.raises(UserError, match=r"cannot be kept in .* \(hidden_states-1 was written, and cannot be read\)"),
+        pytest.raises(KselectError, match=r"cannot be kept in .* \(hidden_states-1 was written, and cannot be read\)"),
     ):
         read(teacher)
     assert len(seen) == 2
@@ -340,7 +342,7 @@ def test_more_than_the_disk_has_room_for_is_refused_before_the_pass(examples: En
     teacher = cached(examples)
     huge = Ragged(examples.lengths, np.arange(len(examples)), (2**50,))
     with (
-        pytest.raises(UserError, match=r"\(No space left on device: \d+ MiB are needed, \d+ are free\)"),
+        pytest.raises(KselectError, match=r"\(No space left on device: \d+ MiB are needed, \d+ are free\)"),
         teacher.entry.filling(),
         teacher.entry.adding({"logits": huge}, {}),
     ):

@@ -11,7 +11,7 @@ from kselect.config import DEFAULT_KNOWLEDGE, KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.teacher.sources import CachedTeacher
 from kselect.envs.distillation import DistillationEnv
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.needs import Needs
 from kselect.models.outputs import forward
@@ -119,16 +119,18 @@ def test_an_agent_weighs_it_like_any_other_kind() -> None:
 def test_what_cannot_be_read_is_refused() -> None:
     task, parser, offered = tiny_task(), word_classifier("parser"), KnowledgeConfig(knowledge=["parser-trees"])
     teacher, words, shy = tiny_classifier(task), word_classifier("tagger"), classifier("deberta-v2", task)
-    with pytest.raises(UserError, match="knowledge parser-trees needs a parser: give its folder as --parser"):
+    with pytest.raises(KselectError, match="knowledge parser-trees needs a parser: give its folder as --parser"):
         Distiller(task, teacher, shrink(teacher, 2), knowledge=offered)
-    with pytest.raises(UserError, match="knowledge parser-trees is of whole texts, not of words that are labelled"):
+    with pytest.raises(KselectError, match="knowledge parser-trees is of whole texts, not of words that are labelled"):
         Distiller(tagging_task(), words, shrink(words, 1), knowledge=offered, parser=parser)
-    with pytest.raises(UserError, match="knowledge parser-trees reads inside the attention, which deberta-v2 does"):
+    with pytest.raises(KselectError, match="knowledge parser-trees reads inside the attention, which deberta-v2 does"):
         Distiller(task, shy, shrink(shy, 2), knowledge=offered, parser=parser)
 
 
 def test_a_sentence_that_the_parser_does_not_take_whole_is_refused() -> None:
     parser = word_classifier("parser")
     parser.model.config.max_position_embeddings = 6
-    with pytest.raises(UserError, match=r"sentences have more tokens than the parser takes \(6\), and half a sentence"):
+    with pytest.raises(
+        KselectError, match=r"sentences have more tokens than the parser takes \(6\), and half a sentence"
+    ):
         distiller_for(parser=parser)

@@ -9,7 +9,7 @@ from kselect.config import TEXT_KNOWLEDGE, KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.teacher.cache import CacheFolder
 from kselect.distillation.teacher.sources import CachedTeacher, LiveTeacher
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.models.needs import KINDS, Needs
 from kselect.models.outputs import ModelOutputs
 from kselect.models.shrink import shrink
@@ -242,7 +242,7 @@ def test_a_student_is_saved_with_the_tokenizer_that_made_what_it_read() -> None:
 def test_models_that_cut_texts_otherwise_are_refused() -> None:
     task = tiny_task()
     teacher = tiny_classifier(task)  # its special tokens stand in another order
-    with pytest.raises(UserError, match="read different vocabularies"):
+    with pytest.raises(KselectError, match="read different vocabularies"):
         Distiller(task, teacher, classifier("bert", task, layers=2))
 
 
@@ -253,13 +253,13 @@ def test_models_that_cut_only_some_texts_otherwise_are_refused() -> None:
     cased, uncased = classifier("bert", task), classifier("bert", task, layers=2)
     for model, lower in ((cased, False), (uncased, True)):
         model.tokenizer = BertTokenizer(vocab=VOCABULARY | words, do_lower_case=lower)
-    with pytest.raises(UserError, match="or cut texts otherwise"):
+    with pytest.raises(KselectError, match="or cut texts otherwise"):
         Distiller(task, cased, uncased)
 
 
 def test_models_of_another_task_are_refused() -> None:
     regression, task = tiny_regression(), tiny_task()
-    with pytest.raises(UserError, match="tells 1 labels apart, synthetic-acceptability has 2"):
+    with pytest.raises(KselectError, match="tells 1 labels apart, synthetic-acceptability has 2"):
         Distiller(task, classifier("bert", regression), classifier("bert", task, layers=2))
-    with pytest.raises(UserError, match="tells 2 labels apart, length has 1"):
+    with pytest.raises(KselectError, match="tells 2 labels apart, length has 1"):
         Distiller(regression, classifier("bert", task), classifier("bert", regression, layers=2))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase, XLNetTokenizer
 
-from kselect.errors import UserError
+from kselect.errors import KselectError
 from kselect.tasks.words import IGNORED, ParsedSentence, TaggedSentence, fault
 from kselect.tasks.words.encoding import EncodedWords
 from kselect.tasks.words.parsing_task import ParsingTask
@@ -98,11 +98,11 @@ def test_a_word_may_hold_a_space() -> None:
 
 def test_a_length_without_room_and_a_tokenizer_that_will_not_do_are_refused() -> None:
     task = tagging_task()
-    with pytest.raises(UserError, match="max_length is 2: give at least 3 tokens"):
+    with pytest.raises(KselectError, match="max_length is 2: give at least 3 tokens"):
         encoded(task, 2)
     left = tokenizer()
     left.padding_side = "left"
-    with pytest.raises(UserError, match="does not pad on the right"):
+    with pytest.raises(KselectError, match="does not pad on the right"):
         task.encode(task.splits["train"], left, 24)
 
 
@@ -213,5 +213,5 @@ def test_relations_that_train_does_not_have_are_not_learned() -> None:
 
 def test_xlnet_is_refused() -> None:
     made = XLNetTokenizer(vocab=[("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), ("<pad>", 0.0), ("▁a", -1.0)])
-    with pytest.raises(UserError, match="does not pad on the right"):
+    with pytest.raises(KselectError, match="does not pad on the right"):
         tagging_task().encode(tagging_task().splits["train"], made, 24)
