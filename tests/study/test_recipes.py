@@ -8,11 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from agents.registry import AGENTS, make_agent
 from kselect.cli.command import Command
 from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, AgentConfig, KnowledgeConfig, PhaseConfig
 from kselect.errors import UserError
+from kselect.knowledge.batch import Batch
+from kselect.knowledge.gold import Gold
+from kselect.knowledge.substructures import Substructures
+from kselect.models.heads.crf import Crf
+from kselect.models.outputs import ModelOutputs
 from kselect.study.casting import cast_learner
 from kselect.study.recipes import NAMED, RECIPES, keep_comparison, resolve
 from kselect.study.recipes.comparison import COMPARISON
@@ -201,6 +207,42 @@ def test_recipes_over_a_run(name: str, starts: list[float], weights: list[dict[s
     expected = [{kind: stage.get(kind, 0) for kind in names} for stage in weights]
     assert follow(name, names, True, starts) == expected
     assert follow(name, names, True, [start + 0.49 for start in starts]) == expected
+
+
+def test_substructure_kd_has_the_ratio_of_the_authors_code() -> None:
+    """Of 32 sentences of 24 words: 0.1 times summed negative log-likelihoods, 0.9 times the mean over all scores."""
+    sentences, words, tags = 32, 24, 23
+    generator = torch.Generator().manual_seed(0)
+    student = torch.randn(sentences, words, tags, generator=generator).requires_grad_()
+    teacher = 2 * torch.randn(sentences, words, tags, generator=generator)
+    between = torch.randn(tags, tags, generator=generator)
+    labels = torch.randint(tags, (sentences, words), generator=generator)
+
+    log_sum, score = student[:, 0], student[:, 0].gather(1, labels[:, :1]).sum()
+    for i in range(1, words):
+        log_sum = torch.logsumexp(log_sum[:, :, None] + between, 1) + student[:, i]
+        score = score + between[labels[:, i - 1], labels[:, i]].sum()
+        score = score + student[:, i].gather(1, labels[:, i, None]).sum()
+    summed = torch.logsumexp(log_sum, 1).sum() - score
+    centred = (student - teacher) - (student - teacher).mean(-1, keepdim=True)  # a constant of a word has no effect
+    authors = 0.1 * summed + 0.9 * centred.square().mean()
+
+    crf, mask = Crf(tags), torch.ones(sentences, words, dtype=torch.bool)
+    crf.transitions.data = between
+    ours, theirs = (ModelOutputs(scores, mask, word_mask=mask, head=crf) for scores in (student, teacher))
+    losses = {
+        "gold": Gold().loss(ours, None, Batch(labels)).mean(),
+        "substructures": Substructures("crf", "crf").loss(ours, theirs, Batch(labels)).mean(),
+    }
+    assert RECIPES["substructure-kd"].stages is not None
+    weights, scales = RECIPES["substructure-kd"].stages[0]["weights"], resolved("substructure-kd").scales
+    parts = {name: weights[name] * scales.get(name, 1.0) * loss for name, loss in losses.items()}
+    total = parts["gold"] + parts["substructures"]
+    torch.testing.assert_close(total * sentences * words, authors)
+    (ours_on_scores,) = torch.autograd.grad(total, student, retain_graph=True)
+    (theirs_on_scores,) = torch.autograd.grad(authors, student)
+    torch.testing.assert_close(ours_on_scores * sentences * words, theirs_on_scores)
+    assert 0.98 < (parts["gold"] / total).item() < 1
 
 
 def test_recipes_and_other_agents_have_names_of_their_own() -> None:
