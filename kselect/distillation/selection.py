@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def selection_weights(selection: ArrayLike, names: Sequence[str]) -> NDArray[np.float32]:
-    """Normalise a selection `[k]` in [0, 1] to weights `[k]` that sum to 1.
+    """Normalise a selection in [0, 1], `[k]` or for several steps `[n, k]`, to weights that sum to 1 over `k`.
 
     Adam ignores a common factor, so only the ratio of weights means anything. A selection of nothing means gold labels
     or, where those are not on offer, everything alike.
@@ -21,8 +21,9 @@ def selection_weights(selection: ArrayLike, names: Sequence[str]) -> NDArray[np.
     [0.5, 0.0, 0.5]
     """
     chosen = np.asarray(selection, dtype=np.float32)
-    if chosen.shape != (len(names),) or not ((chosen >= 0) & (chosen <= 1)).all():
+    shaped = chosen.ndim in (1, 2) and chosen.shape[-1] == len(names)
+    if not shaped or not ((chosen >= 0) & (chosen <= 1)).all():
         raise ValueError(f"A selection is {len(names)} numbers in [0, 1] ({', '.join(names)}), not {chosen}.")
-    if not chosen.any():
-        chosen = np.array([name == "gold" or "gold" not in names for name in names], dtype=np.float32)
-    return chosen / chosen.sum()
+    default = np.array([name == "gold" or "gold" not in names for name in names], dtype=np.float32)
+    chosen = np.where(chosen.any(axis=-1, keepdims=True), chosen, default)
+    return chosen / chosen.sum(axis=-1, keepdims=True)
