@@ -34,12 +34,17 @@ class Weighting(nn.Module):
         return losses @ (weights * scales)
 
 
+HIDDEN = ("hidden", "hidden-cls", "hidden-cosine")
+"""The kinds of knowledge that compare hidden states."""
+
+
 class DynamicWeighting(Weighting):
     """Each example by itself: logits where the student is sure, hidden states where it is not.
 
     `gold + (1 - u) logits + u hidden`, each times its weight and scale, with u the entropy of the student's prediction
     over log K, a mean over words where it is made of words, from which no gradient flows (Li et al., 2021, "Dynamic
-    Knowledge Distillation for Pre-trained Language Models"). Other knowledge is weighed by the selection alone.
+    Knowledge Distillation for Pre-trained Language Models"). `hidden` stands for all kinds in `HIDDEN`. Other knowledge
+    is weighed by the selection alone.
     """
 
     def forward(
@@ -47,7 +52,7 @@ class DynamicWeighting(Weighting):
     ) -> Tensor:
         """Return the loss of each example, `[B]`; see `Weighting`."""
         u = answer.choices.uncertainty
-        shares = {"logits": 1 - u, "hidden": u}
+        shares = {"logits": 1 - u, **dict.fromkeys(HIDDEN, u)}
         by_example = torch.stack([shares.get(name, torch.ones_like(u)) for name in selected], dim=1)
         return (losses * by_example) @ (weights * scales)
 
@@ -106,7 +111,9 @@ def make_weighting(
             "weighting dynamic reads the entropy of the student's prediction, which a regression does not have: "
             "leave it out, or take another agent than dynamic-kd."
         )
-    missing = [name for name in ("gold", "logits", "hidden") if name not in names]
+    missing = [name for name in ("gold", "logits") if name not in names]
+    if not set(HIDDEN) & set(names):
+        missing.append("hidden")
     if missing:
         raise UserError(
             f"weighting dynamic weighs gold, logits and hidden, and {', '.join(missing)} is not on offer: "

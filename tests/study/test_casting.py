@@ -91,7 +91,7 @@ def test_a_recipe_runs_and_needs_its_own_distiller(name: str) -> None:
     history = play(agent, distiller_for(agent))
     assert {tuple(phase["weights"].values()) for phase in history} == {tuple(history[0]["weights"].values())}
     with pytest.raises(UserError, match=f"'{name}' has its own weighting .*: leave out weighting selection"):
-        cast_decider(agent, tiny_distiller(), PHASES, seed=0)
+        cast_decider(agent, tiny_distiller({**vars(resolve(agent)), "weighting": "selection"}), PHASES, seed=0)
 
 
 def test_a_recipe_can_be_compared_in_another_way() -> None:
