@@ -43,6 +43,9 @@ class Agent(ABC):
 
     preference: np.ndarray | None = None
     """`[k]` in [0, 1]: the last `act`'s leaning to each knowledge, before sampling, noise, threshold."""
+    slope: np.ndarray | None = None
+    """`[k]`: how fast the last `act`'s weights are to move while its phase lasts, as the change over a whole run; None
+    where they stay."""
     boundaries: tuple[float, ...] = ()
     """Shares of a run at which it changes its mind by the clock, and must be asked."""
     names: tuple[str, ...] | None = None

@@ -19,7 +19,7 @@ class Schedule(Agent):
 
     `stages` follow each other: each has `weights`, one in [0, 1] a row (for hard actions 0 or 1), lasts `until` a share
     of the run (the last one to its end, 1), and where it has `to`, moves from `weights` to those in a straight line.
-    A phase ends where a stage does; within a stage that moves, a phase keeps the weights of its start.
+    A phase ends where a stage does; within a stage that moves, `slope` says how weights go on within a phase.
     """
 
     travels: ClassVar[bool] = False
@@ -49,11 +49,12 @@ class Schedule(Agent):
         # Observations are of single precision, so that a stage's end must be rounded alike to be met exactly.
         place = next((i for i, end in enumerate(self.boundaries) if progress < np.float32(end)), len(self.boundaries))
         stage = self.stages[place]
-        weights = np.array(stage["weights"], dtype=np.float32)
+        weights, self.slope = np.array(stage["weights"], dtype=np.float32), None
         if stage["to"] is not None:
             start = self.stages[place - 1]["until"] if place else 0.0
-            share = np.clip((progress - start) / (stage["until"] - start), 0.0, 1.0)
-            weights += np.float32(share) * (np.array(stage["to"], dtype=np.float32) - weights)
+            way, length = np.array(stage["to"], dtype=np.float32) - weights, stage["until"] - start
+            weights += np.float32(np.clip((progress - start) / length, 0.0, 1.0)) * way
+            self.slope = way / np.float32(length)
         self.preference = weights
         return weights.astype(np.float32 if self.soft else np.int8)
 

@@ -39,7 +39,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     ## Action Space
     `MultiBinary(k)` with hard actions, `Box(0, 1, (k,), float32)` with soft ones: one weight for each kind of
     knowledge, in the order of `distiller.names`. Weights are normalised to sum to 1. All zeros mean gold labels
-    or, where these are not on offer, everything alike.
+    or, where these are not on offer, everything alike. Weights hold for the whole phase, unless `slope` is set.
 
     ## Observation Space
     `Dict` of two `Box` spaces, all values free of the scale of task and losses and clipped to [-5, 5]; the first of
@@ -82,6 +82,10 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 (as the base class declares it)
+
+    slope: NDArray[Any] | None = None
+    """`[k]`: how fast the weights move on from the action while a phase lasts, step by step, as the change over a whole
+    run; None where they stay. Who acts may set it before `step`."""
 
     def __init__(
         self,
@@ -131,14 +135,18 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         """Take one phase of training steps under the selection `action` `[k]`.
 
         `info` tells the phase (`phase`, `steps`, and `step`, the training steps so far), the normalised `weights` by
-        knowledge, `losses` and `signals` as the phase showed them, and `reward_loss` where it was measured.
+        knowledge, `losses` and `signals`, all means over the phase, and `reward_loss` where it was measured.
 
         Raises:
             TrainingDivergedError: a loss was not finite; the student is in its last good state.
         """
         selection = np.asarray(action, dtype=np.float32)
-        weights = selection_weights(selection, self.distiller.names)
-        report = self.distiller.advance(selection, self.scheduler.start_phase(selection, self.distiller.step))
+        steps = self.scheduler.start_phase(selection, self.distiller.step)
+        if self.slope is not None:
+            shares = np.arange(min(steps, self.total_steps - self.distiller.step)) / self.total_steps
+            selection = np.clip(selection + np.outer(shares, self.slope), 0.0, 1.0)
+        report = self.distiller.advance(selection, steps)
+        weights = np.atleast_2d(selection_weights(selection, self.distiller.names)).mean(axis=0)
         self.observer.see(report, weights, self._relative_learning_rate())
         terminated = self.distiller.step == self.distiller.total_steps
         info: dict[str, Any] = {

@@ -183,7 +183,11 @@ class Distiller:
         self._teaching.watch(watch)
 
     def advance(self, selection: ArrayLike, steps: int) -> PhaseReport:
-        """Take up to `steps` training steps under `selection` `[k]`, each weight in [0, 1].
+        """Take up to `steps` training steps under a selection.
+
+        Args:
+            selection: weights in [0, 1], `[k]` for all the steps, or `[steps, k]` for each of them.
+            steps: how many; a run ends after `total_steps`.
 
         Raises:
             TrainingDivergedError: a loss or gradient was not finite; the student is as it was before that step.
@@ -191,16 +195,20 @@ class Distiller:
         """
         if self.step == self.total_steps:
             raise ValueError(f"The run is over after {self.total_steps} steps: call reset.")
-        weights = selection_weights(selection, self.names)
-        selected = np.flatnonzero(weights)
-        factors = [send(torch.from_numpy(each[selected]), self.device) for each in (weights, self.scales)]
+        steps = min(steps, self.total_steps - self.step)
+        weights = np.atleast_2d(selection_weights(selection, self.names))
+        if len(weights) not in (1, steps):
+            raise ValueError(f"A selection for each step has {steps} rows, not {len(weights)}.")
+        selected = np.flatnonzero(weights.any(axis=0))
+        scales = send(torch.from_numpy(self.scales[selected]), self.device)
+        by_step = send(torch.from_numpy(weights.take(selected, axis=1)), self.device).expand(steps, -1)
         first_step, rows, befores = self.step, [], []
         self._model.train()
         self.student.head.train()
         with self.account.measure("student"), self._dropout.active():
-            for _ in range(min(steps, self.total_steps - self.step)):
+            for weights_of_step in by_step:
                 befores.append((self._batches.position, self._dropout.read()))
-                rows.append(self._take_step(selected, *factors))
+                rows.append(self._take_step(selected, weights_of_step, scales))
                 self.step += 1
             table = torch.stack(rows).cpu().numpy()  # the phase's only wait for the device
             for callback in self.callbacks:

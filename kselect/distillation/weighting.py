@@ -36,12 +36,17 @@ class Weighting(nn.Module):
         return losses @ (weights * scales)
 
 
+HIDDEN = ("hidden", "hidden-cls", "hidden-cosine")
+"""The kinds of knowledge that compare hidden states."""
+
+
 class DynamicWeighting(Weighting):
     """Each example by itself: logits where the student is sure, hidden states where it is not.
 
     `gold + (1 - u) logits + u hidden`, each times its weight and scale, with u the entropy of the student's prediction
     over log K, a mean over words where it is made of words, from which no gradient flows (Li et al., 2021, "Dynamic
-    Knowledge Distillation for Pre-trained Language Models"). Other knowledge is weighed by the selection alone.
+    Knowledge Distillation for Pre-trained Language Models"). `hidden` stands for all kinds in `HIDDEN`. Other knowledge
+    is weighed by the selection alone.
     """
 
     def forward(
@@ -49,7 +54,7 @@ class DynamicWeighting(Weighting):
     ) -> Tensor:
         """Return the loss of each example, `[B]`; see `Weighting`."""
         u = answer.choices.uncertainty
-        shares = {"logits": 1 - u, "hidden": u}
+        shares = {"logits": 1 - u, **dict.fromkeys(HIDDEN, u)}
         by_example = torch.stack([shares.get(name, torch.ones_like(u)) for name in selected], dim=1)
         return (losses * by_example) @ (weights * scales)
 
@@ -108,7 +113,9 @@ def make_weighting(
             "weighting dynamic reads the entropy of the student's prediction, which a regression does not have: "
             "leave it out, or take another agent than dynamic-kd."
         )
-    missing = [name for name in ("gold", "logits", "hidden") if name not in names]
+    missing = [name for name in ("gold", "logits") if name not in names]
+    if not set(HIDDEN) & set(names):
+        missing.append("hidden")
     if missing:
         raise KselectError(
             f"weighting dynamic weighs gold, logits and hidden, and {', '.join(missing)} is not on offer: "
@@ -118,7 +125,7 @@ def make_weighting(
 
 
 def selection_weights(selection: ArrayLike, names: Sequence[str]) -> NDArray[np.float32]:
-    """Normalise a selection `[k]` in [0, 1] to weights `[k]` that sum to 1.
+    """Normalise a selection in [0, 1], `[k]` or for several steps `[n, k]`, to weights that sum to 1 over `k`.
 
     Adam ignores a common factor, so only the ratio of weights means anything. A selection of nothing means gold labels
     or, where those are not on offer, everything alike.
@@ -130,8 +137,9 @@ def selection_weights(selection: ArrayLike, names: Sequence[str]) -> NDArray[np.
     [0.5, 0.0, 0.5]
     """
     chosen = np.asarray(selection, dtype=np.float32)
-    if chosen.shape != (len(names),) or not ((chosen >= 0) & (chosen <= 1)).all():
+    shaped = chosen.ndim in (1, 2) and chosen.shape[-1] == len(names)
+    if not shaped or not ((chosen >= 0) & (chosen <= 1)).all():
         raise ValueError(f"A selection is {len(names)} numbers in [0, 1] ({', '.join(names)}), not {chosen}.")
-    if not chosen.any():
-        chosen = np.array([name == "gold" or "gold" not in names for name in names], dtype=np.float32)
-    return chosen / chosen.sum()
+    default = np.array([name == "gold" or "gold" not in names for name in names], dtype=np.float32)
+    chosen = np.where(chosen.any(axis=-1, keepdims=True), chosen, default)
+    return chosen / chosen.sum(axis=-1, keepdims=True)

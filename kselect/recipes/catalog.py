@@ -87,16 +87,22 @@ RECIPES: dict[str, Recipe] = {
         "the teacher's marginals of structures, annealed to gold (Wang et al. 2021)",
         [{"weights": {"marginals": 1}, "to": {"gold": 1}}],
     ),
+    # (1 - a) gold + a matching with a = 0.9. The authors' code sums gold over the N words of a batch and takes matching
+    # as a mean over its scores; here both are means over words, so that 0.1 N gold + 0.9 matching is, up to a common
+    # factor, 0.1 gold + 0.9 / N matching. N is 768: their batches of 32, of CoNLL-2000's sentences of 24 words.
     "substructure-kd": Recipe(
-        "gold 0.1 and the scores of local sub-structures 0.9 (Lin et al. 2022)",
+        "gold 0.1 and the scores of local sub-structures 0.9, as the authors sum them (Lin et al. 2022)",
         [{"weights": {"gold": 0.1, "substructures": 0.9}}],
-        {"scales": {"substructures": 1.0}},
+        {"scales": {"substructures": 1 / (32 * 24)}},
     ),
-    # CE + (1 - u) KL + u hidden for each example, u its uncertainty.
+    # CE + (1 - u) KL + u hidden for each example, u its uncertainty. In the authors' code, hidden is the squared
+    # distance of states scaled to length 1, a mean over tokens and D dimensions and a sum over L layers. One token of
+    # one layer adds 2 (1 - cosine) / D, so that it is 2 L / D times hidden-cosine: 1 / 64 for 6 layers of 768
+    # dimensions, or 3 of 384.
     "dynamic-kd": Recipe(
         "gold, and logits or hidden states as each example's uncertainty says (Li et al. 2021)",
-        [{"weights": {"gold": 1, "logits": 1, "hidden": 1}}],
-        {"weighting": "dynamic"},
+        [{"weights": {"gold": 1, "logits": 1, "hidden-cosine": 1}}],
+        {"weighting": "dynamic", "scales": {"hidden-cosine": 1 / 64}},
     ),
     "uncertainty": Recipe(
         "every knowledge on offer, weighed by learned variances (Kendall et al. 2018)",

@@ -205,7 +205,7 @@ class Series:
         account = base.distiller.account
         with account.measure("deciding"):
             action = self.agent.act(observation, explore=self.learning)
-            preference = self.agent.preference
+            preference, base.slope = self.agent.preference, self.agent.slope
         following, reward, self._terminated, _, info = env.step(action)
         record = phase_told(info, float(reward), preference)
         if self.count > 1:

@@ -47,6 +47,15 @@ def test_a_moving_stage_worked_by_hand() -> None:
     assert weights_at(agent, 0.75) == weights_at(agent, 1.0) == [0, 1]
 
 
+def test_the_slope_of_a_stage_is_its_change_over_a_whole_run() -> None:
+    agent = schedule(
+        [{"until": 0.25, "weights": [1, 0]}, {"until": 0.75, "weights": [1, 0], "to": [0.5, 1]}, {"weights": [0, 1]}]
+    )
+    for progress, slope in ((0.0, None), (0.25, [-1, 2]), (0.7, [-1, 2]), (0.75, None)):
+        weights_at(agent, progress)
+        assert (agent.slope if agent.slope is None else agent.slope.tolist()) == slope
+
+
 def test_hard_stages_take_and_leave() -> None:
     agent = schedule([{"until": 0.5, "weights": [1, 0]}, {"weights": [1, 1]}], soft=False)
     assert weights_at(agent, 0.6) == [1, 1]

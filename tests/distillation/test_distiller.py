@@ -349,6 +349,24 @@ def test_an_evaluation_on_a_sample_is_the_same_every_time() -> None:
     assert distiller.measure_loss("reward", 10) == sample.loss
 
 
+def test_a_selection_for_each_step_is_that_of_steps_one_by_one() -> None:
+    selections = [[1, 0, 0.2, 0, 0], [0.5, 0, 0.6, 0, 0], [0.1, 0, 1, 0, 0]]
+    whole, parts = tiny_distiller(), tiny_distiller()
+    report = whole.advance(selections, 3)
+    reports = [parts.advance(selection, 1) for selection in selections]
+    assert equal(weights(whole), weights(parts))
+    for name, loss in report.losses.items():
+        assert loss == pytest.approx(np.mean([one.losses[name] for one in reports]))
+    for wrong in (selections, selections[0][:4], [selections]):
+        with pytest.raises(ValueError, match="selection"):
+            whole.advance(wrong, 2)
+
+
+def test_what_is_selected_at_some_step_alone_is_computed_all_along() -> None:
+    distiller = tiny_distiller()
+    assert list(distiller.advance([[1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 1, 0, 0]], 3).losses) == ["gold", "hidden"]
+
+
 @pytest.mark.parametrize("selection", [[1, 1], [1, 1, 1, 1, 1.5], [-0.1, 1, 1, 1, 1], [np.nan] * 5])
 def test_what_is_no_selection_is_refused(selection: list[float]) -> None:
     with pytest.raises(ValueError, match="A selection is 5 numbers"):

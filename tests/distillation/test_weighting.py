@@ -61,6 +61,17 @@ def test_the_dynamic_weighting_of_a_part_of_the_knowledge() -> None:
     np.testing.assert_allclose(total.detach(), uncertainty() * LOSSES[:, 2] * 1.5 + LOSSES[:, 0] * 0.25, rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["hidden-cls", "hidden-cosine"])
+def test_the_dynamic_weighting_weighs_any_kind_of_hidden_states(name: str) -> None:
+    losses, weights, scales, logits = tensors()
+    totals = [
+        DynamicWeighting()(losses, weights, scales, ("gold", "logits", kind, "attention"), ClassAnswer(logits))
+        for kind in ("hidden", name)
+    ]
+    assert torch.equal(*totals)
+    assert isinstance(make_weighting("dynamic", ("gold", "logits", name), regression=False), DynamicWeighting)
+
+
 def test_no_gradient_flows_through_the_uncertainty() -> None:
     losses, weights, scales, logits = tensors()
     DynamicWeighting()(losses, weights, scales, NAMES, ClassAnswer(logits)).sum().backward()

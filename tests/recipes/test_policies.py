@@ -7,19 +7,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from kselect.agents.registry import LEARNERS, load_agent
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
-from kselect.config import AgentConfig, PhaseConfig
+from kselect.config import AgentConfig, PhaseConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.errors import KselectError
+from kselect.models.heads import Answer
+from kselect.models.shrink import shrink
 from kselect.recipes import resolve
 from kselect.recipes.policies import cast_decider, cast_learner
 from kselect.tasks.splits import Split
 from kselect.tasks.task import Task, TextTask
 from kselect.training.api import run_episode
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
+from tests.words import task_for, word_classifier
 
 PHASES = PhaseConfig("constant", 4)
 
@@ -55,11 +59,29 @@ def test_the_schedule_that_is_shipped_runs() -> None:
     assert history[-1]["weights"]["gold"] == 1
 
 
-def test_a_stage_that_moves_is_followed_phase_by_phase() -> None:
-    stages = [{"weights": {"hidden": 1, "gold": 0}, "to": {"hidden": 0, "gold": 1}}]
-    agent = AgentConfig("schedule", {"stages": stages})
-    history = play(agent, distiller_for(agent))
-    assert [phase["weights"]["gold"] for phase in history] == pytest.approx([0, 0.25, 0.5, 0.75])
+@pytest.mark.parametrize("phases", [PHASES, PhaseConfig()])
+def test_a_stage_that_moves_is_followed_step_by_step(phases: PhaseConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent, teacher = AgentConfig("structural-kd"), word_classifier("crf")
+    training = TrainingConfig(batch_size=2, epochs=4, precision="fp32")
+    distiller = Distiller(task_for("crf"), teacher, shrink(teacher, 1), training, resolve(agent))
+    seen = []
+    plain = distiller.weighting.forward
+
+    def spy(losses: Tensor, weights: Tensor, scales: Tensor, names: tuple[str, ...], answer: Answer) -> Tensor:
+        seen.append(dict.fromkeys(distiller.names, 0.0) | dict(zip(names, weights.tolist(), strict=True)))
+        return plain(losses, weights, scales, names, answer)
+
+    monkeypatch.setattr(distiller.weighting, "forward", spy)
+    history = play(agent, distiller, phases)
+    steps = distiller.total_steps
+    assert len(seen) == steps > 2 * len(history)
+    assert [weights["marginals"] for weights in seen] == pytest.approx([1 - step / steps for step in range(steps)])
+    assert seen[-1]["marginals"] < 0.05
+    assert [weights["gold"] for weights in seen] == pytest.approx([step / steps for step in range(steps)], abs=1e-6)
+    for phase in history:
+        taken = seen[phase["step"] - phase["steps"] : phase["step"]]
+        for name, weight in phase["weights"].items():
+            assert weight == pytest.approx(np.mean([weights[name] for weights in taken]), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["dynamic-kd", "uncertainty"])
@@ -68,7 +90,7 @@ def test_a_recipe_runs_and_needs_its_own_distiller(name: str) -> None:
     history = play(agent, distiller_for(agent))
     assert {tuple(phase["weights"].values()) for phase in history} == {tuple(history[0]["weights"].values())}
     with pytest.raises(KselectError, match=f"'{name}' has its own weighting .*: leave out weighting selection"):
-        cast_decider(agent, tiny_distiller(), PHASES, seed=0)
+        cast_decider(agent, tiny_distiller({**vars(resolve(agent)), "weighting": "selection"}), PHASES, seed=0)
 
 
 def test_a_recipe_can_be_compared_in_another_way() -> None:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch.nn.functional import cross_entropy, kl_div, normalize
 
 from kselect.agents.registry import AGENTS, make_agent
 from kselect.cli.command import Command
 from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, AgentConfig, KnowledgeConfig, PhaseConfig
+from kselect.distillation.weighting import make_weighting
 from kselect.errors import KselectError
+from kselect.knowledge.base import Batch
+from kselect.knowledge.hidden_states import HiddenCosine
+from kselect.knowledge.logits import Gold, Logits
+from kselect.knowledge.substructures import Substructures
+from kselect.models.heads.crf import Crf
+from kselect.models.outputs import ModelOutputs
 from kselect.recipes import NAMED, RECIPES, keep_comparison, resolve
 from kselect.recipes.policies import cast_learner
 from kselect.recipes.resolve import COMPARISON
+from kselect.schedule import Schedule
 from tests.agents.identity import IdentityEnv
 from tests.tiny import tiny_distiller
 
@@ -36,13 +47,14 @@ def resolved(agent: str, agent_settings: dict[str, Any] | None = None, **given: 
     [
         ("fine-tune", ["gold"]),
         ("vanilla-kd", ["gold", "logits"]),
-        ("dynamic-kd", ["gold", "logits", "hidden"]),
+        ("dynamic-kd", ["gold", "logits", "hidden-cosine"]),
         *((name, None) for name in ("all", "uncertainty", "actor-critic", "online", "random-hard")),  # the models say
     ],
 )
 def test_on_offer_is_what_the_agent_weighs(agent: str, knowledge: list[str] | None) -> None:
     assert resolved(agent).knowledge == knowledge
-    assert resolved(agent, knowledge=["hidden", "gold", "logits"]).knowledge == ["hidden", "gold", "logits"]
+    more = ["hidden", "hidden-cosine", "gold", "logits"]
+    assert resolved(agent, knowledge=more).knowledge == more
 
 
 def test_weights_and_stages_say_what_is_on_offer() -> None:
@@ -193,7 +205,7 @@ def test_recipes_in_the_order_of_the_rows(name: str, weights: list[int], soft: b
         ("tinybert", [0, 0.5], [{"embeddings": 1, "hidden": 1, "attention-scores": 1}, {"logits": 1}]),
         ("minilm", [0, 0.5], [{"attention": 1, "value-relations": 1}, {"gold": 1}]),
         ("minilmv2", [0, 0.5], [{"query-relations": 1, "key-relations": 1, "value-relations": 1}, {"gold": 1}]),
-        ("dynamic-kd", [0], [{"gold": 1, "logits": 1, "hidden": 1}]),
+        ("dynamic-kd", [0], [{"gold": 1, "logits": 1, "hidden-cosine": 1}]),
     ],
 )
 def test_recipes_over_a_run(name: str, starts: list[float], weights: list[dict[str, float]]) -> None:
@@ -203,6 +215,74 @@ def test_recipes_over_a_run(name: str, starts: list[float], weights: list[dict[s
     expected = [{kind: stage.get(kind, 0) for kind in names} for stage in weights]
     assert follow(name, names, True, starts) == expected
     assert follow(name, names, True, [start + 0.49 for start in starts]) == expected
+
+
+def test_substructure_kd_has_the_ratio_of_the_authors_code() -> None:
+    """Of 32 sentences of 24 words: 0.1 times summed negative log-likelihoods, 0.9 times the mean over all scores."""
+    sentences, words, tags = 32, 24, 23
+    generator = torch.Generator().manual_seed(0)
+    student = torch.randn(sentences, words, tags, generator=generator).requires_grad_()
+    teacher = 2 * torch.randn(sentences, words, tags, generator=generator)
+    between = torch.randn(tags, tags, generator=generator)
+    labels = torch.randint(tags, (sentences, words), generator=generator)
+
+    log_sum, score = student[:, 0], student[:, 0].gather(1, labels[:, :1]).sum()
+    for i in range(1, words):
+        log_sum = torch.logsumexp(log_sum[:, :, None] + between, 1) + student[:, i]
+        score = score + between[labels[:, i - 1], labels[:, i]].sum()
+        score = score + student[:, i].gather(1, labels[:, i, None]).sum()
+    summed = torch.logsumexp(log_sum, 1).sum() - score
+    centred = (student - teacher) - (student - teacher).mean(-1, keepdim=True)  # a constant of a word has no effect
+    authors = 0.1 * summed + 0.9 * centred.square().mean()
+
+    crf, mask = Crf(tags), torch.ones(sentences, words, dtype=torch.bool)
+    crf.transitions.data = between
+    ours, theirs = (ModelOutputs(scores, mask, word_mask=mask, head=crf) for scores in (student, teacher))
+    losses = {
+        "gold": Gold().loss(ours, None, Batch(labels)).mean(),
+        "substructures": Substructures("crf", "crf").loss(ours, theirs, Batch(labels)).mean(),
+    }
+    assert RECIPES["substructure-kd"].stages is not None
+    weights, scales = RECIPES["substructure-kd"].stages[0]["weights"], resolved("substructure-kd").scales
+    parts = {name: weights[name] * scales.get(name, 1.0) * loss for name, loss in losses.items()}
+    total = parts["gold"] + parts["substructures"]
+    torch.testing.assert_close(total * sentences * words, authors)
+    (ours_on_scores,) = torch.autograd.grad(total, student, retain_graph=True)
+    (theirs_on_scores,) = torch.autograd.grad(authors, student)
+    torch.testing.assert_close(ours_on_scores * sentences * words, theirs_on_scores)
+    assert 0.98 < (parts["gold"] / total).item() < 1
+
+
+def test_dynamic_kd_is_the_loss_of_the_authors_code() -> None:
+    """Of 6 layers of 768 dimensions: a sum over layers, and means over tokens and dimensions, of normalised states."""
+    batch, tokens, layers, width, classes = 4, 5, 6, 768, 3
+    generator = torch.Generator().manual_seed(0)
+    student_states, teacher_states = torch.randn(2, layers, batch, tokens, width, generator=generator)
+    student, teacher = 2 * torch.randn(2, batch, classes, generator=generator)
+    labels = torch.randint(classes, (batch,), generator=generator)
+
+    squared = (normalize(student_states, dim=-1) - normalize(teacher_states, dim=-1)).square()
+    hidden = squared.mean(-1).mean(-1).sum(0)
+    u = torch.distributions.Categorical(logits=student).entropy() / math.log(classes)
+    soft, target = (scores / 2 for scores in (student, teacher))
+    logits = 4 * kl_div(soft.log_softmax(-1), target.softmax(-1), reduction="none").sum(-1)
+    authors = cross_entropy(student, labels, reduction="none") + (1 - u) * logits + u * hidden
+
+    knowledge, mask = resolved("dynamic-kd", temperature=2.0), torch.ones(batch, tokens)
+    ours, theirs = (
+        ModelOutputs(scores, mask, dict(zip(range(1, 7), states, strict=True)))
+        for scores, states in ((student, student_states), (teacher, teacher_states))
+    )
+    kinds = (Gold(), Logits(Schedule.parse(2.0, "temperature")), HiddenCosine([(i, i) for i in range(1, 7)]))
+    assert knowledge.knowledge == [kind.name for kind in kinds]
+    assert RECIPES["dynamic-kd"].stages is not None
+    weights = torch.tensor([float(RECIPES["dynamic-kd"].stages[0]["weights"][kind.name]) for kind in kinds])
+    scales = torch.tensor([knowledge.scales.get(kind.name, kind.scale) for kind in kinds])
+    losses = torch.stack([kind.loss(ours, theirs, Batch(labels)) for kind in kinds], 1)
+    weighting = make_weighting(knowledge.weighting, knowledge.knowledge, regression=False)
+    total = weighting(losses, weights, scales, tuple(knowledge.knowledge), ours.answer)
+    torch.testing.assert_close(total, authors)
+    assert (u * hidden).min() > 0.005
 
 
 def test_recipes_and_other_agents_have_names_of_their_own() -> None:

@@ -23,14 +23,15 @@ class StopError(Exception):
 
 def make(agent: str = "actor-critic", phases: str = "adaptive", episodes: int = 2, tasks: int = 1) -> Series:
     names = ("synthetic-acceptability", "synthetic-entailment")
-    actions = "soft" if wants_soft(agent) else "hard"
+    actions = "soft" if wants_soft(agent) or agent == "schedule" else "hard"
     envs = [
         DistillationEnv(tiny_distiller(task=tiny_task(name)), actions, PhaseConfig(phases, 3, reward_every=2))
         for name in names[:tasks]
     ]
     spaces = (envs[0].observation_space, envs[0].action_space)
     names = envs[0].distiller.names
-    settings = {"weights": dict.fromkeys(names, 1)} if agent == "fixed" else {}
+    moving = [{"weights": {"hidden": 1}, "to": {"gold": 1}}]
+    settings = {"fixed": {"weights": dict.fromkeys(names, 1)}, "schedule": {"stages": moving}}.get(agent, {})
     learner = make_agent(agent, *spaces, names, **settings)
     return Series(learner, envs, episodes, seeds=[3, 4][:tasks], learning=learner.learns)
 
@@ -63,6 +64,7 @@ def outcome(series: Series) -> list:
         ("deterministic-actor-critic", "growing"),
         ("random-hard", "constant"),
         ("fixed", "adaptive"),
+        ("schedule", "growing"),
     ],
 )
 def test_a_stopped_series_goes_on_bit_by_bit(agent: str, phases: str, tmp_path: Path) -> None:
