@@ -9,7 +9,7 @@ from kselect.analysis.doctor.compatibility import Pair
 from kselect.analysis.doctor.cost import Cost
 from kselect.analysis.doctor.diagnosis import SOFTEST, Diagnosis
 from kselect.analysis.doctor.examination import Examination
-from kselect.stats import Estimate
+from kselect.stats import ClusteredEstimate as Estimate
 
 
 @dataclass(frozen=True)

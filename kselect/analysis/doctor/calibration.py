@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from kselect.analysis.predictions import Floats, Sample
-from kselect.stats import Estimate
+from kselect.stats import ClusteredEstimate as Estimate
 
 BINS = 15
 COLDEST, HOTTEST = 0.05, 20.0

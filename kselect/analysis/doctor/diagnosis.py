@@ -13,7 +13,7 @@ from kselect.analysis.doctor.calibration import Certainty, Temperature, best_tem
 from kselect.analysis.doctor.linear_probe import Probe
 from kselect.analysis.predictions import Floats, Sample
 from kselect.models.labels import Order, best_order
-from kselect.stats import Estimate
+from kselect.stats import ClusteredEstimate as Estimate
 
 MIDDLE = (0.05, 0.95)  # quantiles: near 1 - q = 0 a factor has no bounds
 
