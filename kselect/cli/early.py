@@ -24,7 +24,7 @@ from kselect.config import (
 )
 from kselect.errors import KselectError, unknown
 from kselect.models.paths import check_location
-from kselect.runs.resume import refuse_occupied
+from kselect.runs.resume import ensure_available
 from kselect.tasks.paths import find
 from kselect.tasks.registry import canonical, task_name
 from kselect.tasks.synthetic.tasks import check_generated
@@ -54,7 +54,7 @@ def check_early(settings: Any) -> None:
         if isinstance(part, RecordingConfig) and part.record_plots:
             check_drawable()
         if isinstance(part, FolderConfig | StudyConfig) and part.run_name is not None and not part.fresh:
-            refuse_occupied(Path(part.runs_dir, part.run_name))
+            ensure_available(Path(part.runs_dir, part.run_name))
         for path in _models(part):
             check_location(path)
     if any(isinstance(part, EncoderConfig) and part.encoder is None for part in parts):

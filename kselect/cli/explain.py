@@ -140,10 +140,10 @@ def _taken_over(earlier: Path, settings: Settings, distiller: Distiller, rungs: 
     """Return the finished runs of another ladder that this one takes over."""
     from kselect.analysis.ablation.runs import KEY, to_train
     from kselect.cli.session import resolved
-    from kselect.runs.resume import refuse_unlike
+    from kselect.runs.resume import ensure_same_settings
     from kselect.runs.run_log import Ledger
 
-    refuse_unlike(earlier, resolved(settings, distiller), TAKEN_OVER)
+    ensure_same_settings(earlier, resolved(settings, distiller), TAKEN_OVER)
     wanted = {(seed, rung.name) for seed, rung in to_train(rungs, settings.run.seeds)}
     return [run for run in Ledger(earlier / RUNS, KEY).entries() if (run["seed"], run["rung"]) in wanted]
 
@@ -208,7 +208,7 @@ def _recorded(
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
                     f"after {len(ledger.entries())} of {runs} runs; to go on, give the same command again, or "
-                    f"{folder.go_on}"
+                    f"{folder.resume_command}"
                 ) from None
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from kselect.analysis.doctor.verdicts import Outcomes, Scores, at_temperature
 from kselect.errors import KselectError
-from kselect.runs.resume import is_set_aside
+from kselect.runs.resume import is_archived
 from kselect.schedule import Schedule
 
 UNTEMPERED = ("gold", "fine-tune", "label-smoothing", "kd-sim")
@@ -43,7 +43,7 @@ def read_outcomes(path: str | Path, task: str, temperature: float | None = None)
     place = Path(path)
     try:
         if place.is_dir():
-            runs = sorted(run for run in place.iterdir() if not is_set_aside(run))
+            runs = sorted(run for run in place.iterdir() if not is_archived(run))
             files = [run / "results.json" for run in (place, *runs)]
             found = [_run(file, temperature) for file in files if file.is_file()]
         elif place.suffix == ".jsonl":

@@ -56,7 +56,7 @@ class ExampleRecorder(DistillerCallback):
             # Class ids are exact in float32, so that everything goes to the host in one piece.
             self._seen.append((part.step, part.indices, torch.stack([labels.float(), theirs, ours, factor])))
 
-    def on_phase_end(self) -> None:
+    def on_advance_end(self) -> None:
         """Bring what the phase showed to the host."""
         if not self._seen:
             return
