@@ -14,14 +14,14 @@ from kselect.distillation.callback import TrainingPart
 from kselect.errors import KselectError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.logits import Gold, Logits
-from kselect.knowledge.target_levels import Level, is_gold
+from kselect.knowledge.target_levels import TargetLevel, is_gold
 from kselect.models.heads import Answer
 
 SOFTMAX_HEADS = ("classes", "tagger", "tree-tagger")
 """Heads whose gold loss is a softmax's cross-entropy, place by place."""
 FLOOR = -80.0  # of log(1 - q_t): e^80 times any temperature is still a float32
 
-FORMULAS = (Gold.loss, Logits.loss, Level.loss)
+FORMULAS = (Gold.loss, Logits.loss, TargetLevel.loss)
 """Losses whose share is known in closed form, and so exact however sure the student is."""
 
 
@@ -105,7 +105,7 @@ class Places:
         """Return the factor of one of `FORMULAS` by itself, at a weight of 1, `[B, U]`."""
         if isinstance(kind, Gold):
             return torch.ones_like(self.log_rest)
-        assert isinstance(kind, Logits | Level)
+        assert isinstance(kind, Logits | TargetLevel)
         temperature = kind.temperature(part.batch.progress)
         p = None
         if kind.teacher_needs is not None:
