@@ -75,7 +75,7 @@ class Series:
         """
         check_alike([_base(env) for env in envs])
         for env in envs:
-            _base(env).ask_at(agent.boundaries)
+            _base(env).decide_at(agent.boundaries)
         self.agent = agent
         self.envs = envs
         self.count = count
