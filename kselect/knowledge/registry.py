@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from importlib.metadata import EntryPoint
 
 from kselect.config import (
     DEFAULT_KNOWLEDGE,
@@ -26,6 +27,7 @@ from kselect.knowledge.target_levels import Confidence, ConfidenceSimilarity, La
 from kselect.knowledge.trees import LatentTrees, ParserTrees
 from kselect.models.architecture import check_readable
 from kselect.models.classifier import Classifier
+from kselect.plugins import PluginRegistry, distribution, load_plugin
 from kselect.schedule import Schedule
 
 Builder = Callable[[ModelPair], Knowledge]
@@ -73,7 +75,7 @@ def _logits_mse(pair: ModelPair) -> LogitsMse:
     return LogitsMse()
 
 
-BUILDERS: dict[str, Builder] = {
+_BUILTIN: dict[str, Builder] = {
     "gold": lambda pair: Gold(),
     "logits": _logits,
     "logits-mse": _logits_mse,
@@ -99,7 +101,26 @@ BUILDERS: dict[str, Builder] = {
     "posterior": lambda pair: Posterior(*pair.heads),
     "best-sequences": lambda pair: BestSequences(*pair.heads),
 }
-assert tuple(BUILDERS) == KNOWLEDGE_NAMES
+assert tuple(_BUILTIN) == KNOWLEDGE_NAMES
+
+
+def _load(plugin: EntryPoint) -> Builder:
+    """Return the builder that another package provides: a class of knowledge, or a function of a pair of models."""
+    build = load_plugin(plugin)
+    if isinstance(build, type) and issubclass(build, Knowledge):
+        kind = build
+        if kind.name == plugin.name:
+            return lambda pair: kind()
+    elif callable(build):
+        return build
+    raise KselectError(
+        f"The package {distribution(plugin)} announces the knowledge {plugin.name}, and {plugin.value} is neither a "
+        "Knowledge of that name nor a function that builds one: update or uninstall that package."
+    )
+
+
+BUILDERS: PluginRegistry[Builder] = PluginRegistry("kselect.knowledge", _BUILTIN, _load)
+"""What builds each kind of knowledge, by name; installed packages add theirs (`kselect.plugins`)."""
 
 
 def register(kind: type[Knowledge], build: Builder | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kselect.errors import KselectError, unknown
+from kselect.logging import get_logger
 from kselect.tasks.paths import find, resolve_path
 from kselect.tasks.splits import limit
 from kselect.tasks.task import parted
@@ -79,7 +79,7 @@ def tagged_data(
 
 
 def _tell(data: TaggedData) -> None:
-    log = logging.getLogger("kselect")
+    log = get_logger()
     for part, sentences in data.parts.items():
         source = sentences[0].origin.source if sentences else part
         if places := data.repaired[part]:
