@@ -14,7 +14,7 @@ from kselect.analysis.doctor.diagnosis import Factors, TopK, rescaling_factors, 
 from kselect.analysis.predictions import Sample
 from kselect.knowledge.target_levels import TopK as TopKKnowledge
 from kselect.schedule import Schedule
-from kselect.stats import Estimate
+from kselect.stats import ClusteredEstimate as Estimate
 from tests.analysis.doctor.constructed import CLASSES, SIZE, calibrated, over_confident, sound
 
 
