@@ -18,7 +18,9 @@ NEAR = 1e-2  # of a bound, in the logarithm
 ROUNDING = 1e-12  # of a loss: a smaller difference between two of them is rounding
 
 
-def calibration_error(confidence: Floats, correct: NDArray[np.bool_], bins: int = BINS, adaptive: bool = False) -> float:
+def calibration_error(
+    confidence: Floats, correct: NDArray[np.bool_], bins: int = BINS, adaptive: bool = False
+) -> float:
     """Return the expected calibration error, in [0, 1].
 
     It is the mean over bins, weighted by their sizes, of |accuracy - mean confidence|. Bins are equal parts of (0, 1],

@@ -24,8 +24,7 @@ from kselect.analysis.compatibility import (
 from kselect.analysis.linear_probe import LinearProbe
 from kselect.analysis.predictions import Predictions, collect_predictions, collect_states
 from kselect.analysis.teacher_profile import HeldOutProfile, TeacherProfile, profile_teacher
-from kselect.config import KnowledgeConfig, TrainingConfig
-from kselect.config.doctor import FEWEST
+from kselect.config import FEWEST, KnowledgeConfig, TrainingConfig
 from kselect.distillation.device import default_device, resolve_precision
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.teacher.cache import CacheFolder
@@ -241,7 +240,7 @@ def teacher_findings(profile: TeacherProfile) -> list[Finding]:
         )
     if held_out.never_predicted:
         names = ", ".join(held_out.never_predicted)
-        findings.append(Finding("never-predicted", f"The teacher never predicts {names}, which held-out examples have."))
+        findings.append(Finding("never-predicted", f"The teacher never predicts {names}, which occur held out."))
     if held_out.gain_over_constant.low <= 0 and held_out.information_gain.low <= 0:
         gain, information = held_out.gain_over_constant, held_out.information_gain
         findings.append(

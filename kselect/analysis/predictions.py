@@ -147,7 +147,7 @@ def collect_predictions(
 
 @torch.no_grad()
 def collect_states(classifier: Classifier, encoded: EncodedSplit, batch_size: int, dtype: torch.dtype) -> Floats:
-    """Return the last hidden states `[N, D]` at the positions of `collect_predictions`; of a text, of its first token."""
+    """Return the last hidden states `[N, D]` at the same positions as `collect_predictions`; of texts, at token 0."""
     last, states = classifier.layers, []
     needs = Needs(hidden_states=frozenset({last}))
     for _, batch, outputs in passes(classifier, encoded, np.arange(len(encoded)), batch_size, dtype, needs):

@@ -101,7 +101,7 @@ def target_information(p: Floats, labels: NDArray[np.int64], temperature: float 
 
 
 def information_at(predictions: Predictions, temperature: float | str) -> tuple[TargetInformation, ...]:
-    """Decompose the information in predictions at a temperature, at half and at twice that; of a schedule, its start."""
+    """Decompose the information in predictions at a temperature (a schedule's start), at half and at twice that."""
     start = Schedule.parse(temperature, "temperature")(0.0)
     return tuple(
         target_information(np.exp(predictions.log_probabilities(value)), predictions.labels, value)

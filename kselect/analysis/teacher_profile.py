@@ -205,6 +205,6 @@ def _profile_held_out(
         probe=None if probe_correct is None else held_out.mean(probe_correct),
         gain_over_probe=None if probe_correct is None else held_out.mean(correct - probe_correct),
         order=best_order(held_out.predicted, held_out.labels, classes, held_out.examples),
-        never_predicted=tuple(names[i] for i in np.flatnonzero((occurrences >= EXPECTED) & ~predicted)),
+        never_predicted=tuple(np.asarray(names)[(occurrences >= EXPECTED) & ~predicted].tolist()),
         top_k=TopK.of(held_out, temperature),
     )

@@ -7,7 +7,7 @@ Contradictions are refused in `__post_init__`.
 
 from kselect.config.agent import AgentConfig
 from kselect.config.cache import CacheConfig
-from kselect.config.doctor import DoctorConfig
+from kselect.config.doctor import FEWEST, DoctorConfig
 from kselect.config.encoder import EncoderConfig
 from kselect.config.evaluation import EvaluationConfig
 from kselect.config.heads import HEADS, check_head_of
@@ -24,7 +24,7 @@ from kselect.config.knowledge import (
     WORD_KNOWLEDGE,
     KnowledgeConfig,
 )
-from kselect.config.ladder import LadderConfig
+from kselect.config.ladder import AblationConfig
 from kselect.config.overlay import laid_over
 from kselect.config.phases import PhaseConfig
 from kselect.config.policy import PolicyConfig
@@ -40,6 +40,7 @@ __all__ = [
     "ARC_MARGINALS",
     "DEFAULT_KNOWLEDGE",
     "DEFAULT_OF_WORDS",
+    "FEWEST",
     "HEADS",
     "KNOWLEDGE_NAMES",
     "LEVELS",
@@ -50,6 +51,7 @@ __all__ = [
     "TEXT_KNOWLEDGE",
     "WEIGHTINGS",
     "WORD_KNOWLEDGE",
+    "AblationConfig",
     "AgentConfig",
     "CacheConfig",
     "DemoConfig",
@@ -58,7 +60,6 @@ __all__ = [
     "EvaluationConfig",
     "FolderConfig",
     "KnowledgeConfig",
-    "LadderConfig",
     "PhaseConfig",
     "PolicyConfig",
     "PredictionConfig",

@@ -14,7 +14,7 @@ WHOLE = ("label-smoothing", "kd-sim", "kd-pt", "kd-pt-sim", "logits")
 
 
 @dataclass
-class LadderConfig:
+class AblationConfig:
     """Ladder: what a student is taught at each level, and what a gain is told in."""
 
     gold_share: float = 0.5
