@@ -34,11 +34,11 @@ check: $(READY)  ## lint, format and types
 	@$(BIN)/codespell
 
 docs: $(DOCS_READY)  ## the documentation as a site, in build/site
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Documentation: build/site/index.html"
 
 docs-serve: $(DOCS_READY)  ## the same, served at http://127.0.0.1:8000 and rebuilt as pages change
-	@$(BIN)/mkdocs serve --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --strict
 
 house: $(READY)  ## size and shape of the code, as docs/architecture.md reports them
 	@$(BIN)/python docs/measure_house.py

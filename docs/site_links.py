@@ -1,4 +1,4 @@
-"""Hook of mkdocs.yml: adds the pages outside docs/ to the site, and turns links of the repository into links of the site."""
+"""Hook of mkdocs.yml: adds the pages outside docs/ to the site, and adapts the links of all pages to it."""
 
 from __future__ import annotations
 
