@@ -6,6 +6,7 @@ import re
 import shlex
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -68,6 +69,11 @@ def test_glossary_names_settings_that_exist() -> None:
     ]
     assert len(names) > 15
     assert set(names) <= SETTINGS
+
+
+@pytest.mark.parametrize("name", re.findall(r"^::: (\S+)$", (ROOT / "docs" / "reference.md").read_text(), re.MULTILINE))
+def test_reference_names_what_exists(name: str) -> None:
+    assert resolve_name(name).__doc__
 
 
 def test_architecture_has_every_package_on_its_floor() -> None:
