@@ -29,7 +29,7 @@ from kselect.models.needs import Needs
 from kselect.models.output_layer import output_layer
 from kselect.schedule import Schedule
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.splits import limit
+from kselect.tasks.splits import subsample
 from kselect.tasks.task import Task
 
 READABLE = ("classes", "tags")
@@ -144,7 +144,7 @@ def examine(
     training, knowledge = training or TrainingConfig(), knowledge or KnowledgeConfig()
     temperature = looked_at(knowledge)
     sizes = {part: len(task.splits[part]) for part in ("train", "reward")}
-    sample = replace(task, splits={part: limit(task.splits[part], examples, seed) for part in sizes})
+    sample = replace(task, splits={part: subsample(task.splits[part], examples, seed) for part in sizes})
     distiller, obstacle = _distiller(sample, teacher, student, training, knowledge, max_length)
     device = teacher.to(default_device()).model.device
     dtype = resolve_precision(training.precision, device)
