@@ -13,12 +13,10 @@ Examples:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kselect.config import DoctorConfig, FolderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig
-from kselect.errors import KselectError
+from kselect.config import DoctorSettings as Settings
 
 if TYPE_CHECKING:
     from kselect.analysis.doctor import Examination
@@ -30,23 +28,8 @@ Table = tuple[str, list[str], list[list[str]]]
 """Title, columns and rows."""
 
 
-@dataclass
-class Settings:
-    """What `kselect doctor` takes."""
-
-    task: TaskConfig
-    model: StudentConfig
-    training: TrainingConfig
-    knowledge: KnowledgeConfig
-    doctor: DoctorConfig
-    run: FolderConfig
-
-
 def run(settings: Settings) -> Path:
     """Examine a teacher, print the measurements, and write them to a run folder, whose path is returned."""
-    if len(settings.model.teachers) > 1:
-        raise KselectError("The doctor examines one teacher at a time: give a single one.", setting="teacher")
-    settings.task.require_labels("The doctor")
     from kselect.tasks.registry import make_task
 
     task = make_task(settings.task)  # before torch is imported, so that faults in data are reported at once

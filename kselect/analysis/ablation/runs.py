@@ -9,11 +9,12 @@ from kselect.analysis.ablation.levels import Condition
 from kselect.config import PhaseConfig
 from kselect.distillation.distiller import Distiller
 from kselect.knowledge.target_levels import TopK
-from kselect.recipes.policies import cast_decider
+from kselect.recipes.policies import build_policy
 from kselect.runs.run_log import Ledger
 from kselect.training.api import evaluated
+from kselect.training.compatibility import check_losses
 from kselect.training.results import summarise_run
-from kselect.training.runner import OnPhase, Series, check_losses
+from kselect.training.runner import EpisodeRunner, OnPhase
 
 KEY = ("rung", "seed")
 """The fields that identify a run of an ablation."""
@@ -65,9 +66,9 @@ def run_ablation(
             continue
         distiller = distiller_of(seed, rung.top_k)
         check_runs(distiller, seed, ledger.entries())
-        cast = cast_decider(rung.agent(gold_share), distiller, PhaseConfig("constant"), seed)
-        series = Series(cast.agent, [cast.env], seeds=[seed], learning=cast.learning)
-        result = evaluated(series.play(on_phase)[0], cast.env)
+        setup = build_policy(rung.agent(gold_share), distiller, PhaseConfig("constant"), seed)
+        runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=setup.learning)
+        result = evaluated(runner.run(on_phase)[0], setup.env)
         told = summarise_run(result, distiller.task, seed=seed)
         entry = {"rung": rung.name, **{name: told[name] for name in ("seed", "metrics", "examples", "constant")}}
         entry |= {"seconds": told["seconds"], "initial_losses": distiller.initial_losses}

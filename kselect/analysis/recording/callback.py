@@ -65,8 +65,8 @@ class ExampleRecorder(DistillerCallback):
             values = torch.stack([labels.float(), teacher_confidence, confidence, factor])
             self._pending.append((part.step, part.indices, values))
 
-    def on_phase_end(self) -> None:
-        """Copy the values of the phase to the host."""
+    def on_advance_end(self) -> None:
+        """Copy the values of the last training steps to the host."""
         if not self._pending:
             return
         pending, self._pending = self._pending, []
