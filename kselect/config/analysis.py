@@ -9,7 +9,7 @@ from kselect.config.knowledge import KnowledgeConfig
 from kselect.config.validation import Config, require, setting
 
 FEWEST = 10
-"""The smallest number of examples of a split that a teacher can be judged by."""
+"""The smallest number of examples of a split that a teacher can be examined on."""
 WHOLE = ("label-smoothing", "kd-sim", "kd-pt", "kd-pt-sim", "logits")
 """The levels of knowledge that need no share of the classes."""
 

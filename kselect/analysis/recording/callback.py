@@ -66,7 +66,7 @@ class ExampleRecorder(DistillerCallback):
             self._pending.append((part.step, part.indices, values))
 
     def on_advance_end(self) -> None:
-        """Copy the values of the phase to the host."""
+        """Copy the values of the last training steps to the host."""
         if not self._pending:
             return
         pending, self._pending = self._pending, []
