@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 from torch import Tensor
 
-from kselect.distillation.evaluation import passes
+from kselect.distillation.evaluation import forward_batches
 from kselect.models.classifier import Classifier
 from kselect.models.needs import Needs
 from kselect.tasks.encoding import EncodedSplit
@@ -111,7 +111,7 @@ def read_sample(
     every = np.arange(len(encoded))
     answers: list[NDArray[Any]] = [np.empty(0)] * len(encoded)
     scores, labels, owners = [], [], []
-    for rows, batch, outputs in passes(classifier, encoded, every, batch_size, dtype):
+    for rows, batch, outputs in forward_batches(classifier, encoded, every, batch_size, dtype):
         choices, right = outputs.answer.choices, outputs.answer.right_choices(batch["labels"])
         known = choices.mask & (right >= 0)
         scores.append(choices.scores[known].cpu().numpy())
@@ -127,7 +127,7 @@ def read_states(classifier: Classifier, encoded: EncodedSplit, batch_size: int, 
     """Return the last layer's states at the places of `read_sample`, `[N, D]`: of a text at its first token."""
     last, found = classifier.layers, []
     needs = Needs(hidden_states=frozenset({last}))
-    for _, batch, outputs in passes(classifier, encoded, np.arange(len(encoded)), batch_size, dtype, needs):
+    for _, batch, outputs in forward_batches(classifier, encoded, np.arange(len(encoded)), batch_size, dtype, needs):
         found.append(_at_places(outputs.hidden_states[last], batch).double().cpu().numpy())
     return np.concatenate(found)
 

@@ -1,4 +1,4 @@
-"""What may look on at a student's training."""
+"""Callbacks that observe a student's training."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ from kselect.models.heads import Answer
 
 
 @dataclass(frozen=True)
-class TrainingPart:
-    """A batch of a training step, or a part of one where gradients are accumulated, before its backward pass.
+class MicroBatch:
+    """The batch of a training step, or a part of it under gradient accumulation, before its backward pass.
 
-    step: the training step, counted from 1. indices: which training examples, `[B]`, on the host. knowledge: what is
-    selected, k kinds. losses: of each example in each of them, `[B, k]`, without scale or weight. output: what the
-    student's head reads, as `ModelOutputs` has it. student, teacher: what both answer; of a teacher that no kind
-    selected reads, None. batch: labels, and how far the run is. Tensors are on the device, with their graph.
+    Tensors are on the device and part of the autograd graph.
+
+    Attributes:
+        step: the training step, counted from 1.
+        indices: the training examples, `[B]`, on the host.
+        knowledge: the selected kinds of knowledge, k of them.
+        losses: loss of each example for each of them, `[B, k]`, before scale and weight.
+        output: input of the student's head, see `ModelOutputs`.
+        student: the student's answer.
+        teacher: the teacher's answer; None if no selected kind reads the teacher.
+        batch: labels, and how far the run is.
     """
 
     step: int
@@ -33,13 +40,18 @@ class TrainingPart:
 
 
 class DistillerCallback:
-    """Looks on while a student is trained; of what it does nothing may change the training."""
+    """Base class of callbacks; a callback observes the training and must not change it."""
 
-    def on_losses(self, part: TrainingPart, total: Tensor) -> None:
-        """See a part of a step and its loss, `total [B]`, before the backward pass; not to wait for the device."""
+    def on_losses(self, micro_batch: MicroBatch, total: Tensor) -> None:
+        """Called before each backward pass; must not synchronise with the device.
+
+        Args:
+            micro_batch: the examples, answers and losses.
+            total: the weighted loss of each example, `[B]`.
+        """
 
     def on_phase_end(self) -> None:
-        """Learn that a phase is over, and the device has been waited for."""
+        """Called at the end of a phase, after synchronising with the device."""
 
     def on_rewind(self, step: int) -> None:
-        """Learn that the run now stands after `step` training steps: whatever came later has not happened."""
+        """Called when the run returns to the moment after `step` training steps; later steps are undone."""

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from transformers import BertTokenizer
 
 from kselect.config import KnowledgeConfig
-from kselect.distillation.callback import DistillerCallback, TrainingPart
+from kselect.distillation.callback import DistillerCallback, MicroBatch
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.snapshot import Snapshot
@@ -96,7 +96,7 @@ def test_a_damaged_snapshot_is_refused(tmp_path: Path) -> None:
     tiny_distiller().snapshot().save(moment)
     moment.write_bytes(moment.read_bytes()[:1000])
     for path in (moment, tmp_path / "nowhere"):
-        with pytest.raises(KselectError, match=f"{path.name} is damaged .*: give --fresh to start over"):
+        with pytest.raises(KselectError, match=f"{path.name} is damaged .*: start over"):
             Snapshot.load(path)
 
 
@@ -116,7 +116,7 @@ class Interruption(DistillerCallback):
 
     parts = 0
 
-    def on_losses(self, part: TrainingPart, total: torch.Tensor) -> None:
+    def on_losses(self, micro_batch: MicroBatch, total: torch.Tensor) -> None:
         self.parts += 1
         if self.parts == 6:
             raise KeyboardInterrupt
@@ -282,8 +282,8 @@ def test_teachers_outputs_over_the_limit_stay_live(caplog: pytest.LogCaptureFixt
         assert not caplog.records
         distiller.advance([1, 0, 0, 1, 0], 3)
         assert counts["teacher"] == 5
-    (told,) = [record.getMessage() for record in caplog.records]
-    assert told.startswith("The teacher runs in every training step that reads its attentions, which are not kept")
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith("The teacher runs in every training step that reads its attentions, which are not cached")
 
 
 def test_features_start_worth_as_much_as_knowing_nothing() -> None:
@@ -307,7 +307,7 @@ def test_a_loss_that_is_no_number_stops_the_run_in_its_last_good_state(broken: i
     with pytest.raises(TrainingDivergedError) as error:
         distiller.advance([1, 0, 1, 0, 0], 4)
     assert error.value.step == 4
-    assert f"Training diverged at step 4: {named} is not a number any more." in str(error.value)
+    assert f"Training diverged at step 4: {named} is not finite." in str(error.value)
     after = distiller.snapshot()
     assert equal(after.tensors, good.tensors)
     assert {**after.facts, "scales": None} == {**good.facts, "scales": None}

@@ -117,7 +117,7 @@ def layers_alive(model: nn.Module) -> Iterator[Callable[[], list[int]]]:
 def test_no_hidden_states_are_held_that_nobody_reads(needs: frozenset[int]) -> None:
     task = tiny_task()
     teacher = tiny_classifier(task).model.eval()
-    batch = tiny_distiller()._splits["train"].batch(range(8))
+    batch = tiny_distiller().encoded("train").batch(range(8))
     with layers_alive(teacher) as alive, torch.no_grad():
         outputs = forward(teacher, batch, Needs(hidden_states=needs))
         assert alive() == sorted(needs)

@@ -73,7 +73,7 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 def test_a_cached_teacher_teaches_as_a_live_one_and_always_the_same(head: str) -> None:
     kinds = ["marginals", "hidden"] if head == "spans" else ["marginals", "substructures"]
     runs = [distiller_for(head, head, kinds, teacher_cache=cache) for cache in (0, 1, 1)]
-    assert not isinstance(runs[0].teacher_outputs, CachedTeacher)
+    assert not isinstance(runs[0].teacher_source, CachedTeacher)
     reports = []
     for run in runs:
         run.reset(1)
@@ -91,13 +91,11 @@ def test_word_states_are_kept_in_half_precision_and_logits_in_full() -> None:
     for head, name, width in (("parser", "word_states-", 2), ("crf", "logits-", 4)):
         run = distiller_for(head, head, ["marginals"])
         run.advance([1], 1)
-        assert isinstance(run.teacher_outputs, CachedTeacher)
-        arrays = run.teacher_outputs.entry.arrays
+        assert isinstance(run.teacher_source, CachedTeacher)
+        arrays = run.teacher_source.entry.arrays
         assert list(arrays) == [name.removesuffix("-")]
-        words = int(run._splits["train"].word_counts.sum())
-        assert arrays[name.removesuffix("-")]["bytes"] - words * width * (16 if head == "parser" else 9) in range(
-            64, 129
-        )
+        words = int(run.encoded("train").word_counts.sum())
+        assert arrays[name.removesuffix("-")].bytes - words * width * (16 if head == "parser" else 9) in range(64, 129)
 
 
 @pytest.mark.parametrize("beyond", ["half precision", "the limit"])
@@ -115,8 +113,8 @@ def test_word_states_that_cannot_be_kept_stay_live(beyond: str) -> None:
         run.reset(1)
     live, kept = (run.advance([1, 1], 3) for run in runs)
     assert kept == live
-    assert isinstance(runs[1].teacher_outputs, CachedTeacher)
-    assert runs[1].teacher_outputs.live_alone
+    assert isinstance(runs[1].teacher_source, CachedTeacher)
+    assert runs[1].teacher_source.is_live_only
 
 
 def test_the_same_tokens_in_other_words_are_another_entry() -> None:
@@ -185,9 +183,9 @@ def test_several_teachers_are_one_where_they_have_a_mean() -> None:
     )  # fmt: skip
     assert np.isfinite(list(run.advance([1, 1, 1], 2).losses.values())).all()
     for head in ("crf", "spans"):
-        with pytest.raises(KselectError, match="Only the logits of taggers have a mean"):
+        with pytest.raises(KselectError, match="Only the logits of taggers can be averaged"):
             Distiller(tagging_task(), [word_classifier(head), one], student_of(one, "tagger"))
-        with pytest.raises(KselectError, match="Only the logits of taggers have a mean"):
+        with pytest.raises(KselectError, match="Only the logits of taggers can be averaged"):
             Distiller(tagging_task(), [word_classifier(head), word_classifier(head)], student_of(one, "tagger"))
 
 
@@ -197,7 +195,7 @@ def test_other_arc_tags_are_refused() -> None:
     tags = student.head.tags
     turned = ArcTags(tags.offsets[::-1], tags.relations[::-1])
     student.head = TreeTagger(turned, task_for("tree-tagger").labels)
-    with pytest.raises(KselectError, match="name arcs by different tags"):
+    with pytest.raises(KselectError, match="use different tags for arcs"):
         Distiller(task_for("tree-tagger"), teacher, student)
 
 
@@ -233,7 +231,7 @@ def test_a_student_learns_a_task_of_words(head: str) -> None:
 def test_best_sequences_count_no_padding() -> None:
     """A batch of one sentence and a batch of that and a longer one say the same of it."""
     run = distiller_for("crf", "tagger", ["best-sequences"])
-    train = run._splits["train"]
+    train = run.encoded("train")
     counts = train.word_counts
     assert counts is not None
     short, long = int(counts.argmin()), int(counts.argmax())

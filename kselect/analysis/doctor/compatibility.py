@@ -96,4 +96,4 @@ def _fit(knowledge: Knowledge, cache: CachedTeacher | None, times: float) -> Fit
     if needs is None or cache is None:
         return Fit(knowledge.name, None, knowledge.layer_map, projected, cached=needs is None)
     size = round(cache.bytes_of(needs) * times)
-    return Fit(knowledge.name, None, knowledge.layer_map, projected, size, cache.holds(needs))
+    return Fit(knowledge.name, None, knowledge.layer_map, projected, size, cache.can_cache(needs))

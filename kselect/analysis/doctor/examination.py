@@ -163,7 +163,7 @@ def examine(
     live = LiveTeacher([teacher.model], dtype)
     folder = CacheFolder(knowledge.cache_dir)
     cache = CachedTeacher(live, encoded["train"], offered, folder, bytes_left / times) if bytes_left else None
-    kept = cache is not None and cache.holds(Needs())  # the logits, which heads read whatever else is wanted
+    kept = cache is not None and cache.can_cache(Needs())  # the logits, which heads read whatever else is wanted
     return Examination(
         task=task,
         examples={part: len(split) for part, split in sample.splits.items()},

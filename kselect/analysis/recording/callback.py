@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kselect.analysis.recording.gradient_rescaling import Places, check_softmax, rescaling_factor, true_confidence
 from kselect.analysis.recording.table import Rows
-from kselect.distillation.callback import DistillerCallback, TrainingPart
+from kselect.distillation.callback import DistillerCallback, MicroBatch
 from kselect.distillation.distiller import Distiller
 
 
@@ -43,7 +43,7 @@ class ExampleRecorder(DistillerCallback):
         """All rows so far, in the order of the training steps."""
         return Rows.joined(self.phases)
 
-    def on_losses(self, part: TrainingPart, total: Tensor) -> None:
+    def on_losses(self, part: MicroBatch, total: Tensor) -> None:
         """Work out what a part of a step shows, and leave it on the device."""
         places, teacher = Places.of(part), part.teacher
         factor = rescaling_factor(part, total, places)

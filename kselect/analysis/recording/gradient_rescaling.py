@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kselect.distillation.callback import TrainingPart
+from kselect.distillation.callback import MicroBatch
 from kselect.errors import KselectError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.logits import Gold, Logits
@@ -38,7 +38,7 @@ def check_softmax(head: str) -> None:
         )
 
 
-def rescaling_factor(part: TrainingPart, total: Tensor, places: Places | None = None) -> Tensor:
+def rescaling_factor(part: MicroBatch, total: Tensor, places: Places | None = None) -> Tensor:
     """Return the gradient rescaling factor of the true class t at each place, `[B, U]`, without waiting for the device.
 
     It is the loss's derivative along t's logit over that of the cross-entropy with the gold label: by what the loss
@@ -70,7 +70,7 @@ def rescaling_factor(part: TrainingPart, total: Tensor, places: Places | None = 
         return factor if slope is None else factor + places.of_slope(slope)
 
 
-def loss_weights(part: TrainingPart, total: Tensor) -> Tensor:
+def loss_weights(part: MicroBatch, total: Tensor) -> Tensor:
     """Return what each loss counts in an example's whole loss, `total [B]`, scales included, `[B, k]`."""
     (weights,) = torch.autograd.grad(total.sum(), part.losses, retain_graph=True)
     return weights
@@ -92,7 +92,7 @@ class Places:
 
     @staticmethod
     @torch.no_grad()
-    def of(part: TrainingPart) -> Places:
+    def of(part: MicroBatch) -> Places:
         """Return the places of a batch."""
         choices, right = part.student.choices, part.student.right_choices(part.batch.labels)
         known, labels = choices.mask & (right >= 0), right.clamp(min=0)
@@ -101,7 +101,7 @@ class Places:
         real = choices.mask.sum(1, keepdim=True).clamp(min=1)
         return Places(labels, known, gold, log_rest, (known.sum(1, keepdim=True).clamp(min=1), real))
 
-    def share(self, kind: Knowledge, part: TrainingPart) -> Tensor:
+    def share(self, kind: Knowledge, part: MicroBatch) -> Tensor:
         """Return the factor of one of `FORMULAS` by itself, at a weight of 1, `[B, U]`."""
         if isinstance(kind, Gold):
             return torch.ones_like(self.log_rest)
@@ -161,7 +161,7 @@ def _log_rest(answer: Answer, temperature: float, gold: Tensor) -> Tensor:
     return log_q.masked_fill(gold, -torch.inf).logsumexp(-1)
 
 
-def _slope(part: TrainingPart, weights: Tensor, columns: Sequence[int]) -> Tensor | None:
+def _slope(part: MicroBatch, weights: Tensor, columns: Sequence[int]) -> Tensor | None:
     """Return the derivative of some of the losses, weighted, along what the head reads; None where they do not read it.
 
     Its shape is the output's. Only the way from the losses back to the output is gone, not into the student.

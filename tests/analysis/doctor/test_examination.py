@@ -131,7 +131,7 @@ def test_a_layer_map_that_does_not_suit_the_models_is_told() -> None:
 
 def test_models_that_read_other_vocabularies_cannot_be_distilled_but_the_teacher_is_examined() -> None:
     found = examined(student=classifier("bert", task(), layers=2))
-    assert "read different vocabularies" in str(found.obstacle)
+    assert "have different vocabularies" in str(found.obstacle)
     assert found.cost is None
     assert found.diagnosis.probe is None
     kinds = [one.kind for one in advise(found)]

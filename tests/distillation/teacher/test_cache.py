@@ -29,7 +29,7 @@ from kselect.distillation.sampler import sorted_batches
 from kselect.distillation.teacher.cache import CacheFolder
 from kselect.distillation.teacher.cache_entry import LOCKS, CacheEntry
 from kselect.distillation.teacher.fingerprint import cache_key
-from kselect.distillation.teacher.ragged import Ragged
+from kselect.distillation.teacher.ragged import RaggedLayout
 from kselect.distillation.teacher.sources import CachedTeacher, LiveTeacher
 from kselect.errors import KselectError
 from kselect.models.needs import KINDS, Needs
@@ -38,7 +38,7 @@ from kselect.models.text_classifier import load_classifier
 from kselect.tasks.encoding import EncodedSplit, encode
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EVERYTHING = Needs(*[frozenset({1, 3})] * len(KINDS))
 INDICES = np.array([40, 3, 17, 8])
 ALL = [1, 1, 1, 1, 1]
@@ -80,7 +80,7 @@ def cached(examples: EncodedSplit, offered: Needs = EVERYTHING, teacher: LiveTea
 
 
 def read(teacher: CachedTeacher, needs: Needs = EVERYTHING, indices: np.ndarray = INDICES) -> dict[str, Tensor]:
-    outputs = teacher.read(indices, teacher.examples.batch(indices), needs)
+    outputs = teacher.outputs_for(indices, teacher.examples.batch(indices), needs)
     inner = {f"{kind}-{layer}": value for kind in KINDS for layer, value in outputs.layers(kind).items()}
     return {"logits": outputs.logits, **inner}
 
@@ -172,7 +172,7 @@ def test_bytes_are_as_predicted(examples: EncodedSplit) -> None:
     expected |= {"logits": 4 * 2 * len(examples)}
     for name, count in expected.items():
         size = (teacher.entry.folder / f"{name}.npy").stat().st_size
-        assert size == teacher.entry.arrays[name]["bytes"] == HEADER + count
+        assert size == teacher.entry.arrays[name].bytes == HEADER + count
     assert teacher.entry.arrays.keys() == expected.keys()
 
 
@@ -207,7 +207,9 @@ def test_the_key_is_that_of_the_content(examples: EncodedSplit, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("harm", ["truncated", "longer", "gone", "other shape"])
-def test_a_file_that_is_not_whole_is_made_anew(harm: str, examples: EncodedSplit) -> None:
+def test_a_file_that_is_not_whole_is_made_anew(
+    harm: str, examples: EncodedSplit, caplog: pytest.LogCaptureFixture
+) -> None:
     teacher = cached(examples)
     outputs = read(teacher)
     path = teacher.entry.folder / "queries-3.npy"
@@ -220,8 +222,8 @@ def test_a_file_that_is_not_whole_is_made_anew(harm: str, examples: EncodedSplit
         path.unlink()
     else:
         np.save(path, np.load(path).reshape(2, -1))
-    with pytest.warns(UserWarning, match=r"queries-3\.npy is not as it was written, and is made anew"):
-        assert equal(read(cached(examples)), outputs)
+    assert equal(read(cached(examples)), outputs)
+    assert "queries-3.npy is damaged or missing and will be computed again" in caplog.text
     assert path.read_bytes() == content
     assert cached(examples).entry.damaged() == []
 
@@ -266,21 +268,21 @@ def test_what_half_precision_cannot_hold_is_tried_once(examples: EncodedSplit) -
     needs = EVERYTHING.only(["hidden_states"])
     first = cached(examples, needs, loud)
     read(first, needs)
-    assert first.entry.beyond == ["hidden_states-1"]
+    assert first.entry.overflowing == ("hidden_states-1",)
     assert [path.name for path in first.entry.folder.glob("*.npy")] == ["logits.npy"]
     again = cached(examples, needs, loud)
-    assert again.held == Needs()
+    assert again.cacheable == Needs()
     with passes(again) as seen:
         read(again, needs)
         assert len(seen) == 1  # live, and no pass over all examples
     third = Needs(hidden_states=frozenset({3}))
-    assert cached(examples, third, loud).held == third
+    assert cached(examples, third, loud).cacheable == third
 
 
 def test_a_cache_that_cannot_be_made_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(
-        KselectError, match=r"file/cache cannot be made \(Not a directory\): give another --cache_dir, or"
+        KselectError, match=r"file/cache cannot be created \(Not a directory\): give another cache_dir, or"
     ):
         tiny_distiller({"cache_dir": str(tmp_path / "file" / "cache")})
     assert tiny_distiller({"cache_dir": str(tmp_path / "file" / "cache"), "teacher_cache": 0}).names
@@ -295,7 +297,7 @@ def test_a_read_only_cache_is_read_and_not_written(examples: EncodedSplit, cache
         folder.chmod(0o555)
     try:
         assert equal(read(cached(examples), Needs()), logits)
-        with pytest.raises(KselectError, match=r"cannot be kept in .* \(Permission denied\): give another --cache_dir"):
+        with pytest.raises(KselectError, match=r"cannot be stored in .* \(Permission denied\): give another cache_dir"):
             read(cached(examples))
     finally:
         for folder in folders:
@@ -310,7 +312,7 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left_half_written(exam
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
         with pytest.raises(
-            KselectError, match=r"outputs cannot be kept in .* \(File too large\): give another --cache_dir"
+            KselectError, match=r"outputs cannot be stored in .* \(File too large\): give another cache_dir"
         ):
             read(teacher)
     finally:
@@ -320,7 +322,7 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left_half_written(exam
 
 
 def test_a_folder_whose_files_cannot_be_mapped_is_told_after_one_pass(
-    examples: EncodedSplit, monkeypatch: pytest.MonkeyPatch
+    examples: EncodedSplit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Some network folders read and write, and map nothing."""
 
@@ -331,16 +333,18 @@ def test_a_folder_whose_files_cannot_be_mapped_is_told_after_one_pass(
     teacher = cached(examples)
     with (
         passes(teacher) as seen,
-        pytest.warns(UserWarning, match="is not as it was written"),
-        pytest.raises(KselectError, match=r"cannot be kept in .* \(hidden_states-1 was written, and cannot be read\)"),
+        pytest.raises(
+            KselectError, match=r"cannot be stored in .* \(hidden_states-1 was written, and cannot be read\)"
+        ),
     ):
         read(teacher)
+    assert "hidden_states-1.npy is damaged or missing" in caplog.text
     assert len(seen) == 2
 
 
 def test_more_than_the_disk_has_room_for_is_refused_before_the_pass(examples: EncodedSplit) -> None:
     teacher = cached(examples)
-    huge = Ragged(examples.lengths, np.arange(len(examples)), (2**50,))
+    huge = RaggedLayout(examples.lengths, np.arange(len(examples)), (2**50,))
     with (
         pytest.raises(KselectError, match=r"\(No space left on device: \d+ MiB are needed, \d+ are free\)"),
         teacher.entry.filling(),
