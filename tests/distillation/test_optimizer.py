@@ -12,7 +12,7 @@ YES, NO = torch.tensor(True), torch.tensor(False)
 
 
 @pytest.mark.parametrize(("total", "warmup"), [(100, 0.1), (7, 0.0), (20, 0.5)])
-def test_learning_rate_is_the_fields_own_one_step_on_in_the_warm_up(total: int, warmup: float) -> None:
+def test_learning_rate_factor_equals_transformers_schedule(total: int, warmup: float) -> None:
     optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
     warmup_steps = round(warmup * total)
     reference = get_linear_schedule_with_warmup(optimizer, warmup_steps, total).lr_lambdas[0]
@@ -22,7 +22,7 @@ def test_learning_rate_is_the_fields_own_one_step_on_in_the_warm_up(total: int, 
         assert learning_rate_factor(step, total, warmup) == pytest.approx(theirs)
 
 
-def test_biases_and_norms_do_not_decay() -> None:
+def test_make_optimizer_does_not_decay_biases_and_norms() -> None:
     model = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2))
     decayed, spared = make_optimizer(model, 1e-3, 0.1).param_groups
     assert decayed["weight_decay"] == 0.1
@@ -50,7 +50,7 @@ def equal(one: list[Tensor], other: list[Tensor]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_finite_steps_are_adamws() -> None:
+def test_student_optimizer_finite_steps_equal_adamw() -> None:
     ours, theirs = model(), model()
     updater, adamw = StudentOptimizer(ours, 1.0, 0.1, DEVICE), make_optimizer(theirs, 1.0, 0.1)
     for step in range(3):
@@ -64,7 +64,7 @@ def test_finite_steps_are_adamws() -> None:
     assert all(parameter.grad is None for parameter in ours.parameters())
 
 
-def test_from_a_step_that_is_not_finite_on_nothing_is_touched_until_it_goes_on() -> None:
+def test_student_optimizer_stops_at_a_step_that_is_not_finite() -> None:
     trained = model()
     updater = StudentOptimizer(trained, 0.1, 0.1, DEVICE)
     give_gradients(trained, 1.0)
@@ -81,7 +81,7 @@ def test_from_a_step_that_is_not_finite_on_nothing_is_touched_until_it_goes_on()
     assert not equal(values(trained), before)
 
 
-def test_it_goes_on_from_its_state_and_from_gradients_of_nobody() -> None:
+def test_student_optimizer_restore_continues_exactly() -> None:
     straight, other = model(), model()
     first = StudentOptimizer(straight, 0.1, 0.1, DEVICE)
     give_gradients(straight, 1.0)
