@@ -146,7 +146,7 @@ def test_distributions_refuse_other_shapes() -> None:
     emissions, mask = torch.zeros(2, 2, 2), torch.ones(2, 2)
     of_labels = {"transitions": torch.zeros(2, 2), "start": torch.zeros(2), "end": torch.zeros(2)}
     for name, shape in (("transitions", (2,)), ("start", (2, 2)), ("start", (1,)), ("end", (3,))):
-        wanted = re.escape(f"want {name} {list(of_labels[name].shape)}, not {list(shape)}")
+        wanted = re.escape(f"need {name} {list(of_labels[name].shape)}, not {list(shape)}")
         with pytest.raises(ValueError, match=wanted):
             LinearChain(emissions, mask=mask, **{**of_labels, name: torch.zeros(shape)})
     with pytest.raises(ValueError, match=r"must be \[B, n, L\], not \[2, 2\]"):

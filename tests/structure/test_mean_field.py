@@ -93,5 +93,5 @@ def test_mean_field_ignores_padding_and_has_correct_gradients() -> None:
 
 def test_mean_field_refuses_mismatched_shapes() -> None:
     arcs, siblings, _ = draw(4, 1.0)
-    with pytest.raises(ValueError, match="want siblings and grandparents"):
+    with pytest.raises(ValueError, match="need siblings and grandparents"):
         mean_field(arcs, siblings, siblings[:, :2], torch.ones(1, N))
