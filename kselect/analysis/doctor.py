@@ -345,7 +345,7 @@ def _compatibility(
         0 if cache is None else round(cache.bytes_of(needs) * times),
         size_limit,
     )
-    return pair, cache is not None and cache.holds(Needs())
+    return pair, cache is not None and cache.can_cache(Needs())
 
 
 def _distiller(

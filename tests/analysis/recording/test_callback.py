@@ -15,7 +15,7 @@ from kselect.analysis.recording.callback import ExampleRecorder
 from kselect.analysis.recording.table import DTYPES, ExampleTable
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.config.knowledge import WEIGHTINGS
-from kselect.distillation.callback import DistillerCallback, TrainingPart
+from kselect.distillation.callback import DistillerCallback, MicroBatch
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.errors import KselectError
@@ -71,7 +71,7 @@ def test_the_teachers_confidence_is_what_it_says_of_the_example() -> None:
     distiller.reset(0)
     distiller.advance(BOTH, 8)
     rows = recorder.rows
-    _, _, teacher = distiller.look(rows.example.astype(np.int64))
+    _, _, teacher = distiller.model_outputs(rows.example.astype(np.int64))
     assert teacher is not None
     expected = torch.softmax(teacher.logits, -1)[torch.arange(len(rows)), torch.from_numpy(rows.label).long()]
     np.testing.assert_allclose(rows.teacher_confidence, expected.numpy(), rtol=1e-4)
@@ -83,7 +83,7 @@ class Autograd(DistillerCallback):
     def __init__(self) -> None:
         self.found: list[Tensor] = []
 
-    def on_losses(self, part: TrainingPart, total: Tensor) -> None:
+    def on_losses(self, part: MicroBatch, total: Tensor) -> None:
         gold = part.student.gold_loss(part.batch.labels).sum()
         own, plain = (
             torch.autograd.grad(loss, part.output, retain_graph=True, allow_unused=True)[0]

@@ -18,7 +18,7 @@ from kselect.analysis.recording.gradient_rescaling import (
     rescaling_factor,
     spread,
 )
-from kselect.distillation.callback import TrainingPart
+from kselect.distillation.callback import MicroBatch
 from kselect.errors import KselectError
 from kselect.knowledge.base import Batch, Knowledge
 from kselect.knowledge.logits import Gold, Logits
@@ -63,13 +63,13 @@ def labels_of(classes: int) -> Tensor:
 
 def seen(
     kinds: Sequence[Knowledge], student: Tensor, teacher: Tensor, labels: Tensor, progress: float = 0.0
-) -> TrainingPart:
+) -> MicroBatch:
     ours, theirs, batch = outputs(student.requires_grad_()), outputs(teacher), Batch(labels, progress)
     losses = torch.stack([kind.loss(ours, theirs, batch) for kind in kinds], 1)
-    return TrainingPart(1, np.arange(len(labels)), tuple(kinds), losses, ours.output, ours.answer, theirs.answer, batch)
+    return MicroBatch(1, np.arange(len(labels)), tuple(kinds), losses, ours.output, ours.answer, theirs.answer, batch)
 
 
-def ratio(part: TrainingPart, total: Tensor) -> Tensor:
+def ratio(part: MicroBatch, total: Tensor) -> Tensor:
     """The ratio of derivatives along the true class, at places whose label is known."""
     gold = part.student.gold_loss(part.batch.labels).sum()
     own, plain = (torch.autograd.grad(loss, part.output, retain_graph=True)[0] for loss in (total.sum(), gold))
@@ -132,7 +132,7 @@ def test_the_formula_as_it_is_written() -> None:
 
 def test_gold_alone_rescales_nothing_and_reads_no_teacher() -> None:
     part = seen([Gold()], draw(5, 1), draw(5, 2), labels_of(5))
-    alone = TrainingPart(**{**vars(part), "teacher": None})
+    alone = MicroBatch(**{**vars(part), "teacher": None})
     assert rescaling_factor(alone, part.losses @ torch.tensor([0.25]).double()).unique().tolist() == [0.25]
 
 
@@ -163,7 +163,7 @@ def test_a_sure_students_factor_is_exact_in_float32(gap: float) -> None:
         theirs = outputs(torch.tensor([[[4.0, 0.0, 1.0]] * 2], dtype=dtype), mask)
         batch, kind = Batch(labels), Logits(2.0)
         losses = kind.loss(ours, theirs, batch)[:, None]
-        part = TrainingPart(1, np.arange(1), (kind,), losses, ours.output, ours.answer, theirs.answer, batch)
+        part = MicroBatch(1, np.arange(1), (kind,), losses, ours.output, ours.answer, theirs.answer, batch)
         found.append(rescaling_factor(part, losses[:, 0]).double())
     torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
     others = np.exp(np.array([0.0, 0.5]) - gap)

@@ -134,7 +134,7 @@ def test_what_the_output_layer_reads_makes_the_logits(head: str) -> None:
     layer = output_layer(distiller.student.model)
     indices = np.arange(8)
     states, log_p, wrong = module._outputs_of(distiller, layer, indices)
-    _, student, teacher = distiller.look(indices)
+    _, student, teacher = distiller.model_outputs(indices)
     assert teacher is not None
     labels = student.answer.right_choices(torch.from_numpy(distiller.encoded("train").gold(list(indices))))
     known = student.answer.choices.mask & (labels >= 0)
