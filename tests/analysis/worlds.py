@@ -10,14 +10,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from kselect.analysis.ablation.levels import conditions, match_smoothing
-from kselect.analysis.ablation.report import (
-    AblationTeacher,
-    Explanation,
-    explain,
-    predict_train,
-    profile_ablation_teacher,
-)
+from kselect.analysis.ablation.report import Explanation, explain
 from kselect.analysis.ablation.runs import KEY, run_ablation
+from kselect.analysis.ablation.teacher import AblationTeacher, predict_train, profile_ablation_teacher
 from kselect.config import AblationConfig
 from kselect.distillation.distiller import Distiller
 from kselect.models.classifier import Classifier
