@@ -6,15 +6,20 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
+import torch
+
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.teacher.sources import CachedTeacher
+from kselect.distillation.teacher.cache import CacheFolder
+from kselect.distillation.teacher.outputs import GIBIBYTE
+from kselect.distillation.teacher.sources import CachedTeacher, LiveTeacher
 from kselect.errors import KselectError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.layer_map import LayerMap
 from kselect.knowledge.registry import build_knowledge, check_kinds, kinds_on_offer
 from kselect.models.classifier import Classifier
 from kselect.models.needs import Needs
+from kselect.tasks.encoding import EncodedSplit
 
 Built = dict[str, Knowledge | KselectError]
 """Kinds of knowledge by name, each built or with the reason why it cannot be."""
@@ -81,24 +86,45 @@ def build_each(config: KnowledgeConfig, student: Classifier, teacher: Classifier
     return built
 
 
-def needs_of(built: Built) -> Needs:
-    """Return the teacher outputs that all kinds which could be built need together."""
-    needs = [kind.teacher_needs for kind in built.values() if isinstance(kind, Knowledge)]
-    return Needs.union(need for need in needs if need is not None)
-
-
-def knowledge_fits(built: Built, cache: CachedTeacher | None, times: float) -> tuple[KnowledgeFit, ...]:
-    """Describe each kind of knowledge.
+def compare_models(
+    teacher: Classifier,
+    student: Classifier,
+    knowledge: KnowledgeConfig,
+    train: EncodedSplit,
+    times: float,
+    dtype: torch.dtype,
+) -> tuple[Compatibility, bool]:
+    """Find out what two models have in common, and what of the teacher's outputs fits into the cache.
 
     Args:
-        built: The result of `build_each`.
-        cache: A cache of all their needs on a sample of train; None where nothing is cached.
+        teacher: The teacher.
+        student: The student.
+        knowledge: The kinds of knowledge on offer, and the size limit of the cache.
+        train: A sample of train.
         times: Size of train as a multiple of the sample.
+        dtype: Precision of the teacher's outputs.
+
+    Returns:
+        The comparison, and whether the teacher's logits are cached.
     """
-    return tuple(
-        KnowledgeFit(name, str(kind)) if isinstance(kind, KselectError) else _fit(kind, cache, times)
-        for name, kind in built.items()
+    built, size_limit = build_each(knowledge, student, teacher), knowledge.teacher_cache * GIBIBYTE
+    kinds = [kind for kind in built.values() if isinstance(kind, Knowledge)]
+    needs = Needs.union(kind.teacher_needs for kind in kinds if kind.teacher_needs is not None)
+    cache = None
+    if size_limit:
+        live = LiveTeacher([teacher.model], dtype)
+        cache = CachedTeacher(live, train, needs, CacheFolder(knowledge.cache_dir), size_limit / times)
+    pair = Compatibility(
+        (student.layers, teacher.layers),
+        (student.width, teacher.width),
+        tuple(
+            KnowledgeFit(name, str(kind)) if isinstance(kind, KselectError) else _fit(kind, cache, times)
+            for name, kind in built.items()
+        ),
+        0 if cache is None else round(cache.bytes_of(needs) * times),
+        size_limit,
     )
+    return pair, cache is not None and cache.can_cache(Needs())
 
 
 def _fit(kind: Knowledge, cache: CachedTeacher | None, times: float) -> KnowledgeFit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,45 +16,26 @@ from kselect.analysis.compatibility import (
     TIMED_KNOWLEDGE,
     Compatibility,
     Cost,
-    build_each,
-    knowledge_fits,
+    compare_models,
     measure_cost,
-    needs_of,
 )
+from kselect.analysis.findings import Finding, length_findings, pair_findings, teacher_findings
 from kselect.analysis.linear_probe import LinearProbe
 from kselect.analysis.predictions import Predictions, collect_predictions, collect_states
 from kselect.analysis.teacher_profile import HeldOutProfile, TeacherProfile, profile_teacher
 from kselect.config import FEWEST, KnowledgeConfig, TrainingConfig
 from kselect.distillation.device import default_device, resolve_precision
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.teacher.cache import CacheFolder
-from kselect.distillation.teacher.outputs import GIBIBYTE
-from kselect.distillation.teacher.sources import CachedTeacher, LiveTeacher
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.heads.registry import CHOICES, is_text
-from kselect.models.needs import Needs
 from kselect.schedule import Schedule
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.splits import subsample
 from kselect.tasks.task import Task
 
 READABLE = ("classes", "tags")
-TRUNCATED = 0.05  # share of texts from which on truncation is reported
 SPLITS = ("train", "reward")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A fact about a teacher or a pair of models that stands in the way of distillation.
-
-    Attributes:
-        code: A short name, such as `label-order`.
-        message: One sentence with the numbers.
-    """
-
-    code: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -101,7 +82,11 @@ class Examination:
     @property
     def findings(self) -> list[Finding]:
         """Facts that stand in the way of distillation."""
-        return [*teacher_findings(self.profile), *_pair_findings(self)]
+        return [
+            *teacher_findings(self.profile),
+            *pair_findings(self.pair, self.obstacle),
+            *length_findings(self.truncated, self.max_length),
+        ]
 
 
 def check_examinable(task: Task[Any]) -> None:
@@ -200,7 +185,7 @@ def examine(
     probe = None if distiller is None else _probe(student, encoded, samples, training.batch_size, dtype)
     rows = np.arange(len(encoded["reward"]))
     times = train_size / len(sample.splits["train"])
-    pair, kept = _compatibility(teacher, student, knowledge, encoded["train"], times, dtype)
+    pair, kept = compare_models(teacher, student, knowledge, encoded["train"], times, dtype)
     return Examination(
         task=task,
         examples={name: len(split) for name, split in sample.splits.items()},
@@ -222,59 +207,6 @@ def examine(
         cost=None if distiller is None else measure_cost(distiller, training, train_size, kept),
         obstacle=obstacle,
     )
-
-
-def teacher_findings(profile: TeacherProfile) -> list[Finding]:
-    """Report what is wrong with a teacher by its held-out predictions; empty for a sound one."""
-    held_out, findings = profile.held_out, []
-    assert held_out is not None
-    order, accuracy = held_out.order, held_out.calibration.accuracy.mean
-    if order.clear:
-        names = ", ".join(profile.labels[i] for i in order.meant)
-        findings.append(
-            Finding(
-                "label-order",
-                f"The labels look reordered: of {order.judged} held-out predictions {order.right:.1%} are correct with "
-                f"the labels as named, {order.right_as_meant:.1%} if they mean {names} (id2label in config.json).",
-            )
-        )
-    if held_out.never_predicted:
-        names = ", ".join(held_out.never_predicted)
-        findings.append(Finding("never-predicted", f"The teacher never predicts {names}, which occur held out."))
-    if held_out.gain_over_constant.low <= 0 and held_out.information_gain.low <= 0:
-        gain, information = held_out.gain_over_constant, held_out.information_gain
-        findings.append(
-            Finding(
-                "constant",
-                f"The teacher is not significantly better than the constant prediction: {accuracy:.1%} against "
-                f"{held_out.constant.mean:.1%} held out (difference {100 * gain.mean:+.1f} ± {100 * gain.se:.1f} "
-                f"points; information {information.mean:+.3f} ± {information.se:.3f} nats).",
-            )
-        )
-    elif held_out.probe is not None and held_out.gain_over_probe is not None and held_out.gain_over_probe.low <= 0:
-        gain = held_out.gain_over_probe
-        findings.append(
-            Finding(
-                "probe",
-                f"The teacher is not significantly better than a linear probe of the untrained student: {accuracy:.1%} "
-                f"against {held_out.probe.mean:.1%} held out (difference {100 * gain.mean:+.1f} ± {100 * gain.se:.1f} "
-                f"points).",
-            )
-        )
-    return findings
-
-
-def _pair_findings(examination: Examination) -> Iterator[Finding]:
-    fits = examination.pair.fits
-    if examination.obstacle is not None:
-        yield Finding("incompatible", f"These two models cannot be distilled. {examination.obstacle}")
-    elif all(fit.obstacle for fit in fits):
-        names = ", ".join(fit.name for fit in fits)
-        yield Finding("incompatible", f"Student and teacher have none of {names} in common.")
-    if examination.truncated > TRUNCATED:
-        yield Finding(
-            "truncated", f"{examination.truncated:.1%} of texts are truncated at {examination.max_length} tokens."
-        )
 
 
 def results_of(examination: Examination) -> dict[str, Any]:
@@ -322,30 +254,6 @@ def _metrics(examination: Examination) -> dict[str, float]:
 
 def _share(count: int, sample: Task[Any]) -> float:
     return count / sum(map(len, sample.splits.values()))
-
-
-def _compatibility(
-    teacher: Classifier,
-    student: Classifier,
-    knowledge: KnowledgeConfig,
-    train: EncodedSplit,
-    times: float,
-    dtype: torch.dtype,
-) -> tuple[Compatibility, bool]:
-    """Return what two models have in common, and whether the teacher's logits are cached, which every head reads."""
-    built, size_limit = build_each(knowledge, student, teacher), knowledge.teacher_cache * GIBIBYTE
-    needs, cache = needs_of(built), None
-    if size_limit:
-        live = LiveTeacher([teacher.model], dtype)
-        cache = CachedTeacher(live, train, needs, CacheFolder(knowledge.cache_dir), size_limit / times)
-    pair = Compatibility(
-        (student.layers, teacher.layers),
-        (student.width, teacher.width),
-        knowledge_fits(built, cache, times),
-        0 if cache is None else round(cache.bytes_of(needs) * times),
-        size_limit,
-    )
-    return pair, cache is not None and cache.can_cache(Needs())
 
 
 def _distiller(

@@ -49,8 +49,9 @@ def run(settings: Settings) -> Path:
 
     from kselect.analysis.ablation.findings import findings, identities, outcome, symptoms
     from kselect.analysis.ablation.levels import conditions, count_classes, match_smoothing
-    from kselect.analysis.ablation.report import explain, predict_train, profile_ablation_teacher
+    from kselect.analysis.ablation.report import explain
     from kselect.analysis.ablation.runs import KEY, check_runs, run_ablation
+    from kselect.analysis.ablation.teacher import predict_train, profile_ablation_teacher
     from kselect.cli.session import warn_of_head, warn_of_length
     from kselect.distillation.compatibility import check_compatible
     from kselect.runs.run_log import Ledger

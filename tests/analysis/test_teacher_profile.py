@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kselect.analysis.class_similarity import ERASED
-from kselect.analysis.doctor import teacher_findings
+from kselect.analysis.findings import teacher_findings
 from kselect.analysis.linear_probe import LinearProbe
 from kselect.analysis.predictions import Predictions
 from kselect.analysis.teacher_profile import (
@@ -42,7 +42,7 @@ def codes(held_out: Predictions, train: Predictions, **more: object) -> list[str
 
 def test_profile_of_a_sound_teacher_has_no_findings() -> None:
     profile = profile_teacher(sound(1), sound(0))
-    assert teacher_findings(profile) == []
+    assert list(teacher_findings(profile)) == []
     held_out, relations = held_out_of(profile), profile.relations
     assert held_out.gain_over_constant.mean == pytest.approx(
         held_out.calibration.accuracy.mean - held_out.constant.mean
@@ -65,7 +65,7 @@ def test_profile_of_a_label_smoothed_teacher_has_no_class_relations() -> None:
     profile = profile_teacher(label_smoothed(1), label_smoothed(0), temperature=1.0)
     assert profile.relations is not None
     assert profile.relations.strength < ERASED
-    assert teacher_findings(profile) == []
+    assert list(teacher_findings(profile)) == []
 
 
 def test_profile_of_an_overconfident_teacher_has_a_high_best_temperature() -> None:

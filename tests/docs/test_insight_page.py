@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kselect.analysis.doctor.diagnosis import rescaling_factors
 from kselect.analysis.predictions import Floats, Predictions
 from kselect.analysis.recording.table import DTYPES, ExampleTable
+from kselect.analysis.teacher_profile import rescaling_factors
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
 from tests.tiny import tiny_classifier, tiny_task

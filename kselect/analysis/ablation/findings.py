@@ -7,7 +7,8 @@ from statistics import mean
 
 from kselect.analysis.ablation.effects import CONFIRMED, CONTRADICTED, NOT_APPLICABLE, ORDER
 from kselect.analysis.ablation.levels import BOTH, DOMAIN, FINE_TUNE, INSTANCE, KD, UNIVERSE, Condition
-from kselect.analysis.ablation.report import UNITS, AblationTeacher, Explanation, format_gain, format_share
+from kselect.analysis.ablation.report import UNITS, Explanation, format_gain, format_share
+from kselect.analysis.ablation.teacher import AblationTeacher
 from kselect.analysis.class_similarity import ERASED
 from kselect.schedule import Schedule
 

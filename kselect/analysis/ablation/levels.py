@@ -87,8 +87,7 @@ def count_classes(task: Task, student: Classifier, teacher: Classifier) -> int:
             raise KselectError(
                 f"The {role}'s head {model.head.name} has no levels of knowledge, since it does not choose among the "
                 f"same classes at every word independently: read {task.name} as tags, with a teacher and a student "
-                f"that have the head tagger.",
-                setting="head",
+                f"that have the head tagger."
             )
     return output_layer(student.model).out_features
 

@@ -8,7 +8,8 @@ import torch
 
 from kselect.analysis.ablation.findings import findings
 from kselect.analysis.ablation.levels import conditions
-from kselect.analysis.ablation.report import AblationTeacher, Explanation, explain
+from kselect.analysis.ablation.report import Explanation, explain
+from kselect.analysis.ablation.teacher import AblationTeacher
 from kselect.analysis.predictions import Predictions
 from kselect.analysis.teacher_profile import profile_teacher
 from kselect.config import AblationConfig
