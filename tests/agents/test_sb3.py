@@ -13,6 +13,7 @@ import kselect
 from kselect.agents.sb3 import SB3Agent
 from kselect.config import PhaseConfig
 from kselect.errors import KselectError
+from kselect.recipes.policies import cast_decider
 from tests.agents.identity import IdentityEnv, TowerEnv
 from tests.tiny import tiny_distiller
 
@@ -63,6 +64,19 @@ def test_an_a2c_model_decides_a_rollout_and_is_not_learned_with() -> None:
     with pytest.raises(KselectError, match="An SB3Agent only decides: train the model by its own learn"):
         kselect.learn(agent, env, episodes=1)
     assert env.distiller.step == 0  # refused before any training
+
+
+def test_a_saved_model_is_an_agent_of_the_commands(tmp_path: Path) -> None:
+    distiller = tiny_distiller()
+    env = kselect.DistillationEnv(distiller, actions="soft", phases=PhaseConfig("constant", 8))
+    agent = SB3Agent(trained("A2C", env))
+    agent.names = env.names
+    agent.save(tmp_path)
+    cast = cast_decider(kselect.AgentConfig(str(tmp_path)), distiller, env.phases, seed=0)
+    assert isinstance(cast.agent, SB3Agent)
+    assert not cast.learning
+    observation, _ = cast.env.reset(seed=0)
+    assert np.array_equal(cast.agent.act(observation), agent.act(observation))
 
 
 def test_a_policy_that_reads_cls_is_loaded_for_it(tmp_path: Path) -> None:
