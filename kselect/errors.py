@@ -1,7 +1,8 @@
 """Errors that a user can fix: one clear line each, which the command line prints before it exits with code 2.
 
 Every error of this package is a `KselectError`. Those that a caller may want to catch separately are
-`IncomparableError`, `TrainingDivergedError` (of `kselect.distillation.divergence`) and `UnwritableError` (of `kselect.io`).
+`IncomparableError`, `TrainingDivergedError` (in `kselect.distillation.divergence`) and `UnwritableError` (in
+`kselect.io`).
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def test_render_shows_the_selection_of_the_episode(mode: str) -> None:
     half = env.render()
     if mode == "ansi":
         assert half.splitlines()[0].endswith("|█|")
-        assert half.splitlines()[-1] == "1 phases, 8 of 16 training steps"
+        assert half.splitlines()[-1] == "1 phase, 8 of 16 training steps"
     else:
         assert half.shape == first.shape == (120, 480, 3)
         assert (half[0, :240] == DARK).all()
