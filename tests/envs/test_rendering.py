@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -57,10 +58,15 @@ def test_render_shows_the_selection_of_the_episode(mode: str) -> None:
     assert np.array_equal(env.render(), first)
 
 
-def test_gymnasium_makes_and_checks_every_render_mode(tmp_path: Path) -> None:
-    tiny_classifier(tiny_task()).save_pretrained(tmp_path)
+def plain_settings(folder: Path) -> dict[str, Any]:
+    """Settings of a tiny run, whose teacher is saved in a folder."""
+    tiny_classifier(tiny_task()).save_pretrained(folder)
     plain = {"task": "synthetic-acceptability", "train_limit": 40, "max_length": 32, "batch_size": 8, "epochs": 1}
-    plain |= {"teacher": str(tmp_path), "layers": 1, "precision": "fp32", "phase_steps": 2}
+    return {**plain, "teacher": str(folder), "layers": 1, "precision": "fp32", "phase_steps": 2}
+
+
+def test_gymnasium_makes_and_checks_every_render_mode(tmp_path: Path) -> None:
+    plain = plain_settings(tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         env = gymnasium.make("kselect/Distillation-v0", render_mode="rgb_array", **plain)
@@ -69,6 +75,14 @@ def test_gymnasium_makes_and_checks_every_render_mode(tmp_path: Path) -> None:
     frames.reset(seed=0)
     frames.step(np.ones(5, dtype=np.int8))
     assert [frame.shape for frame in frames.render()] == [(120, 480, 3)] * 2
+
+
+def test_stable_baselines_makes_a_vector_of_it(tmp_path: Path) -> None:
+    """Its `make_vec_env` always asks for images."""
+    env_util = pytest.importorskip("stable_baselines3.common.env_util", reason="stable-baselines3 is not installed")
+    vector = env_util.make_vec_env("kselect/Distillation-v0", n_envs=2, env_kwargs=plain_settings(tmp_path))
+    assert vector.reset()["knowledge"].shape[:2] == (2, 5)
+    assert [image.shape for image in vector.get_images()] == [(120, 480, 3)] * 2
 
 
 def test_an_unknown_render_mode_is_refused() -> None:
