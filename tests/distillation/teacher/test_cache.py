@@ -221,7 +221,7 @@ def test_cache_entry_rewrites_incomplete_files(
     else:
         np.save(path, np.load(path).reshape(2, -1))
     assert equal(read(cached(examples)), outputs)
-    assert "queries-3.npy is damaged or missing and will be computed again" in caplog.text
+    assert any("queries-3.npy is damaged or missing and will be computed again" in message for message in caplog.messages)
     assert path.read_bytes() == content
     assert cached(examples).entry.damaged() == []
 
@@ -336,8 +336,8 @@ def test_cache_that_cannot_be_mapped_is_refused_after_one_pass(
         ),
     ):
         read(teacher)
-    assert "hidden_states-1.npy is damaged or missing" in caplog.text
     assert len(seen) == 2
+    assert any("hidden_states-1.npy is damaged or missing" in message for message in caplog.messages)
 
 
 def test_cache_entry_adding_checks_free_space_first(examples: EncodedSplit) -> None:
@@ -391,7 +391,7 @@ def test_cache_entry_cleared_while_waiting_is_filled_again(
             shutil.rmtree(other.folder)  # as `clear` does, under the same lock
         outputs = waiting.result()
     told = f"Waiting for another run, which is computing the teacher's outputs in {other.folder}."
-    assert caplog.record_tuples == [("kselect.distillation.teacher.cache_entry", logging.WARNING, told)]
+    assert caplog.record_tuples == [("kselect", logging.WARNING, told)]
     assert equal(read(cached(examples)), outputs)
 
 
