@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import kselect
-from kselect.cli.command import Command
-from kselect.cli.main import COMMANDS
+from kselect.cli.commands import COMMANDS
 from kselect.config import KNOWLEDGE_NAMES
 from kselect.recipes import NAMED
 from kselect.recipes.policies import ONLINE
@@ -86,12 +85,12 @@ def test_every_public_name_is_there() -> None:
 
 @pytest.mark.parametrize("command", ["train-teacher", "distill"])
 def test_help_names_every_task(command: str) -> None:
-    text = Command(COMMANDS[command]).parser.format_help()
+    text = COMMANDS[command].parser.format_help()
     assert [name for name in TASKS if name not in text] == []
 
 
 def test_help_names_every_agent_and_knowledge() -> None:
-    text = Command(COMMANDS["distill"]).parser.format_help()
+    text = COMMANDS["distill"].parser.format_help()
     assert [name for name in (*NAMED, *ONLINE, *KNOWLEDGE_NAMES) if name not in text] == []
 
 
@@ -105,7 +104,7 @@ def readme_commands() -> list[str]:
 def test_the_readmes_commands_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     name, *words = shlex.split(line)[1:]
-    assert Command(COMMANDS[name]).settings(words) is not None
+    assert COMMANDS[name].settings(words) is not None
 
 
 def test_the_readme_has_commands() -> None:

@@ -13,22 +13,22 @@ Examples:
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kselect.config import DoctorSettings as Settings
+
+if TYPE_CHECKING:
+    from kselect.tasks.task import Task
 
 NAME = "doctor"
 
 
-def run(settings: Settings) -> Path:
+def run(settings: Settings, task: Task[Any]) -> Path:
     """Examine a teacher, print what was found, and leave it in a run folder, whose path is returned."""
-    from kselect.tasks.registry import make_task
-
-    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
-
     from kselect.analysis.doctor import advise, examine, read_outcomes
     from kselect.analysis.doctor.examination import check_examinable, check_readable, looked_at
     from kselect.cli.examined import histograms, print_examination, summarise_examination
-    from kselect.cli.session import settled, warn_of_head
+    from kselect.cli.training_run import resolve_task, warn_of_head
     from kselect.distillation.builders import make_models
     from kselect.runs.resume import RunPlace
     from kselect.runs.run_dir import RunFolder
@@ -43,7 +43,7 @@ def run(settings: Settings) -> Path:
     held = settings.doctor.outcomes
     outcomes = None if held is None else read_outcomes(held, task.name, temperature)
     at = RunPlace(Path(place.runs_dir), task.name, NAME, seed, place.run_name, NAME)
-    with RunFolder.open(at, settled(settings, task), place.fresh) as folder:
+    with RunFolder.open(at, resolve_task(settings, task).to_dict(), place.fresh) as folder:
         if folder.resumed:  # there is nothing to go on from
             folder.rewind(0, 0)
         found = examine(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kselect.analysis.doctor import Advice, Examination, Outcomes, judge, tally
 from kselect.analysis.doctor.calibration import BARS
-from kselect.cli.table import print_table
+from kselect.cli.console import print_table
 from kselect.stats import ClusteredEstimate as Estimate
 
 BAR = 20  # characters

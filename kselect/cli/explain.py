@@ -37,22 +37,15 @@ NAME = "explain"
 RUNS, TABLE, PLOT = "runs.jsonl", "explanation.md", "explanation.png"
 
 
-def run(settings: Settings) -> Path:
+def run(settings: Settings, task: Task[Any]) -> Path:
     """Climb the ladder and tell what accounts for the gain, in a run folder, whose path is returned."""
-    from kselect.errors import KselectError
-    from kselect.tasks.registry import make_task
-
     earlier = None if settings.ladder.earlier is None else Path(settings.ladder.earlier)
-    if earlier is not None and not (earlier / RUNS).exists():
-        raise KselectError(f"earlier is {earlier}, which holds no runs of a ladder: give a folder that `explain` left.")
-    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
-
     from kselect.analysis.ablation.findings import findings, identities, outcome, symptoms
     from kselect.analysis.ablation.levels import count_classes, ladder, matched
     from kselect.analysis.ablation.report import explain
     from kselect.analysis.ablation.runs import KEY, check_runs, climb
     from kselect.analysis.teacher_profile import read_teacher, read_train
-    from kselect.cli.session import warn_of_head, warn_of_length
+    from kselect.cli.training_run import warn_of_head, warn_of_length
     from kselect.distillation.compatibility import check_compatible
     from kselect.runs.run_log import Ledger
 
@@ -121,23 +114,25 @@ def _distillers(
 def _taken_over(earlier: Path, settings: Settings, distiller: Distiller, rungs: Sequence[Rung]) -> list[dict[str, Any]]:
     """Return the finished runs of another ladder that this one takes over."""
     from kselect.analysis.ablation.runs import KEY, to_train
-    from kselect.cli.session import resolved
+    from kselect.cli.training_run import resolve
     from kselect.runs.resume import ensure_same_settings
     from kselect.runs.run_log import Ledger
 
-    ensure_same_settings(earlier, resolved(settings, distiller), names_with(Settings, may_differ_on_extension=True))
+    ensure_same_settings(
+        earlier, resolve(settings, distiller).to_dict(), names_with(Settings, may_differ_on_extension=True)
+    )
     wanted = {(seed, rung.name) for seed, rung in to_train(rungs, settings.run.seeds)}
     return [run for run in Ledger(earlier / RUNS, KEY).entries() if (run["seed"], run["rung"]) in wanted]
 
 
 def _open_folder(settings: Settings, distiller: Distiller) -> RunFolder:
-    from kselect.cli.session import resolved
+    from kselect.cli.training_run import resolve
     from kselect.runs.resume import RunPlace
     from kselect.runs.run_dir import RunFolder
 
     run, task = settings.run, distiller.task.name
     place = RunPlace(Path(run.runs_dir), task, NAME, run.seeds, run.run_name, NAME)
-    return RunFolder.open(place, resolved(settings, distiller), run.fresh)
+    return RunFolder.open(place, resolve(settings, distiller).to_dict(), run.fresh)
 
 
 @contextmanager
@@ -151,8 +146,7 @@ def _recorded(
         KeyboardInterrupt: Ctrl-C or SIGTERM, with what to say of it.
     """
     from kselect.analysis.ablation.runs import to_train
-    from kselect.cli.interruption import Interruption
-    from kselect.cli.progress import Progress
+    from kselect.cli.console import Interruption, Progress
     from kselect.distillation.divergence import TrainingDivergedError
     from kselect.errors import KselectError
     from kselect.training.results import describe_selection
@@ -199,7 +193,7 @@ def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str],
     from kselect import io
     from kselect.analysis.ablation.report import ladder_figure, results_of, table
     from kselect.analysis.plotting import can_draw, save
-    from kselect.cli.table import markdown, print_table
+    from kselect.cli.console import markdown, print_table
 
     title = f"{task}, {explanation.examples} examples of dev"
     columns, rows = table(explanation)

@@ -161,7 +161,7 @@ def test_too_few_examples_are_refused_before_a_model_is_read(
 def test_several_teachers_are_refused(teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tiny_classifier(tiny_task(), seed=1).save_pretrained(tmp_path / "other")
     several = fails(capsys, *words(teacher, tmp_path, "--teacher", f"{teacher},{tmp_path / 'other'}"))
-    assert several == "The doctor looks at one teacher at a time: give a single one."
+    assert several == "The doctor examines one teacher at a time: give a single one. (--teacher)"
 
 
 def test_a_folder_of_that_name_is_refused_and_set_aside_if_asked(

@@ -28,7 +28,7 @@ ENCODER = ["--hidden_size", "16", "--heads", "2", "--encoder_layers", "2", "--ep
 LAUNCHER = """
 import json, os, signal, sys
 import sklearn.metrics, torch
-from kselect.cli import session
+from kselect.cli import distill, train_policy, train_teacher, training_run
 from kselect.cli.main import main
 from kselect.recipes import policies
 torch.set_num_threads(1)

@@ -1,19 +1,33 @@
-"""Progress of a long job: a bar on a terminal, now and then a line where there is none."""
+"""Output on the console: progress, tables, and Ctrl-C."""
 
 from __future__ import annotations
 
+import io
+import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, TextIO
 
+from rich import box
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from rich.table import Column
+from rich.table import Column, Table
+from rich.text import Text
 
-from kselect.cli.terminal import live_console
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOPPING = b"\nkselect: stopping at the end of this phase; Ctrl-C again stops at once\n"
+
+
+def live_console(stream: TextIO) -> Console | None:
+    """Return a Rich console where the stream is a terminal that can move its cursor, None elsewhere."""
+    console = Console(file=stream)
+    return console if console.is_terminal and not console.is_dumb_terminal else None
 
 
 class Progress:
@@ -124,3 +138,97 @@ def _bar(stream: TextIO, total: int) -> Bar | None:
 
 def _clock(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
+
+
+class Interruption:
+    """A context in which the first signal is only noted, as `requested`, and the second is a KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._former: dict[int, Any] = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        os.write(2, STOPPING)  # a handler may stand in the midst of another write to sys.stderr
+
+    def __enter__(self) -> Interruption:
+        if threading.current_thread() is threading.main_thread():  # only there may handlers be set
+            for number in SIGNALS:
+                if signal.getsignal(number) != signal.SIG_IGN:  # as whoever started this process wants it
+                    self._former[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | None = None
+) -> None:
+    """Print rows under their columns, the first column to the left and the others to the right.
+
+    Args:
+        title: a line above the table.
+        columns: names, one a column.
+        rows: cells as texts, as many in each row as there are columns.
+        stream: where to write; standard output by default.
+    """
+    stream = sys.stdout if stream is None else stream
+    console = live_console(stream)
+    if console is None:
+        print(aligned(title, columns, rows), file=stream, flush=True)
+    else:
+        table = _table(columns, rows, box.SIMPLE_HEAD)
+        table.title, table.title_justify = Text(title), "left"
+        console.print(table)
+
+
+def aligned(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the table as text.
+
+    >>> print(aligned("Two students", ["agent", "score"], [["fine-tune", "0.71"], ["all", "0.7"]]))
+    Two students
+    agent      score
+    ---------  -----
+    fine-tune   0.71
+    all          0.7
+    """
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    lines = [columns, ["-" * width for width in widths], *rows]
+    text = (
+        "  ".join(_pad(cell, width, i) for i, (cell, width) in enumerate(zip(line, widths, strict=True)))
+        for line in lines
+    )
+    return "\n".join([title, *(line.rstrip() for line in text)])
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the table in Markdown.
+
+    >>> print(markdown(["agent", "score"], [["fine-tune", "0.71"]]))
+    | agent     | score |
+    |-----------|-------|
+    | fine-tune |  0.71 |
+    """
+    console = Console(file=io.StringIO(), width=10_000, color_system=None, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(_table(columns, rows, box.MARKDOWN))
+    return "\n".join(line.strip() for line in capture.get().strip().splitlines())
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], style: box.Box) -> Table:
+    table = Table(box=style)
+    for index, column in enumerate(columns):
+        table.add_column(Text(column), justify="right" if index else "left")
+    for row in rows:
+        table.add_row(*map(Text, row))  # Text, because in a bare string Rich reads [..] as markup
+    return table
+
+
+def _pad(cell: str, width: int, index: int) -> str:
+    return cell.rjust(width) if index else cell.ljust(width)
