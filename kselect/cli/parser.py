@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -143,7 +144,10 @@ class Command(Generic[S]):
             if name not in values:
                 raise KselectError(f"{name} is missing: {self._how_to_give(name)}")
         if self.defaults_from is not None:
-            values = merge_settings(values, self.defaults_from(values))
+            with unreadable_paths():
+                defaults = self.defaults_from(values)
+            reset = {name for name, value in arguments.values.items() if value == "null"}  # asked for, unlike no value
+            values = merge_settings(values, {name: defaults[name] for name in defaults.keys() - reset})
         return self.settings_class.from_dict(values)
 
     def override(self, settings: S, changes: Mapping[str, Any], source: str) -> S:
@@ -231,3 +235,17 @@ class Command(Generic[S]):
         option = next(action for action in self.parser._actions if action.dest == name)
         word = name.upper() if name == self.positional else f"--{name}"
         return f"give {word}. {option.help}"
+
+
+@contextmanager
+def unreadable_paths() -> Iterator[None]:
+    """Turn an error of the system, such as of a name that is too long, into one line.
+
+    Raises:
+        KselectError: with the path and the reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        path = shorten(str(error.filename))
+        raise KselectError(f"{path} cannot be read ({error.strerror}): give another path.") from error

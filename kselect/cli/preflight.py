@@ -10,6 +10,7 @@ from typing import Any
 
 from kselect.analysis.plotting import check_drawable
 from kselect.cli.artifacts import find_model, find_policy
+from kselect.cli.parser import unreadable_paths
 from kselect.config import (
     KNOWLEDGE_NAMES,
     Config,
@@ -30,7 +31,6 @@ from kselect.config import (
     TrainPolicySettings,
     TrainTeacherSettings,
 )
-from kselect.config.values import shorten
 from kselect.errors import KselectError, unknown
 from kselect.models.paths import check_location
 from kselect.plugins import plugin_names
@@ -49,14 +49,10 @@ def prepare(settings: Settings) -> Any:
         KselectError: a task, a file, a model or a kind of knowledge that is not there, a run name that is taken, an
             agent that cannot do what the command asks, or faults in the data.
     """
-    try:
+    with unreadable_paths():
         for group in vars(settings).values():
             check_exists(group)
         return load_data(settings)
-    except OSError as error:  # such as a name that is too long
-        raise KselectError(
-            f"{shorten(str(error.filename))} cannot be read ({error.strerror}): give another path."
-        ) from error
 
 
 @singledispatch

@@ -76,7 +76,8 @@ def read(path: str, option: str = "--config") -> dict[str, Any]:
         hint = f"did you mean '{near}'? Give" if near else "give"
         raise KselectError(f"{path} does not exist{here}: {hint} {option} the path of a YAML file.") from None
     except (OSError, ValueError) as error:
-        raise KselectError(f"{path} cannot be read as text: {error}.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise KselectError(f"{path[:200]} cannot be read as text: {reason}.") from None
     if len(text) > LARGEST:
         raise KselectError(f"{path} is too large for a file of settings: {len(text)} characters.")
     try:

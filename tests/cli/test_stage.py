@@ -78,7 +78,7 @@ def test_its_config_alone_repeats_the_run(folder: Path, tmp_path: Path) -> None:
     [
         ("teacher: x", [], "also.yaml names no task: a further task needs at least its task and its teacher."),
         ("task: rte", [], "also.yaml names no teacher: a further task"),
-        ("task: rte\nteacher: x\nseed: 3", [], "also.yaml: seed is one for all tasks: leave it out there"),
+        ("task: rte\nteacher: x\nseed: 3", [], "also.yaml: seed is shared by all tasks: leave it out there"),
         ("task: rte\nteacher: x\nepoch: 3", [], "also.yaml: unknown key 'epoch': did you mean 'epochs'?"),
         ("task: rte\nteacher: x\nepochs: many", [], "also.yaml: epochs is 'many': expected a number."),
         ("- rte", [], "also.yaml is not a mapping"),
