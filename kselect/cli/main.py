@@ -16,6 +16,7 @@ COMMANDS = {
     "distill": "kselect.cli.distill",
     "evaluate": "kselect.cli.evaluate",
     "predict": "kselect.cli.predict",
+    "compare": "kselect.cli.compare",
     "explain": "kselect.cli.explain",
     "cache": "kselect.cli.cache",
     "demo": "kselect.cli.demo",
