@@ -101,7 +101,7 @@ def tasks_of(settings: Settings) -> list[EnvSettings]:
     """Return the settings of each task: those of the command, and each of `also` over them.
 
     Raises:
-        KselectError: A file of `also` that cannot be read, lacks task or teacher, or has a setting that is not a task's.
+        KselectError: A file of `also` cannot be read, lacks task or teacher, or has another setting than a task's.
     """
     first = settings.select(EnvSettings)
     tasks = [first]
@@ -192,8 +192,8 @@ def _write(settings: Settings, folder: Any, comparisons: list[Comparison], faile
         save_figure(comparisons, Path(comparison.plot))
     if failed:
         raise KselectError(
-            f"{len(failed)} runs failed ({failed[0]['error']}): see {folder.path / RUNS}; to try them again, give the same "
-            f"command, or {folder.resume_command}."
+            f"{len(failed)} runs failed ({failed[0]['error']}): see {folder.path / RUNS}; to try them again, give the "
+            f"same command, or {folder.resume_command}."
         )
     scores = {
         f"score/{each.task}/{row.label}": row.metrics["score"].mean
