@@ -39,6 +39,7 @@ from kselect.errors import KselectError, unknown
 from kselect.recipes import check_decider, resolve
 
 if TYPE_CHECKING:
+    from kselect.runs.run_dir import RunFolder
     from kselect.tasks.task import Task
     from kselect.training.comparison import Comparison
     from kselect.training.study import Cell
@@ -92,7 +93,7 @@ def run(settings: Settings) -> Path:
         order = {label: index for index, label in enumerate(agents)}
         entries.sort(key=lambda entry: order.get(entry["label"], -1))
         comparisons = compare(entries, settings.comparison.baseline_label)
-        _write(settings, folder, comparisons, failed=[entry for entry in entries if "error" in entry], names=names)
+        _write(settings, folder, comparisons, entries, names)
     print(f"runs: {folder.path}")
     return folder.path
 
@@ -170,14 +171,18 @@ def _check_files(settings: Settings) -> None:
         raise KselectError("plot needs matplotlib: pip install 'kselect[plots]', or leave it out.", setting="plot")
 
 
-def _write(settings: Settings, folder: Any, comparisons: list[Comparison], failed: list[Any], names: str) -> None:
+def _write(
+    settings: Settings, folder: RunFolder, comparisons: list[Comparison], entries: list[dict[str, Any]], names: str
+) -> None:
     """Print the report and leave it in the run folder; a comparison with failed runs is left unfinished.
 
     Raises:
         KselectError: Runs failed.
     """
     from kselect import io
+    from kselect.cli.study_run import retry_hint
     from kselect.training.comparison import records, save_figure
+    from kselect.training.study import check_failures
 
     comparison = settings.comparison
     io.write_text(folder.path / TABLE, report(comparisons, "markdown"))
@@ -190,11 +195,7 @@ def _write(settings: Settings, folder: Any, comparisons: list[Comparison], faile
         io.write_text(path, report(comparisons, FORMATS.get(path.suffix, comparison.format)))
     if comparison.plot is not None:
         save_figure(comparisons, Path(comparison.plot))
-    if failed:
-        raise KselectError(
-            f"{len(failed)} runs failed ({failed[0]['error']}): see {folder.path / RUNS}; to try them again, give the "
-            f"same command, or {folder.resume_command}."
-        )
+    check_failures(entries, retry_hint(folder, folder.path / RUNS))
     scores = {
         f"score/{each.task}/{row.label}": row.metrics["score"].mean
         for each in comparisons

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from kselect.cli.interruption import Interruption
@@ -18,6 +19,7 @@ def run_study(
     title: str,
     steps_of: Callable[[Cell], int],
     on_entry: Callable[[dict[str, Any]], None] | None = None,
+    on_begin: Callable[[Progress], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Compute what is pending of a study, and return the entries of all its cells.
 
@@ -27,6 +29,7 @@ def run_study(
         title: Of the progress.
         steps_of: Expected training steps of a cell.
         on_entry: Called with each new entry before it is recorded.
+        on_begin: Called with the progress before the first run.
 
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM, with how to resume.
@@ -36,6 +39,8 @@ def run_study(
     if folder.resumed:
         count = len(study.cells)
         print(f"Resuming {folder.path} after {count - len(pending)} of {count} runs.", file=sys.stderr)
+    elif done:
+        print(f"{len(study.cells) - len(pending)} of {len(study.cells)} runs are finished already.", file=sys.stderr)
     progress_of: dict[int, int] = {}
     with Progress(total, title, done=done) as progress, Interruption() as interruption:
 
@@ -58,6 +63,8 @@ def run_study(
             if on_entry is not None:
                 on_entry(entry)
 
+        if on_begin is not None:
+            on_begin(progress)
         try:
             return study.run(on_steps, record)
         except KeyboardInterrupt:
@@ -71,3 +78,8 @@ def describe_cell(identity: Any) -> str:
     """Name a run in a few words."""
     names = [str(identity[name]) for name in ("task", "label", "rung") if name in identity]
     return ", ".join([*names, *([f"seed {identity['seed']}"] if identity.get("seed") is not None else [])])
+
+
+def retry_hint(folder: RunFolder, ledger: Path) -> str:
+    """Return how to try failed runs again, to go after a message."""
+    return f" See {ledger}; to try them again, give the same command, or {folder.resume_command}."

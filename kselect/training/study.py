@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kselect.errors import KselectError
 from kselect.runs.run_log import Ledger
 from kselect.training.engines import Engine, RunFunction, SerialEngine
 
@@ -83,3 +84,15 @@ class Study:
                 on_entry(entry)
             self.ledger.append(entry)
         return self.entries
+
+
+def check_failures(entries: Sequence[dict[str, Any]], hint: str = "") -> list[dict[str, Any]]:
+    """Return the entries if every run finished.
+
+    Raises:
+        KselectError: Runs failed; `hint` says how to try them again.
+    """
+    failed = [entry for entry in entries if "error" in entry]
+    if failed:
+        raise KselectError(f"{len(failed)} of {len(entries)} runs failed ({failed[0]['error']}).{hint}")
+    return list(entries)
