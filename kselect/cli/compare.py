@@ -135,7 +135,7 @@ def cells_of(settings: Settings, task: EnvSettings, data: Task[Any], agents: dic
         cells += sorted(of_seed, key=lambda cell: str(cell.settings["knowledge"]))
     teacher = cells[0]
     identity = {**teacher.identity, "label": TEACHER, "seed": None}
-    return [Cell(identity, {**teacher.settings, "agent": None}), *cells]
+    return [Cell(identity, {**teacher.settings, "agent": None, "knowledge": ["gold"]}), *cells]
 
 
 def _knowledge(agent: AgentConfig, settings: Settings) -> KnowledgeConfig:
