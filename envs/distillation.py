@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, cast
 
 import gymnasium
@@ -12,6 +12,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from kselect.config import PhaseConfig
+from kselect.distillation.callback import DistillerCallback
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.weighting import selection_weights
@@ -76,6 +77,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     * `phases`: a `PhaseConfig`.
     * `measure_rewards`: False leaves out the cost of rewards, which are then 0, where nobody learns from them.
     * `observe_cls`: show [CLS], for a forward pass of the student on 32 examples at each decision.
+    * `callbacks`: added to those of `distiller`, see `kselect.distillation.callback.DistillerCallback`.
 
     ## Version History
     * v0: initial version.
@@ -94,6 +96,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         phases: PhaseConfig | None = None,
         measure_rewards: bool = True,
         observe_cls: bool = False,
+        callbacks: Iterable[DistillerCallback] = (),
     ) -> None:
         """Make an episode of `distiller`'s run; see the class for the arguments."""
         if actions not in ACTION_SPACES:
@@ -103,6 +106,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
                 "observe_cls shows the teacher's [CLS], and there is no teacher: give one, or leave it out."
             )
         self.distiller = distiller
+        distiller.callbacks.extend(callbacks)
         self.actions = actions
         self.phases = phases or PhaseConfig()
         self.measure_rewards = measure_rewards
@@ -200,6 +204,14 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     def spent(self) -> dict[str, float]:
         """Return seconds by part so far, see `kselect.distillation.cost_account`."""
         return dict(self.distiller.account.seconds)
+
+    def begin_costs(self) -> None:
+        """Start the account of an episode: only probing that no episode was charged for yet is carried over."""
+        self.distiller.account.begin()
+
+    def settle_costs(self) -> None:
+        """Close the account of an episode, which has been read."""
+        self.distiller.account.settle()
 
     def state(self) -> dict[str, Any]:
         """Return all that the rest of the run depends on, the distiller's own state apart, for JSON."""
