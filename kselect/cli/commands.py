@@ -11,6 +11,7 @@ from kselect.cli.parser import Command
 from kselect.config import (
     AgentConfig,
     CacheSettings,
+    CompareSettings,
     DemoSettings,
     DistillSettings,
     DoctorSettings,
@@ -51,6 +52,7 @@ COMMANDS: dict[str, Command[Any]] = {
         Command("distill", DistillSettings, epilog=listing("Agents", DECIDERS), defaults_from=agent_defaults),
         Command("evaluate", EvaluateSettings, positional="model", defaults_from=task_defaults),
         Command("predict", PredictSettings, positional="model", defaults_from=task_defaults),
+        Command("compare", CompareSettings, epilog=listing("Agents", DECIDERS)),
         Command("explain", ExplainSettings),
         Command("cache", CacheSettings, positional="action"),
         Command("demo", DemoSettings),

@@ -8,11 +8,15 @@ from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
-from kselect.analysis.plotting import check_drawable
+from kselect.analysis.plotting import can_draw, check_drawable
 from kselect.cli.artifacts import find_model, find_policy
+from kselect.cli.commands import COMMANDS
+from kselect.cli.further_tasks import settings_of_tasks
 from kselect.cli.parser import unreadable_paths
 from kselect.config import (
     KNOWLEDGE_NAMES,
+    AgentConfig,
+    CompareSettings,
     Config,
     DistillSettings,
     DoctorSettings,
@@ -34,7 +38,7 @@ from kselect.config import (
 from kselect.errors import KselectError, unknown
 from kselect.models.paths import check_location
 from kselect.plugins import plugin_names
-from kselect.recipes import check, check_decider, check_learner
+from kselect.recipes import check, check_decider, check_learner, resolve
 from kselect.runs.resume import ensure_available
 from kselect.tasks.paths import find
 from kselect.tasks.registry import canonical, load_test, make_task, own_files, task_name, word_source
@@ -178,3 +182,27 @@ def _(settings: PredictSettings) -> Any:
     if task.task_type != "text":
         return word_source(task)
     return load_test(task_name(task), task.data_dir, files=own_files(task))
+
+
+@load_data.register
+def _(settings: CompareSettings) -> list[Task]:
+    for name in ("output", "plot"):
+        path = getattr(settings.comparison, name)
+        if path is not None and not Path(path).absolute().parent.is_dir():
+            raise KselectError(
+                f"{name} is {path}, whose folder does not exist: make it, or give another.", setting=name
+            )
+    if settings.comparison.plot is not None and not can_draw():
+        raise KselectError("plot needs matplotlib: pip install 'kselect[plots]', or leave it out.", setting="plot")
+    every = settings_of_tasks(settings, settings.comparison.also, COMMANDS["compare"])
+    for agent in map(AgentConfig, settings.comparison.labelled.values()):
+        check_decider(agent.agent)
+        knowledge_of(agent, settings)
+    return [make_task(each.task) for each in every]
+
+
+def knowledge_of(agent: AgentConfig, settings: CompareSettings) -> KnowledgeConfig:
+    """Return the knowledge of an agent that is compared: its own, under what differs from the defaults."""
+    default = KnowledgeConfig()
+    given = {name: value for name, value in vars(settings.knowledge).items() if value != getattr(default, name)}
+    return resolve(agent, **given)

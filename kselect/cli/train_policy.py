@@ -20,13 +20,11 @@ from pathlib import Path
 import gymnasium
 
 from kselect.cli.commands import COMMANDS
+from kselect.cli.further_tasks import settings_of_tasks
 from kselect.cli.training_run import build_distiller, open_folder, recorded, resolve
-from kselect.config import EnvSettings, TaskConfig, TrainPolicySettings, names_with
-from kselect.config.yaml_file import parse
-from kselect.config.yaml_file import read as read_yaml
+from kselect.config import EnvSettings, TrainPolicySettings
 from kselect.distillation.distiller import Distiller
 from kselect.envs.distillation import DistillationEnv
-from kselect.errors import KselectError
 from kselect.recipes import keep_comparison
 from kselect.recipes.policies import PolicySetup, build_trainable_agent
 from kselect.tasks.task import Task
@@ -41,7 +39,7 @@ SILENT = gymnasium.logger.ERROR + 1
 
 def run(settings: TrainPolicySettings, task: Task) -> Path:
     """Train a selection policy and save it in a run folder, whose path is returned."""
-    every = settings_of_tasks(settings)
+    every = settings_of_tasks(settings, settings.policy.also, COMMANDS["train-policy"])
     distillers = [build_distiller(settings, task), *(build_distiller(further) for further in every[1:])]
     names = " + ".join(distiller.task.name for distiller in distillers)
     agent, seed, policy = settings.agent.agent, settings.run.seed, settings.policy
@@ -69,30 +67,6 @@ def run(settings: TrainPolicySettings, task: Task) -> Path:
         print(f"episode {i}: reward {episode.total_reward:.4f} {units[episode.task]} ({episode.task})")
     print(f"policy: {folder.path / 'policy'}")
     return folder.path
-
-
-def settings_of_tasks(settings: TrainPolicySettings) -> list[TrainPolicySettings]:
-    """Return the settings of each task: those of the command, and copies with what each of `also` changes.
-
-    Raises:
-        KselectError: a file of `also` that cannot be read, lacks task or teacher, or changes what all tasks share.
-    """
-    every, command = [settings], COMMANDS["train-policy"]
-    for source in settings.policy.also:
-        is_text = source.lstrip().startswith("{")  # as config.yaml holds it
-        changes, name = (parse(source), "also") if is_text else (read_yaml(source, "--also"), source)
-        if not isinstance(changes, dict):
-            raise KselectError("also is not a mapping: give a YAML file for each further task.", setting="also")
-        for key in ("task", "teacher"):
-            if key not in changes:
-                raise KselectError(f"{name} names no {key}: a further task needs at least its task and its teacher.")
-        for key in changes:
-            if key in command.hints and key not in names_with(EnvSettings):
-                raise KselectError(f"{name}: {key} is shared by all tasks: leave it out there, and give it once.")
-        if not changes.keys().isdisjoint(names_with(TaskConfig, is_data_source=True)):
-            changes = {"unlabelled_file": None, **changes}  # the first task's sentences belong to its own data
-        every.append(command.override(settings, changes, name))
-    return every
 
 
 @contextmanager

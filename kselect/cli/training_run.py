@@ -13,8 +13,10 @@ import torch
 
 from kselect.cli.console import Interruption, Progress
 from kselect.config import (
+    CompareSettings,
     DistillSettings,
     DoctorSettings,
+    EnvSettings,
     ExplainSettings,
     StudentConfig,
     TaskConfig,
@@ -42,7 +44,16 @@ if TYPE_CHECKING:
     from kselect.analysis.recording.writer import RunRecording
 
 
-S = TypeVar("S", TrainTeacherSettings, DistillSettings, TrainPolicySettings, DoctorSettings, ExplainSettings)
+S = TypeVar(
+    "S",
+    TrainTeacherSettings,
+    EnvSettings,
+    DistillSettings,
+    TrainPolicySettings,
+    CompareSettings,
+    DoctorSettings,
+    ExplainSettings,
+)
 T = TypeVar("T", TrainTeacherSettings, DistillSettings, TrainPolicySettings)
 
 

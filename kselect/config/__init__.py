@@ -5,9 +5,10 @@ within it. The docstring of a group heads its options in `--help`; the docstring
 Facts about a setting are declared with `setting`, and read with `names_with`.
 """
 
-from kselect.config.analysis import FEWEST, DoctorConfig, LadderConfig, RecordingConfig
+from kselect.config.analysis import FEWEST, AblationConfig, DoctorConfig, RecordingConfig
 from kselect.config.commands import (
     CacheSettings,
+    CompareSettings,
     DemoSettings,
     DistillSettings,
     DoctorSettings,
@@ -18,6 +19,7 @@ from kselect.config.commands import (
     TrainPolicySettings,
     TrainTeacherSettings,
 )
+from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig
 from kselect.config.knowledge import (
@@ -53,9 +55,12 @@ __all__ = [
     "TEXT_KNOWLEDGE",
     "WEIGHTINGS",
     "WORD_KNOWLEDGE",
+    "AblationConfig",
     "AgentConfig",
     "CacheConfig",
     "CacheSettings",
+    "CompareConfig",
+    "CompareSettings",
     "Config",
     "DemoConfig",
     "DemoSettings",
@@ -70,7 +75,6 @@ __all__ = [
     "Facts",
     "FolderConfig",
     "KnowledgeConfig",
-    "LadderConfig",
     "PhaseConfig",
     "PolicyConfig",
     "PredictSettings",

@@ -12,8 +12,9 @@ from gymnasium.vector import SyncVectorEnv
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kselect.cli.commands import COMMANDS
+from kselect.cli.further_tasks import settings_of_tasks
 from kselect.cli.main import main
-from kselect.cli.train_policy import env_specs, settings_of_tasks
+from kselect.cli.train_policy import env_specs
 from kselect.cli.training_run import build_distiller
 from kselect.recipes.policies import build_trainable_agent
 from kselect.training.api import Episode, learn
@@ -123,7 +124,7 @@ def test_a_further_task_may_load_its_student(tmp_path: Path) -> None:
     command = COMMANDS["train-policy"]
     settings = command.settings(["--teacher", "t", "--episodes", "2", "--also", str(also)])
     assert settings is not None
-    _, further = settings_of_tasks(settings)
+    _, further = settings_of_tasks(settings, settings.policy.also, COMMANDS["train-policy"])
     assert (further.model.student, further.model.kept_layers) == ("s", None)
     assert settings.model.kept_layers == 3
 
@@ -151,7 +152,8 @@ def test_other_data_are_not_learned_from_by_the_first_tasks_sentences(teachers: 
         also = ["--also", str(tmp_path / "other.yaml")]
         (tmp_path / "other.yaml").write_text(yaml.safe_dump({"task": "other", "teacher": "t", **more}))
         command = COMMANDS["train-policy"]
-        first, other = settings_of_tasks(command.settings([*words, "--teacher", str(teachers / TASKS[0]), *also]))
+        settings = command.settings([*words, "--teacher", str(teachers / TASKS[0]), *also])
+        first, other = settings_of_tasks(settings, settings.policy.also, command)
         assert (first.task.unlabelled_file, other.task.unlabelled_file) == ("words.txt", kept)
 
 
