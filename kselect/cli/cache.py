@@ -98,17 +98,17 @@ def _verify(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
 
 
 def _clear(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
-    freed, kept = [], []
+    freed, busy = [], []
     for entry in entries:
         size = entry.bytes
         if entry.clear():
             freed.append(size)
         else:
-            kept.append(entry.short)
+            busy.append(entry.short)
     if freed:
         print(f"Cleared {_count(len(freed), *ENTRY)}, {_mebibytes(sum(freed))} MiB, from {folder.path}.")
-    if kept:
-        raise KselectError(f"A run is filling {', '.join(kept)}: clear that when it has stopped.")
+    if busy:
+        raise KselectError(f"A run is filling {', '.join(busy)}: clear it once the run has stopped.")
 
 
 def _count(number: int, one: str, several: str) -> str:

@@ -31,7 +31,7 @@ def live_console(stream: TextIO) -> Console | None:
 
 
 class Progress:
-    """Shows how far a job is; a context manager.
+    """Shows the progress of a job; a context manager.
 
     >>> with Progress(total=100, title="Distilling mrpc", stream=sys.stdout) as progress:
     ...     progress.advance(100, loss="0.52")  # doctest: +ELLIPSIS
@@ -55,12 +55,14 @@ class Progress:
         self._stream = sys.stderr if stream is None else stream
         self._facts = ""
         self._start = self._last_line = time.monotonic()
-        self._first: tuple[float, int] | None = None  # when, and at how many; what comes before it comes only once
+        self._first: tuple[float, int] | None = (
+            None  # time and steps of the first report; setup before it takes time only once
+        )
         self._printed = -1
         self._bar = _bar(self._stream, total)
 
     def advance(self, steps: int = 1, **facts: str) -> None:
-        """Count steps and show facts beside them, such as `loss="0.52"`; the last given ones stay."""
+        """Count steps and show facts next to them, such as `loss="0.52"`; the last given ones stay."""
         self.done += steps
         self._first = self._first or (time.monotonic(), self.done)
         if facts:
@@ -71,9 +73,9 @@ class Progress:
             self._print_line()
 
     def part(self, title: str) -> Callable[[int, int], None]:
-        """Return a function of examples done and their total, which shows how far a part of the job is meanwhile.
+        """Return a function of examples done and their total, which shows the progress of a part of the job.
 
-        It may come again. Without a terminal one that is over before a line is due is not told of.
+        It may be called for several parts. Without a terminal, a part that ends before a line is due is not shown.
         """
         task: TaskID | None = None
 
@@ -141,7 +143,7 @@ def _clock(seconds: float) -> str:
 
 
 class Interruption:
-    """A context in which the first signal is only noted, as `requested`, and the second is a KeyboardInterrupt."""
+    """A context in which a first Ctrl-C or SIGTERM only sets `requested`, and a second raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -151,12 +153,12 @@ class Interruption:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        os.write(2, STOPPING)  # a handler may stand in the midst of another write to sys.stderr
+        os.write(2, STOPPING)  # a handler may run in the middle of another write to sys.stderr
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():  # only there may handlers be set
             for number in SIGNALS:
-                if signal.getsignal(number) != signal.SIG_IGN:  # as whoever started this process wants it
+                if signal.getsignal(number) != signal.SIG_IGN:  # set by the process that started this one
                     self._former[number] = signal.signal(number, self._note)
         return self
 

@@ -1,7 +1,7 @@
 """Show the whole path in minutes, on generated data.
 
 Generates a small suite of tasks, trains a teacher, trains a selection policy, distils students under it
-and under baselines, and prints them side by side.
+and under baselines, and prints their scores.
 
 Examples:
   kselect demo

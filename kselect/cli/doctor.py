@@ -41,7 +41,6 @@ Table = tuple[str, list[str], list[list[str]]]
 
 def run(settings: DoctorSettings, task: Task[Any]) -> Path:
     """Examine a teacher, print the measurements, and write them to a run folder, whose path is returned."""
-
     check_examinable(task)  # before models are loaded
     fixed_temperature(settings.knowledge)
     seed, location = settings.run.seed, settings.run

@@ -1,4 +1,4 @@
-"""Score a saved model on a task, beside the constant prediction.
+"""Score a saved model on a task, and compare it with the constant prediction.
 
 Takes a model, a run folder with a model in it (whose task and data are then those of the run unless others are
 given; where only other files are given, they are read with its settings), or a policy, which has no score without a

@@ -98,7 +98,6 @@ def run(settings: ExplainSettings, task: Task[Any]) -> Path:
 
 def _models(settings: ExplainSettings, task: Task[Any]) -> Callable[[int], Models]:
     """Return a function from a seed to its models; the last ones are cached."""
-
     return lru_cache(maxsize=1)(lambda seed: make_models(settings.task, settings.model, seed, task))
 
 

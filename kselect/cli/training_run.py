@@ -198,7 +198,7 @@ def _resume(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | 
     if recording is not None:
         recording.take_up(len(runner.records))
     if snapshot is not None:
-        print(f"Going on with {folder.path} after {step} of {runner.total_steps} training steps.", file=sys.stderr)
+        print(f"Resuming {folder.path} after {step} of {runner.total_steps} training steps.", file=sys.stderr)
     return step
 
 

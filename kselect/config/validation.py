@@ -70,7 +70,7 @@ def hints_of(config: type[Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Config:
-    """A group of settings: a frozen dataclass that refuses values of a wrong type, then whatever `validate` refuses."""
+    """A group of settings: a frozen dataclass that refuses values of a wrong type, then what `validate` refuses."""
 
     def __post_init__(self) -> None:
         for name, hint in hints_of(type(self)).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -351,3 +352,18 @@ def test_the_exit_code_reaches_the_shell():
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == "kselect: error: --epochs is 'x': expected a number.\n"
+
+
+@pytest.mark.parametrize(("words", "level"), [(["-v"], "debug"), (["--quiet"], "error"), ([], None)])
+def test_read_takes_the_verbosity(words, level):
+    arguments = COMMANDS["demo"].read([*words, "--seed", "1"])
+    assert arguments.verbosity == level
+    assert arguments.values == {"seed": "1"}
+
+
+def test_help_takes_less_than_a_second_and_a_half_of_work():
+    for words in (["--help"], ["distill", "--help"]):
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "kselect", *words], capture_output=True, check=True)
+        after = os.times()
+        assert after.children_user - before.children_user < 1.5
