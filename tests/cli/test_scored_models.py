@@ -103,7 +103,7 @@ def test_a_score_that_the_constant_prediction_has_as_well_is_told(
     assert main(["evaluate", str(tmp_path), *task]) == 0
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("dev")]
     assert told == [
-        f"{split}: the model scores as the constant prediction does, and may have become one. Look at --learning_rate, "
+        f"{split}: the model scores as the constant prediction does, and may have become one. Check --learning_rate, "
         f"--epochs, and how frequent labels are."
         for split in ("dev", "dev_mismatched")
     ]
@@ -111,7 +111,7 @@ def test_a_score_that_the_constant_prediction_has_as_well_is_told(
     metrics = {"accuracy": 0.25, "score": 0.25, "mismatched/accuracy": 0.5, "mismatched/score": 0.5}
     below, hint, above = describe_metrics(metrics, mnli).splitlines()
     assert below == "dev: accuracy 0.2500, score 0.2500 (constant prediction: score 0.3333)"
-    assert hint.startswith("dev: the model scores below the constant prediction. Look at --learning_rate")
+    assert hint.startswith("dev: the model scores below the constant prediction. Check --learning_rate")
     assert above.startswith("dev_mismatched: accuracy 0.5000, score 0.5000 (constant")
 
 
