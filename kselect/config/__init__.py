@@ -8,6 +8,7 @@ Facts about a setting are declared with `setting`, and read with `names_with`.
 from kselect.config.analysis import FEWEST, AblationConfig, DoctorConfig, RecordingConfig
 from kselect.config.commands import (
     CacheSettings,
+    CompareSettings,
     DemoSettings,
     DistillSettings,
     DoctorSettings,
@@ -18,6 +19,7 @@ from kselect.config.commands import (
     TrainPolicySettings,
     TrainTeacherSettings,
 )
+from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig
 from kselect.config.knowledge import (
@@ -57,6 +59,8 @@ __all__ = [
     "AgentConfig",
     "CacheConfig",
     "CacheSettings",
+    "CompareConfig",
+    "CompareSettings",
     "Config",
     "DemoConfig",
     "DemoSettings",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kselect.config.analysis import AblationConfig, DoctorConfig, RecordingConfig
+from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig
 from kselect.config.knowledge import KnowledgeConfig
@@ -124,6 +125,14 @@ class ExplainSettings(Settings):
             "parser",
         )
         self.task.require_labels("Every level of knowledge")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings(EnvSettings):
+    """Settings of `kselect compare`."""
+
+    comparison: CompareConfig = field(default_factory=CompareConfig)
+    run: StudyConfig = field(default_factory=StudyConfig)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,7 +85,7 @@ def test_clear_deletes_and_says_how_much(filled: Path, capsys: pytest.CaptureFix
 
 def test_an_empty_entry_does_not_mean_all(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache", "clear", "--entry", ""]) == 2
-    assert "--entry is empty" in capsys.readouterr().err
+    assert "entry is empty" in capsys.readouterr().err
     assert len(CacheFolder().entries()) == 2
 
 

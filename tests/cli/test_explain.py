@@ -15,8 +15,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kselect.analysis.plotting import can_draw
-from kselect.cli.command import Command
-from kselect.cli.main import COMMANDS, main
+from kselect.cli.commands import COMMANDS
+from kselect.cli.main import main
 from kselect.models.scratch import new_classifier
 from kselect.tasks import load_task
 from kselect.tasks.synthetic.tasks import TOPICS
@@ -140,13 +140,13 @@ def test_a_stopped_ladder_goes_on_where_it_was(
     words = topics(place, tmp_path, "--run_name", "mine")
     interrupt(words, folder / "runs.jsonl", runs=5)
     last = capsys.readouterr().err.strip().splitlines()[-1]
-    (done,) = re.findall(r"interrupted after (\d+) of 16 runs; to go on, give the same command again", last)
+    (done,) = re.findall(r"interrupted after (\d+) of 16 runs; to resume, give the same command again", last)
     kept = (folder / "runs.jsonl").read_text()
     assert 5 <= int(done) < 16
     assert not (folder / "results.json").exists()
     assert "learning_rate was 0.003, is 0.1" in fails(capsys, [*words, "--learning_rate", "0.1"])
     assert main(words) == 0
-    assert f"Going on with {folder} after {done} of 16 runs." in capsys.readouterr().err
+    assert f"Resuming {folder} after {done} of 16 runs." in capsys.readouterr().err
     assert (folder / "runs.jsonl").read_text().startswith(kept)
     ours, theirs = results(folder), results(straight)
     assert {name: ours[name] for name in ours} == {name: theirs[name] for name in theirs}
@@ -158,7 +158,7 @@ def test_runs_of_another_ladder_are_taken_over(
 ) -> None:
     earlier = ["--earlier", str(straight), "--measure", "loss"]
     assert main([*topics(place, tmp_path, "--run_name", "more"), *earlier, "--seeds", "0,1,2", "--top_k", "0.25"]) == 0
-    assert "Of 21 runs 14 are taken over." in capsys.readouterr().err
+    assert "14 of 21 runs are finished already." in capsys.readouterr().err
     before, more = results(straight), results(tmp_path / "more")
     assert (more["seeds"], more["measure"]) == ([0, 1, 2], "loss")
     for name, rung in more["rungs"].items():
@@ -178,7 +178,7 @@ def test_runs_of_other_settings_are_not_taken_over(
         f"{straight} holds runs of other settings: learning_rate was 0.003, is 0.1."
     )
     assert fails(capsys, [*words, "--earlier", str(tmp_path)]) == (
-        f"earlier is {tmp_path}, which holds no runs of a ladder: give a folder that `explain` left."
+        f"earlier is {tmp_path}, which holds no runs of an ablation: give a folder of `explain`."
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -288,13 +288,13 @@ def test_bad_input(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_a_parser_is_refused(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = topics(place, tmp_path)
     error = fails(capsys, [*words, "--parser", words[words.index("--teacher") + 1]])
-    assert error == "parser is for parser-trees, which no level of knowledge reads: leave it out."
+    assert error.startswith("parser is for parser-trees, which no level of knowledge reads: leave it out.")
 
 
 def test_several_teachers_are_refused(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = topics(place, tmp_path)
     words[words.index("--teacher") + 1] += f",{place / 'two'}"
-    assert fails(capsys, words) == "Levels of knowledge are those of one teacher: give one."
+    assert fails(capsys, words).startswith("Levels of knowledge are those of one teacher: give one.")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -305,7 +305,7 @@ def test_shipped_configs_and_their_commands_are_accepted(path: Path, monkeypatch
     assert [shlex.split(line)[1] for line in lines] == ["train-teacher", "explain"]
     for line in lines:
         name, *words = shlex.split(line)[1:]
-        settings = Command(COMMANDS[name]).settings(words)
+        settings = COMMANDS[name].settings(words)
         assert settings is not None
     assert words == ["--config", f"configs/explain/{path.name}"]
     (teacher,) = re.findall(r"--run_name (\S+)", lines[0])

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from kselect.cli.command import Command
-from kselect.cli.main import COMMANDS, main
+from kselect.cli.commands import COMMANDS
+from kselect.cli.main import main
 from tests.tiny import tiny_classifier, tiny_task
 
 PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
@@ -38,7 +38,7 @@ def test_the_session_has_the_form_of_a_real_one(output: str) -> None:
     command, _, shown = SESSION.partition("\n")
     assert form(shown) == form(output)
     name, *words = shlex.split(command.removeprefix("$ kselect "))
-    assert Command(COMMANDS[name]).settings(words) is not None
+    assert COMMANDS[name].settings(words) is not None
 
 
 def test_every_warning_is_in_the_table() -> None:

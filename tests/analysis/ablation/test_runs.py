@@ -6,7 +6,7 @@ import pytest
 
 from kselect.analysis.ablation.levels import conditions
 from kselect.analysis.ablation.report import explain
-from kselect.analysis.ablation.runs import KEY, pending_runs, run_ablation
+from kselect.analysis.ablation.runs import KEY, ablation_study, pending_runs, run_ablation
 from kselect.config import AblationConfig
 from kselect.distillation.distiller import Distiller
 from kselect.errors import KselectError
@@ -42,12 +42,11 @@ def test_run_ablation_does_not_repeat_finished_runs(tmp_path: Path) -> None:
     ledger, whole = Ledger(tmp_path / "runs.jsonl", KEY), Ledger(tmp_path / "whole.jsonl", KEY)
     run_ablation(Distillers(), levels, [0, 1], 0.5, whole)
     run_ablation(Distillers(), levels[:1], [0], 0.5, ledger)
-    distillers, finished = Distillers(), []
-    run_ablation(
-        distillers, levels, [0, 1], 0.5, ledger, on_run=lambda entry: finished.append((entry["rung"], entry["seed"]))
-    )
+    distillers, trained = Distillers(), []
+    study = ablation_study(distillers, levels, [0, 1], 0.5, ledger)
+    study.run(on_entry=lambda entry: trained.append((entry["rung"], entry["seed"])))
     assert distillers.asked == [(0, None), (0, None), (0, 0.1), (1, None), (1, None), (1, 0.1)]
-    assert finished == [("kd-pt", 0), ("kd-top-2", 0), ("fine-tune", 1), ("kd-pt", 1), ("kd-top-2", 1)]
+    assert trained == [("kd-pt", 0), ("kd-top-2", 0), ("fine-tune", 1), ("kd-pt", 1), ("kd-top-2", 1)]
     timed = [{**entry, "seconds": 0} for entry in ledger.entries()]
     assert timed == [{**entry, "seconds": 0} for entry in whole.entries()]
 

@@ -221,7 +221,9 @@ def test_cache_entry_rewrites_incomplete_files(
     else:
         np.save(path, np.load(path).reshape(2, -1))
     assert equal(read(cached(examples)), outputs)
-    assert any("queries-3.npy is damaged or missing and will be computed again" in message for message in caplog.messages)
+    assert any(
+        "queries-3.npy is damaged or missing and will be computed again" in message for message in caplog.messages
+    )
     assert path.read_bytes() == content
     assert cached(examples).entry.damaged() == []
 
