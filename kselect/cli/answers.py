@@ -12,8 +12,8 @@ import numpy as np
 from kselect.cli.saved import find_model
 from kselect.config import EvaluationConfig, TaskConfig
 from kselect.tasks.glue import GLUE_FORMATS
-from kselect.tasks.predictions import glue_submission, own_predictions
-from kselect.tasks.registry import canonical, load_test, own_files, own_name, task_name, word_source
+from kselect.tasks.predictions import TABLE_SUFFIXES, glue_submission, table_predictions
+from kselect.tasks.registry import canonical, custom_name, load_test, task_name, text_files, word_source
 from kselect.tasks.task import Task, TextTask
 from kselect.tasks.words.encoding import EncodedWords
 
@@ -30,10 +30,12 @@ class Answers:
     """How many examples each file is of."""
     task: Task[Any]
     """Without examples, with the labels that the model was trained with."""
-    texts: Callable[[Scorer], list[str]]
-    """Gives the text of each file."""
+    texts: Callable[[Scorer, str], list[str]]
+    """Gives the text of each file, in the format of a suffix."""
     source: Path | None = None
     """The file of the examples, where the answers are a file like it."""
+    suffixes: tuple[str, ...] = ()
+    """Suffixes that the files may have; any where there are none."""
 
 
 def of_texts(config: TaskConfig, model: EvaluationConfig) -> Answers:
@@ -42,12 +44,12 @@ def of_texts(config: TaskConfig, model: EvaluationConfig) -> Answers:
     Raises:
         KselectError: whatever is wrong with them, or no model that tells the labels.
     """
-    files = own_files(config)
+    files = text_files(config)
     tests = load_test(task_name(config), config.data_dir, files=files)
     task = _text_task(config, model)
     from kselect.distillation.evaluation import predict_logits
 
-    def texts(scorer: Scorer) -> list[str]:
+    def texts(scorer: Scorer, suffix: str) -> list[str]:
         encoded = scorer.encode({part: test.split for part, test in tests.items()})
         written = []
         for part, test in tests.items():
@@ -56,10 +58,11 @@ def of_texts(config: TaskConfig, model: EvaluationConfig) -> Answers:
             if files is None:
                 written.append(glue_submission(task, test.ids, logits))
             else:
-                written.append(own_predictions(task, test.ids, logits, files.id_column or "index"))
+                written.append(table_predictions(task, test.ids, logits, files.id_column or "index", suffix))
         return written
 
-    return Answers([f"{name}.tsv" for name in tests], [len(test.ids) for test in tests.values()], task, texts)
+    names, sizes = [f"{name}.tsv" for name in tests], [len(test.ids) for test in tests.values()]
+    return Answers(names, sizes, task, texts, suffixes=(".tsv",) if files is None else TABLE_SUFFIXES)
 
 
 def of_words(config: TaskConfig, model: EvaluationConfig) -> Answers:
@@ -72,10 +75,10 @@ def of_words(config: TaskConfig, model: EvaluationConfig) -> Answers:
     from kselect.cli.scoring import word_labels
     from kselect.distillation.evaluation import predict
 
-    task = source.task_of(own_name(task_name(config)), word_labels(find_model(model.model)))
+    task = source.task_of(custom_name(task_name(config)), word_labels(find_model(model.model)))
     test = source.unlabelled(task)
 
-    def texts(scorer: Scorer) -> list[str]:
+    def texts(scorer: Scorer, suffix: str) -> list[str]:
         encoded = scorer.encode({"test": test.split})["test"]
         assert isinstance(encoded, EncodedWords)
         every = np.arange(len(encoded))

@@ -25,7 +25,7 @@ from kselect.config import (
 from kselect.errors import KselectError, unknown
 from kselect.models.paths import check_location
 from kselect.runs.resume import refuse_occupied
-from kselect.tasks.paths import find
+from kselect.tasks.paths import find_file
 from kselect.tasks.registry import canonical, task_name
 from kselect.tasks.synthetic.tasks import check_generated
 
@@ -77,7 +77,7 @@ def _check_task(name: str) -> None:
 def _check_test(parts: Iterable[Any]) -> None:
     for part in parts:
         if isinstance(part, TaskConfig) and part.test_file is not None:
-            find(part.test_file, part.data_dir)
+            find_file(part.test_file, part.data_dir)
 
 
 def _known_knowledge() -> Collection[str]:

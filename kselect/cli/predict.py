@@ -52,7 +52,7 @@ def run(settings: Settings) -> list[Path]:
     from kselect.io import write_texts
 
     scorer = load_scorer(settings.model, answers.task, settings.task.max_length)
-    texts = answers.texts(scorer)
+    texts = answers.texts(scorer, paths[0].suffix)
     write_texts(dict(zip(paths, texts, strict=True)))
     kind = "example" if settings.task.task_type == "text" else "sentence"
     for path, size in zip(paths, answers.sizes, strict=True):
@@ -70,11 +70,15 @@ def _check_writable(folder: Path) -> None:
 
 
 def _paths(output: str, answers: Answers) -> list[Path]:
+    from kselect.tasks.predictions import TABLE_SUFFIXES
+
     path, names = Path(output).expanduser(), answers.file_names
-    of_texts = answers.source is None and names[0].endswith(".tsv")
-    if path.is_dir() or (path.suffix != ".tsv" if of_texts else not path.suffix):
+    wanted = f"that ends in {' or '.join(answers.suffixes)}" if answers.suffixes else "with a suffix"
+    of_other_format = bool(answers.suffixes) and path.suffix.lower() in (*TABLE_SUFFIXES, ".json", ".txt", ".parquet")
+    if of_other_format and path.suffix not in answers.suffixes and not path.is_dir():
+        raise KselectError(f"{path} names a format that predictions are not written in: give a file {wanted}.")
+    if path.is_dir() or (path.suffix not in answers.suffixes if answers.suffixes else not path.suffix):
         if path.is_file():
-            wanted = "that ends in .tsv" if of_texts else "with a suffix"
             raise KselectError(f"{path} is a file: give --output a folder, or a file {wanted}.")
         paths = [path / name for name in names]
         for taken in filter(Path.is_dir, paths):

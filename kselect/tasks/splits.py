@@ -75,7 +75,7 @@ class Split(Examples):
     @property
     def is_labelled(self) -> bool:
         """Whether any example has a label."""
-        return any(label not in (UNLABELLED,) and label == label for label in self.labels)
+        return any(label != UNLABELLED and label == label for label in self.labels)  # NaN != NaN
 
     def take(self, indices: Iterable[int]) -> Split:
         """Return the examples at `indices`, in that order."""
