@@ -11,26 +11,15 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from kselect.agents.registry import LEARNERS, ONLINE
 from kselect.cli.brought import knowledge_of_agent
 from kselect.cli.help import listing
-from kselect.config import (
-    AgentConfig,
-    KnowledgeConfig,
-    PhaseConfig,
-    RecordingConfig,
-    RunConfig,
-    StudentConfig,
-    TaskConfig,
-    TrainingConfig,
-)
+from kselect.config import DistillSettings as Settings
 from kselect.recipes import NAMED, check, check_decider
 
 NAME = "distill"
-DEFAULTS = {"agent": "online"}
 DECIDERS = {
     "FOLDER": f"a policy that `kselect train-policy` made with {', '.join(LEARNERS)}",
     "gold:1,logits:0.5": "weights of your own, all along: `fixed` in short",
@@ -39,20 +28,6 @@ DECIDERS = {
 }
 EPILOG = listing("Agents", DECIDERS)
 UNDER = knowledge_of_agent
-
-
-@dataclass
-class Settings:
-    """What `kselect distill` takes."""
-
-    task: TaskConfig
-    model: StudentConfig
-    training: TrainingConfig
-    knowledge: KnowledgeConfig
-    phases: PhaseConfig
-    agent: AgentConfig
-    run: RunConfig
-    recording: RecordingConfig = field(default_factory=RecordingConfig)
 
 
 def run(settings: Settings) -> Path:

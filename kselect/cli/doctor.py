@@ -12,32 +12,15 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from kselect.config import DoctorConfig, FolderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig
-from kselect.errors import KselectError
+from kselect.config import DoctorSettings as Settings
 
 NAME = "doctor"
 
 
-@dataclass
-class Settings:
-    """What `kselect doctor` takes."""
-
-    task: TaskConfig
-    model: StudentConfig
-    training: TrainingConfig
-    knowledge: KnowledgeConfig
-    doctor: DoctorConfig
-    run: FolderConfig
-
-
 def run(settings: Settings) -> Path:
     """Examine a teacher, print what was found, and leave it in a run folder, whose path is returned."""
-    if len(settings.model.teachers) > 1:
-        raise KselectError("The doctor looks at one teacher at a time: give a single one.")
-    settings.task.require_labels("The doctor")
     from kselect.tasks.registry import make_task
 
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once

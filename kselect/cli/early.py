@@ -20,7 +20,6 @@ from kselect.config import (
     StudentConfig,
     StudyConfig,
     TaskConfig,
-    check_head_of,
 )
 from kselect.errors import KselectError, unknown
 from kselect.models.paths import check_location
@@ -39,9 +38,6 @@ def check_early(settings: Any) -> None:
         KselectError: as what is built of these settings would raise it later.
     """
     parts = vars(settings).values()
-    for task in (part for part in parts if isinstance(part, TaskConfig)):
-        for model in (part for part in parts if isinstance(part, EncoderConfig | StudentConfig)):
-            check_head_of(task.task_type, model.head)
     for part in parts:
         if isinstance(part, TaskConfig) and part.task is not None and not part.own:
             _check_task(part.task)

@@ -17,11 +17,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kselect.config import LadderConfig, StudentConfig, StudyConfig, TaskConfig, TrainingConfig
+from kselect.config import ExplainSettings as Settings
+from kselect.config import LadderConfig, names_with
 
 if TYPE_CHECKING:
     from kselect.analysis.ablation.levels import Rung
@@ -34,20 +34,7 @@ if TYPE_CHECKING:
     from kselect.training.runner import OnPhase
 
 NAME = "explain"
-TAKEN_OVER = ("seeds", "measure", "top_k", "earlier", "run_name", "fresh")
-"""Settings that may be others in a ladder whose runs are taken over."""
 RUNS, TABLE, PLOT = "runs.jsonl", "explanation.md", "explanation.png"
-
-
-@dataclass
-class Settings:
-    """What `kselect explain` takes."""
-
-    task: TaskConfig
-    model: StudentConfig
-    training: TrainingConfig
-    ladder: LadderConfig
-    run: StudyConfig
 
 
 def run(settings: Settings) -> Path:
@@ -55,11 +42,6 @@ def run(settings: Settings) -> Path:
     from kselect.errors import KselectError
     from kselect.tasks.registry import make_task
 
-    if len(settings.model.teachers) > 1:
-        raise KselectError("Levels of knowledge are those of one teacher: give one.")
-    if settings.model.parser is not None:
-        raise KselectError("parser is for parser-trees, which no level of knowledge reads: leave it out.")
-    settings.task.require_labels("Every level of knowledge")
     earlier = None if settings.ladder.earlier is None else Path(settings.ladder.earlier)
     if earlier is not None and not (earlier / RUNS).exists():
         raise KselectError(f"earlier is {earlier}, which holds no runs of a ladder: give a folder that `explain` left.")
@@ -143,7 +125,7 @@ def _taken_over(earlier: Path, settings: Settings, distiller: Distiller, rungs: 
     from kselect.runs.resume import refuse_unlike
     from kselect.runs.run_log import Ledger
 
-    refuse_unlike(earlier, resolved(settings, distiller), TAKEN_OVER)
+    refuse_unlike(earlier, resolved(settings, distiller), names_with(Settings, may_differ_on_extension=True))
     wanted = {(seed, rung.name) for seed, rung in to_train(rungs, settings.run.seeds)}
     return [run for run in Ledger(earlier / RUNS, KEY).entries() if (run["seed"], run["rung"]) in wanted]
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from kselect.cli.command import flatten
 from kselect.cli.interruption import Interruption
 from kselect.cli.progress import Progress
 from kselect.distillation.builders import Models, make_models
@@ -62,7 +61,7 @@ def resolved(settings: Any, distiller: Distiller) -> dict[str, Any]:
 
 def settled(settings: Any, task: Task) -> dict[str, Any]:
     """Return a command's settings by name, with what they left to the task filled in."""
-    config = flatten(replace(settings, task=resolve_paths(settings.task)))
+    config = replace(settings, task=resolve_paths(settings.task)).to_dict()
     config["task"] = task.name
     if "layers" in config:
         config["layers"] = settings.model.kept_layers

@@ -5,25 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from typing import Any
 
 import gymnasium
 
 from kselect.cli import values, yaml_file
 from kselect.cli.command import Command
-from kselect.cli.saved import OTHER_DATA
 from kselect.cli.session import resolved
+from kselect.config import EnvSettings, TaskConfig, names_with
 from kselect.distillation.distiller import Distiller
 from kselect.envs.distillation import DistillationEnv
-from kselect.envs.registration import CONFIGS
 from kselect.errors import KselectError
 from kselect.recipes.policies import Cast
 from kselect.training.parallel_runner import Streams, close_streams, open_streams
 from kselect.training.runner import check_alike
 
 SILENT = gymnasium.logger.ERROR + 1
-OF_A_TASK = [field.name for config in CONFIGS for field in fields(config)]
+OF_A_TASK = names_with(EnvSettings)
 
 
 def every_task(settings: Any, command: Command) -> list[Any]:
@@ -45,7 +43,9 @@ def every_task(settings: Any, command: Command) -> list[Any]:
                 raise KselectError(
                     f"{name}: {key} is one for all tasks: leave it out there, and give it to the command."
                 )
-        if not changes.keys().isdisjoint(OTHER_DATA):  # other data are not learned from by the first task's sentences
+        if not changes.keys().isdisjoint(
+            names_with(TaskConfig, is_data_source=True)
+        ):  # other data are not learned from by the first task's sentences
             changes = {"unlabelled_file": None, **changes}
         found.append(command.over(settings, changes, name))
     return found

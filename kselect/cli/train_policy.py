@@ -12,41 +12,18 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kselect.agents.registry import LEARNERS
 from kselect.cli.brought import knowledge_of_agent
 from kselect.cli.help import listing
-from kselect.config import (
-    AgentConfig,
-    KnowledgeConfig,
-    PhaseConfig,
-    PolicyConfig,
-    RunConfig,
-    StudentConfig,
-    TaskConfig,
-    TrainingConfig,
-)
+from kselect.config import TrainPolicySettings as Settings
 from kselect.recipes import check_learner, keep_comparison
 
 NAME = "train-policy"
 EPILOG = listing("Agents", LEARNERS)
 UNDER = knowledge_of_agent
-
-
-@dataclass
-class Settings:
-    """What `kselect train-policy` takes."""
-
-    task: TaskConfig
-    model: StudentConfig
-    training: TrainingConfig
-    knowledge: KnowledgeConfig
-    phases: PhaseConfig
-    agent: AgentConfig
-    policy: PolicyConfig
-    run: RunConfig
 
 
 def run(settings: Settings) -> Path:

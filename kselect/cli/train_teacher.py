@@ -10,27 +10,15 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from kselect.config import EncoderConfig, RunConfig, TaskConfig, TrainingConfig
+from kselect.config import TrainTeacherSettings as Settings
 
 NAME = "train-teacher"
 
 
-@dataclass
-class Settings:
-    """What `kselect train-teacher` takes."""
-
-    task: TaskConfig
-    model: EncoderConfig
-    training: TrainingConfig
-    run: RunConfig
-
-
 def run(settings: Settings) -> Path:
     """Fine-tune the encoder and save it in a run folder, whose path is returned."""
-    settings.task.require_labels("A teacher's training")
     from kselect.tasks.registry import make_task
 
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once

@@ -11,13 +11,13 @@ from typing import Any
 
 import yaml
 
+from kselect.config import KnowledgeConfig, RunConfig, names_with
 from kselect.errors import KselectError
 
 LOCK = "checkpoints/lock"
 DIVERGED = "checkpoints/diverged"
 LAST_GOOD = "checkpoints/last-good.safetensors"
-# Settings that change nothing of what a run computes.
-FREE = ("runs_dir", "cache_dir", "teacher_cache", "checkpoint_every")
+FREE = names_with(KnowledgeConfig, RunConfig, may_differ_on_resume=True)
 
 
 def is_blank(path: Path) -> bool:

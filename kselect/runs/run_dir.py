@@ -62,7 +62,7 @@ class RunFolder:
 
         Args:
             place: what names the run.
-            config: every setting by name, such as `kselect.cli.command.flatten` returns.
+            config: every setting by name, as `Settings.to_dict` returns them.
 
         Raises:
             KselectError: a folder of that name holds something already, or the folder cannot be made.

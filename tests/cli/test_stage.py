@@ -92,7 +92,7 @@ def test_its_config_alone_repeats_the_run(folder: Path, tmp_path: Path) -> None:
         ),
         ("KNOWLEDGE", [], "One policy needs one kind of environment: offer the same knowledge in every task, in the"),
         ("KNOWLEDGE", ["--parallel", "2"], "One policy needs one kind of environment: offer the same knowledge in"),
-        ("task: rte\nteacher: x\nstudent: y", ["--layers", "1"], "layers is 1, but y is the student as it is"),
+        ("task: rte\nteacher: x\nstudent: y", ["--layers", "1"], "layers is 1, but y has its own layers"),
     ],
 )
 def test_bad_further_tasks(

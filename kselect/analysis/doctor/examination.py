@@ -14,8 +14,7 @@ from kselect.analysis.doctor.cost import EPOCHS, KNOWLEDGE, Cost, measure_cost
 from kselect.analysis.doctor.diagnosis import Diagnosis, diagnose
 from kselect.analysis.doctor.linear_probe import Probe
 from kselect.analysis.predictions import Floats, Sample, read_sample, read_states
-from kselect.config import KnowledgeConfig, TrainingConfig
-from kselect.config.doctor import FEWEST
+from kselect.config import FEWEST, KnowledgeConfig, TrainingConfig
 from kselect.distillation.device import default_device, resolve_precision
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.teacher.cache import CacheFolder
