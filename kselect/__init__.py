@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from kselect.envs.distillation import DistillationEnv
     from kselect.models.classifier import Classifier
     from kselect.models.shrink import shrink
-    from kselect.models.text_classifier import load_classifier as load_teacher
-    from kselect.models.text_classifier import load_student
+    from kselect.models.loading import load_classifier as load_teacher
+    from kselect.models.loading import load_student
     from kselect.tasks.registry import load_task
     from kselect.training.api import learn, rollout
 
@@ -29,8 +29,8 @@ _HOMES = {
     "TrainingConfig": "kselect.config",
     "Distiller": "kselect.distillation.distiller",
     "Classifier": "kselect.models.classifier",
-    "load_student": "kselect.models.text_classifier",
-    "load_teacher": "kselect.models.text_classifier:load_classifier",
+    "load_student": "kselect.models.loading",
+    "load_teacher": "kselect.models.loading:load_classifier",
     "shrink": "kselect.models.shrink",
     "learn": "kselect.training.api",
     "rollout": "kselect.training.api",

@@ -134,7 +134,7 @@ def test_unlabelled_words_are_learned_from_and_no_tag_is_read(
         (["distill", *common, "--record"], "A recording reads the labels of what is learned from"),
         (["doctor", *common], "The doctor reads the labels of what is learned from"),
         (["explain", *common], "Every level of knowledge reads the labels of what is learned from"),
-        (of_trees, "unlabelled_file is for tagged sentences, and task_type is trees"),
+        (of_trees, "unlabelled_file is for texts and tagged sentences, and task_type is trees"),
     ):
         assert told in fails(capsys, *words)
 
@@ -313,7 +313,7 @@ def test_a_parser_teaches_a_classifier_of_texts(place: Path, capsys: pytest.Capt
     last = json.loads((place / "runs" / "texts" / "metrics.jsonl").read_text().splitlines()[-1])
     assert last["loss/parser-trees"] > 0
     for wrong, said in (
-        (place / "runs" / "tags" / "student", "holds no parser under the head parser or second-order-parser: give a"),
+        (place / "runs" / "tags" / "student", "has no parser with the head parser or second-order-parser: give a"),
         (place / "nowhere", "No such model folder"),
     ):
         assert said in fails(capsys, "distill", *texts, *runs, *student, "--parser", str(wrong))
