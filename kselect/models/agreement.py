@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier, input_length
-from kselect.models.labels import CLEAR, best_order
+from kselect.models.labels import CLEAR, SWAPPED, best_order
 from kselect.models.needs import Needs
 from kselect.models.outputs import forward
 from kselect.tasks.encoding import EncodedSplit
@@ -51,19 +51,20 @@ def check_labels(classifier: Classifier, task: TextTask, path: str | Path, unnam
     answers = np.concatenate([logits.argmax(-1) for split in examples for logits in _outputs(classifier, split)])
     order = best_order(answers, gold, len(task.labels))
     most_frequent = int(np.bincount(gold).argmax())
-    constant = float((gold == most_frequent).mean())
-    if order.clear and order.right_as_meant > constant:  # which a model of one label is not in any order
+    constant = gold == most_frequent
+    # A model that always gives one label is not in another order; see `best_order` for the half that judges.
+    if order.clear and order.right_as_meant > constant[1::2].mean() + SWAPPED:
         names = "does not name its labels" if unnamed else f"names its labels {labels} (in the task's order)"
         raise KselectError(
             f"{path} {names}, and of {order.judged} labelled examples is right on {order.right_as_meant:.0%} if they "
             f"are {', '.join(task.labels[label] for label in order.meant)}, on {order.right:.0%} if {labels}: name "
             "them as id2label in its config.json."
         )
-    losses = (gold == most_frequent).astype(float) - (answers == gold)
+    losses = constant.astype(float) - (answers == gold)
     if losses.sum() > CLEAR * np.sqrt((losses**2).sum()):
         _warn_once(
             f"{path} is right on {(answers == gold).mean():.0%} of {len(gold)} labelled examples, and the constant "
-            f"prediction '{task.labels[most_frequent]}' on {constant:.0%}: it was not trained on "
+            f"prediction '{task.labels[most_frequent]}' on {constant.mean():.0%}: it was not trained on "
             "these labels."
         )
 
