@@ -4,14 +4,15 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
+DOCS_READY := .venv/.docs-ready
 BENCHMARKS := start knowledge profiling step epoch branching values recording refinement memory growth
 PEERS := build/peers
 
-.PHONY: help demo test test-all encoder check bench bench-peers bench-structure clean
+.PHONY: help demo test test-all encoder check docs docs-serve house bench bench-peers bench-structure clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## distil small students on generated data, in minutes
 	@$(BIN)/kselect demo
@@ -30,6 +31,17 @@ check: $(READY)  ## lint, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/codespell
+
+docs: $(DOCS_READY)  ## the documentation as a site, in build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Documentation: build/site/index.html"
+
+docs-serve: $(DOCS_READY)  ## the same, served at http://127.0.0.1:8000 and rebuilt as pages change
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --strict
+
+house: $(READY)  ## size and shape of the code, as docs/architecture.md reports them
+	@$(BIN)/python docs/measure_house.py
 
 bench: $(READY)  ## what everything costs, but for other libraries; bench-NAME runs one: see benchmarks/README.md
 	@set -e; for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py; echo; done
@@ -51,8 +63,8 @@ clean:  ## remove .venv and all caches; runs/ stays
 # without ensurepip, where only the system's own pip can fill a new environment; and a pip before 21.3 cannot install
 # this project in place.
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
-		echo "kselect needs Python 3.10 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "kselect needs Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Making .venv with kselect and what it needs; the first time takes some minutes ..."
 	@$(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear .venv >/dev/null 2>&1 || { \
 		$(PYTHON) -m venv --clear --without-pip .venv && \
@@ -62,6 +74,11 @@ $(READY): pyproject.toml constraints.txt
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 	@echo "Ready: $$($(BIN)/kselect --version) in .venv"
+
+$(DOCS_READY): $(READY)
+	@echo "Installing what builds the documentation ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
 
 # What kselect is measured against lies in a folder of its own, where nothing but that benchmark finds it.
 $(PEERS)/.ready: benchmarks/requirements.txt $(READY)

@@ -43,21 +43,21 @@ def run(settings: Settings) -> Path:
     from kselect.analysis.recording.callback import ExampleRecorder
     from kselect.analysis.recording.writer import RunRecording
     from kselect.cli.session import describe_metrics, open_folder, prepare, recorded, save_model
-    from kselect.recipes.policies import cast_decider
+    from kselect.recipes.policies import build_policy
     from kselect.training.api import evaluated, evaluated_teachers
     from kselect.training.results import summarise_run
-    from kselect.training.runner import Series
+    from kselect.training.runner import EpisodeRunner
 
     distiller = prepare(settings, task)
     recorder = ExampleRecorder(distiller) if settings.recording.record else None
     agent, seed = settings.agent.agent, settings.run.seed
-    cast = cast_decider(settings.agent, distiller, settings.phases, seed)
-    series = Series(cast.agent, [cast.env], seeds=[seed], learning=cast.learning)
+    setup = build_policy(settings.agent, distiller, settings.phases, seed)
+    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=setup.learning)
     folder = open_folder(settings, distiller, agent, NAME)
     plots = settings.recording.record_plots
     recording = None if recorder is None else RunRecording(distiller, recorder, folder, plots)
-    with recorded(folder, series, f"Distilling {task.name} under {Path(agent).name}", [task], recording) as on_phase:
-        result = evaluated(series.play(on_phase)[0], cast.env)
+    with recorded(folder, runner, f"Distilling {task.name} under {Path(agent).name}", [task], recording) as on_phase:
+        result = evaluated(runner.run(on_phase)[0], setup.env)
         results = summarise_run(result, task, seed=seed, agent=agent, model=settings.model)
         results["teacher_metrics"] = evaluated_teachers(distiller)
         results["scales"] = dict(zip(distiller.names, distiller.scales.tolist(), strict=True))

@@ -23,7 +23,8 @@ from kselect.config import (
 )
 from kselect.errors import KselectError, unknown
 from kselect.models.paths import check_location
-from kselect.runs.resume import refuse_occupied
+from kselect.plugins import plugin_names
+from kselect.runs.resume import ensure_available
 from kselect.tasks.paths import find_file
 from kselect.tasks.registry import canonical, task_name
 from kselect.tasks.synthetic.tasks import check_generated
@@ -50,7 +51,7 @@ def check_early(settings: Any) -> None:
         if isinstance(part, RecordingConfig) and part.record_plots:
             check_drawable()
         if isinstance(part, FolderConfig | StudyConfig) and part.run_name is not None and not part.fresh:
-            refuse_occupied(Path(part.runs_dir, part.run_name))
+            ensure_available(Path(part.runs_dir, part.run_name))
         for path in _models(part):
             check_location(path)
     if any(isinstance(part, EncoderConfig) and part.encoder is None for part in parts):
@@ -79,7 +80,7 @@ def _check_test(parts: Iterable[Any]) -> None:
 def _known_knowledge() -> Collection[str]:
     """Return what comes with the package and, where a script has registered kinds of its own, those too."""
     registry = sys.modules.get("kselect.knowledge.registry")  # who has not loaded it has registered nothing
-    return KNOWLEDGE_NAMES if registry is None else registry.BUILDERS
+    return (*KNOWLEDGE_NAMES, *plugin_names("kselect.knowledge")) if registry is None else registry.BUILDERS
 
 
 def _models(part: Any) -> list[str]:

@@ -20,11 +20,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kselect.config import AblationConfig, names_with
 from kselect.config import ExplainSettings as Settings
-from kselect.config import LadderConfig, names_with
 
 if TYPE_CHECKING:
-    from kselect.analysis.ablation.levels import Rung
+    from kselect.analysis.ablation.levels import Condition
     from kselect.analysis.ablation.report import Explanation
     from kselect.distillation.builders import Models
     from kselect.distillation.distiller import Distiller
@@ -48,10 +48,9 @@ def run(settings: Settings) -> Path:
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
 
     from kselect.analysis.ablation.findings import findings, identities, outcome, symptoms
-    from kselect.analysis.ablation.levels import count_classes, ladder, matched
-    from kselect.analysis.ablation.report import explain
-    from kselect.analysis.ablation.runs import KEY, check_runs, climb
-    from kselect.analysis.teacher_profile import read_teacher, read_train
+    from kselect.analysis.ablation.levels import conditions, count_classes, match_smoothing
+    from kselect.analysis.ablation.report import explain, predict_train, profile_ablation_teacher
+    from kselect.analysis.ablation.runs import KEY, check_runs, run_ablation
     from kselect.cli.session import warn_of_head, warn_of_length
     from kselect.distillation.compatibility import check_compatible
     from kselect.runs.run_log import Ledger
@@ -61,12 +60,12 @@ def run(settings: Settings) -> Path:
     classes = count_classes(first.task, first.student, first.teachers[0])
     warn_of_head(first)
     check_compatible(first.student, first.teachers, first.task)
-    sample = read_train(first.task, first.teachers[0], settings.training, settings.task.max_length)
-    config = matched(settings.ladder, sample)
-    rungs, distiller_of = ladder(settings.ladder, classes), _distillers(settings, config, models_of)
+    sample = predict_train(first.task, first.teachers[0], settings.training, settings.task.max_length)
+    config = match_smoothing(settings.ladder, sample)
+    rungs, distiller_of = conditions(settings.ladder, classes), _distillers(settings, config, models_of)
     distiller = distiller_of(seeds[0], None)
     warn_of_length(distiller)
-    teacher = read_teacher(distiller, config, sample)
+    teacher = profile_ablation_teacher(distiller, config, sample)
     for finding in (*identities(rungs, classes, teacher), *symptoms(teacher)):
         print(finding, file=sys.stderr)
     taken_over = [] if earlier is None else _taken_over(earlier, settings, distiller, rungs)
@@ -77,7 +76,8 @@ def run(settings: Settings) -> Path:
         if not ledger.holds(entry):
             ledger.append(entry)
     with _recorded(folder, ledger, rungs, seeds, distiller) as (on_phase, on_run, watched):
-        climb(lambda *run: watched(distiller_of(*run)), rungs, seeds, config.gold_share, ledger, on_phase, on_run)
+        share = config.gold_share
+        run_ablation(lambda *run: watched(distiller_of(*run)), rungs, seeds, share, ledger, on_phase, on_run)
         explanation = explain(ledger.entries(), rungs, seeds, classes, config.measure, teacher)
         _write(folder, explanation, findings(explanation), distiller.task.name)
     print("\n".join(outcome(explanation)))  # the rest was told before the training
@@ -95,7 +95,7 @@ def _models(settings: Settings, task: Task[Any]) -> Callable[[int], Models]:
 
 
 def _distillers(
-    settings: Settings, config: LadderConfig, models_of: Callable[[int], Models]
+    settings: Settings, config: AblationConfig, models_of: Callable[[int], Models]
 ) -> Callable[[int, float | None], Distiller]:
     """Return what gives the run of a seed and a share of top-k; the last one is held."""
     import copy
@@ -118,15 +118,17 @@ def _distillers(
     return distiller_of
 
 
-def _taken_over(earlier: Path, settings: Settings, distiller: Distiller, rungs: Sequence[Rung]) -> list[dict[str, Any]]:
+def _taken_over(
+    earlier: Path, settings: Settings, distiller: Distiller, rungs: Sequence[Condition]
+) -> list[dict[str, Any]]:
     """Return the finished runs of another ladder that this one takes over."""
-    from kselect.analysis.ablation.runs import KEY, to_train
+    from kselect.analysis.ablation.runs import KEY, pending_runs
     from kselect.cli.session import resolved
-    from kselect.runs.resume import refuse_unlike
+    from kselect.runs.resume import ensure_same_settings
     from kselect.runs.run_log import Ledger
 
-    refuse_unlike(earlier, resolved(settings, distiller), names_with(Settings, may_differ_on_extension=True))
-    wanted = {(seed, rung.name) for seed, rung in to_train(rungs, settings.run.seeds)}
+    ensure_same_settings(earlier, resolved(settings, distiller), names_with(Settings, may_differ_on_extension=True))
+    wanted = {(seed, rung.name) for seed, rung in pending_runs(rungs, settings.run.seeds)}
     return [run for run in Ledger(earlier / RUNS, KEY).entries() if (run["seed"], run["rung"]) in wanted]
 
 
@@ -142,7 +144,7 @@ def _open_folder(settings: Settings, distiller: Distiller) -> RunFolder:
 
 @contextmanager
 def _recorded(
-    folder: RunFolder, ledger: Ledger, rungs: Sequence[Rung], seeds: Sequence[int], distiller: Distiller
+    folder: RunFolder, ledger: Ledger, rungs: Sequence[Condition], seeds: Sequence[int], distiller: Distiller
 ) -> Iterator[tuple[OnPhase, Callable[[Any], None], Callable[[Distiller], Distiller]]]:
     """Take up finished runs; give what is told of each phase and each run, and what shows a teacher's outputs.
 
@@ -150,7 +152,7 @@ def _recorded(
         KselectError: training diverged.
         KeyboardInterrupt: Ctrl-C or SIGTERM, with what to say of it.
     """
-    from kselect.analysis.ablation.runs import to_train
+    from kselect.analysis.ablation.runs import pending_runs
     from kselect.cli.interruption import Interruption
     from kselect.cli.progress import Progress
     from kselect.distillation.divergence import TrainingDivergedError
@@ -158,7 +160,7 @@ def _recorded(
     from kselect.training.results import describe_selection
 
     with folder:
-        done, runs = ledger.entries(), len(to_train(rungs, seeds))
+        done, runs = ledger.entries(), len(pending_runs(rungs, seeds))
         steps = distiller.total_steps
         if folder.resumed:
             folder.rewind(0, 0)  # the curves are drawn anew: the ledger alone is gone on from
@@ -190,14 +192,14 @@ def _recorded(
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
                     f"after {len(ledger.entries())} of {runs} runs; to go on, give the same command again, or "
-                    f"{folder.go_on}"
+                    f"{folder.resume_command}"
                 ) from None
 
 
 def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str], task: str) -> None:
     """Leave the table, the picture where it can be drawn, and the results; print the table."""
     from kselect import io
-    from kselect.analysis.ablation.report import ladder_figure, results_of, table
+    from kselect.analysis.ablation.report import ablation_figure, results_of, table
     from kselect.analysis.plotting import can_draw, save
     from kselect.cli.table import markdown, print_table
 
@@ -209,6 +211,6 @@ def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str],
     io.write_text(folder.path / TABLE, text)
     folder.log_text("explanation", text)
     if can_draw():
-        save(ladder_figure(explanation, title), folder.path / PLOT)
+        save(ablation_figure(explanation, title), folder.path / PLOT)
     folder.write_results({"task": task, **results_of(explanation, findings)})
     print_table(title, columns, rows)

@@ -5,7 +5,7 @@ within it. The docstring of a group heads its options in `--help`; the docstring
 Facts about a setting are declared with `setting`, and read with `names_with`.
 """
 
-from kselect.config.analysis import FEWEST, DoctorConfig, LadderConfig, RecordingConfig
+from kselect.config.analysis import FEWEST, AblationConfig, DoctorConfig, RecordingConfig
 from kselect.config.commands import (
     CacheSettings,
     DemoSettings,
@@ -53,6 +53,7 @@ __all__ = [
     "TEXT_KNOWLEDGE",
     "WEIGHTINGS",
     "WORD_KNOWLEDGE",
+    "AblationConfig",
     "AgentConfig",
     "CacheConfig",
     "CacheSettings",
@@ -70,7 +71,6 @@ __all__ = [
     "Facts",
     "FolderConfig",
     "KnowledgeConfig",
-    "LadderConfig",
     "PhaseConfig",
     "PolicyConfig",
     "PredictSettings",

@@ -9,29 +9,25 @@ from kselect.config.knowledge import KnowledgeConfig
 from kselect.config.validation import Config, require, setting
 
 FEWEST = 10
-"""The smallest number of examples of a split that a teacher can be judged by."""
+"""The smallest number of examples of a split that a teacher can be examined on."""
 WHOLE = ("label-smoothing", "kd-sim", "kd-pt", "kd-pt-sim", "logits")
 """The levels of knowledge that need no share of the classes."""
 
 
 @dataclass(frozen=True)
 class DoctorConfig(Config):
-    """Doctor: how many examples are read, and outcomes to compare the advice with."""
+    """Doctor: how many examples are read."""
 
     examples: int = 300
     """Examples of train, and at most as many of the reward split, that the doctor reads."""
-    outcomes: str | None = None
-    """Scores of finished students to compare the advice with: a folder of runs, a file of JSON lines such as
-    results.json, or a JSON file with lists of scores by knowledge or agent."""
 
     def validate(self) -> None:
         """Refuse too few examples."""
         self.require("examples", self.examples >= FEWEST, f"give {FEWEST} or more")
-        require(self.outcomes != "", "outcomes is empty: give a folder of runs, or a JSON file.", "outcomes")
 
 
 @dataclass(frozen=True)
-class LadderConfig(Config):
+class AblationConfig(Config):
     """Levels: what a student is taught at each level of knowledge, and how a gain is measured."""
 
     gold_share: float = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kselect.config.analysis import DoctorConfig, LadderConfig, RecordingConfig
+from kselect.config.analysis import AblationConfig, DoctorConfig, RecordingConfig
 from kselect.config.data import TaskConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig
 from kselect.config.knowledge import KnowledgeConfig
@@ -111,7 +111,7 @@ class ExplainSettings(Settings):
     task: TaskConfig = field(default_factory=TaskConfig)
     model: StudentConfig
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    ladder: LadderConfig = field(default_factory=LadderConfig)
+    ladder: AblationConfig = field(default_factory=AblationConfig)
     run: StudyConfig = field(default_factory=StudyConfig)
 
     def validate(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from kselect.errors import KselectError
+from kselect.logging import get_logger
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.labels import CLEAR, SWAPPED, best_order
 from kselect.models.needs import Needs
@@ -149,4 +149,4 @@ def _outputs(classifier: Classifier, examples: EncodedSplit) -> Sequence[NDArray
 
 @cache
 def _warn_once(line: str) -> None:
-    logging.getLogger(__name__).warning(line)
+    get_logger().warning(line)

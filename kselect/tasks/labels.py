@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import unicodedata
 from collections import Counter
@@ -10,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from decimal import Decimal
 
 from kselect.errors import KselectError
+from kselect.logging import get_logger
 from kselect.tasks.table import Table
 
 FEW_LABELS = 20
@@ -103,7 +103,7 @@ def _warn_of_missing(table: Table, names: Sequence[str], labels: Sequence[str]) 
         marks.append("-1")
     if marks:
         counts = Counter(names)
-        logging.getLogger("kselect").warning(
+        get_logger().warning(
             "%s has the labels %s: if '%s' marks a missing label, remove those rows.",
             table.source,
             ", ".join(f"{label} ({counts[label]} rows)" for label in labels),

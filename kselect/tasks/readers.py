@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kselect.errors import KselectError, first_line
+from kselect.logging import get_logger
 from kselect.tasks.table import Table
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def _warn_of_quotes(table: Table) -> None:
         if all(len(value) > 1 and value[0] == value[-1] == '"' for value in values)
     ]
     if quoted:
-        logging.getLogger("kselect").warning(
+        get_logger().warning(
             "%s has every field of %s in double quotes, which a TSV takes as ordinary characters: "
             "save it as CSV if they only enclose.",
             table.source,

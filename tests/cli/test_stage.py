@@ -15,7 +15,7 @@ from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS, main
 from kselect.cli.session import prepare
 from kselect.cli.stage import every_task, for_processes
-from kselect.recipes.policies import cast_learner
+from kselect.recipes.policies import build_trainable_agent
 from kselect.training.api import Episode, learn
 from tests.tiny import tiny_classifier, tiny_task
 
@@ -136,10 +136,10 @@ def test_processes_train_the_students_that_a_serial_run_trains(teachers: Path, t
     distiller = prepare(settings)
 
     def learned(streams: bool) -> Episode:
-        cast = cast_learner(settings.agent, distiller, settings.phases, 5)
-        (plain,) = for_processes(cast, [settings], [distiller])
-        vector = SyncVectorEnv([lambda: gymnasium.make("kselect.envs:kselect/Distillation-v0", **plain)])
-        (episode,) = learn(cast.agent, vector if streams else cast.env, 1, seed=5)
+        setup = build_trainable_agent(settings.agent, distiller, settings.phases, 5)
+        (plain,) = for_processes(setup, [settings], [distiller])
+        vector = SyncVectorEnv([lambda: gymnasium.make("kselect/Distillation-v0", **plain)])
+        (episode,) = learn(setup.agent, vector if streams else setup.env, 1, seed=5)
         return episode
 
     assert learned(streams=True).history == learned(streams=False).history

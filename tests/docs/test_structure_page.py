@@ -13,11 +13,11 @@ import yaml
 
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
-from kselect.knowledge.structures import CASES
+from kselect.knowledge.marginals import HEAD_PAIRS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "structure.md").read_text()
-TABLE = [line for line in PAGE[PAGE.index("## Cases side by side") :].splitlines() if line.startswith("| `")]
+TABLE = [line for line in PAGE[PAGE.index("## Configurations") :].splitlines() if line.startswith("| `")]
 
 
 def test_its_commands_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +47,7 @@ def test_every_case_has_its_configurations() -> None:
         for name in re.findall(r"`([a-z0-9-]+)`", names):
             config = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text())
             assert config["head"] == heads[1]
-            assert (heads[0], heads[1]) in CASES
+            assert (heads[0], heads[1]) in HEAD_PAIRS
             told.add(name)
     configs = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "configs").glob("*.yaml")}
     assert told == {name for name, config in configs.items() if config.get("task_type", "text") != "text"}

@@ -45,7 +45,7 @@ def test_its_commands_can_be_typed_whatever_its_path(tmp_path):
     with make(tmp_path / "my work", name="mine") as run:
         config = str(tmp_path / "my work" / "runs" / "mine" / "config.yaml")
         assert shlex.split(run.repeat) == ["kselect", "distill", "--config", config]
-        assert shlex.split(run.go_on) == ["kselect", "distill", "--config", config, "--run_name", "mine"]
+        assert shlex.split(run.resume_command) == ["kselect", "distill", "--config", config, "--run_name", "mine"]
         assert (run.path / "config.yaml").read_text().startswith(f"# Repeat this run: {run.repeat}\n")
 
 

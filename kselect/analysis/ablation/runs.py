@@ -1,29 +1,30 @@
-"""A ladder climbed: a student for every rung and seed, in a ledger from which a stopped climb goes on."""
+"""The runs of an ablation: one student for every condition and seed, in a log from which a stopped one resumes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from kselect.analysis.ablation.levels import Rung
+from kselect.analysis.ablation.levels import Condition
 from kselect.config import PhaseConfig
 from kselect.distillation.distiller import Distiller
 from kselect.knowledge.target_levels import TopK
-from kselect.recipes.policies import cast_decider
+from kselect.recipes.policies import build_policy
 from kselect.runs.run_log import Ledger
 from kselect.training.api import evaluated
+from kselect.training.compatibility import check_losses
 from kselect.training.results import summarise_run
-from kselect.training.runner import OnPhase, Series, check_losses
+from kselect.training.runner import EpisodeRunner, OnPhase
 
 KEY = ("rung", "seed")
-"""What tells one run of a climb from another."""
+"""The fields that identify a run of an ablation."""
 
 DistillerOf = Callable[[int, float | None], Distiller]
 """Gives the run for a seed and, for a rung of top-k, its share of the classes; what came before may be reused."""
 
 
-def to_train(rungs: Iterable[Rung], seeds: Iterable[int]) -> list[tuple[int, Rung]]:
-    """Return the runs of a climb, all rungs of a seed before the next one; those that are others are left out.
+def pending_runs(rungs: Iterable[Condition], seeds: Iterable[int]) -> list[tuple[int, Condition]]:
+    """Return the runs to train, all conditions of a seed before the next; those identical to others are left out.
 
     Those of top-k come last, as what is on offer to each of them is different.
     """
@@ -31,9 +32,9 @@ def to_train(rungs: Iterable[Rung], seeds: Iterable[int]) -> list[tuple[int, Run
     return [(seed, rung) for seed in seeds for rung in trained]
 
 
-def climb(
+def run_ablation(
     distiller_of: DistillerOf,
-    rungs: Sequence[Rung],
+    rungs: Sequence[Condition],
     seeds: Sequence[int],
     gold_share: float,
     ledger: Ledger,
@@ -47,7 +48,7 @@ def climb(
 
     Args:
         distiller_of: gives the run for a seed and a share of top-k.
-        rungs: of the ladder; see `ladder`.
+        rungs: of the ablation; see `levels.conditions`.
         seeds: one repetition each.
         gold_share: of gold labels in the loss of every student but the fine-tuned one.
         ledger: under `KEY`.
@@ -60,14 +61,14 @@ def climb(
     known = [entry["seed"] for entry in ledger.entries() if entry["seed"] in seeds]
     if known:  # told now, and not after seeds that the ledger has nothing of
         check_runs(distiller_of(known[0], None), known[0], ledger.entries())
-    for seed, rung in to_train(rungs, seeds):
+    for seed, rung in pending_runs(rungs, seeds):
         if ledger.holds({"rung": rung.name, "seed": seed}):
             continue
         distiller = distiller_of(seed, rung.top_k)
         check_runs(distiller, seed, ledger.entries())
-        cast = cast_decider(rung.agent(gold_share), distiller, PhaseConfig("constant"), seed)
-        series = Series(cast.agent, [cast.env], seeds=[seed], learning=cast.learning)
-        result = evaluated(series.play(on_phase)[0], cast.env)
+        setup = build_policy(rung.agent(gold_share), distiller, PhaseConfig("constant"), seed)
+        runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=setup.learning)
+        result = evaluated(runner.run(on_phase)[0], setup.env)
         told = summarise_run(result, distiller.task, seed=seed)
         entry = {"rung": rung.name, **{name: told[name] for name in ("seed", "metrics", "examples", "constant")}}
         entry |= {"seconds": told["seconds"], "initial_losses": distiller.initial_losses}

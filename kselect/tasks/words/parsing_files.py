@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from kselect.errors import KselectError
+from kselect.logging import get_logger
 from kselect.tasks.paths import find_file
 from kselect.tasks.splits import make_splits
 from kselect.tasks.words.conllu import read_treebank
@@ -134,7 +134,7 @@ class TreeSource(WordSource):
 def _warn_of_unseen(sentences: Sequence[ParsedSentence], labels: Sequence[str]) -> None:
     unseen = Counter(name for sentence in sentences for name in sentence.relations if name not in labels)
     if unseen:
-        logging.getLogger("kselect").warning(
+        get_logger().warning(
             "%s has %d relation%s that train does not have and no prediction gets right: %s.",
             sentences[0].origin.source,
             unseen.total(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from kselect.errors import KselectError, unknown
+from kselect.logging import get_logger
 from kselect.tasks.labels import first_variants, spelling
 from kselect.tasks.words.schemes import (
     FILE_SCHEMES,
@@ -128,7 +128,7 @@ def _warn_of_span_like(train: Sequence[TaggedSentence]) -> None:
         wanted = f"write B-{names[0]} on a span's first word, and I-{names[0]} on others, in place of '{names[0]}'"
     else:
         return
-    logging.getLogger("kselect").warning(
+    get_logger().warning(
         "%s has tags such as '%s', read as plain tags and scored by accuracy: to have spans scored by F1, %s.",
         source,
         names[0],
@@ -139,7 +139,7 @@ def _warn_of_span_like(train: Sequence[TaggedSentence]) -> None:
 def _warn_of_repaired(data: TaggedData) -> None:
     for part, places in data.repaired.items():
         if places:
-            logging.getLogger("kselect").warning(
+            get_logger().warning(
                 "%s has %d tag%s impossible in %s, %sat %s, now repaired.",
                 data.parts[part][0].origin.source,
                 len(places),
@@ -153,7 +153,7 @@ def _warn_of_repaired(data: TaggedData) -> None:
 def _warn_of_unseen(data: TaggedData) -> None:
     for part, unseen in data.unseen.items():
         if unseen:
-            logging.getLogger("kselect").warning(
+            get_logger().warning(
                 "%s has %d tag%s that train does not have and no prediction gets right: %s.",
                 data.parts[part][0].origin.source,
                 unseen.total(),
