@@ -23,6 +23,7 @@ from kselect.config import (
 )
 from kselect.errors import KselectError, unknown
 from kselect.models.paths import check_location
+from kselect.plugins import plugin_names
 from kselect.runs.resume import ensure_available
 from kselect.tasks.paths import find
 from kselect.tasks.registry import canonical, task_name
@@ -79,7 +80,7 @@ def _check_test(parts: Iterable[Any]) -> None:
 def _known_knowledge() -> Collection[str]:
     """Return what comes with the package and, where a script has registered kinds of its own, those too."""
     registry = sys.modules.get("kselect.knowledge.registry")  # who has not loaded it has registered nothing
-    return KNOWLEDGE_NAMES if registry is None else registry.BUILDERS
+    return (*KNOWLEDGE_NAMES, *plugin_names("kselect.knowledge")) if registry is None else registry.BUILDERS
 
 
 def _models(part: Any) -> list[str]:

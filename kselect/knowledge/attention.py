@@ -1,4 +1,4 @@
-"""The teacher's attention."""
+"""Knowledge in attention: distances of attention probabilities and attention scores."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from kselect.models.outputs import ModelOutputs
 
 
 class Attention(Knowledge):
-    """KL between attention distributions, in nats: a mean over heads, real queries and mapped layers.
+    """KL between attention distributions, in nats, a mean over heads, real queries and mapped layers.
 
-    The attention part of MiniLM (Wang et al., 2020, eq. 3), over mapped layers where that takes the last alone.
-    Probabilities are taken before dropout; padded keys have none, padded queries do not count.
+    Probabilities are read before dropout. Padded keys have probability 0, padded queries are not counted.
+
+    Source: the attention loss of MiniLM (Wang et al., 2020, eq. 3), which compares only the last layer.
     """
 
     name: ClassVar[str] = "attention"
@@ -43,8 +44,8 @@ class Attention(Knowledge):
 def attention_divergence(p: Tensor, q: Tensor, attention_mask: Tensor) -> Tensor:
     """Return `KL(p || q)` `[B]` of attention probabilities `[B, H, n, n]`, a mean over heads and real queries.
 
-    Both are 0 on padded keys, which so count for nothing; the floor under the logarithm only guards probabilities that
-    are 0 or have underflowed.
+    Both are 0 on padded keys, which therefore add nothing. The floor under the logarithm guards against probabilities
+    that are 0 or have underflowed.
     """
     p, q = p.float(), q.float()
     floor = torch.finfo(torch.float32).tiny
@@ -55,7 +56,7 @@ def attention_divergence(p: Tensor, q: Tensor, attention_mask: Tensor) -> Tensor
 class AttentionScores(Knowledge):
     """Squared distance of attention scores, a mean over heads, pairs of real tokens and mapped layers.
 
-    The attention part of TinyBERT (Jiao et al., 2020, eq. 7), which takes scores as they are before the softmax.
+    Source: the attention loss of TinyBERT (Jiao et al., 2020, eq. 7), on scores before the softmax.
     """
 
     name: ClassVar[str] = "attention-scores"

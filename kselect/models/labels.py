@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from kselect.errors import KselectError
+from kselect.logging import get_logger
 from kselect.models.needs import Needs
 from kselect.models.output_layer import reorder
 from kselect.models.outputs import forward
@@ -101,7 +101,7 @@ def _answers(model: PreTrainedModel, examples: EncodedSplit) -> NDArray[np.int64
 
 @cache
 def _tell(line: str) -> None:
-    logging.getLogger(__name__).warning(line)
+    get_logger().warning(line)
 
 
 def label_names(config: PreTrainedConfig) -> tuple[str, ...]:

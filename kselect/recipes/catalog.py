@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from kselect.agents.registry import AGENTS
 from kselect.agents.stages import Stages, stage_knowledge
 from kselect.config import AgentConfig
+from kselect.errors import KselectError
+from kselect.plugins import PluginRegistry, distribution, load_plugin
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Recipe:
         return AgentConfig("schedule", {"stages": self.stages or [{"weights": dict.fromkeys(offered, 1)}]})
 
 
-RECIPES: dict[str, Recipe] = {
+_PUBLISHED = {
     "fine-tune": Recipe("gold labels only: no distillation", [{"weights": {"gold": 1}}]),
     "vanilla-kd": Recipe(
         "gold labels and the teacher's logits, equally (Hinton et al. 2015)", [{"weights": {"gold": 1, "logits": 1}}]
@@ -111,7 +114,24 @@ RECIPES: dict[str, Recipe] = {
         {"weighting": "uncertainty"},
     ),
 }
-"""The recipes by name; an agent of that name follows one."""
 
-NAMED = {**AGENTS, **{name: recipe.description for name, recipe in RECIPES.items()}}
+
+def _load(plugin: EntryPoint) -> Recipe:
+    recipe = load_plugin(plugin)
+    if not isinstance(recipe, Recipe):
+        raise KselectError(
+            f"The package {distribution(plugin)} announces the recipe {plugin.name}, and {plugin.value} is not a "
+            "Recipe: update or uninstall that package."
+        )
+    return recipe
+
+
+RECIPES: PluginRegistry[Recipe] = PluginRegistry("kselect.recipes", _PUBLISHED, _load)
+"""The recipes by name; an agent of that name follows one. Installed packages add theirs (`kselect.plugins`)."""
+
+NAMED: PluginRegistry[str] = PluginRegistry(
+    "kselect.recipes",
+    {**AGENTS, **{name: recipe.description for name, recipe in _PUBLISHED.items()}},
+    lambda plugin: f"a recipe of the package {distribution(plugin)}",
+)
 """Every agent that a run can name, those that follow a recipe among them, with a line that says what it does."""

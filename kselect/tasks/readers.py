@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from kselect.errors import KselectError
+from kselect.logging import get_logger
 from kselect.tasks.table import Table
 
 MARK = "\ufeff"
@@ -96,7 +96,7 @@ def _warn_of_quotes(table: Table) -> None:
     ]
     if quoted:
         # One line on standard error, unless a program that uses the library wants it elsewhere.
-        logging.getLogger("kselect").warning(
+        get_logger().warning(
             "%s has every field of %s in double quotes, which a TSV takes as ordinary characters: "
             "save it as CSV if they only enclose.",
             table.source,

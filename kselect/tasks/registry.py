@@ -39,7 +39,7 @@ def load_task(
         files: data of one's own: texts or, a `TaggedSource` or a `TreeSource`, sentences word by word.
         reward_fraction: share of train that becomes the reward split; stratified, and removed from train.
         seed: of the splits that are held out, of `train_limit`'s slice, and of the synthetic data.
-        train_limit: use only so many examples of train (before anything is held out) and of dev, stratified.
+        train_limit: use only so many examples of train (after the reward split is held out) and of dev, stratified.
 
     Raises `KselectError` for an unknown name, for missing data and for faults in the files.
     """

@@ -62,4 +62,4 @@ def _worker_env(threads: int, **settings: Any) -> gymnasium.Env[Any, Any]:
         for number in (signal.SIGINT, signal.SIGTERM):  # sent to every process of a group; the parent handles them
             signal.signal(number, signal.SIG_IGN)
         torch.set_num_threads(threads)
-    return gymnasium.make("kselect.envs:kselect/Distillation-v0", disable_env_checker=True, **settings)
+    return gymnasium.make("kselect/Distillation-v0", disable_env_checker=True, **settings)

@@ -87,8 +87,9 @@ def test_a_stopped_recording_goes_on_where_it_was(
     interrupt([*words, "--run_name", "stopped"], stopped)
     parts = sorted((stopped / "checkpoints" / "recording").iterdir())
     assert len(parts) == len((stopped / "metrics.jsonl").read_text().splitlines()) >= 2
-    rows = sum(len(ExampleTable.load(part)) for part in parts)
-    assert len(pd.read_parquet(stopped / "checkpoints" / "recording")) == rows
+    assert len(pd.read_parquet(stopped / "checkpoints" / "recording")) == sum(
+        len(ExampleTable.load(part)) for part in parts
+    )
     # What came after the checkpoint, as a kill would leave it, is dropped.
     ExampleTable.load(parts[0]).save(parts[0].with_name(f"{len(parts):06d}.parquet"))
     capsys.readouterr()

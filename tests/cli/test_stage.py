@@ -138,7 +138,7 @@ def test_processes_train_the_students_that_a_serial_run_trains(teachers: Path, t
     def learned(streams: bool) -> Episode:
         setup = build_trainable_agent(settings.agent, distiller, settings.phases, 5)
         (plain,) = for_processes(setup, [settings], [distiller])
-        vector = SyncVectorEnv([lambda: gymnasium.make("kselect.envs:kselect/Distillation-v0", **plain)])
+        vector = SyncVectorEnv([lambda: gymnasium.make("kselect/Distillation-v0", **plain)])
         (episode,) = learn(setup.agent, vector if streams else setup.env, 1, seed=5)
         return episode
 

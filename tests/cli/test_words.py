@@ -14,7 +14,6 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
 from safetensors.torch import load_file
 from transformers import AutoModelForTokenClassification, AutoTokenizer, BertForTokenClassification
 
-import envs  # noqa: F401 (registers the environment)
 import kselect
 from kselect.cli.main import main
 from kselect.config import DEFAULT_KNOWLEDGE, DEFAULT_OF_WORDS
@@ -223,7 +222,7 @@ def test_long_sentences_are_read_in_pieces(place: Path, tmp_path: Path, capsys: 
 def test_a_reward_of_a_sample_reads_whole_sentences(place: Path) -> None:
     files = {"task_type": "trees", "train_file": str(place / "train.conllu"), "task": "my-trees", "max_length": 6}
     env = gymnasium.make(
-        "kselect.envs:kselect/Distillation-v0",
+        "kselect/Distillation-v0",
         **files,
         teacher=str(place / "runs" / "trees-teacher" / "model"),
         layers=1,

@@ -17,8 +17,9 @@ from kselect.distillation.teacher.fingerprint import cache_key
 from kselect.distillation.teacher.sources import CachedTeacher
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
-from kselect.knowledge.structures import CASES
-from kselect.knowledge.substructures import ALIKE, BestSequences
+from kselect.knowledge.marginals import HEAD_PAIRS
+from kselect.knowledge.sequences import BestSequences
+from kselect.knowledge.substructures import COMPARABLE_HEADS
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import CHOICES
 from kselect.models.heads.tree_tagger import ArcTags, TreeTagger
@@ -36,7 +37,7 @@ TEACHERS = ("crf", "spans", "parser", "second-order-parser", "tree-tagger")
 def kinds_for(teacher: str, student: str) -> list[str]:
     """All kinds of knowledge that two heads can be compared in."""
     kinds = ["gold", "marginals", "hidden", "attention"]
-    if any(teacher in group and student in group for group in ALIKE):
+    if any(teacher in group and student in group for group in COMPARABLE_HEADS):
         kinds.append("substructures")
     if CHOICES[teacher] == CHOICES[student]:
         kinds += ["logits", *(["logits-mse"] if "tag" in CHOICES[student] else [])]
@@ -200,7 +201,7 @@ def test_other_arc_tags_are_refused() -> None:
         Distiller(task_for("tree-tagger"), teacher, student)
 
 
-@pytest.mark.parametrize(("teacher", "student"), CASES)
+@pytest.mark.parametrize(("teacher", "student"), HEAD_PAIRS)
 def test_an_agent_distils_words_by_every_kind(teacher: str, student: str) -> None:
     run = distiller_for(teacher, student, dropout=0.1)
     env = DistillationEnv(run, phases=PhaseConfig("constant", 4))

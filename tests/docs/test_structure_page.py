@@ -14,7 +14,7 @@ import yaml
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
 from kselect.config.comparison import CompareConfig
-from kselect.knowledge.structures import CASES
+from kselect.knowledge.marginals import HEAD_PAIRS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "structure.md").read_text()
@@ -48,7 +48,7 @@ def test_every_case_has_its_configurations() -> None:
         for name in re.findall(r"`([a-z0-9-]+)`", names):
             config = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text())
             assert config["head"] == heads[1]
-            assert (heads[0], heads[1]) in CASES
+            assert (heads[0], heads[1]) in HEAD_PAIRS
             configurations.add(name)
     configs = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "configs").glob("*.yaml")}
     assert configurations == {name for name, config in configs.items() if config.get("task_type", "text") != "text"}

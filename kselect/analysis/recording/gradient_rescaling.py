@@ -14,14 +14,14 @@ from kselect.distillation.callback import TrainingPart
 from kselect.errors import KselectError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.logits import Gold, Logits
-from kselect.knowledge.target_levels import Level, is_gold
+from kselect.knowledge.target_levels import TargetLevel, is_gold
 from kselect.models.heads import Answer
 
 SOFTMAX_HEADS = ("classes", "tagger", "tree-tagger")
 """Heads whose gold loss is the cross-entropy of a softmax at each position."""
 FLOOR = -80.0  # of log(1 - q_t): e^80 times any temperature is still a float32
 
-FORMULAS = (Gold.loss, Logits.loss, Level.loss)
+FORMULAS = (Gold.loss, Logits.loss, TargetLevel.loss)
 """Losses whose factor is known in closed form, and so exact however certain the student is."""
 
 
@@ -143,7 +143,7 @@ class Positions:
         """Return the factor of one of `FORMULAS` alone, at a weight of 1, `[B, U]`."""
         if isinstance(kind, Gold):
             return torch.ones_like(self.log_rest)
-        assert isinstance(kind, Logits | Level)
+        assert isinstance(kind, Logits | TargetLevel)
         temperature = kind.temperature(part.batch.progress)
         choices, p = part.student.choices, None
         if kind.teacher_needs is not None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import os
 import shutil
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from kselect.errors import KselectError
 from kselect.io import TEMPORARY, UnwritableError, replacing
+from kselect.logging import get_logger
 
 if TYPE_CHECKING:
     from kselect.distillation.teacher.ragged import Ragged
@@ -185,7 +184,7 @@ class CacheEntry:
             return None
         values = mapped(self._path(name), layout.size, layout.dtype, self.arrays[name]["bytes"])
         if values is None:
-            warnings.warn(f"{self._path(name)} is not as it was written, and is made anew.", stacklevel=2)
+            get_logger().warning("%s is not as it was written, and is made anew.", self._path(name))
             return None
         with suppress(OSError):  # in somebody else's folder the time of last use, a hint for people, stays as it was
             os.utime(self._index_path)
@@ -277,7 +276,7 @@ class CacheEntry:
             return self._lock.acquire(blocking=False)
         except Timeout:
             told = "Waiting for another run, which is computing the teacher's outputs in %s."
-            logging.getLogger(__name__).warning(told, self.folder)
+            get_logger().warning(told, self.folder)
             return self._lock.acquire()
 
     @cached_property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from kselect.distillation.teacher.cache import CacheFolder
 from kselect.distillation.teacher.cache_entry import CacheEntry
 from kselect.distillation.teacher.fingerprint import cache_key
 from kselect.distillation.teacher.ragged import Ragged
+from kselect.logging import get_logger
 from kselect.models.needs import MATRICES, Needs
 from kselect.models.outputs import ModelOutputs, average, forward, has_logits
 from kselect.tasks.encoding import EncodedSplit
@@ -165,7 +165,7 @@ class CachedTeacher:
         if {_kind(name) for name in self.entry.beyond}.intersection(kinds):
             why = "half precision cannot hold them"
         told = "The teacher runs in every training step that reads its %s, which are not kept in the cache: %s."
-        logging.getLogger(__name__).warning(told, " and ".join(kinds), why)
+        get_logger().warning(told, " and ".join(kinds), why)
 
     def _fetch(self, kinds: Collection[str]) -> None:
         """Open the arrays of `kinds`, and the logits, after computing those that are not there."""

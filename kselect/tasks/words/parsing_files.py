@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import Any, Generic
 
 from kselect.errors import KselectError
+from kselect.logging import get_logger
 from kselect.tasks.paths import find
-from kselect.tasks.task import parted
+from kselect.tasks.splits import make_splits
 from kselect.tasks.words.conllu import read_treebank
 from kselect.tasks.words.parsing_task import ParsingTask
 from kselect.tasks.words.sentence import ParsedSentence, Sentence, WordSplit
@@ -47,7 +47,7 @@ class WordSource(ABC):
     def task(
         self, name: str, *, reward_fraction: float = 0.1, seed: int = 0, train_limit: int | None = None
     ) -> WordTask[Any]:
-        """Read what is labelled; arguments are those of `kselect.tasks.task.parted`.
+        """Read what is labelled; arguments are those of `kselect.tasks.splits.make_splits`.
 
         Raises `KselectError` for faults in the data, and for train that leaves nothing to tell apart.
         """
@@ -92,7 +92,7 @@ class TreeSource(WordSource):
         for sentences in parts.values():
             _tell_unseen(sentences, labels)
         splits = {part: WordSplit(sentences) for part, sentences in parts.items()}
-        splits = parted(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
+        splits = make_splits(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
         return ParsingTask(name, labels, splits, METRICS)
 
     def task_of(self, name: str, labels: Sequence[str]) -> ParsingTask:
@@ -114,7 +114,7 @@ class TreeSource(WordSource):
 def _tell_unseen(sentences: Sequence[ParsedSentence], labels: Sequence[str]) -> None:
     unseen = Counter(name for sentence in sentences for name in sentence.relations if name not in labels)
     if unseen:
-        logging.getLogger("kselect").warning(
+        get_logger().warning(
             "%s has %d relation%s that train has none of, and no prediction gets right: %s.",
             sentences[0].origin.source,
             unseen.total(),

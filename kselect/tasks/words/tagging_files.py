@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from kselect.errors import KselectError, unknown
+from kselect.logging import get_logger
 from kselect.tasks.paths import find, resolve_path
-from kselect.tasks.splits import limit
-from kselect.tasks.task import parted
+from kselect.tasks.splits import make_splits, subsample
 from kselect.tasks.words.conll import ColumnFile, read_columns
 from kselect.tasks.words.conllu import Treebank, read_treebank
 from kselect.tasks.words.hub_dataset import read_token_labels, splits_of
@@ -79,7 +78,7 @@ def tagged_data(
 
 
 def _tell(data: TaggedData) -> None:
-    log = logging.getLogger("kselect")
+    log = get_logger()
     for part, sentences in data.parts.items():
         source = sentences[0].origin.source if sentences else part
         if places := data.repaired[part]:
@@ -150,10 +149,10 @@ class TaggedSource(WordSource):
                 "--tag_column, or other sentences."
             )
         splits = {part: WordSplit(sentences) for part, sentences in data.parts.items()}
-        splits = parted(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
+        splits = make_splits(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
         if self.unlabelled_file is not None:
             train = WordSplit(self._untagged(find(self.unlabelled_file, self.data_dir)))
-            splits["train"] = train if train_limit is None else limit(train, train_limit, seed)
+            splits["train"] = train if train_limit is None else subsample(train, train_limit, seed)
         return _task(name, data.tag_set, data.file_scheme, splits)
 
     def task_of(self, name: str, labels: Sequence[str]) -> TaggingTask:

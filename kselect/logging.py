@@ -1,0 +1,54 @@
+"""The package's logger, and how much of it is shown."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+from kselect.errors import unknown
+
+NAME = "kselect"
+LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to whichever stream `sys.stderr` is when a message comes."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+        self.setFormatter(logging.Formatter(f"{NAME}: %(message)s"))
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # an attribute of the base class
+        return sys.stderr
+
+
+def get_logger() -> logging.Logger:
+    """Return the one logger of the package, `kselect`.
+
+    As libraries do, it has no handler of its own: a program that configures none sees warnings and errors on stderr.
+    """
+    return logging.getLogger(NAME)
+
+
+def set_verbosity(level: str | int) -> None:
+    """Show messages of the package from a level on, on stderr unless the program has set up handlers.
+
+    Args:
+        level: "debug", "info", "warning" (the default without this call) or "error", or a level of `logging`.
+
+    Raises:
+        KselectError: an unknown level.
+    """
+    if isinstance(level, str) and level not in LEVELS:
+        raise unknown("verbosity", level, LEVELS)
+    logger = get_logger()
+    if not logger.hasHandlers():
+        logger.addHandler(_StderrHandler())
+    logger.setLevel(LEVELS[level] if isinstance(level, str) else level)
