@@ -118,7 +118,7 @@ def report(
         data: what the cells were made of.
         setup: what else a reader must know, beyond the options and the machine.
     """
-    from kselect.cli.table import print_table
+    from kselect.cli.console import print_table
 
     print_table(title, columns, rows)
     if options.json is None:

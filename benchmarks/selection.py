@@ -35,14 +35,14 @@ KEY = ("task", "label", "seed", "settings")
 
 def run(options: argparse.Namespace) -> None:
     """Distil what the ledger lacks, agent by agent, with one set of teacher outputs for those that read the same."""
-    from kselect.cli.command import Command
+    from kselect.cli.commands import COMMANDS
     from kselect.distillation.builders import make_distiller
     from kselect.recipes.policies import build_policy
     from kselect.runs.provenance import describe
     from kselect.training.api import rollout
     from kselect.training.results import summarise_run
 
-    command, ledger = Command("kselect.cli.distill"), Ledger(options.ledger, KEY)
+    command, ledger = COMMANDS["distill"], Ledger(options.ledger, KEY)
     wanted: dict[str, list[tuple[str, Any]]] = {}
     for spec in options.agents:
         label, _, name = spec.rpartition("=")

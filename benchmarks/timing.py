@@ -51,11 +51,11 @@ Runs = dict[tuple[Schedule, int], dict[str, Any]]
 
 def run(options: argparse.Namespace) -> None:
     """Distil under every pair of selections and seed that the ledger lacks."""
-    from kselect.cli.command import Command
+    from kselect.cli.commands import COMMANDS
     from kselect.distillation.builders import make_distiller
     from kselect.runs.provenance import describe
 
-    command, ledger = Command("kselect.cli.distill"), Ledger(options.ledger, KEY)
+    command, ledger = COMMANDS["distill"], Ledger(options.ledger, KEY)
     words = ["--config", options.config, "--teacher", options.teacher, *options.settings]
     settings: Any = command.settings([*words, "--knowledge", ",".join(SELECTIONS["all"])])
     kept = recorded(settings.to_dict())

@@ -23,7 +23,7 @@ LEDGER = Ledger(Path("benchmarks/results/tuning.jsonl"), key=("task", "layers", 
 
 def run(options: argparse.Namespace) -> None:
     """Fine-tune at every point that the ledger lacks."""
-    from kselect.cli.command import Command
+    from kselect.cli.commands import COMMANDS
     from kselect.distillation.builders import make_distiller
     from kselect.runs.provenance import describe
 
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
     for seed, layers, epochs, rate in grid:
         words = ["--config", options.config, "--teacher", options.teacher, "--knowledge", "gold"]
         words += ["--epochs", str(epochs), "--learning_rate", str(rate)] + (["--layers", layers] if layers else [])
-        settings = Command("kselect.cli.distill").settings(words)
+        settings = COMMANDS["distill"].settings(words)
         assert settings is not None
         entry = {"task": settings.task.task, "layers": settings.model.layers, "epochs": epochs}
         entry |= {"learning_rate": rate, "seed": seed}

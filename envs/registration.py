@@ -40,9 +40,6 @@ def make_distillation_env(
     Raises:
         KselectError: an unknown setting, no teacher, or an invalid task, teacher or student.
     """
-    from kselect.distillation.builders import make_distiller
-    from kselect.envs.distillation import DistillationEnv
-
     known = [field.name for config in CONFIGS for field in fields(config)]
     for name in settings:
         if name not in known:
@@ -51,6 +48,9 @@ def make_distillation_env(
         raise KselectError(
             "teacher is missing: give the folder or hub id of a fine-tuned classifier.", setting="teacher"
         )
+    from kselect.distillation.builders import make_distiller
+    from kselect.envs.distillation import DistillationEnv  # torch comes with them, only after the checks above
+
     distiller = make_distiller(
         _fill(TaskConfig, settings),
         _fill(StudentConfig, settings),

@@ -33,7 +33,8 @@ def heat_map_text(names: Sequence[str], selections: Selections, total_steps: int
         for row in range(len(names))
     ]
     lines = [f"{name:<{width}} |{shades}|" for name, shades in zip(names, rows, strict=True)]
-    return "\n".join([*lines, f"{len(selections)} phases, {steps} of {total_steps} training steps"])
+    phases = f"{len(selections)} phase{'' if len(selections) == 1 else 's'}"
+    return "\n".join([*lines, f"{phases}, {steps} of {total_steps} training steps"])
 
 
 def heat_map_image(rows: int, selections: Selections, total_steps: int) -> NDArray[np.uint8]:

@@ -50,7 +50,7 @@ class _GymnasiumFinder(MetaPathFinder):
 
 
 class _RegisteringLoader(Loader):
-    """Loads Gymnasium by its own loader, then registers the environment."""
+    """Loads Gymnasium by its own loader, registers the environment, and leaves no trace on the module."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
@@ -59,8 +59,7 @@ class _RegisteringLoader(Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        assert module.__spec__ is not None
+        module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
         register(module)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)  # such as get_data and get_source, which tracebacks and resources use

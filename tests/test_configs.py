@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kselect.cli.command import Command
-from kselect.cli.main import COMMANDS
+from kselect.cli.commands import COMMANDS
 from kselect.config import KnowledgeConfig, check_head_of
 from kselect.recipes import check, check_decider
 
@@ -32,7 +31,7 @@ def test_its_commands_are_accepted(path: Path, monkeypatch: pytest.MonkeyPatch) 
     told = [words[1:] for words in commands(path) if words[0] == "kselect"]
     assert told
     for name, *words in told:
-        settings = Command(COMMANDS[name]).settings(words)
+        settings = COMMANDS[name].settings(words)
         assert settings is not None
         check_head_of(settings.task.task_type, settings.model.head)
         assert "--config" not in words or words[words.index("--config") + 1] == f"configs/{path.name}"
@@ -50,7 +49,7 @@ def test_its_agents_can_be_set_side_by_side(path: Path, monkeypatch: pytest.Monk
         assert agents
         for agent in agents:
             given = ["--config", words[words.index("--config") + 1], "--teacher", "somewhere", *more]
-            settings = Command(COMMANDS["distill"]).settings([*given, "--agent", agent])
+            settings = COMMANDS["distill"].settings([*given, "--agent", agent])
             assert settings is not None
             check_decider(settings.agent.agent)
             knowledge = settings.knowledge

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import kselect
-from kselect.cli.command import Command
-from kselect.cli.main import COMMANDS
+from kselect.cli.commands import COMMANDS
 from kselect.config import KNOWLEDGE_NAMES
 from kselect.recipes import NAMED
 from kselect.recipes.policies import ONLINE
@@ -81,6 +80,57 @@ def test_agents_know_nothing_of_distillation() -> None:
         assert not texts & {"gold", "logits", *COMPARED}, path
 
 
+def test_no_module_imports_the_top_level_links() -> None:
+    for path in SOURCES:
+        names = {
+            alias.name
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        } | {node.module or "" for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
+        assert {name.split(".")[0] for name in names}.isdisjoint({"agents", "envs"}), path
+
+
+def test_settings_have_a_type_in_every_signature() -> None:
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.arg) and node.arg == "settings" and node.annotation is not None:
+                assert ast.unparse(node.annotation) != "Any", f"{path}:{node.lineno}"
+
+
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z_]+|\bkselect (?:" + "|".join(COMMANDS) + r")\b")
+SPEAKS_OF_SETTINGS = ["stats", "io", "schedule", "errors", "logging", "structure", "analysis", "training"]
+"""Parts of the library whose messages name settings, and leave it to the command line to say how one is given."""
+
+
+def messages(path: Path) -> list[tuple[int, str]]:
+    """The strings of a file but for its docstrings and the texts under fields."""
+    tree = ast.parse(path.read_text())
+    texts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in texts]
+    return [(node.lineno, node.value) for node in constants if isinstance(node.value, str)]
+
+
+def test_the_library_names_settings_and_no_options() -> None:
+    paths = [path for path in SOURCES if path.relative_to(ROOT).with_suffix("").parts[1] in SPEAKS_OF_SETTINGS]
+    assert len(paths) > 30
+    offenders = [f"{path}:{line} {text}" for path in paths for line, text in messages(path) if FLAG.search(text)]
+    assert offenders == []
+
+
+def test_commands_import_nothing_within_functions_but_what_help_has_no_use_for() -> None:
+    lazy = {"parser.py", "artifacts.py"}  # read before a command is known to run
+    for path in sorted((ROOT / "kselect" / "cli").glob("*.py")):
+        inner = [
+            node
+            for function in ast.walk(ast.parse(path.read_text()))
+            if isinstance(function, ast.FunctionDef)
+            for node in ast.walk(function)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
+        assert not inner or path.name in lazy, path
+
+
 def test_every_public_name_is_there() -> None:
     for name in kselect.__all__:
         assert getattr(kselect, name).__doc__, name
@@ -88,12 +138,12 @@ def test_every_public_name_is_there() -> None:
 
 @pytest.mark.parametrize("command", ["train-teacher", "distill"])
 def test_help_names_every_task(command: str) -> None:
-    text = Command(COMMANDS[command]).parser.format_help()
+    text = COMMANDS[command].parser.format_help()
     assert [name for name in TASKS if name not in text] == []
 
 
 def test_help_names_every_agent_and_knowledge() -> None:
-    text = Command(COMMANDS["distill"]).parser.format_help()
+    text = COMMANDS["distill"].parser.format_help()
     assert [name for name in (*NAMED, *ONLINE, *KNOWLEDGE_NAMES) if name not in text] == []
 
 
@@ -107,7 +157,7 @@ def readme_commands() -> list[str]:
 def test_the_readmes_commands_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     name, *words = shlex.split(line)[1:]
-    assert Command(COMMANDS[name]).settings(words) is not None
+    assert COMMANDS[name].settings(words) is not None
 
 
 def test_the_readme_has_commands() -> None:

@@ -1,6 +1,6 @@
-"""List, verify or clear the teacher outputs kept on disk.
+"""List, verify or clear the teacher outputs stored on disk.
 
-An entry holds what one teacher gives on one set of examples at one precision. Nothing is deleted by itself; what is
+An entry holds what one teacher gives on one set of examples at one precision. Nothing is deleted automatically; what is
 cleared is computed again when a run wants it.
 
 Examples:
@@ -13,32 +13,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from kselect.config import CacheSettings as Settings
+from kselect.cli.console import print_table
+from kselect.config import CacheSettings
+from kselect.distillation.teacher.cache import CacheFolder
+from kselect.distillation.teacher.cache_entry import CacheEntry
 from kselect.errors import KselectError
 
-if TYPE_CHECKING:
-    from kselect.distillation.teacher.cache import CacheFolder
-    from kselect.distillation.teacher.cache_entry import CacheEntry
-
-NAME = "cache"
-POSITIONAL = "action"
 ENTRY = ("entry", "entries")
 COLUMNS = ["entry", "task", "teacher", "precision", "holds", "MiB", "bytes/token", "last used"]
 
 
-def run(settings: Settings) -> None:
-    """Do what is asked with the entries that are meant.
+def run(settings: CacheSettings, data: None = None) -> None:
+    """List, verify or clear the entries.
 
     Raises:
-        KselectError: an empty or unknown entry; files that are not what was written; an entry that is being filled.
+        KselectError: an unknown entry; files that are not what was written; an entry that is being filled.
     """
-    from kselect.distillation.teacher.cache import CacheFolder
-
     config = settings.cache
-    if config.entry == "":
-        raise KselectError("--entry is empty: give the beginning of an entry's name, or leave it out to mean all.")
     folder = CacheFolder(config.cache_dir)
     entries = folder.entries(config.entry or "")
     if not entries:
@@ -48,8 +40,6 @@ def run(settings: Settings) -> None:
 
 
 def _list(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
-    from kselect.cli.table import print_table
-
     rows = [_row(entry) for entry in entries]
     total = sum(entry.bytes for entry in entries)
     print_table(f"Teacher outputs in {folder.path}", COLUMNS, [*rows, ["total", *[""] * 4, _mebibytes(total), "", ""]])
@@ -108,17 +98,17 @@ def _verify(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
 
 
 def _clear(folder: CacheFolder, entries: Sequence[CacheEntry]) -> None:
-    freed, kept = [], []
+    freed, busy = [], []
     for entry in entries:
         size = entry.bytes
         if entry.clear():
             freed.append(size)
         else:
-            kept.append(entry.short)
+            busy.append(entry.short)
     if freed:
         print(f"Cleared {_count(len(freed), *ENTRY)}, {_mebibytes(sum(freed))} MiB, from {folder.path}.")
-    if kept:
-        raise KselectError(f"A run is filling {', '.join(kept)}: clear that when it has stopped.")
+    if busy:
+        raise KselectError(f"A run is filling {', '.join(busy)}: clear it once the run has stopped.")
 
 
 def _count(number: int, one: str, several: str) -> str:

@@ -1,7 +1,7 @@
 """Show the whole path in minutes, on generated data.
 
 Generates a small suite of tasks, trains a teacher, trains a selection policy, distils students under it
-and under baselines, and prints them side by side.
+and under baselines, and prints their scores.
 
 Examples:
   kselect demo
@@ -10,11 +10,14 @@ Examples:
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from kselect.cli import distill, train_policy, train_teacher
+from kselect.cli.console import print_table
 from kselect.config import (
     AgentConfig,
+    DemoSettings,
     DistillSettings,
     PolicyConfig,
     RunConfig,
@@ -24,9 +27,10 @@ from kselect.config import (
     TrainPolicySettings,
     TrainTeacherSettings,
 )
-from kselect.config import DemoSettings as Settings
+from kselect.io import read_json
+from kselect.recipes import resolve
+from kselect.tasks.registry import make_task
 
-NAME = "demo"
 TASKS = ("synthetic-acceptability", "synthetic-entailment")
 BASELINES = ("fine-tune", "vanilla-kd", "all", "random-hard")
 TEACHER = TrainingConfig(epochs=10, batch_size=64, learning_rate=1e-3, precision="fp32")
@@ -34,12 +38,8 @@ STUDENT = TrainingConfig(epochs=1, batch_size=64, learning_rate=5e-4, precision=
 EPISODES = 4
 
 
-def run(settings: Settings) -> None:
+def run(settings: DemoSettings, data: None = None) -> None:
     """Run the demonstration."""
-    from datetime import datetime
-
-    from kselect.cli.table import print_table
-
     folder = Path(settings.run.runs_dir) / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
     header: list[str] = ["agent"]
     columns: list[list[str]] = []
@@ -55,37 +55,34 @@ def run(settings: Settings) -> None:
 
 def _distil_students(name: str, folder: Path, seed: int) -> list[Path]:
     """Train a teacher, a policy, and a student under every agent; returns the folders in this order."""
-    from kselect.recipes import resolve
-
     short = name.removeprefix("synthetic-")
-    task = TaskConfig(name)
+    config = TaskConfig(name)
+    task = make_task(config)
 
-    def place(what: str) -> RunConfig:
-        return RunConfig(seed, str(folder), f"{short}-{what}")
+    def run_config(suffix: str) -> RunConfig:
+        return RunConfig(seed, str(folder), f"{short}-{suffix}")
 
-    teacher = train_teacher.run(TrainTeacherSettings(task=task, training=TEACHER, run=place("teacher")))
+    teacher = train_teacher.run(TrainTeacherSettings(task=config, training=TEACHER, run=run_config("teacher")), task)
     model = StudentConfig(str(teacher / "model"), layers=2)
     policy = train_policy.run(
         TrainPolicySettings(
-            task=task, model=model, training=STUDENT, policy=PolicyConfig(EPISODES), run=place("policy")
-        )
+            task=config, model=model, training=STUDENT, policy=PolicyConfig(EPISODES), run=run_config("policy")
+        ),
+        task,
     )
-    deciders = {name: name for name in BASELINES} | {"learned": str(policy / "policy")}
-    students = [
-        distill.run(
-            DistillSettings(
-                task=task, model=model, training=STUDENT, knowledge=resolve(agent), agent=agent, run=place(what)
-            )
+    agents = {name: name for name in BASELINES} | {"learned": str(policy / "policy")}
+    students = []
+    for suffix, agent in ((suffix, AgentConfig(path)) for suffix, path in agents.items()):
+        knowledge, run = resolve(agent), run_config(suffix)
+        settings = DistillSettings(
+            task=config, model=model, training=STUDENT, knowledge=knowledge, agent=agent, run=run
         )
-        for what, agent in ((what, AgentConfig(name)) for what, name in deciders.items())
-    ]
+        students.append(distill.run(settings, task))
     return [teacher, policy, *students]
 
 
 def _scores_and_times(folders: list[Path]) -> tuple[list[str], list[str]]:
     """Return the cells of one task: the constant prediction's, then those of each run."""
-    from kselect.io import read_json
-
     results = [read_json(folder / "results.json") for folder in folders]
     scores = [results[0]["constant"]["score"], *(result["metrics"].get("score") for result in results)]
     return ["" if score is None else f"{score:.3f}" for score in scores], [

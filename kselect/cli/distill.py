@@ -13,47 +13,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kselect.agents.registry import LEARNERS, ONLINE
-from kselect.cli.brought import knowledge_of_agent
-from kselect.cli.help import listing
-from kselect.config import DistillSettings as Settings
-from kselect.recipes import NAMED, check, check_decider
-
-NAME = "distill"
-DECIDERS = {
-    "FOLDER": f"a policy that `kselect train-policy` made with {', '.join(LEARNERS)}",
-    "gold:1,logits:0.5": "weights of your own, all along: `fixed` in short",
-    **{name: f"{learner}, which learns in this one run" for name, learner in ONLINE.items()},
-    **{name: line for name, line in NAMED.items() if name not in LEARNERS},
-}
-EPILOG = listing("Agents", DECIDERS)
-UNDER = knowledge_of_agent
+from kselect.analysis.recording.callback import ExampleRecorder
+from kselect.analysis.recording.writer import RunRecording
+from kselect.cli.training_run import build_distiller, describe_metrics, open_folder, recorded, save_model
+from kselect.config import DistillSettings
+from kselect.recipes.policies import build_policy
+from kselect.tasks.task import Task
+from kselect.training.api import evaluated, evaluated_teachers
+from kselect.training.results import summarise_run
+from kselect.training.runner import EpisodeRunner
 
 
-def run(settings: Settings) -> Path:
+def run(settings: DistillSettings, task: Task) -> Path:
     """Distil one student and save it in a run folder, whose path is returned."""
-    check_decider(settings.agent.agent)
-    check(settings.agent, settings.knowledge)
-    if settings.recording.record:
-        settings.task.require_labels("A recording")
-    from kselect.tasks.registry import make_task
-
-    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
-
-    from kselect.analysis.recording.callback import ExampleRecorder
-    from kselect.analysis.recording.writer import RunRecording
-    from kselect.cli.session import describe_metrics, open_folder, prepare, recorded, save_model
-    from kselect.recipes.policies import build_policy
-    from kselect.training.api import evaluated, evaluated_teachers
-    from kselect.training.results import summarise_run
-    from kselect.training.runner import EpisodeRunner
-
-    distiller = prepare(settings, task)
+    distiller = build_distiller(settings, task)
     recorder = ExampleRecorder(distiller) if settings.recording.record else None
     agent, seed = settings.agent.agent, settings.run.seed
     setup = build_policy(settings.agent, distiller, settings.phases, seed)
     runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=setup.learning)
-    folder = open_folder(settings, distiller, agent, NAME)
+    folder = open_folder(settings, distiller, agent, "distill")
     plots = settings.recording.record_plots
     recording = None if recorder is None else RunRecording(distiller, recorder, folder, plots)
     with recorded(folder, runner, f"Distilling {task.name} under {Path(agent).name}", [task], recording) as on_phase:

@@ -14,40 +14,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from kselect.config import DoctorSettings as Settings
+from kselect.analysis.doctor import (
+    Examination,
+    check_examinable,
+    check_readable,
+    examine,
+    fixed_temperature,
+    histograms,
+    results_of,
+)
+from kselect.cli.console import print_table
+from kselect.cli.training_run import resolve_task, warn_of_head
+from kselect.config import DoctorSettings
+from kselect.distillation.builders import make_models
+from kselect.runs.resume import RunPlace
+from kselect.runs.run_dir import RunFolder
+from kselect.stats import Estimate
+from kselect.tasks.task import Task
 
-if TYPE_CHECKING:
-    from kselect.analysis.doctor import Examination
-    from kselect.stats import Estimate
-
-NAME = "doctor"
 BAR = 20  # characters of a full bar
 Table = tuple[str, list[str], list[list[str]]]
 """Title, columns and rows."""
 
 
-def run(settings: Settings) -> Path:
+def run(settings: DoctorSettings, task: Task[Any]) -> Path:
     """Examine a teacher, print the measurements, and write them to a run folder, whose path is returned."""
-    from kselect.tasks.registry import make_task
-
-    task = make_task(settings.task)  # before torch is imported, so that faults in data are reported at once
-
-    from kselect.analysis.doctor import (
-        check_examinable,
-        check_readable,
-        examine,
-        fixed_temperature,
-        histograms,
-        results_of,
-    )
-    from kselect.cli.session import settled, warn_of_head
-    from kselect.cli.table import print_table
-    from kselect.distillation.builders import make_models
-    from kselect.runs.resume import RunPlace
-    from kselect.runs.run_dir import RunFolder
-
     check_examinable(task)  # before models are loaded
     fixed_temperature(settings.knowledge)
     seed, location = settings.run.seed, settings.run
@@ -55,8 +48,8 @@ def run(settings: Settings) -> Path:
     (teacher,) = models.teachers
     check_readable(task, teacher)
     warn_of_head(models)
-    place = RunPlace(Path(location.runs_dir), task.name, NAME, seed, location.run_name, NAME)
-    with RunFolder.open(place, settled(settings, task), location.fresh) as folder:
+    place = RunPlace(Path(location.runs_dir), task.name, "doctor", seed, location.run_name, "doctor")
+    with RunFolder.open(place, resolve_task(settings, task).to_dict(), location.fresh) as folder:
         if folder.resumed:  # there is nothing to resume from
             folder.rewind(0, 0)
         examination = examine(
@@ -135,9 +128,9 @@ def _bar(share: float) -> tuple[str, str]:
 def _held_out_rows(examination: Examination) -> Iterator[list[str]]:
     profile, measures = examination.profile, examination.held_out
     for name, value in profile.metrics.items():
-        yield [name, f"{value:.3f}"]
+        yield [f"metric {name}", f"{value:.3f}"]
     for name, value in examination.constant.items():
-        yield [f"{name} of the constant prediction", f"{value:.3f}"]
+        yield [f"metric {name}, constant prediction", f"{value:.3f}"]
     yield ["accuracy of the constant prediction", _share(measures.constant)]
     yield ["gain over the constant prediction", _share(measures.gain_over_constant)]
     yield ["information gain over class frequencies, nats", _number(measures.information_gain)]

@@ -1,4 +1,4 @@
-"""Score a saved model on a task, beside the constant prediction.
+"""Score a saved model on a task, and compare it with the constant prediction.
 
 Takes a model, a run folder with a model in it (whose task and data are then those of the run unless others are
 given; where only other files are given, they are read with its settings), or a policy, which has no score without a
@@ -15,41 +15,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kselect.cli.saved import find_policy, find_settings, kind_of, task_of_run
-from kselect.config import EvaluateSettings as Settings
+import numpy as np
 
-NAME = "evaluate"
-POSITIONAL = "model"
-UNDER = task_of_run
+from kselect.agents.serialization import read_description
+from kselect.cli.artifacts import find_policy, find_settings, kind_of
+from kselect.cli.console import print_table
+from kselect.cli.inference import load_inference_model
+from kselect.cli.training_run import no_better
+from kselect.config import EvaluateSettings
+from kselect.distillation.evaluation import evaluate
+from kselect.tasks.task import Task
 
 
-def run(settings: Settings) -> None:
-    """Print the model's scores on dev and on further splits like it, or what a policy is."""
+def run(settings: EvaluateSettings, task: Task | None) -> None:
+    """Print the model's scores on dev and on further splits like it, or a description of a policy."""
     policy = find_policy(settings.model.model)
-    if policy is not None:
-        _describe(policy)
+    if policy is not None or task is None:
+        _describe(Path(settings.model.model) if policy is None else policy)
     else:
-        _score(settings)
+        _score(settings, task)
 
 
-def _score(settings: Settings) -> None:
-    import numpy as np
-
-    from kselect.tasks.registry import make_task
-
-    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
-
-    from kselect.cli.scoring import load_scorer
-    from kselect.cli.session import no_better
-    from kselect.cli.table import print_table
-    from kselect.distillation.evaluation import evaluate
-
-    scorer = load_scorer(settings.model, task, settings.task.max_length)
-    encoded = scorer.encode({split: task.splits[split] for split in task.reported})
+def _score(settings: EvaluateSettings, task: Task) -> None:
+    model = load_inference_model(settings.model, task, settings.task.max_length)
+    encoded = model.encode({split: task.splits[split] for split in task.reported})
     limit = settings.task.train_limit
     for split, examples in encoded.items():
         every = np.arange(len(examples))
-        evaluation = evaluate(scorer.classifier, task, examples, every, settings.model.batch_size, scorer.dtype)
+        evaluation = evaluate(model.classifier, task, examples, every, settings.model.batch_size, model.dtype)
         constant = task.constant_score(split)
         rows = [[name, f"{value:.4f}", f"{constant[name]:.4f}"] for name, value in evaluation.metrics.items()]
         rows.append(["squared error" if task.regression else "cross-entropy", f"{evaluation.loss:.4f}", ""])
@@ -61,9 +54,6 @@ def _score(settings: Settings) -> None:
 
 
 def _describe(policy: Path) -> None:
-    from kselect.agents.serialization import read_description
-    from kselect.cli.table import print_table
-
     description, run = read_description(policy), find_settings(str(policy))
     rows = [["agent", description["class"]], ["actions", description["actions"]]]
     rows += [[name, str(value)] for name, value in description["settings"].items()]

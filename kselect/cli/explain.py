@@ -14,50 +14,39 @@ Examples:
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kselect.config import AblationConfig, names_with
-from kselect.config import ExplainSettings as Settings
+from kselect import io
+from kselect.analysis.ablation.findings import findings, identities, outcome, symptoms
+from kselect.analysis.ablation.levels import Condition, conditions, count_classes, match_smoothing
+from kselect.analysis.ablation.report import Explanation, ablation_figure, explain, results_of, table
+from kselect.analysis.ablation.runs import KEY, ablation_study, check_runs, pending_runs
+from kselect.analysis.ablation.teacher import predict_train, profile_ablation_teacher
+from kselect.analysis.plotting import can_draw, save
+from kselect.cli.console import Progress, markdown, print_table
+from kselect.cli.study_run import retry_hint, run_study
+from kselect.cli.training_run import resolve, warn_of_head, warn_of_length
+from kselect.config import AblationConfig, ExplainSettings, names_with
+from kselect.distillation.builders import Models, make_models
+from kselect.distillation.compatibility import check_compatible
+from kselect.distillation.distiller import Distiller
+from kselect.runs.resume import RunPlace, ensure_same_settings
+from kselect.runs.run_dir import RunFolder
+from kselect.runs.run_log import Ledger
+from kselect.tasks.task import Task
+from kselect.training.study import check_failures
 
-if TYPE_CHECKING:
-    from kselect.analysis.ablation.levels import Condition
-    from kselect.analysis.ablation.report import Explanation
-    from kselect.cli.progress import Progress
-    from kselect.distillation.builders import Models
-    from kselect.distillation.distiller import Distiller
-    from kselect.runs.run_dir import RunFolder
-    from kselect.tasks.task import Task
-
-NAME = "explain"
 RUNS, TABLE, PLOT = "runs.jsonl", "explanation.md", "explanation.png"
 
 
-def run(settings: Settings) -> Path:
+def run(settings: ExplainSettings, task: Task[Any]) -> Path:
     """Run the ablation and report what accounts for the gain in a run folder, whose path is returned."""
-    from kselect.errors import KselectError
-    from kselect.tasks.registry import make_task
-
     earlier = None if settings.ladder.earlier is None else Path(settings.ladder.earlier)
-    if earlier is not None and not (earlier / RUNS).exists():
-        raise KselectError(
-            f"earlier is {earlier}, which holds no runs of an ablation: give a folder that `explain` left."
-        )
-    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
-
-    from kselect.analysis.ablation.findings import findings, identities, outcome, symptoms
-    from kselect.analysis.ablation.levels import conditions, count_classes, match_smoothing
-    from kselect.analysis.ablation.report import explain
-    from kselect.analysis.ablation.runs import KEY, ablation_study, check_runs
-    from kselect.analysis.ablation.teacher import predict_train, profile_ablation_teacher
-    from kselect.cli.session import warn_of_head, warn_of_length
-    from kselect.cli.study_run import retry_hint, run_study
-    from kselect.distillation.compatibility import check_compatible
-    from kselect.runs.run_log import Ledger
-    from kselect.training.study import check_failures
-
     seeds, models_of = settings.run.seeds, _models(settings, task)
     first = models_of(seeds[0])
     classes = count_classes(first.task, first.student, first.teachers[0])
@@ -107,23 +96,15 @@ def run(settings: Settings) -> Path:
     return folder.path
 
 
-def _models(settings: Settings, task: Task[Any]) -> Callable[[int], Models]:
+def _models(settings: ExplainSettings, task: Task[Any]) -> Callable[[int], Models]:
     """Return a function from a seed to its models; the last ones are cached."""
-    from functools import lru_cache
-
-    from kselect.distillation.builders import make_models
-
     return lru_cache(maxsize=1)(lambda seed: make_models(settings.task, settings.model, seed, task))
 
 
 def _distillers(
-    settings: Settings, config: AblationConfig, models_of: Callable[[int], Models]
+    settings: ExplainSettings, config: AblationConfig, models_of: Callable[[int], Models]
 ) -> Callable[[int, float | None], Distiller]:
     """Return a function from a seed and a share of top-k to a distiller; the last one is cached."""
-    import copy
-    from functools import lru_cache
-
-    from kselect.distillation.distiller import Distiller
 
     @lru_cache(maxsize=1)
     def distiller_of(seed: int, top_k: float | None) -> Distiller:
@@ -141,27 +122,21 @@ def _distillers(
 
 
 def _taken_over(
-    earlier: Path, settings: Settings, distiller: Distiller, rungs: Sequence[Condition]
+    earlier: Path, settings: ExplainSettings, distiller: Distiller, rungs: Sequence[Condition]
 ) -> list[dict[str, Any]]:
     """Return the finished runs of another ablation that this one takes over."""
-    from kselect.analysis.ablation.runs import KEY, pending_runs
-    from kselect.cli.session import resolved
-    from kselect.runs.resume import ensure_same_settings
-    from kselect.runs.run_log import Ledger
-
-    ensure_same_settings(earlier, resolved(settings, distiller), names_with(Settings, may_differ_on_extension=True))
+    ensure_same_settings(
+        earlier, resolve(settings, distiller).to_dict(), names_with(ExplainSettings, may_differ_on_extension=True)
+    )
     wanted = {(seed, rung.name) for seed, rung in pending_runs(rungs, settings.run.seeds)}
     return [run for run in Ledger(earlier / RUNS, KEY).entries() if (run["seed"], run["rung"]) in wanted]
 
 
-def _open_folder(settings: Settings, distiller: Distiller) -> RunFolder:
-    from kselect.cli.session import resolved
-    from kselect.runs.resume import RunPlace
-    from kselect.runs.run_dir import RunFolder
+def _open_folder(settings: ExplainSettings, distiller: Distiller) -> RunFolder:
 
     run, task = settings.run, distiller.task.name
-    place = RunPlace(Path(run.runs_dir), task, NAME, run.seeds, run.run_name, NAME)
-    return RunFolder.open(place, resolved(settings, distiller), run.fresh)
+    place = RunPlace(Path(run.runs_dir), task, "explain", run.seeds, run.run_name, "explain")
+    return RunFolder.open(place, resolve(settings, distiller).to_dict(), run.fresh)
 
 
 def _log_scores(folder: RunFolder, entry: Mapping[str, Any]) -> None:
@@ -173,11 +148,6 @@ def _log_scores(folder: RunFolder, entry: Mapping[str, Any]) -> None:
 
 def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str], task: str) -> None:
     """Write the table, the plot if matplotlib is installed, and the results; print the table."""
-    from kselect import io
-    from kselect.analysis.ablation.report import ablation_figure, results_of, table
-    from kselect.analysis.plotting import can_draw, save
-    from kselect.cli.table import markdown, print_table
-
     title = f"{task}, {explanation.examples} examples of dev"
     columns, rows = table(explanation)
     lines = "\n".join(f"* {finding}" for finding in findings)

@@ -6,21 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from kselect import __version__
-from kselect.cli.command import Command
+from kselect.cli.commands import COMMANDS
 from kselect.errors import KselectError, unknown
-
-COMMANDS = {
-    "train-teacher": "kselect.cli.train_teacher",
-    "doctor": "kselect.cli.doctor",
-    "train-policy": "kselect.cli.train_policy",
-    "distill": "kselect.cli.distill",
-    "evaluate": "kselect.cli.evaluate",
-    "predict": "kselect.cli.predict",
-    "compare": "kselect.cli.compare",
-    "explain": "kselect.cli.explain",
-    "cache": "kselect.cli.cache",
-    "demo": "kselect.cli.demo",
-}
+from kselect.logging import set_verbosity
 
 OVERVIEW = """\
 usage: kselect COMMAND [options]
@@ -40,23 +28,22 @@ A teacher, a selection policy, and a student distilled under it:
 Everything small, from nothing, in minutes:
   kselect demo
 
-  kselect COMMAND --help   what a command takes, and examples
+  kselect COMMAND --help   the options of a command, and examples
   kselect --version        the version
 """
 
 
 def overview() -> str:
     """Return the text of `kselect --help`."""
-    commands = [Command(module) for module in COMMANDS.values()]
-    width = max(len(command.name) for command in commands)
-    return OVERVIEW.format(commands="\n".join(f"  {c.name:<{width}}  {c.summary}" for c in commands))
+    width = max(map(len, COMMANDS))
+    return OVERVIEW.format(commands="\n".join(f"  {c.name:<{width}}  {c.summary}" for c in COMMANDS.values()))
 
 
 def dispatch(words: Sequence[str]) -> None:
-    """Run what the words of a command line ask for.
+    """Run the command that the words of a command line name.
 
     Raises:
-        KselectError: whatever the user can mend.
+        KselectError: bad input.
     """
     if not words or words[0] in ("-h", "--help"):
         print(overview(), end="")
@@ -69,19 +56,17 @@ def dispatch(words: Sequence[str]) -> None:
         raise KselectError(f"'{name}' comes before any command: write `kselect COMMAND {name}`; see `kselect --help`.")
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
-    command = Command(COMMANDS[name], others=COMMANDS.values())
+    command = COMMANDS[name]
+    arguments = command.read(rest)
+    if arguments.wants_help:
+        command.parser.print_help()
+        return
+    if arguments.verbosity is not None:
+        set_verbosity(arguments.verbosity)
     try:
-        settings = command.settings(rest)
-        if settings is None:
-            command.parser.print_help()
-            return
-        from kselect.cli.early import check_early  # of no use to those who ask for help
-
-        check_early(settings)
-        command.module.run(settings)
+        command.run(command.build(arguments))
     except KselectError as error:
-        error.args = (command.locate(error),)
-        raise
+        raise KselectError(arguments.locate(error, command.settings_class)) from error
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """Write a saved model's predictions on test examples to a file.
 
 For GLUE's tasks these are files in the format of its submissions (MRPC.tsv, MNLI-m.tsv, ...), from its test files. For
-texts of your own it is a table of ids or row numbers, predictions and a probability for every class. For sentences it
+custom texts it is a table of ids or row numbers, predictions and a probability for every class. For sentences it
 is the test file again, with the model's tags or trees in it.
 
 Examples:
@@ -15,43 +15,117 @@ Examples:
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from kselect.cli.saved import task_of_run
-from kselect.config import PredictSettings as Settings
+import numpy as np
+
+from kselect.cli.artifacts import find_model
+from kselect.cli.inference import InferenceModel, label_names, load_inference_model, word_labels
+from kselect.config import EvaluationConfig, PredictSettings, TaskConfig
+from kselect.distillation.evaluation import predict, predict_logits
 from kselect.errors import KselectError
+from kselect.io import write_texts
+from kselect.tasks.glue import GLUE_FORMATS
+from kselect.tasks.predictions import glue_submission, own_predictions
+from kselect.tasks.registry import canonical, own_files, own_name, task_name
+from kselect.tasks.task import Task, TextTask
+from kselect.tasks.text_files import Unlabelled
+from kselect.tasks.words.encoding import EncodedWords
+from kselect.tasks.words.parsing_files import WordSource
 
-if TYPE_CHECKING:
-    from kselect.cli.answers import Answers
 
-NAME = "predict"
-POSITIONAL = "model"
-UNDER = task_of_run
+@dataclass(frozen=True)
+class PredictionJob:
+    """Test examples, and the files of a model's predictions on them.
+
+    Attributes:
+        file_names: of the files to write.
+        sizes: number of examples in each file.
+        task: without examples, with the labels that the model was trained with.
+        texts: returns the text of each file.
+        source: the file of the examples, where predictions are written into a copy of it.
+    """
+
+    file_names: list[str]
+    sizes: list[int]
+    task: Task[Any]
+    texts: Callable[[InferenceModel], list[str]]
+    source: Path | None = None
 
 
-def run(settings: Settings) -> list[Path]:
+def run(settings: PredictSettings, data: Mapping[str, Unlabelled] | WordSource) -> list[Path]:
     """Write the predictions, every file once all of them are made, and return their paths."""
-    from kselect.cli.answers import of_texts, of_words
-
-    read = of_texts if settings.task.task_type == "text" else of_words
-    answers = read(settings.task, settings.model)  # before torch is loaded, so that faults in data are told at once
-    paths = _paths(settings.predictions.output, answers)
+    config = settings.model
+    if isinstance(data, WordSource):
+        job = _job_of_words(settings.task, config, data)
+    else:
+        job = _job_of_texts(settings.task, config, data)
+    paths = _paths(settings.predictions.output, job)
     _check_writable(paths[0].parent)
-    from kselect.cli.scoring import load_scorer
-    from kselect.io import write_texts
-
-    scorer = load_scorer(settings.model, answers.task, settings.task.max_length)
-    texts = answers.texts(scorer)
+    texts = job.texts(load_inference_model(config, job.task, settings.task.max_length))
     write_texts(dict(zip(paths, texts, strict=True)))
-    kind = "example" if settings.task.task_type == "text" else "sentence"
-    for path, size in zip(paths, answers.sizes, strict=True):
+    kind = "sentence" if isinstance(data, WordSource) else "example"
+    for path, size in zip(paths, job.sizes, strict=True):
         print(f"predictions: {path} ({size} {kind}{'s' * (size != 1)})")
     return paths
 
 
+def _job_of_texts(config: TaskConfig, model: EvaluationConfig, tests: Mapping[str, Unlabelled]) -> PredictionJob:
+    """Return what predicts whole texts: GLUE's test files, or custom ones.
+
+    Raises:
+        KselectError: no model that has the labels.
+    """
+    files, task = own_files(config), _text_task(config, model)
+
+    def texts(inference: InferenceModel) -> list[str]:
+        encoded = inference.encode({name: test.split for name, test in tests.items()})
+        written = []
+        for name, test in tests.items():
+            rows = np.arange(len(test.ids))
+            logits = predict_logits(inference.classifier, encoded[name], rows, model.batch_size, inference.dtype)
+            if files is None:
+                written.append(glue_submission(task, test.ids, logits.numpy()))
+            else:
+                written.append(own_predictions(task, test.ids, logits.numpy(), files.id_column or "index"))
+        return written
+
+    return PredictionJob([f"{name}.tsv" for name in tests], [len(test.ids) for test in tests.values()], task, texts)
+
+
+def _job_of_words(config: TaskConfig, model: EvaluationConfig, source: WordSource) -> PredictionJob:
+    """Return what predicts sentences, word by word.
+
+    Raises:
+        KselectError: faults in the sentences, or no model that has the labels.
+    """
+    task = source.task_of(own_name(task_name(config)), word_labels(find_model(model.model)))
+    test = source.unlabelled(task)
+
+    def texts(inference: InferenceModel) -> list[str]:
+        encoded = inference.encode({"test": test.split})["test"]
+        assert isinstance(encoded, EncodedWords)
+        rows = np.arange(len(encoded))
+        predicted = predict(inference.classifier, encoded, rows, model.batch_size, inference.dtype).answers
+        answers = task.answers(predicted, encoded, rows)
+        return [test.text([answers[number] for number in range(len(test.split))])]
+
+    return PredictionJob([test.file_name], [len(test.split)], task, texts, test.path)
+
+
+def _text_task(config: TaskConfig, model: EvaluationConfig) -> TextTask:
+    if not config.own:
+        name = canonical(task_name(config))
+        return TextTask(name, GLUE_FORMATS[name].labels, {}, GLUE_FORMATS[name].metrics)
+    labels = () if config.regression else config.labels or label_names(find_model(model.model))
+    return TextTask(task_name(config), tuple(labels), {}, ())
+
+
 def _check_writable(folder: Path) -> None:
-    """Refuse, before a model has worked for it, an output that the system does not let one write."""
+    """Refuse an output that cannot be written, before a model has worked for it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -59,9 +133,9 @@ def _check_writable(folder: Path) -> None:
         raise KselectError(f"{folder} cannot be written to ({error.strerror}): give another --output.") from None
 
 
-def _paths(output: str, answers: Answers) -> list[Path]:
-    path, names = Path(output).expanduser(), answers.file_names
-    of_texts = answers.source is None and names[0].endswith(".tsv")
+def _paths(output: str, job: PredictionJob) -> list[Path]:
+    path, names = Path(output).expanduser(), job.file_names
+    of_texts = job.source is None and names[0].endswith(".tsv")
     if path.is_dir() or (path.suffix != ".tsv" if of_texts else not path.suffix):
         if path.is_file():
             wanted = "that ends in .tsv" if of_texts else "with a suffix"
@@ -70,11 +144,11 @@ def _paths(output: str, answers: Answers) -> list[Path]:
         for taken in filter(Path.is_dir, paths):
             raise KselectError(f"{taken} is a folder, where a file is to go: give another --output.")
     elif len(names) > 1:
-        told = " and ".join(Path(name).stem for name in names)
-        raise KselectError(f"{path} is one file, and there are {told} to write: give --output a folder.")
+        names_of_files = " and ".join(Path(name).stem for name in names)
+        raise KselectError(f"{path} is one file, and there are {names_of_files} to write: give --output a folder.")
     else:
         paths = [path]
-    for source in filter(None, [answers.source]):
+    for source in filter(None, [job.source]):
         if paths[0].resolve() == source.expanduser().resolve():
             raise KselectError(f"{paths[0]} is the file to predict, which would be lost: give another --output.")
     return paths

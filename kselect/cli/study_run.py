@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kselect.cli.interruption import Interruption
-from kselect.cli.progress import Progress
+from kselect.cli.console import Interruption, Progress
 from kselect.runs.run_dir import RunFolder
 from kselect.training.study import Cell, Study
 

@@ -1,8 +1,8 @@
 """Train a selection policy over repeated distillations.
 
 Every episode distils one student from the start while the agent learns when to transfer which knowledge.
-What is left is a policy for `kselect distill --agent`. Several tasks take turns; several episodes may be
-played side by side.
+What is left is a policy for `kselect distill --agent`. Several tasks alternate; several episodes may run
+in parallel.
 
 Examples:
   kselect train-policy --task mrpc --teacher runs/teacher/model --layers 3 --episodes 8
@@ -12,56 +12,105 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from kselect.agents.registry import LEARNERS
-from kselect.cli.brought import knowledge_of_agent
-from kselect.cli.help import listing
-from kselect.config import TrainPolicySettings as Settings
-from kselect.recipes import check_learner, keep_comparison
+import gymnasium
 
-NAME = "train-policy"
-EPILOG = listing("Agents", LEARNERS)
-UNDER = knowledge_of_agent
+from kselect.cli.commands import COMMANDS
+from kselect.cli.further_tasks import settings_of_tasks
+from kselect.cli.training_run import build_distiller, open_folder, recorded, resolve
+from kselect.config import EnvSettings, TrainPolicySettings
+from kselect.distillation.distiller import Distiller
+from kselect.envs.distillation import DistillationEnv
+from kselect.recipes import keep_comparison
+from kselect.recipes.policies import PolicySetup, build_trainable_agent
+from kselect.tasks.task import Task
+from kselect.training.api import make_runner
+from kselect.training.compatibility import check_same_spaces
+from kselect.training.results import summarise_policy
+from kselect.training.runner import VectorEnv
+from kselect.training.workers import EnvSpec, make_worker_envs, stop_worker_envs
+
+SILENT = gymnasium.logger.ERROR + 1
 
 
-def run(settings: Settings) -> Path:
+def run(settings: TrainPolicySettings, task: Task) -> Path:
     """Train a selection policy and save it in a run folder, whose path is returned."""
-    check_learner(settings.agent.agent)
-    from kselect.tasks.registry import make_task
-
-    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
-
-    from kselect.cli.command import Command
-    from kselect.cli.session import open_folder, prepare, recorded
-    from kselect.cli.stage import every_task, inline, stage
-    from kselect.recipes.policies import build_trainable_agent
-    from kselect.training.api import make_runner
-    from kselect.training.results import summarise_policy
-
-    tasks = every_task(settings, Command(__name__))
-    distillers = [prepare(settings, task), *(prepare(further) for further in tasks[1:])]
+    every = settings_of_tasks(settings, settings.policy.also, COMMANDS["train-policy"])
+    distillers = [build_distiller(settings, task), *(build_distiller(further) for further in every[1:])]
     names = " + ".join(distiller.task.name for distiller in distillers)
     agent, seed, policy = settings.agent.agent, settings.run.seed, settings.policy
     setup = build_trainable_agent(settings.agent, distillers[0], settings.phases, seed)
-    with stage(setup, tasks, distillers, policy.parallel) as envs:
+    with make_envs(setup, every, distillers, policy.parallel) as envs:
         runner = make_runner(setup.agent, envs, policy.episodes, seed=seed)
-        also = [inline(task, distiller) for task, distiller in zip(tasks[1:], distillers[1:], strict=True)]
-        kept = replace(settings, policy=replace(policy, also=also))
-        folder = open_folder(kept, distillers[0], f"policy-{agent}", NAME, task=names)
+        # As texts, which unlike files do not change: config.yaml alone repeats the run.
+        also = [
+            json.dumps(_env_settings(one, distiller).to_dict())
+            for one, distiller in zip(every[1:], distillers[1:], strict=True)
+        ]
+        folder = open_folder(settings.replace(also=also), distillers[0], f"policy-{agent}", "train-policy", task=names)
 
         def save(_: object) -> None:
             keep_comparison(folder.path / "policy", distillers[0].offered)
             setup.agent.save(folder.path / "policy")
 
-        learned = [distiller.task for distiller in distillers]
-        with recorded(folder, runner, f"Training a policy on {names}", learned) as on_phase:
+        tasks = [distiller.task for distiller in distillers]
+        with recorded(folder, runner, f"Training a policy on {names}", tasks) as on_phase:
             # Saved after every episode, so that a stopped run leaves what it has learned.
             episodes = runner.run(on_phase, on_episode=save)
             folder.write_results(summarise_policy(episodes, agent, seed, policy.parallel))
-    units = {one.task.name: one.task.loss_unit for one in distillers}
+    units = {distiller.task.name: distiller.task.loss_unit for distiller in distillers}
     for i, episode in enumerate(episodes, 1):
         print(f"episode {i}: reward {episode.total_reward:.4f} {units[episode.task]} ({episode.task})")
     print(f"policy: {folder.path / 'policy'}")
     return folder.path
+
+
+@contextmanager
+def make_envs(
+    setup: PolicySetup, every: Sequence[TrainPolicySettings], distillers: Sequence[Distiller], parallel: int
+) -> Iterator[list[DistillationEnv] | VectorEnv]:
+    """Yield an environment for each task, that of `setup` first, or `parallel` of them, each in its own process.
+
+    Raises:
+        KselectError: tasks that one policy cannot serve.
+    """
+    first = setup.env
+    further = zip(every[1:], distillers[1:], strict=True)
+    envs = [
+        first,
+        *(
+            DistillationEnv(distiller, first.actions, settings.phases, observe_cls=first.observe_cls)
+            for settings, distiller in further
+        ),
+    ]
+    check_same_spaces(envs)
+    if parallel == 1:
+        yield envs
+        return
+    specs = env_specs(first, every, distillers)
+    level = gymnasium.logger.min_level
+    gymnasium.logger.min_level = SILENT  # it would print the traceback of a worker's error, which is raised here
+    workers = make_worker_envs([specs[i % len(specs)] for i in range(parallel)])
+    try:
+        yield workers
+    finally:
+        stop_worker_envs(workers)
+        gymnasium.logger.min_level = level
+
+
+def env_specs(
+    first: DistillationEnv, every: Sequence[TrainPolicySettings], distillers: Sequence[Distiller]
+) -> list[EnvSpec]:
+    """Return what makes each task's environment again in another process, with the actions of `first`."""
+    return [
+        EnvSpec(_env_settings(settings, distiller), first.actions, first.observe_cls, settings.run.seed)
+        for settings, distiller in zip(every, distillers, strict=True)
+    ]
+
+
+def _env_settings(settings: TrainPolicySettings, distiller: Distiller) -> EnvSettings:
+    return resolve(settings, distiller).select(EnvSettings)

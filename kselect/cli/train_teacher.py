@@ -12,33 +12,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kselect.config import TrainTeacherSettings as Settings
+from kselect.cli.training_run import describe_metrics, open_folder, recorded, save_model, warn_of_length
+from kselect.config import AgentConfig, PhaseConfig, TrainTeacherSettings
+from kselect.distillation.builders import make_encoder
+from kselect.distillation.distiller import Distiller
+from kselect.recipes.policies import build_policy
+from kselect.tasks.task import Task
+from kselect.training.api import evaluated
+from kselect.training.results import summarise_run
+from kselect.training.runner import EpisodeRunner
 
-NAME = "train-teacher"
 
-
-def run(settings: Settings) -> Path:
+def run(settings: TrainTeacherSettings, task: Task) -> Path:
     """Fine-tune the encoder and save it in a run folder, whose path is returned."""
-    from kselect.tasks.registry import make_task
-
-    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
-
-    from kselect.cli.session import describe_metrics, open_folder, recorded, save_model, warn_of_length
-    from kselect.config import AgentConfig, PhaseConfig
-    from kselect.distillation.builders import make_encoder
-    from kselect.distillation.distiller import Distiller
-    from kselect.recipes.policies import build_policy
-    from kselect.training.api import evaluated
-    from kselect.training.results import summarise_run
-    from kselect.training.runner import EpisodeRunner
-
     teacher = make_encoder(settings.model, task, settings.task.max_length, settings.run.seed)
     distiller = Distiller(task, None, teacher, settings.training, max_length=settings.task.max_length)
     warn_of_length(distiller)
     seed = settings.run.seed
     setup = build_policy(AgentConfig("fine-tune"), distiller, PhaseConfig("constant"), seed)
     runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=False)
-    folder = open_folder(settings, distiller, "teacher", NAME)
+    folder = open_folder(settings, distiller, "teacher", "train-teacher")
     with recorded(folder, runner, f"Fine-tuning a teacher for {task.name}", [task]) as on_phase:
         result = evaluated(runner.run(on_phase)[0], setup.env)
         save_model(folder, summarise_run(result, task, seed=seed), result.student, "model")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from kselect.config.values import expected, matches, members, shorten
 from kselect.errors import KselectError, unknown
 
 
@@ -70,7 +70,7 @@ def hints_of(config: type[Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Config:
-    """A group of settings: a frozen dataclass that refuses values of a wrong type, then whatever `validate` refuses."""
+    """A group of settings: a frozen dataclass that refuses values of a wrong type, then what `validate` refuses."""
 
     def __post_init__(self) -> None:
         for name, hint in hints_of(type(self)).items():
@@ -119,7 +119,7 @@ def check_type(name: str, value: Any, hint: Any) -> None:
     Raises:
         KselectError: in one line, with the nearest of a closed set of values.
     """
-    if _matches(value, hint):
+    if matches(value, hint):
         return
     choices = [str(choice) for member in members(hint) if get_origin(member) is Literal for choice in get_args(member)]
     if choices and isinstance(value, str):
@@ -127,70 +127,6 @@ def check_type(name: str, value: Any, hint: Any) -> None:
         error.setting = name
         raise error
     raise KselectError(f"{name} is {shorten(repr(value))}: expected {expected(hint, value)}.", setting=name)
-
-
-def shorten(text: str, length: int = 80) -> str:
-    """Return a text of at most so many characters, cut in the middle where it is longer."""
-    half = length // 2
-    return text if len(text) <= length else f"{text[: half - 2]}...{text[-half + 1 :]}"
-
-
-def expected(hint: Any, value: Any = None) -> str:
-    """Return in words which values a setting of this type takes, and how to write it where it is not `value`.
-
-    >>> expected(float), expected(int | None), expected(Literal["bf16", "fp32"])
-    ('a number', 'a whole number', 'bf16 or fp32')
-    >>> expected(list[str], [False, True])
-    'texts such as one,other, so put quotes around each'
-    """
-    words = " or ".join(dict.fromkeys(_describe(member) for member in members(hint)))
-    quotes = list[str] in members(hint) and isinstance(value, list)
-    return f"{words}, so put quotes around each" if quotes else words
-
-
-def members(hint: Any) -> list[Any]:
-    """Return the members of a union without None, or the type alone."""
-    parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    return [part for part in parts if part is not type(None)]
-
-
-_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
-
-
-def _describe(hint: Any) -> str:
-    kind = get_origin(hint) or hint
-    if kind is Literal:
-        *others, last = map(str, get_args(hint))
-        return f"{', '.join(others)} or {last}" if others else last
-    if kind is list:
-        kinds = {int: "whole numbers such as 1,3,5", float: "numbers such as 0.25,0.5"}
-        return kinds.get(get_args(hint)[0], "texts such as one,other")
-    if kind is dict:
-        values = members(get_args(hint)[1])
-        if values == [str]:
-            return "name=text pairs, such as hidden=uniform,attention=last"
-        words = [_describe(value) for value in values if get_origin(value) is Literal]
-        numbers = f" with {' or '.join(['numbers', *words])}" if {int, float} & set(values) else ""
-        return f"name=value pairs{numbers}, such as hidden=10,attention=2"
-    return _WORDS.get(kind, str(hint))
-
-
-def _matches(value: Any, hint: Any) -> bool:
-    kind, arguments = get_origin(hint) or hint, get_args(hint)
-    if kind in (Union, types.UnionType):
-        return any(_matches(value, member) for member in arguments)
-    if kind is Any:
-        return True
-    if kind is Literal:
-        return isinstance(value, str) and value in arguments
-    if kind is list:
-        return isinstance(value, list | tuple) and all(_matches(item, arguments[0]) for item in value)
-    if kind is dict:
-        pairs = value.items() if isinstance(value, Mapping) else [(None, None)]
-        return all(isinstance(key, str) and _matches(item, arguments[1]) for key, item in pairs)
-    if kind in (int, float):
-        return isinstance(value, (int, kind)) and not isinstance(value, bool)
-    return isinstance(value, kind)
 
 
 def _without_paths(value: Any) -> Any:

@@ -96,6 +96,34 @@ class Knowledge(ABC):
         """
 
 
+class LayerwiseKnowledge(Knowledge):
+    """Base class: a distance between mapped layers, averaged over them.
+
+    Attributes:
+        outputs: the outputs that are read in each layer, by their names in `Needs`.
+    """
+
+    outputs: ClassVar[tuple[str, ...]]
+    scale: float | None = None
+
+    def __init__(self, layer_map: LayerMap) -> None:
+        """Compare the (student layer, teacher layer) pairs of `layer_map`."""
+        self.layer_map = self.compared_layers = layer_map
+        layers = [frozenset(pair[side] for pair in layer_map) for side in (0, 1)]
+        self.student_needs, self.teacher_needs = (Needs(**dict.fromkeys(self.outputs, each)) for each in layers)
+
+    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
+        """Return the mean distance of each example, `[B]`."""
+        assert teacher is not None
+        return mean_of([self.layer_distance(student, teacher, s, t) for s, t in self.compared_layers])
+
+    @abstractmethod
+    def layer_distance(
+        self, student: ModelOutputs, teacher: ModelOutputs, student_layer: int, teacher_layer: int
+    ) -> Tensor:
+        """Return the distance of one pair of layers for each example, `[B]`."""
+
+
 def mean_over_tokens(values: Tensor, attention_mask: Tensor) -> Tensor:
     """Average `values [B, n]` over the real tokens of each example; returns `[B]`."""
     mask = attention_mask.to(values.dtype)

@@ -9,9 +9,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, normalize
 
-from kselect.knowledge.base import Batch, Knowledge, mean_of, mean_over_tokens
+from kselect.knowledge.base import LayerwiseKnowledge, mean_over_tokens
 from kselect.knowledge.layer_map import LayerMap
-from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs
 from kselect.models.scratch import seeded
 
@@ -43,29 +42,22 @@ def projected(outputs: ModelOutputs, layer: int, projection: Projection | None) 
     return states if projection is None else projection(states, layer)
 
 
-class HiddenStateKnowledge(Knowledge):
+class HiddenStateKnowledge(LayerwiseKnowledge):
     """Base class: a distance of hidden states, averaged over mapped layers."""
 
-    scale: float | None = None
+    outputs: ClassVar[tuple[str, ...]] = ("hidden_states",)
 
     def __init__(self, layer_map: LayerMap, projection: Projection | None = None) -> None:
         """Compare the (student layer, teacher layer) pairs of `layer_map`, projected where widths differ."""
-        self.layer_map = self.compared_layers = layer_map
+        super().__init__(layer_map)
         self.projection = self.modules = projection
-        self.student_needs = Needs(hidden_states=frozenset(student for student, _ in layer_map))
-        self.teacher_needs = Needs(hidden_states=frozenset(teacher for _, teacher in layer_map))
 
-    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
-        """Return the mean distance of each example, `[B]`."""
-        assert teacher is not None
-        return mean_of(
-            [
-                self.distance(
-                    projected(student, s, self.projection), teacher.hidden_states[t].float(), student.attention_mask
-                )
-                for s, t in self.compared_layers
-            ]
-        )
+    def layer_distance(
+        self, student: ModelOutputs, teacher: ModelOutputs, student_layer: int, teacher_layer: int
+    ) -> Tensor:
+        """Return the distance of one pair of layers, `[B]`."""
+        states, target = projected(student, student_layer, self.projection), teacher.hidden_states[teacher_layer]
+        return self.distance(states, target.float(), student.attention_mask)
 
     @abstractmethod
     def distance(self, student: Tensor, teacher: Tensor, attention_mask: Tensor) -> Tensor:

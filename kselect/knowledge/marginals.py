@@ -70,8 +70,7 @@ class Marginals(Knowledge):
             )
         if arcs != "heads" and teacher not in ARC_SCORING_HEADS:
             raise KselectError(
-                f"arc_marginals {arcs} needs a teacher that scores arcs ({', '.join(ARC_SCORING_HEADS)}), not {teacher}: "
-                f"leave it out.",
+                f"arc_marginals {arcs} needs a teacher's parser or second-order-parser, not {teacher}: leave it out.",
                 setting="arc_marginals",
             )
         self.heads = HEAD_PAIRS[teacher, student]

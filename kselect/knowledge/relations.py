@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kselect.knowledge.attention import attention_divergence
-from kselect.knowledge.base import Batch, Knowledge, mean_of
+from kselect.knowledge.base import Batch, Knowledge, LayerwiseKnowledge, mean_of
 from kselect.knowledge.hidden_states import Projection, projected
 from kselect.knowledge.layer_map import LayerMap
 from kselect.models.needs import Needs
@@ -98,7 +98,7 @@ def flow_distance(a: Products, b: Products, attention_mask: Tensor) -> Tensor:
     return (terms * weights[:, :, None] * weights[:, None, :]).sum((-2, -1))
 
 
-class HeadRelations(Knowledge):
+class HeadRelations(LayerwiseKnowledge):
     """KL between the models' self-relations `softmax(XXᵀ / √d)` of one projection X, in nats.
 
     All heads of X are concatenated and split again into relation heads of width d, the same number in both models, so
@@ -108,51 +108,40 @@ class HeadRelations(Knowledge):
     Source: MiniLMv2 (Wang et al., 2021, eq. 4 to 6), which compares one upper layer (`last`, or one pair).
     """
 
-    output: ClassVar[str]
-    scale: float | None = None
-
     def __init__(self, layer_map: LayerMap, relation_heads: int) -> None:
         """Compare the (student layer, teacher layer) pairs of `layer_map` in this many relation heads."""
-        self.layer_map = layer_map
+        super().__init__(layer_map)
         self.relation_heads = relation_heads
-        self.student_needs = Needs(**{self.output: frozenset(student for student, _ in layer_map)})
-        self.teacher_needs = Needs(**{self.output: frozenset(teacher for _, teacher in layer_map)})
 
-    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
-        """Return the mean divergence of each example, `[B]`."""
-        assert teacher is not None
-        mask = student.attention_mask
-        return mean_of(
-            [
-                attention_divergence(
-                    relation(teacher.layers(self.output)[t], self.relation_heads, mask),
-                    relation(student.layers(self.output)[s], self.relation_heads, mask),
-                    mask,
-                )
-                for s, t in self.layer_map
-            ]
-        )
+    def layer_distance(
+        self, student: ModelOutputs, teacher: ModelOutputs, student_layer: int, teacher_layer: int
+    ) -> Tensor:
+        """Return the divergence of one pair of layers, `[B]`."""
+        (projection,), mask = self.outputs, student.attention_mask
+        p = relation(teacher.layers(projection)[teacher_layer], self.relation_heads, mask)
+        q = relation(student.layers(projection)[student_layer], self.relation_heads, mask)
+        return attention_divergence(p, q, mask)
 
 
 class QueryRelations(HeadRelations):
     """Relations of queries."""
 
     name: ClassVar[str] = "query-relations"
-    output: ClassVar[str] = "queries"
+    outputs: ClassVar[tuple[str, ...]] = ("queries",)
 
 
 class KeyRelations(HeadRelations):
     """Relations of keys."""
 
     name: ClassVar[str] = "key-relations"
-    output: ClassVar[str] = "keys"
+    outputs: ClassVar[tuple[str, ...]] = ("keys",)
 
 
 class ValueRelations(HeadRelations):
     """Relations of values."""
 
     name: ClassVar[str] = "value-relations"
-    output: ClassVar[str] = "values"
+    outputs: ClassVar[tuple[str, ...]] = ("values",)
 
 
 def relation(x: Tensor, relation_heads: int, attention_mask: Tensor) -> Tensor:

@@ -7,8 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kselect.knowledge.base import Batch, Knowledge, ParsedSentences, mean_of
-from kselect.knowledge.layer_map import LayerMap
+from kselect.knowledge.base import Batch, Knowledge, LayerwiseKnowledge, ParsedSentences
 from kselect.models.heads.parser import possible_heads
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs
@@ -18,7 +17,7 @@ FLOOR = 1e-6
 """Added to every arc weight, see `weights_of_arcs`."""
 
 
-class LatentTrees(Knowledge):
+class LatentTrees(LayerwiseKnowledge):
     """KL between the distributions over dependency trees that attention induces, in nats per token.
 
     Attention from token d to token h is the weight of the arc from head h to dependent d. Attention of a token to
@@ -37,32 +36,16 @@ class LatentTrees(Knowledge):
     """
 
     name: ClassVar[str] = "latent-trees"
-    scale: float | None = None
+    outputs: ClassVar[tuple[str, ...]] = ("queries", "keys")  # scores themselves would rule out fused attention
 
-    def __init__(self, layer_map: LayerMap) -> None:
-        """Compare the (student layer, teacher layer) pairs of `layer_map`, counted from 1.
-
-        Scores are computed from queries and keys, so that every layer can use fused attention.
-        """
-        self.layer_map = layer_map
-        students, teachers = (frozenset(pair[side] for pair in layer_map) for side in (0, 1))
-        self.student_needs = Needs(queries=students, keys=students)
-        self.teacher_needs = Needs(queries=teachers, keys=teachers)
-
-    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
-        """Return the divergence of each example, `[B]`."""
-        assert teacher is not None
+    def layer_distance(
+        self, student: ModelOutputs, teacher: ModelOutputs, student_layer: int, teacher_layer: int
+    ) -> Tensor:
+        """Return the divergence of one pair of layers, `[B]`."""
         mask = student.attention_mask.bool()
-        return mean_of(
-            [
-                tree_divergence(
-                    weights_of_arcs(teacher.queries[t], teacher.keys[t], mask),
-                    weights_of_arcs(student.queries[s], student.keys[s], mask),
-                    mask,
-                )
-                for s, t in self.layer_map
-            ]
-        )
+        p = weights_of_arcs(teacher.queries[teacher_layer], teacher.keys[teacher_layer], mask)
+        q = weights_of_arcs(student.queries[student_layer], student.keys[student_layer], mask)
+        return tree_divergence(p, q, mask)
 
 
 def weights_of_arcs(queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:

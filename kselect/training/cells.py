@@ -27,7 +27,7 @@ OF_AGENT = ("agent", "agent_settings", "phases", "phase_steps", "phase_growth", 
 """Settings that a distiller does not depend on."""
 
 
-APART = ("agent", "agent_settings", "seed", "teacher", "data_dir")
+APART = ("task", "agent", "agent_settings", "seed", "teacher", "data_dir")
 """Settings that are fields of a ledger entry themselves, or say where something lies."""
 
 

@@ -4,20 +4,46 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Literal
 
-import gymnasium
 import torch
 from gymnasium.vector import AsyncVectorEnv
 
+from kselect.config import EnvSettings
+from kselect.distillation.builders import make_distiller
+from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
 
 
 class WorkerDiedError(KselectError):
     """A process that runs an environment has died."""
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """Settings that make an environment again in another process.
+
+    Attributes:
+        settings: Settings of task, models, training, knowledge and phases.
+        actions: Kind of actions.
+        observe_cls: Whether observations include [CLS].
+        seed: Of the initial weights of a student's head, where the student comes without one.
+    """
+
+    settings: EnvSettings
+    actions: Literal["hard", "soft"] = "hard"
+    observe_cls: bool = False
+    seed: int = 0
+
+    def make(self) -> DistillationEnv:
+        """Make the environment."""
+        s = self.settings
+        distiller = make_distiller(s.task, s.model, s.training, s.knowledge, self.seed)
+        return DistillationEnv(distiller, self.actions, s.phases, observe_cls=self.observe_cls)
 
 
 @contextmanager
@@ -37,14 +63,10 @@ def worker_errors() -> Iterator[None]:
         ) from error
 
 
-def make_worker_envs(settings: Sequence[Mapping[str, Any]]) -> AsyncVectorEnv:
-    """Start one process per environment; they share out this process's threads.
-
-    Args:
-        settings: Plain settings of each environment, see `kselect.envs.registration.make_distillation_env`.
-    """
-    threads = max(1, torch.get_num_threads() // len(settings))
-    return AsyncVectorEnv([partial(_worker_env, threads, **each) for each in settings], context="spawn")
+def make_worker_envs(specs: Sequence[EnvSpec]) -> AsyncVectorEnv:
+    """Start one process per environment; they share out this process's threads."""
+    threads = max(1, torch.get_num_threads() // len(specs))
+    return AsyncVectorEnv([partial(_worker_env, threads, spec) for spec in specs], context="spawn")
 
 
 def stop_worker_envs(envs: AsyncVectorEnv) -> None:
@@ -57,9 +79,9 @@ def stop_worker_envs(envs: AsyncVectorEnv) -> None:
     envs.closed = True
 
 
-def _worker_env(threads: int, **settings: Any) -> gymnasium.Env[Any, Any]:
+def _worker_env(threads: int, spec: EnvSpec) -> DistillationEnv:
     if multiprocessing.parent_process() is not None:  # the first is made here as well, to read its spaces
         for number in (signal.SIGINT, signal.SIGTERM):  # sent to every process of a group; the parent handles them
             signal.signal(number, signal.SIG_IGN)
         torch.set_num_threads(threads)
-    return gymnasium.make("kselect/Distillation-v0", disable_env_checker=True, **settings)
+    return spec.make()

@@ -122,10 +122,10 @@ def test_settings_reach_the_agent():
         (
             "schedule",
             {"stages": [{"weights": {"gold": 1}, "to": {"logits": 1}}]},
-            "Hard actions take or leave, so a stage cannot move `to` other weights",
+            "Hard actions are 0 or 1, so a stage cannot move `to` other weights",
         ),
         ("deterministic-actor-critic", {"soft": True, "hard": 1}, "hard is 1: give true or false."),
-        ("fixed", {"weights": {"gold": 0.5}}, "weights must be 0 or 1, not 0.5, 0, 0, 0"),
+        ("fixed", {"weights": {"gold": 0.5}}, "weights cannot be 0.5, 0, 0, 0"),
         (
             "actor-critic",
             {"soft": True},

@@ -164,7 +164,7 @@ def test_a_failed_save_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 class Custom(RandomHard):
-    """An agent of one's own."""
+    """A custom agent."""
 
 
 def test_an_agent_of_ones_own_loads_by_its_class(tmp_path: Path):

@@ -85,7 +85,7 @@ def test_clear_deletes_and_says_how_much(filled: Path, capsys: pytest.CaptureFix
 
 def test_an_empty_entry_does_not_mean_all(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache", "clear", "--entry", ""]) == 2
-    assert "--entry is empty" in capsys.readouterr().err
+    assert "entry is empty" in capsys.readouterr().err
     assert len(CacheFolder().entries()) == 2
 
 
@@ -143,7 +143,7 @@ def test_an_entry_whose_first_pass_was_killed(filled: Path, capsys: pytest.Captu
         (["lits"], "--action is 'lits': expected list, verify or clear."),
         (["list", "clear"], "'clear' belongs to no option"),
         (["clear", "--entry", "zz"], "holds no entry"),
-        (["list", "--cache_dir", __file__], "cannot be read (Not a directory): give another --cache_dir."),
+        (["list", "--cache_dir", __file__], "cannot be read (Not a directory): give another cache_dir."),
     ],
 )
 def test_bad_input_is_refused(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,8 +15,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kselect.analysis.plotting import can_draw
-from kselect.cli.command import Command
-from kselect.cli.main import COMMANDS, main
+from kselect.cli.commands import COMMANDS
+from kselect.cli.main import main
 from kselect.models.scratch import new_classifier
 from kselect.tasks import load_task
 from kselect.tasks.synthetic.tasks import TOPICS
@@ -305,7 +305,7 @@ def test_shipped_configs_and_their_commands_are_accepted(path: Path, monkeypatch
     assert [shlex.split(line)[1] for line in lines] == ["train-teacher", "explain"]
     for line in lines:
         name, *words = shlex.split(line)[1:]
-        settings = Command(COMMANDS[name]).settings(words)
+        settings = COMMANDS[name].settings(words)
         assert settings is not None
     assert words == ["--config", f"configs/explain/{path.name}"]
     (teacher,) = re.findall(r"--run_name (\S+)", lines[0])

@@ -7,10 +7,8 @@ import signal
 
 import pytest
 
-from kselect.cli.command import Command
-from kselect.cli.interruption import Interruption
-from kselect.cli.main import COMMANDS
-from kselect.cli.progress import Progress
+from kselect.cli.commands import COMMANDS
+from kselect.cli.console import Interruption, Progress
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -48,7 +46,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
     ],
 )
 def test_fresh_needs_no_value(words: list[str], fresh: bool) -> None:
-    assert Command(COMMANDS["distill"]).settings(["--teacher", "t", *words]).run.fresh is fresh
+    assert COMMANDS["distill"].settings(["--teacher", "t", *words]).run.fresh is fresh
 
 
 def test_progress_counts_what_was_done_before_but_not_its_time(capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,14 +87,13 @@ def test_a_stopped_recording_goes_on_where_it_was(
     interrupt([*words, "--run_name", "stopped"], stopped)
     parts = sorted((stopped / "checkpoints" / "recording").iterdir())
     assert len(parts) == len((stopped / "metrics.jsonl").read_text().splitlines()) >= 2
-    assert len(pd.read_parquet(stopped / "checkpoints" / "recording")) == sum(
-        len(ExampleTable.load(part)) for part in parts
-    )
+    rows = sum(len(ExampleTable.load(part)) for part in parts)
+    assert len(pd.read_parquet(stopped / "checkpoints" / "recording")) == rows
     # What came after the checkpoint, as a kill would leave it, is dropped.
     ExampleTable.load(parts[0]).save(parts[0].with_name(f"{len(parts):06d}.parquet"))
     capsys.readouterr()
     assert main([*words, "--run_name", "stopped"]) == 0
-    assert capsys.readouterr().err.startswith(f"Going on with {stopped} after ")
+    assert capsys.readouterr().err.startswith(f"Resuming {stopped} after ")
     assert main([*words, "--run_name", "straight"]) == 0
     check_equal(stopped, straight, "student/model.safetensors")
     one, other = (ExampleTable.load(folder / "recording.parquet") for folder in (stopped, straight))

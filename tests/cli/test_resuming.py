@@ -28,7 +28,7 @@ ENCODER = ["--hidden_size", "16", "--heads", "2", "--encoder_layers", "2", "--ep
 LAUNCHER = """
 import json, os, signal, sys
 import sklearn.metrics, torch
-from kselect.cli import session
+from kselect.cli import distill, train_policy, train_teacher, training_run
 from kselect.cli.main import main
 from kselect.recipes import policies
 torch.set_num_threads(1)
@@ -152,7 +152,7 @@ def test_a_killed_command_goes_on_where_it_was(
         assert last.endswith(f"or kselect {name} --config {folder}/config.yaml --run_name killed")
     capsys.readouterr()
     assert main([*words, "--run_name", "killed"]) == 0
-    assert capsys.readouterr().err.startswith(f"Going on with {folder} after ")
+    assert capsys.readouterr().err.startswith(f"Resuming {folder} after ")
     assert main([*words, "--run_name", "straight"]) == 0
     check_equal(folder, tmp_path / "straight", weights)
 
@@ -202,7 +202,7 @@ def test_a_killed_command_on_words_goes_on_where_it_was(
     assert code == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     capsys.readouterr()
     assert main([*run, "killed"]) == 0
-    assert f"Going on with {folder} after " in capsys.readouterr().err
+    assert f"Resuming {folder} after " in capsys.readouterr().err
     assert main([*run, "straight"]) == 0
     check_equal(folder, tmp_path / "straight", weights)
 
@@ -219,7 +219,7 @@ def test_a_stopped_parallel_run_goes_on_from_its_last_round(
     assert "kselect: interrupted at step 72 of 144; to resume, " in said.strip().splitlines()[-1]
     capsys.readouterr()
     assert main([*words, *more]) == 0
-    assert capsys.readouterr().err.startswith(f"Going on with {folder} after 72 of 144 training steps.")
+    assert capsys.readouterr().err.startswith(f"Resuming {folder} after 72 of 144 training steps.")
     phases_told = told(folder)
     assert len(phases_told) == 2 * phases
     assert {line["episode"] for line in phases_told} == {0, 1, 2, 3}

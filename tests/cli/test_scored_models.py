@@ -16,7 +16,7 @@ import yaml
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kselect.cli.main import main
-from kselect.cli.session import describe_metrics, warn_long
+from kselect.cli.training_run import describe_metrics, warn_long
 from kselect.config import TaskConfig
 from kselect.models.output_layer import output_layer
 from kselect.tasks import load_task
@@ -103,7 +103,7 @@ def test_a_score_that_the_constant_prediction_has_as_well_is_told(
     assert main(["evaluate", str(tmp_path), *task]) == 0
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("dev")]
     assert told == [
-        f"{split}: the model scores as the constant prediction does, and may have become one. Look at --learning_rate, "
+        f"{split}: the model scores as the constant prediction does, and may have become one. Check --learning_rate, "
         f"--epochs, and how frequent labels are."
         for split in ("dev", "dev_mismatched")
     ]
@@ -111,7 +111,7 @@ def test_a_score_that_the_constant_prediction_has_as_well_is_told(
     metrics = {"accuracy": 0.25, "score": 0.25, "mismatched/accuracy": 0.5, "mismatched/score": 0.5}
     below, hint, above = describe_metrics(metrics, mnli).splitlines()
     assert below == "dev: accuracy 0.2500, score 0.2500 (constant prediction: score 0.3333)"
-    assert hint.startswith("dev: the model scores below the constant prediction. Look at --learning_rate")
+    assert hint.startswith("dev: the model scores below the constant prediction. Check --learning_rate")
     assert above.startswith("dev_mismatched: accuracy 0.5000, score 0.5000 (constant")
 
 
@@ -166,7 +166,7 @@ def test_other_files_are_read_as_those_of_the_run(
     assert main(["evaluate", str(place / "runs" / "own"), "--train_file", str(tmp_path / "more.csv")]) == 0
     assert capsys.readouterr().out.startswith("more, 3 examples of dev\n")
     error = fails(capsys, "evaluate", str(place / "runs" / "student"), "--train_file", str(tmp_path / "more.csv"))
-    assert "--text_columns is missing" in error
+    assert "text_columns is missing" in error
 
 
 def test_a_single_text_is_told_as_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -259,7 +259,7 @@ def test_what_cannot_be_predicted(place: Path, tmp_path: Path, capsys: pytest.Ca
     assert "glue has no folder RTE or glue/RTE: give --data_dir" in absent
     missing = fails(capsys, "predict", str(place / "runs" / "own"), "--output", str(tmp_path / "a.tsv"))
     assert missing == "kselect: error: --test_file is missing: give the file with the test examples."
-    assert "is no folder of a model: give one, or with a hub id labels" in fails(
+    assert "is not a folder with a model: give one, or with a hub id labels" in fails(
         capsys, "predict", "a-hub-id", "--test_file", str(place / "reviews.csv"), "--text_columns", "review"
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
@@ -282,9 +282,9 @@ def test_an_output_that_cannot_be_written_is_refused_before_a_model_is_read(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--dev_file", "a.csv"], "dev_file is for data of your own: give train_file,"),
-        (["--regression", "true"], "regression is for data of your own: give train_file,"),
-        (["--train_file", "a.csv"], "--text_columns is missing: name the column of the text, or two; of"),
+        (["--dev_file", "a.csv"], "dev_file is for a custom dataset: give train_file,"),
+        (["--regression", "true"], "regression is for a custom dataset: give train_file,"),
+        (["--train_file", "a.csv"], "text_columns is missing: name the column of the text, or two; of"),
         (["--train_file", "a.csv", "--text_columns", "a,b,c"], "text_columns names 3 columns"),
         (["--train_file", "no.csv", "--text_columns", "a"], "no.csv does not exist"),
         (["--train_file", "a.csv", "--text_columns", "a", "--task", "mrpc"], "mrpc is the name of a task with data of"),

@@ -378,7 +378,7 @@ def test_several_teachers_must_be_taggers(place: Path, tmp_path: Path, capsys: p
     shutil.copytree(teacher, tmp_path / "other")
     words = ["--teacher", f"{teacher},{tmp_path / 'other'}", "--layers", "1", "--agent", "vanilla-kd"]
     error = fails(capsys, "distill", *data(place, "tags"), *words, "--run_name", "several")
-    assert error == "Only the logits of taggers have a mean: give one teacher, or several under the head tagger."
+    assert error == "Only the logits of taggers can be averaged: give one teacher, or several with the head tagger."
     assert not (place / "runs" / "several").exists()
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from kselect.cli.command import Command
-from kselect.cli.main import COMMANDS, main
+from kselect.cli.commands import COMMANDS
+from kselect.cli.main import main
 from tests.tiny import tiny_classifier, tiny_task
 
 PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
@@ -28,8 +28,8 @@ def form(output: str) -> list[str]:
 
 @pytest.fixture
 def output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    tiny_classifier(tiny_task("synthetic-entailment")).save_pretrained(tmp_path / "teacher")
-    task = ["--task", "synthetic-entailment", "--train_limit", "160", "--max_length", "32", "--runs_dir", str(tmp_path)]
+    tiny_classifier(tiny_task("synthetic-topics")).save_pretrained(tmp_path / "teacher")
+    task = ["--task", "synthetic-topics", "--train_limit", "160", "--max_length", "32", "--runs_dir", str(tmp_path)]
     assert main(["doctor", *task, "--teacher", str(tmp_path / "teacher"), "--layers", "2"]) == 0
     return capsys.readouterr().out
 
@@ -38,7 +38,7 @@ def test_the_session_has_the_form_of_a_real_one(output: str) -> None:
     command, _, shown = SESSION.partition("\n")
     assert form(shown) == form(output)
     name, *words = shlex.split(command.removeprefix("$ kselect "))
-    assert Command(COMMANDS[name]).settings(words) is not None
+    assert COMMANDS[name].settings(words) is not None
 
 
 def test_every_warning_is_in_the_table() -> None:
@@ -54,5 +54,5 @@ def test_its_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     names: dict[str, Any] = {}
     exec(compile(example, "docs/doctor.md", "exec"), names)
     examination = names["examination"]
-    assert examination.examples == {"train": 100, "reward": 20}
+    assert examination.examples == {"train": 100, "reward": 100}
     assert len(capsys.readouterr().out.splitlines()) == 2 + len(examination.findings)

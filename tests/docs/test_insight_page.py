@@ -11,8 +11,7 @@ import pytest
 from kselect.analysis.predictions import Floats, Predictions
 from kselect.analysis.recording.table import DTYPES, ExampleTable
 from kselect.analysis.teacher_profile import rescaling_factors
-from kselect.cli.command import Command
-from kselect.cli.main import COMMANDS
+from kselect.cli.commands import COMMANDS
 from tests.tiny import tiny_classifier, tiny_task
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +31,7 @@ def test_its_command_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     (line,) = re.findall(r"^kselect (.*)$", PAGE, re.MULTILINE)
     name, *words = line.split()
-    settings = Command(COMMANDS[name]).settings([*words, "--teacher", "runs/teacher/model"])
+    settings = COMMANDS[name].settings([*words, "--teacher", "runs/teacher/model"])
     assert settings is not None
     assert settings.recording.record
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kselect.cli.command import Command
-from kselect.cli.main import COMMANDS
+from kselect.cli.commands import COMMANDS
 from kselect.config import DEFAULT_KNOWLEDGE, LEVELS, PARSER_KNOWLEDGE, TEXT_KNOWLEDGE, WORD_KNOWLEDGE
 from kselect.knowledge.layer_map import PRESETS, parse_layer_map
 from kselect.knowledge.registry import BUILDERS
@@ -61,7 +60,7 @@ def test_its_commands_are_accepted() -> None:
     assert len(lines) == 2
     for line in lines:
         name, *words = shlex.split(line.replace("configs/", f"{PAGES.parent}/configs/"))[1:]
-        assert Command(COMMANDS[name]).settings(words) is not None
+        assert COMMANDS[name].settings(words) is not None
 
 
 def test_every_layer_map_is_as_the_table_says() -> None:

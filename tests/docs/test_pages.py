@@ -11,8 +11,7 @@ from pkgutil import resolve_name
 import pytest
 
 from kselect import config
-from kselect.cli.command import Command
-from kselect.cli.main import COMMANDS
+from kselect.cli.commands import COMMANDS
 from tests.test_house import FLOORS
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +57,7 @@ def test_commands_are_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert lines
     for line in lines:
         command, *words = shlex.split(line)[1:]
-        assert Command(COMMANDS[command]).settings(words) is not None
+        assert COMMANDS[command].settings(words) is not None
 
 
 def test_glossary_names_settings_that_exist() -> None:

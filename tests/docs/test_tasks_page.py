@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from transformers import BertConfig, BertModel
 
-from kselect.cli.command import Command
-from kselect.cli.main import COMMANDS
-from kselect.config import HEADS, TaskConfig, names_with
+from kselect.cli.commands import COMMANDS
+from kselect.config import HEADS, TaskConfig
 from kselect.models.text_classifier import load_encoder
 from kselect.models.word_classifier import saved_head
 from kselect.tasks import TASKS, load_task
@@ -67,7 +66,7 @@ def test_its_commands_are_accepted() -> None:
     assert len(lines) == 7
     for line in lines:
         name, *words = shlex.split(line)[1:]
-        assert Command(COMMANDS[name]).settings(words) is not None
+        assert COMMANDS[name].settings(words) is not None
 
 
 def test_files_of_tags_become_a_student(

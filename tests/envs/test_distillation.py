@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,6 @@ from kselect.envs.distillation import DistillationEnv
 from kselect.envs.observation import CONTEXT, FEATURES, LIMIT, name_code
 from kselect.errors import KselectError
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +81,6 @@ def test_a_phase_ends_where_the_agent_must_be_asked(phases: str) -> None:
     assert ends == sorted(set(ends))
     env.decide_at([])
     assert 5 not in [step[2]["step"] for step in play(env, 0, [1, 0, 0, 0, 0])[1:]]
-
-
-def test_the_module_prefix_of_the_readme_makes_the_id_known() -> None:
-    code = "import gymnasium; gymnasium.make('kselect/Distillation-v0')"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert (
-        found.stderr.strip()
-        .splitlines()[-1]
-        .endswith("KselectError: teacher is missing: give the folder or hub id of a fine-tuned classifier.")
-    )
 
 
 def test_the_id_is_registered_and_its_spec_travels() -> None:

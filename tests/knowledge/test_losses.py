@@ -153,7 +153,7 @@ def attention_divergence(student: ModelOutputs, teacher: ModelOutputs, i: int) -
 
 def relation_divergence(knowledge: HeadRelations, student: ModelOutputs, teacher: ModelOutputs, i: int) -> float:
     def relations(model: ModelOutputs, layer: int) -> list[np.ndarray]:
-        heads = model.layers(knowledge.output)[layer][i, :, : LENGTHS[i]].double().numpy()
+        heads = model.layers(knowledge.outputs[0])[layer][i, :, : LENGTHS[i]].double().numpy()
         joined = np.concatenate(list(heads), axis=-1)
         size = joined.shape[-1] // knowledge.relation_heads
         cut = [joined[:, r * size : (r + 1) * size] for r in range(knowledge.relation_heads)]

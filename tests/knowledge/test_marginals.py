@@ -203,7 +203,7 @@ def test_marginals_refuse_local_softening_of_global_models(teacher: str, student
 
 def test_marginals_refuse_arcs_of_a_teacher_without_them() -> None:
     for teacher, student in (("crf", "tagger"), ("tree-tagger", "tree-tagger")):
-        with pytest.raises(KselectError, match=f"arc_marginals projective needs a teacher that .*not {teacher}"):
+        with pytest.raises(KselectError, match=f"arc_marginals projective needs a teacher's parser .*not {teacher}"):
             Marginals(teacher, student, arcs="projective")
 
 

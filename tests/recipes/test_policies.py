@@ -10,8 +10,7 @@ import pytest
 from torch import Tensor
 
 from kselect.agents.registry import LEARNERS, load_agent
-from kselect.cli.command import Command
-from kselect.cli.main import COMMANDS
+from kselect.cli.commands import COMMANDS
 from kselect.config import AgentConfig, PhaseConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.errors import KselectError
@@ -50,7 +49,7 @@ def test_a_schedule_switches_at_its_very_step() -> None:
 
 def test_the_schedule_that_is_shipped_runs() -> None:
     config = Path(__file__).parents[2] / "configs" / "mrpc-schedule.yaml"
-    agent = Command(COMMANDS["distill"]).settings(["--config", str(config)]).agent
+    agent = COMMANDS["distill"].settings(["--config", str(config)]).agent
     distiller = distiller_for(agent)
     assert distiller.names == ("hidden", "attention", "gold", "logits")
     history = play(agent, distiller)

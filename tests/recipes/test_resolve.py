@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy, kl_div, normalize
 
 from kselect.agents.registry import AGENTS, make_agent
-from kselect.cli.command import Command
+from kselect.cli.commands import COMMANDS
 from kselect.config import DEFAULT_KNOWLEDGE, KNOWLEDGE_NAMES, AgentConfig, KnowledgeConfig, PhaseConfig
 from kselect.distillation.weighting import make_weighting
 from kselect.errors import KselectError
@@ -105,7 +105,7 @@ def test_a_recipe_brings_its_weighting() -> None:
 
 
 def command_line(*words: str) -> KnowledgeConfig:
-    settings = Command("kselect.cli.distill").settings(["--teacher", "anywhere", *words])
+    settings = COMMANDS["distill"].settings(["--teacher", "anywhere", *words])
     assert settings is not None
     knowledge: KnowledgeConfig = settings.knowledge
     return knowledge

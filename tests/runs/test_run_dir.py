@@ -15,8 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from kselect.cli.command import Command
-from kselect.cli.main import COMMANDS
+from kselect.cli.commands import COMMANDS
 from kselect.errors import KselectError
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
@@ -26,7 +25,7 @@ RESULTS = {"metrics": {"accuracy": 0.75, "f1": 0.8}, "examples": 368}
 
 
 def settings_of(*words: str):
-    return Command(COMMANDS["distill"]).settings(words)
+    return COMMANDS["distill"].settings(words)
 
 
 def make(tmp_path: Path, **more: object) -> RunFolder:

@@ -1,4 +1,4 @@
-"""A saved model made ready to read texts, or words."""
+"""A saved model, loaded to read texts or words."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig
 
-from kselect.cli.saved import find_model
-from kselect.cli.session import warn_long
+from kselect.cli.artifacts import find_model
+from kselect.cli.training_run import warn_long
 from kselect.config import EvaluationConfig
 from kselect.distillation.device import default_device, resolve_precision
 from kselect.errors import KselectError
@@ -23,8 +23,8 @@ from kselect.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class Scorer:
-    """A classifier on its device, and how it reads: in which arithmetic, and how many tokens at most."""
+class InferenceModel:
+    """A classifier on its device, with the arithmetic and the number of tokens that it reads with."""
 
     classifier: Classifier
     task: Task
@@ -32,7 +32,7 @@ class Scorer:
     max_length: int
 
     def encode(self, splits: Mapping[str, Examples]) -> dict[str, EncodedSplit]:
-        """Encode splits by name, and say once how many examples are longer than the model takes."""
+        """Encode splits by name, and print how many examples are longer than the model takes."""
         encoded = {
             name: self.task.encode(split, self.classifier.tokenizer, self.max_length) for name, split in splits.items()
         }
@@ -41,7 +41,7 @@ class Scorer:
         return encoded
 
 
-def load_scorer(config: EvaluationConfig, task: Task, max_length: int | None) -> Scorer:
+def load_inference_model(config: EvaluationConfig, task: Task, max_length: int | None) -> InferenceModel:
     """Load the model that `config` names, or that lies in the run folder it names.
 
     Raises:
@@ -51,7 +51,7 @@ def load_scorer(config: EvaluationConfig, task: Task, max_length: int | None) ->
     device = default_device()
     classifier.to(device)
     length = input_length(classifier, max_length, task.usual_length)
-    return Scorer(classifier, task, resolve_precision(config.precision, device), length)
+    return InferenceModel(classifier, task, resolve_precision(config.precision, device), length)
 
 
 def label_names(path: str) -> tuple[str, ...]:
@@ -62,7 +62,8 @@ def label_names(path: str) -> tuple[str, ...]:
     """
     if not (Path(path) / "config.json").is_file():
         raise KselectError(
-            f"{path} is no folder of a model: give one, or with a hub id labels, in the order of their ids there."
+            f"{path} is not a folder with a model: give one, or with a hub id labels, in the order of their ids there.",
+            setting="model",
         )
     config = AutoConfig.from_pretrained(path)
     return tuple(config.id2label[i] for i in sorted(config.id2label)) if config.num_labels > 1 else ()
@@ -75,5 +76,5 @@ def word_labels(path: str) -> tuple[str, ...]:
         KselectError: no model there.
     """
     if not (Path(path) / "config.json").is_file():
-        raise KselectError(f"{path} is no folder of a model of words: give one that `kselect distill` left.")
+        raise KselectError(f"{path} is not a folder with a model of words: give one.", setting="model")
     return tuple(saved_facts(path).get("labels", ())) or label_names(path)

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from kselect.cli import progress as progress_module
-from kselect.cli import table, values
-from kselect.cli.progress import Progress
+from kselect.cli import console
+from kselect.cli.console import Progress
+from kselect.config import values
 
 
 class Terminal(io.StringIO):
@@ -29,7 +29,7 @@ def terminal(monkeypatch):
     return Terminal()
 
 
-@pytest.mark.parametrize("module", [progress_module, table, values], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [console, values], ids=lambda module: module.__name__)
 def test_examples_in_the_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
@@ -91,20 +91,20 @@ def test_a_dumb_terminal_gets_lines(terminal, monkeypatch):
 
 
 def test_a_table_on_a_terminal_shows_every_cell(terminal):
-    table.print_table("Students of [mrpc]", ["agent", "score"], [["all [x]", "0.71"]], stream=terminal)
+    console.print_table("Students of [mrpc]", ["agent", "score"], [["all [x]", "0.71"]], stream=terminal)
     text = terminal.getvalue()
     for cell in ("Students of [mrpc]", "agent", "score", "all [x]", "0.71"):
         assert cell in text
 
 
 def test_a_table_elsewhere_is_aligned_text(capsys):
-    table.print_table("T", ["agent", "f1"], [["all", "0.7"]])
+    console.print_table("T", ["agent", "f1"], [["all", "0.7"]])
     assert capsys.readouterr().out == "T\nagent   f1\n-----  ---\nall    0.7\n"
 
 
 def test_a_row_of_another_length_is_refused():
     with pytest.raises(ValueError, match="zip"):
-        table.aligned("T", ["agent", "f1"], [["all"]])
+        console.aligned("T", ["agent", "f1"], [["all"]])
 
 
 def test_a_part_without_a_terminal_is_told_of_where_it_takes_long():

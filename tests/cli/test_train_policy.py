@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
-import gymnasium
 import pytest
 import yaml
 from gymnasium.vector import SyncVectorEnv
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kselect.cli.command import Command
-from kselect.cli.main import COMMANDS, main
-from kselect.cli.session import prepare
-from kselect.cli.stage import every_task, for_processes
+from kselect.cli.commands import COMMANDS
+from kselect.cli.further_tasks import settings_of_tasks
+from kselect.cli.main import main
+from kselect.cli.train_policy import env_specs
+from kselect.cli.training_run import build_distiller
 from kselect.recipes.policies import build_trainable_agent
 from kselect.training.api import Episode, learn
 from tests.tiny import tiny_classifier, tiny_task
@@ -78,7 +79,7 @@ def test_its_config_alone_repeats_the_run(folder: Path, tmp_path: Path) -> None:
     [
         ("teacher: x", [], "also.yaml names no task: a further task needs at least its task and its teacher."),
         ("task: rte", [], "also.yaml names no teacher: a further task"),
-        ("task: rte\nteacher: x\nseed: 3", [], "also.yaml: seed is one for all tasks: leave it out there"),
+        ("task: rte\nteacher: x\nseed: 3", [], "also.yaml: seed is shared by all tasks: leave it out there"),
         ("task: rte\nteacher: x\nepoch: 3", [], "also.yaml: unknown key 'epoch': did you mean 'epochs'?"),
         ("task: rte\nteacher: x\nepochs: many", [], "also.yaml: epochs is 'many': expected a number."),
         ("- rte", [], "also.yaml is not a mapping"),
@@ -120,10 +121,10 @@ def headless(task: str, folder: Path) -> Path:
 def test_a_further_task_may_load_its_student(tmp_path: Path) -> None:
     also = tmp_path / "also.yaml"
     also.write_text("task: rte\nteacher: t\nstudent: s")
-    command = Command(COMMANDS["train-policy"])
+    command = COMMANDS["train-policy"]
     settings = command.settings(["--teacher", "t", "--episodes", "2", "--also", str(also)])
     assert settings is not None
-    _, further = every_task(settings, command)
+    _, further = settings_of_tasks(settings, settings.policy.also, COMMANDS["train-policy"])
     assert (further.model.student, further.model.kept_layers) == ("s", None)
     assert settings.model.kept_layers == 3
 
@@ -132,13 +133,13 @@ def test_processes_train_the_students_that_a_serial_run_trains(teachers: Path, t
     student = headless("synthetic-acceptability", tmp_path / "student")
     small = ["--train_limit", "80", "--max_length", "32", "--batch_size", "8", "--precision", "fp32", "--epochs", "1"]
     run = ["--config", str(teachers / "acceptability.yaml"), "--student", str(student), "--seed", "5"]
-    settings = Command(COMMANDS["train-policy"]).settings([*run, *small])
-    distiller = prepare(settings)
+    settings = COMMANDS["train-policy"].settings([*run, *small])
+    distiller = build_distiller(settings)
 
     def learned(streams: bool) -> Episode:
         setup = build_trainable_agent(settings.agent, distiller, settings.phases, 5)
-        (plain,) = for_processes(setup, [settings], [distiller])
-        vector = SyncVectorEnv([lambda: gymnasium.make("kselect/Distillation-v0", **plain)])
+        (spec,) = env_specs(setup.env, [settings], [distiller])
+        vector = SyncVectorEnv([pickle.loads(pickle.dumps(spec)).make])
         (episode,) = learn(setup.agent, vector if streams else setup.env, 1, seed=5)
         return episode
 
@@ -150,11 +151,12 @@ def test_other_data_are_not_learned_from_by_the_first_tasks_sentences(teachers: 
     for more, kept in (({"train_file": "other.conll"}, None), ({}, "words.txt")):
         also = ["--also", str(tmp_path / "other.yaml")]
         (tmp_path / "other.yaml").write_text(yaml.safe_dump({"task": "other", "teacher": "t", **more}))
-        command = Command(COMMANDS["train-policy"])
-        first, other = every_task(command.settings([*words, "--teacher", str(teachers / TASKS[0]), *also]), command)
+        command = COMMANDS["train-policy"]
+        settings = command.settings([*words, "--teacher", str(teachers / TASKS[0]), *also])
+        first, other = settings_of_tasks(settings, settings.policy.also, command)
         assert (first.task.unlabelled_file, other.task.unlabelled_file) == ("words.txt", kept)
 
 
 def test_several_files_are_one_option(teachers: Path) -> None:
-    settings = Command(COMMANDS["train-policy"]).settings(["--teacher", "t", "--also", "a.yaml,b.yaml"])
+    settings = COMMANDS["train-policy"].settings(["--teacher", "t", "--also", "a.yaml,b.yaml"])
     assert settings.policy.also == ["a.yaml", "b.yaml"]

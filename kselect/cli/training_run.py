@@ -1,4 +1,4 @@
-"""What the commands that train have in common: a run folder, progress, and a run that may go wrong."""
+"""A training run of a command: its settings in full, its folder, its progress, and how it ends."""
 
 from __future__ import annotations
 
@@ -6,14 +6,24 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from kselect.cli.interruption import Interruption
-from kselect.cli.progress import Progress
+from kselect.cli.console import Interruption, Progress
+from kselect.config import (
+    CompareSettings,
+    DistillSettings,
+    DoctorSettings,
+    EnvSettings,
+    ExplainSettings,
+    StudentConfig,
+    TaskConfig,
+    TrainPolicySettings,
+    TrainTeacherSettings,
+)
+from kselect.config.validation import hints_of
 from kselect.distillation.builders import Models, make_models
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
@@ -34,8 +44,25 @@ if TYPE_CHECKING:
     from kselect.analysis.recording.writer import RunRecording
 
 
-def prepare(settings: Any, task: Task[Any] | None = None) -> Distiller:
-    """Set up the run that a command's settings describe; `task` is theirs, where it is loaded already."""
+S = TypeVar(
+    "S",
+    TrainTeacherSettings,
+    EnvSettings,
+    DistillSettings,
+    TrainPolicySettings,
+    CompareSettings,
+    DoctorSettings,
+    ExplainSettings,
+)
+T = TypeVar("T", TrainTeacherSettings, DistillSettings, TrainPolicySettings)
+
+
+def build_distiller(settings: DistillSettings | TrainPolicySettings, task: Task[Any] | None = None) -> Distiller:
+    """Build the distiller that a command's settings describe; `task` is theirs, where it is loaded already.
+
+    Raises:
+        KselectError: models that cannot be loaded or compared, with the agents that they can serve.
+    """
     models = make_models(settings.task, settings.model, settings.run.seed, task)
     try:
         distiller = models.distiller(settings.training, settings.knowledge, settings.task.max_length)
@@ -47,39 +74,46 @@ def prepare(settings: Any, task: Task[Any] | None = None) -> Distiller:
     return distiller
 
 
-def resolved(settings: Any, distiller: Distiller) -> dict[str, Any]:
-    """Return a command's settings by name, with what they left to the machine filled in."""
-    config, student = settled(settings, distiller.task), distiller.student
-    config["precision"] = "bf16" if distiller.dtype == torch.bfloat16 else "fp32"
-    config["max_length"] = distiller.max_length
-    if "knowledge" in config:
-        config["knowledge"] = list(distiller.names)
+def resolve(settings: S, distiller: Distiller) -> S:
+    """Return settings that alone repeat the run: with what they left to the machine and the models filled in."""
+    known, student = settings.hints(), distiller.student
+    changes: dict[str, Any] = {
+        "precision": "bf16" if distiller.dtype == torch.bfloat16 else "fp32",
+        "max_length": distiller.max_length,
+    }
+    if "knowledge" in known:
+        changes["knowledge"] = list(distiller.names)
     if student.labels is not None:
-        config["head"] = student.head.name
-    return config
+        changes["head"] = student.head.name
+    return resolve_task(settings, distiller.task).replace(**changes)
 
 
-def settled(settings: Any, task: Task) -> dict[str, Any]:
-    """Return a command's settings by name, with what they left to the task filled in."""
-    config = replace(settings, task=resolve_paths(settings.task)).to_dict()
-    config["task"] = task.name
-    if "layers" in config:
-        config["layers"] = settings.model.kept_layers
+def resolve_task(settings: S, task: Task) -> S:
+    """Return settings with what they left to the task and its data filled in."""
+    config = resolve_paths(settings.task)
+    changes: dict[str, Any] = {name: getattr(config, name) for name in hints_of(TaskConfig)} | {"task": task.name}
+    if isinstance(settings.model, StudentConfig):
+        changes["layers"] = settings.model.kept_layers
     if isinstance(task, TaggingTask):
-        config["scheme"], config["file_scheme"] = task.tag_set.scheme, task.file_scheme
-    if not settings.task.own:
-        config["data_dir"] = config["data_dir"] or os.environ.get("KSELECT_DATA")
-    return config
+        changes |= {"scheme": task.tag_set.scheme, "file_scheme": task.file_scheme}
+    if not config.own:
+        changes["data_dir"] = config.data_dir or os.environ.get("KSELECT_DATA")
+    return settings.replace(**changes)
 
 
-def open_folder(settings: Any, distiller: Distiller, agent: str, command: str, task: str | None = None) -> RunFolder:
-    """Open the run folder of a command's settings.
+def open_folder(settings: T, distiller: Distiller, agent: str, command: str, task: str | None = None) -> RunFolder:
+    """Open the run folder of a command.
 
-    `task` is what its name says was learned, by default the distiller's.
+    Args:
+        settings: of the command.
+        distiller: of the run.
+        agent: who decides, for the folder's name.
+        command: that the settings belong to.
+        task: the task in the folder's name; the distiller's by default.
     """
-    run, config, task = settings.run, resolved(settings, distiller), task or distiller.task.name
-    place = RunPlace(Path(run.runs_dir), task, agent, run.seed, run.run_name, command)
-    return RunFolder.open(place, config, run.fresh)
+    run = settings.run
+    place = RunPlace(Path(run.runs_dir), task or distiller.task.name, agent, run.seed, run.run_name, command)
+    return RunFolder.open(place, resolve(settings, distiller).to_dict(), run.fresh)
 
 
 def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classifier, name: str) -> None:
@@ -97,17 +131,22 @@ def recorded(
     tasks: Sequence[Task],
     recording: RunRecording | None = None,
 ) -> Iterator[OnPhase]:
-    """Take up what a stopped run left, and give the `on_phase` that writes down each phase and shows progress.
+    """Resume a stopped run, and yield the `on_phase` that logs each phase and shows progress.
 
-    `tasks` are those of the runner. With `recording`, examples are written down, too.
+    Args:
+        folder: of the run.
+        runner: runs the episodes.
+        title: of the progress.
+        tasks: those of the runner.
+        recording: records every example, where that is asked for.
 
     Raises:
-        KselectError: training diverged; the last good state, where it can be had, is kept in the run folder.
-        WorkerDiedError: a process that plays an episode is gone; a checkpoint is kept in the run folder.
-        KeyboardInterrupt: Ctrl-C or SIGTERM, with what to say of it; a checkpoint is kept in the run folder.
+        KselectError: training diverged; the last good state, where there is one, is saved in the run folder.
+        WorkerDiedError: a process that runs an episode died; a checkpoint is saved in the run folder.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, with how to resume; a checkpoint is saved in the run folder.
     """
     with folder:
-        step, total = _take_up(folder, runner, recording), runner.total_steps
+        step, total = _resume(folder, runner, recording), runner.total_steps
         units = {task.name: task.loss_unit for task in tasks}
         with Progress(total, title, done=step) as progress, Interruption() as interruption:
             for distiller in runner.distillers:  # none where the teachers are in other processes
@@ -116,8 +155,8 @@ def recorded(
             def on_phase(record: dict[str, Any]) -> None:
                 nonlocal step
                 step += record["steps"]
-                told = {} if recording is None else recording.keep_phase(step)
-                folder.log_phase({**phase_record(record, runner.spent), **told, "step": step})
+                metrics = {} if recording is None else recording.keep_phase(step)
+                folder.log_phase({**phase_record(record, runner.spent), **metrics, "step": step})
                 facts = {"selected": describe_selection(record["weights"])}
                 if "reward_loss" in record:
                     unit = units[record.get("task", tasks[0].name)]
@@ -145,8 +184,8 @@ def recorded(
                 ) from None
 
 
-def _take_up(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | None) -> int:
-    """Restore the runner to the folder's checkpoint, where there is one; returns the training steps done."""
+def _resume(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | None) -> int:
+    """Restore the runner from the folder's checkpoint, where there is one; returns the training steps done."""
     if not folder.resumed:
         return 0
     snapshot = folder.checkpoint.load()
@@ -159,26 +198,26 @@ def _take_up(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording |
     if recording is not None:
         recording.take_up(len(runner.records))
     if snapshot is not None:
-        print(f"Going on with {folder.path} after {step} of {runner.total_steps} training steps.", file=sys.stderr)
+        print(f"Resuming {folder.path} after {step} of {runner.total_steps} training steps.", file=sys.stderr)
     return step
 
 
 def warn_of_head(models: Models) -> None:
-    """Say that a student answers by a head that nobody has trained, where that is so."""
+    """Warn of a student whose head is randomly initialised."""
     if models.fresh_head:
         print(
-            f"The student's head, {models.student.head.name}, is fresh: its weights are random, drawn with the seed.",
+            f"The student's head, {models.student.head.name}, is randomly initialised, with the seed of the run.",
             file=sys.stderr,
         )
 
 
 def warn_of_length(distiller: Distiller) -> None:
-    """Say how many examples are longer than the model's input; see `warn_long`."""
+    """Warn of examples that are longer than the model's input; see `warn_long`."""
     warn_long(sum(distiller.truncated.values()), sum(distiller.in_pieces.values()), distiller.max_length)
 
 
 def warn_long(truncated: int, in_pieces: int, max_length: int) -> None:
-    """Say how many texts, or sentences of words, are longer than the model's input, where there are any."""
+    """Print how many texts, or sentences of words, are longer than the model's input, if any."""
     beyond = f"longer than max_length ({max_length} tokens)"
     if truncated:
         texts, were = ("text is", "was") if truncated == 1 else ("texts are", "were")
@@ -189,7 +228,7 @@ def warn_long(truncated: int, in_pieces: int, max_length: int) -> None:
 
 
 def describe_metrics(metrics: dict[str, float], task: Task) -> str:
-    """Say how a model does on dev, a line for each split of it, beside the constant prediction."""
+    """Return a model's metrics on dev next to those of the constant prediction, a line per split."""
     lines = []
     for split, prefix in task.reported.items():
         constant = task.constant_score(split)
@@ -200,9 +239,9 @@ def describe_metrics(metrics: dict[str, float], task: Task) -> str:
 
 
 def no_better(split: str, score: float, constant: float) -> list[str]:
-    """Return a line on a score that the constant prediction has as well; nothing on one above it."""
+    """Return a line about a score that is not above the constant prediction's; no line about another."""
     if score > constant:
         return []
     same = "scores as the constant prediction does, and may have become one"
-    told = same if score == constant else "scores below the constant prediction"
-    return [f"{split}: the model {told}. Look at --learning_rate, --epochs, and how frequent labels are."]
+    result = same if score == constant else "scores below the constant prediction"
+    return [f"{split}: the model {result}. Check --learning_rate, --epochs, and how frequent labels are."]

@@ -1,0 +1,60 @@
+"""The commands of `kselect`, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kselect.agents.registry import LEARNERS, ONLINE
+from kselect.cli.artifacts import task_defaults
+from kselect.cli.parser import Command
+from kselect.config import (
+    AgentConfig,
+    CacheSettings,
+    CompareSettings,
+    DemoSettings,
+    DistillSettings,
+    DoctorSettings,
+    EvaluateSettings,
+    ExplainSettings,
+    PredictSettings,
+    TrainPolicySettings,
+    TrainTeacherSettings,
+)
+from kselect.recipes import NAMED, recipe_defaults
+
+
+def agent_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults of the recipe or the saved policy that the given settings name as the agent."""
+    given = {name: values[name] for name in ("agent", "agent_settings") if name in values}
+    return recipe_defaults(AgentConfig(**given), values)
+
+
+def listing(title: str, lines: Mapping[str, str]) -> str:
+    """Return names with their descriptions, under a title, as help texts show them."""
+    width = max(map(len, lines))
+    return "\n".join([f"{title}:", *(f"  {name:<{width}}  {line}" for name, line in lines.items())])
+
+
+DECIDERS = {
+    "FOLDER": f"a policy that `kselect train-policy` saved, of {', '.join(LEARNERS)}",
+    "gold:1,logits:0.5": "constant weights: `fixed` in short",
+    **{name: f"{learner}, which learns in this one run" for name, learner in ONLINE.items()},
+    **{name: line for name, line in NAMED.items() if name not in LEARNERS},
+}
+
+COMMANDS: dict[str, Command[Any]] = {
+    command.name: command
+    for command in (
+        Command("train-teacher", TrainTeacherSettings),
+        Command("doctor", DoctorSettings),
+        Command("train-policy", TrainPolicySettings, epilog=listing("Agents", LEARNERS), defaults_from=agent_defaults),
+        Command("distill", DistillSettings, epilog=listing("Agents", DECIDERS), defaults_from=agent_defaults),
+        Command("evaluate", EvaluateSettings, positional="model", defaults_from=task_defaults),
+        Command("predict", PredictSettings, positional="model", defaults_from=task_defaults),
+        Command("compare", CompareSettings, epilog=listing("Agents", DECIDERS)),
+        Command("explain", ExplainSettings),
+        Command("cache", CacheSettings, positional="action"),
+        Command("demo", DemoSettings),
+    )
+}

@@ -1,0 +1,208 @@
+"""Checks of what settings name, and the data of a command, before libraries that take seconds are imported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from functools import singledispatch
+from pathlib import Path
+from typing import Any
+
+from kselect.analysis.plotting import can_draw, check_drawable
+from kselect.cli.artifacts import find_model, find_policy
+from kselect.cli.commands import COMMANDS
+from kselect.cli.further_tasks import settings_of_tasks
+from kselect.cli.parser import unreadable_paths
+from kselect.config import (
+    KNOWLEDGE_NAMES,
+    AgentConfig,
+    CompareSettings,
+    Config,
+    DistillSettings,
+    DoctorSettings,
+    EncoderConfig,
+    EvaluateSettings,
+    EvaluationConfig,
+    ExplainSettings,
+    FolderConfig,
+    KnowledgeConfig,
+    PredictSettings,
+    RecordingConfig,
+    Settings,
+    StudentConfig,
+    StudyConfig,
+    TaskConfig,
+    TrainPolicySettings,
+    TrainTeacherSettings,
+)
+from kselect.errors import KselectError, unknown
+from kselect.models.paths import check_location
+from kselect.plugins import plugin_names
+from kselect.recipes import check, check_decider, check_learner, resolve
+from kselect.runs.resume import ensure_available
+from kselect.tasks.paths import find
+from kselect.tasks.registry import canonical, load_test, make_task, own_files, task_name, word_source
+from kselect.tasks.synthetic.tasks import check_generated
+from kselect.tasks.task import Task
+
+
+def prepare(settings: Settings) -> Any:
+    """Check what a command's settings name, and return the data that the command runs on.
+
+    Raises:
+        KselectError: a task, a file, a model or a kind of knowledge that is not there, a run name that is taken, an
+            agent that cannot do what the command asks, or faults in the data.
+    """
+    with unreadable_paths():
+        for group in vars(settings).values():
+            check_exists(group)
+        return load_data(settings)
+
+
+@singledispatch
+def check_exists(config: Config) -> None:
+    """Check that what a group of settings names is there.
+
+    Raises:
+        KselectError: it is not.
+    """
+
+
+@check_exists.register
+def _(config: TaskConfig) -> None:
+    if config.task is None or config.own:
+        return
+    path = Path("configs", f"{config.task}.yaml")
+    try:
+        canonical(config.task)
+    except KselectError as error:
+        instead = f"--config {path}, which lies here, or --train_file" if path.is_file() else "--train_file"
+        raise KselectError(
+            f"{error} A custom dataset may have any name: give {instead}, and of words --task_type tags or trees."
+        ) from None
+
+
+@check_exists.register
+def _(config: KnowledgeConfig) -> None:
+    registry = sys.modules.get("kselect.knowledge.registry")  # who has not imported it has registered nothing
+    builtin: Collection[str] = (*KNOWLEDGE_NAMES, *plugin_names("kselect.knowledge"))
+    known = builtin if registry is None else registry.BUILDERS
+    for name in (*(config.knowledge or ()), *config.scales, *config.layer_maps):
+        if name not in known:
+            raise unknown("knowledge", name, known)
+
+
+@check_exists.register
+def _(config: RecordingConfig) -> None:
+    if config.record_plots:
+        check_drawable()
+
+
+@check_exists.register(FolderConfig)
+@check_exists.register(StudyConfig)
+def _(config: FolderConfig | StudyConfig) -> None:
+    if config.run_name is not None and not config.fresh:
+        ensure_available(Path(config.runs_dir, config.run_name))
+
+
+@check_exists.register
+def _(config: StudentConfig) -> None:
+    for path in (*config.teachers, config.student, config.parser):
+        if path is not None:
+            check_location(path)
+
+
+@check_exists.register
+def _(config: EncoderConfig) -> None:
+    if config.encoder is not None:
+        check_location(config.encoder)
+
+
+@check_exists.register
+def _(config: EvaluationConfig) -> None:
+    if find_policy(config.model) is None:
+        check_location(find_model(config.model))
+
+
+@singledispatch
+def load_data(settings: Settings) -> Any:
+    """Return the data that a command runs on: its task or, to predict, test examples; None for other commands.
+
+    Raises:
+        KselectError: faults in the data, or settings that the command cannot run on.
+    """
+
+
+@load_data.register
+def _(settings: TrainTeacherSettings) -> Task:
+    task = settings.task
+    if settings.model.encoder is None:
+        check_generated(task_name(task) if task.own else canonical(task_name(task)))
+    return make_task(task)
+
+
+@load_data.register
+def _(settings: DistillSettings) -> Task:
+    check_decider(settings.agent.agent)
+    check(settings.agent, settings.knowledge)
+    return make_task(settings.task)
+
+
+@load_data.register
+def _(settings: TrainPolicySettings) -> Task:
+    check_learner(settings.agent.agent)
+    return make_task(settings.task)
+
+
+@load_data.register
+def _(settings: DoctorSettings) -> Task:
+    return make_task(settings.task)
+
+
+@load_data.register
+def _(settings: ExplainSettings) -> Task:
+    earlier = settings.ladder.earlier
+    if earlier is not None and not Path(earlier, "runs.jsonl").exists():
+        raise KselectError(
+            f"earlier is {earlier}, which holds no runs of an ablation: give a folder that one left.", setting="earlier"
+        )
+    return make_task(settings.task)
+
+
+@load_data.register
+def _(settings: EvaluateSettings) -> Task | None:
+    return make_task(settings.task) if find_policy(settings.model.model) is None else None
+
+
+@load_data.register
+def _(settings: PredictSettings) -> Any:
+    task = settings.task
+    if task.test_file is not None:
+        find(task.test_file, task.data_dir)
+    if task.task_type != "text":
+        return word_source(task)
+    return load_test(task_name(task), task.data_dir, files=own_files(task))
+
+
+@load_data.register
+def _(settings: CompareSettings) -> list[Task]:
+    for name in ("output", "plot"):
+        path = getattr(settings.comparison, name)
+        if path is not None and not Path(path).absolute().parent.is_dir():
+            raise KselectError(
+                f"{name} is {path}, whose folder does not exist: make it, or give another.", setting=name
+            )
+    if settings.comparison.plot is not None and not can_draw():
+        raise KselectError("plot needs matplotlib: pip install 'kselect[plots]', or leave it out.", setting="plot")
+    every = settings_of_tasks(settings, settings.comparison.also, COMMANDS["compare"])
+    for agent in map(AgentConfig, settings.comparison.labelled.values()):
+        check_decider(agent.agent)
+        knowledge_of(agent, settings)
+    return [make_task(each.task) for each in every]
+
+
+def knowledge_of(agent: AgentConfig, settings: CompareSettings) -> KnowledgeConfig:
+    """Return the knowledge of an agent that is compared: its own, under what differs from the defaults."""
+    default = KnowledgeConfig()
+    given = {name: value for name, value in vars(settings.knowledge).items() if value != getattr(default, name)}
+    return resolve(agent, **given)

@@ -1,0 +1,100 @@
+"""YAML of settings: one clear line for whatever is malformed, and nothing that grows."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+from kselect.cli.main import main
+from kselect.config import values
+from kselect.config.yaml_file import LARGEST, parse, read
+from kselect.errors import KselectError
+
+MALFORMED = [
+    "!!timestamp ",
+    "a: !!int ",
+    "!!int ",
+    "a: !!bool 2001",
+    "a: !!float ",
+    "!!bool : x",
+    'a: "\\ud800',
+    "b: " + "[" * 5000,
+    "b: " + "{a: " * 400,
+    "a: &x [1, 2]\nb: [*x, *x]",
+    "a: *x",
+    "<<: *x",
+    "a: 0000-99-99",
+    "epochs: \x00",
+]
+
+
+@pytest.mark.parametrize("text", MALFORMED, ids=range(len(MALFORMED)))
+def test_read_refuses_malformed_text_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(KselectError) as caught:
+        read(str(path))
+    assert str(caught.value).startswith(str(path))
+    assert len(str(caught.value).splitlines()) == 1
+    assert main(["distill", "--teacher", "t", "--config", str(path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_read_refuses_a_large_file(tmp_path: Path) -> None:
+    path = tmp_path / "large.yaml"
+    path.write_text("task: " + "x" * LARGEST)
+    with pytest.raises(KselectError, match="is too large"):
+        read(str(path))
+
+
+@pytest.mark.parametrize("text", ["{", "!!int x", "[" * 5000, "&a [*a]"])
+def test_parse_returns_a_malformed_text(text: str) -> None:
+    assert parse(text) == text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--scales", "hidden=!!bool "], "--scales is 'hidden=!!bool ': expected name=value pairs"),
+        (["--agent_settings", '{!!bool ts": 1}'], "--agent_settings is "),
+        (["--agent_settings", "{1: 2}"], "--agent_settings is '{1: 2}': expected name=value pairs"),
+        (["--seed", "!!timestamp /x"], "--seed is '!!timestamp /x': expected a whole number."),
+        (["--seed", "9" * 5000], "expected a whole number."),
+        (["--layers", "[" * 3000], "--layers is "),
+        (["--agent", "[" * 3000], " cannot be read (File name too long)"),
+        (["--epochs", "nan"], "epochs is nan: give a positive number. (--epochs)"),
+    ],
+)
+def test_malformed_options_are_one_line(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+    assert main(["distill", "--teacher", "t", *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert len(error) < 400
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("epochs:", "epochs has no value: give a number, or leave it out."),
+        ("scales:", "scales has no value: give name=value pairs"),
+        ("agent_settings: {1: 2}", "agent_settings is {1: 2}: expected"),
+        ("checkpoint_every: [1]", "checkpoint_every is [1]: expected a number."),
+        ("phase_growth: {a: 1}", "phase_growth is {'a': 1}: expected a number."),
+        ("epochs: 0", "epochs is 0.0: give a positive number. ("),
+    ],
+)
+def test_wrong_values_name_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(f"teacher: t\n{text}\n")
+    assert main(["distill", "--config", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert f"{path}: {text.partition(':')[0]}" in error
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_examples_in_the_docstrings() -> None:
+    assert doctest.testmod(values).failed == 0
