@@ -41,13 +41,14 @@ def test_every_task_with_its_labels_in_order(name: str) -> None:
 
 
 def test_every_setting_of_own_data_and_every_metric() -> None:
+    texts, tags = (names_with(TaskConfig, group=group) for group in ("texts", "tags"))
     own = {
         "train_file",
         "dev_file",
         "test_file",
         "task_type",
-        *names_with(TaskConfig, group="texts"),
-        *names_with(TaskConfig, group="tags"),
+        *texts,
+        *tags,
     }
     assert own <= set(ROWS)
     assert own <= {field.name for field in fields(TaskConfig)}
