@@ -14,8 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kselect.analysis.ablation.effects import ORDER, SeedEstimate, mean_of
+from kselect.analysis.ablation.effects import ORDER
 from kselect.analysis.ablation.levels import BOTH, DOMAIN, FINE_TUNE, INSTANCE, KD, UNIVERSE
+from kselect.stats import Estimate, paired_difference
 
 LEVELS = (UNIVERSE, DOMAIN, INSTANCE, BOTH, KD)
 MEASURES: dict[str, Callable[[dict[str, float]], float]] = {
@@ -24,16 +25,16 @@ MEASURES: dict[str, Callable[[dict[str, float]], float]] = {
 }
 
 
-def lead(results: dict[str, Any], first: str, second: str, value: Callable[[dict[str, float]], float]) -> SeedEstimate:
+def lead(results: dict[str, Any], first: str, second: str, value: Callable[[dict[str, float]], float]) -> Estimate:
     """Return by how much students under the first rung are better than under the second."""
     ours, theirs = (results["rungs"][name]["metrics"] for name in (first, second))
-    return mean_of([value(ours[seed]) - value(theirs[seed]) for seed in ours])
+    return paired_difference([value(ours[seed]) for seed in ours], [value(theirs[seed]) for seed in ours])
 
 
-def told(estimate: SeedEstimate) -> str:
+def told(estimate: Estimate) -> str:
     """Return a difference with its standard error."""
-    said = f"{estimate.mean:+.2f} ± {estimate.error:.2f}"
-    return f"**{said}**" if estimate.sign() else said
+    said = f"{estimate.mean:+.2f} ± {estimate.se:.2f}"
+    return f"**{said}**" if estimate.is_significant else said
 
 
 def gains(found: list[dict[str, Any]], value: Callable[[dict[str, float]], float]) -> list[list[str]]:

@@ -18,7 +18,7 @@ from pair import BATCH, make_distiller, make_task, make_teacher
 
 from kselect.config import AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller
-from kselect.recipes.policies import cast_learner
+from kselect.recipes.policies import build_trainable_agent
 from kselect.training.api import run_episode
 
 TRAINING = ("student", "teacher")
@@ -36,8 +36,8 @@ def unrefined(examples: int) -> dict[str, PhaseConfig]:
 
 def run(distiller: Distiller, phases: PhaseConfig, spent: list[dict[str, float]]) -> None:
     """Play one learning episode, and add its account to `spent`."""
-    cast = cast_learner(AgentConfig("actor-critic"), distiller, phases, seed=0)
-    spent.append(run_episode(cast.agent, cast.env, seed=0, learning=True).seconds)
+    setup = build_trainable_agent(AgentConfig("actor-critic"), distiller, phases, seed=0)
+    spent.append(run_episode(setup.agent, setup.env, seed=0, learning=True).seconds)
 
 
 def main() -> None:

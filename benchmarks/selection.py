@@ -35,9 +35,9 @@ KEY = ("task", "label", "seed", "settings")
 
 def run(options: argparse.Namespace) -> None:
     """Distil what the ledger lacks, agent by agent, with one set of teacher outputs for those that read the same."""
-    from kselect.cli.command import Command, flatten
+    from kselect.cli.command import Command
     from kselect.distillation.builders import make_distiller
-    from kselect.recipes.policies import cast_decider
+    from kselect.recipes.policies import build_policy
     from kselect.runs.provenance import describe
     from kselect.training.api import rollout
     from kselect.training.results import summarise_run
@@ -55,11 +55,11 @@ def run(options: argparse.Namespace) -> None:
         for label, settings in group:
             agent = settings.agent
             entry = {"task": distiller.task.name, "label": label, "agent": agent.agent, "seed": seed}
-            entry["settings"] = recorded(flatten(settings) | {"knowledge": list(distiller.names)})
+            entry["settings"] = recorded(settings.to_dict() | {"knowledge": list(distiller.names)})
             if ledger.holds(entry):
                 continue
-            cast = cast_decider(agent, distiller, settings.phases, seed)
-            result = rollout(cast.agent, cast.env, seed=seed, learning=cast.learning)
+            setup = build_policy(agent, distiller, settings.phases, seed)
+            result = rollout(setup.agent, setup.env, seed=seed, learning=setup.learning)
             entry |= summarise_run(result, distiller.task, seed=seed)
             entry |= {"seconds": result.seconds, "teacher": options.teacher, "environment": describe(seed)}
             ledger.append(entry)

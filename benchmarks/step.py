@@ -26,7 +26,7 @@ from kselect.agents.registry import LEARNERS
 from kselect.config import AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller
 from kselect.envs.distillation import DistillationEnv
-from kselect.recipes.policies import cast_decider, cast_learner
+from kselect.recipes.policies import build_policy, build_trainable_agent
 from kselect.training.api import Episode, run_episode
 
 BASELINES = ("fine-tune", "vanilla-kd", "all", "random-hard", "random-soft")
@@ -59,18 +59,18 @@ class Bench:
 
     def decided(self, name: str) -> None:
         """Run one episode under an agent, and keep its actions."""
-        cast = (cast_learner if name in LEARNERS else cast_decider)(
+        setup = (build_trainable_agent if name in LEARNERS else build_policy)(
             AgentConfig(name), self.distiller, PhaseConfig(), seed=0
         )
         taken: Actions = []
-        act: Callable[..., NDArray[Any]] = cast.agent.act
+        act: Callable[..., NDArray[Any]] = setup.agent.act
 
         def recorded(*args: Any, **kwargs: Any) -> NDArray[Any]:
             taken.append(act(*args, **kwargs))
             return taken[-1]
 
-        cast.agent.act = recorded  # type: ignore[method-assign]  # the agent's own, overheard
-        self.episodes[name] = run_episode(cast.agent, cast.env, seed=0, learning=cast.learning)
+        setup.agent.act = recorded  # type: ignore[method-assign]  # the agent's own, overheard
+        self.episodes[name] = run_episode(setup.agent, setup.env, seed=0, learning=setup.learning)
         self.taken[name] = taken
 
     def repeated(self, name: str) -> None:

@@ -51,14 +51,14 @@ Runs = dict[tuple[Schedule, int], dict[str, Any]]
 
 def run(options: argparse.Namespace) -> None:
     """Distil under every pair of selections and seed that the ledger lacks."""
-    from kselect.cli.command import Command, flatten
+    from kselect.cli.command import Command
     from kselect.distillation.builders import make_distiller
     from kselect.runs.provenance import describe
 
     command, ledger = Command("kselect.cli.distill"), Ledger(options.ledger, KEY)
     words = ["--config", options.config, "--teacher", options.teacher, *options.settings]
     settings: Any = command.settings([*words, "--knowledge", ",".join(SELECTIONS["all"])])
-    kept = recorded(flatten(settings))
+    kept = recorded(settings.to_dict())
     distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
     half = distiller.total_steps // 2
     advance(distiller, "all", 1)  # the teacher's one pass over the data is nobody's cost

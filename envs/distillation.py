@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, cast
 
 import gymnasium
@@ -12,6 +12,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from kselect.config import PhaseConfig
+from kselect.distillation.callback import DistillerCallback
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.weighting import selection_weights
@@ -83,6 +84,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     * `phases`: a `PhaseConfig`.
     * `measure_rewards`: False saves the cost of rewards, which are then 0, where no agent learns from them.
     * `observe_cls`: include [CLS], for a forward pass of the student on 32 examples at each decision.
+    * `callbacks`: added to those of `distiller`, see `kselect.distillation.callback.DistillerCallback`.
     * `render_mode`: `"ansi"`, `"rgb_array"` or None.
 
     ## Version History
@@ -102,6 +104,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         phases: PhaseConfig | None = None,
         measure_rewards: bool = True,
         observe_cls: bool = False,
+        callbacks: Iterable[DistillerCallback] = (),
         render_mode: Literal["ansi", "rgb_array"] | None = None,
     ) -> None:
         if actions not in ACTION_SPACES:
@@ -115,6 +118,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.render_mode = render_mode
         self.selections: list[tuple[int, list[float]]] = []
         self.distiller = distiller
+        distiller.callbacks.extend(callbacks)
         self.actions = actions
         self.phases = phases or PhaseConfig()
         self.measure_rewards = measure_rewards
@@ -227,6 +231,14 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     def spent(self) -> dict[str, float]:
         """Return the seconds spent on each part of the run so far, see `kselect.distillation.cost_account`."""
         return dict(self.distiller.account.seconds)
+
+    def begin_costs(self) -> None:
+        """Start the account of an episode: only probing that no episode was charged for yet is carried over."""
+        self.distiller.account.begin()
+
+    def settle_costs(self) -> None:
+        """Close the account of an episode, which has been read."""
+        self.distiller.account.settle()
 
     def state(self) -> dict[str, Any]:
         """Return all that the rest of the run depends on, except for the distiller's own state, for JSON."""

@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from kselect.agents.registry import make_agent as make_agent
     from kselect.agents.sb3 import SB3Agent as SB3Agent
     from kselect.agents.schedule import Schedule as Schedule
+    from kselect.config import AblationConfig as AblationConfig
     from kselect.config import AgentConfig as AgentConfig
     from kselect.config import CacheConfig as CacheConfig
+    from kselect.config import CompareConfig as CompareConfig
     from kselect.config import DemoConfig as DemoConfig
     from kselect.config import DoctorConfig as DoctorConfig
     from kselect.config import EncoderConfig as EncoderConfig
     from kselect.config import EvaluationConfig as EvaluationConfig
     from kselect.config import FolderConfig as FolderConfig
     from kselect.config import KnowledgeConfig as KnowledgeConfig
-    from kselect.config import LadderConfig as LadderConfig
     from kselect.config import PhaseConfig as PhaseConfig
     from kselect.config import PolicyConfig as PolicyConfig
     from kselect.config import PredictionConfig as PredictionConfig
@@ -72,15 +73,16 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "agents.sb3": ("SB3Agent",),
     "agents.schedule": ("Schedule",),
     "config": (
+        "AblationConfig",
         "AgentConfig",
         "CacheConfig",
+        "CompareConfig",
         "DemoConfig",
         "DoctorConfig",
         "EncoderConfig",
         "EvaluationConfig",
         "FolderConfig",
         "KnowledgeConfig",
-        "LadderConfig",
         "PhaseConfig",
         "PolicyConfig",
         "PredictionConfig",

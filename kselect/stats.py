@@ -1,72 +1,224 @@
-"""A mean, and how far it may be off by chance."""
+"""Means with confidence intervals, paired and unpaired differences, and corrections for several tests.
+
+A thin layer over `scipy.stats` with one result type and one rule of its own: values without any variance give no
+estimate of the noise, so that their interval is infinite and nothing about them is significant.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import t as student_t
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 CONFIDENCE = 0.95
-ROUNDING = 1e-9  # of a mean: an error below this is the arithmetic's, not chance's
+ROUNDING = 1e-9  # relative to the values: a standard error below this is rounding, not noise
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over places and its standard error, in the unit of what was averaged.
+    """A mean over seeds or examples with its confidence interval.
 
-    The error of a single example is not known, and is NaN.
+    Attributes:
+        mean: The mean, in the unit of the values.
+        sd: Standard deviation of the values (n - 1 degrees of freedom); NaN for a single value. Of a difference
+            between unpaired groups, that of one difference, such that `se` is the standard error.
+        count: Number of values, or of pairs.
+        low: Lower end of the confidence interval; -inf where the noise is unknown.
+        high: Upper end of the confidence interval; inf where the noise is unknown.
+        p_value: Two-sided p-value of a mean of 0; None where the noise is unknown or was not tested.
     """
 
-    value: float
-    error: float
-    examples: int
-    """How many the places are of, G."""
-    bound: float = math.inf
-    """What the value of a place is at most, above 0 or below: 1 for shares and their differences."""
+    mean: float
+    sd: float
+    count: int
+    low: float
+    high: float
+    p_value: float | None = None
 
-    @staticmethod
-    def of(values: NDArray[np.float64], examples: NDArray[np.int64], bound: float = math.inf) -> Estimate:
-        """Average `values [N]`; those of one example, by `examples [N]`, are not taken for independent.
-
-        The error is that of a ratio of sums over examples (Cochran 1977, Sampling Techniques, chapter 6), with G - 1
-        in place of G; where each value is of an example of its own, it is the standard deviation over the root of N.
-        """
-        mean = float(values.mean())
-        _, owner = np.unique(examples, return_inverse=True)
-        deviations = np.bincount(owner, weights=values - mean)
-        count = len(deviations)
-        scale = math.sqrt(count / (count - 1)) if count > 1 else math.nan
-        return Estimate(mean, scale * float(np.sqrt((deviations**2).sum())) / len(values), count, bound)
+    @property
+    def se(self) -> float:
+        """Standard error of the mean; NaN for a single value."""
+        return self.sd / math.sqrt(self.count)
 
     @property
     def margin(self) -> float:
-        """Half the width of the interval that covers the true mean with 95 %, by Student's t of G - 1.
-
-        Infinite for a single example. Values that no example had, if a share p of examples has them, are missed by all
-        of G with probability (1 - p)^G, which limits p, and so what they do to the mean of what is bounded: it is that
-        at least. Where all fell on the same value of what is not bounded, no noise is to be seen, and it is infinite.
-        """
-        if self.examples < 2:
-            return math.inf
-        seen = float(student_t.ppf((1 + CONFIDENCE) / 2, self.examples - 1)) * self.error
-        unseen = (self.bound + abs(self.value)) * (1 - ((1 - CONFIDENCE) / 2) ** (1 / self.examples))
-        if math.isinf(self.bound):
-            return seen if self.error > ROUNDING * abs(self.value) else math.inf
-        return max(seen, unseen)
+        """Half the width of the interval; infinite where the noise is unknown."""
+        return (self.high - self.low) / 2
 
     @property
-    def above_zero(self) -> bool:
-        """Whether it is above 0 by more than chance: all of the interval is."""
-        return self.value > self.margin
+    def is_significant(self) -> bool:
+        """Whether the interval excludes 0."""
+        return self.low > 0 or self.high < 0
 
-    @property
-    def below_zero(self) -> bool:
-        """Whether it is below 0 by more than chance."""
-        return self.below(0.0)
 
-    def below(self, limit: float) -> bool:
-        """Return whether it is below a limit by more than chance: what is not above 0 may still be anything."""
-        return self.value + self.margin < limit
+def estimate(values: ArrayLike, confidence: float = CONFIDENCE) -> Estimate:
+    """Estimate a mean by Student's t.
+
+    Args:
+        values: Independent values `[n]`, such as one score per seed.
+        confidence: Coverage of the interval.
+
+    Raises:
+        ValueError: There are no values.
+    """
+    sample = _sample(values)
+    return _student(sample, scale=abs(float(sample.mean())), confidence=confidence)
+
+
+def paired_difference(values: ArrayLike, baseline: ArrayLike, confidence: float = CONFIDENCE) -> Estimate:
+    """Estimate the mean of `values - baseline` by a paired t-test.
+
+    Args:
+        values: `[n]`, such as one score per seed.
+        baseline: `[n]`, under the same seeds in the same order.
+        confidence: Coverage of the interval.
+
+    Raises:
+        ValueError: The two differ in length, or are empty.
+    """
+    first, second = _sample(values), _sample(baseline)
+    if first.shape != second.shape:
+        raise ValueError(f"Pairs need as many values on both sides, not {len(first)} and {len(second)}.")
+    differences = first - second
+    # The absolute mean is below the size of the values, whose rounding is what is left of equal differences.
+    return _student(differences, scale=float(np.abs([first, second]).max()), confidence=confidence)
+
+
+def difference(values: ArrayLike, baseline: ArrayLike, confidence: float = CONFIDENCE) -> Estimate:
+    """Estimate the difference between the means of two independent groups by Welch's t-test.
+
+    Args:
+        values: `[n]`.
+        baseline: `[m]`.
+        confidence: Coverage of the interval.
+
+    Raises:
+        ValueError: A group is empty.
+    """
+    first, second = _sample(values), _sample(baseline)
+    mean, count = float(first.mean() - second.mean()), min(len(first), len(second))
+    if count == 1:
+        return Estimate(mean, math.nan, count, -math.inf, math.inf)
+    se = math.sqrt(first.var(ddof=1) / len(first) + second.var(ddof=1) / len(second))
+    sd = se * math.sqrt(count)
+    if se <= ROUNDING * float(max(np.abs(first).max(), np.abs(second).max())):
+        return Estimate(mean, sd, count, -math.inf, math.inf)
+    test = stats.ttest_ind(first, second, equal_var=False)
+    interval = test.confidence_interval(confidence)
+    return Estimate(mean, sd, count, float(interval.low), float(interval.high), float(test.pvalue))
+
+
+def ratio(parts: ArrayLike, wholes: ArrayLike, confidence: float = CONFIDENCE) -> Estimate:
+    """Estimate the ratio of two means of pairs by the delta method.
+
+    Its error is the standard error of `part - ratio * whole`, divided by the mean whole.
+
+    Args:
+        parts: Numerators `[n]`.
+        wholes: Denominators `[n]`, paired with `parts`.
+        confidence: Coverage of the interval.
+
+    Raises:
+        ValueError: The two differ in length, or are empty.
+    """
+    numerators, denominators = _sample(parts), _sample(wholes)
+    if numerators.shape != denominators.shape:
+        raise ValueError(f"Pairs need as many values on both sides, not {len(numerators)} and {len(denominators)}.")
+    whole = float(denominators.mean())
+    value = float(numerators.mean()) / whole
+    rest = _student((numerators - value * denominators) / whole, scale=abs(value), confidence=confidence)
+    return Estimate(value, rest.sd, rest.count, value + rest.low, value + rest.high)
+
+
+def bootstrap(
+    values: ArrayLike,
+    statistic: Callable[..., float] = np.mean,
+    confidence: float = CONFIDENCE,
+    draws: int = 9999,
+    seed: int = 0,
+) -> Estimate:
+    """Estimate a statistic by the bias-corrected and accelerated bootstrap (Efron 1987).
+
+    Args:
+        values: Independent values `[n]`.
+        statistic: Maps an array `[n]` to a number; `mean` of the result is its value, and `se` its bootstrap error.
+        confidence: Coverage of the interval.
+        draws: Number of resamples.
+        seed: Of the resampling.
+
+    Raises:
+        ValueError: There are no values.
+    """
+    sample = _sample(values)
+    value, count = float(statistic(sample)), len(sample)
+    if count == 1 or np.ptp(sample) <= ROUNDING * float(np.abs(sample).max()):
+        return Estimate(value, math.nan if count == 1 else 0.0, count, -math.inf, math.inf)
+    result = stats.bootstrap(
+        (sample,), statistic, n_resamples=draws, confidence_level=confidence, random_state=np.random.default_rng(seed)
+    )
+    low, high = map(float, result.confidence_interval)
+    return Estimate(value, float(result.standard_error) * math.sqrt(count), count, low, high)
+
+
+def permutation_test(
+    values: ArrayLike, baseline: ArrayLike, paired: bool = True, draws: int = 9999, seed: int = 0
+) -> float:
+    """Return the two-sided p-value of no difference in means by a permutation test, exact where it is small enough.
+
+    Args:
+        values: `[n]`.
+        baseline: `[n]`, or `[m]` where not paired.
+        paired: Whether values are exchanged within pairs only.
+        draws: Most permutations that are tried; all are where there are no more.
+        seed: Of the permutations.
+
+    Raises:
+        ValueError: Pairs that differ in length.
+    """
+    result = stats.permutation_test(
+        (_sample(values), _sample(baseline)),
+        lambda first, second, axis: first.mean(axis=axis) - second.mean(axis=axis),
+        permutation_type="samples" if paired else "independent",
+        vectorized=True,
+        n_resamples=draws,
+        random_state=np.random.default_rng(seed),
+    )
+    return float(result.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for all of these tests by the step-down method of Holm (1979).
+
+    Args:
+        p_values: One for each test, in any order.
+    """
+    count, largest = len(p_values), 0.0
+    adjusted = [0.0] * count
+    for rank, index in enumerate(sorted(range(count), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (count - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def _sample(values: ArrayLike) -> NDArray[np.float64]:
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.ndim != 1 or not len(sample):
+        raise ValueError(f"An estimate needs a list of values, not an array of shape {sample.shape}.")
+    return sample
+
+
+def _student(sample: NDArray[np.float64], scale: float, confidence: float) -> Estimate:
+    """Estimate a mean; an error that is rounding of numbers of this scale gives no estimate of the noise."""
+    mean, count = float(sample.mean()), len(sample)
+    if count == 1:
+        return Estimate(mean, math.nan, count, -math.inf, math.inf)
+    sd = float(sample.std(ddof=1))
+    if sd / math.sqrt(count) <= ROUNDING * scale:
+        return Estimate(mean, sd, count, -math.inf, math.inf)
+    test = stats.ttest_1samp(sample, 0.0)
+    interval = test.confidence_interval(confidence)
+    return Estimate(mean, sd, count, float(interval.low), float(interval.high), float(test.pvalue))

@@ -106,22 +106,3 @@ def test_a_quick_look_writes_its_table_and_set_up(name: str, tmp_path: Path):
     if name == "knowledge":
         assert told["plain fine-tuning", "to_plain"] == [1.0]
         assert told["fine-tune", "to_fine_tune"] == [1.0]
-
-
-def test_verdicts_are_counted_over_examinations(tmp_path: Path):
-    claim = {"name": "logits", "other": "gold", "better": True}
-    told = [{"kind": "worth", "claim": claim, "verdict": "right"}, {"kind": "time", "claim": None}]
-    for name, more in (("one", {"verdicts": {}}), ("two", {"verdicts": {}}), ("alone", {})):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "results.json").write_text(json.dumps({"task": name, "advice": told, **more}))
-
-    def run(*names: str) -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, ROOT / "benchmarks" / "verdicts.py", *(tmp_path / name for name in names)]
-        return subprocess.run(words, capture_output=True, text=True, check=False)
-
-    found = run("one", "two").stdout
-    assert "| two | worth | logits better than gold | right |" in found
-    assert found.endswith("2 claims: 2 right, 0 wrong, 0 undecided.\n")
-    alone = run("alone")
-    assert alone.returncode == 2
-    assert alone.stderr.endswith("was held against nothing: give `kselect doctor` the students by --outcomes.\n")

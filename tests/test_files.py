@@ -13,7 +13,7 @@ import torch
 
 from kselect import io
 from kselect.agents.serialization import write_agent
-from kselect.analysis.recording.table import DTYPES, Rows
+from kselect.analysis.recording.table import DTYPES, ExampleTable
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import KselectError
 from kselect.io import TEMPORARY, replacing
@@ -33,7 +33,7 @@ def full_disk() -> Iterator[None]:
 
 
 def save_rows(path: Path, noise: np.ndarray) -> None:
-    Rows(**{name: noise.astype(np.int32) for name in DTYPES}).save(path)
+    ExampleTable(**{name: noise.astype(np.int32) for name in DTYPES}).save(path)
 
 
 WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {

@@ -1,1 +1,1 @@
-"""Insight: what a teacher has to give, and why distilling it did what it did."""
+"""Analysis of teachers before training, and of what a distillation did and why."""

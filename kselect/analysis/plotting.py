@@ -1,4 +1,4 @@
-"""Pictures, by matplotlib, which the extra `plots` brings: whether one can be drawn, and the file it goes to."""
+"""Availability of matplotlib, which the extra `plots` installs, and saving of figures."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def can_draw() -> bool:
-    """Return whether matplotlib is there."""
+    """Return whether matplotlib is installed."""
     return find_spec("matplotlib") is not None
 
 
 def check_drawable() -> None:
-    """Refuse to draw a recording where nothing draws.
+    """Check that a recording can be drawn.
 
     Raises:
         KselectError: matplotlib is not installed.
@@ -27,15 +27,16 @@ def check_drawable() -> None:
     if not can_draw():
         raise KselectError(
             "record_plots draws with matplotlib, which is not installed: pip install 'kselect[plots]', "
-            "or leave record_plots out."
+            "or leave record_plots out.",
+            setting="record_plots",
         )
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG; a kill at any moment leaves none, the old one or the new one.
+    """Write a figure as a PNG, atomically.
 
     Raises:
-        KselectError: the file cannot be written.
+        KselectError: The file cannot be written.
     """
     with replacing(path) as (partial,):
         figure.savefig(partial, format="png", dpi=150)

@@ -1,34 +1,42 @@
-"""What a teacher's probabilities say beyond a label smoothing, in nats, told apart by level without any training."""
+"""Information in a teacher's probabilities, in nats, by level of knowledge (Tang et al. 2020, arXiv 2002.03532)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from scipy.special import rel_entr
 
-from kselect.analysis.predictions import Sample
+from kselect.analysis.predictions import Floats, Predictions
 from kselect.schedule import Schedule
+from kselect.stats import Estimate
+
+TINY = 1e-300  # least probability that a logarithm is taken of
 
 
 @dataclass(frozen=True)
-class Content:
-    """A teacher's targets p over N places, p_t that of the gold class, told apart exactly.
+class TargetInformation:
+    """Decomposition of the information in targets p over N positions, with p_t the probability of the gold class.
 
-    The mean over places of `KL(p || s)`, with s the label smoothing that gives the gold class the mean of p_t, is
-    `instance + domain + rest`: by the chain rule for which class and whether it is the gold one, and since the mean
-    of distributions is what they are nearest to.
+    The mean over positions of `KL(p || s)`, with s the label smoothing that gives the gold class the mean of p_t, is
+    exactly `instance + domain + rest`, by the chain rule for KL divergences. The three are in nats per position.
 
-    temperature: at which p is read. places: N. classes: K. accuracy: share of places where p is largest on the gold
-    class. confidence: mean of p_t. spread: standard deviation of p_t. instance: mean of `KL(p_t || mean p_t)` of two
-    outcomes, which is what `kd-pt` passes on. domain: what the wrong classes of each gold class have in common, mean of
-    `(1 - p_t) KL(w_t || uniform)`, with w_t their mean distribution where t is gold. rest: what they have not, mean of
-    `(1 - p_t) KL(w || w_t)`, with w the distribution of one place. All in nats a place.
+    Attributes:
+        temperature: Temperature at which p is read.
+        positions: N.
+        classes: K.
+        accuracy: Share of positions where p is largest at the gold class.
+        confidence: Mean of p_t.
+        spread: Standard deviation of p_t.
+        instance: Mean KL divergence of (p_t, 1 - p_t) from its mean, which `kd-pt` passes on.
+        domain: Mean of `(1 - p_t) KL(w_t || uniform)`, with w_t the mean distribution over wrong classes where t is
+            gold: what the positions of a gold class have in common.
+        rest: Mean of `(1 - p_t) KL(w || w_t)`, with w the distribution over wrong classes at one position.
     """
 
     temperature: float
-    places: int
+    positions: int
     classes: int
     accuracy: float
     confidence: float
@@ -39,68 +47,110 @@ class Content:
 
     @property
     def total(self) -> float:
-        """All that is said beyond a label smoothing, in nats a place."""
+        """Information beyond a label smoothing, in nats per position."""
         return self.instance + self.domain + self.rest
 
     @property
     def shares(self) -> dict[str, float]:
-        """What part of the total is instance, domain and rest; nothing where nothing is said."""
+        """Shares of instance, domain and rest in the total; empty where the total is 0."""
         parts = {"instance": self.instance, "domain": self.domain, "rest": self.rest}
-        return {name: part / self.total for name, part in parts.items()} if self.total > 0 else {}
+        return {name: value / self.total for name, value in parts.items()} if self.total > 0 else {}
 
     @property
     def certainty(self) -> float:
-        """How far the mean of p_t is from that of a teacher that knows nothing, 1 / K, towards 1."""
+        """Mean of p_t, rescaled to 0 at 1 / K and 1 at 1."""
         return self._above_chance(self.confidence)
 
     @property
     def skill(self) -> float:
-        """How far the accuracy is from that of guessing, 1 / K, towards 1."""
+        """Accuracy, rescaled to 0 at 1 / K and 1 at 1."""
         return self._above_chance(self.accuracy)
 
     def _above_chance(self, value: float) -> float:
         return (value - 1 / self.classes) / (1 - 1 / self.classes)
 
 
-def content_of(p: Tensor, labels: Tensor, temperature: float = 1.0) -> Content:
-    """Tell probabilities `p [N, K]` apart, read at `temperature`, for gold classes `labels [N]`."""
-    p, classes = p.double(), p.size(-1)
-    gold = labels[:, None] == torch.arange(classes, device=labels.device)
-    right, wrong = p[gold], p.masked_fill(gold, 0.0)  # wrong ones are left at their share of the whole
-    mass = wrong.sum(-1)
-    by_class = torch.zeros(classes, classes, dtype=p.dtype, device=p.device).index_add_(0, labels, wrong)
-    typical = by_class[labels] / by_class[labels].sum(-1, keepdim=True).clamp(min=_TINY)
-    mean = right.mean()
-    halves = torch.stack([right, mass], -1)
-    expected = torch.stack([mean, 1 - mean]).clamp(min=_TINY)
-    domain = _gain(wrong, mass[:, None] * typical, mass[:, None] * (~gold) / max(classes - 1, 1))
-    rest = _gain(wrong, wrong, mass[:, None] * typical)
-    return Content(
+def target_information(p: Floats, labels: NDArray[np.int64], temperature: float = 1.0) -> TargetInformation:
+    """Decompose the information in probabilities.
+
+    Args:
+        p: Probabilities `[N, K]`, read at `temperature`.
+        labels: Gold classes `[N]`.
+        temperature: For the record.
+    """
+    classes = p.shape[1]
+    gold = np.arange(classes) == labels[:, None]
+    target, wrong = p[gold], np.where(gold, 0.0, p)
+    mass = wrong.sum(1)
+    by_class = np.zeros((classes, classes))
+    np.add.at(by_class, labels, wrong)
+    typical = mass[:, None] * by_class[labels] / np.maximum(by_class[labels].sum(1, keepdims=True), TINY)
+    uniform = mass[:, None] * (~gold) / max(classes - 1, 1)
+    mean = target.mean()
+    return TargetInformation(
         temperature=temperature,
-        places=len(labels),
+        positions=len(labels),
         classes=classes,
-        accuracy=float((p.argmax(-1) == labels).double().mean()),
+        accuracy=float((p.argmax(1) == labels).mean()),
         confidence=float(mean),
-        spread=float(right.std(unbiased=False)),
-        instance=max(0.0, _gain(halves, halves, expected.expand_as(halves))),
-        domain=max(0.0, domain),
-        rest=max(0.0, rest),
+        spread=float(target.std()),
+        instance=_divergence(np.stack([target, mass], 1), np.array([mean, 1 - mean])),
+        domain=_divergence(typical, uniform),
+        rest=_divergence(wrong, typical),
     )
 
 
-def contents_of(sample: Sample, temperature: float | str) -> list[Content]:
-    """Tell a sample apart at the temperature at the start of a run, which comes first, at half of it and at twice."""
-    start, labels = Schedule.parse(temperature, "temperature")(0.0), torch.from_numpy(sample.labels)
-    return [
-        content_of(torch.from_numpy(np.exp(sample.log_probabilities(at))), labels, at)
-        for at in (start, start / 2, start * 2)
-    ]
+def information_at(predictions: Predictions, temperature: float | str) -> tuple[TargetInformation, ...]:
+    """Decompose the information in predictions at a temperature (a schedule's start), at half and at twice that."""
+    start = Schedule.parse(temperature, "temperature")(0.0)
+    return tuple(
+        target_information(np.exp(predictions.log_probabilities(value)), predictions.labels, value)
+        for value in (start, start / 2, start * 2)
+    )
 
 
-_TINY = 1e-300
+def _divergence(p: Floats, q: Floats) -> float:
+    """Return the mean over rows of the KL divergence, in nats; rounding below 0 is cut off."""
+    return max(0.0, float(rel_entr(p, np.maximum(q, TINY)).sum(1).mean()))
 
 
-def _gain(weights: Tensor, ours: Tensor, theirs: Tensor) -> float:
-    """Return the mean over rows of `Σ weights · log(ours / theirs)`, `[N, K]` all, in nats; 0 where nothing weighs."""
-    logs = ours.clamp(min=_TINY).log() - theirs.clamp(min=_TINY).log()
-    return float(torch.where(weights > 0, weights * logs, 0.0).sum(-1).mean())
+@dataclass(frozen=True)
+class TopK:
+    """The smallest k whose `kd-top-k` target predicts held-out labels as well as any.
+
+    The target has the k largest probabilities and shares the rest equally.
+
+    Attributes:
+        k: Number of probabilities.
+        classes: K.
+        gain: Reduction in held-out loss over the full distribution, in nats.
+    """
+
+    k: int
+    classes: int
+    gain: Estimate
+
+    @staticmethod
+    def of(predictions: Predictions, temperature: float = 1.0) -> TopK | None:
+        """Find the smallest k that is within one standard error of the best; None for two classes.
+
+        With a single example, whose error is not known, it is K.
+        """
+        if predictions.classes == 2:
+            return None
+        losses = top_k_losses(predictions, temperature)
+        best = losses[losses.mean(1).argmin()]
+        excess = [predictions.mean(loss - best) for loss in losses]
+        k = next((i for i, worse in enumerate(excess, 1) if worse.mean <= worse.se), predictions.classes)
+        return TopK(k, predictions.classes, predictions.mean(losses[-1] - losses[k - 1]))
+
+
+def top_k_losses(predictions: Predictions, temperature: float = 1.0) -> Floats:
+    """Return the loss of gold labels under the `kd-top-k` target for each k, `[K, N]` in nats."""
+    p = np.exp(predictions.log_probabilities(temperature))
+    gold = predictions.gold_values(p)
+    largest = np.cumsum(-np.sort(-p, axis=1), axis=1).T
+    rank = (p > gold[:, None]).sum(1)  # number of classes above the gold one
+    ks = np.arange(1, predictions.classes + 1)[:, None]
+    rest = np.clip(1 - largest, 0, None) / np.maximum(predictions.classes - ks, 1)
+    return np.asarray(-np.log(np.maximum(np.where(rank < ks, gold, rest), np.finfo(float).tiny)))

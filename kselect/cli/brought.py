@@ -15,10 +15,10 @@ def knowledge_of_agent(given: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         given: every setting that a command line and its files name, of whatever type.
     """
-    from kselect.recipes import brought
+    from kselect.recipes import recipe_defaults
 
     agent = AgentConfig(**{field.name: given[field.name] for field in fields(AgentConfig) if field.name in given})
     typed = ((agent.agent, str), (agent.agent_settings, dict), (given.get("knowledge") or [], list))
     if not all(isinstance(value, kind) for value, kind in typed):
         return {}  # the check of types refuses it
-    return brought(agent, given)
+    return recipe_defaults(agent, given)

@@ -12,11 +12,10 @@ Examples:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from kselect.config import CacheConfig
+from kselect.config import CacheSettings as Settings
 from kselect.errors import KselectError
 
 if TYPE_CHECKING:
@@ -27,13 +26,6 @@ NAME = "cache"
 POSITIONAL = "action"
 ENTRY = ("entry", "entries")
 COLUMNS = ["entry", "task", "teacher", "precision", "holds", "MiB", "bytes/token", "last used"]
-
-
-@dataclass
-class Settings:
-    """What `kselect cache` takes."""
-
-    cache: CacheConfig
 
 
 def run(settings: Settings) -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, fields
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from inspect import getdoc
-from typing import Any, get_type_hints
+from typing import Any
 
 import jsonargparse
 
 from kselect.cli import arguments, values, yaml_file
 from kselect.cli.help import Formatter
-from kselect.config import laid_over
+from kselect.config import Settings, merge_settings
+from kselect.config.validation import expected
 from kselect.errors import KselectError, did_you_mean
 
 jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
@@ -41,20 +41,20 @@ class Command:
         self.name: str = self.module.NAME
         self.help: str = getdoc(self.module) or ""
         self.summary: str = self.help.splitlines()[0]
-        self.defaults: Mapping[str, Any] = getattr(self.module, "DEFAULTS", {})
         self.positional: str | None = getattr(self.module, "POSITIONAL", None)
         self.others = tuple(others)
+        self.origin: dict[str, str] = {}
         self.under: Callable[[Mapping[str, Any]], dict[str, Any]] | None = getattr(self.module, "UNDER", None)
 
-    @cached_property
-    def parts(self) -> dict[str, type[Any]]:
-        """The dataclasses of settings, by their name in `Settings`."""
-        return get_type_hints(self.module.Settings)
+    @property
+    def settings_class(self) -> type[Settings]:
+        """The class that the command's settings are an instance of."""
+        return self.module.Settings
 
     @cached_property
     def hints(self) -> dict[str, Any]:
         """The type of every setting, by name."""
-        return {name: hint for part in self.parts.values() for name, hint in get_type_hints(part).items()}
+        return self.settings_class.hints()
 
     @cached_property
     def parser(self) -> jsonargparse.ArgumentParser:
@@ -71,9 +71,9 @@ class Command:
         parser.add_argument(
             "--config", metavar="FILE", help="YAML file of settings, one a line; options given beside it win."
         )
-        for part in self.parts.values():
+        for part in self.settings_class.groups().values():
             parser.add_class_arguments(part)
-        parser.set_defaults(dict(self.defaults))
+        parser.set_defaults(self.settings_class.defaults())
         return parser
 
     def settings(self, words: Sequence[str]) -> Any | None:
@@ -87,7 +87,7 @@ class Command:
         if given.wants_help:
             return None
         found: dict[str, Any] = {}
-        origin: dict[str, str] = {}
+        origin = self.origin
         for path in given.files:
             values_of_file = yaml_file.read(path)
             self._check_known(path, values_of_file)
@@ -98,9 +98,18 @@ class Command:
         if self.under:
             under = self.under({key: values.expand(self.hints[key], value) for key, value in found.items()})
             mappings = {key: values.expand(self.hints[key], found[key]) for key in under if key in found}
-            found = laid_over(found | mappings, under)
-            origin = {key: f"{key} of the run" for key in under} | origin
+            found = merge_settings(found | mappings, under)
+            for key in under:
+                origin.setdefault(key, f"{key} of the run")
         return self._build(found, origin)
+
+    def locate(self, error: KselectError) -> str:
+        """Return an error's message and, where it is of a setting, how that is given or where it was read."""
+        message, name = str(error), error.setting
+        if name not in self.hints:
+            return message
+        where = self.origin.get(name, f"--{name}")
+        return message if where in message else f"{message} ({where})"
 
     def over(self, settings: Any, changes: Mapping[str, Any], source: str) -> Any:
         """Return `settings` with `changes` over them; `source` is where those are from.
@@ -109,7 +118,7 @@ class Command:
             KselectError: whatever is wrong with the first bad key or value.
         """
         self._check_known(source, changes)
-        return self._build({**flatten(settings), **changes}, {key: f"{source}: {key}" for key in changes})
+        return self._build({**settings.to_dict(), **changes}, {key: f"{source}: {key}" for key in changes})
 
     def _check_known(self, source: str, keys: Collection[str]) -> None:
         for key in keys:
@@ -124,9 +133,9 @@ class Command:
                 raise KselectError(f"{source}: unknown key '{key}'{hint} See `kselect {self.name} --help`.")
 
     def _build(self, found: Mapping[str, Any], origin: Mapping[str, str]) -> Any:
-        for field in self._fields():
-            if field.name not in found and field.default is MISSING and field.default_factory is MISSING:
-                raise KselectError(f"{field.name} is missing: {self._how_to_give(field.name)}")
+        for name in self.settings_class.required():
+            if name not in found:
+                raise KselectError(f"{name} is missing: {self._how_to_give(name)}")
         try:
             checked = self.parser.parse_object({k: values.expand(self.hints[k], v) for k, v in found.items()})
         except argparse.ArgumentError as error:
@@ -134,25 +143,11 @@ class Command:
             if match is None or match[1] not in origin:
                 raise KselectError(" ".join(str(error).split())) from None
             key = match[1]
-            wanted = values.expected(self.hints[key], found[key])
+            wanted = expected(self.hints[key], found[key])
             raise KselectError(f"{origin[key]} is {found[key]!r}: expected {wanted}.") from None
-        return self.module.Settings(
-            **{
-                name: part(**{field.name: checked[field.name] for field in fields(part)})
-                for name, part in self.parts.items()
-            }
-        )
-
-    def _fields(self) -> Iterator[Field[Any]]:
-        for part in self.parts.values():
-            yield from fields(part)
+        return self.settings_class.from_dict({name: checked[name] for name in self.hints})
 
     def _how_to_give(self, name: str) -> str:
         action = next(action for action in self.parser._actions if action.dest == name)
         word = name.upper() if name == self.positional else f"--{name}"
         return f"give {word}. {action.help}"
-
-
-def flatten(settings: Any) -> dict[str, Any]:
-    """Return a command's settings as one flat mapping, as its YAML file holds them."""
-    return {name: value for part in asdict(settings).values() for name, value in part.items()}

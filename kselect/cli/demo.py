@@ -10,22 +10,21 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kselect.cli import distill, train_policy, train_teacher
 from kselect.config import (
     AgentConfig,
-    DemoConfig,
-    EncoderConfig,
-    KnowledgeConfig,
-    PhaseConfig,
+    DistillSettings,
     PolicyConfig,
     RunConfig,
     StudentConfig,
     TaskConfig,
     TrainingConfig,
+    TrainPolicySettings,
+    TrainTeacherSettings,
 )
+from kselect.config import DemoSettings as Settings
 
 NAME = "demo"
 TASKS = ("synthetic-acceptability", "synthetic-entailment")
@@ -33,13 +32,6 @@ BASELINES = ("fine-tune", "vanilla-kd", "all", "random-hard")
 TEACHER = TrainingConfig(epochs=10, batch_size=64, learning_rate=1e-3, precision="fp32")
 STUDENT = TrainingConfig(epochs=1, batch_size=64, learning_rate=5e-4, precision="fp32")
 EPISODES = 4
-
-
-@dataclass
-class Settings:
-    """What `kselect demo` takes."""
-
-    run: DemoConfig
 
 
 def run(settings: Settings) -> None:
@@ -71,31 +63,20 @@ def _distil_students(name: str, folder: Path, seed: int) -> list[Path]:
     def place(what: str) -> RunConfig:
         return RunConfig(seed, str(folder), f"{short}-{what}")
 
-    teacher = train_teacher.run(train_teacher.Settings(task, EncoderConfig(), TEACHER, place("teacher")))
-    decided = distill.Settings(
-        task=task,
-        model=StudentConfig(str(teacher / "model"), layers=2),
-        training=STUDENT,
-        knowledge=KnowledgeConfig(),
-        phases=PhaseConfig(),
-        agent=AgentConfig(),
-        run=place("student"),
-    )
+    teacher = train_teacher.run(TrainTeacherSettings(task=task, training=TEACHER, run=place("teacher")))
+    model = StudentConfig(str(teacher / "model"), layers=2)
     policy = train_policy.run(
-        train_policy.Settings(
-            decided.task,
-            decided.model,
-            decided.training,
-            decided.knowledge,
-            decided.phases,
-            decided.agent,
-            PolicyConfig(EPISODES),
-            place("policy"),
+        TrainPolicySettings(
+            task=task, model=model, training=STUDENT, policy=PolicyConfig(EPISODES), run=place("policy")
         )
     )
     deciders = {name: name for name in BASELINES} | {"learned": str(policy / "policy")}
     students = [
-        distill.run(replace(decided, knowledge=resolve(agent), agent=agent, run=place(what)))
+        distill.run(
+            DistillSettings(
+                task=task, model=model, training=STUDENT, knowledge=resolve(agent), agent=agent, run=place(what)
+            )
+        )
         for what, agent in ((what, AgentConfig(name)) for what, name in deciders.items())
     ]
     return [teacher, policy, *students]

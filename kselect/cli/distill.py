@@ -11,26 +11,15 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from kselect.agents.registry import LEARNERS, ONLINE
 from kselect.cli.brought import knowledge_of_agent
 from kselect.cli.help import listing
-from kselect.config import (
-    AgentConfig,
-    KnowledgeConfig,
-    PhaseConfig,
-    RecordingConfig,
-    RunConfig,
-    StudentConfig,
-    TaskConfig,
-    TrainingConfig,
-)
+from kselect.config import DistillSettings as Settings
 from kselect.recipes import NAMED, check, check_decider
 
 NAME = "distill"
-DEFAULTS = {"agent": "online"}
 DECIDERS = {
     "FOLDER": f"a policy that `kselect train-policy` made with {', '.join(LEARNERS)}",
     "gold:1,logits:0.5": "weights of your own, all along: `fixed` in short",
@@ -39,20 +28,6 @@ DECIDERS = {
 }
 EPILOG = listing("Agents", DECIDERS)
 UNDER = knowledge_of_agent
-
-
-@dataclass
-class Settings:
-    """What `kselect distill` takes."""
-
-    task: TaskConfig
-    model: StudentConfig
-    training: TrainingConfig
-    knowledge: KnowledgeConfig
-    phases: PhaseConfig
-    agent: AgentConfig
-    run: RunConfig
-    recording: RecordingConfig = field(default_factory=RecordingConfig)
 
 
 def run(settings: Settings) -> Path:
@@ -68,21 +43,21 @@ def run(settings: Settings) -> Path:
     from kselect.analysis.recording.callback import ExampleRecorder
     from kselect.analysis.recording.writer import RunRecording
     from kselect.cli.session import describe_metrics, open_folder, prepare, recorded, save_model
-    from kselect.recipes.policies import cast_decider
+    from kselect.recipes.policies import build_policy
     from kselect.training.api import evaluated, evaluated_teachers
     from kselect.training.results import summarise_run
-    from kselect.training.runner import Series
+    from kselect.training.runner import EpisodeRunner
 
     distiller = prepare(settings, task)
     recorder = ExampleRecorder(distiller) if settings.recording.record else None
     agent, seed = settings.agent.agent, settings.run.seed
-    cast = cast_decider(settings.agent, distiller, settings.phases, seed)
-    series = Series(cast.agent, [cast.env], seeds=[seed], learning=cast.learning)
+    setup = build_policy(settings.agent, distiller, settings.phases, seed)
+    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=setup.learning)
     folder = open_folder(settings, distiller, agent, NAME)
     plots = settings.recording.record_plots
     recording = None if recorder is None else RunRecording(distiller, recorder, folder, plots)
-    with recorded(folder, series, f"Distilling {task.name} under {Path(agent).name}", [task], recording) as on_phase:
-        result = evaluated(series.play(on_phase)[0], cast.env)
+    with recorded(folder, runner, f"Distilling {task.name} under {Path(agent).name}", [task], recording) as on_phase:
+        result = evaluated(runner.run(on_phase)[0], setup.env)
         results = summarise_run(result, task, seed=seed, agent=agent, model=settings.model)
         results["teacher_metrics"] = evaluated_teachers(distiller)
         results["scales"] = dict(zip(distiller.names, distiller.scales.tolist(), strict=True))

@@ -1,69 +1,65 @@
-"""Look at a teacher and a task before any training, and advise.
+"""Measure a teacher, a student and a task before any training.
 
 Reads a few hundred examples of train and of the reward split, never of dev, and takes a few training steps to time
-them; whether distilling is worth while, at which temperature, by which knowledge and for how long is told in plain
-sentences, each with its numbers. With --outcomes the advice is held against students that were trained meanwhile.
+them. Prints tables of what the teacher knows (accuracy against the constant prediction and a linear probe, calibration
+and best temperature, relations between classes, label order), which kinds of knowledge student and teacher have in
+common, how much cache they take, and how long a run takes. The run folder has all of it as JSON.
 
 Examples:
   kselect doctor --task mrpc --teacher runs/teacher/model --layers 3
   kselect doctor --task mrpc --teacher runs/teacher/model --student small-encoder --examples 500
-  kselect doctor --config configs/mrpc.yaml --outcomes runs
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kselect.config import DoctorConfig, FolderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig
-from kselect.errors import KselectError
+from kselect.config import DoctorSettings as Settings
+
+if TYPE_CHECKING:
+    from kselect.analysis.doctor import Examination
+    from kselect.stats import Estimate
 
 NAME = "doctor"
-
-
-@dataclass
-class Settings:
-    """What `kselect doctor` takes."""
-
-    task: TaskConfig
-    model: StudentConfig
-    training: TrainingConfig
-    knowledge: KnowledgeConfig
-    doctor: DoctorConfig
-    run: FolderConfig
+BAR = 20  # characters of a full bar
+Table = tuple[str, list[str], list[list[str]]]
+"""Title, columns and rows."""
 
 
 def run(settings: Settings) -> Path:
-    """Examine a teacher, print what was found, and leave it in a run folder, whose path is returned."""
-    if len(settings.model.teachers) > 1:
-        raise KselectError("The doctor looks at one teacher at a time: give a single one.")
-    settings.task.require_labels("The doctor")
+    """Examine a teacher, print the measurements, and write them to a run folder, whose path is returned."""
     from kselect.tasks.registry import make_task
 
-    task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
+    task = make_task(settings.task)  # before torch is imported, so that faults in data are reported at once
 
-    from kselect.analysis.doctor import advise, examine, read_outcomes
-    from kselect.analysis.doctor.examination import check_examinable, check_readable, looked_at
-    from kselect.cli.examined import histograms, print_examination, summarise_examination
+    from kselect.analysis.doctor import (
+        check_examinable,
+        check_readable,
+        examine,
+        fixed_temperature,
+        histograms,
+        results_of,
+    )
     from kselect.cli.session import settled, warn_of_head
+    from kselect.cli.table import print_table
     from kselect.distillation.builders import make_models
     from kselect.runs.resume import RunPlace
     from kselect.runs.run_dir import RunFolder
 
     check_examinable(task)  # before models are loaded
-    temperature = looked_at(settings.knowledge)
-    seed, place = settings.run.seed, settings.run
+    fixed_temperature(settings.knowledge)
+    seed, location = settings.run.seed, settings.run
     models = make_models(settings.task, settings.model, seed, task)
     (teacher,) = models.teachers
     check_readable(task, teacher)
     warn_of_head(models)
-    held = settings.doctor.outcomes
-    outcomes = None if held is None else read_outcomes(held, task.name, temperature)
-    at = RunPlace(Path(place.runs_dir), task.name, NAME, seed, place.run_name, NAME)
-    with RunFolder.open(at, settled(settings, task), place.fresh) as folder:
-        if folder.resumed:  # there is nothing to go on from
+    place = RunPlace(Path(location.runs_dir), task.name, NAME, seed, location.run_name, NAME)
+    with RunFolder.open(place, settled(settings, task), location.fresh) as folder:
+        if folder.resumed:  # there is nothing to resume from
             folder.rewind(0, 0)
-        found = examine(
+        examination = examine(
             task,
             teacher,
             models.student,
@@ -73,10 +69,132 @@ def run(settings: Settings) -> Path:
             max_length=settings.task.max_length,
             seed=settings.task.data_seed,
         )
-        advice = advise(found)
-        folder.log_histograms(histograms(found), 0)
+        folder.log_histograms(histograms(examination), 0)
         about = {"task": task.name, "teacher": settings.model.teachers[0], "seed": seed}
-        folder.write_results({**about, **summarise_examination(found, advice, outcomes)})
-    print_examination(found, advice, outcomes)
+        folder.write_results({**about, **results_of(examination)})
+    for title, columns, rows in tables(examination):
+        print_table(title, columns, rows)
+        print()
+    for finding in examination.findings:
+        print(f"Warning ({finding.code}): {finding.message}")
+    for fit in examination.pair.fits:
+        if fit.obstacle is not None:
+            print(fit.obstacle)
     print(f"examination: {folder.path}")
     return folder.path
+
+
+def tables(examination: Examination) -> Iterator[Table]:
+    """Return the measurements as tables."""
+    held_out, train = examination.held_out.calibration, examination.profile.train
+    examples, classes = examination.examples, len(examination.profile.labels)
+    columns = ["teacher", "held out", "train"]
+    title = f"{examination.task.name}: {examples['reward']} examples of reward, {examples['train']} of train"
+    rows = [
+        [examination.unit, *(str(side.positions) for side in (held_out, train))],
+        ["accuracy", *(_share(side.accuracy) for side in (held_out, train))],
+        ["confidence", *(f"{side.confidence:.1%}" for side in (held_out, train))],
+        ["probability of the gold class", *(f"{side.gold_probability:.1%}" for side in (held_out, train))],
+        ["entropy / log K", *(f"{side.entropy:.1%}" for side in (held_out, train))],
+        ["cross-entropy, nats", *(f"{side.loss:.3f}" for side in (held_out, train))],
+        ["calibration error", *(f"{side.calibration_error:.1%}" for side in (held_out, train))],
+        ["calibration error, adaptive bins", *(f"{side.adaptive_calibration_error:.1%}" for side in (held_out, train))],
+    ]
+    yield title, columns, rows
+    pairs = (held_out.confidence_histogram, train.confidence_histogram)
+    yield _histogram(f"Confidence, share of {examination.unit}", *pairs)
+    yield _histogram(f"Entropy / log {classes}", held_out.entropy_histogram, train.entropy_histogram)
+    yield "Held out", ["measure", "value"], list(_held_out_rows(examination))
+    yield "Targets on train", ["measure", "value"], list(_target_rows(examination))
+    columns = ["knowledge", "layers", "projection", "MiB", "outputs"]
+    yield "Knowledge that student and teacher have in common", columns, list(_knowledge_rows(examination))
+    if examination.cost is not None:
+        cost = examination.cost
+        rows = [[name, f"{s:.3f}", f"{cost.run_seconds(name):.0f}"] for name, s in cost.step_seconds.items()]
+        yield f"Time, {cost.steps} steps a run", ["selection", "s/step", "s/run"], rows
+
+
+def _histogram(title: str, held_out: Sequence[float], train: Sequence[float]) -> Table:
+    """Return two histograms of [0, 1] as bars, without empty bins at the ends."""
+    bins = len(train)
+    filled = [i for i in range(bins) if held_out[i] or train[i]]
+    rows = [
+        [
+            f"{i / bins:.1f} to {(i + 1) / bins:.1f}",
+            *(cell for share in (held_out[i], train[i]) for cell in _bar(share)),
+        ]
+        for i in range(filled[0], filled[-1] + 1)
+    ]
+    return title, ["", "held out", "", "train", ""], rows
+
+
+def _bar(share: float) -> tuple[str, str]:
+    return f"{share:.1%}", ("█" * round(BAR * share)).ljust(BAR)
+
+
+def _held_out_rows(examination: Examination) -> Iterator[list[str]]:
+    profile, measures = examination.profile, examination.held_out
+    for name, value in profile.metrics.items():
+        yield [name, f"{value:.3f}"]
+    for name, value in examination.constant.items():
+        yield [f"{name} of the constant prediction", f"{value:.3f}"]
+    yield ["accuracy of the constant prediction", _share(measures.constant)]
+    yield ["gain over the constant prediction", _share(measures.gain_over_constant)]
+    yield ["information gain over class frequencies, nats", _number(measures.information_gain)]
+    if measures.probe is not None and measures.gain_over_probe is not None:
+        yield ["accuracy of a linear probe of the untrained student", _share(measures.probe)]
+        yield ["gain over the linear probe", _share(measures.gain_over_probe)]
+    best, order = measures.best_temperature, measures.order
+    yield ["best temperature", f"{best.value:.2f}{' (an end of the range)' if best.bounded else ''}"]
+    yield ["cross-entropy at the best temperature, nats", f"{best.loss_after:.3f}"]
+    yield [f"cross-entropy at temperature {profile.temperature:g}, nats", f"{measures.loss:.3f}"]
+    yield [f"overconfidence slope at temperature {profile.temperature:g}", _number(measures.overconfidence)]
+    yield [
+        "accuracy with the labels in the best other order",
+        f"{order.right_as_meant:.1%} (as named {order.right:.1%})",
+    ]
+    if measures.top_k is not None:
+        yield ["probabilities worth keeping", f"{measures.top_k.k} of {measures.top_k.classes}"]
+    yield ["same tokenizer and inputs as the student", "yes" if examination.obstacle is None else "no"]
+    if examination.unit == "texts":
+        yield ["texts truncated", f"{examination.truncated:.1%}"]
+    else:
+        yield ["sentences read in pieces", f"{examination.in_pieces:.1%}"]
+
+
+def _target_rows(examination: Examination) -> Iterator[list[str]]:
+    profile = examination.profile
+    temperature, information = profile.temperature, profile.information[0]
+    yield [f"information beyond label smoothing at {temperature:g}, nats", f"{information.total:.3f}"]
+    for name, share in information.shares.items():
+        yield [f"share of the {name} level" if name != "rest" else "share of the rest", f"{share:.1%}"]
+    low, high = profile.gold_range
+    yield [f"probability of the gold class at {temperature:g}, 98 % range", f"{low:.1%} to {high:.1%}"]
+    for at, factors in {1.0: profile.rescaling, temperature: profile.softened_rescaling}.items():
+        yield [f"gradient rescaling at {at:g}, 90 % range", f"{factors.low:.2f} to {factors.high:.2f}"]
+    relations = profile.relations
+    if relations is not None:
+        yield ["strength of class relations", f"{relations.strength:.1%}"]
+        yield [f"probability of all wrong classes at {temperature:g}", f"{relations.non_target_mass:.1%}"]
+        if relations.explained_by_similarity is not None:
+            yield ["share explained by class similarity", f"{relations.explained_by_similarity:.1%}"]
+
+
+def _knowledge_rows(examination: Examination) -> Iterator[list[str]]:
+    pair = examination.pair
+    for fit in pair.fits:
+        if fit.obstacle is not None:
+            yield [fit.name, "", "", "", "not comparable"]
+            continue
+        layers = ",".join(f"{student}:{teacher}" for student, teacher in fit.layer_map)
+        source = "live" if not fit.cached else "cached" if fit.bytes else ""
+        yield [fit.name, layers, "learned" if fit.projected else "", f"{fit.bytes / 2**20:.1f}", source]
+    yield ["all together", "", "", f"{pair.bytes / 2**20:.1f}", f"of {pair.limit / 2**20:.0f}"]
+
+
+def _share(estimate: Estimate) -> str:
+    return f"{estimate.mean:.1%} ± {estimate.se:.1%}"
+
+
+def _number(estimate: Estimate) -> str:
+    return f"{estimate.mean:.3f} ± {estimate.se:.3f}"

@@ -20,12 +20,11 @@ from kselect.config import (
     StudentConfig,
     StudyConfig,
     TaskConfig,
-    check_head_of,
 )
 from kselect.errors import KselectError, unknown
 from kselect.models.paths import check_location
 from kselect.plugins import plugin_names
-from kselect.runs.resume import refuse_occupied
+from kselect.runs.resume import ensure_available
 from kselect.tasks.paths import find
 from kselect.tasks.registry import canonical, task_name
 from kselect.tasks.synthetic.tasks import check_generated
@@ -40,9 +39,6 @@ def check_early(settings: Any) -> None:
         KselectError: as what is built of these settings would raise it later.
     """
     parts = vars(settings).values()
-    for task in (part for part in parts if isinstance(part, TaskConfig)):
-        for model in (part for part in parts if isinstance(part, EncoderConfig | StudentConfig)):
-            check_head_of(task.task_type, model.head)
     for part in parts:
         if isinstance(part, TaskConfig) and part.task is not None and not part.own:
             _check_task(part.task)
@@ -55,7 +51,7 @@ def check_early(settings: Any) -> None:
         if isinstance(part, RecordingConfig) and part.record_plots:
             check_drawable()
         if isinstance(part, FolderConfig | StudyConfig) and part.run_name is not None and not part.fresh:
-            refuse_occupied(Path(part.runs_dir, part.run_name))
+            ensure_available(Path(part.runs_dir, part.run_name))
         for path in _models(part):
             check_location(path)
     if any(isinstance(part, EncoderConfig) and part.encoder is None for part in parts):

@@ -13,23 +13,14 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from kselect.cli.saved import find_policy, find_settings, kind_of, task_of_run
-from kselect.config import EvaluationConfig, TaskConfig
+from kselect.config import EvaluateSettings as Settings
 
 NAME = "evaluate"
 POSITIONAL = "model"
 UNDER = task_of_run
-
-
-@dataclass
-class Settings:
-    """What `kselect evaluate` takes."""
-
-    model: EvaluationConfig
-    task: TaskConfig
 
 
 def run(settings: Settings) -> None:

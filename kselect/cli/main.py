@@ -16,6 +16,7 @@ COMMANDS = {
     "distill": "kselect.cli.distill",
     "evaluate": "kselect.cli.evaluate",
     "predict": "kselect.cli.predict",
+    "compare": "kselect.cli.compare",
     "explain": "kselect.cli.explain",
     "cache": "kselect.cli.cache",
     "demo": "kselect.cli.demo",
@@ -69,14 +70,18 @@ def dispatch(words: Sequence[str]) -> None:
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
     command = Command(COMMANDS[name], others=COMMANDS.values())
-    settings = command.settings(rest)
-    if settings is None:
-        command.parser.print_help()
-    else:
+    try:
+        settings = command.settings(rest)
+        if settings is None:
+            command.parser.print_help()
+            return
         from kselect.cli.early import check_early  # of no use to those who ask for help
 
         check_early(settings)
         command.module.run(settings)
+    except KselectError as error:
+        error.args = (command.locate(error),)
+        raise
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -15,12 +15,11 @@ Examples:
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kselect.cli.saved import task_of_run
-from kselect.config import EvaluationConfig, PredictionConfig, TaskConfig
+from kselect.config import PredictSettings as Settings
 from kselect.errors import KselectError
 
 if TYPE_CHECKING:
@@ -29,15 +28,6 @@ if TYPE_CHECKING:
 NAME = "predict"
 POSITIONAL = "model"
 UNDER = task_of_run
-
-
-@dataclass
-class Settings:
-    """What `kselect predict` takes."""
-
-    model: EvaluationConfig
-    task: TaskConfig
-    predictions: PredictionConfig
 
 
 def run(settings: Settings) -> list[Path]:

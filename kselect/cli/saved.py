@@ -8,24 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from kselect.cli import yaml_file
-from kselect.config import TaskConfig
+from kselect.config import TaskConfig, names_with
 
 MODELS = {"student": "student", "model": "teacher"}
 """What a run's model is, by the folder that the run has it in."""
 POLICY = "policy"
-OTHER_DATA = ("train_file", "dataset")
-"""Settings, one of which replaces the data of a run."""
-OF_THE_DATA = (
-    "task",
-    *OTHER_DATA,
-    "unlabelled_file",
-    "dev_file",
-    "test_file",
-    "dataset_config",
-    "file_scheme",
-    "train_limit",
-)
-"""Settings that tell of a run's data, and nothing of others that are read like them."""
+OTHER_DATA = names_with(TaskConfig, is_data_source=True)
 
 
 def find_model(path: str) -> str:
@@ -75,7 +63,7 @@ def task_of_run(given: Mapping[str, Any]) -> dict[str, Any]:
     other = next((name for name in OTHER_DATA if _is_another(name, given, settings)), None)
     if another or (not own and (other or given.get("test_file") is not None)):
         return {}
-    left: tuple[str, ...] = OF_THE_DATA if other else ()
+    left = names_with(TaskConfig, describes_data=True) if other else ()
     if other and not settings.get(other):  # columns of files have numbers, those of data sets names
         left += ("word_column", "tag_column")
     return {f.name: settings[f.name] for f in fields(TaskConfig) if f.name in settings and f.name not in left}

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from kselect.cli.command import flatten
 from kselect.cli.interruption import Interruption
 from kselect.cli.progress import Progress
 from kselect.distillation.builders import Models, make_models
@@ -27,9 +26,9 @@ from kselect.runs.run_dir import RunFolder
 from kselect.tasks.registry import resolve_paths
 from kselect.tasks.task import Task
 from kselect.tasks.words.tagging_task import TaggingTask
-from kselect.training.parallel_runner import LostStreamError, Rounds
 from kselect.training.results import describe_selection, phase_record
-from kselect.training.runner import OnPhase, Series
+from kselect.training.runner import EpisodeRunner, OnPhase
+from kselect.training.workers import WorkerDiedError
 
 if TYPE_CHECKING:
     from kselect.analysis.recording.writer import RunRecording
@@ -62,7 +61,7 @@ def resolved(settings: Any, distiller: Distiller) -> dict[str, Any]:
 
 def settled(settings: Any, task: Task) -> dict[str, Any]:
     """Return a command's settings by name, with what they left to the task filled in."""
-    config = flatten(replace(settings, task=resolve_paths(settings.task)))
+    config = replace(settings, task=resolve_paths(settings.task)).to_dict()
     config["task"] = task.name
     if "layers" in config:
         config["layers"] = settings.model.kept_layers
@@ -93,79 +92,74 @@ def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classi
 @contextmanager
 def recorded(
     folder: RunFolder,
-    series: Series | Rounds,
+    runner: EpisodeRunner,
     title: str,
     tasks: Sequence[Task],
     recording: RunRecording | None = None,
 ) -> Iterator[OnPhase]:
     """Take up what a stopped run left, and give the `on_phase` that writes down each phase and shows progress.
 
-    `tasks` are those of the series. With `recording`, examples are written down, too.
+    `tasks` are those of the runner. With `recording`, examples are written down, too.
 
     Raises:
         KselectError: training diverged; the last good state, where it can be had, is kept in the run folder.
-        LostStreamError: a process that plays an episode is gone; a checkpoint is kept in the run folder.
+        WorkerDiedError: a process that plays an episode is gone; a checkpoint is kept in the run folder.
         KeyboardInterrupt: Ctrl-C or SIGTERM, with what to say of it; a checkpoint is kept in the run folder.
     """
     with folder:
-        step, total = _take_up(folder, series, recording), series.total_steps
-        kept, units = step, {task.name: task.loss_unit for task in tasks}
+        step, total = _take_up(folder, runner, recording), runner.total_steps
+        units = {task.name: task.loss_unit for task in tasks}
         with Progress(total, title, done=step) as progress, Interruption() as interruption:
-            if isinstance(series, Series):  # elsewhere the teachers are in other processes
-                for distiller in series.distillers:
-                    distiller.watch_teacher(progress.part(f"Teacher's outputs on {distiller.task.name}"))
-
-            def keep() -> None:
-                nonlocal kept
-                folder.checkpoint.save(series.snapshot)
-                kept = series.kept_steps
+            for distiller in runner.distillers:  # none where the teachers are in other processes
+                distiller.watch_teacher(progress.part(f"Teacher's outputs on {distiller.task.name}"))
 
             def on_phase(record: dict[str, Any]) -> None:
                 nonlocal step
                 step += record["steps"]
                 told = {} if recording is None else recording.keep_phase(step)
-                folder.log_phase({**phase_record(record, series.spent), **told, "step": step})
+                folder.log_phase({**phase_record(record, runner.spent), **told, "step": step})
                 facts = {"selected": describe_selection(record["weights"])}
                 if "reward_loss" in record:
                     unit = units[record.get("task", tasks[0].name)]
                     facts["loss on reward"] = f"{record['reward_loss']:.3f} {unit}"
                 progress.advance(record["steps"], **facts)
-                if interruption.requested or (folder.checkpoint.due and series.kept_steps > kept):
-                    keep()
+                if interruption.requested or (folder.checkpoint.due and runner.snapshot_steps > runner.saved_steps):
+                    runner.save(folder.checkpoint)
                 if interruption.requested:
                     raise KeyboardInterrupt
 
             try:
                 try:
                     yield on_phase
-                except LostStreamError:
-                    keep()
+                except WorkerDiedError:
+                    runner.save(folder.checkpoint)
                     if not interruption.requested:
                         raise
                     raise KeyboardInterrupt from None  # the signal went to every process
             except TrainingDivergedError as error:
-                raise KselectError(folder.write_diverged(str(error), series.last_good())) from error
+                raise KselectError(folder.write_diverged(str(error), runner.last_good())) from error
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
-                    f"at step {kept} of {total}; to go on, give the same command again, or {folder.go_on}"
+                    f"at step {runner.saved_steps} of {total}; to resume, give the same command again, or "
+                    f"{folder.resume_command}"
                 ) from None
 
 
-def _take_up(folder: RunFolder, series: Series | Rounds, recording: RunRecording | None) -> int:
-    """Restore the series to the folder's checkpoint, where there is one; returns the training steps done."""
+def _take_up(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | None) -> int:
+    """Restore the runner to the folder's checkpoint, where there is one; returns the training steps done."""
     if not folder.resumed:
         return 0
     snapshot = folder.checkpoint.load()
     if snapshot is None:
         print(f"Starting {folder.path} over: it was stopped before its first checkpoint.", file=sys.stderr)
     else:
-        series.restore(snapshot)
-    step = sum(record["steps"] for record in series.records)
-    folder.rewind(len(series.records), step)
+        runner.restore(snapshot)
+    step = sum(record["steps"] for record in runner.records)
+    folder.rewind(len(runner.records), step)
     if recording is not None:
-        recording.take_up(len(series.records))
+        recording.take_up(len(runner.records))
     if snapshot is not None:
-        print(f"Going on with {folder.path} after {step} of {series.total_steps} training steps.", file=sys.stderr)
+        print(f"Going on with {folder.path} after {step} of {runner.total_steps} training steps.", file=sys.stderr)
     return step
 
 

@@ -5,25 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from typing import Any
 
 import gymnasium
 
 from kselect.cli import values, yaml_file
 from kselect.cli.command import Command
-from kselect.cli.saved import OTHER_DATA
 from kselect.cli.session import resolved
+from kselect.config import EnvSettings, TaskConfig, names_with
 from kselect.distillation.distiller import Distiller
 from kselect.envs.distillation import DistillationEnv
-from kselect.envs.registration import CONFIGS
 from kselect.errors import KselectError
-from kselect.recipes.policies import Cast
-from kselect.training.parallel_runner import Streams, close_streams, open_streams
-from kselect.training.runner import check_alike
+from kselect.recipes.policies import PolicySetup
+from kselect.training.compatibility import check_same_spaces
+from kselect.training.runner import VectorEnv
+from kselect.training.workers import make_worker_envs, stop_worker_envs
 
 SILENT = gymnasium.logger.ERROR + 1
-OF_A_TASK = [field.name for config in CONFIGS for field in fields(config)]
+OF_A_TASK = names_with(EnvSettings)
 
 
 def every_task(settings: Any, command: Command) -> list[Any]:
@@ -45,7 +44,9 @@ def every_task(settings: Any, command: Command) -> list[Any]:
                 raise KselectError(
                     f"{name}: {key} is one for all tasks: leave it out there, and give it to the command."
                 )
-        if not changes.keys().isdisjoint(OTHER_DATA):  # other data are not learned from by the first task's sentences
+        if not changes.keys().isdisjoint(
+            names_with(TaskConfig, is_data_source=True)
+        ):  # other data are not learned from by the first task's sentences
             changes = {"unlabelled_file": None, **changes}
         found.append(command.over(settings, changes, name))
     return found
@@ -58,35 +59,35 @@ def inline(settings: Any, distiller: Distiller) -> str:
 
 @contextmanager
 def stage(
-    cast: Cast, tasks: Sequence[Any], distillers: Sequence[Distiller], parallel: int
-) -> Iterator[list[DistillationEnv] | Streams]:
-    """Give an environment for each task, that of `cast` first, or `parallel` of them in processes of their own.
+    setup: PolicySetup, tasks: Sequence[Any], distillers: Sequence[Distiller], parallel: int
+) -> Iterator[list[DistillationEnv] | VectorEnv]:
+    """Give an environment for each task, that of `setup` first, or `parallel` of them in processes of their own.
 
     Raises:
         KselectError: tasks that one policy cannot serve.
     """
     further = zip(tasks[1:], distillers[1:], strict=True)
-    asked = _asked_of(cast.env)
-    envs = [cast.env, *(DistillationEnv(distiller, phases=task.phases, **asked) for task, distiller in further)]
-    check_alike(envs)
+    asked = _asked_of(setup.env)
+    envs = [setup.env, *(DistillationEnv(distiller, phases=task.phases, **asked) for task, distiller in further)]
+    check_same_spaces(envs)
     if parallel == 1:
         yield envs
         return
-    plain = for_processes(cast, tasks, distillers)
+    plain = for_processes(setup, tasks, distillers)
     level = gymnasium.logger.min_level
     gymnasium.logger.min_level = SILENT  # it would print the traceback of a worker's error, which is raised here
-    streams = open_streams([plain[i % len(plain)] for i in range(parallel)])
+    streams = make_worker_envs([plain[i % len(plain)] for i in range(parallel)])
     try:
         yield streams
     finally:
-        close_streams(streams)
+        stop_worker_envs(streams)
         gymnasium.logger.min_level = level
 
 
-def for_processes(cast: Cast, tasks: Sequence[Any], distillers: Sequence[Distiller]) -> list[dict[str, Any]]:
+def for_processes(setup: PolicySetup, tasks: Sequence[Any], distillers: Sequence[Distiller]) -> list[dict[str, Any]]:
     """Return the plain settings that make each task's environment again in another process."""
     return [
-        {**_plain(task, distiller), **_asked_of(cast.env), "seed": task.run.seed}
+        {**_plain(task, distiller), **_asked_of(setup.env), "seed": task.run.seed}
         for task, distiller in zip(tasks, distillers, strict=True)
     ]
 

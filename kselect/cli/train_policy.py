@@ -12,41 +12,18 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kselect.agents.registry import LEARNERS
 from kselect.cli.brought import knowledge_of_agent
 from kselect.cli.help import listing
-from kselect.config import (
-    AgentConfig,
-    KnowledgeConfig,
-    PhaseConfig,
-    PolicyConfig,
-    RunConfig,
-    StudentConfig,
-    TaskConfig,
-    TrainingConfig,
-)
+from kselect.config import TrainPolicySettings as Settings
 from kselect.recipes import check_learner, keep_comparison
 
 NAME = "train-policy"
 EPILOG = listing("Agents", LEARNERS)
 UNDER = knowledge_of_agent
-
-
-@dataclass
-class Settings:
-    """What `kselect train-policy` takes."""
-
-    task: TaskConfig
-    model: StudentConfig
-    training: TrainingConfig
-    knowledge: KnowledgeConfig
-    phases: PhaseConfig
-    agent: AgentConfig
-    policy: PolicyConfig
-    run: RunConfig
 
 
 def run(settings: Settings) -> Path:
@@ -59,29 +36,29 @@ def run(settings: Settings) -> Path:
     from kselect.cli.command import Command
     from kselect.cli.session import open_folder, prepare, recorded
     from kselect.cli.stage import every_task, inline, stage
-    from kselect.recipes.policies import cast_learner
-    from kselect.training.api import practice
+    from kselect.recipes.policies import build_trainable_agent
+    from kselect.training.api import make_runner
     from kselect.training.results import summarise_policy
 
     tasks = every_task(settings, Command(__name__))
     distillers = [prepare(settings, task), *(prepare(further) for further in tasks[1:])]
     names = " + ".join(distiller.task.name for distiller in distillers)
     agent, seed, policy = settings.agent.agent, settings.run.seed, settings.policy
-    cast = cast_learner(settings.agent, distillers[0], settings.phases, seed)
-    with stage(cast, tasks, distillers, policy.parallel) as envs:
-        series = practice(cast.agent, envs, policy.episodes, seed=seed)
+    setup = build_trainable_agent(settings.agent, distillers[0], settings.phases, seed)
+    with stage(setup, tasks, distillers, policy.parallel) as envs:
+        runner = make_runner(setup.agent, envs, policy.episodes, seed=seed)
         also = [inline(task, distiller) for task, distiller in zip(tasks[1:], distillers[1:], strict=True)]
         kept = replace(settings, policy=replace(policy, also=also))
         folder = open_folder(kept, distillers[0], f"policy-{agent}", NAME, task=names)
 
         def save(_: object) -> None:
             keep_comparison(folder.path / "policy", distillers[0].offered)
-            cast.agent.save(folder.path / "policy")
+            setup.agent.save(folder.path / "policy")
 
         learned = [distiller.task for distiller in distillers]
-        with recorded(folder, series, f"Training a policy on {names}", learned) as on_phase:
+        with recorded(folder, runner, f"Training a policy on {names}", learned) as on_phase:
             # Saved after every episode, so that a stopped run leaves what it has learned.
-            episodes = series.play(on_phase, on_episode=save)
+            episodes = runner.run(on_phase, on_episode=save)
             folder.write_results(summarise_policy(episodes, agent, seed, policy.parallel))
     units = {one.task.name: one.task.loss_unit for one in distillers}
     for i, episode in enumerate(episodes, 1):

@@ -10,27 +10,15 @@ Examples:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from kselect.config import EncoderConfig, RunConfig, TaskConfig, TrainingConfig
+from kselect.config import TrainTeacherSettings as Settings
 
 NAME = "train-teacher"
 
 
-@dataclass
-class Settings:
-    """What `kselect train-teacher` takes."""
-
-    task: TaskConfig
-    model: EncoderConfig
-    training: TrainingConfig
-    run: RunConfig
-
-
 def run(settings: Settings) -> Path:
     """Fine-tune the encoder and save it in a run folder, whose path is returned."""
-    settings.task.require_labels("A teacher's training")
     from kselect.tasks.registry import make_task
 
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
@@ -39,20 +27,20 @@ def run(settings: Settings) -> Path:
     from kselect.config import AgentConfig, PhaseConfig
     from kselect.distillation.builders import make_encoder
     from kselect.distillation.distiller import Distiller
-    from kselect.recipes.policies import cast_decider
+    from kselect.recipes.policies import build_policy
     from kselect.training.api import evaluated
     from kselect.training.results import summarise_run
-    from kselect.training.runner import Series
+    from kselect.training.runner import EpisodeRunner
 
     teacher = make_encoder(settings.model, task, settings.task.max_length, settings.run.seed)
     distiller = Distiller(task, None, teacher, settings.training, max_length=settings.task.max_length)
     warn_of_length(distiller)
     seed = settings.run.seed
-    cast = cast_decider(AgentConfig("fine-tune"), distiller, PhaseConfig("constant"), seed)
-    series = Series(cast.agent, [cast.env], seeds=[seed], learning=False)
+    setup = build_policy(AgentConfig("fine-tune"), distiller, PhaseConfig("constant"), seed)
+    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=False)
     folder = open_folder(settings, distiller, "teacher", NAME)
-    with recorded(folder, series, f"Fine-tuning a teacher for {task.name}", [task]) as on_phase:
-        result = evaluated(series.play(on_phase)[0], cast.env)
+    with recorded(folder, runner, f"Fine-tuning a teacher for {task.name}", [task]) as on_phase:
+        result = evaluated(runner.run(on_phase)[0], setup.env)
         save_model(folder, summarise_run(result, task, seed=seed), result.student, "model")
     print(f"{describe_metrics(result.metrics, task)}\nteacher: {folder.path / 'model'}")
     return folder.path

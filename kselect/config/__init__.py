@@ -1,16 +1,27 @@
-"""Every setting, as flat dataclasses: one noun each, filled from YAML and from the command line over it.
+"""Every setting, as frozen dataclasses that validate themselves: groups of settings, and the settings of a command.
 
-A command's settings are the union of the dataclasses it names, so field names are unique within a command. A
-class's docstring heads its options in `--help`; the docstring under each field is the option's help text.
-Contradictions are refused in `__post_init__`.
+A group (`Config`) is one noun; `Settings` are the groups of one command or environment, whose setting names are unique
+within it. The docstring of a group heads its options in `--help`; the docstring under each field is the option's help.
+Facts about a setting are declared with `setting`, and read with `names_with`.
 """
 
-from kselect.config.agent import AgentConfig
-from kselect.config.cache import CacheConfig
-from kselect.config.doctor import DoctorConfig
-from kselect.config.encoder import EncoderConfig
-from kselect.config.evaluation import EvaluationConfig
-from kselect.config.heads import HEADS, check_head_of
+from kselect.config.analysis import FEWEST, AblationConfig, DoctorConfig, RecordingConfig
+from kselect.config.commands import (
+    CacheSettings,
+    CompareSettings,
+    DemoSettings,
+    DistillSettings,
+    DoctorSettings,
+    EnvSettings,
+    EvaluateSettings,
+    ExplainSettings,
+    PredictSettings,
+    TrainPolicySettings,
+    TrainTeacherSettings,
+)
+from kselect.config.comparison import CompareConfig
+from kselect.config.data import TaskConfig
+from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig
 from kselect.config.knowledge import (
     ARC_MARGINALS,
     DEFAULT_KNOWLEDGE,
@@ -24,50 +35,61 @@ from kselect.config.knowledge import (
     WORD_KNOWLEDGE,
     KnowledgeConfig,
 )
-from kselect.config.ladder import LadderConfig
-from kselect.config.overlay import laid_over
-from kselect.config.phases import PhaseConfig
-from kselect.config.policy import PolicyConfig
-from kselect.config.prediction import PredictionConfig
-from kselect.config.recording import RecordingConfig
-from kselect.config.run import DemoConfig, FolderConfig, RunConfig
-from kselect.config.student import StudentConfig
-from kselect.config.study import StudyConfig
-from kselect.config.task import OF_TAGS, OF_TEXTS, TaskConfig
+from kselect.config.models import HEADS, EncoderConfig, StudentConfig, check_head_of
+from kselect.config.run import DemoConfig, FolderConfig, RunConfig, StudyConfig
+from kselect.config.selection import AgentConfig, PhaseConfig, PolicyConfig
+from kselect.config.settings import Settings
 from kselect.config.training import TrainingConfig
+from kselect.config.validation import Config, Facts, merge_settings, names_with, setting
 
 __all__ = [
     "ARC_MARGINALS",
     "DEFAULT_KNOWLEDGE",
     "DEFAULT_OF_WORDS",
+    "FEWEST",
     "HEADS",
     "KNOWLEDGE_NAMES",
     "LEVELS",
-    "OF_TAGS",
-    "OF_TEXTS",
     "PARSER_KNOWLEDGE",
     "SOFTENINGS",
     "TEXT_KNOWLEDGE",
     "WEIGHTINGS",
     "WORD_KNOWLEDGE",
+    "AblationConfig",
     "AgentConfig",
     "CacheConfig",
+    "CacheSettings",
+    "CompareConfig",
+    "CompareSettings",
+    "Config",
     "DemoConfig",
+    "DemoSettings",
+    "DistillSettings",
     "DoctorConfig",
+    "DoctorSettings",
     "EncoderConfig",
+    "EnvSettings",
+    "EvaluateSettings",
     "EvaluationConfig",
+    "ExplainSettings",
+    "Facts",
     "FolderConfig",
     "KnowledgeConfig",
-    "LadderConfig",
     "PhaseConfig",
     "PolicyConfig",
+    "PredictSettings",
     "PredictionConfig",
     "RecordingConfig",
     "RunConfig",
+    "Settings",
     "StudentConfig",
     "StudyConfig",
     "TaskConfig",
+    "TrainPolicySettings",
+    "TrainTeacherSettings",
     "TrainingConfig",
     "check_head_of",
-    "laid_over",
+    "merge_settings",
+    "names_with",
+    "setting",
 ]

@@ -1,52 +1,77 @@
-"""Chance, and where results go."""
+"""The seed of a run, and its folder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kselect.config.checks import require
+from kselect.config.validation import Config, require, setting
 
 
-@dataclass
-class DemoConfig:
-    """Run: chance, and where results go."""
+@dataclass(frozen=True)
+class DemoConfig(Config):
+    """Run: the seed, and where results go."""
 
     seed: int = 0
-    """Seed of everything random in this run, the splits apart."""
-    runs_dir: str = "runs"
+    """Seed of everything random in this run but the splits."""
+    runs_dir: str = setting("runs", affects_result=False, may_differ_on_resume=True)
     """Folder that holds the run folders."""
 
-    def __post_init__(self) -> None:
-        require(0 <= self.seed < 2**31, f"seed is {self.seed}: give 0 or more, below 2147483648.")
+    def validate(self) -> None:
+        """Refuse a seed that PyTorch or NumPy does not take."""
+        self.require("seed", 0 <= self.seed < 2**31, "give 0 or more, below 2147483648")
 
 
-@dataclass
+@dataclass(frozen=True)
 class FolderConfig(DemoConfig):
-    """Run: chance, and where results go."""
+    """Run: the seed, and where results go."""
 
-    run_name: str | None = None
+    run_name: str | None = setting(None, affects_result=False, may_differ_on_resume=True, may_differ_on_extension=True)
     """Name of this run's folder; <task>-<agent>-<seed>-<time> by default."""
-    fresh: bool = False
-    """Start over, and set aside the unfinished run that would be gone on with, or what the folder run_name holds."""
+    fresh: bool = setting(False, affects_result=False, may_differ_on_resume=True, may_differ_on_extension=True)
+    """Start over, and set aside the unfinished run that would be resumed, or what the folder run_name holds."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(
-            self.run_name is None or (not set(self.run_name) & set("/\\") and self.run_name not in ("", ".", "..")),
-            f"run_name is '{self.run_name}': give a plain name, and the folder above it as runs_dir.",
-        )
+    def validate(self) -> None:
+        """Refuse a name that is a path."""
+        super().validate()
+        _check_run_name(self.run_name)
 
 
-@dataclass
+@dataclass(frozen=True)
 class RunConfig(FolderConfig):
-    """Run: chance, and where results go."""
+    """Run: the seed, and where results go."""
 
-    checkpoint_every: float = 30.0
+    checkpoint_every: float = setting(30.0, affects_result=False, may_differ_on_resume=True)
     """Seconds from one checkpoint to the next, each at the end of a phase; 0 makes one after every phase."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(
-            self.checkpoint_every >= 0,
-            f"checkpoint_every is {self.checkpoint_every}: give seconds, or 0 for every phase.",
-        )
+    def validate(self) -> None:
+        """Refuse a time below 0."""
+        super().validate()
+        self.require("checkpoint_every", self.checkpoint_every >= 0, "give seconds, or 0 for every phase")
+
+
+@dataclass(frozen=True)
+class StudyConfig(Config):
+    """Run: the seeds, and where results go."""
+
+    seeds: list[int] = setting(default_factory=lambda: [0, 1, 2], may_differ_on_extension=True)
+    """Seeds of everything random but the splits; each repeats all the runs that are compared once."""
+    runs_dir: str = setting("runs", affects_result=False, may_differ_on_resume=True)
+    """Folder that holds the run folders."""
+    run_name: str | None = setting(None, affects_result=False, may_differ_on_resume=True, may_differ_on_extension=True)
+    """Name of the folder of all these runs; <task>-<command>-<seeds>-<time> by default."""
+    fresh: bool = setting(False, affects_result=False, may_differ_on_resume=True, may_differ_on_extension=True)
+    """Start over, and set aside the unfinished folder that would be resumed, or what the folder run_name holds."""
+
+    def validate(self) -> None:
+        """Refuse no seeds, equal ones, and a name that is a path."""
+        seeds = ", ".join(map(str, self.seeds))
+        require(len(self.seeds) > 0, "seeds is empty: give one, or better several, such as 0,1,2.", "seeds")
+        require(len(set(self.seeds)) == len(self.seeds), f"seeds names one twice: {seeds}.", "seeds")
+        for seed in self.seeds:
+            require(0 <= seed < 2**31, f"seed is {seed}: give 0 or more, below 2147483648.", "seeds")
+        _check_run_name(self.run_name)
+
+
+def _check_run_name(name: str | None) -> None:
+    plain = name is None or (not set(name) & set("/\\\0") and name not in ("", ".", "..") and len(name) < 200)
+    require(plain, f"run_name is '{name}': give a plain name, and the folder above it as runs_dir.", "run_name")

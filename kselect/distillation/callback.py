@@ -1,8 +1,11 @@
-"""What may look on at a student's training."""
+"""Callbacks of a student's training, and how they stop it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +13,9 @@ from torch import Tensor
 
 from kselect.knowledge.base import Batch, Knowledge
 from kselect.models.heads import Answer
+
+if TYPE_CHECKING:
+    from kselect.training.runner import Episode
 
 
 @dataclass(frozen=True)
@@ -32,14 +38,87 @@ class TrainingPart:
     batch: Batch
 
 
+@dataclass
+class TrainingControl:
+    """What a callback may ask of the training that it watches.
+
+    Attributes:
+        should_training_stop: Set it to stop: after the training step under way from `on_step_end`, otherwise after the
+            phase under way. What was learned until then counts; the episode is marked as truncated.
+    """
+
+    should_training_stop: bool = False
+
+
 class DistillerCallback:
-    """Looks on while a student is trained; of what it does nothing may change the training."""
+    """Base class of callbacks; override the hooks you need.
+
+    Pass instances as `callbacks=` to `learn`, `rollout` or `DistillationEnv`. A callback may stop the training through
+    its `control`, and must change nothing else about it. Hooks run in this order:
+
+        on_train_begin
+          on_episode_begin
+            on_phase_begin
+              on_losses, on_step_end      (each training step)
+              on_advance_end
+            on_phase_end
+          on_episode_end
+        on_train_end
+        on_evaluate                       (`rollout` only)
+
+    Those of training steps run only where students are trained in this process. `on_save` follows each checkpoint.
+    """
+
+    def on_train_begin(self, control: TrainingControl) -> None:
+        """Called before the first episode."""
+
+    def on_train_end(self, control: TrainingControl) -> None:
+        """Called after the last episode, also when a callback stopped the training."""
+
+    def on_episode_begin(self, episode: int, task: str, control: TrainingControl) -> None:
+        """Called before the first phase of an episode.
+
+        Args:
+            episode: Its number, from 0.
+            task: Name of the task that is learned.
+            control: Stops the training.
+        """
+
+    def on_episode_end(self, episode: Episode, control: TrainingControl) -> None:
+        """Called after the last phase of an episode, with its history, reward and cost."""
+
+    def on_phase_begin(self, episode: int, phase: int, control: TrainingControl) -> None:
+        """Called before the agent selects knowledge for a phase; both are numbered from 0."""
+
+    def on_phase_end(self, record: dict[str, Any], control: TrainingControl) -> None:
+        """Called after a phase and the agent's update.
+
+        Args:
+            record: `phase`, `step` (training steps so far), `steps`, the normalised `weights` by kind of knowledge,
+                mean `losses` and `signals`, `reward`, `reward_loss` where it was measured, `agent` with the figures of
+                a learning agent, and where there are several episodes `episode` and `task`.
+            control: Stops the training.
+        """
 
     def on_losses(self, part: TrainingPart, total: Tensor) -> None:
-        """See a part of a step and its loss, `total [B]`, before the backward pass; not to wait for the device."""
+        """Called before each backward pass; must not wait for the device.
 
-    def on_phase_end(self) -> None:
-        """Learn that a phase is over, and the device has been waited for."""
+        Args:
+            part: What both models computed for a batch, or a part of one.
+            total: Loss of each example, `[B]`.
+        """
+
+    def on_step_end(self, step: int, control: TrainingControl) -> None:
+        """Called after each training step, counted from 1, without waiting for the device."""
+
+    def on_advance_end(self) -> None:
+        """Called after the last training step of a phase, once the device has been waited for."""
 
     def on_rewind(self, step: int) -> None:
-        """Learn that the run now stands after `step` training steps: whatever came later has not happened."""
+        """Called when the run returned to the moment after `step` training steps; later steps have not happened."""
+
+    def on_evaluate(self, metrics: Mapping[str, float], control: TrainingControl) -> None:
+        """Called with the metrics of the trained student on the splits for reporting."""
+
+    def on_save(self, path: Path, control: TrainingControl) -> None:
+        """Called after a checkpoint of the run was written to `path`."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from kselect.config import KnowledgeConfig, TrainingConfig
-from kselect.distillation.callback import DistillerCallback, TrainingPart
+from kselect.distillation.callback import DistillerCallback, TrainingControl, TrainingPart
 from kselect.distillation.compatibility import check_compatible, fullest_tokenizer
 from kselect.distillation.cost_account import CostAccount
 from kselect.distillation.device import autocast, default_device, resolve_precision, send
@@ -92,6 +92,7 @@ class Distiller:
         self.dtype = resolve_precision(self.training.precision, self.device)
         self.account = CostAccount(self.device)
         self.callbacks: list[DistillerCallback] = []
+        self.control = TrainingControl()
 
         self._tokenizer = fullest_tokenizer(student, self.teachers)
         if "token_type_ids" in input_names(student.model):
@@ -210,9 +211,13 @@ class Distiller:
                 befores.append((self._batches.position, self._dropout.read()))
                 rows.append(self._take_step(selected, weights_of_step, scales))
                 self.step += 1
+                for callback in self.callbacks:
+                    callback.on_step_end(self.step, self.control)
+                if self.control.should_training_stop:
+                    break
             table = torch.stack(rows).cpu().numpy()  # the phase's only wait for the device
             for callback in self.callbacks:
-                callback.on_phase_end()
+                callback.on_advance_end()
         losses, signals, grad_norms = np.split(table, [len(selected), len(selected) + len(SIGNALS)], axis=1)
         computed = tuple(self.names[i] for i in selected)
         try:

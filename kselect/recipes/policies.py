@@ -17,7 +17,7 @@ from kselect.recipes import NAMED, RECIPES, check, check_decider, check_learner
 
 
 @dataclass(frozen=True)
-class Cast:
+class PolicySetup:
     """An agent, its environment, and whether it is to explore and learn in this run."""
 
     agent: Agent
@@ -25,7 +25,7 @@ class Cast:
     learning: bool
 
 
-def cast_learner(config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int) -> Cast:
+def build_trainable_agent(config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int) -> PolicySetup:
     """Make a fresh agent that learns a policy.
 
     Raises:
@@ -35,7 +35,7 @@ def cast_learner(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
     return _fresh(config.agent, config, distiller, phases, seed, learning=True)
 
 
-def cast_decider(config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int) -> Cast:
+def build_policy(config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int) -> PolicySetup:
     """Make whoever decides in one distillation: a trained policy, a baseline, or an agent that learns on the way.
 
     Raises:
@@ -55,7 +55,7 @@ def cast_decider(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
 
 def _fresh(
     name: str, config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int, learning: bool
-) -> Cast:
+) -> PolicySetup:
     actions: Literal["hard", "soft"] = "hard" if wants_soft(name) is False else "soft"
     env = DistillationEnv(
         distiller, actions, phases, measure_rewards=learning, observe_cls=_reads_cls(agent_class(name))
@@ -63,10 +63,10 @@ def _fresh(
     agent = make_agent(
         name, env.observation_space, env.action_space, distiller.names, seed=seed, **config.agent_settings
     )
-    return Cast(agent, env, learning)
+    return PolicySetup(agent, env, learning)
 
 
-def _trained(config: AgentConfig, distiller: Distiller, phases: PhaseConfig) -> Cast:
+def _trained(config: AgentConfig, distiller: Distiller, phases: PhaseConfig) -> PolicySetup:
     if config.agent_settings:
         raise KselectError("agent_settings cannot change a trained policy: leave them out, or train another.")
     description = read_description(Path(config.agent))
@@ -79,7 +79,7 @@ def _trained(config: AgentConfig, distiller: Distiller, phases: PhaseConfig) -> 
         observe_cls=_reads_cls(kind) or not set(CLS).isdisjoint(description.get("further", {})),
     )
     fitted = load_agent(config.agent, env.observation_space, env.action_space, distiller.names)
-    return Cast(fitted, env, learning=False)
+    return PolicySetup(fitted, env, learning=False)
 
 
 def _reads_cls(agent: type[Agent]) -> bool:

@@ -9,13 +9,13 @@ from typing import Any
 from kselect import io
 from kselect.agents.registry import AGENTS, LEARNERS, ONLINE, check_offer, knowledge_of, learns
 from kselect.agents.validation import check_names
-from kselect.config import AgentConfig, KnowledgeConfig, laid_over
+from kselect.config import AgentConfig, KnowledgeConfig, merge_settings, names_with
 from kselect.errors import KselectError, unknown
 from kselect.recipes.catalog import NAMED, RECIPES
 
 COMPARISON = "knowledge.json"
-COMPARED = ("weighting", "temperature", "layer_map", "layer_maps", "relation_heads", "scales")
-OF_STRUCTURES = ("marginals_temperature", "softening", "arc_marginals", "transitions")
+COMPARED = names_with(KnowledgeConfig, group="comparison")
+OF_STRUCTURES = names_with(KnowledgeConfig, group="structures")
 """The same of words; a policy that was saved without them has their defaults."""
 
 
@@ -51,17 +51,21 @@ def resolve(agent: AgentConfig, **given: Any) -> KnowledgeConfig:
     Raises:
         KselectError: knowledge that lacks what the agent needs; a weighting that is not the agent's.
     """
-    knowledge = KnowledgeConfig(**laid_over(given, brought(agent, given)))
+    knowledge = KnowledgeConfig(**merge_settings(given, recipe_defaults(agent, given)))
     check(agent, knowledge)
     return knowledge
 
 
-def brought(agent: AgentConfig, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that an agent brings for a run in which others are `given`.
+def recipe_defaults(agent: AgentConfig, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults that an agent's recipe or saved policy has for settings of knowledge.
 
-    Its knowledge is what it weighs by name or, for a policy, what it was trained with; others bring none, and leave it
-    to the models. A recipe also brings its own comparison, and a policy that of its training: the parts that concern
-    what is on offer.
+    Args:
+        agent: a recipe's name, an agent, or the folder of a policy.
+        overrides: settings by name that are given, and win over these defaults.
+
+    Returns:
+        The kinds of knowledge that it weighs by name or, for a policy, that it was trained with, and how they are
+        compared, as far as it says; nothing for an agent that leaves both to the models.
     """
     name, settings, needed = agent.agent, {}, None
     if name in RECIPES:
@@ -77,9 +81,9 @@ def brought(agent: AgentConfig, given: Mapping[str, Any]) -> dict[str, Any]:
         settings, needed = read_comparison(Path(name)), read_description(Path(name)).get("names")
     if needed:
         settings["knowledge"] = list(needed)
-    if given.get("layer_map") is not None:
+    if overrides.get("layer_map") is not None:
         settings.pop("layer_maps", None)  # one map for all was asked for
-    offered = given.get("knowledge") or settings.get("knowledge")
+    offered = overrides.get("knowledge") or settings.get("knowledge")
     for setting in ("layer_maps", "scales"):
         if setting in settings and offered:
             settings[setting] = {kind: value for kind, value in settings[setting].items() if kind in offered}

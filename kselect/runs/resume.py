@@ -11,16 +11,16 @@ from typing import Any
 
 import yaml
 
+from kselect.config import KnowledgeConfig, RunConfig, names_with
 from kselect.errors import KselectError
 
 LOCK = "checkpoints/lock"
 DIVERGED = "checkpoints/diverged"
 LAST_GOOD = "checkpoints/last-good.safetensors"
-# Settings that change nothing of what a run computes.
-FREE = ("runs_dir", "cache_dir", "teacher_cache", "checkpoint_every")
+FREE = names_with(KnowledgeConfig, RunConfig, may_differ_on_resume=True)
 
 
-def is_blank(path: Path) -> bool:
+def is_empty(path: Path) -> bool:
     """Tell whether a folder is free for a run: absent, empty, or left by one that was killed before its settings."""
     if not path.exists():
         return True
@@ -30,14 +30,14 @@ def is_blank(path: Path) -> bool:
     return all(begun.fullmatch(str(other.relative_to(path))) for other in path.rglob("*"))
 
 
-def goes_on(path: Path, config: Mapping[str, Any]) -> bool:
+def can_resume(path: Path, config: Mapping[str, Any]) -> bool:
     """Tell whether the folder of a given name holds an unfinished run of these settings; False where it holds nothing.
 
     Raises:
-        KselectError: it holds something else: a finished run, one that diverged, one of other settings, or no run at all.
+        KselectError: it holds something else: a finished run, one that diverged or has other settings, or no run.
     """
-    refuse_occupied(path)
-    if is_blank(path):
+    ensure_available(path)
+    if is_empty(path):
         return False
     changed = _differences(_config(path), config)
     if changed:
@@ -48,20 +48,20 @@ def goes_on(path: Path, config: Mapping[str, Any]) -> bool:
     return True
 
 
-def refuse_occupied(path: Path) -> None:
+def ensure_available(path: Path) -> None:
     """Refuse the folder of a given name where no settings could go on with what it holds.
 
     Raises:
         KselectError: it holds a finished run, one that diverged, or no run at all.
     """
-    if is_blank(path):
+    if is_empty(path):
         return
     obstacle = _obstacle(path)
     if obstacle is not None:
         raise KselectError(f"{path} {obstacle}: give another --run_name, or --fresh to set the folder aside.")
 
 
-def refuse_unlike(path: Path, config: Mapping[str, Any], besides: Sequence[str]) -> None:
+def ensure_same_settings(path: Path, config: Mapping[str, Any], besides: Sequence[str]) -> None:
     """Refuse a run folder, finished or not, whose settings are others in more than what is named by `besides`.
 
     Raises:
@@ -83,23 +83,23 @@ def find(runs_dir: Path, stem: str, config: Mapping[str, Any]) -> list[Path]:
     return [path for path in folders if _obstacle(path) is None and not _differences(_config(path), config)]
 
 
-def set_aside(path: Path) -> None:
+def archive(path: Path) -> None:
     """Rename a run folder to `<name>.old-<number>`, where nothing looks for it.
 
     Raises:
         KselectError: it is no run folder.
     """
-    if is_blank(path):
+    if is_empty(path):
         return
     if not (path / "config.yaml").exists():
         raise KselectError(f"{path} is no run folder and stays as it is: give another --run_name.")
-    others = filter(is_set_aside, path.parent.glob(f"{path.name}.old-*"))
+    others = filter(is_archived, path.parent.glob(f"{path.name}.old-*"))
     taken = [int(other.name.rpartition("-")[2]) for other in others]
     path.rename(path.with_name(f"{path.name}.old-{max(taken, default=0) + 1}"))
 
 
-def is_set_aside(path: Path) -> bool:
-    """Tell whether a folder has a name that `set_aside` gives."""
+def is_archived(path: Path) -> bool:
+    """Tell whether a folder has a name that `archive` gives."""
     return re.fullmatch(r".+\.old-\d+", path.name) is not None
 
 
@@ -177,7 +177,7 @@ class RunPlace:
             raise KselectError(
                 f"The run folder cannot be made: {error}; give another --runs_dir or --run_name."
             ) from None
-        if not is_blank(self.named):
+        if not is_empty(self.named):
             raise KselectError(f"{self.named} is not empty: give another --run_name, or remove the folder.")
         return self.named
 

@@ -62,7 +62,7 @@ class RunFolder:
 
         Args:
             place: what names the run.
-            config: every setting by name, such as `kselect.cli.command.flatten` returns.
+            config: every setting by name, as `Settings.to_dict` returns them.
 
         Raises:
             KselectError: a folder of that name holds something already, or the folder cannot be made.
@@ -82,7 +82,7 @@ class RunFolder:
         return f"kselect {self.command} --config {shlex.quote(str(self.path / 'config.yaml'))}"
 
     @property
-    def go_on(self) -> str:
+    def resume_command(self) -> str:
         """The command line that goes on with the run, where it was stopped."""
         return f"{self.repeat} --run_name {shlex.quote(self.path.name)}"
 
@@ -99,15 +99,15 @@ class RunFolder:
         kept = yaml.safe_load(yaml.safe_dump(_kept(config)))
         if place.named is not None:
             if fresh:
-                _set_aside(place.named)
-            elif resume.goes_on(place.named, kept):
+                _archive(place.named)
+            elif resume.can_resume(place.named, kept):
                 return cls._reopen(place.named, kept, place)
         else:
             for path in resume.find(place.runs_dir, place.stem, kept):
                 with suppress(InUseError):  # a run that is under way is not unfinished
                     if not fresh:
                         return cls._reopen(path, kept, place)
-                    _set_aside(path)
+                    _archive(path)
         return cls.create(place, config)
 
     @classmethod
@@ -213,10 +213,10 @@ def _hold(path: Path) -> FileLock:
     return lock
 
 
-def _set_aside(path: Path) -> None:
+def _archive(path: Path) -> None:
     if (path / resume.LOCK).exists():
         _hold(path).release()
-    resume.set_aside(path)
+    resume.archive(path)
 
 
 def _kept(config: Mapping[str, Any]) -> dict[str, Any]:

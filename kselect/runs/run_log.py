@@ -1,4 +1,4 @@
-"""A ledger of finished runs: a file of JSON lines, from which a stopped study goes on."""
+"""A ledger of finished and failed runs: a file of JSON lines, from which a stopped study resumes."""
 
 from __future__ import annotations
 
@@ -16,28 +16,50 @@ from kselect.errors import KselectError
 
 @dataclass(frozen=True)
 class Ledger:
-    """The runs in `path`; two of them are the same run where all of `key` is equal.
+    """The runs recorded in a file; two entries are of the same run where all of `key` is equal.
 
-    Of a mapping, such as settings, whatever is None is left out, so that a ledger outlives settings that come or go.
+    In a mapping, such as settings, None counts as missing, so that a ledger outlives settings that come or go. An entry
+    with an `error` is of a run that failed.
+
+    Attributes:
+        path: The file, which need not exist yet.
+        key: Names of the fields that identify a run.
     """
 
     path: Path
     key: tuple[str, ...]
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return all finished runs, in the order they finished.
+        """Return all entries, in the order they were recorded.
 
         Raises:
-            KselectError: a line that is damaged.
+            KselectError: A line is damaged.
         """
         return [self._entry(number, line) for number, line in enumerate(self._lines(), 1)]
 
+    def latest(self) -> dict[str, dict[str, Any]]:
+        """Return the last entry of each run by its `identity`; a finished one wins over later failures."""
+        latest: dict[str, dict[str, Any]] = {}
+        for entry in self.entries():
+            identity = self.identity(entry)
+            if "error" not in entry or "error" in latest.get(identity, entry):
+                latest[identity] = entry
+        return latest
+
+    def finished(self) -> set[str]:
+        """Return the identities of the runs that finished."""
+        return {identity for identity, entry in self.latest().items() if "error" not in entry}
+
     def holds(self, entry: Mapping[str, Any]) -> bool:
-        """Say whether the run of `entry`, which has at least the key, has been finished before."""
-        return self._identity(entry) in {self._identity(done) for done in self.entries()}
+        """Return whether the run of `entry`, which has at least the key, has finished before."""
+        return self.identity(entry) in self.finished()
+
+    def identity(self, entry: Mapping[str, Any]) -> str:
+        """Return the key of an entry as a text."""
+        return json.dumps([_given(entry[name]) for name in self.key], sort_keys=True)
 
     def append(self, entry: Mapping[str, Any]) -> None:
-        """Add a finished run. Several processes may add to one ledger, each in its turn."""
+        """Add an entry. Several processes may add to one ledger at the same time."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # Without the lock a line that another process is writing would be taken for one that a kill has cut off.
         with FileLock(self.path.with_name(f".{self.path.name}.lock")), self.path.open("ab") as file:
@@ -54,11 +76,8 @@ class Ledger:
         try:
             entry: dict[str, Any] = json.loads(line)
         except ValueError:
-            raise KselectError(f"{self.path}:{number} is no JSON: mend that line, or remove it with its run.") from None
+            raise KselectError(f"{self.path}:{number} is not JSON: fix that line, or remove it with its run.") from None
         return entry
-
-    def _identity(self, entry: Mapping[str, Any]) -> str:
-        return json.dumps([_given(entry[name]) for name in self.key], sort_keys=True)
 
 
 def _given(value: Any) -> Any:

@@ -1,9 +1,9 @@
-"""What a library user calls: episodes to learn from, and one to distil a student by."""
+"""The training functions of the library: learn a policy over episodes, and distil one student under a policy."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,25 +11,27 @@ import gymnasium
 import numpy as np
 
 from kselect.agents.agent import Agent
+from kselect.distillation.callback import DistillerCallback
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import Evaluation, evaluate
 from kselect.envs.distillation import DistillationEnv
 from kselect.models.classifier import Classifier
 from kselect.tasks.task import Task
-from kselect.training.parallel_runner import Rounds, Streams
-from kselect.training.runner import Episode, OnPhase, Series
-
-Env = gymnasium.Env[Any, Any]
+from kselect.training.runner import Env, Episode, EpisodeRunner, OnPhase, VectorEnv
 
 
 @dataclass(frozen=True)
 class Result(Episode):
-    """A finished distillation: the episode, the student, and how it does on dev.
+    """A finished distillation.
 
-    metrics: the task's metrics and the gold loss (nats, or squared error), on further splits under `mismatched/...`.
-    examples: how many dev has. further_examples: how many each further split has, by its name. padding: share of
-    padding among the tokens of the last epoch's batches; the order of data changes it a little from one epoch to the
-    next.
+    Attributes:
+        student: The trained student.
+        metrics: The task's metrics and the gold loss (nats, or squared error) on dev; on further splits for reporting
+            under `mismatched/...`.
+        examples: Number of examples of dev.
+        further_examples: Number of examples of each further split, by its name.
+        padding: Share of padding among the tokens of the last epoch's batches; it varies a little with the order of the
+            data.
     """
 
     student: Classifier
@@ -40,60 +42,77 @@ class Result(Episode):
 
 
 def run_episode(
-    agent: Agent, env: Env, *, seed: int | None, learning: bool, on_phase: OnPhase | None = None
+    agent: Agent,
+    env: Env,
+    *,
+    seed: int | None,
+    learning: bool,
+    on_phase: OnPhase | None = None,
+    callbacks: Iterable[DistillerCallback] = (),
 ) -> Episode:
-    """Play one episode of `env`, a `DistillationEnv` or a wrapper of one.
+    """Run one episode.
 
     Args:
-        agent: who decides.
-        env: the run.
-        seed: of the order of data and of dropout; None for the environment's next.
-        learning: whether the agent explores and learns.
-        on_phase: called after each phase with its record.
+        agent: Selects the knowledge.
+        env: A `DistillationEnv`, or a wrapper of one.
+        seed: Of the order of the data and of dropout; None for the environment's next.
+        learning: Whether the agent explores and learns.
+        on_phase: Called after each phase with its record.
+        callbacks: See `DistillerCallback`.
     """
-    return Series(agent, [env], seeds=[seed], learning=learning).play(on_phase)[0]
+    runner = EpisodeRunner(agent, [env], seeds=[seed], learning=learning, callbacks=callbacks)
+    return runner.run(on_phase)[0]
 
 
-def practice(agent: Agent, envs: Sequence[Env] | Streams, episodes: int, *, seed: int = 0) -> Series | Rounds:
-    """Return the episodes that an agent is to learn from, each under its own seed drawn from `seed`.
-
-    Environments in a sequence take turns; those of a vector play side by side.
-    """
-    if isinstance(envs, Streams):
-        return Rounds(agent, envs, episodes, seeds=[_practice_seed(seed, place) for place in range(envs.num_envs)])
-    seeds = [_practice_seed(seed, place) for place in range(len(envs))]
-    return Series(agent, envs, episodes, seeds=seeds, learning=True)
+def make_runner(
+    agent: Agent,
+    envs: Sequence[Env] | VectorEnv,
+    episodes: int,
+    *,
+    seed: int = 0,
+    callbacks: Iterable[DistillerCallback] = (),
+) -> EpisodeRunner:
+    """Return a runner of the episodes that an agent is to learn from, each under its own seed derived from `seed`."""
+    count = envs.num_envs if isinstance(envs, VectorEnv) else len(envs)
+    seeds = [_learning_seed(seed, index) for index in range(count)]
+    return EpisodeRunner(agent, envs, episodes, seeds=seeds, learning=True, callbacks=callbacks)
 
 
 def learn(
     agent: Agent,
-    env: Env | Sequence[Env] | Streams,
+    env: Env | Sequence[Env] | VectorEnv,
     episodes: int,
     *,
     seed: int = 0,
     on_phase: OnPhase | None = None,
     on_episode: Callable[[Episode], None] | None = None,
+    callbacks: Iterable[DistillerCallback] = (),
 ) -> list[Episode]:
-    """Train a selection policy over so many distillations.
+    """Train a selection policy over several distillations.
 
     Args:
-        agent: who learns.
-        env: the run; of a list of runs each has its turn, and those of a `gymnasium.vector` play side by side.
-        episodes: how many in all.
-        seed: of the first episode of each run; the next are drawn from it.
-        on_phase: called after each phase with its record.
-        on_episode: called after each episode.
+        agent: The agent to train.
+        env: A `DistillationEnv`; several, which take turns; or a `gymnasium.vector` of them, which run in parallel.
+        episodes: Number of distillations in all.
+        seed: The seeds of all episodes are derived from it.
+        on_phase: Called after each phase with its record, see `DistillerCallback.on_phase_end`.
+        on_episode: Called after each episode.
+        callbacks: May watch the training, and stop it.
+
+    Returns:
+        The episodes, the last of which may be truncated by a callback.
 
     Raises:
-        KselectError: environments that one policy cannot serve, or episodes that do not fill the rounds of a vector.
+        KselectError: Environments that one policy cannot serve, or a number of episodes that is not a multiple of the
+            number of environments in a vector.
     """
     envs = [env] if isinstance(env, gymnasium.Env) else env
-    return practice(agent, envs, episodes, seed=seed).play(on_phase, on_episode)
+    return make_runner(agent, envs, episodes, seed=seed, callbacks=callbacks).run(on_phase, on_episode)
 
 
-def _practice_seed(seed: int, place: int) -> int:
-    """Derive the seed of a policy's first episode, such that no distillation under the same seed repeats it."""
-    key = [seed, 1, place] if place else [seed, 1]
+def _learning_seed(seed: int, index: int) -> int:
+    """Derive the seed of an environment's first episode, such that no distillation under the same seed repeats it."""
+    key = [seed, 1, index] if index else [seed, 1]
     return int(np.random.SeedSequence(key).generate_state(1)[0] // 2)
 
 
@@ -104,32 +123,44 @@ def rollout(
     seed: int = 0,
     learning: bool = False,
     on_phase: OnPhase | None = None,
+    callbacks: Iterable[DistillerCallback] = (),
 ) -> Result:
     """Distil one student under an agent's selection, and evaluate it on dev.
 
-    With `learning` the agent explores and learns while it distils.
+    Args:
+        agent: Selects the knowledge.
+        env: A `DistillationEnv`, or a wrapper of one.
+        seed: Of the order of the data and of dropout.
+        learning: Whether the agent explores and learns while it distils.
+        on_phase: Called after each phase with its record, see `DistillerCallback.on_phase_end`.
+        callbacks: May watch the training, and stop it: then the student is evaluated as it is.
     """
-    return evaluated(run_episode(agent, env, seed=seed, learning=learning, on_phase=on_phase), env)
+    callbacks = list(callbacks)
+    episode = run_episode(agent, env, seed=seed, learning=learning, on_phase=on_phase, callbacks=callbacks)
+    return evaluated(episode, env, callbacks)
 
 
-def evaluated(episode: Episode, env: Env) -> Result:
-    """Return an episode that `env` has just ended, with its student and how that one does on dev."""
+def evaluated(episode: Episode, env: Env, callbacks: Iterable[DistillerCallback] = ()) -> Result:
+    """Return an episode that `env` has just ended with its student and how that does on dev."""
     base = env.unwrapped
     assert isinstance(base, DistillationEnv)
-    task = base.distiller.task
-    evaluations = {split: base.distiller.evaluate(split) for split in task.reported}
+    distiller, task = base.distiller, base.distiller.task
+    evaluations = {split: distiller.evaluate(split) for split in task.reported}
+    metrics = _reported(task, evaluations)
+    for callback in {id(each): each for each in (*callbacks, *distiller.callbacks)}.values():
+        callback.on_evaluate(metrics, distiller.control)
     return Result(
         **vars(episode),
-        student=copy.deepcopy(base.distiller.student),  # the next run will train the distiller's own again
-        metrics=_reported(task, evaluations),
+        student=copy.deepcopy(distiller.student),  # the next run trains the distiller's own again
+        metrics=metrics,
         examples=evaluations["dev"].examples,
-        further_examples={split: one.examples for split, one in evaluations.items() if split != "dev"},
-        padding=base.distiller.padding,
+        further_examples={split: each.examples for split, each in evaluations.items() if split != "dev"},
+        padding=distiller.padding,
     )
 
 
 def evaluated_teachers(distiller: Distiller) -> list[dict[str, float]]:
-    """Return how each teacher by itself does on dev, under the names that a `Result` has its student's metrics by."""
+    """Return the metrics of each teacher, under the same names as a student's in `Result`."""
     task, training = distiller.task, distiller.training
     splits = {split: distiller.encoded(split) for split in task.reported}
     return [
@@ -145,7 +176,7 @@ def evaluated_teachers(distiller: Distiller) -> list[dict[str, float]]:
 
 
 def _reported(task: Task[Any], evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
-    """Return the metrics and the loss on each split for reporting, by names that begin as its do."""
+    """Return the metrics and the loss on each split for reporting, under the split's prefix."""
     return {
         prefix + name: value
         for split, prefix in task.reported.items()

@@ -31,7 +31,7 @@ def summarise_run(
         "metrics": result.metrics,
         "examples": result.examples,
         **({"further_examples": result.further_examples} if result.further_examples else {}),
-        "constant": _constant(task),
+        "constant": constant_metrics(task),
         "reward": result.total_reward if any("reward_loss" in record for record in result.history) else None,
         "seconds": sum(result.seconds.values()),
         "cost": result.shares,
@@ -40,8 +40,8 @@ def summarise_run(
     }
 
 
-def _constant(task: Task) -> dict[str, float]:
-    """Return what the constant prediction earns, under the names that the metrics have."""
+def constant_metrics(task: Task) -> dict[str, float]:
+    """Return the metrics of the constant prediction, under the same names as a student's."""
     return {
         prefix + name: value
         for split, prefix in task.reported.items()

@@ -1,276 +1,450 @@
-"""Episodes one after the other, in a state that can be saved and gone on from."""
+"""The training loop: episodes of one or several environments under one agent, which can be stopped and resumed."""
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
+from gymnasium.utils.seeding import np_random
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import DictInfoToList
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kselect.agents.agent import Agent, Observation
+from kselect.agents.agent import Agent
+from kselect.distillation.callback import DistillerCallback, TrainingControl
+from kselect.distillation.cost_account import CostAccount
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.snapshot import Snapshot
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
+from kselect.runs.checkpoint import Checkpoint
+from kselect.training.compatibility import check_losses, check_same_names, check_same_spaces
+from kselect.training.workers import worker_errors
 
-OnPhase = Callable[[dict[str, Any]], None]
-PROBE_TOLERANCE = 1e-3  # far above what other hardware changes, far below what another teacher does
+Env = gymnasium.Env[Any, Any]
+VectorEnv = SyncVectorEnv | AsyncVectorEnv
+Record = dict[str, Any]
+OnPhase = Callable[[Record], None]
+Costs = Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Episode:
-    """One distillation run, as it went.
+    """One distillation run.
 
-    task: name of what was learned. total_reward: nats of cross-entropy on the reward split. seconds: wall time by part,
-    see `kselect.distillation.cost_account`; `other` is what no part claims, such as writing the run down. history:
-    a record a phase, as `DistillationEnv.step` tells it, with its `reward` and the agent's own figures under `agent`.
+    Attributes:
+        task: Name of the task.
+        total_reward: Sum of the rewards, in nats of cross-entropy on the reward split, or in squared error.
+        seconds: Wall time by part, see `kselect.distillation.cost_account`; `other` is the rest, such as logging.
+        history: The record of each phase, see `DistillerCallback.on_phase_end`.
+        truncated: Whether a callback stopped it before its last training step.
     """
 
     task: str
     total_reward: float
     seconds: dict[str, float]
-    history: list[dict[str, Any]] = field(repr=False)
+    history: list[Record] = field(repr=False)
+    truncated: bool = field(default=False, kw_only=True)
 
     @property
     def shares(self) -> dict[str, float]:
-        """Each part's share of the run's wall time."""
+        """Share of the wall time by part."""
         total = sum(self.seconds.values())
         return {part: seconds / total for part, seconds in self.seconds.items()}
 
 
-class Series:
-    """So many episodes under one agent, the environments taking turns.
+@dataclass
+class _Round:
+    """One episode of each environment of a vector, under way.
 
-    The agent is given rewards in units of its task's `reward_unit`, so that no task outweighs another; records and
-    totals stay in nats. Within `on_phase`, `snapshot` takes all that the rest depends on; a series restored from it
-    plays on, bit by bit, as this one does.
+    Attributes:
+        observation: The last one, batched.
+        histories: The records of each environment's episode.
+        is_over: Of each environment, whether its episode has ended.
+        costs: Seconds by part that each episode has taken, earlier attempts included.
+        active: The environments that took the last phase, whose costs are not final.
+        before: Probing that each episode starts with.
+    """
+
+    observation: dict[str, Any]
+    histories: list[list[Record]]
+    is_over: list[bool]
+    costs: list[Costs]
+    active: list[int]
+    before: list[float]
+    start: float
+    account: CostAccount = field(default_factory=CostAccount)
+
+
+class EpisodeRunner:
+    """Runs episodes under one agent: act, step, observe and update, until all are done.
+
+    Environments are the ones of a Gymnasium vector, which run one episode each per round, or plain ones, which take
+    turns. Every environment has the attributes of `DistillationEnv` that are read here. The agent receives rewards in
+    units of its task's `reward_unit`, so that no task outweighs another; records and totals stay in nats.
+
+    A single environment in this process can be saved after every phase and resumed bit by bit. Several of a vector
+    resume from the end of the last round. An environment of a vector whose episode is over before the round is goes on
+    unseen by the agent; its rewards and costs do not count.
     """
 
     def __init__(
         self,
         agent: Agent,
-        envs: Sequence[gymnasium.Env[Any, Any]],
+        envs: Sequence[Env] | VectorEnv,
         count: int = 1,
         *,
         seeds: Sequence[int | None],
         learning: bool,
+        callbacks: Iterable[DistillerCallback] = (),
     ) -> None:
         """Plan the episodes.
 
         Args:
-            agent: who decides.
-            envs: the runs, each a `DistillationEnv` or a wrapper of one.
-            count: how many episodes in all.
-            seeds: of each environment's first episode (the order of data, dropout); the next are drawn from it.
-            learning: whether the agent explores and learns.
+            agent: Selects the knowledge.
+            envs: Environments that take turns, each a `DistillationEnv` or a wrapper of one; or a vector of them, with
+                autoreset_mode NEXT_STEP.
+            count: Number of episodes in all.
+            seeds: Of each environment's first episode (order of the data, dropout); the next are drawn from it. None is
+                the environment's next.
+            learning: Whether the agent explores and learns.
+            callbacks: See `DistillerCallback`.
 
         Raises:
-            KselectError: environments that differ in their knowledge, or in what an agent sees or does.
+            KselectError: Environments that differ in their knowledge or their spaces, a vector with another
+                autoreset_mode, or a number of episodes that does not fill its rounds.
         """
-        check_alike([_base(env) for env in envs])
-        for env in envs:
-            _base(env).decide_at(agent.boundaries)
+        if isinstance(envs, VectorEnv):
+            if envs.metadata["autoreset_mode"] != AutoresetMode.NEXT_STEP:
+                raise KselectError("The vector of environments needs autoreset_mode NEXT_STEP.", setting="env")
+            self.vectors: Sequence[VectorEnv] = [envs]
+        else:
+            check_same_spaces(envs)
+            self.vectors = [_VectorOfOne([partial(_itself, env)]) for env in envs]
+        self.size = self.vectors[0].num_envs
+        if count % self.size:
+            raise KselectError(
+                f"{count} episodes cannot be divided among {self.size} environments: give a multiple of {self.size}.",
+                setting="episodes",
+            )
+        check_same_names([names for vector in self.vectors for names in vector.get_attr("names")])
+        for vector in self.vectors:
+            vector.call("decide_at", agent.boundaries)
         self.agent = agent
-        self.envs = envs
         self.count = count
         self.seeds = seeds
         self.learning = learning
+        self.callbacks = list(callbacks)
+        self.control = TrainingControl()
         self.episodes: list[Episode] = []
-        self.history: list[dict[str, Any]] = []
-        self._observation: Observation | None = None
-        self._terminated = False
+        self._initial_losses = self._read_initial_losses()
+        self.saved_steps = 0
+        self._round: _Round | None = None
+        self._agent_state = copy.deepcopy(agent.state())  # at the end of the last round
+        self._earlier: Sequence[Costs] = [{}] * self.size  # what attempts at this round have cost that were stopped
 
     @property
-    def env(self) -> DistillationEnv:
-        """The environment whose turn it is."""
-        return _base(self.envs[len(self.episodes) % len(self.envs)])
+    def vector(self) -> VectorEnv:
+        """The environments whose turn it is."""
+        return self.vectors[self._turn(len(self.episodes) // self.size)]
 
     @property
     def distillers(self) -> list[Distiller]:
-        """The distiller of each environment."""
-        return [_base(env).distiller for env in self.envs]
+        """The distillers of this process; none where environments run in others."""
+        return [env.distiller for vector in self.vectors for env in _local(vector)]
 
     @property
     def total_steps(self) -> int:
-        """Training steps of the whole series."""
-        return sum(_base(self.envs[i % len(self.envs)]).total_steps for i in range(self.count))
+        """Training steps of all episodes."""
+        steps = [sum(vector.get_attr("total_steps")) for vector in self.vectors]
+        return sum(steps[self._turn(index)] for index in range(self.count // self.size))
 
     @property
-    def records(self) -> list[dict[str, Any]]:
-        """The records of all phases so far."""
-        return [record for history in (*(e.history for e in self.episodes), self.history) for record in history]
+    def records(self) -> list[Record]:
+        """The records of the phases that `snapshot` holds."""
+        histories = [episode.history for episode in self.episodes]
+        if self._round is not None and self._resumable is not None:
+            histories += self._round.histories
+        return [record for history in histories for record in history]
 
     @property
-    def kept_steps(self) -> int:
+    def snapshot_steps(self) -> int:
         """Training steps that `snapshot` holds."""
         return sum(record["steps"] for record in self.records)
 
     @property
     def spent(self) -> dict[str, float]:
-        """Seconds by part of the episode under way."""
-        return self.env.spent()
+        """Seconds by part of the episodes under way, without `other`."""
+        costs = [{}] if self._round is None else self._round.costs
+        return {part: sum(cost[part] for cost in costs) for part in costs[0] if part != "other"}
 
-    def play(
+    def run(
         self, on_phase: OnPhase | None = None, on_episode: Callable[[Episode], None] | None = None
     ) -> list[Episode]:
-        """Play what is left and return all episodes.
-
-        Args:
-            on_phase: called after each phase with its record.
-            on_episode: called after each episode.
-        """
-        while len(self.episodes) < self.count:
-            if self._observation is None:
-                self._begin()
-            while not self._terminated:
-                record = self._play_phase()
-                if on_phase is not None:
-                    on_phase(record)
-            self._end()
-            if on_episode is not None:
-                on_episode(self.episodes[-1])
+        """Run the episodes that are left and return all of them; see `learn` for the arguments."""
+        with self._attached(_Functions(on_phase, on_episode)):
+            self._call("on_train_begin")
+            while len(self.episodes) < self.count:
+                current = self._round = self._round or self._begin_round()
+                while not (all(current.is_over) or self.control.should_training_stop):
+                    self._run_phase(current)
+                self._end_round(current)
+                if self.control.should_training_stop:
+                    break
+            self._call("on_train_end")
         return self.episodes
 
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write `snapshot` to a checkpoint."""
+        checkpoint.save(self.snapshot)
+        self.saved_steps = self.snapshot_steps
+        self._call("on_save", checkpoint.path)
+
     def snapshot(self) -> Snapshot:
-        """Copy everything that the rest depends on; to be called within `on_phase`."""
-        assert self._observation is not None
-        distiller = self.env.distiller
-        run, (learned, facts) = distiller.snapshot(), self.agent.state()
-        arrays = {f"agent/{name}": array for name, array in learned.items()}
-        arrays |= {f"observation/{name}": array for name, array in self._observation.items()}
+        """Return the state to resume from; within a phase, call it from `on_phase_end` only."""
+        current, env = self._round, self._resumable
+        learned, facts = self._agent_state
+        extra: dict[str, Any] = {}
+        tensors: dict[str, Tensor] = {}
+        if current is not None and env is not None:
+            run, (learned, facts) = env.distiller.snapshot(), self.agent.state()
+            extra = {"run": run.facts, "env": env.state(), "history": current.histories[0], "over": current.is_over[0]}
+            tensors = {f"run/{name}": tensor for name, tensor in run.tensors.items()}
+            tensors |= {f"observation/{name}": torch.tensor(value) for name, value in current.observation.items()}
+        tensors |= {f"agent/{name}": torch.tensor(array) for name, array in learned.items()}
         return Snapshot(
-            {f"run/{name}": tensor for name, tensor in run.tensors.items()}
-            | {name: torch.tensor(array) for name, array in arrays.items()},
+            tensors,
             {
-                "run": run.facts,
                 "agent": facts,
-                "envs": [_base(env).state() for env in self.envs],
                 "episodes": [asdict(episode) for episode in self.episodes],
-                "history": list(self.history),
-                "terminated": self._terminated,
-                "initial_losses": [_base(env).initial_losses for env in self.envs],
-                "account": dict(distiller.account.seconds),
-                "elapsed": time.perf_counter() - self._start,
+                "initial_losses": self._initial_losses,
+                "costs": [dict(cost) for cost in (self._earlier if current is None else current.costs)],
+                "round": extra,
             },
         )
 
-    def last_good(self) -> Snapshot | None:
-        """Return the state of a student whose training diverged, from before it did."""
-        return self.env.distiller.snapshot()
-
     def restore(self, snapshot: Snapshot) -> None:
-        """Take up what `snapshot` took, in a series made alike; costs go on adding up.
+        """Return to a `snapshot` of a runner that was made alike; costs add up over the attempts.
 
         Raises:
-            KselectError: teacher or data are not what they were.
+            KselectError: The teacher or the data have changed, or the snapshot is from another version.
         """
+        facts = snapshot.facts
+        if "costs" not in facts:
+            raise KselectError("The checkpoint was written by another version of kselect.", setting="fresh")
+        check_losses(facts["initial_losses"], self._read_initial_losses())
         groups: dict[str, dict[str, Tensor]] = {"run": {}, "agent": {}, "observation": {}}
         for name, tensor in snapshot.tensors.items():
             group, _, rest = name.partition("/")
             groups[group][rest] = tensor
-        facts = snapshot.facts
         self.episodes = [Episode(**episode) for episode in facts["episodes"]]
-        self.history = list(facts["history"])
-        self._terminated = facts["terminated"]
-        self._observation = {name: tensor.numpy() for name, tensor in groups["observation"].items()}
-        distiller = self.env.distiller
-        check_losses(facts["initial_losses"], [_base(env).initial_losses for env in self.envs])
-        distiller.restore(Snapshot(groups["run"], facts["run"]))
-        for env, state in zip(self.envs, facts["envs"], strict=True):
-            _base(env).restore(state)
         self.agent.restore({name: tensor.numpy() for name, tensor in groups["agent"].items()}, facts["agent"])
-        account = distiller.account
-        self._start = time.perf_counter() - account.total - facts["elapsed"]
-        account.seconds = {part: account.seconds[part] + seconds for part, seconds in facts["account"].items()}
+        self._agent_state = copy.deepcopy(self.agent.state())
+        self._earlier = facts["costs"]
+        self._round = None
+        if facts["round"]:
+            (env,) = _local(self.vector)
+            env.distiller.restore(Snapshot(groups["run"], facts["round"]["run"]))
+            env.restore(facts["round"]["env"])
+            self._round = self._new_round({name: tensor.numpy() for name, tensor in groups["observation"].items()})
+            self._round.histories, self._round.is_over = [facts["round"]["history"]], [facts["round"]["over"]]
+            self._update_costs(self._round)
+        self.saved_steps = self.snapshot_steps
 
-    def _begin(self) -> None:
-        turn = len(self.episodes)
-        account = self.env.distiller.account
-        account.begin()
-        self._start = time.perf_counter() - account.total
-        self._terminated = False
+    def last_good(self) -> Snapshot | None:
+        """Return the student's state from before its training diverged; None where it is in another process."""
+        return None if self._resumable is None else self._resumable.distiller.snapshot()
+
+    @property
+    def _resumable(self) -> DistillationEnv | None:
+        """The environment that can be saved after every phase: one that is alone in this process."""
+        local = _local(self.vector) if self.size == 1 and len(self.episodes) < self.count else []
+        return local[0] if local else None
+
+    def _read_initial_losses(self) -> list[dict[str, float]]:
+        return [losses for vector in self.vectors for losses in vector.get_attr("initial_losses")]
+
+    def _turn(self, index: int) -> int:
+        return index % len(self.vectors)
+
+    def _begin_round(self) -> _Round:
         self.agent.begin()
-        seed = self.seeds[turn] if turn < len(self.envs) else None
-        self._observation, _ = self.envs[turn % len(self.envs)].reset(seed=seed)
+        first = len(self.episodes)
+        for number, task in enumerate(self.vector.get_attr("task_name"), first):
+            self._call("on_episode_begin", number, task)
+        current = self._new_round({})
+        with worker_errors():
+            current.observation, _ = self.vector.reset(seed=self._round_seeds())
+        return current
 
-    def _play_phase(self) -> dict[str, Any]:
-        env, base, observation = self.envs[len(self.episodes) % len(self.envs)], self.env, self._observation
-        assert observation is not None
-        account = base.distiller.account
-        with account.measure("deciding"):
-            action = self.agent.act(observation, explore=self.learning)
-            preference, base.slope = self.agent.preference, self.agent.slope
-        following, reward, self._terminated, _, info = env.step(action)
-        record = phase_told(info, float(reward), preference)
-        if self.count > 1:
-            record |= {"episode": len(self.episodes), "task": base.task_name}
+    def _new_round(self, observation: dict[str, Any]) -> _Round:
+        with worker_errors():
+            self.vector.call("begin_costs")
+            before = [sum(seconds.values()) for seconds in self.vector.call("spent")]
+        histories: list[list[Record]] = [[] for _ in range(self.size)]
+        return _Round(
+            observation=observation,
+            histories=histories,
+            is_over=[False] * self.size,
+            costs=list(self._earlier),
+            active=list(range(self.size)),
+            before=before,
+            start=time.perf_counter(),
+        )
+
+    def _run_phase(self, current: _Round) -> None:
+        vector, observation = self.vector, current.observation
+        current.active = active = [i for i, over in enumerate(current.is_over) if not over]
+        actions = np.zeros(vector.action_space.shape or (), vector.action_space.dtype)
+        preferences: list[NDArray[Any] | None] = [None] * self.size
+        slopes: list[NDArray[Any] | None] = [None] * self.size
+        for i in active:
+            self._call("on_phase_begin", len(self.episodes) + i, len(current.histories[i]))
+        with current.account.measure("deciding"):
+            for i in active:
+                actions[i] = self.agent.act(_of_env(observation, i), explore=self.learning)
+                preferences[i], slopes[i] = self.agent.preference, self.agent.slope
+        with worker_errors():
+            vector.set_attr("slope", slopes)
+            following, rewards, terminated, _, infos = DictInfoToList(vector).step(actions)
+        statistics: dict[str, float] = {}
         if self.learning:
-            with account.measure("updating"):
-                told = float(reward) / base.reward_unit
-                self.agent.observe(observation, action, told, following, self._terminated)
-                record["agent"] = self.agent.update()
-        self.history.append(record)
-        self._observation = following
-        return record
+            with current.account.measure("updating"):
+                units = vector.get_attr("reward_unit")
+                for i in active:
+                    reward = float(rewards[i]) / units[i]
+                    before, after = _of_env(observation, i), _of_env(following, i)
+                    self.agent.observe(before, actions[i], reward, after, bool(terminated[i]), stream=i)
+                statistics = self.agent.update()
+        current.observation = following
+        self._update_costs(current)
+        tasks = vector.get_attr("task_name")
+        records = {i: make_phase_record(_plain(infos[i]), float(rewards[i]), preferences[i]) for i in active}
+        for i, record in records.items():
+            if self.count > 1:
+                record |= {"episode": len(self.episodes) + i, "task": tasks[i]}
+            if self.learning:
+                record["agent"] = statistics if i == active[-1] else {}
+            current.histories[i].append(record)
+            current.is_over[i] = bool(terminated[i])
+        for record in records.values():
+            self._call("on_phase_end", record)
 
-    def _end(self) -> None:
-        account = self.env.distiller.account
-        other = time.perf_counter() - self._start - account.total
-        total = sum(record["reward"] for record in self.history)
-        self.episodes.append(Episode(self.env.task_name, total, {**account.settle(), "other": other}, self.history))
-        self.history, self._observation, self._terminated = [], None, False
-
-
-def check_alike(envs: Sequence[DistillationEnv]) -> None:
-    """Refuse environments that one policy cannot serve.
-
-    Raises:
-        KselectError: they differ in their knowledge, or in what an agent sees or does.
-    """
-    check_same_names([env.names for env in envs])
-    for env in envs[1:]:
-        if (env.observation_space, env.action_space) != (envs[0].observation_space, envs[0].action_space):
-            raise KselectError(
-                "One policy needs one kind of environment: give every task the same kind of actions and observations, "
-                "and where [CLS] is observed, models of the same width."
+    def _end_round(self, current: _Round) -> None:
+        self._update_costs(current)
+        tasks = self.vector.get_attr("task_name")
+        with worker_errors():
+            self.vector.call("settle_costs")
+        ended = [
+            Episode(tasks[i], sum(record["reward"] for record in history), dict(cost), history, truncated=not over)
+            for i, (history, cost, over) in enumerate(
+                zip(current.histories, current.costs, current.is_over, strict=True)
             )
+        ]
+        self.episodes += ended
+        self._round, self._earlier = None, [{}] * self.size
+        self._agent_state = copy.deepcopy(self.agent.state())
+        for episode in ended:
+            self._call("on_episode_end", episode)
+
+    def _update_costs(self, current: _Round) -> None:
+        """Charge the active episodes for what they took so far; deciding and updating are shared out evenly."""
+        elapsed = time.perf_counter() - current.start
+        with worker_errors():
+            spent = self.vector.call("spent")
+        for i in current.active:
+            seconds = dict(spent[i])
+            for part in ("deciding", "updating"):
+                seconds[part] = seconds.get(part, 0.0) + current.account.seconds[part] / self.size
+            seconds["other"] = elapsed + current.before[i] - sum(seconds.values())
+            current.costs[i] = {part: value + self._earlier[i].get(part, 0.0) for part, value in seconds.items()}
+
+    def _round_seeds(self) -> list[int | None]:
+        """Return the seeds that environments of those first seeds would draw themselves by this round."""
+        rounds, offset = len(self.episodes) // self.size, self._turn(len(self.episodes) // self.size) * self.size
+        later = rounds // len(self.vectors)
+        seeds = self.seeds[offset : offset + self.size]
+        draws = [
+            [seed] if seed is None else [seed, *np_random(seed)[0].integers(2**31, size=later).tolist()]
+            for seed in seeds
+        ]
+        return [drawn[min(later, len(drawn) - 1)] for drawn in draws]
+
+    @contextmanager
+    def _attached(self, functions: DistillerCallback) -> Iterator[None]:
+        """Have the callbacks watch the distillers of this process, and those of the distillers the whole run."""
+        own, self.control, added = self.callbacks, TrainingControl(), []
+        watching = [*own, *(each for distiller in self.distillers for each in distiller.callbacks), functions]
+        self.callbacks = list({id(each): each for each in watching}.values())
+        for distiller in self.distillers:
+            distiller.control = self.control
+            added.append([each for each in own if each not in distiller.callbacks])
+            distiller.callbacks.extend(added[-1])
+        try:
+            yield
+        finally:
+            self.callbacks = own
+            for distiller, callbacks in zip(self.distillers, added, strict=True):
+                for callback in callbacks:
+                    distiller.callbacks.remove(callback)
+
+    def _call(self, hook: str, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(*arguments, self.control)
 
 
-def check_same_names(offered: Sequence[Sequence[str]]) -> None:
-    """Refuse knowledge, by its names, that is not the same in every environment, in the same order."""
-    for names in offered[1:]:
-        if tuple(names) != tuple(offered[0]):
-            raise KselectError(
-                "One policy needs one kind of environment: offer the same knowledge in every task, "
-                f"in the same order, not {', '.join(offered[0])} here and {', '.join(names)} there."
-            )
+class _Functions(DistillerCallback):
+    """Plain functions as a callback."""
+
+    def __init__(self, on_phase: OnPhase | None, on_episode: Callable[[Episode], None] | None) -> None:
+        self.on_phase, self.on_episode = on_phase, on_episode
+
+    def on_phase_end(self, record: Record, control: TrainingControl) -> None:
+        if self.on_phase is not None:
+            self.on_phase(record)
+
+    def on_episode_end(self, episode: Episode, control: TrainingControl) -> None:
+        if self.on_episode is not None:
+            self.on_episode(episode)
 
 
-def phase_told(info: dict[str, Any], reward: float, preference: NDArray[Any] | None) -> dict[str, Any]:
-    """Return the record of a phase: what the environment tells of it, its reward, and what the agent leaned to."""
+class _VectorOfOne(SyncVectorEnv):
+    """One environment as a vector; closing it is left to the owner."""
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Leave the environment open."""
+
+
+def _itself(env: Env) -> Env:
+    return env
+
+
+def make_phase_record(info: Record, reward: float, preference: NDArray[Any] | None) -> Record:
+    """Return the record of a phase: the environment's `info`, its reward, and the agent's preferences, if any."""
     leaning = {} if preference is None else {"preference": dict(zip(info["weights"], preference.tolist(), strict=True))}
     return {**info, "reward": reward, **leaning}
 
 
-def _base(env: gymnasium.Env[Any, Any]) -> DistillationEnv:
-    base = env.unwrapped
-    assert isinstance(base, DistillationEnv)
-    return base
+def _local(vector: VectorEnv) -> list[DistillationEnv]:
+    """Return the environments of this process that can be saved and restored."""
+    envs = [env.unwrapped for env in vector.envs] if isinstance(vector, SyncVectorEnv) else []
+    return [env for env in envs if isinstance(env, DistillationEnv)]
 
 
-def check_losses(then: Sequence[dict[str, float]], now: Sequence[dict[str, float]]) -> None:
-    """Tell another teacher, or other data, by each environment's losses before the first step."""
-    for before, after in zip(then, now, strict=True):
-        for name, loss in before.items():
-            here = after.get(name, np.nan)
-            if not np.isclose(here, loss, rtol=PROBE_TOLERANCE, atol=1e-6):
-                raise KselectError(
-                    f"The run cannot go on: teacher or data have changed, since the loss of {name} before the first "
-                    f"step was {loss:.6g} and is {here:.6g} now. Give --fresh to start over."
-                )
+def _of_env(observation: Mapping[str, Any], index: int) -> dict[str, Any]:
+    return {name: values[index] for name, values in observation.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,4 +1,4 @@
-"""Worlds in which one level is all that a teacher tells: rungs fall together, and the one that is left gains."""
+"""Worlds in which a teacher has one level of knowledge: conditions coincide, and the remaining level gains."""
 
 from __future__ import annotations
 
@@ -42,36 +42,36 @@ def test_where_only_classes_are_alike_the_domain_is_all_there_is() -> None:
     assert config.similarity_mass == pytest.approx(1 - confidence, rel=1e-4)
     assert config.label_smoothing == pytest.approx(smoothing(confidence, 20), rel=1e-4)
     found = climbed(SIMILARITY, config_of(measure="loss"))
-    now, relations = found.teacher.contents[0], found.teacher.relations
+    now, relations = found.teacher.profile.information[0], found.teacher.profile.relations
     assert (now.confidence, now.accuracy) == (pytest.approx(confidence), 1.0)
     assert now.shares["domain"] == pytest.approx(1)
     assert relations is not None
     shares = torch.softmax(torch.tensor([*[2.0] * 4, *[0.0] * 15], dtype=torch.float64), 0)  # of the wrong classes
     uneven = float((shares * (19 * shares).log()).sum())
-    assert found.teacher.unevenness == pytest.approx(uneven, rel=1e-3)
-    assert not any(finding.startswith("kd-sim is all but") for finding in findings(found))
-    assert relations.told_by_similarities == pytest.approx(1, abs=1e-4)
+    assert found.teacher.profile.similarity_kl == pytest.approx(uneven, rel=1e-3)
+    assert not any(finding.startswith("kd-sim is practically") for finding in findings(found))
+    assert relations.explained_by_similarity == pytest.approx(1, abs=1e-4)
     assert fall_together(found, "kd", "kd-sim", "kd-pt-sim")
     assert fall_together(found, "kd-pt", "label-smoothing")
-    assert found.decomposition.gains["kd"].sign() == 1
-    assert found.decomposition.leads["kd-sim", "label-smoothing"].sign() == 1
+    assert found.decomposition.gains["kd"].low > 0
+    assert found.decomposition.leads["kd-sim", "label-smoothing"].low > 0
     assert found.decomposition.order == "contradicted"
 
 
 def test_where_only_confidence_varies_the_instance_is_all_there_is() -> None:
     found = climbed(CONFIDENCE, config_of())
-    assert found.teacher.contents[0].shares["instance"] == pytest.approx(1)
+    assert found.teacher.profile.information[0].shares["instance"] == pytest.approx(1)
     assert fall_together(found, "kd", "kd-pt", "kd-pt-sim")
     assert fall_together(found, "kd-sim", "label-smoothing")
-    assert found.decomposition.gains["kd"].sign() == 1
-    assert found.decomposition.leads["kd-pt", "label-smoothing"].sign() == 1
+    assert found.decomposition.gains["kd"].low > 0
+    assert found.decomposition.leads["kd-pt", "label-smoothing"].low > 0
 
 
 def test_where_nothing_is_known_smoothing_is_all_there_is() -> None:
     found = climbed(NOISE, config_of(measure="loss"))
-    assert found.teacher.contents[0].total == pytest.approx(0, abs=1e-12)
+    assert found.teacher.profile.information[0].total == pytest.approx(0, abs=1e-12)
     assert fall_together(found, "kd", "kd-pt", "kd-pt-sim", "kd-sim", "label-smoothing")
-    assert found.decomposition.gains["kd"].sign() == 1
+    assert found.decomposition.gains["kd"].low > 0
     assert found.decomposition.shares["label-smoothing"].mean == pytest.approx(1, rel=1e-3)
 
 
@@ -82,14 +82,14 @@ def test_where_no_classes_are_alike_the_domain_is_no_better_than_smoothing() -> 
     assert found.decomposition.order != "confirmed"
     # Given by hand, the stronger smoothing gains more from noisy labels: that is said.
     uneven = climbed(alone, config_of(measure="loss", label_smoothing=0.01))
-    assert uneven.decomposition.leads["kd-sim", "label-smoothing"].sign() == 1
+    assert uneven.decomposition.leads["kd-sim", "label-smoothing"].low > 0
     (smoothing_too,) = (
-        finding for finding in findings(found) if finding.startswith("kd-sim is all but a label smoothing")
+        finding for finding in findings(found) if finding.startswith("kd-sim is practically a label smoothing")
     )
-    assert found.teacher.unevenness == pytest.approx(0, abs=1e-6)
-    assert f"by {found.teacher.config.label_smoothing:.2g}: " in smoothing_too
-    assert any("so that a level may be ahead by that alone" in finding for finding in findings(uneven))
-    assert not any("by that alone" in finding for finding in findings(found))
+    assert found.teacher.profile.similarity_kl == pytest.approx(0, abs=1e-6)
+    assert f"of {found.teacher.config.label_smoothing:.2g}: " in smoothing_too
+    assert any("which alone may put a level ahead" in finding for finding in findings(uneven))
+    assert not any("alone may put" in finding for finding in findings(found))
 
 
 def test_where_all_of_it_is_there_the_order_of_the_paper_is_found() -> None:

@@ -1,4 +1,4 @@
-"""Ladders of tiny worlds, climbed."""
+"""Ablations in tiny worlds, trained."""
 
 from __future__ import annotations
 
@@ -9,35 +9,37 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from kselect.analysis.ablation.levels import ladder, matched
+from kselect.analysis.ablation.levels import conditions, match_smoothing
 from kselect.analysis.ablation.report import Explanation, explain
-from kselect.analysis.ablation.runs import KEY, climb
-from kselect.analysis.teacher_profile import Teacher, read_teacher, read_train
-from kselect.config import LadderConfig
+from kselect.analysis.ablation.runs import KEY, run_ablation
+from kselect.analysis.ablation.teacher import AblationTeacher, predict_train, profile_ablation_teacher
+from kselect.config import AblationConfig
 from kselect.distillation.distiller import Distiller
 from kselect.models.classifier import Classifier
 from kselect.runs.run_log import Ledger
 from tests.analysis.synthetic import World
 
 
-def config_of(**settings: object) -> LadderConfig:
-    return LadderConfig(**{"temperature": 1.0, "top_k": [], "teacher_cache": 0.0, **settings})
+def config_of(**settings: object) -> AblationConfig:
+    return AblationConfig(**{"temperature": 1.0, "top_k": [], "teacher_cache": 0.0, **settings})
 
 
-def matched_in(world: World, config: LadderConfig, teacher: Classifier | None = None, seed: int = 0) -> LadderConfig:
+def matched_in(
+    world: World, config: AblationConfig, teacher: Classifier | None = None, seed: int = 0
+) -> AblationConfig:
     task = world.task(seed)
     teacher = teacher or world.teacher(task)
-    return matched(config, read_train(task, teacher, world.training, 64))
+    return match_smoothing(config, predict_train(task, teacher, world.training, 64))
 
 
-def examined(world: World, config: LadderConfig, teacher: Classifier | None = None, seed: int = 0) -> Teacher:
-    """What is told of a world's own teacher, or another, before anyone learns from it."""
+def examined(world: World, config: AblationConfig, teacher: Classifier | None = None, seed: int = 0) -> AblationTeacher:
+    """The profile of a world's teacher, or of another, before any training."""
     config, task = matched_in(world, config, teacher, seed), world.task(seed)
-    sample = read_train(task, teacher or world.teacher(task), world.training, 64)
-    return read_teacher(world.distiller(seed, config.knowledge(), teacher), config, sample)
+    predictions = predict_train(task, teacher or world.teacher(task), world.training, 64)
+    return profile_ablation_teacher(world.distiller(seed, config.knowledge(), teacher), config, predictions)
 
 
-def climbed(world: World, config: LadderConfig, seeds: Sequence[int] = (0, 1, 2)) -> Explanation:
+def climbed(world: World, config: AblationConfig, seeds: Sequence[int] = (0, 1, 2)) -> Explanation:
     given, config = config, matched_in(world, config, seed=seeds[0])
 
     @lru_cache(maxsize=1)
@@ -45,15 +47,15 @@ def climbed(world: World, config: LadderConfig, seeds: Sequence[int] = (0, 1, 2)
         return world.distiller(seed, config.knowledge(top_k))
 
     classes = len(world.topics.labels)
-    rungs, teacher = ladder(given, classes), examined(world, config, seed=seeds[0])
+    levels, teacher = conditions(given, classes), examined(world, config, seed=seeds[0])
     with TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "runs.jsonl", KEY)
-        climb(distiller_of, rungs, seeds, config.gold_share, ledger)
-        return explain(ledger.entries(), rungs, seeds, classes, config.measure, teacher)
+        run_ablation(distiller_of, levels, seeds, config.gold_share, ledger)
+        return explain(ledger.entries(), levels, seeds, classes, config.measure, teacher)
 
 
 def fall_together(explanation: Explanation, *names: str) -> bool:
-    """Whether the students of these rungs are the same, seed by seed, but for rounding."""
+    """Whether the students of these conditions are the same, seed by seed, but for rounding."""
     first, *others = ([run["metrics"] for run in explanation.runs[name].values()] for name in names)
     return all(
         one[metric] == pytest.approx(other[metric], rel=1e-3, abs=tolerance)

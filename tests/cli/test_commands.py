@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kselect.agents.registry import LEARNERS, ONLINE
-from kselect.cli.command import Command, flatten
+from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS, main
 from kselect.recipes import NAMED
 
@@ -116,7 +116,7 @@ def test_values_arrive_with_their_types():
 
 def test_negative_values_are_values(capsys):
     error = fails(capsys, "distill", "--teacher", "t", "--epochs", "-1")
-    assert error == "epochs is -1.0: give a positive number."
+    assert error == "epochs is -1.0: give a positive number. (--epochs)"
 
 
 def test_evaluate_takes_its_model_without_an_option():
@@ -132,7 +132,7 @@ def test_flat_settings_repeat_themselves(name, tmp_path):
     needed = {"teacher": "t", "model": "m"}
     given = [word for key in needed if key in command.hints for word in (f"--{key}", needed[key])]
     settings = command.settings(given)
-    (tmp_path / "flat.yaml").write_text(json.dumps(flatten(settings)))
+    (tmp_path / "flat.yaml").write_text(json.dumps(settings.to_dict()))
     assert command.settings(["--config", str(tmp_path / "flat.yaml")]) == settings
 
 

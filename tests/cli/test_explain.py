@@ -140,13 +140,13 @@ def test_a_stopped_ladder_goes_on_where_it_was(
     words = topics(place, tmp_path, "--run_name", "mine")
     interrupt(words, folder / "runs.jsonl", runs=5)
     last = capsys.readouterr().err.strip().splitlines()[-1]
-    (done,) = re.findall(r"interrupted after (\d+) of 16 runs; to go on, give the same command again", last)
+    (done,) = re.findall(r"interrupted after (\d+) of 16 runs; to resume, give the same command again", last)
     kept = (folder / "runs.jsonl").read_text()
     assert 5 <= int(done) < 16
     assert not (folder / "results.json").exists()
     assert "learning_rate was 0.003, is 0.1" in fails(capsys, [*words, "--learning_rate", "0.1"])
     assert main(words) == 0
-    assert f"Going on with {folder} after {done} of 16 runs." in capsys.readouterr().err
+    assert f"Resuming {folder} after {done} of 16 runs." in capsys.readouterr().err
     assert (folder / "runs.jsonl").read_text().startswith(kept)
     ours, theirs = results(folder), results(straight)
     assert {name: ours[name] for name in ours} == {name: theirs[name] for name in theirs}
@@ -158,7 +158,7 @@ def test_runs_of_another_ladder_are_taken_over(
 ) -> None:
     earlier = ["--earlier", str(straight), "--measure", "loss"]
     assert main([*topics(place, tmp_path, "--run_name", "more"), *earlier, "--seeds", "0,1,2", "--top_k", "0.25"]) == 0
-    assert "Of 21 runs 14 are taken over." in capsys.readouterr().err
+    assert "14 of 21 runs are finished already." in capsys.readouterr().err
     before, more = results(straight), results(tmp_path / "more")
     assert (more["seeds"], more["measure"]) == ([0, 1, 2], "loss")
     for name, rung in more["rungs"].items():
@@ -178,7 +178,7 @@ def test_runs_of_other_settings_are_not_taken_over(
         f"{straight} holds runs of other settings: learning_rate was 0.003, is 0.1."
     )
     assert fails(capsys, [*words, "--earlier", str(tmp_path)]) == (
-        f"earlier is {tmp_path}, which holds no runs of a ladder: give a folder that `explain` left."
+        f"earlier is {tmp_path}, which holds no runs of an ablation: give a folder of `explain`."
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -216,16 +216,16 @@ def test_of_two_classes_it_says_what_is_what_and_trains_none_twice(
         assert found["rungs"][rung]["metrics"] == found["rungs"]["kd"]["metrics"]
     assert found["rungs"]["kd-sim"]["same_as"] == "label-smoothing"
     assert found["order"] == "not asked"
-    two = "kd-pt and kd-pt-sim are kd, whose students stand for them, and kd-sim is a label smoothing, by "
+    two = "kd-pt and kd-pt-sim are identical to kd, and kd-sim is a label smoothing of "
     table = (tmp_path / "mine" / "explanation.md").read_text()
     for text in (told.err, table):  # before anything is trained, and in the folder beside what came of it
         assert two + f"{found['teacher']['label_smoothing']:.2g}" in text
-        assert "kd-top-1 leaves out at most one class, whose probability is what is left: it is kd" in text
-    assert "One seed shows no noise" in told.out
+        assert "kd-top-1 leaves out at most one class, so it is identical to kd." in text
+    assert "A single seed gives no error estimate" in told.out
     assert {(told.err + told.out).count(finding) for finding in found["findings"]} == {1}
     assert re.search(r"Explaining synthetic-acceptability: \d+/\d+ steps \(100 %\)", told.err)
     assert "| kd-pt (= kd) | instance | " in table
-    assert "±" not in table.partition("| taught")[2].partition("\n\n")[0]
+    assert "±" not in table.partition("| condition")[2].partition("\n\n")[0]
 
 
 def of_tags(folder: Path, head: str) -> list[str]:
@@ -248,7 +248,7 @@ def test_tags_have_levels_under_a_tagger(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_tags_that_hang_together_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = fails(capsys, of_tags(tmp_path, "crf"))
-    assert error.startswith("The teacher's head crf has no levels of knowledge to tell apart")
+    assert error.startswith("The teacher's head crf has no levels of knowledge")
 
 
 def test_a_regression_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -261,7 +261,7 @@ def test_a_regression_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["train-teacher", *task, *encoder]) == 0
     words = ["explain", *task, "--teacher", str(tmp_path / "teacher" / "model"), "--layers", "1"]
     error = fails(capsys, words)
-    assert error == "scored is a regression: it has no classes, and so no levels of knowledge to tell apart."
+    assert error.startswith("scored is a regression: without classes there are no levels of knowledge")
 
 
 @pytest.mark.parametrize(
@@ -288,13 +288,13 @@ def test_bad_input(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_a_parser_is_refused(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = topics(place, tmp_path)
     error = fails(capsys, [*words, "--parser", words[words.index("--teacher") + 1]])
-    assert error == "parser is for parser-trees, which no level of knowledge reads: leave it out."
+    assert error.startswith("parser is for parser-trees, which no level of knowledge reads: leave it out.")
 
 
 def test_several_teachers_are_refused(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = topics(place, tmp_path)
     words[words.index("--teacher") + 1] += f",{place / 'two'}"
-    assert fails(capsys, words) == "Levels of knowledge are those of one teacher: give one."
+    assert fails(capsys, words).startswith("Levels of knowledge are those of one teacher: give one.")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

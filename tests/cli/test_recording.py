@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from kselect.analysis.plotting import save
 from kselect.analysis.recording.plot import recording_figure
-from kselect.analysis.recording.table import DTYPES, Rows, summarise
+from kselect.analysis.recording.table import DTYPES, ExampleTable, summarise
 from kselect.cli.main import main
 from tests import word_files
 from tests.cli.test_resuming import check_equal, command, interrupt
@@ -45,7 +45,7 @@ def test_a_recorded_run(teacher: str, tmp_path: Path) -> None:
     assert ours == theirs
     files, before = ({path.name for path in folder.iterdir() if "events" not in path.name} for folder in (mine, plain))
     assert files - before == {"recording.parquet"}
-    rows = Rows.load(mine / "recording.parquet")
+    rows = ExampleTable.load(mine / "recording.parquet")
     frame = pd.read_parquet(mine / "recording.parquet")
     assert list(frame.columns) == list(DTYPES)
     phases = [json.loads(line) for line in (mine / "metrics.jsonl").read_text().splitlines()]
@@ -87,15 +87,16 @@ def test_a_stopped_recording_goes_on_where_it_was(
     interrupt([*words, "--run_name", "stopped"], stopped)
     parts = sorted((stopped / "checkpoints" / "recording").iterdir())
     assert len(parts) == len((stopped / "metrics.jsonl").read_text().splitlines()) >= 2
-    assert len(pd.read_parquet(stopped / "checkpoints" / "recording")) == sum(len(Rows.load(part)) for part in parts)
+    rows = sum(len(ExampleTable.load(part)) for part in parts)
+    assert len(pd.read_parquet(stopped / "checkpoints" / "recording")) == rows
     # What came after the checkpoint, as a kill would leave it, is dropped.
-    Rows.load(parts[0]).save(parts[0].with_name(f"{len(parts):06d}.parquet"))
+    ExampleTable.load(parts[0]).save(parts[0].with_name(f"{len(parts):06d}.parquet"))
     capsys.readouterr()
     assert main([*words, "--run_name", "stopped"]) == 0
     assert capsys.readouterr().err.startswith(f"Going on with {stopped} after ")
     assert main([*words, "--run_name", "straight"]) == 0
     check_equal(stopped, straight, "student/model.safetensors")
-    one, other = (Rows.load(folder / "recording.parquet") for folder in (stopped, straight))
+    one, other = (ExampleTable.load(folder / "recording.parquet") for folder in (stopped, straight))
     assert len(one) == 10 * 72
     for name in DTYPES:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
@@ -144,7 +145,7 @@ def test_it_is_drawn_where_that_is_asked_for(teacher: str, tmp_path: Path) -> No
     assert main([*words, "--record", "--record_plots"]) == 0
     picture = (tmp_path / "mine" / "recording.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
-    rows = Rows.load(tmp_path / "mine" / "recording.parquet")
+    rows = ExampleTable.load(tmp_path / "mine" / "recording.parquet")
     for number, few in enumerate((rows.where(rows.step == 1), rows.where(rows.step < 0))):
         save(recording_figure(few), tmp_path / f"{number}.png")
         assert (tmp_path / f"{number}.png").read_bytes().startswith(b"\x89PNG")

@@ -216,7 +216,7 @@ def test_a_stopped_parallel_run_goes_on_from_its_last_round(
     code, said = launcher.kill([*words, *more], folder, signal.SIGTERM, phases=phases + 1, group=True)
     assert code == 130
     assert "Traceback" not in said
-    assert "kselect: interrupted at step 72 of 144; to go on, " in said.strip().splitlines()[-1]
+    assert "kselect: interrupted at step 72 of 144; to resume, " in said.strip().splitlines()[-1]
     capsys.readouterr()
     assert main([*words, *more]) == 0
     assert capsys.readouterr().err.startswith(f"Going on with {folder} after 72 of 144 training steps.")

@@ -15,7 +15,7 @@ from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS, main
 from kselect.cli.session import prepare
 from kselect.cli.stage import every_task, for_processes
-from kselect.recipes.policies import cast_learner
+from kselect.recipes.policies import build_trainable_agent
 from kselect.training.api import Episode, learn
 from tests.tiny import tiny_classifier, tiny_task
 
@@ -92,7 +92,7 @@ def test_its_config_alone_repeats_the_run(folder: Path, tmp_path: Path) -> None:
         ),
         ("KNOWLEDGE", [], "One policy needs one kind of environment: offer the same knowledge in every task, in the"),
         ("KNOWLEDGE", ["--parallel", "2"], "One policy needs one kind of environment: offer the same knowledge in"),
-        ("task: rte\nteacher: x\nstudent: y", ["--layers", "1"], "layers is 1, but y is the student as it is"),
+        ("task: rte\nteacher: x\nstudent: y", ["--layers", "1"], "layers is 1, but y has its own layers"),
     ],
 )
 def test_bad_further_tasks(
@@ -136,10 +136,10 @@ def test_processes_train_the_students_that_a_serial_run_trains(teachers: Path, t
     distiller = prepare(settings)
 
     def learned(streams: bool) -> Episode:
-        cast = cast_learner(settings.agent, distiller, settings.phases, 5)
-        (plain,) = for_processes(cast, [settings], [distiller])
+        setup = build_trainable_agent(settings.agent, distiller, settings.phases, 5)
+        (plain,) = for_processes(setup, [settings], [distiller])
         vector = SyncVectorEnv([lambda: gymnasium.make("kselect/Distillation-v0", **plain)])
-        (episode,) = learn(cast.agent, vector if streams else cast.env, 1, seed=5)
+        (episode,) = learn(setup.agent, vector if streams else setup.env, 1, seed=5)
         return episode
 
     assert learned(streams=True).history == learned(streams=False).history

@@ -69,7 +69,7 @@ def test_several_teachers_are_loaded_and_the_first_is_shrunk(folder: Path) -> No
         (
             EncoderConfig,
             {"encoder": "bert-base-uncased", "hidden_size": 256},
-            "hidden_size is 256, but bert-base-uncased is the encoder as it is: leave it out.",
+            "hidden_size is 256, but bert-base-uncased has its own: leave it out.",
         ),
         (TrainingConfig, {"epochs": float("inf")}, "epochs is inf: give a positive number."),
     ],
@@ -89,7 +89,7 @@ def test_what_nobody_would_read_or_reach_is_refused(kind: type, settings: dict[s
         ({"teacher": "a", "student": ""}, "student is empty: give the folder of an encoder, or layers instead."),
         (
             {"teacher": "a", "student": "b", "layers": 3},
-            "layers is 3, but b is the student as it is: give layers or student.",
+            "layers is 3, but b has its own layers: give layers or student.",
         ),
         ({"teacher": "a", "layers": [0, 1]}, "layers is [0, 1]: give how many to keep, or which ones, counted from 1."),
     ],

@@ -22,8 +22,8 @@ def blocks(language: str) -> list[str]:
 
 def test_it_has_a_row_for_every_agent_and_no_other() -> None:
     assert set(ROWS) == {*NAMED, *ONLINE}
-    assert PAGE.index("| `actor-critic`") > PAGE.index("## That learn") > PAGE.index("| `all`")
-    assert all(PAGE.index(f"| `{name}`") > PAGE.index("## That learn") for name in LEARNERS)
+    assert PAGE.index("| `actor-critic`") > PAGE.index("## Agents that learn") > PAGE.index("| `all`")
+    assert all(PAGE.index(f"| `{name}`") > PAGE.index("## Agents that learn") for name in LEARNERS)
 
 
 @pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.stages])

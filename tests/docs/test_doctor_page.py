@@ -1,8 +1,7 @@
-"""docs/doctor.md: its session has the form of a real one, its tables are complete, its example runs."""
+"""docs/doctor.md: its session has the form of a real one, its table names every measure, its example runs."""
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from pathlib import Path
@@ -15,49 +14,37 @@ from kselect.cli.main import COMMANDS, main
 from tests.tiny import tiny_classifier, tiny_task
 
 PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
-SESSION = re.findall(r"^```\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[0]
-CLAIM = r"\S+ (no )?better than \S+(: (right|wrong|undecided))?"
+SESSION = re.findall(r"^```\n(\$ kselect.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[0]
 
 
 def form(output: str) -> list[str]:
-    """What each line begins with, numbers as #; metrics, which are the task's, and empty parts of histograms apart."""
-    cells = [re.split(r"\s{2,}", line.strip())[0] for line in output.partition("\nAdvice\n")[0].splitlines()]
-    marked = [re.sub(r"\d+(\.\d+)?", "#", cell) for cell in cells]
-    metrics = re.compile(r"[\w#]+(, held out| of the constant prediction)$")
-    plain = [re.sub(r"^[\w-]+: # examples", "TASK: # examples", cell) for cell in marked if not metrics.match(cell)]
-    return [cell for before, cell in zip(["", *plain], plain, strict=False) if cell != before]
+    """First cells of the lines, with numbers as #, without warnings and repeated bins of histograms."""
+    lines = [line for line in output.splitlines() if line.strip() and not line.startswith("Warning")]
+    cells = [re.sub(r"\d+(\.\d+)?", "#", re.split(r"\s{2,}", line.strip())[0]) for line in lines]
+    cells = [re.sub(r"^[\w-]+: # examples", "TASK: # examples", cell) for cell in cells]
+    cells = [re.sub(r"^-+$", "-", re.sub(r"^examination: .*", "examination:", cell)) for cell in cells]
+    return [cell for before, cell in zip(["", *cells], cells, strict=False) if cell != before]
 
 
 @pytest.fixture
 def output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
     tiny_classifier(tiny_task("synthetic-entailment")).save_pretrained(tmp_path / "teacher")
-    (tmp_path / "outcomes.json").write_text(json.dumps({"gold": [0.5, 0.6], "logits": [0.6, 0.7]}))
     task = ["--task", "synthetic-entailment", "--train_limit", "160", "--max_length", "32", "--runs_dir", str(tmp_path)]
-    models = ["--teacher", str(tmp_path / "teacher"), "--layers", "2", "--outcomes", str(tmp_path / "outcomes.json")]
-    assert main(["doctor", *task, *models]) == 0
+    assert main(["doctor", *task, "--teacher", str(tmp_path / "teacher"), "--layers", "2"]) == 0
     return capsys.readouterr().out
 
 
 def test_the_session_has_the_form_of_a_real_one(output: str) -> None:
     command, _, shown = SESSION.partition("\n")
     assert form(shown) == form(output)
-    for text in (shown, output):
-        lines = text.partition("\nAdvice\n")[2].splitlines()
-        advice = [line for line in lines if line[0].isdigit()]
-        assert [line.partition(".")[0] for line in advice] == [str(i) for i in range(1, len(advice) + 1)]
-        assert all(re.search(rf"\.( \[{CLAIM}\])?$", line) for line in advice), advice
-        held, folder = lines[len(advice) :]
-        assert re.fullmatch(r"Held against .+: \d+ right, \d+ wrong, \d+ undecided\.", held)
-        assert folder.startswith("examination: ")
     name, *words = shlex.split(command.removeprefix("$ kselect "))
     assert Command(COMMANDS[name]).settings(words) is not None
 
 
-def test_every_kind_of_advice_is_in_the_table() -> None:
-    sources = Path(__file__).parents[2] / "kselect" / "insight" / "doctor"
-    code = "".join((sources / f"{name}_advice.py").read_text() for name in ("teacher", "run"))
-    kinds = re.findall(r"Advice\(\s*\"([a-z-]+)\"", code)
-    assert re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.MULTILINE) == list(dict.fromkeys(kinds))
+def test_every_warning_is_in_the_table() -> None:
+    code = (Path(__file__).parents[2] / "kselect" / "analysis" / "findings.py").read_text()
+    codes = re.findall(r"Finding\(\s*\"([a-z-]+)\"", code)
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.MULTILINE)) == set(codes)
 
 
 def test_its_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,7 +53,6 @@ def test_its_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     names: dict[str, Any] = {}
     exec(compile(example, "docs/doctor.md", "exec"), names)
-    assert names["found"].examples == {"train": 100, "reward": 20}
-    advice = names["advise"](names["found"])
-    claims = sum(one.claim is not None for one in advice)
-    assert len(capsys.readouterr().out.splitlines()) == 1 + len(advice) + claims
+    examination = names["examination"]
+    assert examination.examples == {"train": 100, "reward": 20}
+    assert len(capsys.readouterr().out.splitlines()) == 2 + len(examination.findings)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kselect.analysis.doctor.diagnosis import rescaling_factors
-from kselect.analysis.predictions import Floats, Sample
-from kselect.analysis.recording.table import DTYPES, Rows
+from kselect.analysis.predictions import Floats, Predictions
+from kselect.analysis.recording.table import DTYPES, ExampleTable
+from kselect.analysis.teacher_profile import rescaling_factors
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
 from tests.tiny import tiny_classifier, tiny_task
@@ -24,7 +24,7 @@ def test_its_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     tiny_classifier(tiny_task()).save_pretrained(tmp_path / "runs" / "teacher" / "model")
     monkeypatch.chdir(tmp_path)
     exec(compile(program, "docs/insight.md", "exec"), {})
-    assert len(Rows.load(tmp_path / "recording.parquet")) > 0
+    assert len(ExampleTable.load(tmp_path / "recording.parquet")) > 0
     assert -1 <= float(capsys.readouterr().out.split()[0]) <= 1
 
 
@@ -45,7 +45,7 @@ def factors(p: float | Floats, q: float | Floats, temperature: float) -> Floats:
     """Of 10 classes, with weights of 1/2, where the wrong ones share alike what p and q leave them."""
     p, q = np.broadcast_arrays(np.atleast_1d(p), q)
     both = [np.where(np.arange(10) == 0, x[:, None], (1 - x[:, None]) / 9) for x in (p, q)]
-    return rescaling_factors(Sample.of_probabilities(both[0], np.zeros(len(q))), np.log(both[1]), temperature)
+    return rescaling_factors(Predictions.of_probabilities(both[0], np.zeros(len(q))), np.log(both[1]), temperature)
 
 
 def test_what_it_says_of_factors_is_so() -> None:

@@ -17,7 +17,7 @@ from kselect.knowledge.structures import CASES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "structure.md").read_text()
-TABLE = [line for line in PAGE[PAGE.index("## Cases side by side") :].splitlines() if line.startswith("| `")]
+TABLE = [line for line in PAGE[PAGE.index("## Configurations") :].splitlines() if line.startswith("| `")]
 
 
 def test_its_commands_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from transformers import BertConfig, BertModel
 
 from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
-from kselect.config import HEADS, OF_TAGS, OF_TEXTS, TaskConfig
+from kselect.config import HEADS, TaskConfig, names_with
 from kselect.models.text_classifier import load_encoder
 from kselect.models.word_classifier import saved_head
 from kselect.tasks import TASKS, load_task
@@ -42,7 +42,15 @@ def test_every_task_with_its_labels_in_order(name: str) -> None:
 
 
 def test_every_setting_of_own_data_and_every_metric() -> None:
-    own = {"train_file", "dev_file", "test_file", "task_type", *OF_TEXTS, *OF_TAGS}
+    texts, tags = (names_with(TaskConfig, group=group) for group in ("texts", "tags"))
+    own = {
+        "train_file",
+        "dev_file",
+        "test_file",
+        "task_type",
+        *names_with(TaskConfig, group="texts"),
+        *names_with(TaskConfig, group="tags"),
+    }
     assert own <= set(ROWS)
     assert own <= {field.name for field in fields(TaskConfig)}
     assert [name for name in METRICS if f"`{name}`" not in ROWS["metrics"]] == []

@@ -1,4 +1,4 @@
-"""Who decides, cast for real runs: recipes, schedules, the paper's agent, and policies that travel."""
+"""Who decides, setup for real runs: recipes, schedules, the paper's agent, and policies that travel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kselect.errors import KselectError
 from kselect.models.heads import Answer
 from kselect.models.shrink import shrink
 from kselect.recipes import resolve
-from kselect.recipes.policies import cast_decider, cast_learner
+from kselect.recipes.policies import build_policy, build_trainable_agent
 from kselect.tasks.splits import Split
 from kselect.tasks.task import Task, TextTask
 from kselect.training.api import run_episode
@@ -33,8 +33,8 @@ def distiller_for(agent: AgentConfig, **knowledge: Any) -> Distiller:
 
 
 def play(agent: AgentConfig, distiller: Distiller, phases: PhaseConfig = PHASES) -> list[dict[str, Any]]:
-    cast = cast_decider(agent, distiller, phases, seed=0)
-    return run_episode(cast.agent, cast.env, seed=0, learning=cast.learning).history
+    setup = build_policy(agent, distiller, phases, seed=0)
+    return run_episode(setup.agent, setup.env, seed=0, learning=setup.learning).history
 
 
 def test_a_schedule_switches_at_its_very_step() -> None:
@@ -90,7 +90,7 @@ def test_a_recipe_runs_and_needs_its_own_distiller(name: str) -> None:
     history = play(agent, distiller_for(agent))
     assert {tuple(phase["weights"].values()) for phase in history} == {tuple(history[0]["weights"].values())}
     with pytest.raises(KselectError, match=f"'{name}' has its own weighting .*: leave out weighting selection"):
-        cast_decider(agent, tiny_distiller({**vars(resolve(agent)), "weighting": "selection"}), PHASES, seed=0)
+        build_policy(agent, tiny_distiller({**vars(resolve(agent)), "weighting": "selection"}), PHASES, seed=0)
 
 
 def test_a_recipe_can_be_compared_in_another_way() -> None:
@@ -125,9 +125,9 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AgentConfig]
     distiller, folder = tiny_distiller({"knowledge": ["gold", "logits", "hidden"]}), tmp_path_factory.mktemp("policies")
     for name in LEARNERS:
         settings = {} if name == "actor-critic" else {"warmup": 2}
-        cast = cast_learner(AgentConfig(name, settings), distiller, PHASES, seed=0)
-        assert run_episode(cast.agent, cast.env, seed=0, learning=True).history[-1]["agent"]
-        cast.agent.save(folder / name)
+        setup = build_trainable_agent(AgentConfig(name, settings), distiller, PHASES, seed=0)
+        assert run_episode(setup.agent, setup.env, seed=0, learning=True).history[-1]["agent"]
+        setup.agent.save(folder / name)
     return {name: AgentConfig(str(folder / name)) for name in LEARNERS}
 
 
@@ -156,8 +156,8 @@ def test_a_policy_travels(name: str, policies: dict[str, AgentConfig]) -> None:
         preferences = np.array([list(phase["preference"].values()) for phase in history])
         assert preferences.shape == (len(history), len(distiller.names)), what
         assert np.isfinite(preferences).all()
-    cast = cast_decider(policy, others["more kinds"], PHASES, seed=0)
-    assert run_episode(cast.agent, cast.env, seed=0, learning=True).history[-1]["agent"]  # and learns on there
+    setup = build_policy(policy, others["more kinds"], PHASES, seed=0)
+    assert run_episode(setup.agent, setup.env, seed=0, learning=True).history[-1]["agent"]  # and learns on there
 
 
 @pytest.mark.parametrize("name", ["actor-critic", "deterministic-actor-critic"])
@@ -171,22 +171,22 @@ def test_a_policy_decides_by_the_knowledge_and_not_by_its_place(name: str, polic
 def test_the_papers_policy_serves_its_own_models_and_knowledge_only(policies: dict[str, AgentConfig]) -> None:
     policy = policies["paper"]
     with pytest.raises(KselectError) as caught:
-        cast_decider(policy, tiny_distiller({"knowledge": ["gold", "hidden", "logits"]}), PHASES, seed=0)
+        build_policy(policy, tiny_distiller({"knowledge": ["gold", "hidden", "logits"]}), PHASES, seed=0)
     assert str(caught.value) == (
         f"The policy in {policy.agent} weighs gold, logits, hidden, and on offer are gold, hidden, logits: offer what "
         "it weighs, in this order, or train one for these."
     )
     with pytest.raises(KselectError, match="weighs gold, logits, hidden, and on offer are gold, logits, hidden, atten"):
-        cast_decider(policy, tiny_distiller(), PHASES, seed=0)
+        build_policy(policy, tiny_distiller(), PHASES, seed=0)
     wide = tiny_classifier(tiny_task(), hidden_size=32)
     other = tiny_distiller({"knowledge": ["gold", "logits", "hidden"]}, teacher=wide)
     with pytest.raises(KselectError, match="reads 16 numbers of student_cls, and this environment gives 32"):
-        cast_decider(policy, other, PHASES, seed=0)
+        build_policy(policy, other, PHASES, seed=0)
 
 
 def test_a_hard_policy_does_not_give_soft_actions(policies: dict[str, AgentConfig]) -> None:
     policy = policies["actor-critic"]
-    soft = cast_learner(AgentConfig("deterministic-actor-critic"), tiny_distiller(), PHASES, seed=0).env
+    soft = build_trainable_agent(AgentConfig("deterministic-actor-critic"), tiny_distiller(), PHASES, seed=0).env
     with pytest.raises(KselectError, match="ActorCritic gives hard actions only, and this environment takes soft ones"):
         load_agent(policy.agent, soft.observation_space, soft.action_space)
 
@@ -201,5 +201,5 @@ def test_a_hard_policy_does_not_give_soft_actions(policies: dict[str, AgentConfi
 )
 def test_only_learners_learn(agent: str, message: str) -> None:
     with pytest.raises(KselectError) as caught:
-        cast_learner(AgentConfig(agent), tiny_distiller(), PHASES, seed=0)
+        build_trainable_agent(AgentConfig(agent), tiny_distiller(), PHASES, seed=0)
     assert str(caught.value).startswith(message)

@@ -24,7 +24,7 @@ from kselect.knowledge.substructures import Substructures
 from kselect.models.heads.crf import Crf
 from kselect.models.outputs import ModelOutputs
 from kselect.recipes import NAMED, RECIPES, keep_comparison, resolve
-from kselect.recipes.policies import cast_learner
+from kselect.recipes.policies import build_trainable_agent
 from kselect.recipes.resolve import COMPARISON
 from kselect.schedule import Schedule
 from tests.agents.identity import IdentityEnv
@@ -68,7 +68,7 @@ def test_weights_alone_are_the_agent_fixed(tmp_path: Path, monkeypatch: pytest.M
     assert AgentConfig("gold:1,hidden:0.5") == AgentConfig("fixed", weights)
     assert command_line("--agent", "gold:1,hidden:0.5").knowledge == ["gold", "hidden"]
     for wrong, said in (
-        ("gold:1,hidden", "agent is 'gold:1,hidden', which is no policy folder: give one, or a weight for each"),
+        ("gold:1,hidden", "agent is 'gold:1,hidden', which is not a policy folder: give one, or a weight for each"),
         ("gold:one", "which is no policy folder"),
         ("gold:1,gold:0", "which is no policy folder"),
         ("gold:2", "The weight of gold is 2.0: give a number of at least 0 and at most 1"),
@@ -144,8 +144,8 @@ def test_a_policy_brings_how_its_knowledge_was_compared(tmp_path: Path) -> None:
             "arc_marginals": "projective",
         }
     )
-    cast = cast_learner(AgentConfig("actor-critic"), distiller, PhaseConfig(), seed=0)
-    cast.agent.save(tmp_path)
+    setup = build_trainable_agent(AgentConfig("actor-critic"), distiller, PhaseConfig(), seed=0)
+    setup.agent.save(tmp_path)
     assert resolved(str(tmp_path)) == KnowledgeConfig(knowledge=list(distiller.names))  # saved without
     keep_comparison(tmp_path, distiller.offered)
     kept = resolved(str(tmp_path))

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from kselect.cli.command import Command, flatten
+from kselect.cli.command import Command
 from kselect.cli.main import COMMANDS
 from kselect.errors import KselectError
 from kselect.runs.resume import RunPlace
@@ -45,7 +45,7 @@ def test_its_commands_can_be_typed_whatever_its_path(tmp_path):
     with make(tmp_path / "my work", name="mine") as run:
         config = str(tmp_path / "my work" / "runs" / "mine" / "config.yaml")
         assert shlex.split(run.repeat) == ["kselect", "distill", "--config", config]
-        assert shlex.split(run.go_on) == ["kselect", "distill", "--config", config, "--run_name", "mine"]
+        assert shlex.split(run.resume_command) == ["kselect", "distill", "--config", config, "--run_name", "mine"]
         assert (run.path / "config.yaml").read_text().startswith(f"# Repeat this run: {run.repeat}\n")
 
 
@@ -108,10 +108,9 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 )
 def test_its_config_repeats_the_run(tmp_path, words):
     settings = settings_of("--teacher", "runs/teacher/model", *words)
-    with make(tmp_path, config=flatten(settings), command="distill") as run:
+    with make(tmp_path, config=settings.to_dict(), command="distill") as run:
         again = settings_of("--config", str(run.path / "config.yaml"))
-    settings.run.run_name = None  # the name is this folder's; repeating must make another one
-    assert again == settings
+    assert again == settings.replace(run_name=None)  # the name is this folder's; repeating must make another one
     first_line = (run.path / "config.yaml").read_text().splitlines()[0]
     assert first_line == f"# Repeat this run: kselect distill --config {run.path / 'config.yaml'}"
 

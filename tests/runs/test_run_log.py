@@ -37,7 +37,7 @@ def test_a_line_that_was_cut_off_is_no_run_and_goes_with_the_next(tmp_path: Path
 def test_a_damaged_line_is_told_by_its_number(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "runs.jsonl", ("seed",))
     ledger.path.write_text('{"seed": 0}\n{"seed": \n{"seed": 2}\n')
-    with pytest.raises(KselectError, match=r"runs\.jsonl:2 is no JSON: mend that line, or remove it with its run\."):
+    with pytest.raises(KselectError, match=r"runs\.jsonl:2 is not JSON: fix that line"):
         ledger.holds({"seed": 1})
 
 
@@ -62,3 +62,16 @@ def test_settings_left_alone_do_not_tell_runs_apart(tmp_path: Path) -> None:
     ledger.append({"settings": {"epochs": 3, "gone": None}})
     assert ledger.holds({"settings": {"epochs": 3, "new": None}})
     assert not ledger.holds({"settings": {"epochs": 3, "new": 1}})
+
+
+def test_ledger_tries_failed_runs_again(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "runs.jsonl", ("seed",))
+    ledger.append({"seed": 0, "error": "out of memory"})
+    ledger.append({"seed": 1, "score": 0.5})
+    ledger.append({"seed": 1, "error": "late"})
+    assert not ledger.holds({"seed": 0})
+    assert ledger.holds({"seed": 1})
+    assert list(ledger.latest().values()) == [{"seed": 0, "error": "out of memory"}, {"seed": 1, "score": 0.5}]
+    ledger.append({"seed": 0, "score": 0.7})
+    assert ledger.holds({"seed": 0})
+    assert [entry["score"] for entry in ledger.latest().values()] == [0.7, 0.5]

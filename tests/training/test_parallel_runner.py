@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,14 +24,15 @@ from kselect.distillation.snapshot import Snapshot
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
 from kselect.runs.checkpoint import Checkpoint
-from kselect.training.api import learn, practice
-from kselect.training.parallel_runner import LostStreamError, Rounds, close_streams
+from kselect.training.api import learn, make_runner
+from kselect.training.runner import EpisodeRunner
+from kselect.training.workers import WorkerDiedError, stop_worker_envs
 from tests.agents.identity import IdentityEnv, distance
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
 
 class Stream(IdentityEnv):
-    """The identity, telling what a run tells."""
+    """The identity with the attributes of a run."""
 
     reward_unit = 1.0
     task_name = "identity"
@@ -43,6 +45,12 @@ class Stream(IdentityEnv):
 
     def spent(self) -> dict[str, float]:
         return {}
+
+    def begin_costs(self) -> None: ...
+
+    def settle_costs(self) -> None: ...
+
+    def decide_at(self, shares: Sequence[float]) -> None: ...
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         *told, _ = super().step(action)
@@ -132,7 +140,7 @@ def test_advantages_do_not_run_from_one_stream_into_another() -> None:
             observation, action, reward = decisions[stream][step]
             other.observe(observation, action, reward, observation, stream == 0 and step == 5, stream=stream)
     judged = [
-        agent._judge(fields, fields["reward"])
+        agent._advantages(fields, fields["reward"])
         for agent in (one, other)
         for fields in [agent.decisions.read_by_stream()]
     ]
@@ -174,14 +182,12 @@ class StopError(Exception):
 
 @pytest.mark.parametrize("phases", [1, 20])
 def test_stopped_rounds_go_on_from_the_last_that_was_over(tmp_path: Path, phases: int) -> None:
-    def make() -> Rounds:
+    def make() -> EpisodeRunner:
         envs = [distillation("adaptive"), distillation("adaptive")]
-        rounds = practice(learner(envs[0]), SyncVectorEnv([lambda: envs[0], lambda: envs[1]]), 4, seed=2)
-        assert isinstance(rounds, Rounds)
-        return rounds
+        return make_runner(learner(envs[0]), SyncVectorEnv([lambda: envs[0], lambda: envs[1]]), 4, seed=2)
 
     straight = make()
-    straight.play()
+    straight.run()
     stopped, seen = make(), []
     checkpoint = Checkpoint(tmp_path / "state.safetensors")
 
@@ -192,24 +198,22 @@ def test_stopped_rounds_go_on_from_the_last_that_was_over(tmp_path: Path, phases
             raise StopError
 
     with pytest.raises(StopError):
-        stopped.play(stop)
+        stopped.run(stop)
     snapshot = checkpoint.load()
     assert snapshot is not None
     resumed = make()
     resumed.restore(snapshot)
     assert resumed.records == straight.records[: len(resumed.records)]
     assert len(resumed.episodes) % 2 == 0
-    resumed.play()
+    resumed.run()
     assert [episode.history for episode in resumed.episodes] == [episode.history for episode in straight.episodes]
     assert same_state(resumed.agent, straight.agent)
 
 
 def test_costs_of_a_stopped_round_are_not_forgotten() -> None:
-    def make() -> Rounds:
-        env = distillation()
-        rounds = practice(learner(env), SyncVectorEnv([lambda: env]), 2, seed=2)
-        assert isinstance(rounds, Rounds)
-        return rounds
+    def make() -> EpisodeRunner:
+        envs = [distillation(), distillation()]
+        return make_runner(learner(envs[0]), SyncVectorEnv([lambda: envs[0], lambda: envs[1]]), 4, seed=2)
 
     def stop(record: dict[str, Any]) -> None:
         if len(stopped.records) and record["phase"] == 2:
@@ -217,26 +221,27 @@ def test_costs_of_a_stopped_round_are_not_forgotten() -> None:
 
     stopped, resumed = make(), make()
     with pytest.raises(StopError):
-        stopped.play(stop)
-    assert stopped.kept_steps == stopped.total_steps // 2
-    (cost,) = stopped.snapshot().facts["cost"]
-    assert cost["student"] > 0
-    cost = dict.fromkeys(cost, 1000.0)
-    resumed.restore(Snapshot(stopped.snapshot().tensors, {**stopped.snapshot().facts, "cost": [cost]}))
-    first, second = resumed.play()
-    assert first.seconds == stopped.episodes[0].seconds
-    assert all(1000 <= seconds < 1100 for seconds in second.seconds.values())
-    assert all(seconds > 1000 for seconds in resumed.spent.values())
+        stopped.run(stop)
+    assert stopped.snapshot_steps == stopped.total_steps // 2
+    facts = stopped.snapshot().facts
+    assert [cost["student"] > 0 for cost in facts["costs"]] == [True, True]
+    costs = [dict.fromkeys(cost, 1000.0) for cost in facts["costs"]]
+    resumed.restore(Snapshot(stopped.snapshot().tensors, {**facts, "costs": costs}))
+    spent = []
+    *earlier, third, fourth = resumed.run(lambda record: spent.append(resumed.spent))
+    assert [episode.seconds for episode in earlier] == [episode.seconds for episode in stopped.episodes]
+    assert all(1000 <= seconds < 1100 for episode in (third, fourth) for seconds in episode.seconds.values())
+    assert all(seconds > 2000 for part, seconds in spent[-1].items() if part not in ("probing", "teacher"))
 
 
 def test_another_teacher_of_any_stream_is_noticed() -> None:
     envs = [distillation(), distillation()]
-    rounds = practice(learner(envs[0]), SyncVectorEnv([lambda: envs[0], lambda: envs[1]]), 2)
-    snapshot = rounds.snapshot()
-    rounds.restore(snapshot)
+    runner = make_runner(learner(envs[0]), SyncVectorEnv([lambda: envs[0], lambda: envs[1]]), 2)
+    snapshot = runner.snapshot()
+    runner.restore(snapshot)
     snapshot.facts["initial_losses"] = [envs[0].initial_losses, {**envs[1].initial_losses, "logits": 0.5}]
     with pytest.raises(KselectError, match="teacher or data have changed, since the loss of logits"):
-        rounds.restore(snapshot)
+        runner.restore(snapshot)
 
 
 def test_what_was_cut_off_does_not_join_the_next_episode() -> None:
@@ -258,7 +263,7 @@ def test_streams_of_other_knowledge_are_refused() -> None:
         [lambda: distillation(knowledge=["gold", "logits"]), lambda: distillation(knowledge=["gold", "hidden"])]
     )
     agent = learner(distillation(knowledge=["gold", "logits"]))
-    with pytest.raises(KselectError, match="in the same order, not gold, logits here and gold, hidden there"):
+    with pytest.raises(KselectError, match="in the same order, not gold, logits and gold, hidden"):
         learn(agent, vector, 2)
 
 
@@ -266,7 +271,7 @@ def test_streams_of_other_knowledge_are_refused() -> None:
 def test_streams_that_are_reset_otherwise_are_refused(mode: AutoresetMode) -> None:
     env = IdentityEnv(soft=False)
     agent = ActorCritic(env.observation_space, env.action_space)
-    with pytest.raises(KselectError, match="make it with autoreset_mode NEXT_STEP"):
+    with pytest.raises(KselectError, match="needs autoreset_mode NEXT_STEP"):
         learn(agent, SyncVectorEnv([Stream], autoreset_mode=mode), 1)
 
 
@@ -279,10 +284,10 @@ def test_a_process_that_is_gone_is_told_in_a_line_and_deaf_ones_are_ended() -> N
         streams.processes[0].kill()
         streams.processes[1].terminate()
 
-    with pytest.raises(LostStreamError, match="A process that plays an episode is gone"):
+    with pytest.raises(WorkerDiedError, match="An environment process died"):
         learn(agent, streams, 2, on_phase=kill)
     assert streams.processes[1].is_alive()
-    close_streams(streams)
+    stop_worker_envs(streams)
     assert not streams.processes[1].is_alive()
 
 
@@ -296,13 +301,13 @@ def test_divergence_in_another_process_is_divergence() -> None:
             learn(agent, streams, 1)
     finally:
         gymnasium.logger.min_level = level
-        close_streams(streams)
+        stop_worker_envs(streams)
 
 
 def test_episodes_that_do_not_fill_a_round_are_refused() -> None:
     env = IdentityEnv(soft=False)
     agent = ActorCritic(env.observation_space, env.action_space)
-    with pytest.raises(KselectError, match="3 episodes do not fill rounds of 2: give a multiple of 2"):
+    with pytest.raises(KselectError, match="3 episodes cannot be divided among 2 environments: give a multiple of 2"):
         learn(agent, SyncVectorEnv([Stream, Stream]), 3)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 
 from kselect.agents.registry import make_agent, wants_soft
 from kselect.config import PhaseConfig
+from kselect.distillation.cost_account import PARTS
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
 from kselect.runs.checkpoint import Checkpoint
-from kselect.training.runner import Series
+from kselect.training.runner import EpisodeRunner
 from tests.tiny import tiny_distiller, tiny_task
 
 
@@ -21,7 +23,7 @@ class StopError(Exception):
     pass
 
 
-def make(agent: str = "actor-critic", phases: str = "adaptive", episodes: int = 2, tasks: int = 1) -> Series:
+def make(agent: str = "actor-critic", phases: str = "adaptive", episodes: int = 2, tasks: int = 1) -> EpisodeRunner:
     names = ("synthetic-acceptability", "synthetic-entailment")
     actions = "soft" if wants_soft(agent) or agent == "schedule" else "hard"
     envs = [
@@ -33,24 +35,24 @@ def make(agent: str = "actor-critic", phases: str = "adaptive", episodes: int = 
     moving = [{"weights": {"hidden": 1}, "to": {"gold": 1}}]
     settings = {"fixed": {"weights": dict.fromkeys(names, 1)}, "schedule": {"stages": moving}}.get(agent, {})
     learner = make_agent(agent, *spaces, names, **settings)
-    return Series(learner, envs, episodes, seeds=[3, 4][:tasks], learning=learner.learns)
+    return EpisodeRunner(learner, envs, episodes, seeds=[3, 4][:tasks], learning=learner.learns)
 
 
-def stop_after(series: Series, phases: int, checkpoint: Checkpoint) -> None:
+def stop_after(runner: EpisodeRunner, phases: int, checkpoint: Checkpoint) -> None:
     def stop(record: dict) -> None:
-        if len(series.records) == phases:
-            checkpoint.save(series.snapshot)
+        if len(runner.records) == phases:
+            checkpoint.save(runner.snapshot)
             raise StopError
 
     with pytest.raises(StopError):
-        series.play(stop)
+        runner.run(stop)
 
 
-def outcome(series: Series) -> list:
-    weights = series.envs[-1].unwrapped.distiller.student.model.state_dict()
-    learned, facts = series.agent.state()
+def outcome(runner: EpisodeRunner) -> list:
+    weights = runner.distillers[-1].student.model.state_dict()
+    learned, facts = runner.agent.state()
     return [
-        [(episode.task, episode.total_reward, episode.history) for episode in series.episodes],
+        [(episode.task, episode.total_reward, episode.history) for episode in runner.episodes],
         {name: value.tolist() for name, value in weights.items()},
         {name: value.tolist() for name, value in learned.items()},
         facts,
@@ -69,7 +71,7 @@ def outcome(series: Series) -> list:
 )
 def test_a_stopped_series_goes_on_bit_by_bit(agent: str, phases: str, tmp_path: Path) -> None:
     straight = make(agent, phases)
-    straight.play()
+    straight.run()
     first = len(straight.episodes[0].history)
     # the first phase; within, at the end and at the start of an episode; the very last phase
     stops = (1, first - 1, first, first + 1, len(straight.records))
@@ -81,13 +83,13 @@ def test_a_stopped_series_goes_on_bit_by_bit(agent: str, phases: str, tmp_path: 
         assert snapshot is not None
         resumed.restore(snapshot)
         assert len(resumed.records) == stop
-        resumed.play()
+        resumed.run()
         assert outcome(resumed) == outcome(straight)
 
 
 def test_a_series_over_two_tasks_takes_turns_and_goes_on_too(tmp_path: Path) -> None:
     straight = make(episodes=4, tasks=2)
-    straight.play()
+    straight.run()
     assert [episode.task.removeprefix("synthetic-") for episode in straight.episodes] == 2 * [
         *("acceptability", "entailment")
     ]
@@ -99,7 +101,7 @@ def test_a_series_over_two_tasks_takes_turns_and_goes_on_too(tmp_path: Path) -> 
         snapshot = checkpoint.load()
         assert snapshot is not None
         resumed.restore(snapshot)
-        resumed.play()
+        resumed.run()
         assert outcome(resumed) == outcome(straight)
 
 
@@ -109,37 +111,49 @@ def test_costs_add_up_over_the_pieces(tmp_path: Path) -> None:
     stop_after(stopped, 3, checkpoint)
     snapshot = checkpoint.load()
     assert snapshot is not None
-    spent = dict(snapshot.facts["account"])
+    (spent,) = snapshot.facts["costs"]
     resumed = make("fixed", episodes=1)
-    probing = resumed.env.distiller.account.seconds["probing"]
+    probing = resumed.distillers[0].account.seconds["probing"]
     resumed.restore(snapshot)
-    account = resumed.env.distiller.account
-    assert account.seconds["student"] == spent["student"]
-    assert account.seconds["probing"] == spent["probing"] + probing
-    (episode,) = resumed.play()
+    assert resumed.spent["student"] == spent["student"]
+    assert resumed.spent["probing"] == spent["probing"] + probing
+    (episode,) = resumed.run()
     assert episode.seconds["student"] > spent["student"]
-    assert sum(episode.seconds.values()) > snapshot.facts["elapsed"]
-    assert episode.seconds["other"] >= 0
+    assert episode.seconds["other"] >= spent["other"] > 0
+    assert sum(episode.seconds.values()) > sum(spent.values())
+
+
+def test_costs_begin_anew_in_each_episode() -> None:
+    runner = make("fixed", episodes=2)
+    start = time.perf_counter()
+    first, second = runner.run()
+    wall = time.perf_counter() - start
+    assert first.seconds["probing"] > 0
+    assert second.seconds["probing"] == 0  # the run rests on what the first one paid for
+    spent = [sum(episode.seconds.values()) for episode in (first, second)]
+    assert sum(spent) - first.seconds["probing"] == pytest.approx(wall, rel=0.05)
+    assert first.seconds.keys() == second.seconds.keys() == {*PARTS, "other"}
 
 
 def test_the_agent_learns_from_rewards_in_units_of_the_task() -> None:
-    series = make(episodes=1)
-    (episode,) = series.play()
-    told = series.agent.decisions.read()["reward"]
-    assert told * series.env.reward_unit == pytest.approx([record["reward"] for record in episode.history], abs=1e-6)
+    runner = make(episodes=1)
+    (episode,) = runner.run()
+    rewards = runner.agent.decisions.read()["reward"]
+    (unit,) = runner.vector.get_attr("reward_unit")
+    assert rewards * unit == pytest.approx([record["reward"] for record in episode.history], abs=1e-6)
 
 
 def test_another_teacher_is_noticed(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "state.safetensors")
-    series = make()
-    stop_after(series, 1, checkpoint)
+    runner = make()
+    stop_after(runner, 1, checkpoint)
     snapshot = checkpoint.load()
     assert snapshot is not None
     other = make()
-    for parameter in other.env.distiller.student.model.parameters():
+    for parameter in other.distillers[0].student.model.parameters():
         torch.nn.init.zeros_(parameter)
-    other.env.distiller.initial_losses = other.env.distiller._probe()
-    with pytest.raises(KselectError, match=r"teacher or data have changed, .* Give --fresh"):
+    other.distillers[0].initial_losses = other.distillers[0]._probe()
+    with pytest.raises(KselectError, match="teacher or data have changed"):
         other.restore(snapshot)
 
 
@@ -149,7 +163,7 @@ def test_another_teacher_of_a_task_whose_turn_it_is_not_is_noticed(tmp_path: Pat
     snapshot = checkpoint.load()
     assert snapshot is not None
     other = make(tasks=2)
-    distiller = other.envs[1].unwrapped.distiller
+    distiller = other.distillers[1]
     distiller.initial_losses = {**distiller.initial_losses, "gold": 9.0}
     with pytest.raises(KselectError, match="teacher or data have changed, since the loss of gold"):
         other.restore(snapshot)
@@ -158,8 +172,8 @@ def test_another_teacher_of_a_task_whose_turn_it_is_not_is_noticed(tmp_path: Pat
 def test_an_episode_cut_off_does_not_join_the_next(tmp_path: Path) -> None:
     stopped = make(phases="constant", episodes=1)
     stop_after(stopped, 2, Checkpoint(tmp_path / "state.safetensors"))
-    later = Series(stopped.agent, stopped.envs, 1, seeds=[3], learning=True)
-    later.play()
+    later = EpisodeRunner(stopped.agent, stopped.vectors[0].envs, 1, seeds=[3], learning=True)
+    later.run()
     assert np.flatnonzero(stopped.agent.decisions.read()["starts"]).tolist() == [0, 2]
 
 
@@ -168,7 +182,7 @@ def test_one_policy_needs_one_kind_of_environment() -> None:
     first, *others = (DistillationEnv(tiny_distiller({"knowledge": names})) for names in offers)
     for other in others:  # as many kinds of another name, in another order, and fewer
         with pytest.raises(KselectError, match="offer the same knowledge in every task, in the same order"):
-            Series(make().agent, [first, other], seeds=[0, 0], learning=True)
+            EpisodeRunner(make().agent, [first, other], seeds=[0, 0], learning=True)
     soft = DistillationEnv(first.distiller, "soft")
     with pytest.raises(KselectError, match="the same kind of actions and observations"):
-        Series(make().agent, [first, soft], seeds=[0, 0], learning=True)
+        EpisodeRunner(make().agent, [first, soft], seeds=[0, 0], learning=True)

@@ -1,104 +1,70 @@
-"""A gain told apart: what each rung of a ladder gains over fine-tuning, and how sure that is."""
+"""Decomposition of the gain: what each condition of an ablation gains over fine-tuning, and how significantly."""
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scipy.stats import t as student_t
+import numpy as np
 
 from kselect.analysis.ablation.levels import DOMAIN, FINE_TUNE, INSTANCE, KD, UNIVERSE
+from kselect.stats import CONFIDENCE, Estimate, paired_difference, ratio
 
-CONFIDENCE = 0.95
-ROUNDING = 1e-9  # of a mean: an error below this is the arithmetic's, not the seeds'
 ORDER = ((INSTANCE, DOMAIN), (DOMAIN, UNIVERSE), (INSTANCE, UNIVERSE))
-"""Of each pair the rung that gains more, as Tang et al. (2020) found: instance > domain > universe."""
-CONFIRMED, CONTRADICTED, OPEN, UNASKED = "confirmed", "contradicted", "not told apart", "not asked"
+"""Of each pair, the condition that gains more according to Tang et al. (2020): instance > domain > universe."""
+BONFERRONI = 1 - (1 - CONFIDENCE) / len(ORDER)
+"""Confidence of each of the three intervals at which all of them hold with 95 %."""
+CONFIRMED, CONTRADICTED, OPEN, NOT_APPLICABLE = "confirmed", "contradicted", "not told apart", "not asked"
+"""Values of "order" in results.json."""
 
 Values = Mapping[str, Mapping[int, float]]
-"""What was measured, by rung and seed."""
-
-
-@dataclass(frozen=True)
-class SeedEstimate:
-    """A mean over seeds, or a ratio of two, and its standard error; that of one seed is not known, and is NaN."""
-
-    mean: float
-    error: float
-    seeds: int
-
-    def margin(self, tests: int = 1) -> float:
-        """Return half the width of the interval that covers the true mean with 95 %, by Student's t.
-
-        With several `tests`, all of so many intervals do (Bonferroni's). Infinite where no noise is to be seen: for one
-        seed, and where all seeds fell on the same value, as few examples of dev make them.
-        """
-        if self.seeds == 1 or self.error <= ROUNDING * abs(self.mean):
-            return math.inf
-        return float(student_t.ppf(1 - (1 - CONFIDENCE) / (2 * tests), self.seeds - 1)) * self.error
-
-    def sign(self, tests: int = 1) -> int:
-        """Return 1 or -1 where the mean is told apart from 0, as one of so many `tests`, else 0."""
-        return 0 if abs(self.mean) <= self.margin(tests) else int(math.copysign(1, self.mean))
+"""Measured values by condition and seed, the higher the better."""
 
 
 @dataclass(frozen=True)
 class Decomposition:
-    """What the rungs gain.
+    """Gains of the conditions of an ablation.
 
-    gains: over fine-tuning, by rung. shares: of the gain of KD, as the ratio of the means; none where KD gains nothing
-    that the seeds tell from nothing.
-    leads: by how much the first of two rungs is above the second. order: whether instance > domain > universe.
+    Attributes:
+        gains: Gain of each condition over fine-tuning, paired by seed.
+        shares: Gain of each condition as a share of KD's gain; empty unless that is significantly positive.
+        leads: Difference between the first and the second condition of each pair in `ORDER`, paired by seed.
+        reversed_pairs: The pairs of `ORDER` whose difference is significantly negative, as one of three tests.
+        order: Whether instance > domain > universe: one of `CONFIRMED`, `CONTRADICTED`, `OPEN`, `NOT_APPLICABLE`.
     """
 
-    gains: dict[str, SeedEstimate]
-    shares: dict[str, SeedEstimate]
-    leads: dict[tuple[str, str], SeedEstimate]
+    gains: dict[str, Estimate]
+    shares: dict[str, Estimate]
+    leads: dict[tuple[str, str], Estimate]
+    reversed_pairs: list[tuple[str, str]]
     order: str
 
 
 def decompose(values: Values, classes: int) -> Decomposition:
-    """Tell the gain of KD over fine-tuning apart; differences are taken seed by seed.
+    """Decompose the gain of KD over fine-tuning.
 
-    The order is confirmed where each level is above the next beyond the noise of the seeds. It is contradicted where
-    any of the three pairs is the other way round beyond it, as one of three tests, since chance has three tries. Where
-    all are alike, either is said at most once in 40 times. It is not asked of two classes, which have no relations.
+    The order is confirmed where each level is significantly above the next. It is contradicted where any of the three
+    pairs is significantly reversed after Bonferroni's correction for three tests. Where all levels are equal, each
+    verdict is returned with a probability of at most 2.5 %. It is not applicable to two classes.
 
     Args:
-        values: what was measured of each student, the higher the better; every rung under the same seeds.
-        classes: among how many the students choose.
+        values: The measure for every student, the higher the better; every condition under the same seeds.
+        classes: Number of classes.
     """
     seeds = list(values[FINE_TUNE])
-    gained = {name: [runs[seed] - values[FINE_TUNE][seed] for seed in seeds] for name, runs in values.items()}
-    gains = {name: mean_of(gain) for name, gain in gained.items() if name != FINE_TUNE}
-    shares = {name: ratio_of(gained[name], gained[KD]) for name in gains} if gains[KD].sign() > 0 else {}
-    leads = {pair: mean_of([values[pair[0]][seed] - values[pair[1]][seed] for seed in seeds]) for pair in ORDER}
-    return Decomposition(gains, shares, leads, _order(leads, classes))
-
-
-def mean_of(values: Sequence[float]) -> SeedEstimate:
-    """Return the mean of the values, one a seed."""
-    count = len(values)
-    error = statistics.stdev(values) / math.sqrt(count) if count > 1 else math.nan
-    return SeedEstimate(statistics.mean(values), error, count)
-
-
-def ratio_of(parts: Sequence[float], wholes: Sequence[float]) -> SeedEstimate:
-    """Return the ratio of the means of `parts` and `wholes`, one of each a seed.
-
-    Its error is that of the delta method: the standard error of `part - ratio · whole`, over the mean whole.
-    """
-    whole = statistics.mean(wholes)
-    ratio = statistics.mean(parts) / whole
-    rest = mean_of([part - ratio * one for part, one in zip(parts, wholes, strict=True)])
-    return SeedEstimate(ratio, rest.error / abs(whole), rest.seeds)
-
-
-def _order(leads: Mapping[tuple[str, str], SeedEstimate], classes: int) -> str:
+    columns = {name: [runs[seed] for seed in seeds] for name, runs in values.items()}
+    base = columns[FINE_TUNE]
+    gains = {name: paired_difference(column, base) for name, column in columns.items() if name != FINE_TUNE}
+    shares = {}
+    if gains[KD].low > 0:
+        differences = {name: np.subtract(columns[name], base) for name in gains}
+        shares = {name: ratio(difference, differences[KD]) for name, difference in differences.items()}
+    pairs = {pair: (columns[pair[0]], columns[pair[1]]) for pair in ORDER}
+    leads = {pair: paired_difference(*both) for pair, both in pairs.items()}
+    reversed_pairs = [pair for pair, both in pairs.items() if paired_difference(*both, BONFERRONI).high < 0]
+    order = CONTRADICTED if reversed_pairs else OPEN
     if classes == 2:
-        return UNASKED
-    if any(lead.sign(tests=len(ORDER)) < 0 for lead in leads.values()):
-        return CONTRADICTED
-    return CONFIRMED if all(leads[pair].sign() > 0 for pair in ORDER[:2]) else OPEN
+        order = NOT_APPLICABLE
+    elif not reversed_pairs and all(leads[pair].low > 0 for pair in ORDER[:2]):
+        order = CONFIRMED
+    return Decomposition(gains, shares, leads, reversed_pairs, order)

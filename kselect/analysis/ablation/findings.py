@@ -1,216 +1,206 @@
-"""What an explanation says, in plain sentences."""
+"""The findings of an ablation, in sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from statistics import mean
 
-from kselect.analysis.ablation.effects import CONFIRMED, CONTRADICTED, OPEN, ORDER, UNASKED
-from kselect.analysis.ablation.levels import BOTH, DOMAIN, FINE_TUNE, INSTANCE, KD, UNIVERSE, Rung
-from kselect.analysis.ablation.report import UNITS, Explanation, gained, shared
+from kselect.analysis.ablation.effects import CONFIRMED, CONTRADICTED, NOT_APPLICABLE, ORDER
+from kselect.analysis.ablation.levels import BOTH, DOMAIN, FINE_TUNE, INSTANCE, KD, UNIVERSE, Condition
+from kselect.analysis.ablation.report import UNITS, Explanation, format_gain, format_share
+from kselect.analysis.ablation.teacher import AblationTeacher
 from kselect.analysis.class_similarity import ERASED
-from kselect.analysis.target_information import Content
-from kselect.analysis.teacher_profile import Teacher
 from kselect.schedule import Schedule
 
-LITTLE = 0.01  # nats beyond a label smoothing, below which a teacher says next to nothing
-CERTAIN = 0.95  # of the way from knowing nothing to the gold class, beyond which all targets are nearly gold labels
-FLAT = 0.1  # of that way, below which all targets are nearly uniform
-UNLIKE = 1.25  # how many times as much one level leaves to wrong classes as another, from which that tells them apart
-EVEN = 0.02  # nats from uniform ones, below which shares of wrong classes are as good as that: two by 60 and 40 %
-NOTHING = 0.001  # of the probability, by which two levels may differ whatever the ratio
-ABLE = 0.5  # of the way from chance to all of train right, from which flat targets are the temperature's doing
+LITTLE = 0.01  # nats beyond a label smoothing, below which a teacher has almost no information
+CERTAIN = 0.95  # certainty above which all targets are nearly gold labels
+FLAT = 0.1  # certainty below which all targets are nearly uniform
+UNEQUAL = 1.25  # ratio of two masses from which on the difference in mass alone may separate two levels
+NEGLIGIBLE = 0.001  # difference in mass that is ignored whatever the ratio
+EVEN = 0.02  # nats from uniform, below which shares of wrong classes are practically uniform: two of 60 and 40 %
+ABLE = 0.5  # skill on train from which on flat targets are due to the temperature
 SINGLE = (UNIVERSE, DOMAIN, INSTANCE, BOTH)
 
 
 def findings(explanation: Explanation) -> list[str]:
-    """Return all there is to say: what came of the training, and what was known before it and is to mind."""
+    """Return all findings: those of the trained students, and those known before training."""
     return [
         *outcome(explanation),
-        *identities(explanation.rungs, explanation.classes, explanation.teacher),
+        *identities(explanation.conditions, explanation.classes, explanation.teacher),
         *symptoms(explanation.teacher),
     ]
 
 
 def outcome(explanation: Explanation) -> list[str]:
-    """Return what came of the training: the gain, what accounts for it, and the order of the levels."""
-    return [*_gain(explanation), *_order(explanation), *_better_than_its_students(explanation)]
+    """Return the findings of the trained students: the gain, what accounts for it, and the order of the levels."""
+    return [*_gain(explanation), *_order(explanation), *_weak_teacher(explanation)]
 
 
-def identities(rungs: Sequence[Rung], classes: int, teacher: Teacher) -> list[str]:
-    """Say which rungs are others by arithmetic; those are not trained.
+def identities(conditions: Sequence[Condition], classes: int, teacher: AblationTeacher) -> list[str]:
+    """Report which conditions are identical by arithmetic; these are not trained.
 
     Args:
-        rungs: of the ladder.
-        classes: how many there are.
-        teacher: the ladder's.
+        conditions: The conditions of the ablation.
+        classes: Number of classes.
+        teacher: The teacher of the ablation.
     """
-    said = []
+    sentences = []
     if classes == 2:
-        said.append(
-            f"With two classes, all that a teacher says of an example is its probability of the gold one: {INSTANCE} "
-            f"and {BOTH} are {KD}, whose students stand for them, and {DOMAIN} is a label smoothing, by "
-            f"{_smoothing(teacher, classes):.2g}. Relations between classes need more of them."
+        sentences.append(
+            f"With two classes, the probability of the gold class is all the information in a target: {INSTANCE} and "
+            f"{BOTH} are identical to {KD}, and {DOMAIN} is a label smoothing of {_smoothing(teacher):.2g}. Relations "
+            f"between classes need three or more."
         )
-    for rung in rungs:
-        if rung.top_k is not None and rung.same_as:
-            said.append(
-                f"{rung.name} leaves out at most one class, whose probability is what is left: it is {KD}, whose "
-                f"students stand for it."
-            )
-        if rung.name == DOMAIN and rung.same_as:
-            said.append(f"As {UNIVERSE} is by as much, its students stand for {DOMAIN}.")
-        if rung.name == UNIVERSE and rung.same_as:
-            said.append(f"Label smoothing by 0 is gold labels: the students of {FINE_TUNE} stand for it.")
-    return said
+    for condition in conditions:
+        if condition.top_k is not None and condition.same_as:
+            sentences.append(f"{condition.name} leaves out at most one class, so it is identical to {KD}.")
+        if condition.name == DOMAIN and condition.same_as:
+            sentences.append(f"{DOMAIN} has the same strength as {UNIVERSE}, so it is identical to it.")
+        if condition.name == UNIVERSE and condition.same_as:
+            sentences.append(f"Label smoothing of 0 is gold labels: {UNIVERSE} is identical to {FINE_TUNE}.")
+    return sentences
 
 
-def symptoms(teacher: Teacher) -> list[str]:
-    """Say what a teacher's probabilities lack for levels of knowledge to be passed on, before anyone is trained."""
-    now, *others = teacher.contents
-    relations = teacher.relations
-    said = [_says(now, others), _strength(teacher)]
-    if teacher.unevenness is not None and teacher.unevenness < EVEN:
-        said.append(
-            f"{DOMAIN} is all but a label smoothing, by {_smoothing(teacher, now.classes):.2g}: in the teacher's "
-            f"output weights any class is about as like the gold one as any other (shares {teacher.unevenness:.3f} "
-            f"nats from uniform ones)."
+def symptoms(teacher: AblationTeacher) -> list[str]:
+    """Report what a teacher's probabilities lack for a level of knowledge to be transferred, before any training."""
+    return [*_information(teacher), *_similarity(teacher), *_certainty(teacher), *_relations(teacher)]
+
+
+def _information(teacher: AblationTeacher) -> Iterator[str]:
+    now, *others = teacher.profile.information
+    names = {"instance": "its confidence in each example", "domain": "relations between classes", "rest": "the rest"}
+    shares = ", ".join(f"{_percent(share)} from {names[name]}" for name, share in now.shares.items())
+    elsewhere = ", ".join(f"{information.total:.3f} at {information.temperature:g}" for information in others)
+    yield (
+        f"On train the teacher's targets have {now.total:.3f} nats of information per label beyond label smoothing at "
+        f"temperature {now.temperature:g} ({elsewhere})" + (f": {shares}." if shares else ".")
+    )
+    universe, domain, own = teacher.non_target_mass.values()
+    yield (
+        f"Wrong classes get {_percent(universe, 1)} of the probability from {UNIVERSE} (label smoothing of "
+        f"{teacher.config.label_smoothing:.3g}), {_percent(domain, 1)} from {DOMAIN}, and {_percent(own, 1)} from the "
+        f"teacher at temperature 1."
+    )
+
+
+def _similarity(teacher: AblationTeacher) -> Iterator[str]:
+    kl, relations = teacher.profile.similarity_kl, teacher.profile.relations
+    if kl is not None and kl < EVEN:
+        yield (
+            f"{DOMAIN} is practically a label smoothing of {_smoothing(teacher):.2g}: by the teacher's output weights "
+            f"all classes are about equally similar to the gold class ({kl:.3f} nats from uniform shares)."
         )
-    elif relations is not None and relations.told_by_similarities is not None:
-        said.append(
-            f"Of what it says of wrong classes, how alike its output weights are ({DOMAIN}, {BOTH}) tells "
-            f"{_percent(relations.told_by_similarities)}"
-            + (", which is worse than nothing." if relations.told_by_similarities < 0 else ".")
+    elif relations is not None and relations.explained_by_similarity is not None:
+        explained = relations.explained_by_similarity
+        yield (
+            f"Similarity of the output weights ({DOMAIN}, {BOTH}) explains {_percent(explained)} of the information "
+            f"about wrong classes" + (", worse than uniform shares." if explained < 0 else ".")
         )
-    more = max(others, key=lambda content: content.total)
-    elsewhere = f"At temperature {more.temperature:g} it would say {more.total:.3f} nats."
+
+
+def _certainty(teacher: AblationTeacher) -> Iterator[str]:
+    now, *others = teacher.profile.information
+    most = max(others, key=lambda information: information.total)
+    elsewhere = f"At temperature {most.temperature:g} the targets would have {most.total:.3f} nats."
+    uniform = f"{_percent(now.confidence, 1)}, against {_percent(1 / now.classes, 1)} for uniform targets"
     if now.certainty < FLAT and now.skill < ABLE:
-        said.append(
-            f"The teacher knows little: it is right on {_percent(now.accuracy)} of train, and gives the gold class "
-            f"{_percent(now.confidence, 1)}, where one of {now.classes} that are alike has "
-            f"{_percent(1 / now.classes, 1)}. "
-            + (
-                "Check the order of its labels first, as `kselect doctor` does: guessing is better."
-                if now.accuracy < 0.5 / now.classes
-                else "Train it first."
-            )
+        remedy = "Train it first."
+        if now.accuracy < 0.5 / now.classes:
+            remedy = "That is below chance: check the order of its labels."
+        yield (
+            f"The teacher is undertrained: its accuracy on train is {_percent(now.accuracy)}, and the mean probability "
+            f"of the gold class is {uniform}. {remedy}"
         )
     elif now.certainty < FLAT:
-        said.append(
-            f"Temperature {now.temperature:g} leaves the gold class {_percent(now.confidence, 1)}, where one of "
-            f"{now.classes} that are alike has {_percent(1 / now.classes, 1)}: targets are all but uniform. What is "
-            f"learned then is the teacher's scores, those of classes that are out of the question as much as any "
-            f"(Hinton et al., 2015). Lower --temperature. {elsewhere}"
+        yield (
+            f"At temperature {now.temperature:g} targets are nearly uniform: the mean probability of the gold class is "
+            f"{uniform}. The student then matches the teacher's logits, those of implausible classes as much as any "
+            f"(Hinton et al., 2015). Lower the temperature. {elsewhere}"
         )
     elif now.certainty > CERTAIN and now.total < LITTLE:
-        said.append(
-            f"At temperature {now.temperature:g} the teacher gives the gold class {_percent(now.confidence, 1)} on "
-            f"train, ± {100 * now.spread:.1f}: it is as sure of one example as of another, so that its confidence "
-            f"rescales nothing, and distillation is all but fine-tuning. Raise --temperature, or train the teacher for "
-            f"fewer epochs. {elsewhere}"
+        yield (
+            f"At temperature {now.temperature:g} targets are nearly gold labels: on train the gold class has a "
+            f"probability of {_percent(now.confidence, 1)} with a standard deviation of {100 * now.spread:.1f} points, "
+            f"so that distillation is practically fine-tuning. Raise the temperature, or train the teacher for fewer "
+            f"epochs. {elsewhere}"
         )
-    if relations is not None and relations.strength < ERASED and now.skill >= ABLE:
-        said.append(
-            f"Wrong classes are all but alike to the teacher ({_percent(relations.strength, 1)} of how far they could "
-            f"differ, at temperature 1): either no two of them are related, or their relations are erased, as in a "
-            f"teacher that was trained with label smoothing. Train it without."
+
+
+def _relations(teacher: AblationTeacher) -> Iterator[str]:
+    relations = teacher.profile.relations
+    if relations is not None and relations.strength < ERASED and teacher.profile.information[0].skill >= ABLE:
+        yield (
+            f"The teacher hardly distinguishes wrong classes ({_percent(relations.strength, 1)} of the largest "
+            f"divergence from uniform shares, at temperature 1): either no classes are related, or their relations are "
+            f"erased, as in a teacher trained with label smoothing. Train it without label smoothing."
         )
-    return said
 
 
-def _strength(teacher: Teacher) -> str:
-    smoothing, (universe, domain, own) = teacher.config.label_smoothing, teacher.left.values()
-    return (
-        f"Of the gold label {UNIVERSE} (by {smoothing:.3g}) leaves {_percent(universe, 1)} to wrong classes, {DOMAIN} "
-        f"{_percent(domain, 1)}, the teacher {_percent(own, 1)} at temperature 1."
-    )
-
-
-def _smoothing(teacher: Teacher, classes: int) -> float:
-    """Return the share of the label smoothing that leaves as much to wrong classes as `kd-sim` does."""
-    return teacher.left[DOMAIN] * classes / (classes - 1)
-
-
-def _says(now: Content, others: Sequence[Content]) -> str:
-    parts = {"instance": "its confidence in each", "domain": "what classes have in common", "rest": "what is left"}
-    told = ", ".join(f"{_percent(share)} by {parts[name]}" for name, share in now.shares.items())
-    there = ", ".join(f"{content.total:.3f} at {content.temperature:g}" for content in others)
-    return (
-        f"Of train the teacher says {now.total:.3f} nats a label beyond a label smoothing at temperature "
-        f"{now.temperature:g} ({there})" + (f": {told}." if told else ".")
-    )
+def _smoothing(teacher: AblationTeacher) -> float:
+    """Return the label smoothing that leaves as much to wrong classes as `kd-sim` does."""
+    classes = len(teacher.profile.labels)
+    return teacher.non_target_mass[DOMAIN] * classes / (classes - 1)
 
 
 def _gain(explanation: Explanation) -> Iterator[str]:
-    split, unit, seeds = explanation.decomposition, explanation.unit, len(explanation.seeds)
-    gain = split.gains[KD]
-    told = "" if gain.sign() else f", which {_noise(seeds)} does not tell from nothing"
+    effects, unit, seeds = explanation.decomposition, explanation.unit, len(explanation.seeds)
+    gain = effects.gains[KD]
+    significance = "" if gain.is_significant else f", not significant over {_seeds(seeds)}"
     other = "score" if explanation.measure == "loss" else "loss"
-    beside = explanation.gain(KD, other)
     yield (
-        f"Distillation gains {gained(gain, unit)} {unit} on dev over fine-tuning{told}; in "
-        f"{'cross-entropy' if other == 'loss' else 'score'}, {gained(beside, UNITS[other])} {UNITS[other]}."
+        f"Distillation gains {format_gain(gain, unit)} {unit} on dev over fine-tuning{significance}; in "
+        f"{'cross-entropy' if other == 'loss' else 'score'}, {format_gain(explanation.gain(KD, other), UNITS[other])} "
+        f"{UNITS[other]}."
     )
     if seeds == 1:
-        yield "One seed shows no noise, so nothing is told apart: give --seeds 0,1,2 or more."
-    if not split.shares:
-        such = "gain" if gain.mean <= 0 else "such gain"
-        yield f"So there is no {such} to account for, and there are no shares of it."
+        yield "A single seed gives no error estimate: use three seeds or more."
+    if not effects.shares:
+        yield f"There is no {'' if gain.mean <= 0 else 'significant '}gain to decompose into shares."
         return
-    trained = [rung for rung in explanation.rungs if rung.name in SINGLE and rung.same_as is None]
-    shares = [f"{rung.name} ({rung.level}) {shared(split.shares[rung.name])}" for rung in trained]
-    yield f"What each level by itself has of that gain, and they overlap: {', '.join(shares)}."
+    trained = [c for c in explanation.conditions if c.name in SINGLE and c.same_as is None]
+    shares = [f"{c.name} ({c.level}) {format_share(effects.shares[c.name])}" for c in trained]
+    yield f"Share of that gain that each level reaches alone (they overlap): {', '.join(shares)}."
 
 
 def _order(explanation: Explanation) -> Iterator[str]:
-    split, unit = explanation.decomposition, explanation.unit
+    effects, unit = explanation.decomposition, explanation.unit
     order = "The order instance > domain > universe"
-    if split.order == UNASKED:
-        yield f"{order} is not asked of two classes."
-        yield from _caveats(explanation)
-        return
-    leads = [f"{first} {gained(split.leads[first, second], unit)} {unit} over {second}" for first, second in ORDER]
-    if split.order == CONFIRMED:
-        yield f"{order} is confirmed: {leads[0]}, {leads[1]}."
-    elif split.order == CONTRADICTED:
-        against = [
-            lead for pair, lead in zip(ORDER, leads, strict=True) if split.leads[pair].sign(tests=len(ORDER)) < 0
-        ]
-        yield f"{order} is contradicted: {', '.join(against)}."
-    elif split.order == OPEN:
-        yield f"{order} is not told apart by {_noise(len(explanation.seeds))}: {', '.join(leads)}."
-    yield from _caveats(explanation)
+    leads = {pair: f"{pair[0]} {format_gain(effects.leads[pair], unit)} {unit} over {pair[1]}" for pair in ORDER}
+    if effects.order == NOT_APPLICABLE:
+        yield f"{order} does not apply to two classes."
+    elif effects.order == CONFIRMED:
+        yield f"{order} is confirmed: {leads[ORDER[0]]}, {leads[ORDER[1]]}."
+    elif effects.order == CONTRADICTED:
+        yield f"{order} is contradicted: {', '.join(leads[pair] for pair in effects.reversed_pairs)}."
+    else:
+        yield f"{order} is not significant over {_seeds(len(explanation.seeds))}: {', '.join(leads.values())}."
+    yield from _caveats(explanation.teacher)
 
 
-def _caveats(explanation: Explanation) -> Iterator[str]:
-    """Say what but their knowledge may tell the levels apart."""
-    config = explanation.teacher.config
-    if Schedule.parse(config.temperature, "temperature") != Schedule(1.0, 1.0):
+def _caveats(teacher: AblationTeacher) -> Iterator[str]:
+    """Report differences between the levels other than their knowledge."""
+    temperature, mass = teacher.config.temperature, teacher.non_target_mass
+    if Schedule.parse(temperature, "temperature") != Schedule(1.0, 1.0):
         yield (
-            f"That is at temperature {config.temperature}, at which {UNIVERSE} and {DOMAIN} are not softened as the "
-            f"others are: --temperature 1 compares levels alone."
+            f"At temperature {temperature} {UNIVERSE} and {DOMAIN} are not softened as the other levels are: use "
+            f"temperature 1 to compare levels alone."
         )
-    left = explanation.teacher.left
-    least, most = min(left.values()), max(left.values())
-    if most > UNLIKE * least and most - least > NOTHING:
-        told = ", ".join(f"{_percent(share, 1)} from {name}" for name, share in left.items())
-        yield f"Wrong classes do not get the same from all ({told}), so that a level may be ahead by that alone."
+    least, most = min(mass.values()), max(mass.values())
+    if most > UNEQUAL * least and most - least > NEGLIGIBLE:
+        masses = ", ".join(f"{_percent(share, 1)} from {name}" for name, share in mass.items())
+        yield f"Wrong classes get unequal probability ({masses}), which alone may put a level ahead."
 
 
-def _better_than_its_students(explanation: Explanation) -> Iterator[str]:
-    """Compare scores, whatever gains are told in: a teacher's loss may be high for being too sure alone."""
+def _weak_teacher(explanation: Explanation) -> Iterator[str]:
+    """Compare scores, not losses, since an overconfident teacher may have a high loss for that reason alone."""
     runs = explanation.runs[FINE_TUNE].values()
-    ours, theirs = explanation.teacher.metrics["score"], mean(run["metrics"]["score"] for run in runs)
-    if ours <= theirs:
-        gains = explanation.decomposition.gains[KD].sign() > 0
+    teacher = explanation.teacher.profile.metrics["score"]
+    students = mean(run["metrics"]["score"] for run in runs)
+    if teacher <= students:
+        gains = explanation.decomposition.gains[KD].low > 0
         yield (
-            f"The teacher is no better than a student without it ({100 * ours:.1f} against {100 * theirs:.1f} points "
-            f"of score on dev)"
-            + (
-                ", and yet its student gains."
-                if gains
-                else ": there is little to gain from it. Train a better teacher."
-            )
+            f"The teacher is no better than a fine-tuned student ({100 * teacher:.1f} against {100 * students:.1f} "
+            f"points of score on dev)" + (", and yet its student gains." if gains else ": train a better teacher.")
         )
 
 
@@ -218,5 +208,5 @@ def _percent(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def _noise(seeds: int) -> str:
-    return "one seed" if seeds == 1 else f"the noise of {seeds} seeds"
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"

@@ -1,4 +1,4 @@
-"""What a climbed ladder says: scores, gains, and what accounts for them, as a table and as numbers."""
+"""Results of an ablation: metrics, gains and shares, as a table, as numbers and as a figure."""
 
 from __future__ import annotations
 
@@ -8,194 +8,233 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from kselect.analysis.ablation.effects import Decomposition, SeedEstimate, decompose, mean_of
-from kselect.analysis.ablation.levels import FINE_TUNE, Rung
-from kselect.analysis.teacher_profile import Teacher
+from kselect.analysis.ablation.effects import Decomposition, decompose
+from kselect.analysis.ablation.levels import FINE_TUNE, Condition
+from kselect.analysis.ablation.teacher import AblationTeacher
+from kselect.stats import Estimate, paired_difference
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
 UNITS = {"score": "points", "loss": "nats"}
-"""What gains are told in, by what is measured."""
+"""Unit of gains, by measure."""
 
 Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A ladder with its runs, by rung and seed; those of a rung that is another are the other's."""
+    """The finished runs of an ablation and their effects.
+
+    Attributes:
+        classes: Number of classes.
+        measure: What gains are measured in, "score" or "loss".
+        conditions: The conditions in order.
+        runs: The runs by condition and seed; a condition that is identical to another has the other's runs.
+        teacher: The teacher.
+        decomposition: Gains, shares and the order of the levels.
+    """
 
     classes: int
     measure: str
-    rungs: Sequence[Rung]
+    conditions: Sequence[Condition]
     runs: dict[str, dict[int, Entry]]
-    teacher: Teacher
+    teacher: AblationTeacher
     decomposition: Decomposition
 
     @property
     def unit(self) -> str:
-        """What gains are told in."""
+        """Unit of gains."""
         return UNITS[self.measure]
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds that every rung has runs of."""
+        """The seeds that every condition has runs of."""
         return list(self.runs[FINE_TUNE])
 
     @property
     def constant(self) -> dict[str, float]:
-        """What the constant prediction earns on dev."""
+        """Metrics of the constant prediction on dev."""
         constant: dict[str, float] = self.runs[FINE_TUNE][self.seeds[0]]["constant"]
         return constant
 
     @property
     def examples(self) -> int:
-        """How many examples dev has."""
+        """Number of examples of dev."""
         return int(self.runs[FINE_TUNE][self.seeds[0]]["examples"])
 
-    def gain(self, name: str, measure: str) -> SeedEstimate:
-        """Return what a rung gains over fine-tuning, seed by seed, in either measure."""
-        ours, theirs = self.runs[name], self.runs[FINE_TUNE]
-        return mean_of(
-            [
-                value_of(ours[seed]["metrics"], measure) - value_of(theirs[seed]["metrics"], measure)
-                for seed in self.seeds
-            ]
+    def gain(self, name: str, measure: str) -> Estimate:
+        """Return the gain of a condition over fine-tuning, paired by seed, in either measure."""
+        values, baseline = (
+            [value_of(run["metrics"], measure) for run in self.runs[condition].values()]
+            for condition in (name, FINE_TUNE)
         )
+        return paired_difference(values, baseline)
 
 
 def explain(
-    entries: Sequence[Entry], rungs: Sequence[Rung], seeds: Sequence[int], classes: int, measure: str, teacher: Teacher
+    entries: Sequence[Entry],
+    conditions: Sequence[Condition],
+    seeds: Sequence[int],
+    classes: int,
+    measure: str,
+    teacher: AblationTeacher,
 ) -> Explanation:
-    """Set the finished runs of a ladder, as `climb` leaves them, side by side.
+    """Compute the effects of the conditions from finished runs.
+
+    Args:
+        entries: The runs, as the run log of the ablation has them.
+        conditions: The conditions in order.
+        seeds: The seeds, each of which every condition has a run of.
+        classes: Number of classes.
+        measure: "score" or "loss".
+        teacher: The teacher.
 
     Raises:
-        KeyError: a run is not among them.
+        KeyError: A run is missing.
     """
-    found = {(entry["rung"], entry["seed"]): entry for entry in entries}
-    runs = {rung.name: {seed: found[rung.same_as or rung.name, seed] for seed in seeds} for rung in rungs}
-    values = {
-        name: {seed: value_of(run["metrics"], measure) for seed, run in of_rung.items()}
-        for name, of_rung in runs.items()
+    by_key = {(entry["rung"], entry["seed"]): entry for entry in entries}
+    runs = {
+        condition.name: {seed: by_key[condition.same_as or condition.name, seed] for seed in seeds}
+        for condition in conditions
     }
-    return Explanation(classes, measure, rungs, runs, teacher, decompose(values, classes))
+    values = {
+        name: {seed: value_of(run["metrics"], measure) for seed, run in by_seed.items()}
+        for name, by_seed in runs.items()
+    }
+    return Explanation(classes, measure, conditions, runs, teacher, decompose(values, classes))
 
 
 def value_of(metrics: Mapping[str, float], measure: str) -> float:
-    """Return the score in points or, of the loss, how far it is below 0 nats."""
+    """Return the score in points, or the negative loss in nats, so that higher is better."""
     return 100 * metrics["score"] if measure == "score" else -metrics["loss"]
 
 
 def table(explanation: Explanation) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows: metrics with their standard deviation over seeds, gains with their standard error."""
-    constant, teacher = explanation.constant, explanation.teacher.metrics
+    constant, teacher = explanation.constant, explanation.teacher.profile.metrics
     names = [name for name in constant if "/" not in name]
     rows = [
         ["constant prediction", "", *(f"{100 * constant[name]:.1f}" for name in names), "", "", "", ""],
         ["teacher", "", *(f"{100 * teacher[name]:.1f}" for name in names), f"{teacher['loss']:.3f}", "", "", ""],
     ]
-    for rung in explanation.rungs:
-        runs = [run["metrics"] for run in explanation.runs[rung.name].values()]
-        gain = explanation.decomposition.gains.get(rung.name)
-        share = explanation.decomposition.shares.get(rung.name)
+    for condition in explanation.conditions:
+        runs = [run["metrics"] for run in explanation.runs[condition.name].values()]
+        gain = explanation.decomposition.gains.get(condition.name)
+        share = explanation.decomposition.shares.get(condition.name)
         rows.append(
             [
-                f"{rung.name} (= {rung.same_as})" if rung.same_as else rung.name,
-                rung.level,
-                *(_spread([100 * run[name] for run in runs], 1) for name in names),
-                _spread([run["loss"] for run in runs], 3),
-                "" if gain is None else gained(gain, explanation.unit),
-                "" if share is None else shared(share),
+                f"{condition.name} (= {condition.same_as})" if condition.same_as else condition.name,
+                condition.level,
+                *(_mean_and_sd([100 * run[name] for run in runs], 1) for name in names),
+                _mean_and_sd([run["loss"] for run in runs], 3),
+                "" if gain is None else format_gain(gain, explanation.unit),
+                "" if share is None else format_share(share),
                 str(len(runs)),
             ]
         )
-    columns = ["taught", "level", *names, "cross-entropy", f"gain, {explanation.unit}", "of kd's gain", "seeds"]
+    columns = ["condition", "level", *names, "cross-entropy", f"gain, {explanation.unit}", "of kd's gain", "seeds"]
     return columns, rows
 
 
 def results_of(explanation: Explanation, findings: Sequence[str]) -> dict[str, Any]:
-    """Return what results.json holds; its "metrics" are the means, gains and shares by rung."""
-    split, teacher = explanation.decomposition, explanation.teacher
-    told: dict[str, Any] = {}
+    """Return what results.json holds; its "metrics" are the means, gains and shares by condition."""
+    effects = explanation.decomposition
+    rungs: dict[str, Any] = {}
     metrics: dict[str, float] = {}
-    for rung in explanation.rungs:
-        runs = explanation.runs[rung.name]
-        gain, share = split.gains.get(rung.name), split.shares.get(rung.name)
-        told[rung.name] = {
-            "level": rung.level,
-            "same_as": rung.same_as,
+    for condition in explanation.conditions:
+        name, runs = condition.name, explanation.runs[condition.name]
+        gain, share = effects.gains.get(name), effects.shares.get(name)
+        rungs[name] = {
+            "level": condition.level,
+            "same_as": condition.same_as,
             "metrics": {seed: run["metrics"] for seed, run in runs.items()},
-            "gain": None if gain is None else asdict(gain),
-            "share": None if share is None else asdict(share),
+            "gain": None if gain is None else _estimate_of(gain),
+            "share": None if share is None else _estimate_of(share),
         }
-        metrics[f"score/{rung.name}"] = statistics.mean(run["metrics"]["score"] for run in runs.values())
-        metrics |= {} if gain is None else {f"gain/{rung.name}": gain.mean}
-        metrics |= {} if share is None else {f"share/{rung.name}": share.mean}
+        metrics[f"score/{name}"] = statistics.mean(run["metrics"]["score"] for run in runs.values())
+        metrics |= {} if gain is None else {f"gain/{name}": gain.mean}
+        metrics |= {} if share is None else {f"share/{name}": share.mean}
     return {
         "classes": explanation.classes,
         "seeds": explanation.seeds,
         "measure": explanation.measure,
         "examples": explanation.examples,
         "metrics": metrics,
-        "order": split.order,
+        "order": effects.order,
         "findings": list(findings),
-        "rungs": told,
-        "leads": [{"of": first, "over": second, **asdict(lead)} for (first, second), lead in split.leads.items()],
+        "rungs": rungs,
+        "leads": [{"of": a, "over": b, **_estimate_of(lead)} for (a, b), lead in effects.leads.items()],
         "constant": explanation.constant,
-        "teacher": {
-            "metrics": teacher.metrics,
-            "label_smoothing": teacher.config.label_smoothing,
-            "similarity_mass": teacher.config.similarity_mass,
-            "similarity_temperature": teacher.config.similarity_temperature,
-            "unevenness": teacher.unevenness,
-            "left": teacher.left,
-            "relations": None if teacher.relations is None else asdict(teacher.relations),
-            "contents": [{**asdict(content), "total": content.total} for content in teacher.contents],
-        },
+        "teacher": _teacher_of(explanation.teacher),
     }
 
 
-def gained(gain: SeedEstimate, unit: str) -> str:
+def _teacher_of(teacher: AblationTeacher) -> dict[str, Any]:
+    profile, config = teacher.profile, teacher.config
+    relations = profile.relations
+    return {
+        "metrics": dict(profile.metrics),
+        "label_smoothing": config.label_smoothing,
+        "similarity_mass": config.similarity_mass,
+        "similarity_temperature": config.similarity_temperature,
+        "unevenness": profile.similarity_kl,
+        "left": teacher.non_target_mass,
+        "relations": None
+        if relations is None
+        else {
+            "strength": relations.strength,
+            "mass": relations.non_target_mass,
+            "told_by_similarities": relations.explained_by_similarity,
+        },
+        "contents": [
+            {("places" if name == "positions" else name): value for name, value in asdict(information).items()}
+            | {"total": information.total}
+            for information in profile.information
+        ],
+    }
+
+
+def _estimate_of(estimate: Estimate) -> dict[str, float]:
+    return {"mean": estimate.mean, "error": estimate.se, "seeds": estimate.count}
+
+
+def format_gain(gain: Estimate, unit: str) -> str:
     """Return a difference and its standard error, without its unit."""
     digits = 2 if unit == "points" else 4
-    return _with_error(f"{gain.mean:+.{digits}f}", f"{gain.error:.{digits}f}", gain)
+    return _with_error(f"{gain.mean:+.{digits}f}", f"{gain.se:.{digits}f}", gain)
 
 
-def shared(share: SeedEstimate) -> str:
+def format_share(share: Estimate) -> str:
     """Return a share and its standard error in percent."""
-    return _with_error(f"{100 * share.mean:.0f} %", f"{100 * share.error:.0f}", share)
+    return _with_error(f"{100 * share.mean:.0f} %", f"{100 * share.se:.0f}", share)
 
 
-def _with_error(mean: str, error: str, estimate: SeedEstimate) -> str:
-    return mean if estimate.seeds == 1 else f"{mean} ± {error}"
+def _with_error(mean: str, error: str, estimate: Estimate) -> str:
+    return mean if estimate.count == 1 else f"{mean} ± {error}"
 
 
-def _spread(values: Sequence[float], digits: int) -> str:
+def _mean_and_sd(values: Sequence[float], digits: int) -> str:
     mean = f"{statistics.mean(values):.{digits}f}"
     return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
 
 
-def ladder_figure(explanation: Explanation, title: str) -> Figure:
-    """Return a figure of what each rung of its own gains over fine-tuning, with its 95 % interval where it has one."""
-    from matplotlib.figure import Figure  # without pyplot, which wants a display and keeps figures
+def ablation_figure(explanation: Explanation, title: str) -> Figure:
+    """Draw the gain of each trained condition over fine-tuning, with its 95 % interval where there is one."""
+    from matplotlib.figure import Figure  # without pyplot, which needs a display and keeps figures
 
     gains = explanation.decomposition.gains
-    levels = {rung.name: rung.level for rung in explanation.rungs}
-    names = [rung.name for rung in reversed(explanation.rungs) if rung.name in gains and rung.same_as is None]
-    margins = [gains[name].margin() for name in names]
-    errors = [math.nan if math.isinf(margin) else margin for margin in margins]  # nothing is drawn
-    figure = Figure(figsize=(6.4, 0.8 + 0.4 * len(names)), layout="constrained")
+    trained = [c for c in reversed(explanation.conditions) if c.name in gains and c.same_as is None]
+    margins = [gains[condition.name].margin for condition in trained]
+    errors = [math.nan if math.isinf(margin) else margin for margin in margins]  # NaN draws nothing
+    figure = Figure(figsize=(6.4, 0.8 + 0.4 * len(trained)), layout="constrained")
     axes = figure.subplots()
-    means = [gains[name].mean for name in names]
-    axes.barh([f"{name}\n{levels[name]}" for name in names], means, xerr=errors, capsize=3)
+    means = [gains[condition.name].mean for condition in trained]
+    axes.barh([f"{c.name}\n{c.level}" for c in trained], means, xerr=errors, capsize=3)
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_xlabel(f"gain over fine-tuning on dev, {explanation.unit}: {_seeds(explanation)}")
+    seeds = len(explanation.seeds)
+    source = "one seed" if seeds == 1 else f"mean and 95 % interval of {seeds} seeds"
+    axes.set_xlabel(f"gain over fine-tuning on dev, {explanation.unit}: {source}")
     axes.set_title(title)
     axes.tick_params(axis="y", labelsize=8)
     return figure
-
-
-def _seeds(explanation: Explanation) -> str:
-    count = len(explanation.seeds)
-    return "one seed" if count == 1 else f"mean and 95 % interval of {count} seeds"

@@ -1,29 +1,31 @@
-"""A ladder climbed: a student for every rung and seed, in a ledger from which a stopped climb goes on."""
+"""The runs of an ablation: one student for every condition and seed, in a log from which a stopped one resumes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from kselect.analysis.ablation.levels import Rung
+from kselect.analysis.ablation.levels import Condition
 from kselect.config import PhaseConfig
 from kselect.distillation.distiller import Distiller
 from kselect.knowledge.target_levels import TopK
-from kselect.recipes.policies import cast_decider
+from kselect.recipes.policies import build_policy
 from kselect.runs.run_log import Ledger
-from kselect.training.api import evaluated
+from kselect.training.api import rollout
+from kselect.training.compatibility import check_losses
+from kselect.training.engines import Report
 from kselect.training.results import summarise_run
-from kselect.training.runner import OnPhase, Series, check_losses
+from kselect.training.study import Cell, Study, check_failures
 
 KEY = ("rung", "seed")
-"""What tells one run of a climb from another."""
+"""The fields that identify a run of an ablation."""
 
 DistillerOf = Callable[[int, float | None], Distiller]
-"""Gives the run for a seed and, for a rung of top-k, its share of the classes; what came before may be reused."""
+"""Gives the run for a seed and, for a condition of top-k, its share of the classes; the last one may be reused."""
 
 
-def to_train(rungs: Iterable[Rung], seeds: Iterable[int]) -> list[tuple[int, Rung]]:
-    """Return the runs of a climb, all rungs of a seed before the next one; those that are others are left out.
+def pending_runs(rungs: Iterable[Condition], seeds: Iterable[int]) -> list[tuple[int, Condition]]:
+    """Return the runs to train, all conditions of a seed before the next; those identical to others are left out.
 
     Those of top-k come last, as what is on offer to each of them is different.
     """
@@ -31,61 +33,70 @@ def to_train(rungs: Iterable[Rung], seeds: Iterable[int]) -> list[tuple[int, Run
     return [(seed, rung) for seed in seeds for rung in trained]
 
 
-def climb(
-    distiller_of: DistillerOf,
-    rungs: Sequence[Rung],
-    seeds: Sequence[int],
-    gold_share: float,
-    ledger: Ledger,
-    on_phase: OnPhase | None = None,
-    on_run: Callable[[Mapping[str, Any]], None] | None = None,
-) -> None:
-    """Train what the ledger lacks, each student alike but for what it is taught, and add it.
+def ablation_study(
+    distiller_of: DistillerOf, rungs: Sequence[Condition], seeds: Sequence[int], gold_share: float, ledger: Ledger
+) -> Study:
+    """Return the study that trains a student for every condition and seed, all alike but for the targets.
 
-    An entry has the `rung` and the `seed`, and of `summarise_run` the `metrics`, how many `examples` they are of, what
-    the `constant` prediction earns, and the `seconds`.
+    An entry has the `rung` and the `seed`, and of `summarise_run` the `metrics`, the number of `examples` they are of,
+    the `constant` prediction's metrics, and the `seconds`.
 
     Args:
-        distiller_of: gives the run for a seed and a share of top-k.
-        rungs: of the ladder; see `ladder`.
-        seeds: one repetition each.
-        gold_share: of gold labels in the loss of every student but the fine-tuned one.
-        ledger: under `KEY`.
-        on_phase: called after each phase with its record.
-        on_run: called after each run with its entry.
+        distiller_of: Gives the run for a seed and a share of top-k.
+        rungs: Conditions of the ablation; see `levels.conditions`.
+        seeds: One repetition each.
+        gold_share: Share of gold labels in the loss of every student but the fine-tuned one.
+        ledger: Under `KEY`.
 
     Raises:
-        KselectError: teacher or data are not those of the runs in the ledger.
+        KselectError: Teacher or data are not those of the runs in the ledger.
     """
-    known = [entry["seed"] for entry in ledger.entries() if entry["seed"] in seeds]
-    if known:  # told now, and not after seeds that the ledger has nothing of
-        check_runs(distiller_of(known[0], None), known[0], ledger.entries())
-    for seed, rung in to_train(rungs, seeds):
-        if ledger.holds({"rung": rung.name, "seed": seed}):
-            continue
+    known = [entry for entry in ledger.latest().values() if entry["seed"] in seeds and "error" not in entry]
+    if known:  # refused now, and not after other seeds have been trained
+        check_runs(distiller_of(known[0]["seed"], None), known[0]["seed"], known)
+    by_name = {rung.name: rung for rung in rungs}
+
+    def train(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        rung, seed = by_name[settings["rung"]], settings["seed"]
         distiller = distiller_of(seed, rung.top_k)
-        check_runs(distiller, seed, ledger.entries())
-        cast = cast_decider(rung.agent(gold_share), distiller, PhaseConfig("constant"), seed)
-        series = Series(cast.agent, [cast.env], seeds=[seed], learning=cast.learning)
-        result = evaluated(series.play(on_phase)[0], cast.env)
-        told = summarise_run(result, distiller.task, seed=seed)
-        entry = {"rung": rung.name, **{name: told[name] for name in ("seed", "metrics", "examples", "constant")}}
-        entry |= {"seconds": told["seconds"], "initial_losses": distiller.initial_losses}
-        ledger.append(entry)
-        if on_run is not None:
-            on_run(entry)
+        check_runs(distiller, seed, (entry for entry in ledger.latest().values() if "error" not in entry))
+        setup = build_policy(rung.agent(gold_share), distiller, PhaseConfig("constant"), seed)
+        result = rollout(
+            setup.agent,
+            setup.env,
+            seed=seed,
+            learning=setup.learning,
+            on_phase=lambda record: report(record["step"], distiller.total_steps),
+        )
+        summary = summarise_run(result, distiller.task, seed=seed)
+        entry = {name: summary[name] for name in ("metrics", "examples", "constant", "seconds")}
+        return {**entry, "initial_losses": distiller.initial_losses}
+
+    identities = [{"rung": rung.name, "seed": seed} for seed, rung in pending_runs(rungs, seeds)]
+    return Study([Cell(identity, identity) for identity in identities], train, ledger)
+
+
+def run_ablation(
+    distiller_of: DistillerOf, rungs: Sequence[Condition], seeds: Sequence[int], gold_share: float, ledger: Ledger
+) -> list[dict[str, Any]]:
+    """Run an `ablation_study`, and return its entries.
+
+    Raises:
+        KselectError: Teacher or data are not those of the runs in the ledger, or a run failed.
+    """
+    return check_failures(ablation_study(distiller_of, rungs, seeds, gold_share, ledger).run())
 
 
 def check_runs(distiller: Distiller, seed: int, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Refuse to go on with runs of another teacher or other data, told by the losses before the first step.
+    """Check that finished runs have the distiller's teacher and data, by the losses before the first step.
 
     Those of top-k may be of different shares, and are not compared.
 
     Raises:
-        KselectError: those of this seed began with other losses than the distiller, which is of it.
+        KselectError: A run of this seed began with other losses than the distiller, which is of it.
     """
-    now = {name: loss for name, loss in distiller.initial_losses.items() if name != TopK.name}
+    current = {name: loss for name, loss in distiller.initial_losses.items() if name != TopK.name}
     for entry in entries:
         if entry["seed"] == seed:
-            then = {name: loss for name, loss in entry["initial_losses"].items() if name in now}
-            check_losses([then], [now])
+            saved = {name: loss for name, loss in entry["initial_losses"].items() if name in current}
+            check_losses([saved], [current])

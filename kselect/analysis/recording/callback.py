@@ -1,4 +1,4 @@
-"""Who looks on while a student is trained, and writes down what each example showed."""
+"""A distiller callback that records every example at every training step."""
 
 from __future__ import annotations
 
@@ -7,73 +7,82 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kselect.analysis.recording.gradient_rescaling import Places, check_softmax, rescaling_factor, true_confidence
-from kselect.analysis.recording.table import Rows
+from kselect.analysis.recording.gradient_rescaling import (
+    Positions,
+    check_softmax,
+    rescaling_factor,
+    target_probability,
+)
+from kselect.analysis.recording.table import ExampleTable
 from kselect.distillation.callback import DistillerCallback, TrainingPart
 from kselect.distillation.distiller import Distiller
 
 
 class ExampleRecorder(DistillerCallback):
-    """Records a distiller's run from now on, until it is closed: a row of `rows` for each place at each training step.
+    """Record one row for each position at each training step, until closed.
 
-    What it tells is worked out on the device, from what the step has computed anyway, and brought to the host at the
-    end of a phase. Where the run goes back, to its start or to a snapshot, so do the rows.
+    Values are computed on the device from what the step has computed anyway, and copied to the host at the end of a
+    phase. Where the run is rewound, to its start or to a snapshot, so is the recording.
+
+    Attributes:
+        phases: The rows of each phase.
     """
 
     def __init__(self, distiller: Distiller) -> None:
-        """Look on from now on.
+        """Attach to a distiller.
 
         Raises:
-            KselectError: a student whose gold loss is not a softmax's at each place.
+            KselectError: The student's gold loss is not the cross-entropy of a softmax at each position.
         """
         check_softmax(distiller.student.head.name)
-        self.phases: list[Rows] = []
+        self.phases: list[ExampleTable] = []
         train = distiller.encoded("train")
         self._numbers, self._first_words = train.numbers, train.first_words
-        self._seen: list[tuple[int, NDArray[np.int64], Tensor]] = []
+        self._pending: list[tuple[int, NDArray[np.int64], Tensor]] = []
         self._callbacks = distiller.callbacks
         self._callbacks.append(self)
 
     def close(self) -> None:
-        """Look on no more; the rows stay."""
+        """Detach from the distiller; the recorded rows remain."""
         self._callbacks.remove(self)
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> ExampleTable:
         """All rows so far, in the order of the training steps."""
-        return Rows.joined(self.phases)
+        return ExampleTable.concatenate(self.phases)
 
     def on_losses(self, part: TrainingPart, total: Tensor) -> None:
-        """Work out what a part of a step shows, and leave it on the device."""
-        places, teacher = Places.of(part), part.teacher
-        factor = rescaling_factor(part, total, places)
+        """Compute the values of a micro-batch, and leave them on the device."""
+        positions, teacher = Positions.of(part), part.teacher
+        factor = rescaling_factor(part, total, positions)
         with torch.no_grad():
-            labels = torch.where(places.known, places.labels, -1)
-            theirs = torch.full_like(factor, torch.nan)
+            labels = torch.where(positions.known, positions.labels, -1)
+            teacher_confidence = torch.full_like(factor, torch.nan)
             if teacher is not None and teacher.choices_of == part.student.choices_of:
-                theirs = true_confidence(teacher, places.labels)
-            ours = true_confidence(part.student, places.labels)
-            # Class ids are exact in float32, so that everything goes to the host in one piece.
-            self._seen.append((part.step, part.indices, torch.stack([labels.float(), theirs, ours, factor])))
+                teacher_confidence = target_probability(teacher, positions.labels)
+            confidence = target_probability(part.student, positions.labels)
+            # Class ids are exact in float32, so that everything is copied to the host at once.
+            values = torch.stack([labels.float(), teacher_confidence, confidence, factor])
+            self._pending.append((part.step, part.indices, values))
 
-    def on_phase_end(self) -> None:
-        """Bring what the phase showed to the host."""
-        if not self._seen:
+    def on_advance_end(self) -> None:
+        """Copy the values of the last training steps to the host."""
+        if not self._pending:
             return
-        seen, self._seen = self._seen, []
-        label, theirs, ours, factor = torch.cat([table.flatten(1) for *_, table in seen], 1).cpu().numpy()
-        steps, examples, words = np.concatenate([self._places(*one) for one in seen], 1)
-        rows = Rows(steps, examples, words, label, theirs, ours, factor)
+        pending, self._pending = self._pending, []
+        columns = torch.cat([values.flatten(1) for *_, values in pending], 1).cpu().numpy()
+        keys = np.concatenate([self._keys(step, indices, values.size(-1)) for step, indices, values in pending], 1)
+        rows = ExampleTable(*keys, *columns)
         self.phases.append(rows.where(rows.label >= 0))
 
     def on_rewind(self, step: int) -> None:
-        """Forget what came after `step`."""
-        self._seen = []
-        kept = [rows.where(rows.step <= step) for rows in self.phases]
-        self.phases = [rows for rows in kept if len(rows)]
+        """Drop the rows after `step`."""
+        self._pending = []
+        remaining = [rows.where(rows.step <= step) for rows in self.phases]
+        self.phases = [rows for rows in remaining if len(rows)]
 
-    def _places(self, step: int, indices: NDArray[np.int64], table: Tensor) -> NDArray[np.int64]:
-        """Return step, example and word of each place of a part, `[3, B * U]`."""
-        words = self._first_words[indices][:, None] + np.arange(table.size(-1))
+    def _keys(self, step: int, indices: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+        """Return step, example and word of each position of a micro-batch, `[3, B * U]`."""
+        words = self._first_words[indices][:, None] + np.arange(width)
         examples = np.broadcast_to(self._numbers[indices][:, None], words.shape)
         return np.stack([np.full(words.size, step), examples.ravel(), words.ravel()])

@@ -1,4 +1,4 @@
-"""A recording: what was seen of every example, row by row."""
+"""The table of a recording: one row for each position of an example at each training step."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ DTYPES |= dict.fromkeys(("teacher_confidence", "student_confidence", "factor"), 
 
 
 @dataclass(frozen=True)
-class Rows:
-    """N places of examples, each as a training step met it; columns `[N]`, int32 and, the last three, float32.
+class ExampleTable:
+    """Columns of N rows, int32 and, the last three, float32.
 
-    step: the training step, counted from 1. example: its index in the task's train split. word: which word of it,
-    counted from 0; 0 where texts are classified as a whole. label: id of the true class (of `tree-tagger`, of the arc
-    tag). teacher_confidence: the teacher's probability of it, at temperature 1; NaN where no selected knowledge read
-    the teacher, or where it chooses among unlike things. student_confidence: the student's, dropout included. factor:
-    see `kselect.analysis.recording.gradient_rescaling.rescaling_factor`.
+    Attributes:
+        step: Training step, counted from 1.
+        example: Index in the task's train split.
+        word: Index of the word, counted from 0; 0 where whole texts are classified.
+        label: Id of the gold class (for `tree-tagger`, of the arc tag).
+        teacher_confidence: The teacher's probability of it at temperature 1; NaN where no selected knowledge read the
+            teacher, or where it chooses among other things than the student.
+        student_confidence: The student's probability of it, with dropout.
+        factor: See `kselect.analysis.recording.gradient_rescaling.rescaling_factor`.
     """
 
     step: NDArray[np.int32]
@@ -42,36 +46,36 @@ class Rows:
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=dtype))
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Return the number of rows."""
         return len(self.step)
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return the columns by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def where(self, kept: NDArray[np.bool_]) -> Rows:
-        """Return the rows that `kept [N]` marks."""
-        return Rows(**{name: column[kept] for name, column in self.columns().items()})
+    def where(self, mask: NDArray[np.bool_]) -> ExampleTable:
+        """Return the rows that `mask [N]` selects."""
+        return ExampleTable(**{name: column[mask] for name, column in self.columns().items()})
 
     @property
-    def of_teacher(self) -> Rows:
-        """The rows of steps that read the teacher."""
+    def with_teacher(self) -> ExampleTable:
+        """Rows of steps that read the teacher."""
         return self.where(~np.isnan(self.teacher_confidence))
 
     @staticmethod
-    def joined(parts: Sequence[Rows]) -> Rows:
-        """Return the rows of all parts, one after the other."""
+    def concatenate(tables: Sequence[ExampleTable]) -> ExampleTable:
+        """Return the rows of all tables, in order."""
         columns: dict[str, Any] = {
-            name: np.concatenate([np.empty(0, dtype), *(getattr(part, name) for part in parts)])
+            name: np.concatenate([np.empty(0, dtype), *(getattr(table, name) for table in tables)])
             for name, dtype in DTYPES.items()
         }
-        return Rows(**columns)
+        return ExampleTable(**columns)
 
     def save(self, path: str | Path) -> None:
-        """Write one Parquet file; a kill at any moment leaves none, the old one or the new one.
+        """Write one Parquet file atomically.
 
         Raises:
-            KselectError: it cannot be written.
+            KselectError: The file cannot be written.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -80,30 +84,30 @@ class Rows:
             pq.write_table(pa.table(self.columns()), partial, compression="zstd")
 
     @staticmethod
-    def load(path: str | Path) -> Rows:
-        """Read what `save` wrote.
+    def load(path: str | Path) -> ExampleTable:
+        """Read a file that `save` wrote.
 
         Raises:
-            KselectError: nothing there, or not a recording.
+            KselectError: The file is missing, or not a recording.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
             table = pq.read_table(path, columns=list(DTYPES))
-            return Rows(**{name: table[name].to_numpy() for name in DTYPES})
+            return ExampleTable(**{name: table[name].to_numpy() for name in DTYPES})
         except (OSError, pa.ArrowException, KeyError) as error:
             reason = str(error).splitlines()[0]
             raise KselectError(f"The recording {path} cannot be read ({reason}): record the run again.") from error
 
 
-def summarise(rows: Rows) -> dict[str, Any]:
-    """Return the spread of factors and confidences, and how factors go with the teacher's confidence.
+def summarise(rows: ExampleTable) -> dict[str, Any]:
+    """Return the spread of factors and confidences, and the correlation of factors with the teacher's confidence.
 
-    `rows` and `teacher_rows` count all rows, and those of steps that read the teacher; `teacher_confidence`, `pearson`
-    and `spearman` are of the latter.
+    Of the result, `teacher_rows`, `teacher_confidence`, `pearson` and `spearman` concern the rows of steps that read
+    the teacher, and the others all rows.
     """
-    read = rows.of_teacher
+    read = rows.with_teacher
     return {
         "rows": len(rows),
         "teacher_rows": len(read),
@@ -114,16 +118,17 @@ def summarise(rows: Rows) -> dict[str, Any]:
     }
 
 
-def scalars(rows: Rows) -> dict[str, float]:
-    """Return the figures of a phase that are drawn as curves, by name."""
-    told = summarise(rows)
-    means = {name: told[name]["mean"] for name in ("factor", "student_confidence", "teacher_confidence")}
-    return {**means, "factor_std": told["factor"]["std"], "pearson": told["pearson"], "spearman": told["spearman"]}
+def scalars(rows: ExampleTable) -> dict[str, float]:
+    """Return the scalars of a phase for TensorBoard, by name."""
+    summary = summarise(rows)
+    means = {name: summary[name]["mean"] for name in ("factor", "student_confidence", "teacher_confidence")}
+    factor_std = summary["factor"]["std"]
+    return {**means, "factor_std": factor_std, "pearson": summary["pearson"], "spearman": summary["spearman"]}
 
 
-def histograms(rows: Rows) -> dict[str, NDArray[np.float64]]:
-    """Return the columns of a phase that are drawn as histograms, `[n]` each, by name; empty ones are left out."""
+def histograms(rows: ExampleTable) -> dict[str, NDArray[np.float64]]:
+    """Return the columns of a phase for TensorBoard's histograms, by name, without empty ones."""
     columns = {name: getattr(rows, name) for name in ("factor", "student_confidence")}
-    columns["teacher_confidence"] = rows.of_teacher.teacher_confidence
-    # In float64, since a sum of squares may be beyond float32.
+    columns["teacher_confidence"] = rows.with_teacher.teacher_confidence
+    # In float64, since a sum of squares may exceed float32.
     return {name: column.astype(np.float64) for name, column in columns.items() if len(column)}

@@ -1,4 +1,4 @@
-"""A recording in a run folder, which goes on where a stopped run does."""
+"""Storage of a recording in a run folder, from which a stopped run resumes."""
 
 from __future__ import annotations
 
@@ -11,62 +11,65 @@ from kselect.analysis.plotting import save
 from kselect.analysis.recording.callback import ExampleRecorder
 from kselect.analysis.recording.logit_geometry import logit_geometry
 from kselect.analysis.recording.plot import recording_figure
-from kselect.analysis.recording.table import Rows, histograms, scalars, summarise
+from kselect.analysis.recording.table import ExampleTable, histograms, scalars, summarise
 from kselect.distillation.distiller import Distiller
 from kselect.models.output_layer import output_layer
 from kselect.runs.run_dir import RunFolder
 
-PARTS = "checkpoints/recording"  # a file a phase, until the run is over: a Parquet file cannot be added to
-WHOLE, DRAWN = "recording.parquet", "recording.png"
+PARTS = "checkpoints/recording"  # one file per phase until the run ends: a Parquet file cannot be appended to
+WHOLE, FIGURE = "recording.parquet", "recording.png"
 
 
 class RunRecording:
-    """What an `ExampleRecorder` saw of a run, kept in its folder phase by phase, and summed up at its end."""
+    """Writes the rows of an `ExampleRecorder` to a run folder, phase by phase, and summarises them at the end."""
 
     def __init__(self, distiller: Distiller, recorder: ExampleRecorder, folder: RunFolder, plots: bool = False) -> None:
-        """Keep in `folder` what `recorder` sees of `distiller`; with `plots`, draw it, too."""
+        """Record a run.
+
+        Args:
+            distiller: The run.
+            recorder: Attached to the distiller.
+            folder: The run folder.
+            plots: Whether to draw the recording as well.
+        """
         self.distiller = distiller
         self.recorder = recorder
         self.folder = folder
         self.plots = plots
-        self._kept = 0
+        self._saved = 0
 
     def take_up(self, phases: int) -> None:
-        """Go back to the moment after so many phases: later ones are dropped, those before it read.
+        """Return to the state after a number of phases: later ones are deleted, and the others loaded.
 
         Raises:
-            KselectError: a phase that is missing, or damaged.
+            KselectError: A phase is missing or damaged.
         """
         for path in (self.folder.path / PARTS).glob("*.parquet"):
             if int(path.stem) >= phases:
                 path.unlink()
-        self.recorder.phases = [Rows.load(self._part(phase)) for phase in range(phases)]
-        self._kept = phases
+        self.recorder.phases = [ExampleTable.load(self._part(phase)) for phase in range(phases)]
+        self._saved = phases
 
     def keep_phase(self, step: int) -> dict[str, float | None]:
-        """Keep the phase that has just ended at `step`; returns its figures by TensorBoard tag.
-
-        A figure that is no number is None.
-        """
+        """Save the phase that has just ended at `step`; return its scalars by TensorBoard tag, None for NaN."""
         rows = self.recorder.phases[-1]
-        rows.save(self._part(self._kept))
-        self._kept += 1
+        rows.save(self._part(self._saved))
+        self._saved += 1
         self.folder.log_histograms({f"recording/{name}": values for name, values in histograms(rows).items()}, step)
-        told = {f"recording/{name}": value for name, value in scalars(rows).items()}
-        return {tag: value if math.isfinite(value) else None for tag, value in told.items()}
+        return {f"recording/{name}": value if math.isfinite(value) else None for name, value in scalars(rows).items()}
 
     def finish(self) -> dict[str, Any]:
-        """Write the whole recording, and return what it says for results.json.
+        """Write the whole recording, and return its summary for results.json.
 
-        `geometry` is that of the trained student; None where the run never read a teacher of the same classes, or where
-        there are fewer than three.
+        `geometry` is that of the trained student; None where the run never read a teacher of the same classes, or with
+        fewer than three classes.
         """
         rows = self.recorder.rows
         rows.save(self.folder.path / WHOLE)
         if self.plots:
-            save(recording_figure(rows), self.folder.path / DRAWN)
+            save(recording_figure(rows), self.folder.path / FIGURE)
         classes = output_layer(self.distiller.student.model).out_features
-        measurable = len(rows.of_teacher) > 0 and classes > 2
+        measurable = len(rows.with_teacher) > 0 and classes > 2
         return {**summarise(rows), "geometry": asdict(logit_geometry(self.distiller)) if measurable else None}
 
     def _part(self, phase: int) -> Path:

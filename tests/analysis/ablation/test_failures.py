@@ -1,30 +1,30 @@
-"""Each way in which distillation fails, made to happen where all is known, and told by its name."""
+"""Each way in which distillation fails, made to happen where everything is known, and reported."""
 
 from __future__ import annotations
 
 import torch
 
 from kselect.analysis.ablation.findings import findings, symptoms
-from kselect.config import KnowledgeConfig, LadderConfig, TrainingConfig
+from kselect.config import AblationConfig, KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.models.classifier import Classifier
 from kselect.tasks.synthetic.topics import Topics
 from tests.analysis.synthetic import NOISE, SIMILARITY, World
 from tests.analysis.worlds import climbed, config_of, examined, fall_together
 
-ERASED, SURE, FLAT = "Wrong classes are all but alike", "as sure of one example as of another", "all but uniform"
-IGNORANT = "The teacher knows little"
+ERASED, SURE, FLAT = "hardly distinguishes wrong classes", "nearly gold labels", "nearly uniform"
+IGNORANT = "The teacher is undertrained"
 FAILURES = (ERASED, SURE, FLAT, IGNORANT)
 
 
-def told(world: World, config: LadderConfig, teacher: Classifier | None = None) -> list[str]:
+def told(world: World, config: AblationConfig, teacher: Classifier | None = None) -> list[str]:
     """The failures that are told of a teacher before anyone learns from it."""
     said = " ".join(symptoms(examined(world, config, teacher)))
     return [failure for failure in FAILURES if failure in said]
 
 
 def strength(world: World, teacher: Classifier) -> float:
-    relations = examined(world, config_of(), teacher).relations
+    relations = examined(world, config_of(), teacher).profile.relations
     assert relations is not None
     return relations.strength
 
@@ -59,7 +59,7 @@ def test_of_a_teacher_grown_too_confident_nothing_is_left_but_gold_labels() -> N
     assert told(sharp, config_of()) == [SURE]
     assert fall_together(climbed(sharp, config_of(), (0, 1)), "kd", "kd-pt", "kd-pt-sim", "fine-tune")
     said = " ".join(symptoms(examined(sharp, config_of())))
-    assert "Raise --temperature" in said
+    assert "Raise the temperature" in said
     assert told(sharp, config_of(temperature=10.0)) == []
 
 
@@ -76,18 +76,18 @@ def test_a_teacher_worse_than_its_student_is_told() -> None:
 
     wrong = Wrong(**vars(SIMILARITY))
     found = climbed(wrong, config, (0, 1, 2))
-    assert found.teacher.metrics["accuracy"] < 0.1
+    assert found.teacher.profile.metrics["accuracy"] < 0.1
     assert found.decomposition.gains["kd"].mean < 0
     said = findings(found)
-    assert any("The teacher is no better than a student without it" in sentence for sentence in said)
-    assert "So there is no gain to account for, and there are no shares of it." in said
-    assert not any("no better than a student" in line for line in findings(climbed(SIMILARITY, config, (0, 1))))
+    assert any("no better than a fine-tuned student" in sentence for sentence in said)
+    assert "There is no gain to decompose into shares." in said
+    assert not any("no better than a fine-tuned" in line for line in findings(climbed(SIMILARITY, config, (0, 1))))
 
 
 def test_of_two_classes_there_are_no_relations() -> None:
     two = World(Topics(fields=2, per_field=1, own=(0, 1), shared=(0,)), own=2.0)
     found = climbed(two, config_of(top_k=[0.5]), (0, 1))
-    now = found.teacher.contents[0]
+    now = found.teacher.profile.information[0]
     assert max(now.domain, now.rest) < 1e-9 < now.instance
     assert found.runs["kd-pt"] == found.runs["kd-pt-sim"] == found.runs["kd-top-1"] == found.runs["kd"]
     assert any(sentence.startswith("With two classes") for sentence in findings(found))
@@ -101,6 +101,6 @@ def test_a_teacher_that_was_never_trained_is_told() -> None:
 def test_temperatures_too_high_and_too_low() -> None:
     assert told(SIMILARITY, config_of(temperature=50.0)) == [FLAT]
     assert told(SIMILARITY, config_of(temperature=0.1)) == [SURE]
-    hot = examined(SIMILARITY, config_of(temperature=50.0)).contents
-    assert [content.temperature for content in hot] == [50.0, 25.0, 100.0]
+    hot = examined(SIMILARITY, config_of(temperature=50.0)).profile.information
+    assert [information.temperature for information in hot] == [50.0, 25.0, 100.0]
     assert hot[2].total < hot[0].total < hot[1].total

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kselect.analysis.recording.callback import ExampleRecorder
-from kselect.analysis.recording.table import DTYPES, Rows
+from kselect.analysis.recording.table import DTYPES, ExampleTable
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.config.knowledge import WEIGHTINGS
 from kselect.distillation.callback import DistillerCallback, TrainingPart
@@ -42,7 +42,7 @@ def weights(distiller: Distiller) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in distiller.student.model.state_dict().items()}
 
 
-def same(one: Rows, other: Rows) -> bool:
+def same(one: ExampleTable, other: ExampleTable) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True) for name in DTYPES)
 
 
@@ -137,11 +137,11 @@ def test_gold_reads_no_teacher_and_is_its_weight_everywhere() -> None:
     assert not passes
     assert set(recorder.rows.factor.tolist()) == {1.0}
     assert np.isnan(recorder.rows.teacher_confidence).all()
-    assert len(recorder.rows.of_teacher) == 0
+    assert len(recorder.rows.with_teacher) == 0
     distiller.advance([1, 0, 1, 0, 0], 2)
     assert len(passes) == 2
     assert set(recorder.phases[-1].factor.tolist()) == {0.5}
-    assert len(recorder.rows.of_teacher) == 16
+    assert len(recorder.rows.with_teacher) == 16
 
 
 @pytest.mark.parametrize("teacher", ["tagger", "crf"])
@@ -290,19 +290,19 @@ def test_rows_come_back_from_disk(tmp_path: Path) -> None:
     distiller.advance(BOTH, 3)
     path = tmp_path / "below" / "rows.parquet"
     recorder.rows.save(path)
-    assert same(Rows.load(path), recorder.rows)
+    assert same(ExampleTable.load(path), recorder.rows)
     assert [file.name for file in path.parent.iterdir()] == ["rows.parquet"]
     path.write_bytes(path.read_bytes()[:100])
     for damaged in (path, tmp_path / "nowhere"):
         with pytest.raises(KselectError, match=f"The recording {damaged} cannot be read"):
-            Rows.load(damaged)
+            ExampleTable.load(damaged)
     (tmp_path / "file").touch()
     with pytest.raises(KselectError, match="cannot be written"):
         recorder.rows.save(tmp_path / "file" / "rows.parquet")
 
 
 def test_a_student_without_a_factor_is_refused() -> None:
-    with pytest.raises(KselectError, match="The head crf chooses no class at each place by itself"):
+    with pytest.raises(KselectError, match="The head crf has no softmax over classes at each position"):
         ExampleRecorder(words_distiller("crf", "crf", ["gold"]))
 
 

@@ -192,7 +192,7 @@ def test_heads_without_a_softmax_at_each_place_are_refused() -> None:
     for head in ("classes", "tagger", "tree-tagger"):
         check_softmax(head)
     for head in ("crf", "score", "spans", "parser"):
-        with pytest.raises(KselectError, match=f"The head {head} chooses no class at each place by itself"):
+        with pytest.raises(KselectError, match=f"The head {head} has no softmax over classes at each position"):
             check_softmax(head)
 
 

@@ -133,7 +133,7 @@ def test_what_the_output_layer_reads_makes_the_logits(head: str) -> None:
     distiller = words_distiller(head)
     layer = output_layer(distiller.student.model)
     indices = np.arange(8)
-    states, log_p, wrong = module._look(distiller, layer, indices)
+    states, log_p, wrong = module._outputs_of(distiller, layer, indices)
     _, student, teacher = distiller.look(indices)
     assert teacher is not None
     labels = student.answer.right_choices(torch.from_numpy(distiller.encoded("train").gold(list(indices))))
@@ -159,5 +159,5 @@ def test_what_has_no_geometry_is_refused() -> None:
     with pytest.raises(KselectError, match="three classes or more"):
         logit_geometry(tiny_distiller({"knowledge": ["gold"]}))
     alone = Distiller(task_for("tagger"), None, word_classifier("tagger"))
-    with pytest.raises(KselectError, match="a teacher that chooses among the student's classes: give one"):
+    with pytest.raises(KselectError, match="a teacher that chooses among the student's classes"):
         logit_geometry(alone)

@@ -1,0 +1,149 @@
+"""The settings of each command, and those of the environment, which several commands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kselect.config.analysis import AblationConfig, DoctorConfig, RecordingConfig
+from kselect.config.comparison import CompareConfig
+from kselect.config.data import TaskConfig
+from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig
+from kselect.config.knowledge import KnowledgeConfig
+from kselect.config.models import EncoderConfig, StudentConfig, check_head_of
+from kselect.config.run import DemoConfig, FolderConfig, RunConfig, StudyConfig
+from kselect.config.selection import AgentConfig, PhaseConfig, PolicyConfig
+from kselect.config.settings import Settings
+from kselect.config.training import TrainingConfig
+from kselect.config.validation import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTeacherSettings(Settings):
+    """Settings of `kselect train-teacher`."""
+
+    task: TaskConfig = field(default_factory=TaskConfig)
+    model: EncoderConfig = field(default_factory=EncoderConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+    def validate(self) -> None:
+        """Refuse a head for another type of task, and training data without labels."""
+        check_head_of(self.task.task_type, self.model.head)
+        self.task.require_labels("A teacher's training")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvSettings(Settings):
+    """Settings of the environment: everything that makes a distillation but the agent."""
+
+    task: TaskConfig = field(default_factory=TaskConfig)
+    model: StudentConfig
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
+    phases: PhaseConfig = field(default_factory=PhaseConfig)
+
+    def validate(self) -> None:
+        """Refuse a head for another type of task, and a parser where whole texts are not labelled."""
+        check_head_of(self.task.task_type, self.model.head)
+        require(
+            self.model.parser is None or self.task.task_type == "text",
+            f"parser is for whole texts, and task_type is {self.task.task_type}: leave it out.",
+            "parser",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillSettings(EnvSettings):
+    """Settings of `kselect distill`."""
+
+    agent: AgentConfig = field(default_factory=lambda: AgentConfig("online"))
+    run: RunConfig = field(default_factory=RunConfig)
+    recording: RecordingConfig = field(default_factory=RecordingConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPolicySettings(EnvSettings):
+    """Settings of `kselect train-policy`."""
+
+    agent: AgentConfig = field(default_factory=AgentConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings(Settings):
+    """Settings of `kselect evaluate`."""
+
+    model: EvaluationConfig
+    task: TaskConfig = field(default_factory=TaskConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings(EvaluateSettings):
+    """Settings of `kselect predict`."""
+
+    predictions: PredictionConfig = field(default_factory=PredictionConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorSettings(Settings):
+    """Settings of `kselect doctor`."""
+
+    task: TaskConfig = field(default_factory=TaskConfig)
+    model: StudentConfig
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
+    doctor: DoctorConfig = field(default_factory=DoctorConfig)
+    run: FolderConfig = field(default_factory=FolderConfig)
+
+    def validate(self) -> None:
+        """Refuse a head for another type of task, several teachers, and training data without labels."""
+        check_head_of(self.task.task_type, self.model.head)
+        require(
+            len(self.model.teachers) == 1, "The doctor examines one teacher at a time: give a single one.", "teacher"
+        )
+        self.task.require_labels("The doctor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainSettings(Settings):
+    """Settings of `kselect explain`."""
+
+    task: TaskConfig = field(default_factory=TaskConfig)
+    model: StudentConfig
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    ladder: AblationConfig = field(default_factory=AblationConfig)
+    run: StudyConfig = field(default_factory=StudyConfig)
+
+    def validate(self) -> None:
+        """Refuse what no level of knowledge reads."""
+        check_head_of(self.task.task_type, self.model.head)
+        require(len(self.model.teachers) == 1, "Levels of knowledge are those of one teacher: give one.", "teacher")
+        require(
+            self.model.parser is None,
+            "parser is for parser-trees, which no level of knowledge reads: leave it out.",
+            "parser",
+        )
+        self.task.require_labels("Every level of knowledge")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings(EnvSettings):
+    """Settings of `kselect compare`."""
+
+    comparison: CompareConfig = field(default_factory=CompareConfig)
+    run: StudyConfig = field(default_factory=StudyConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheSettings(Settings):
+    """Settings of `kselect cache`."""
+
+    cache: CacheConfig = field(default_factory=CacheConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoSettings(Settings):
+    """Settings of `kselect demo`."""
+
+    run: DemoConfig = field(default_factory=DemoConfig)

@@ -1,0 +1,189 @@
+"""The task, and its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kselect.config.validation import Config, names_with, require, setting
+
+TREEBANK_TAGS = ("upos", "deprel")
+"""Columns of CoNLL-U that tags can be read from, the usual one first."""
+Scheme = Literal["iob1", "iob2", "bio", "bioes", "bilou", "plain"]
+WORD_FILES = (".conll", ".conllu", ".bio", ".iob")
+"""Suffixes of files that hold sentences, word by word."""
+
+
+@dataclass(frozen=True)
+class TaskConfig(Config):
+    """Task: what is learned, and from which data."""
+
+    task: str | None = setting(None, describes_data=True)
+    """Task name: synthetic-acceptability (the default), synthetic-entailment, synthetic-topics, cola, sst2, mrpc, stsb,
+    qqp, mnli, qnli, rte or wnli; a custom dataset may have any name, by default that of its file."""
+    task_type: Literal["text", "tags", "trees"] = "text"
+    """What is labelled in a custom dataset: whole texts, words by tags, or words by their heads (see docs/tasks.md)."""
+    data_dir: str | None = None
+    """Folder of GLUE's data, TSV files or saved by datasets, and of other files that are not in the working folder; by
+    default the environment variable KSELECT_DATA or, without it, the hub."""
+    train_file: str | None = setting(None, describes_data=True, is_data_source=True)
+    """Custom dataset: a TSV, CSV, JSONL or Parquet file; for tags one of columns or CoNLL-U, for trees CoNLL-U."""
+    unlabelled_file: str | None = setting(None, group="tags", describes_data=True)
+    """Tags: sentences to learn from in place of train's, by knowledge that needs no labels, such as text of another
+    language; train_file then gives the tags and, held out of it, the reward split and, where there is no
+    dev_file, dev."""
+    dev_file: str | None = setting(None, describes_data=True)
+    """Examples for reporting; by default a tenth of train is held out."""
+    test_file: str | None = setting(None, describes_data=True)
+    """Examples without labels, for `kselect predict`."""
+    dataset: str | None = setting(None, group="tags", describes_data=True, is_data_source=True)
+    """Tags in place of files: a folder that datasets saved, or a dataset on the hub."""
+    dataset_config: str | None = setting(None, group="tags", describes_data=True)
+    """Which configuration of a dataset on the hub."""
+    word_column: int | str | None = setting(None, group="tags")
+    """Column of the words in files of tags, counted from 0 or from -1 backwards, 0 by default; in a dataset its name,
+    tokens by default."""
+    tag_column: int | str | None = setting(None, group="tags")
+    """Column of the tags likewise, -1 by default, and in CoNLL-U upos, or deprel for words' relations; in a dataset
+    ner_tags by default."""
+    scheme: Scheme | None = setting(None, group="tags")
+    """Scheme of the tags that a model predicts; by default that of the files. IOB2 is called bio, too."""
+    file_scheme: Scheme | None = setting(None, group="tags", describes_data=True)
+    """Scheme of the tags in the files; by default that of train."""
+    strict: bool = setting(False, group="tags")
+    """Whether to refuse tags that are impossible in their scheme, which are repaired otherwise."""
+    text_columns: list[str] | None = setting(None, group="texts")
+    """Column of the text in the files, or the two of a pair."""
+    label_column: str | None = setting(None, group="texts")
+    """Column of the label in the files; label by default."""
+    labels: list[str] | None = setting(None, group="texts")
+    """The labels in the files, in the order of their ids; by default those of train_file, sorted."""
+    regression: bool = setting(False, group="texts")
+    """Whether the labels in the files are scores."""
+    metrics: list[str] | None = setting(None, group="texts")
+    """Metrics for the files, out of accuracy, f1, macro_f1, matthews and, for scores, pearson, spearman."""
+    id_column: str | None = setting(None, group="texts")
+    """Column of a name for each example, which is written with its prediction."""
+    max_length: int | None = None
+    """Longest input in tokens; longer texts are cut, longer sentences of words read in pieces, and both are counted; by
+    default 128 for texts, or what the model takes."""
+    reward_fraction: float = 0.1
+    """Share of train held out to measure rewards, and for any choice."""
+    train_limit: int | None = setting(None, describes_data=True)
+    """Use only this many examples of train, and of dev (stratified slices), for a quick look."""
+    data_seed: int = 0
+    """Seed of the splits and of the synthetic data; independent of the seed of a run."""
+
+    @property
+    def own(self) -> bool:
+        """Whether the data are custom files or a custom dataset."""
+        return any(path is not None for path in (self.train_file, self.test_file, self.dataset))
+
+    def require_labels(self, reader: str) -> None:
+        """Refuse to train on sentences without labels what reads labels.
+
+        Args:
+            reader: names what reads them, at the beginning of the message.
+
+        Raises:
+            KselectError: there is an `unlabelled_file`.
+        """
+        require(
+            self.unlabelled_file is None,
+            f"{reader} reads the labels of the training data, and unlabelled_file has none: leave that file out.",
+            "unlabelled_file",
+        )
+
+    def validate(self) -> None:
+        """Refuse settings for another type of task or of data, and numbers out of range."""
+        texts, tags = (names_with(TaskConfig, group=group) for group in ("texts", "tags"))
+        for name in tags:
+            self._check_given(
+                name,
+                self.task_type == "tags",
+                "for tagged sentences",
+                f"task_type is {self.task_type}: give task_type tags",
+            )
+        for name in texts:
+            self._check_given(
+                name, self.task_type == "text", "for whole texts", f"task_type is {self.task_type}: leave it out"
+            )
+        for name in ("dev_file", *texts):
+            require(
+                self.own or not self._is_given(name),
+                f"{name} is for a custom dataset: give train_file, or for predictions test_file, with it.",
+                name,
+            )
+        if self.task_type == "text":
+            self._check_texts()
+        else:
+            self._check_words()
+        self.require("max_length", self.max_length is None or self.max_length >= 4, "give at least 4 tokens")
+        self.require("data_seed", self.data_seed >= 0, "give 0 or more")
+        self.require("reward_fraction", 0 < self.reward_fraction < 1, "give a share of train between 0 and 1")
+        limited = self.train_limit is None or self.train_limit > 0
+        self.require("train_limit", limited, "give a positive number of examples")
+
+    def _check_texts(self) -> None:
+        """Refuse files of words, and texts in no column."""
+        for name in ("train_file", "dev_file", "test_file"):
+            path = getattr(self, name) or ""
+            suffix = Path(path).suffix.lower()
+            types = "tags or trees" if suffix == ".conllu" else "tags"
+            require(
+                suffix not in WORD_FILES,
+                f"{path} holds sentences, word by word, not texts: give task_type {types}.",
+                "task_type",
+            )
+        require(
+            not self.own or bool(self.text_columns),
+            "text_columns is missing: name the column of the text, or two; of sentences whose words are labelled, "
+            "give task_type.",
+            "text_columns",
+        )
+
+    def _check_words(self) -> None:
+        """Refuse contradictions in where words and their labels are."""
+        in_place = " or dataset" * (self.task_type == "tags")
+        require(
+            self.own,
+            f"task_type {self.task_type} has no data: give train_file{in_place}, or to predict test_file.",
+            "train_file",
+        )
+        for name in ("train_file", "dev_file"):
+            require(
+                self.dataset is None or not self._is_given(name),
+                f"{name} and dataset exclude each other: give one.",
+                name,
+            )
+        require(
+            self.dataset is not None or not self._is_given("dataset_config"),
+            "dataset_config is of a dataset: give dataset, too.",
+            "dataset",
+        )
+        require(
+            self.unlabelled_file is None or self.train_file is not None or self.dataset is not None,
+            "unlabelled_file has no tags to be learned: give train_file, too, which has them.",
+            "train_file",
+        )
+        of_treebank = f" or, in CoNLL-U, {' or '.join(TREEBANK_TAGS)}"
+        for name, other in (("word_column", ""), ("tag_column", of_treebank)):
+            value = getattr(self, name)
+            require(
+                self.dataset is None or bool(self.test_file or self.unlabelled_file) or not isinstance(value, int),
+                f"{name} is {value}, and columns of a dataset have names: give one.",
+                name,
+            )
+            require(
+                self.dataset is not None or not isinstance(value, str) or (bool(other) and value in TREEBANK_TAGS),
+                f"{name} is '{value}': give a whole number{other}.",
+                name,
+            )
+
+    def _check_given(self, name: str, applies: bool, purpose: str, reason: str) -> None:
+        require(applies or not self._is_given(name), f"{name} is {purpose}, and {reason}.", name)
+
+    def _is_given(self, name: str) -> bool:
+        value = getattr(self, name)
+        return value is not None and value is not False and value != []  # a column may be 0

@@ -1,0 +1,202 @@
+"""The base class of every group of settings, facts about single settings, and the checks they share."""
+
+from __future__ import annotations
+
+import os
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from kselect.errors import KselectError, unknown
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts about one setting, which other modules select settings by; see `setting` and `names_with`.
+
+    Attributes:
+        group: settings that only make sense together, such as those for tagged sentences.
+        affects_result: whether a run computes something else under another value.
+        may_differ_on_resume: whether a stopped run may be resumed under another value.
+        may_differ_on_extension: whether a study may take over the runs of one that had another value.
+        describes_data: whether it says which data a run read, rather than how to read any.
+        is_data_source: whether giving it replaces the data of a saved run.
+        set_by_agent: whether agents that are compared may each have their own value.
+    """
+
+    group: str = ""
+    affects_result: bool = True
+    may_differ_on_resume: bool = False
+    may_differ_on_extension: bool = False
+    describes_data: bool = False
+    is_data_source: bool = False
+    set_by_agent: bool = False
+
+
+def setting(default: Any = MISSING, *, default_factory: Callable[[], Any] | None = None, **facts: Any) -> Any:
+    """Declare a setting with facts about it, as `dataclasses.field` declares a field; see `Facts` for their names."""
+    metadata = {"facts": Facts(**facts)}
+    if default_factory is not None:
+        return field(default_factory=default_factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def names_with(*configs: type[Any], **facts: Any) -> tuple[str, ...]:
+    """Return the names of all settings with these facts, in the order of the classes and their fields.
+
+    Args:
+        configs: subclasses of `Config`, or of `kselect.config.Settings`, whose groups are then read.
+        facts: attributes of `Facts` and the values they must have; without any, every setting is returned.
+    """
+    names = []
+    for declared in (member for config in configs for member in _declared(config)):
+        known = declared.metadata.get("facts", Facts())
+        if all(getattr(known, fact) == value for fact, value in facts.items()):
+            names.append(declared.name)
+    return tuple(dict.fromkeys(names))
+
+
+def _declared(config: type[Any]) -> list[Field[Any]]:
+    if issubclass(config, Config):
+        return list(fields(config))
+    return [member for group in hints_of(config).values() for member in fields(group)]
+
+
+def hints_of(config: type[Any]) -> dict[str, Any]:
+    """Return the type of each field of a dataclass, by name."""
+    return get_type_hints(config)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A group of settings: a frozen dataclass that refuses values of a wrong type, then whatever `validate` refuses."""
+
+    def __post_init__(self) -> None:
+        for name, hint in hints_of(type(self)).items():
+            value = getattr(self, name)
+            if (text := _without_paths(value)) is not value:
+                object.__setattr__(self, name, text)
+            check_type(name, getattr(self, name), hint)
+        self.validate()
+
+    def validate(self) -> None:
+        """Refuse contradictions.
+
+        Raises:
+            KselectError: in one line, with the name of the setting.
+        """
+
+    def require(self, name: str, condition: bool, advice: str) -> None:
+        """Raise a KselectError that gives a setting's name and value, and the advice, unless `condition` holds."""
+        require(condition, f"{name} is {getattr(self, name)}: {advice}.", name)
+
+
+def require(condition: bool, message: str, setting: str | None = None) -> None:
+    """Raise a KselectError with `message` unless `condition` holds; `setting` is the setting at fault."""
+    if not condition:
+        raise KselectError(message, setting=setting)
+
+
+def merge_settings(overrides: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by name: `overrides`, over `defaults`. Mappings are merged by key; None counts as not given.
+
+    >>> merge_settings({"seed": 1, "scales": {"hidden": 2}}, {"seed": 0, "scales": {"hidden": 1, "logits": 3}})
+    {'seed': 1, 'scales': {'hidden': 2, 'logits': 3}}
+    """
+    settings = dict(overrides)
+    for name, value in defaults.items():
+        if settings.get(name) is None:
+            settings[name] = value
+        elif isinstance(value, dict) and isinstance(settings[name], dict):
+            settings[name] = {**value, **settings[name]}
+    return settings
+
+
+def check_type(name: str, value: Any, hint: Any) -> None:
+    """Refuse a value of another type than a setting has.
+
+    Raises:
+        KselectError: in one line, with the nearest of a closed set of values.
+    """
+    if _matches(value, hint):
+        return
+    choices = [str(choice) for member in members(hint) if get_origin(member) is Literal for choice in get_args(member)]
+    if choices and isinstance(value, str):
+        error = unknown(name, value, choices)
+        error.setting = name
+        raise error
+    raise KselectError(f"{name} is {shorten(repr(value))}: expected {expected(hint, value)}.", setting=name)
+
+
+def shorten(text: str, length: int = 80) -> str:
+    """Return a text of at most so many characters, cut in the middle where it is longer."""
+    half = length // 2
+    return text if len(text) <= length else f"{text[: half - 2]}...{text[-half + 1 :]}"
+
+
+def expected(hint: Any, value: Any = None) -> str:
+    """Return in words which values a setting of this type takes, and how to write it where it is not `value`.
+
+    >>> expected(float), expected(int | None), expected(Literal["bf16", "fp32"])
+    ('a number', 'a whole number', 'bf16 or fp32')
+    >>> expected(list[str], [False, True])
+    'texts such as one,other, so put quotes around each'
+    """
+    words = " or ".join(dict.fromkeys(_describe(member) for member in members(hint)))
+    quotes = list[str] in members(hint) and isinstance(value, list)
+    return f"{words}, so put quotes around each" if quotes else words
+
+
+def members(hint: Any) -> list[Any]:
+    """Return the members of a union without None, or the type alone."""
+    parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return [part for part in parts if part is not type(None)]
+
+
+_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+
+
+def _describe(hint: Any) -> str:
+    kind = get_origin(hint) or hint
+    if kind is Literal:
+        *others, last = map(str, get_args(hint))
+        return f"{', '.join(others)} or {last}" if others else last
+    if kind is list:
+        kinds = {int: "whole numbers such as 1,3,5", float: "numbers such as 0.25,0.5"}
+        return kinds.get(get_args(hint)[0], "texts such as one,other")
+    if kind is dict:
+        values = members(get_args(hint)[1])
+        if values == [str]:
+            return "name=text pairs, such as hidden=uniform,attention=last"
+        words = [_describe(value) for value in values if get_origin(value) is Literal]
+        numbers = f" with {' or '.join(['numbers', *words])}" if {int, float} & set(values) else ""
+        return f"name=value pairs{numbers}, such as hidden=10,attention=2"
+    return _WORDS.get(kind, str(hint))
+
+
+def _matches(value: Any, hint: Any) -> bool:
+    kind, arguments = get_origin(hint) or hint, get_args(hint)
+    if kind in (Union, types.UnionType):
+        return any(_matches(value, member) for member in arguments)
+    if kind is Any:
+        return True
+    if kind is Literal:
+        return isinstance(value, str) and value in arguments
+    if kind is list:
+        return isinstance(value, list | tuple) and all(_matches(item, arguments[0]) for item in value)
+    if kind is dict:
+        pairs = value.items() if isinstance(value, Mapping) else [(None, None)]
+        return all(isinstance(key, str) and _matches(item, arguments[1]) for key, item in pairs)
+    if kind in (int, float):
+        return isinstance(value, (int, kind)) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def _without_paths(value: Any) -> Any:
+    """Return a path as a text, of which settings are made; anything else unchanged."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, list) and any(isinstance(item, os.PathLike) for item in value):
+        return [_without_paths(item) for item in value]
+    return value

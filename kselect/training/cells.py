@@ -1,0 +1,129 @@
+"""The runs that studies are made of: one distillation, or the teachers' own evaluation, from plain settings."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kselect.config import DistillSettings, StudentConfig, TaskConfig, names_with
+from kselect.distillation.builders import Models, make_models
+from kselect.distillation.distiller import Distiller
+from kselect.recipes.policies import build_policy
+from kselect.runs.checkpoint import Checkpoint
+from kselect.runs.provenance import describe
+from kselect.training.api import evaluated, evaluated_teachers
+from kselect.training.engines import Report
+from kselect.training.results import constant_metrics, summarise_run
+from kselect.training.runner import EpisodeRunner
+
+OF_AGENT = ("agent", "agent_settings", "phases", "phase_steps", "phase_growth", "reward_every", "reward_examples")
+"""Settings that a distiller does not depend on."""
+
+
+APART = ("task", "agent", "agent_settings", "seed", "teacher", "data_dir")
+"""Settings that are fields of a ledger entry themselves, or say where something lies."""
+
+
+def run_settings(settings: DistillSettings) -> dict[str, Any]:
+    """Return the settings that identify a run in a ledger: those that affect its result, but for `APART`."""
+    values = settings.to_dict()
+    names = names_with(type(settings), affects_result=True)
+    return {name: values[name] for name in names if name not in APART}
+
+
+def run_cell(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Compute a run of a comparison: a distillation or, where `agent` is None, the evaluation of the teachers."""
+    if settings["agent"] is None:
+        return evaluate_teachers({name: value for name, value in settings.items() if name != "agent"})
+    return run_distillation(settings, report)
+
+
+def run_distillation(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Distil one student.
+
+    Args:
+        settings: Those of `kselect.config.DistillSettings`, and optionally `checkpoint`, a file from which a stopped
+            run resumes.
+        report: Called after each phase.
+
+    Returns:
+        What `summarise_run` returns, with `seconds` by part, the `initial_losses` of all knowledge on offer, and the
+        `environment`. The cost of filling the cache of teacher outputs, which all runs share, is left out.
+    """
+    path = settings.get("checkpoint")
+    typed = DistillSettings.from_dict({name: value for name, value in settings.items() if name != "checkpoint"})
+    checkpoint = None if path is None else Checkpoint(Path(path), typed.run.checkpoint_every)
+    seed = typed.run.seed
+    distiller = _distiller(_key(typed))
+    setup = build_policy(typed.agent, distiller, typed.phases, seed)
+    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=setup.learning)
+    snapshot = checkpoint.load() if checkpoint is not None else None
+    if snapshot is not None:
+        runner.restore(snapshot)
+    elif distiller.teachers:
+        distiller.reset(seed)
+        distiller.advance(np.ones(len(distiller.names)), 1)  # fills the cache; the run starts over after it
+
+    def on_phase(record: dict[str, Any]) -> None:
+        try:
+            report(record["step"], runner.total_steps)
+        except KeyboardInterrupt:
+            if checkpoint is not None:
+                runner.save(checkpoint)
+            raise
+        if checkpoint is not None and checkpoint.due:
+            runner.save(checkpoint)
+
+    result = evaluated(runner.run(on_phase)[0], setup.env)
+    summary = summarise_run(result, distiller.task, seed=seed, agent=typed.agent.agent)
+    if checkpoint is not None:
+        checkpoint.drop()
+    return {
+        **summary,
+        "seconds": result.seconds,
+        "initial_losses": distiller.initial_losses,
+        "teacher": typed.model.teacher,
+        "environment": describe(seed),
+    }
+
+
+def evaluate_teachers(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metrics of the teachers, in `teacher_metrics` each, and in `metrics` those of the first.
+
+    Args:
+        settings: Those of `kselect.config.DistillSettings`.
+    """
+    typed = DistillSettings.from_dict(settings)
+    distiller = _distiller(_key(typed))
+    teachers = evaluated_teachers(distiller)
+    examples = len(distiller.encoded("dev"))
+    constant = constant_metrics(distiller.task)
+    return {"metrics": teachers[0], "teacher_metrics": teachers, "examples": examples, "constant": constant}
+
+
+def _key(settings: DistillSettings) -> str:
+    values = settings.to_dict()
+    return json.dumps({name: value for name, value in values.items() if name not in OF_AGENT}, sort_keys=True)
+
+
+@lru_cache(maxsize=1)
+def _distiller(key: str) -> Distiller:
+    """Return the run of these settings; the last one is held for the next agent that reads the same."""
+    settings = DistillSettings.from_dict(json.loads(key))
+    own = {"task": asdict(settings.task), "model": asdict(settings.model), "seed": settings.run.seed}
+    models = _models(json.dumps(own, sort_keys=True))
+    models = replace(models, student=copy.deepcopy(models.student))  # training changes it
+    return models.distiller(settings.training, settings.knowledge, settings.task.max_length)
+
+
+@lru_cache(maxsize=1)
+def _models(key: str) -> Models:
+    settings = json.loads(key)
+    return make_models(TaskConfig(**settings["task"]), StudentConfig(**settings["model"]), settings["seed"])
