@@ -140,7 +140,7 @@ def test_advantages_do_not_run_from_one_stream_into_another() -> None:
             observation, action, reward = decisions[stream][step]
             other.observe(observation, action, reward, observation, stream == 0 and step == 5, stream=stream)
     judged = [
-        agent._judge(fields, fields["reward"])
+        agent._advantages(fields, fields["reward"])
         for agent in (one, other)
         for fields in [agent.decisions.read_by_stream()]
     ]
