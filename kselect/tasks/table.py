@@ -149,5 +149,7 @@ def concatenate(source: str, tables: Sequence[Table]) -> Table:
     Raises:
         KselectError: a table lacks one of them.
     """
-    columns = {name: [value for table in tables for value in table.values(name)] for name in tables[0].columns}
+    columns: dict[str, Sequence[Any]] = {
+        name: [value for table in tables for value in table.values(name)] for name in tables[0].columns
+    }
     return Table(source, columns, class_names=tables[0].class_names)
