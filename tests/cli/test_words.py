@@ -130,9 +130,9 @@ def test_unlabelled_words_are_learned_from_and_no_tag_is_read(
     for words, told in (
         (["distill", *common, "--agent", "fine-tune"], "knowledge gold reads labels, which the sentences of"),
         (["distill", *common, "--agent", "kd-pt:1"], "unlabelled_file do not have: leave out kd-pt, or unl"),
-        (["distill", *common, "--record"], "A recording reads the labels of what is learned from"),
-        (["doctor", *common], "The doctor reads the labels of what is learned from"),
-        (["explain", *common], "Every level of knowledge reads the labels of what is learned from"),
+        (["distill", *common, "--record"], "A recording reads the labels of the training data"),
+        (["doctor", *common], "The doctor reads the labels of the training data"),
+        (["explain", *common], "Every level of knowledge reads the labels of the training data"),
         (of_trees, "unlabelled_file is for texts and tagged sentences, and task_type is trees"),
     ):
         assert told in fails(capsys, *words)
@@ -433,4 +433,5 @@ def test_what_is_repaired_and_what_train_has_none_of_is_told(
     assert lines == [
         f"{tmp_path / 'train.conll'} has 1 tag impossible in IOB2, at {tmp_path / 'train.conll'}:3, now repaired.",
         *[line for line in lines[1:] if "tags that train does not have and no prediction gets right: B-plant" in line],
+        "2 of 2 examples of dev (100 %) are in train, too: scores on dev overstate what was learned.",
     ]
