@@ -317,7 +317,7 @@ def test_a_parser_teaches_a_classifier_of_texts(place: Path, capsys: pytest.Capt
     ):
         assert said in fails(capsys, "distill", *texts, *runs, *student, "--parser", str(wrong))
     words = [*data(place, "tags"), *of_teacher(place, "tags"), "--parser", str(parser)]
-    assert fails(capsys, "distill", *words) == "parser is for whole texts, and task_type is tags: leave it out."
+    assert fails(capsys, "distill", *words) == "parser is for whole texts, but task_type is tags: leave it out."
 
 
 def test_what_is_named_and_does_not_fit_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -326,7 +326,7 @@ def test_what_is_named_and_does_not_fit_is_refused(place: Path, capsys: pytest.C
     error = fails(capsys, "distill", *words, "--agent", "all")
     assert error == (
         "knowledge logits cannot compare arcs (teacher) with arc tags (student): offer marginals. "
-        "Of what is named, these models have gold, hidden in common."
+        "Of the kinds named, these models support gold, hidden."
     )
 
 
