@@ -288,13 +288,13 @@ def test_bad_input(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_a_parser_is_refused(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = topics(place, tmp_path)
     error = fails(capsys, [*words, "--parser", words[words.index("--teacher") + 1]])
-    assert error == "parser is for parser-trees, which no level of knowledge reads: leave it out."
+    assert error.startswith("parser is for parser-trees, which no level of knowledge reads: leave it out.")
 
 
 def test_several_teachers_are_refused(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = topics(place, tmp_path)
     words[words.index("--teacher") + 1] += f",{place / 'two'}"
-    assert fails(capsys, words) == "Levels of knowledge are those of one teacher: give one."
+    assert fails(capsys, words).startswith("Levels of knowledge are those of one teacher: give one.")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
