@@ -49,17 +49,17 @@ if TYPE_CHECKING:
     from kselect.io import UnwritableError as UnwritableError
     from kselect.knowledge.base import Knowledge as Knowledge
     from kselect.knowledge.registry import register as register
-    from kselect.models import text_classifier as _text_classifier
+    from kselect.models import loading as _loading
     from kselect.models.classifier import Classifier as Classifier
+    from kselect.models.loading import load_student as load_student
     from kselect.models.shrink import shrink as shrink
-    from kselect.models.text_classifier import load_student as load_student
     from kselect.tasks.registry import load_task as load_task
     from kselect.tasks.task import Task as Task
     from kselect.tasks.task import build_task as build_task
     from kselect.training.api import learn as learn
     from kselect.training.api import rollout as rollout
 
-    load_teacher = _text_classifier.load_classifier
+    load_teacher = _loading.load_classifier
 
 __version__ = "0.1.0"
 
@@ -101,7 +101,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "knowledge.registry": ("register",),
     "models.classifier": ("Classifier",),
     "models.shrink": ("shrink",),
-    "models.text_classifier": ("load_student", "load_teacher"),
+    "models.loading": ("load_student", "load_teacher"),
     "tasks.registry": ("load_task",),
     "tasks.task": ("Task", "build_task"),
     "training.api": ("learn", "rollout"),

@@ -86,3 +86,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> KselectError:
     """
     known = list(known)
     return KselectError(f"Unknown {kind} '{name}'{did_you_mean(name, known)} Known: {', '.join(known)}.")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of another library's error message."""
+    return str(error).strip().partition("\n")[0].rstrip()

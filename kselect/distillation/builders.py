@@ -10,9 +10,9 @@ from kselect.distillation.distiller import Distiller
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import is_text
+from kselect.models.loading import load_classifier, load_encoder, load_student
 from kselect.models.scratch import new_classifier
 from kselect.models.shrink import shrink
-from kselect.models.text_classifier import load_classifier, load_encoder, load_student
 from kselect.models.word_classifier import is_trained, load_parser, with_head
 from kselect.tasks.registry import make_task
 from kselect.tasks.synthetic.tasks import SYNTHETIC_TASKS, check_generated

@@ -78,7 +78,7 @@ class Classifier:
     @classmethod
     def from_pretrained(cls, path: str | Path, task: Task) -> Classifier:
         """Load a classifier of `task` from a folder or the Hugging Face Hub; the same as `kselect.load_teacher`."""
-        from kselect.models.text_classifier import load_classifier
+        from kselect.models.loading import load_classifier
 
         return load_classifier(path, task)
 

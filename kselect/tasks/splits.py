@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from kselect.errors import KselectError
+from kselect.logging import get_logger
 
 DEV_FRACTION = 0.1
 """Share of train that is held out as dev where there is no dev split."""
@@ -75,7 +75,7 @@ class Split(Examples):
     @property
     def is_labelled(self) -> bool:
         """Whether any example has a label."""
-        return any(label not in (UNLABELLED,) and label == label for label in self.labels)
+        return any(label != UNLABELLED and label == label for label in self.labels)  # NaN != NaN
 
     def take(self, indices: Iterable[int]) -> Split:
         """Return the examples at `indices`, in that order."""
@@ -232,7 +232,7 @@ def _warn_of_overlap(train: Examples, reported: Mapping[str, Examples]) -> None:
     for name, split in reported.items():
         shared = sum(map(known.__contains__, split.keys()))
         if shared and shared >= OVERLAP * len(split):
-            logging.getLogger("kselect").warning(
+            get_logger().warning(
                 "%d of %d examples of %s (%.0f %%) are in train, too: scores on %s overstate what was learned.",
                 shared,
                 len(split),

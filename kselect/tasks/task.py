@@ -95,9 +95,19 @@ class TextTask(Task[Split]):
         return not self.labels
 
     @property
+    def is_labelled(self) -> bool:
+        """Whether the texts of train have labels."""
+        return self.splits["train"].is_labelled
+
+    @property
+    def labelled(self) -> Split:
+        """Train or, where it has no labels, the reward split."""
+        return self.splits["train" if self.is_labelled else "reward"]
+
+    @property
     def uninformed_loss(self) -> float:
-        """Gold loss of knowing nothing: log K in nats, or in a regression the variance of train's labels."""
-        return float(np.var(self.splits["train"].labels)) if self.regression else math.log(self.num_labels)
+        """Gold loss of knowing nothing: log K in nats, or in a regression the variance of the labels to learn from."""
+        return float(np.var(self.labelled.labels)) if self.regression else math.log(self.num_labels)
 
     def encode(self, split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
         """Turn examples into token ids, at most `max_length` an example; see `kselect.tasks.encoding.encode`."""
@@ -118,11 +128,11 @@ class TextTask(Task[Split]):
         return metrics.score(self.metrics, predictions, labels)
 
     def constant_score(self, split: str = "dev") -> dict[str, float]:
-        """Return what train's most frequent label (ties: the lower id) or mean score earns as the only answer."""
+        """Return the score of predicting the most frequent label (ties: the lower id), or the mean score, always."""
         gold = self.splits[split].labels
         if self.regression:
-            return self.score(np.full(len(gold), np.mean(self.splits["train"].labels)), gold)
-        counts = Counter(self.splits["train"].labels)
+            return self.score(np.full(len(gold), np.mean(self.labelled.labels)), gold)
+        counts = Counter(self.labelled.labels)
         majority = max(range(self.num_labels), key=lambda label: counts[label])
         return self.score(np.full(len(gold), majority), gold)
 

@@ -20,7 +20,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.models.classifier import Classifier
-from kselect.models.labels import label_settings
+from kselect.models.label_names import label_settings
 from kselect.tasks.synthetic.tasks import SyntheticTask
 from kselect.tasks.synthetic.tokenizer import synthetic_tokenizer
 from kselect.tasks.synthetic.topics import Topics

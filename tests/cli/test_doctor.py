@@ -16,7 +16,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kselect.cli.main import main
-from kselect.models.text_classifier import load_encoder
+from kselect.models.loading import load_encoder
 from kselect.tasks.registry import load_task
 from tests import word_files
 from tests.tiny import tiny_classifier, tiny_task

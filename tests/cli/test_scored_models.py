@@ -179,7 +179,7 @@ def test_a_single_text_is_told_as_one(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_another_task_wins_over_that_of_the_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = fails(capsys, "evaluate", str(place / "runs" / "student"), "--task", "synthetic-entailment")
-    assert "tells 3 labels apart, synthetic-entailment has 2" in error
+    assert "predicts 3 labels, synthetic-entailment has 2" in error
 
 
 @pytest.mark.parametrize("path", ["policy", "policy/policy"])

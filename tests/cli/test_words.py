@@ -133,7 +133,7 @@ def test_unlabelled_words_are_learned_from_and_no_tag_is_read(
         (["distill", *common, "--record"], "A recording reads the labels of what is learned from"),
         (["doctor", *common], "The doctor reads the labels of what is learned from"),
         (["explain", *common], "Every level of knowledge reads the labels of what is learned from"),
-        (of_trees, "unlabelled_file is for tagged sentences, and task_type is trees"),
+        (of_trees, "unlabelled_file is for texts and tagged sentences, and task_type is trees"),
     ):
         assert told in fails(capsys, *words)
 
@@ -312,7 +312,7 @@ def test_a_parser_teaches_a_classifier_of_texts(place: Path, capsys: pytest.Capt
     last = json.loads((place / "runs" / "texts" / "metrics.jsonl").read_text().splitlines()[-1])
     assert last["loss/parser-trees"] > 0
     for wrong, said in (
-        (place / "runs" / "tags" / "student", "holds no parser under the head parser or second-order-parser: give a"),
+        (place / "runs" / "tags" / "student", "has no parser with the head parser or second-order-parser: give a"),
         (place / "nowhere", "No such model folder"),
     ):
         assert said in fails(capsys, "distill", *texts, *runs, *student, "--parser", str(wrong))
@@ -385,7 +385,7 @@ def test_several_teachers_must_be_taggers(place: Path, tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("kind", "content", "more", "said"),
     [
-        ("tags", "dog\tB-animal\ncat\n", [], "t.conll:2 has 1 column, expected 2 as in line 1: mend or remove that"),
+        ("tags", "dog\tB-animal\ncat\n", [], "t.conll:2 has 1 column, expected 2 as in line 1: fix or remove that"),
         ("tags", "\n\n", [], "t.conll holds no sentences: fill it, or give another."),
         (
             "tags",
@@ -400,7 +400,7 @@ def test_several_teachers_must_be_taggers(place: Path, tmp_path: Path, capsys: p
         ("tags", columns(SENTENCES), ["--scheme", "plain"], "in the scheme iob2 cannot be had in plain"),
         ("tags", columns(SENTENCES), ["--max_length", "32"], "max_length is 32, the model takes 16 tokens"),
         ("trees", treebank(SENTENCES, (3, 3, 4, 3, 6, 4, 4)), [], "begins a sentence without a root"),
-        ("trees", treebank(SENTENCES, (2, 1, 4, 0, 6, 4, 4)), [], "is in a cycle of heads: words 1, 2: mend or remove"),
+        ("trees", treebank(SENTENCES, (2, 1, 4, 0, 6, 4, 4)), [], "is in a cycle of heads: words 1, 2: fix or remove"),
         ("trees", "1\ta\t_\tX\n", [], "t.conllu:1 has 4 columns, expected ten"),
         ("trees", "", [], "t.conllu holds no sentences"),
         ("trees", treebank(SENTENCES), ["--head", "crf"], "head is crf, which is not for task_type trees: give parser"),
@@ -432,5 +432,5 @@ def test_what_is_repaired_and_what_train_has_none_of_is_told(
     lines = [record.getMessage() for record in caplog.records if record.name == "kselect"]
     assert lines == [
         f"{tmp_path / 'train.conll'} has 1 tag impossible in IOB2, at {tmp_path / 'train.conll'}:3, now repaired.",
-        *[line for line in lines[1:] if "tags that train has none of, and no prediction gets right: B-plant" in line],
+        *[line for line in lines[1:] if "tags that train does not have and no prediction gets right: B-plant" in line],
     ]

@@ -23,8 +23,8 @@ from kselect.knowledge.substructures import COMPARABLE_HEADS
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import CHOICES
 from kselect.models.heads.tree_tagger import ArcTags, TreeTagger
+from kselect.models.loading import load_classifier
 from kselect.models.shrink import shrink
-from kselect.models.text_classifier import load_classifier
 from kselect.models.word_classifier import with_head
 from kselect.tasks.words import TaggedSentence
 from kselect.tasks.words.sentence import WordSplit

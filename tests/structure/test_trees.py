@@ -14,7 +14,7 @@ from torch import Tensor
 from kselect.structure import NonProjectiveTrees, ProjectiveTrees, cross_entropy, kl
 from kselect.structure.arborescence import best_heads
 from kselect.structure.trees import by_elimination, by_inverse, matrix_tree
-from kselect.tasks.words import fault
+from kselect.tasks.words import find_tree_error
 from tests.structure.enumeration import trees
 
 
@@ -128,7 +128,7 @@ def test_best_heads_of_nested_cycles_does_not_recurse() -> None:
         (heads,) = best_heads(scores[None], torch.ones(1, n)).tolist()
     finally:
         sys.setrecursionlimit(limit)
-    assert fault(heads) is None
+    assert find_tree_error(heads) is None
     best = NonProjectiveTrees(1e3 * scores[None], torch.ones(1, n)).log_partition / 1e3
     assert float(scores[torch.arange(n), heads].sum()) == pytest.approx(float(best), rel=1e-6)
 

@@ -32,9 +32,9 @@ from kselect.distillation.teacher.fingerprint import cache_key
 from kselect.distillation.teacher.ragged import RaggedLayout
 from kselect.distillation.teacher.sources import CachedTeacher, LiveTeacher
 from kselect.errors import KselectError
+from kselect.models.loading import load_classifier
 from kselect.models.needs import KINDS, Needs
 from kselect.models.outputs import forward
-from kselect.models.text_classifier import load_classifier
 from kselect.tasks.encoding import EncodedSplit, encode
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
