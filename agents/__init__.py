@@ -1,6 +1,6 @@
-"""Who decides: the agents that choose which knowledge to distil.
+"""Agents: what chooses the kinds of knowledge to distil.
 
-Classes are imported when first used, so that `import agents` costs nothing (torch comes with the agents that learn).
+Classes are imported on first use, so that importing this package is quick: torch comes with the agents that learn.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kselect.agents.agent import Agent
     from kselect.agents.ddpg import DeterministicActorCritic, TowerActorCritic
     from kselect.agents.random import RandomHard, RandomSoft
+    from kselect.agents.sb3 import SB3Agent
     from kselect.agents.schedule import Schedule
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "DeterministicActorCritic",
     "RandomHard",
     "RandomSoft",
+    "SB3Agent",
     "Schedule",
     "TowerActorCritic",
     "load_agent",
@@ -36,9 +38,9 @@ _MODULES = {"Agent": "kselect.agents.agent", **CLASSES}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a class of agents when it is first used (PEP 562)."""
+    """Import an agent class on first use (PEP 562)."""
     if name not in _MODULES:
-        raise AttributeError(f"module 'agents' has no attribute '{name}'")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_MODULES[name]), name)
 
 

@@ -1,4 +1,4 @@
-"""The learning agent of hard selections."""
+"""The learning agent for hard selections."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from gymnasium import spaces
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -19,25 +20,44 @@ from kselect.agents.validation import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Rang
 
 
 class ActorCritic(Learner):
-    """Stochastic actor-critic: a coin for every knowledge, to take it or leave it, from one shared network.
+    """Stochastic actor-critic: one Bernoulli variable per kind of knowledge, from a network shared over the rows.
 
-    An episode of distillation has tens of decisions and a noisy reward, so a decision must be learned from
-    more than once. The actor therefore ascends the natural gradient, which has a form that may reuse old
-    decisions: the regression of the advantage on `action - probability`, the compatible features of a coin
-    (Sutton et al. 2000, "Policy gradient methods for reinforcement learning with function approximation",
-    theorem 2; Peters and Schaal 2008, "Natural actor-critic"). With p_i the probability that row i once had,
+    An episode of distillation has tens of decisions and a noisy reward, so each decision must be learned from more than
+    once. The actor therefore follows the natural policy gradient, which has a form that can reuse old decisions: the
+    regression of the advantage on `action - probability`, the compatible features of a Bernoulli policy (Sutton et al.
+    2000, "Policy gradient methods for reinforcement learning with function approximation", theorem 2; Peters and Schaal
+    2008, "Natural actor-critic"). With p_ti the probability of row i when decision t was taken,
 
         loss = mean_t (A_t - sum_i D_i(s_t) (a_ti - p_ti))^2 + ridge * mean D^2,
         log-odds_i(s) = start + D_i(s) / entropy
 
-    where A is GAE, standardised, so that neither the size of the rewards nor a common offset matters. D is
-    what taking a knowledge is worth over leaving it; all rows are fitted at once, so one is not blamed for
-    another. The second line is the coin that maximises D plus `entropy` times its negative KL to the starting
-    coin: an entropy bonus.
+    where A is GAE, standardised, so that neither the size of the rewards nor a common offset matters. D_i is the gain
+    of selecting row i over not selecting it; all rows are fitted jointly, so that no row is credited with another's
+    effect. The second line maximises the expected D minus `entropy` times the KL divergence from the initial policy: an
+    entropy bonus.
 
-    The policy starts at `initial_probability`: above a half, because an undecided knowledge had better be
-    used (that is the baseline `all`), and near a half, where a coin tells most; where nothing can be learned
-    it stays there.
+    The policy starts at `initial_probability`: above a half, because without evidence it is better to use a kind of
+    knowledge (the baseline `all`), and near a half, where a sample is most informative.
+
+    Args:
+        observation_space: Of the environment.
+        action_space: Of the environment, hard.
+        seed: Of the initial weights and the samples.
+        learning_rate: Of the policy network (Adam).
+        gamma: Discount; 1 because rewards add up to the gain of the whole run.
+        lam: Lambda of GAE.
+        epochs: Gradient steps on all remembered decisions per update.
+        entropy: Factor of the KL divergence from the initial policy.
+        ridge: Factor of the mean squared D.
+        jitter: Standard deviation of noise on the inputs of the policy network while learning.
+        exploration: Factor of the exploration reward, in units of the rewards' standard deviation.
+        initial_probability: Every probability before anything is learned.
+        update_every: Decisions between updates; None for the ends of episodes only.
+        memory: Decisions to learn from.
+        hidden: Width of the policy network.
+
+    Raises:
+        KselectError: a setting outside its range, or an environment with soft actions.
     """
 
     actions: ClassVar[tuple[str, ...]] = ("hard",)
@@ -90,45 +110,45 @@ class ActorCritic(Learner):
         self.modules = {"policy": self.policy}
         self.optimizers = {"policy": torch.optim.Adam(self.policy.parameters(), lr=learning_rate, fused=True)}
 
-    def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
-        """Return int8 `[k]`: the policy's coins if `explore`, else whatever has more than a half."""
+    def act(self, observation: Observation, *, explore: bool = False) -> NDArray[Any]:
+        """Return int8 `[k]`: a sample if `explore`, else the rows with a probability above a half."""
         self._check(observation)
         self.preference = self._probability(observation)
         threshold = self.rng.random(self.rows) if explore else 0.5
         return (self.preference > threshold).astype(np.int8)
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return what every learner has, and the critic."""
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return the state of every learner, and the critic; see `Agent.state`."""
         arrays, facts = super().state()
         return arrays | {f"critic.{name}": array for name, array in self.critic.arrays.items()}, facts
 
-    def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        """Take up what `state` returned."""
+    def restore(self, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
+        """Return to the state that `state` returned."""
         super().restore(arrays, facts)
         self.critic.arrays = {name: arrays[f"critic.{name}"] for name in self.critic.arrays}
 
-    def _probability(self, observation: Observation) -> np.ndarray:
+    def _probability(self, observation: Observation) -> NDArray[Any]:
         with single_thread(), torch.inference_mode():
             return torch.sigmoid(self.policy(*observation_tensors(observation))[0]).numpy()
 
-    def _extra(self, observation: Observation, action: np.ndarray) -> dict[str, Any]:
-        """Return each row's probability; the policy is still the one that acted."""
+    def _extra(self, observation: Observation, action: NDArray[Any]) -> dict[str, Any]:
+        """Return each row's probability under the policy, which has not changed since it acted."""
         return {"probability": self._probability(observation)}
 
     def _learn(self) -> dict[str, float]:
         fields = self.decisions.read_by_stream()
         bonus = self.exploration * self.scale.value * fields["bonus"]
-        advantages, returns = self._judge(fields, fields["reward"] + bonus)
+        advantages, returns = self._advantages(fields, fields["reward"] + bonus)
         standard = (advantages - advantages.mean()) / (advantages.std() + 1e-6 * self.scale.value)
         target = torch.from_numpy(standard.clip(-3.0, 3.0).astype(np.float32))
-        surprise = torch.from_numpy(fields["action"] - fields["probability"])
+        features = torch.from_numpy(fields["action"] - fields["probability"])
         context, knowledge = torch.from_numpy(fields["context"]), torch.from_numpy(fields["knowledge"])
         for _ in range(self.epochs):
             logits = self.policy(self._jittered(context), self._jittered(knowledge))
-            worth = self.entropy * (logits - self.start)
-            loss = F.mse_loss((worth * surprise).sum(-1), target)
+            gain = self.entropy * (logits - self.start)
+            loss = F.mse_loss((gain * features).sum(-1), target)
             self.optimizers["policy"].zero_grad()
-            (loss + self.ridge * worth.square().mean()).backward()
+            (loss + self.ridge * gain.square().mean()).backward()
             torch.nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
             self.optimizers["policy"].step()
         logits = logits.detach()
@@ -142,24 +162,22 @@ class ActorCritic(Learner):
             "exploration_reward": float(bonus.mean()),
         }
 
-    def _judge(self, fields: dict[str, np.ndarray], rewards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Fit the critic; return advantages and returns `[n]`."""
-        now, later = (
-            (fields["context"], fields["knowledge"]),
-            (fields["next_context"], fields["next_knowledge"]),
-        )
+    def _advantages(self, fields: dict[str, NDArray[Any]], rewards: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Fit the critic and return advantages and returns, both `[n]`."""
+        state = fields["context"], fields["knowledge"]
+        next_state = fields["next_context"], fields["next_knowledge"]
         terminated = fields["terminated"] > 0
         ends = np.append((fields["starts"][1:] > 0) | (np.diff(fields["stream"]) != 0), True)
-        # The returns rest on the values that are fitted to them; a few rounds settle both.
+        # The returns depend on the values that are fitted to them: a few iterations make both converge.
         for _ in range(3):
-            values, next_values = self.critic.value(*now), self.critic.value(*later)
+            values, next_values = self.critic.value(*state), self.critic.value(*next_state)
             advantages = gae(rewards, values, next_values, terminated, ends, gamma=self.gamma, lam=self.lam)
-            self.critic.fit(*now, advantages + values)
-        values, next_values = self.critic.value(*now), self.critic.value(*later)
+            self.critic.fit(*state, advantages + values)
+        values, next_values = self.critic.value(*state), self.critic.value(*next_state)
         advantages = gae(rewards, values, next_values, terminated, ends, gamma=self.gamma, lam=self.lam)
         return advantages, advantages + values
 
     def _jittered(self, tensor: Tensor) -> Tensor:
-        """Add noise, new in every epoch, lest a network tell decisions apart by their digits."""
+        """Add noise, drawn anew in every epoch, so that the network cannot memorise decisions by their exact inputs."""
         noise = self.rng.standard_normal(tensor.shape, dtype=np.float32)
         return tensor + self.jitter * torch.from_numpy(noise)

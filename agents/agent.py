@@ -1,59 +1,67 @@
-"""What every agent is: something that selects knowledge, and may learn to."""
+"""The interface of agents: they select knowledge, and some learn to."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
-from kselect.agents.serialization import read_description, read_learned, write_agent
+from kselect.agents.serialization import FILES, read_description, read_learned, write_agent
 from kselect.agents.validation import Range, check_range, setting_names
 from kselect.errors import KselectError
+from kselect.hub import local_folder, model_card, push_folder
 
-Observation = dict[str, np.ndarray]
-AGENT_STREAM = 2  # keeps an agent's draws apart from those of a run under the same seed
+Observation = dict[str, NDArray[Any]]
+ROWS = ("context", "knowledge")
+AGENT_STREAM = 2  # separates an agent's random stream from those of a run under the same seed
 AnyAgent = TypeVar("AnyAgent", bound="Agent")
 
 
 class Agent(ABC):
-    """Selects knowledge, one decision a phase.
+    """Selects knowledge: one decision per phase.
 
-    The loop calls `begin` at the start of an episode, and at each decision `act`, steps the environment, and then calls
-    `observe` and `update`. Observations are dicts
-    of "context" `[c]`, the first of which is the share of the run that is over, and "knowledge" `[k, f]`, and
-    may have further parts; actions are `[k]`, int8 in {0, 1} (hard, MultiBinary) or float32 in [0, 1] (soft,
-    Box). A subclass keeps each keyword argument of its constructor as an attribute of the same name; those are
-    its settings, saved with it. An agent draws from random streams of its own, never from the global ones.
+    The training loop calls `begin` at the start of an episode. At each decision it calls `act`, steps the environment,
+    and calls `observe` and `update`.
+
+    Observations are dicts of `context` `[c]`, whose first entry is the share of the run that is over, `knowledge`
+    `[k, f]`, one row per kind of knowledge, and possibly further entries. Actions are `[k]`: int8 in {0, 1} (hard,
+    `MultiBinary`) or float32 in [0, 1] (soft, `Box`).
+
+    A subclass stores each keyword argument of its constructor as an attribute of the same name; these are its settings
+    and are saved with it. An agent draws random numbers from its own generator, never from the global ones.
+
+    Attributes:
+        learns: Whether `observe` and `update` do anything.
+        actions: The kinds of action that it can give, out of "hard" and "soft".
+        observation_keys: The entries of an observation that it reads.
+        transferable: Whether it works with other kinds of knowledge, and other numbers of them, than it was made for.
+        ranges: The allowed values of its settings, by name.
+        preference: `[k]` in [0, 1], what the last `act` preferred before sampling, noise or a threshold.
+        slope: `[k]`, how fast the weights of the last `act` move during its phase, as the change over a whole run; None
+            where they are constant.
+        boundaries: Shares of a run at which a phase must end, because the agent then decides anew.
+        names: The kind of knowledge of each row, where known; saved with the agent.
     """
 
     learns: ClassVar[bool] = False
-    """Whether `observe` and `update` do anything."""
     actions: ClassVar[tuple[str, ...]] = ("hard", "soft")
-    """The kinds of action it can give."""
-    reads: ClassVar[tuple[str, ...]] = ("context", "knowledge")
-    """The parts of an observation that it looks at."""
-    travels: ClassVar[bool] = True
-    """Whether it serves other knowledge, and other numbers of rows, than it was made for."""
+    observation_keys: tuple[str, ...] = ROWS
+    transferable: ClassVar[bool] = True
     ranges: ClassVar[dict[str, Range]] = {}
-    """Values allowed for its settings, by name."""
 
-    preference: np.ndarray | None = None
-    """`[k]` in [0, 1]: the last `act`'s leaning to each knowledge, before sampling, noise, threshold."""
-    slope: np.ndarray | None = None
-    """`[k]`: how fast the last `act`'s weights are to move while its phase lasts, as the change over a whole run; None
-    where they stay."""
+    preference: NDArray[Any] | None = None
+    slope: NDArray[Any] | None = None
     boundaries: tuple[float, ...] = ()
-    """Shares of a run at which it changes its mind by the clock, and must be asked."""
     names: tuple[str, ...] | None = None
-    """The knowledge of each row, where whoever made the agent said so; saved with it."""
 
     def __init__(self, observation_space: spaces.Space, action_space: spaces.Space, *, seed: int = 0) -> None:
         self.context_size, self.rows, self.features = _observation_shape(observation_space)
-        self.shapes = {part: self._shape(observation_space, part) for part in self.reads}
+        self.shapes = {key: self._shape(observation_space, key) for key in self.observation_keys}
         self.soft = _is_soft(action_space, self.rows)
         if self.kind not in self.actions:
             raise KselectError(
@@ -68,49 +76,128 @@ class Agent(ABC):
 
     @property
     def kind(self) -> str:
-        """Return "soft" or "hard", the kind of action it gives here."""
+        """The kind of its actions, "soft" or "hard"."""
         return "soft" if self.soft else "hard"
 
     def begin(self) -> None:
-        """Say that the next decision starts an episode, whether or not the last one came to its end."""
+        """Start an episode, whether or not the previous one was finished."""
         return None
 
     @abstractmethod
-    def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
-        """Return an action `[k]` out of the action space; `explore` samples or adds noise."""
+    def act(self, observation: Observation, *, explore: bool = False) -> NDArray[Any]:
+        """Select knowledge for the next phase.
+
+        Args:
+            observation: What the environment shows.
+            explore: Whether to sample or add noise, in order to learn.
+
+        Returns:
+            `[k]`, an element of the action space.
+        """
 
     def observe(
         self,
         observation: Observation,
-        action: np.ndarray,
+        action: NDArray[Any],
         reward: float,
         next_observation: Observation,
         terminated: bool,
         stream: int = 0,
     ) -> None:
-        """Take in what an action led to; an agent that does not learn lets it pass.
+        """Record what an action led to; does nothing in an agent that does not learn.
 
-        Of episodes played side by side, `stream` says which one it belongs to.
+        Args:
+            observation: What `act` was given.
+            action: `[k]`, what it returned.
+            reward: What the phase gained.
+            next_observation: What the environment shows after it.
+            terminated: Whether the episode is over.
+            stream: Index of the environment, where several are played in parallel.
         """
         return None
 
     def update(self) -> dict[str, float]:
-        """Learn if an update is due; return its statistics by name, {} when none was due."""
+        """Learn, if an update is due.
+
+        Returns:
+            The update's statistics by name; empty when none was due.
+        """
         return {}
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Return every setting by name; `type(agent)(*spaces, **agent.settings)` makes its equal."""
+        """Every setting by name; `type(agent)(*spaces, **agent.settings)` makes an equal, untrained agent."""
         return {name: getattr(self, name) for name in setting_names(type(self))}
 
     def check_settings(self) -> None:
-        """Refuse settings outside their ranges."""
+        """Check every setting against `ranges`.
+
+        Raises:
+            KselectError: a setting outside its range.
+        """
         for name, allowed in self.ranges.items():
             check_range(name, getattr(self, name), allowed)
 
     def save(self, folder: str | Path) -> None:
-        """Write agent.json and agent.safetensors to a folder; once loaded, it goes on exactly as this one."""
+        """Write agent.json and agent.safetensors; a loaded agent continues exactly as this one would.
+
+        Raises:
+            KselectError: the files cannot be written.
+        """
         write_agent(Path(folder), self._description(), *self.state())
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Save the agent, under the name that this method has on the Hugging Face Hub; see `save`."""
+        self.save(folder)
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
+        """Upload the agent to the Hugging Face Hub, with a model card.
+
+        Args:
+            repo_id: The repository, such as "user/policy".
+            options: Such as `private`, `token` and `commit_message`; see `kselect.hub.push_folder`.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            KselectError: the Hub refuses, or cannot be reached.
+        """
+        names = "" if self.names is None else f" It weighs {', '.join(self.names)}."
+        card = model_card(
+            "Knowledge selection policy",
+            f"An agent of the class `{type(self).__name__}` that selects which kinds of knowledge to distil.{names}\n\n"
+            f'```python\nimport kselect\n\nagent = kselect.Agent.from_pretrained("{repo_id}")\n```',
+            ["knowledge-distillation", "reinforcement-learning"],
+            library_name="kselect",
+        )
+        return push_folder(self.save, repo_id, card, **options)
+
+    @classmethod
+    def from_pretrained(
+        cls: type[AnyAgent],
+        name: str | Path,
+        observation_space: spaces.Space | None = None,
+        action_space: spaces.Space | None = None,
+        names: Sequence[str] | None = None,
+        **options: Any,
+    ) -> AnyAgent:
+        """Load a saved agent from a folder or the Hugging Face Hub; `Agent.from_pretrained` loads any class.
+
+        Args:
+            name: A folder, or a repository such as "user/policy", which is downloaded.
+            observation_space: See `load`.
+            action_space: See `load`.
+            names: See `load`.
+            options: Such as `revision`, `token` and `local_files_only`; see `kselect.hub.local_folder`.
+
+        Returns:
+            The agent.
+
+        Raises:
+            KselectError: no such agent, another class, or spaces that do not fit.
+        """
+        return cls.load(local_folder(name, FILES, **options), observation_space, action_space, names)
 
     @classmethod
     def load(
@@ -120,41 +207,61 @@ class Agent(ABC):
         action_space: spaces.Space | None = None,
         names: Sequence[str] | None = None,
     ) -> AnyAgent:
-        """Read a saved agent of this class, by default for spaces of the shapes that it was saved with.
+        """Read a saved agent of this class or of a subclass.
 
-        Given other spaces, and the `names` of the knowledge there, one that `travels` serves whatever they are, as
-        long as context and row features are as before; any other serves its own knowledge only.
+        A `transferable` agent can be loaded for other kinds of knowledge, as long as context and row features have the
+        same sizes. Any other agent works with its own kinds of knowledge only.
+
+        Args:
+            folder: Where it was saved.
+            observation_space: Of the environment; by default one of the saved shapes.
+            action_space: Of the environment; by default one of the saved shape.
+            names: The kinds of knowledge on offer, in the order of the rows; by default the saved ones.
+
+        Returns:
+            The agent, ready to continue.
+
+        Raises:
+            KselectError: no agent in the folder, another class, damaged files, or spaces that do not fit.
         """
+        from kselect.agents.registry import find_class
+
         description = read_description(Path(folder))
-        if description["class"] != cls.__name__:
-            raise KselectError(f"{folder} holds a {description['class']}, not a {cls.__name__}: use agents.load_agent.")
+        saved_class = cls if description["class"] == cls.__name__ else find_class(description["class"])
+        if not issubclass(saved_class, cls):
+            raise KselectError(f"{folder} holds a {description['class']}, not a {cls.__name__}: use load_agent.")
         learned = read_learned(Path(folder), description)
         saved_observation, saved_action = _spaces(description)
-        if not cls.travels:
-            rows = _observation_shape(observation_space or saved_observation)[1]
-            _check_same_knowledge(folder, description, rows, names)
-        agent = cls(observation_space or saved_observation, action_space or saved_action, **description["settings"])
-        for noun, saved, here in (
-            ("context features", description["context"], agent.context_size),
-            ("features in each knowledge row", description["knowledge"][1], agent.features),
-            *((f"numbers of {part}", size, agent.shapes[part][0]) for part, size in _further(description)),
-        ):
-            if saved != here:
-                raise KselectError(
-                    f"The policy in {folder} reads {saved} {noun}, and this environment gives {here}: "
-                    "use it in an environment like the one it was trained in, or train a new one."
-                )
+        observation_space, action_space = observation_space or saved_observation, action_space or saved_action
+        if not saved_class.transferable:
+            _check_same_knowledge(folder, description, _observation_shape(observation_space)[1], names)
+        agent = saved_class._build(observation_space, action_space, description)
+        _check_shapes(folder, description, agent)
         agent.names = tuple(names or description.get("names") or ()) or None
         agent.restore(*learned)
         return agent
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return all that changes while it runs: arrays, and facts that JSON can hold."""
+    @classmethod
+    def _build(
+        cls: type[AnyAgent],
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        description: Mapping[str, Any],
+    ) -> AnyAgent:
+        """Make an untrained agent with the settings of agent.json."""
+        return cls(observation_space, action_space, **description["settings"])
+
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return everything that changes while the agent acts and learns.
+
+        Returns:
+            Arrays by name, and facts that JSON can hold.
+        """
         names = None if self.names is None else list(self.names)
         return {}, {"rows": self.rows, "names": names, "random": self.rng.bit_generator.state}
 
-    def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        """Take up what `state` returned."""
+    def restore(self, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
+        """Return to the state that `state` returned."""
         self.rng.bit_generator.state = facts["random"]
 
     def _description(self) -> dict[str, Any]:
@@ -163,26 +270,25 @@ class Agent(ABC):
             "settings": self.settings,
             "context": self.context_size,
             "knowledge": [self.rows, self.features],
-            "further": {part: self.shapes[part][0] for part in self.reads if part not in Agent.reads},
+            "further": {key: self.shapes[key][0] for key in self.observation_keys if key not in ROWS},
             "actions": self.kind,
             "names": None if self.names is None else list(self.names),
         }
 
-    @classmethod
-    def _shape(cls, space: spaces.Space, part: str) -> tuple[int, ...]:
-        """Return the shape of a part of the observations."""
+    def _shape(self, space: spaces.Space, key: str) -> tuple[int, ...]:
+        """Return the shape of an entry of the observations."""
         assert isinstance(space, spaces.Dict)
-        if part not in space.spaces:
+        if key not in space.spaces:
             raise KselectError(
-                f"{cls.__name__} reads {part}, which this environment does not show: make one that does."
+                f"{type(self).__name__} reads {key}, which this environment does not show: make one that does."
             )
-        shape = space[part].shape
+        shape = space[key].shape
         assert shape is not None
         return shape
 
     def _check(self, observation: Observation) -> None:
-        """Refuse an observation of other shapes than the spaces say."""
-        given = {part: observation[part].shape for part in self.reads}
+        """Refuse an observation of other shapes than the spaces have."""
+        given = {key: observation[key].shape for key in self.observation_keys}
         if given != self.shapes:
             raise KselectError(
                 f"{type(self).__name__} reads {_listed(self.shapes)}, not {_listed(given)}: "
@@ -191,11 +297,11 @@ class Agent(ABC):
 
 
 def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
-    return ", ".join(f"{part} {shape}" for part, shape in shapes.items())
+    return ", ".join(f"{key} {shape}" for key, shape in shapes.items())
 
 
 def _check_same_knowledge(
-    folder: str | Path, description: dict[str, Any], rows: int, names: Sequence[str] | None
+    folder: str | Path, description: Mapping[str, Any], rows: int, names: Sequence[str] | None
 ) -> None:
     """Refuse other knowledge than a policy was saved with, or the same in another order."""
     saved = description.get("names")
@@ -212,9 +318,23 @@ def _check_same_knowledge(
         )
 
 
+def _check_shapes(folder: str | Path, description: Mapping[str, Any], agent: Agent) -> None:
+    """Refuse an environment whose observations have other sizes than a policy was saved with."""
+    for noun, saved, here in (
+        ("context features", description["context"], agent.context_size),
+        ("features in each knowledge row", description["knowledge"][1], agent.features),
+        *((f"numbers of {key}", size, agent.shapes[key][0]) for key, size in _further(description).items()),
+    ):
+        if saved != here:
+            raise KselectError(
+                f"The policy in {folder} reads {saved} {noun}, and this environment gives {here}: "
+                "use it in an environment like the one it was trained in, or train a new one."
+            )
+
+
 def _observation_shape(space: spaces.Space) -> tuple[int, int, int]:
     """Return (c, k, f)."""
-    if isinstance(space, spaces.Dict) and {"context", "knowledge"} <= set(space.spaces):
+    if isinstance(space, spaces.Dict) and {*ROWS} <= set(space.spaces):
         context, knowledge = space["context"].shape, space["knowledge"].shape
         if context is not None and knowledge is not None and len(context) == 1 and len(knowledge) == 2:
             return context[0], knowledge[0], knowledge[1]
@@ -225,24 +345,21 @@ def _is_soft(space: spaces.Space, rows: int) -> bool:
     if isinstance(space, (spaces.MultiBinary, spaces.Box)) and space.shape == (rows,):
         return isinstance(space, spaces.Box)
     raise KselectError(
-        f"An agent gives one action a knowledge, MultiBinary({rows}) or Box(0, 1, ({rows},)), not {space}."
+        f"An agent gives one weight per kind of knowledge, MultiBinary({rows}) or Box(0, 1, ({rows},)), not {space}."
     )
 
 
-def _further(description: dict[str, Any]) -> Iterable[tuple[str, int]]:
-    """Return the sizes of the parts of an observation that only some agents read."""
-    return description.get("further", {}).items()
+def _further(description: Mapping[str, Any]) -> dict[str, int]:
+    """Return the sizes of the observation entries that only some agents read."""
+    sizes: dict[str, int] = description.get("further", {})
+    return sizes
 
 
-def _spaces(description: dict[str, Any]) -> tuple[spaces.Dict, spaces.Space]:
+def _spaces(description: Mapping[str, Any]) -> tuple[spaces.Dict, spaces.Space]:
     """Build spaces of the saved shapes."""
     rows = description["knowledge"][0]
-    observation = spaces.Dict(
-        {
-            "context": spaces.Box(-np.inf, np.inf, (description["context"],), np.float32),
-            "knowledge": spaces.Box(-np.inf, np.inf, tuple(description["knowledge"]), np.float32),
-            **{part: spaces.Box(-np.inf, np.inf, (size,), np.float32) for part, size in _further(description)},
-        }
-    )
+    shapes = {"context": (description["context"],), "knowledge": tuple(description["knowledge"])}
+    shapes |= {key: (size,) for key, size in _further(description).items()}
+    observation = spaces.Dict({key: spaces.Box(-np.inf, np.inf, shape, np.float32) for key, shape in shapes.items()})
     soft = description["actions"] == "soft"
     return observation, spaces.Box(0.0, 1.0, (rows,), np.float32) if soft else spaces.MultiBinary(rows)

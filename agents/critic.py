@@ -1,36 +1,46 @@
-"""The critic of hard selections: few numbers, solved for exactly."""
+"""The critic of hard selections, with few coefficients and an exact solution, and its advantage estimates."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[Any]
 
 
 class RidgeCritic:
-    """A state's value as a ridge regression on context, its squares, and the mean over the knowledge rows.
+    """A state's value as a ridge regression on the context, its squares, and the mean of the knowledge rows.
 
-    A network that sees a hundred noisy returns either knows them by heart, which leaves no advantage, or errs
-    by more than one decision is worth. This has about thirty coefficients; `ridge` pulls each to 0 as
-    strongly as so many decisions would.
+    A network that sees a hundred noisy returns either memorises them, which leaves no advantage, or its error exceeds
+    what one decision is worth. This critic has about thirty coefficients.
+
+    Args:
+        context: Size c of the context.
+        features: Size f of a knowledge row.
+        ridge: Penalty on the squared coefficients: each is shrunk towards 0 as strongly as by this many decisions.
     """
 
     def __init__(self, context: int, features: int, *, ridge: float = 3.0) -> None:
         self.ridge = ridge
         size = 2 * context + features
-        self.arrays = {
+        self.arrays: dict[str, Floats] = {
             "offset": np.zeros(1),
             "slope": np.zeros(size),
             "center": np.zeros(size),
             "width": np.ones(size),
         }
 
-    def value(self, context: np.ndarray, knowledge: np.ndarray) -> np.ndarray:
+    def value(self, context: Floats, knowledge: Floats) -> Floats:
         """Return the values `[n]` of context `[n, c]` and knowledge `[n, k, f]`; 0 before the first `fit`."""
         inputs = (self._inputs(context, knowledge) - self.arrays["center"]) / self.arrays["width"]
-        # A state far from all that was seen is judged like the farthest one seen.
-        return self.arrays["offset"] + inputs.clip(-3.0, 3.0) @ self.arrays["slope"]
+        # Clipped: a state far outside the fitted ones gets the value of the farthest of them.
+        values: Floats = self.arrays["offset"] + inputs.clip(-3.0, 3.0) @ self.arrays["slope"]
+        return values
 
-    def fit(self, context: np.ndarray, knowledge: np.ndarray, returns: np.ndarray) -> None:
-        """Fit to the returns `[n]` of n states, forgetting what was fitted before."""
+    def fit(self, context: Floats, knowledge: Floats, returns: Floats) -> None:
+        """Fit to the returns `[n]` of n states, in place of the previous fit."""
         inputs = self._inputs(context, knowledge)
         center, width = inputs.mean(0), inputs.std(0)
         width[width < 1e-6] = 1.0
@@ -40,29 +50,38 @@ class RidgeCritic:
         slope = np.linalg.solve(gram, inputs.T @ (returns - offset))
         self.arrays = {"offset": np.array([offset]), "slope": slope, "center": center, "width": width}
 
-    def _inputs(self, context: np.ndarray, knowledge: np.ndarray) -> np.ndarray:
+    def _inputs(self, context: Floats, knowledge: Floats) -> Floats:
         context = context.astype(np.float64)
         return np.concatenate([context, context**2, knowledge.mean(-2)], axis=-1)
 
 
 def gae(
-    rewards: np.ndarray,
-    values: np.ndarray,
-    next_values: np.ndarray,
-    terminated: np.ndarray,
-    ends: np.ndarray,
+    rewards: Floats,
+    values: Floats,
+    next_values: Floats,
+    terminated: Floats,
+    ends: Floats,
     *,
     gamma: float = 1.0,
     lam: float = 0.95,
-) -> np.ndarray:
-    """Return `[n]`, generalised advantage estimates (Schulman et al. 2016, arXiv 1506.02438, eq. 16).
+) -> Floats:
+    """Compute generalised advantage estimates (Schulman et al. 2016, arXiv 1506.02438, eq. 16).
 
         delta_t = r_t + gamma V(s'_t) (1 - terminated_t) - V(s_t)
         A_t     = delta_t + gamma lam A_{t+1}, where A_{t+1} is 0 after each of `ends`
 
-    `next_values` are those of the states each decision led to. `ends` (bool) marks where decision t+1 does
-    not continue decision t: a terminated episode, or one that was cut off and is bootstrapped from its last
-    value.
+    Args:
+        rewards: `[n]`, of the decisions in order.
+        values: `[n]`, of the states in which they were taken.
+        next_values: `[n]`, of the states that they led to.
+        terminated: `[n]`, bool, whether the episode was over after it.
+        ends: `[n]`, bool, whether decision t+1 does not continue decision t: the episode terminated, or was cut off and
+            is bootstrapped from its last value.
+        gamma: Discount.
+        lam: Weight of later steps, from 0 (one-step advantages) to 1 (returns minus values).
+
+    Returns:
+        `[n]`, the advantages.
     """
     advantages = np.zeros(len(rewards))
     following = 0.0

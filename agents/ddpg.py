@@ -1,13 +1,14 @@
-"""The learning agent of soft selections."""
+"""Learning agents for soft selections: DDPG, on knowledge rows or on [CLS]."""
 
 from __future__ import annotations
 
 import copy
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from gymnasium import spaces
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,17 +23,37 @@ THRESHOLD = 0.5
 
 
 class DeterministicActorCritic(Learner):
-    """Deterministic actor-critic of Wang et al. 2022 (arXiv 2302.00444), in the standard form of DDPG.
+    """The deterministic actor-critic of Wang et al. 2022 (arXiv 2302.00444), in the standard form of DDPG.
 
-    The actor mu ascends Q(s, mu(s)); the critic regresses r + gamma Q'(s', mu'(s')) by squared error, with Q'
-    and mu' slow copies (Lillicrap et al. 2016, arXiv 1509.02971), from a replay of the latest `memory`
-    decisions. Both are 3-layer MLPs, shared over the rows. Exploring adds Gaussian noise to the weights; with
-    `hard` they are then thresholded to 0 or 1, and rarely taken selections earn the exploration reward.
-    Rewards are learned in units of their spread, and the actor pays `anchor` for its divergence from
-    `initial_weight` (the KL of coins with those probabilities): without it the first wrong slope of Q drives
-    a sigmoid to where it has no gradient to come back.
+    The actor mu ascends Q(s, mu(s)). The critic Q regresses r + gamma Q'(s', mu'(s')) by squared error, with slowly
+    updated copies Q' and mu' (Lillicrap et al. 2016, arXiv 1509.02971, algorithm 1), on a replay of the latest `memory`
+    decisions. Both are 3-layer MLPs, shared over the rows. Rewards are divided by their standard deviation. The loss of
+    the actor includes `anchor` times the KL divergence of its weights, as Bernoulli probabilities, from
+    `initial_weight`; without it, an early error of Q drives the sigmoid into saturation, where it has no gradient.
 
-    A subclass may read other parts of an observation (`reads`) with networks of its own (`_networks`).
+    A subclass may read other entries of an observation (`observation_keys`) with other networks (`_networks`).
+
+    Args:
+        observation_space: Of the environment.
+        action_space: Of the environment, soft.
+        seed: Of the initial weights, the noise and the replay.
+        learning_rate: Of actor and critic (Adam).
+        gamma: Discount; 1 because rewards add up to the gain of the whole run.
+        noise: Standard deviation of the Gaussian noise on weights while exploring.
+        target_rate: Share by which the slow copies approach the networks at each gradient step.
+        anchor: Factor of the actor's KL divergence from `initial_weight`.
+        exploration: Factor of the exploration reward, in units of the rewards' standard deviation.
+        initial_weight: Every weight before anything is learned.
+        hard: Whether to threshold weights to 0 or 1 at 0.5, with the count-based exploration reward.
+        update_every: Decisions between updates; None for the ends of episodes only.
+        gradient_steps: Gradient steps per update.
+        batch_size: Decisions per gradient step.
+        warmup: Decisions before the first update.
+        memory: Decisions to replay.
+        hidden: Width of the networks.
+
+    Raises:
+        KselectError: a setting outside its range, or an environment with hard actions.
     """
 
     actions: ClassVar[tuple[str, ...]] = ("soft",)
@@ -101,16 +122,17 @@ class DeterministicActorCritic(Learner):
         }
 
     def _networks(self) -> tuple[nn.Module, nn.Module]:
-        """Make the actor, from what it reads to logits `[n, k]`, and the critic, from that and an action to Q `[n]`."""
+        """Return the actor, with logits `[n, k]`, and the critic, with Q `[n]` of an observation and an action."""
         context, features, hidden = self.context_size, self.features, self.hidden
         actor = RowNetwork(context, features, hidden=hidden, pool=False, generator=self.generator, start=self.start)
         return actor, RowCritic(context, features, hidden=hidden, generator=self.generator)
 
-    def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
-        """Return float32 `[k]`: the actor's weights, with noise if `explore`, kept in [0, 1]."""
+    def act(self, observation: Observation, *, explore: bool = False) -> NDArray[Any]:
+        """Return float32 `[k]`: the actor's weights, with noise if `explore`, clipped to [0, 1]."""
         self._check(observation)
         with single_thread(), torch.inference_mode():
-            self.preference = torch.sigmoid(self.actor(*observation_tensors(observation, self.reads))[0]).numpy()
+            logits = self.actor(*observation_tensors(observation, self.observation_keys))[0]
+            self.preference = torch.sigmoid(logits).numpy()
         weights = self.preference
         if explore:
             weights = weights + self.noise * self.rng.standard_normal(self.rows)
@@ -126,12 +148,12 @@ class DeterministicActorCritic(Learner):
         }
 
     def _gradient_step(self) -> dict[str, Tensor]:
-        """Take one step of critic, actor and targets."""
-        places = self.rng.integers(len(self.decisions), size=self.batch_size)
-        batch = {name: torch.from_numpy(array) for name, array in self.decisions.read(places).items()}
-        state = [batch[part] for part in self.reads]
+        """Update critic, actor and their slow copies once; return statistics."""
+        indices = self.rng.integers(len(self.decisions), size=self.batch_size)
+        batch = {name: torch.from_numpy(array) for name, array in self.decisions.read(indices).items()}
+        state = [batch[key] for key in self.observation_keys]
         with torch.no_grad():
-            later = [batch[f"next_{part}"] for part in self.reads]
+            later = [batch[f"next_{key}"] for key in self.observation_keys]
             action = torch.sigmoid(self.target_actor(*later))
             following = self.target_critic(*later, (action > THRESHOLD).float() if self.hard else action)
             bonus = self.exploration * self.scale.value * batch["bonus"]
@@ -158,7 +180,7 @@ class DeterministicActorCritic(Learner):
 
 
 def _step(optimizer: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> None:
-    """Descend a loss along one network's parameters; the other network's gradients of it are left unread."""
+    """Take a gradient step on one network's parameters only, with the gradient clipped to norm 1."""
     parameters = list(module.parameters())
     for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
         parameter.grad = gradient
@@ -167,35 +189,41 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> 
 
 
 def _divergence(logits: Tensor, start: float) -> Tensor:
-    """Return KL(coin || starting coin) in nats, of coins with the weights as probabilities."""
+    """Return the KL divergence, in nats, of Bernoulli variables with these log-odds from one with log-odds `start`."""
     origin = torch.tensor(start)
     return torch.sigmoid(logits) * (logits - origin) - F.softplus(logits) + F.softplus(origin)
 
 
 class TowerActorCritic(DeterministicActorCritic):
-    """The agent of Wang et al. 2022 (arXiv 2302.00444) with its own view of the state.
+    """The agent of Wang et al. 2022 (arXiv 2302.00444) with the paper's state.
 
-    All it sees is the mean [CLS] of the student's last layer, `student_cls [D_s]`, and of the teacher's,
-    `teacher_cls [D_t]`. Each passes its own 2-layer MLP; what these say, side by side, is the state of an actor
-    and of a critic, MLPs of 3 layers. Since their widths are those of the two models and of the knowledge on
-    offer, a policy serves these only. A summary of the paper names this form without sizes or activations,
-    which are ours, as is all that `DeterministicActorCritic` says of how it learns.
+    The state is the mean [CLS] of the student's last layer, `student_cls [D_s]`, and of the teacher's,
+    `teacher_cls [D_t]`. Each passes through its own 2-layer MLP (a tower); the concatenated outputs are the input of
+    actor and critic, which are 3-layer MLPs. Their widths depend on both models and on the knowledge on offer, so a
+    policy works with these only. The paper's summary names this form without sizes or activations, which are chosen
+    here; the agent learns as `DeterministicActorCritic` does, and has the same arguments.
     """
 
-    reads: ClassVar[tuple[str, ...]] = ("student_cls", "teacher_cls")
-    travels: ClassVar[bool] = False
+    observation_keys: tuple[str, ...] = ("student_cls", "teacher_cls")
+    transferable: ClassVar[bool] = False
 
     def _networks(self) -> tuple[nn.Module, nn.Module]:
         """Make the actor, from both [CLS] to logits `[n, k]`, and the critic, from them and an action to Q `[n]`."""
-        widths = [self.shapes[part][0] for part in self.reads]
+        widths = [self.shapes[key][0] for key in self.observation_keys]
         actor = TowerNetwork(widths, self.rows, hidden=self.hidden, generator=self.generator, start=self.start)
         return actor, TowerCritic(widths, self.rows, hidden=self.hidden, generator=self.generator)
 
 
 class TowerNetwork(nn.Module):
-    """A 2-layer MLP for each input, and a 3-layer MLP on what they say and on `further` numbers.
+    """A 2-layer MLP for each input, and a 3-layer MLP on their concatenated outputs.
 
-    `start` is each of the `outputs` before anything is learned.
+    Args:
+        widths: Size of each input.
+        outputs: Size of the output.
+        hidden: Width of the hidden layers.
+        generator: Of the initial weights.
+        further: Size of one more input, which the 3-layer MLP reads directly.
+        start: Each output before anything is learned.
     """
 
     def __init__(
@@ -219,13 +247,13 @@ class TowerNetwork(nn.Module):
         self.head = nn.Sequential(joined, nn.Tanh(), linear(hidden, hidden, generator), nn.Tanh(), head)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Map inputs `[n, width]`, and the further numbers last, to `[n, outputs]`."""
-        seen = [tower(value) for tower, value in zip(self.towers, inputs, strict=False)]
-        return self.head(torch.cat([*seen, *inputs[len(seen) :]], -1))
+        """Map inputs `[n, width]`, and the further one `[n, further]` last, to `[n, outputs]`."""
+        outputs = [tower(value) for tower, value in zip(self.towers, inputs, strict=False)]
+        return self.head(torch.cat([*outputs, *inputs[len(outputs) :]], -1))
 
 
 class TowerCritic(TowerNetwork):
-    """Q of an action, which joins the towers' outputs."""
+    """The action value Q: the action is concatenated with the towers' outputs."""
 
     def __init__(self, widths: list[int], rows: int, *, hidden: int, generator: torch.Generator) -> None:
         super().__init__(widths, 1, hidden=hidden, generator=generator, further=rows)

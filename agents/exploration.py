@@ -1,7 +1,7 @@
-"""Exploration rewards of Wang et al. 2022 (arXiv 2302.00444), against settling on what worked first.
+"""Exploration rewards of Wang et al. 2022 (arXiv 2302.00444), which keep an agent from settling too early.
 
-They are added to what an agent learns from, never to the environment's reward. Both are in their standard form,
-which a summary of the paper names without formulas.
+They are added to what an agent learns from, never to the environment's reward. Both have their standard form: the
+summary of the paper that they follow names them without formulas.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 class CountBonus:
-    """For hard actions: 1 / sqrt(n), with n how often this selection has been taken, now included."""
+    """A bonus for hard actions: 1 / sqrt(n), with n the number of times this selection was taken, this one included."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
 
-    def __call__(self, action: np.ndarray, *, starts: bool, stream: int = 0) -> float:
-        """Count a selection `[k]` and return its bonus, in (0, 1]; counts outlive the start of an episode."""
+    def __call__(self, action: NDArray[Any], *, starts: bool, stream: int = 0) -> float:
+        """Count a selection `[k]` and return its bonus, in (0, 1]; episodes share the counts."""
         key = "".join("1" if chosen else "0" for chosen in action)
         self.counts[key] = self.counts.get(key, 0) + 1
         return float(self.counts[key] ** -0.5)
@@ -28,20 +29,26 @@ class CountBonus:
         return {"counts": self.counts}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `state` returned."""
+        """Return to the state that `state` returned."""
         self.counts = dict(state["counts"])
 
 
 class DissimilarityBonus:
-    """For soft actions: 1 - cosine with the episode's action before; in [0, 1], weights being positive."""
+    """A bonus for soft actions: 1 - cosine with the previous action, in [0, 1] because weights are not negative."""
 
     def __init__(self) -> None:
-        self.previous: dict[int, np.ndarray] = {}
+        self.previous: dict[int, NDArray[Any]] = {}
 
-    def __call__(self, action: np.ndarray, *, starts: bool, stream: int = 0) -> float:
-        """Return the bonus of an action `[k]`: 0 for the first of an episode (`starts`) of its `stream`.
+    def __call__(self, action: NDArray[Any], *, starts: bool, stream: int = 0) -> float:
+        """Return the bonus of an action.
 
-        An action of zeros has no direction: it is like another one of zeros (0) and unlike anything else (1).
+        Args:
+            action: `[k]`; one of zeros, which has no direction, has the bonus 0 after another one of zeros, else 1.
+            starts: Whether it is the first of its episode, whose bonus is 0.
+            stream: Index of its environment, where several are played in parallel.
+
+        Returns:
+            The bonus, in [0, 1].
         """
         action = np.asarray(action, dtype=np.float64)
         previous, self.previous[stream] = self.previous.get(stream), action
@@ -57,5 +64,5 @@ class DissimilarityBonus:
         return {"previous": {str(stream): action.tolist() for stream, action in self.previous.items()}}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `state` returned."""
+        """Return to the state that `state` returned."""
         self.previous = {int(stream): np.asarray(action) for stream, action in state["previous"].items()}

@@ -1,4 +1,4 @@
-"""What learning agents share: remembering decisions, when an update is due, going on after a reload."""
+"""What learning agents have in common: a replay buffer, the timing of updates, and their state."""
 
 from __future__ import annotations
 
@@ -8,23 +8,32 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from gymnasium import spaces
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kselect.agents.agent import Agent, Observation
+from kselect.agents.agent import ROWS, Agent, Observation
 from kselect.agents.exploration import CountBonus, DissimilarityBonus
-from kselect.agents.replay_buffer import Memory, RewardScale
+from kselect.agents.replay_buffer import ReplayBuffer, RewardScale
 from kselect.agents.validation import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range, check_range
 from kselect.errors import KselectError
 
 
 class Learner(Agent):
-    """An agent with networks. An update is due after `update_every` decisions and at the end of an episode.
+    """An agent with networks.
 
-    `update_every=None` leaves only the ends. A subclass makes its networks and optimisers, named in `modules`
-    and `optimizers`, and learns from `memory` in `_learn`. Networks live on the CPU: they are tiny.
+    An update is due after `update_every` decisions (never if None) and at the end of each episode. A subclass adds its
+    networks and optimisers to `modules` and `optimizers`, and learns from `decisions` in `_learn`. Networks are small
+    and stay on the CPU.
+
+    Attributes:
+        decisions: The latest decisions, as many as the setting `memory`.
+        scale: Size of the rewards.
+        bonus: Exploration reward.
+        modules: Networks by name.
+        optimizers: Optimisers by name.
+        generator: Random stream of the networks' initial weights.
     """
 
     learns = True
@@ -55,46 +64,48 @@ class Learner(Agent):
         self.check_settings()
         if self.update_every is not None:
             check_range("update_every", self.update_every, COUNT)
-        self.decisions = Memory(self.memory)
+        self.decisions = ReplayBuffer(self.memory)
         self.scale = RewardScale()
         self.bonus = bonus
         self.modules: dict[str, nn.Module] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self._pending = 0
         self._due = 0
-        self._open: set[int] = set()  # streams in the midst of an episode
+        self._open: set[int] = set()  # streams whose episode is not over
         self.generator = torch.Generator().manual_seed(seed)
 
     @abstractmethod
     def _learn(self) -> dict[str, float]:
-        """Learn from memory; return statistics."""
+        """Learn from `decisions` and return statistics by name."""
 
-    def _extra(self, observation: Observation, action: np.ndarray) -> dict[str, Any]:
-        """Return what else to remember of a decision."""
+    def _extra(self, observation: Observation, action: NDArray[Any]) -> dict[str, Any]:
+        """Return further fields of a decision to store."""
         return {}
 
     def observe(
         self,
         observation: Observation,
-        action: np.ndarray,
+        action: NDArray[Any],
         reward: float,
         next_observation: Observation,
         terminated: bool,
         stream: int = 0,
     ) -> None:
-        """Remember a decision with its exploration reward."""
+        """Store a decision and its exploration reward; see `Agent.observe`.
+
+        Raises:
+            KselectError: a reward that is not finite, or observations of other shapes than the spaces have.
+        """
         self._check(observation)
         self._check(next_observation)
         reward = float(reward)
         if not math.isfinite(reward):
-            raise KselectError(
-                f"The reward is {reward}: an agent cannot learn from it; look at the losses of the phase."
-            )
+            raise KselectError(f"The reward is {reward}, which an agent cannot learn from: check the phase's losses.")
         self.scale.add(reward)
         starts = stream not in self._open
         self.decisions.append(
-            **{part: observation[part] for part in self.reads},
-            **{f"next_{part}": next_observation[part] for part in self.reads},
+            **{key: observation[key] for key in self.observation_keys},
+            **{f"next_{key}": next_observation[key] for key in self.observation_keys},
             action=action,
             reward=reward,
             bonus=self.bonus(action, starts=starts, stream=stream),
@@ -110,11 +121,11 @@ class Learner(Agent):
             self._due += 1
 
     def begin(self) -> None:
-        """Say that the next decision of each stream starts an episode, even where the last one was cut off."""
+        """Start an episode in each stream, even where the previous one was cut off."""
         self._open = set()
 
     def update(self) -> dict[str, float]:
-        """Learn as often as updates are due; return the statistics of the last."""
+        """Perform every update that is due and return the statistics of the last one, by name."""
         statistics: dict[str, float] = {}
         with single_thread():
             for _ in range(self._due):
@@ -122,8 +133,8 @@ class Learner(Agent):
         self._due = 0
         return statistics
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return networks, optimisers, memory, scales and counters."""
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return networks, optimisers, decisions, scales and counters; see `Agent.state`."""
         arrays = {f"memory.{name}": array for name, array in self.decisions.read().items()}
         for name, module in self.modules.items():
             for key, tensor in module.state_dict().items():
@@ -141,8 +152,8 @@ class Learner(Agent):
         }
         return arrays, facts
 
-    def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        """Take up what `state` returned; of decisions over other knowledge, keep the lesson only."""
+    def restore(self, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
+        """Return to the state that `state` returned, without its decisions if these are over other knowledge."""
         super().restore(arrays, facts)
         for name, module in self.modules.items():
             module.load_state_dict(_tensors(arrays, f"{name}."))
@@ -156,14 +167,14 @@ class Learner(Agent):
         names_differ = self.names is not None and facts.get("names") not in (None, list(self.names))
         if facts["rows"] == self.rows and not names_differ:
             self.bonus.restore(facts["bonus"])
-            remembered = {key.removeprefix("memory."): arrays[key] for key in arrays if key.startswith("memory.")}
-            self.decisions.restore(remembered)
+            decisions = {key.removeprefix("memory."): arrays[key] for key in arrays if key.startswith("memory.")}
+            self.decisions.restore(decisions)
             self._pending, self._due, self._open = facts["pending"], facts["due"], set(facts["open"])
 
 
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """Compute on one thread: networks this small lose by sharing, and wait for ever on a busy machine."""
+    """Run torch on one thread: networks this small are slower on several, and much slower on a busy machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -172,12 +183,12 @@ def single_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def observation_tensors(observation: Observation, parts: Sequence[str] = Agent.reads) -> list[Tensor]:
-    """Return parts of one observation as a batch of one: context `[1, c]` and knowledge `[1, k, f]`, say."""
-    return [torch.as_tensor(observation[part], dtype=torch.float32).unsqueeze(0) for part in parts]
+def observation_tensors(observation: Observation, keys: Sequence[str] = ROWS) -> list[Tensor]:
+    """Return entries of an observation as a batch of size 1, such as context `[1, c]` and knowledge `[1, k, f]`."""
+    return [torch.as_tensor(observation[key], dtype=torch.float32).unsqueeze(0) for key in keys]
 
 
-def _tensors(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, Tensor]:
+def _tensors(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, Tensor]:
     return {
         key.removeprefix(prefix): torch.from_numpy(array.copy())
         for key, array in arrays.items()

@@ -1,4 +1,4 @@
-"""One small network, shared by all knowledge rows, so that it carries over to another number of them."""
+"""Small networks shared by all knowledge rows, so that they work for any number of them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from torch import Tensor, nn
 
 
 class RowNetwork(nn.Module):
-    """A 3-layer MLP on [context, row, mean of embedded rows]; one number a row, or one in all if `pool`.
+    """A 3-layer MLP on [context, row, mean of embedded rows], as deep as in Wang et al. 2022 (arXiv 2302.00444).
 
-    Three layers as in Wang et al. 2022. Order and number of the rows are free: the output follows the rows
-    (or, pooled by a mean, ignores their order). `start` is the output before anything is learned, the same
-    for every input.
+    The rows may be in any order and number: the output is permuted with them or, pooled by a mean, does not change.
+
+    Args:
+        context: Size c of the context.
+        features: Size f of a knowledge row.
+        hidden: Width of the hidden layers.
+        pool: Whether to give one number in all rather than one per row.
+        generator: Of the initial weights.
+        start: The output before anything is learned, for every input.
     """
 
     def __init__(
@@ -27,7 +33,7 @@ class RowNetwork(nn.Module):
         super().__init__()
         self.pool = pool
         self.embed = linear(features, hidden, generator)
-        # The first layer of the MLP in two parts, since context and mean are the same for every row.
+        # The first layer of the MLP is split: context and mean are the same for every row.
         self.shared = linear(context + hidden, hidden, generator)
         self.row = linear(features, hidden, generator)
         self.middle = linear(hidden, hidden, generator)
@@ -46,18 +52,18 @@ class RowNetwork(nn.Module):
 
 
 class RowCritic(RowNetwork):
-    """Q of an action: the pooled network that reads each row with the weight it is given as one more feature."""
+    """The action value Q: a pooled network that reads each row's weight as one more feature of it."""
 
     def __init__(self, context: int, features: int, *, hidden: int, generator: torch.Generator) -> None:
         super().__init__(context, features + 1, hidden=hidden, pool=True, generator=generator)
 
-    def forward(self, context: Tensor, knowledge: Tensor, action: Tensor) -> Tensor:  # type: ignore[override]  # an action
+    def forward(self, context: Tensor, knowledge: Tensor, action: Tensor) -> Tensor:  # type: ignore[override]  # one more argument
         """Map context `[n, c]`, knowledge `[n, k, f]` and weights `[n, k]` to `[n]`."""
         return super().forward(context, torch.cat([knowledge, action.unsqueeze(-1)], -1))
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator, gain: float = 1.0) -> nn.Linear:
-    """Make a layer with orthogonal weights from `generator`; the usual constructor draws from torch's."""
+    """Return a linear layer with orthogonal weights from `generator`; `nn.Linear` draws from torch's global one."""
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
     nn.init.orthogonal_(layer.weight, gain, generator=generator)
     nn.init.zeros_(layer.bias)

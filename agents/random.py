@@ -1,20 +1,21 @@
-"""Chance: what a learned selection is held against."""
+"""Random agents: the baseline of a learned selection."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kselect.agents.agent import Agent, Observation
 
 
 class RandomHard(Agent):
-    """Any selection but that of nothing, all equally likely, drawn anew at every decision."""
+    """A random selection at each decision, any but the empty one with equal probability."""
 
     actions: ClassVar[tuple[str, ...]] = ("hard",)
 
-    def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
+    def act(self, observation: Observation, *, explore: bool = False) -> NDArray[np.int8]:
         """Return int8 `[k]`."""
         while True:
             action = self.rng.integers(2, size=self.rows, dtype=np.int8)
@@ -23,10 +24,10 @@ class RandomHard(Agent):
 
 
 class RandomSoft(Agent):
-    """Every weight uniform in [0, 1], drawn anew at every decision."""
+    """Random weights at each decision, each uniform in [0, 1]."""
 
     actions: ClassVar[tuple[str, ...]] = ("soft",)
 
-    def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
+    def act(self, observation: Observation, *, explore: bool = False) -> NDArray[np.float32]:
         """Return float32 `[k]`."""
         return self.rng.random(self.rows, dtype=np.float32)

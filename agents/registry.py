@@ -1,15 +1,17 @@
-"""The agents by name. Importing this is quick: torch comes in only with an agent that learns."""
+"""The agents by name. Importing this module is quick: torch is imported only with an agent that learns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kselect.agents.stages import Stages, check_mapping, check_stages, row_stages, stage_knowledge
 from kselect.agents.validation import check_names, setting_names
 from kselect.errors import KselectError, unknown
+from kselect.plugins import PluginRegistry, distribution, load_plugin
 
 if TYPE_CHECKING:
     from gymnasium import spaces
@@ -17,23 +19,15 @@ if TYPE_CHECKING:
     from kselect.agents.agent import Agent
 
 LEARNERS = {
-    "actor-critic": "learns which knowledge to take or leave at each phase (hard selections)",
-    "deterministic-actor-critic": "learns a weight in [0, 1] for each knowledge (soft; Wang et al. 2022)",
-    "paper": "the same from [CLS] alone, through towers as in the paper; serves its own models and knowledge only",
+    "actor-critic": "learns which knowledge to select at each phase (hard selections)",
+    "deterministic-actor-critic": "learns a weight in [0, 1] for each kind of knowledge (soft; Wang et al. 2022)",
+    "paper": "the same from [CLS] alone, through towers as in the paper; only for the models and knowledge it was "
+    "trained on",
 }
-"""The agents that learn a policy, with a line that says how."""
+"""The agents of this package that learn a policy, with a line that says how."""
 
 ONLINE = {"online": "actor-critic", "online-soft": "deterministic-actor-critic"}
-"""Learners that begin afresh and learn while they distil, by the names of the agents that they are."""
-
-AGENTS = {
-    **LEARNERS,
-    "fixed": "the weights you give, as in weights: {gold: 1, logits: 1}, all along",
-    "schedule": "the stages you give: weights up to a share of the run, then others",
-    "random-hard": "a random selection at each phase, never none",
-    "random-soft": "random weights in [0, 1] at each phase",
-}
-"""Every agent's name, with a line that says what it does."""
+"""Learners that start untrained and learn during the distillation, by the names of the agents that they are."""
 
 CLASSES = {
     "ActorCritic": "kselect.agents.actor_critic",
@@ -41,9 +35,10 @@ CLASSES = {
     "TowerActorCritic": "kselect.agents.ddpg",
     "RandomHard": "kselect.agents.random",
     "RandomSoft": "kselect.agents.random",
+    "SB3Agent": "kselect.agents.sb3",
     "Schedule": "kselect.agents.schedule",
 }
-"""Where each class of agents is found."""
+"""The module of each agent class of this package."""
 
 _CLASS_OF = {
     "actor-critic": "ActorCritic",
@@ -56,35 +51,62 @@ _CLASS_OF = {
 }
 
 
+def _description(plugin: EntryPoint) -> str:
+    return f"an agent of the package {distribution(plugin)}"
+
+
+AGENTS: PluginRegistry[str] = PluginRegistry(
+    "kselect.agents",
+    {
+        **LEARNERS,
+        "fixed": "constant weights, as in weights: {gold: 1, logits: 1}",
+        "schedule": "weights by stages of the run, each up to a share of it",
+        "random-hard": "a random selection at each phase, never an empty one",
+        "random-soft": "random weights in [0, 1] at each phase",
+    },
+    _description,
+)
+"""Every agent's name, with a line that says what it does; installed packages add theirs (`kselect.plugins`)."""
+
+
 def agent_class(name: str) -> type[Agent]:
-    """Return the class of the agent called `name`; its attributes tell what it reads, learns and gives."""
+    """Return the class of the agent called `name`.
+
+    Raises:
+        KselectError: an unknown agent, or one of another package that cannot be imported.
+    """
     if name not in AGENTS:
         raise unknown("agent", name, AGENTS)
-    return find_class(_CLASS_OF[name])
+    return _plugin_class(AGENTS.plugins[name]) if name not in _CLASS_OF else find_class(_CLASS_OF[name])
+
+
+def learns(name: str) -> bool:
+    """Return whether the agent called `name`, if there is one, learns a policy."""
+    return name in LEARNERS or (name not in _CLASS_OF and name in AGENTS and agent_class(name).learns)
 
 
 def wants_soft(name: str) -> bool | None:
-    """Tell whether an agent needs soft actions (True), hard ones (False), or can give either (None)."""
+    """Return whether an agent needs soft actions (True) or hard ones (False); None if it takes either."""
     actions = agent_class(name).actions
     return actions == ("soft",) if len(actions) == 1 else None
 
 
 def knowledge_of(name: str, settings: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Return the kinds of knowledge that an agent weighs by name; None for whatever is on offer.
+    """Return the kinds of knowledge that an agent weighs by name; None for those on offer, of any name.
 
     Raises:
         KselectError: an unknown agent, or settings that name no weights.
     """
     if name not in AGENTS:
         raise unknown("agent", name, AGENTS)
-    return stage_knowledge(_stages(name, settings)) if _CLASS_OF[name] == "Schedule" else None
+    return stage_knowledge(_stages(name, settings)) if _CLASS_OF.get(name) == "Schedule" else None
 
 
 def check_offer(name: str, settings: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Refuse knowledge on offer (`names`) that lacks what weights and stages name.
+    """Refuse knowledge on offer (`names`) that lacks a kind that the agent's weights or stages name.
 
     Raises:
-        KselectError: in one line.
+        KselectError: the first kind that is missing.
     """
     for knowledge in knowledge_of(name, settings) or ():
         if knowledge not in names:
@@ -99,18 +121,27 @@ def make_agent(
     seed: int = 0,
     **settings: Any,
 ) -> Agent:
-    """Make an agent by its name for the knowledge `names`, one a row and in the order of the rows.
+    """Make an agent by its name.
 
-    Raises KselectError, one line each, for an unknown agent or setting, a setting outside its range, knowledge
-    that is not on offer, and a kind of action that the agent cannot give.
+    Args:
+        name: a name out of `AGENTS`.
+        observation_space: of the environment.
+        action_space: of the environment.
+        names: the kinds of knowledge on offer, in the order of the rows of an observation.
+        seed: of the agent's random stream.
+        settings: the agent's settings by name.
+
+    Raises:
+        KselectError: an unknown agent or setting, a setting outside its range, knowledge that is not on offer, or a
+            kind of action that the agent cannot give.
     """
-    found = agent_class(name)
-    if _CLASS_OF[name] == "Schedule":
+    cls = agent_class(name)
+    if _CLASS_OF.get(name) == "Schedule":
         check_offer(name, settings, names)
         settings = {"stages": row_stages(_stages(name, settings), names)}
     else:
-        check_names(name, settings, tuple(known for known in setting_names(found) if known != "seed"))
-    agent = found(observation_space, action_space, seed=seed, **settings)
+        check_names(name, settings, tuple(known for known in setting_names(cls) if known != "seed"))
+    agent = cls(observation_space, action_space, seed=seed, **settings)
     agent.names = tuple(names)
     return agent
 
@@ -121,7 +152,11 @@ def load_agent(
     action_space: spaces.Space | None = None,
     names: Sequence[str] | None = None,
 ) -> Agent:
-    """Load whichever agent was saved to a folder; see `Agent.load`."""
+    """Load the agent saved in a folder, of any class; see `Agent.load` for the arguments.
+
+    Raises:
+        KselectError: no agent in the folder, a class that is not known, or spaces that do not fit.
+    """
     from kselect.agents.serialization import read_description
 
     name = read_description(Path(folder))["class"]
@@ -129,27 +164,45 @@ def load_agent(
 
 
 def find_class(name: str) -> type[Agent]:
-    """Return a class of agents by name: one of ours, or any subclass of Agent that has been imported."""
+    """Return an agent class by its name: of this package, an imported subclass of Agent, or of another package.
+
+    Raises:
+        KselectError: no such class.
+    """
     if name in CLASSES:
-        found: type[Agent] = getattr(import_module(CLASSES[name]), name)
-        return found
-    others = {other.__name__: other for other in _subclasses(import_module("kselect.agents.agent").Agent)}
-    if name not in others:
+        cls: type[Agent] = getattr(import_module(CLASSES[name]), name)
+        return cls
+    base: type[Agent] = import_module("kselect.agents.agent").Agent
+    imported = {other.__name__: other for other in _subclasses(base)}
+    if name not in imported:
+        imported |= {cls.__name__: cls for cls in map(_plugin_class, AGENTS.plugins.values())}
+    if name not in imported:
         raise unknown("class of agents", name, CLASSES)
-    return others[name]
+    return imported[name]
+
+
+def _plugin_class(plugin: EntryPoint) -> type[Agent]:
+    cls: type[Agent] = load_plugin(plugin)
+    if not (isinstance(cls, type) and issubclass(cls, import_module("kselect.agents.agent").Agent)):
+        raise KselectError(
+            f"The package {distribution(plugin)} announces the agent {plugin.name}, and {plugin.value} is not a "
+            "subclass of kselect.Agent: update or uninstall that package."
+        )
+    return cls
 
 
 def _subclasses(parent: type[Agent]) -> list[type[Agent]]:
-    return [found for child in parent.__subclasses__() for found in (child, *_subclasses(child))]
+    return [cls for child in parent.__subclasses__() for cls in (child, *_subclasses(child))]
 
 
 def _stages(agent: str, settings: Mapping[str, Any]) -> Stages:
-    """Return the stages of an agent that goes by the clock, weights by knowledge."""
+    """Return the stages of `fixed` or `schedule`, with weights by knowledge."""
     check_names(agent, dict(settings), {"fixed": ("weights",), "schedule": ("stages",)}[agent])
     if agent == "fixed":
         if "weights" not in settings:
-            example = """--agent_settings '{"weights": {"gold": 1}}'"""
-            raise KselectError(f"Agent 'fixed' needs weights by knowledge: give {example}, with yours.")
+            raise KselectError(
+                "Agent 'fixed' needs weights by knowledge, such as weights: {gold: 1}.", setting="agent_settings"
+            )
         check_mapping(agent, "weights", settings.get("weights"))
         return [dict(settings)]
     return check_stages(agent, settings.get("stages"))

@@ -1,4 +1,4 @@
-"""An agent that goes by the clock."""
+"""An agent whose weights depend on the share of the run that is over, and on nothing else."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from kselect.agents.agent import Agent, Observation
 from kselect.agents.validation import SHARE, check_range
@@ -15,14 +16,22 @@ from kselect.errors import KselectError
 
 
 class Schedule(Agent):
-    """Weights by the share of the run that is over, which an observation's context tells first.
+    """Weights by stages of the run; the share of the run that is over is the first entry of an observation's context.
 
-    `stages` follow each other: each has `weights`, one in [0, 1] a row (for hard actions 0 or 1), lasts `until` a share
-    of the run (the last one to its end, 1), and where it has `to`, moves from `weights` to those in a straight line.
-    A phase ends where a stage does; within a stage that moves, `slope` says how weights go on within a phase.
+    A phase ends where a stage does. Within a stage whose weights move, `slope` says how they move during a phase.
+
+    Args:
+        observation_space: Of the environment.
+        action_space: Of the environment.
+        stages: In order. Each has `weights`, one per row in [0, 1] (0 or 1 for hard actions); `until`, the share of the
+            run at which it ends (1 for the last one); and optionally `to`, weights that it moves to in a straight line.
+        seed: Accepted as by every agent; nothing is random.
+
+    Raises:
+        KselectError: no stages, ends that do not increase up to 1, or weights that the actions cannot express.
     """
 
-    travels: ClassVar[bool] = False
+    transferable: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -42,24 +51,25 @@ class Schedule(Agent):
             raise KselectError(f"Stages last until {given}: give rising shares of the run above 0, the last one 1.")
         self.boundaries = tuple(ends[:-1])
 
-    def act(self, observation: Observation, *, explore: bool = False) -> np.ndarray:
-        """Return the weights `[k]` of this moment."""
+    def act(self, observation: Observation, *, explore: bool = False) -> NDArray[Any]:
+        """Return the current weights `[k]`."""
         self._check(observation)
         progress = np.float32(observation["context"][0])
-        # Observations are of single precision, so that a stage's end must be rounded alike to be met exactly.
-        place = next((i for i, end in enumerate(self.boundaries) if progress < np.float32(end)), len(self.boundaries))
-        stage = self.stages[place]
+        # Observations are in single precision: a stage's end must be rounded in the same way to be met exactly.
+        ends = enumerate(self.boundaries)
+        index = next((i for i, end in ends if progress < np.float32(end)), len(self.boundaries))
+        stage = self.stages[index]
         weights, self.slope = np.array(stage["weights"], dtype=np.float32), None
         if stage["to"] is not None:
-            start = self.stages[place - 1]["until"] if place else 0.0
-            way, length = np.array(stage["to"], dtype=np.float32) - weights, stage["until"] - start
-            weights += np.float32(np.clip((progress - start) / length, 0.0, 1.0)) * way
-            self.slope = way / np.float32(length)
+            start = self.stages[index - 1]["until"] if index else 0.0
+            change, length = np.array(stage["to"], dtype=np.float32) - weights, stage["until"] - start
+            weights += np.float32(np.clip((progress - start) / length, 0.0, 1.0)) * change
+            self.slope = change / np.float32(length)
         self.preference = weights
         return weights.astype(np.float32 if self.soft else np.int8)
 
     def _checked(self, stage: Mapping[str, Any], last: bool) -> dict[str, Any]:
-        """Return a stage with all its parts."""
+        """Return a stage with all its keys."""
         until = stage.get("until", 1.0 if last else None)
         check_range("until of a stage", until, SHARE)
         weights = check_weights(stage["weights"], self.rows, self.soft)
@@ -67,14 +77,26 @@ class Schedule(Agent):
             return {"until": until, "weights": weights, "to": None}
         if not self.soft:
             raise KselectError(
-                "Hard actions take or leave, so a stage cannot move `to` other weights: "
+                "Hard actions are 0 or 1, so a stage cannot move `to` other weights: "
                 "leave it out, or make the environment with soft actions."
             )
         return {"until": until, "weights": weights, "to": check_weights(stage["to"], self.rows, self.soft)}
 
 
 def check_weights(weights: Sequence[float], rows: int, soft: bool) -> list[float]:
-    """Return `weights`, one in [0, 1] for each of the rows; refuse any others, and fractions where actions are hard."""
+    """Check the weights of one stage.
+
+    Args:
+        weights: One per row.
+        rows: How many kinds of knowledge there are.
+        soft: Whether actions are soft; hard ones are 0 or 1.
+
+    Returns:
+        The weights as floats.
+
+    Raises:
+        KselectError: another number of weights, one outside [0, 1], or a fraction where actions are hard.
+    """
     if len(weights) != rows:
         raise KselectError(f"There are {len(weights)} weights for {rows} kinds of knowledge: give one for each.")
     for weight in weights:
@@ -82,7 +104,7 @@ def check_weights(weights: Sequence[float], rows: int, soft: bool) -> list[float
     if not soft and not set(weights) <= {0, 1}:
         given = ", ".join(f"{weight:g}" for weight in weights)
         raise KselectError(
-            f"Hard actions take or leave, so weights must be 0 or 1, not {given}: "
+            f"Hard actions are 0 or 1, so weights cannot be {given}: "
             "change them, or make the environment with soft actions."
         )
     return [float(weight) for weight in weights]

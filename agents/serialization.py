@@ -1,4 +1,4 @@
-"""An agent's folder: agent.json says who it is, agent.safetensors holds all that it has learned."""
+"""The files of a saved agent: agent.json describes it, agent.safetensors holds everything that it has learned."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -15,16 +16,22 @@ from kselect.io import replacing
 
 DESCRIPTION = "agent.json"
 LEARNED = "agent.safetensors"
+FILES = (DESCRIPTION, LEARNED)
 
 
 def write_agent(
-    folder: Path, description: dict[str, Any], arrays: dict[str, np.ndarray], facts: dict[str, Any]
+    folder: Path, description: dict[str, Any], arrays: dict[str, NDArray[Any]], facts: dict[str, Any]
 ) -> None:
-    """Write both files, each whole or not at all.
+    """Write both files, each completely or not at all.
 
-    Everything that changes while learning lies in one file, `arrays` as its tensors and `facts` (JSON-able:
-    counters, random streams) in its header, so that a kill at any moment leaves the old state or the new one,
-    never a mixture.
+    Everything that changes during learning is in one file, so that a process killed at any moment leaves the old state
+    or the new one, never a mixture.
+
+    Args:
+        folder: Where to; made if missing.
+        description: The content of agent.json.
+        arrays: The tensors of agent.safetensors.
+        facts: Counters and random states, which JSON can hold: the header of agent.safetensors.
 
     Raises:
         KselectError: they cannot be written.
@@ -33,7 +40,7 @@ def write_agent(
         raise KselectError(f"{folder} is a file: give a folder to save the policy to.")
     text = json.dumps(description, indent=2) + "\n"
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    # One entry, since the library writes several in any order, and equal agents are to be equal files.
+    # One entry: safetensors writes several in any order, and equal agents must be equal files.
     header = json.dumps({"description": description, "facts": facts})
     with replacing(folder / LEARNED, folder / DESCRIPTION) as (learned, described):
         learned.write_bytes(save(contiguous, {"agent": header}))
@@ -41,16 +48,19 @@ def write_agent(
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """Return what agent.json says: class, settings and the shapes of the spaces."""
+    """Read agent.json: class, settings and the shapes of the spaces.
+
+    Raises:
+        KselectError: it is missing, is not JSON, or lacks an entry.
+    """
     path = folder / DESCRIPTION
     if not path.is_file():
-        left = folder / "policy"
-        instead = (
-            f"{left}, where that run left it" if (left / DESCRIPTION).is_file() else "a folder that one was saved to"
-        )
-        raise KselectError(f"No trained policy in {folder}: {DESCRIPTION} is missing; give {instead}.")
+        nested = folder / "policy"
+        is_run = (nested / DESCRIPTION).is_file()
+        advice = f"{nested}, which that run saved" if is_run else "a folder that an agent was saved to"
+        raise KselectError(f"No trained policy in {folder}: {DESCRIPTION} is missing; give {advice}.")
     try:
-        description = json.loads(path.read_text())
+        description: dict[str, Any] = json.loads(path.read_text())
     except ValueError as error:
         raise KselectError(f"{path} is not JSON ({error}): save the policy again.") from error
     missing = {"class", "settings", "context", "knowledge", "actions"} - set(description)
@@ -59,8 +69,19 @@ def read_description(folder: Path) -> dict[str, Any]:
     return description
 
 
-def read_learned(folder: Path, description: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return arrays and facts; refuse a file that is damaged or of another agent than `description`."""
+def read_learned(folder: Path, description: dict[str, Any]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read agent.safetensors.
+
+    Args:
+        folder: Where the agent was saved.
+        description: What agent.json holds.
+
+    Returns:
+        The arrays and facts that `write_agent` was given.
+
+    Raises:
+        KselectError: the file is missing, damaged, or of another agent than `description`.
+    """
     path = folder / LEARNED
     if not path.is_file():
         raise KselectError(f"{path} is missing: copy the whole policy folder, or save the policy again.")

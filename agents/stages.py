@@ -1,4 +1,4 @@
-"""Weights by the clock: a run cut into stages, as YAML writes them."""
+"""The stages of a schedule, with weights by knowledge, as in YAML."""
 
 from __future__ import annotations
 
@@ -9,30 +9,33 @@ from kselect.agents.validation import SHARE, check_range
 from kselect.errors import KselectError, did_you_mean
 
 Stages = Sequence[Mapping[str, Any]]
-"""Each with `weights` by knowledge, the share of the run that it lasts `until` (the last one's is 1), and where its
-weights move, those that they go `to` in a straight line."""
+"""Stages in order. Each has `weights` by knowledge; `until`, the share of the run at which it ends (1 for the last);
+and, where its weights move, `to`, the weights that they move to in a straight line."""
 
-PARTS = ("until", "weights", "to")
+KEYS = ("until", "weights", "to")
 
 
 def check_stages(agent: str, stages: Any) -> Stages:
-    """Return `stages` if that is what they are.
+    """Check the stages of an agent.
+
+    Returns:
+        The stages themselves.
 
     Raises:
-        KselectError: no list of stages, a part that stages do not have, one that must be there, or weights that are no
-            mapping, lie outside [0, 1] or select nothing.
+        KselectError: not a list of stages, an unknown or missing key, or weights that are not a mapping, lie outside
+            [0, 1] or select nothing.
     """
     if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
         example = "[{until: 0.5, weights: {hidden: 1}}, {weights: {gold: 1}}]"
         raise KselectError(f"Agent '{agent}' needs a list of stages, such as stages: {example}.")
-    for place, stage in enumerate(stages, 1):
-        for part in stage:
-            if part not in PARTS:
-                hint = did_you_mean(str(part), PARTS)
-                raise KselectError(f"Stage {place} of agent '{agent}' has no '{part}'{hint} It has {', '.join(PARTS)}.")
-        if "until" not in stage and place < len(stages):
+    for number, stage in enumerate(stages, 1):
+        for key in stage:
+            if key not in KEYS:
+                hint = did_you_mean(str(key), KEYS)
+                raise KselectError(f"Stage {number} of agent '{agent}' has no '{key}'{hint} It has {', '.join(KEYS)}.")
+        if "until" not in stage and number < len(stages):
             raise KselectError(
-                f"Stage {place} of agent '{agent}' has no end: give the share of the run it lasts `until`."
+                f"Stage {number} of agent '{agent}' has no end: give the share of the run at which it ends, `until`."
             )
         check_mapping(agent, "weights", stage.get("weights"))
         if stage.get("to") is not None:
@@ -40,28 +43,32 @@ def check_stages(agent: str, stages: Any) -> Stages:
     return stages
 
 
-def check_mapping(agent: str, part: str, weights: Any) -> None:
-    """Refuse weights that are not given by knowledge, lie outside [0, 1], or select nothing."""
+def check_mapping(agent: str, key: str, weights: Any) -> None:
+    """Check weights by knowledge, given as `key`.
+
+    Raises:
+        KselectError: not a mapping, a weight outside [0, 1], or none above 0.
+    """
     if not isinstance(weights, dict) or not weights:
-        raise KselectError(f"Agent '{agent}' needs weights by knowledge, such as {part}: {{gold: 1}}.")
+        raise KselectError(f"Agent '{agent}' needs weights by knowledge, such as {key}: {{gold: 1}}.")
     for knowledge, weight in weights.items():
         check_range(f"The weight of {knowledge}", weight, SHARE)
     if not any(weights.values()):
-        raise KselectError(f"Agent '{agent}' selects nothing: give at least one knowledge a weight above 0.")
+        raise KselectError(f"Agent '{agent}' selects nothing: give at least one kind of knowledge a weight above 0.")
 
 
 def stage_knowledge(stages: Stages) -> tuple[str, ...]:
     """Return the kinds of knowledge that stages name, in the order of their first use."""
-    parts = [stage.get(part) or {} for stage in stages for part in ("weights", "to")]
-    return tuple(dict.fromkeys(str(name) for weights in parts for name in weights))
+    mappings = [stage.get(key) or {} for stage in stages for key in ("weights", "to")]
+    return tuple(dict.fromkeys(str(name) for weights in mappings for name in weights))
 
 
 def row_stages(stages: Stages, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Put weights by knowledge into the order of `names`; knowledge that a stage does not name weighs nothing."""
+    """Return stages with lists of weights in the order of `names`; a kind that a stage does not name weighs 0."""
     return [
         {
             **stage,
-            **{part: [stage[part].get(name, 0) for name in names] for part in ("weights", "to") if stage.get(part)},
+            **{key: [stage[key].get(name, 0) for name in names] for key in ("weights", "to") if stage.get(key)},
         }
         for stage in stages
     ]

@@ -1,4 +1,4 @@
-"""The settings of an agent: which there are, and which values each may take."""
+"""The settings of an agent: their names and allowed values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from kselect.errors import KselectError, did_you_mean
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers from `low` to `high`, both included unless `open_low`; `whole` ones only if so said."""
+    """The numbers from `low` to `high`, both included.
+
+    Attributes:
+        low: The least number.
+        high: The greatest number.
+        open_low: Whether `low` itself is excluded.
+        whole: Whether only integers are in the range.
+    """
 
     low: float = -math.inf
     high: float = math.inf
@@ -21,7 +28,7 @@ class Range:
     whole: bool = False
 
     def __contains__(self, value: object) -> bool:
-        """Tell whether a value is a number (no text, no truth value, not NaN) inside the range."""
+        """Return whether a value is a finite number (no string, no bool) inside the range."""
         if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real):
             return False
         number = float(value)
@@ -29,7 +36,7 @@ class Range:
         return above and number <= self.high and math.isfinite(number)
 
     def __str__(self) -> str:
-        """Say the range in words, as an error message ends."""
+        """Describe the range, as error messages end."""
         noun = "a whole number" if self.whole else "a number"
         low = "" if math.isinf(self.low) else f" {'above' if self.open_low else 'of at least'} {self.low:g}"
         high = "" if math.isinf(self.high) else f"{' and' if low else ''} at most {self.high:g}"
@@ -43,20 +50,28 @@ COUNT = Range(1, whole=True)
 
 
 def setting_names(agent_class: type) -> tuple[str, ...]:
-    """Return the keyword-only arguments of an agent's constructor: its settings, in order."""
+    """Return an agent's settings: the keyword-only arguments of its constructor, in order."""
     parameters = inspect.signature(agent_class).parameters.values()
     return tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
 
 
 def check_range(name: str, value: Any, allowed: Range) -> None:
-    """Refuse a value outside its range, or a text that looks like a number (YAML reads 1e-3 as text)."""
+    """Check a setting against its range.
+
+    Raises:
+        KselectError: a value outside the range, or a string that looks like a number (YAML reads 1e-3 as a string).
+    """
     if value not in allowed:
         hint = ", without quotes and as 0.001 rather than 1e-3" if isinstance(value, str) else ""
         raise KselectError(f"{name} is {value!r}: give {allowed}{hint}.")
 
 
 def check_names(agent: str, given: dict[str, Any], known: tuple[str, ...]) -> None:
-    """Refuse settings that an agent does not have, naming the nearest one it has."""
+    """Check the names of settings.
+
+    Raises:
+        KselectError: a setting that the agent does not have; the message has the nearest one that it has.
+    """
     for name in given:
         if name not in known:
             offer = f"Its settings: {', '.join(known)}." if known else "It has no settings."

@@ -74,7 +74,7 @@ def teacher_forward(distiller: Distiller, names: tuple[str, ...], steps: int) ->
         for step in range(steps):
             indices = (np.arange(BATCH) + BATCH * step) % len(whole)
             batch = {name: value.to(distiller.device) for name, value in whole.batch(indices).items()}
-            live.read(indices, batch, needs)
+            live.outputs_for(indices, batch, needs)
 
     return run
 

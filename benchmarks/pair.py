@@ -11,7 +11,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.models.classifier import Classifier
-from kselect.models.labels import label_settings
+from kselect.models.label_names import label_settings
 from kselect.models.scratch import seeded
 from kselect.models.shrink import shrink
 from kselect.tasks.splits import Split

@@ -36,7 +36,7 @@ from race import Race
 from transformers.utils.logging import disable_progress_bar
 
 from kselect.config import TrainingConfig
-from kselect.models.text_classifier import load_classifier, load_encoder
+from kselect.models.loading import load_classifier, load_encoder
 from kselect.tasks.registry import load_task
 
 FIRST, LATER, LIVE = "kselect, first run", "kselect, later runs", "kselect, live teacher"

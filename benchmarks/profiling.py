@@ -24,8 +24,9 @@ from measure import CLOCKS, read_options, report
 from pair import BATCH, make_distiller, make_task, make_teacher, select
 
 from kselect.distillation import distiller as module
+from kselect.distillation import pair_forward
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.optimizer import Updater
+from kselect.distillation.optimizer import StudentOptimizer
 from kselect.tasks.encoding import EncodedSplit
 
 
@@ -59,12 +60,12 @@ def watched(distiller: Distiller, watch: Stopwatch) -> ExitStack:
     """Let `watch` measure the parts of `distiller`'s steps while the context lasts."""
     parts: list[tuple[str, Any, str]] = [
         ("collating", EncodedSplit, "batch"),
-        ("reading the teacher", distiller.teacher_outputs, "read"),
-        ("student's forward", module, "forward"),
+        ("reading the teacher", distiller.teacher_source, "outputs_for"),
+        ("student's forward", pair_forward, "forward"),
         ("backward", torch.Tensor, "backward"),
         ("clipping", module, "clip_grad_norm_"),
-        ("update", Updater, "update"),
-        ("signals", module, "read_signals"),
+        ("update", StudentOptimizer, "step"),
+        ("signals", module, "compute_signals"),
         ("the rest", distiller, "advance"),
     ]
     parts += [("losses", knowledge, "loss") for knowledge in distiller.knowledge]

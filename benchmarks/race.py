@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import evaluate
-from kselect.distillation.sampler import BucketedBatches
+from kselect.distillation.sampler import BucketSampler
 from kselect.models.classifier import Classifier
 from kselect.models.shrink import shrink
 from kselect.tasks.encoding import EncodedSplit, encode
@@ -68,7 +68,7 @@ class Race:
         """Return batches: kselect's own; in random order, padded to the longest; the same, padded to `max_length`."""
         examples = Examples(self.train)
         if padding == "bucketed":
-            order = Buckets(BucketedBatches(self.train.lengths, self.training.batch_size, seed))
+            order = Buckets(BucketSampler(self.train.lengths, self.training.batch_size, seed))
             return DataLoader(examples, batch_sampler=order, collate_fn=self.train.batch)
         fixed = self.max_length if padding == "longest possible" else 1
         return DataLoader(
@@ -103,9 +103,9 @@ class Examples(Dataset[int]):
 
 
 class Buckets(Sampler[list[int]]):
-    """The batches of `BucketedBatches`, an epoch at each iteration."""
+    """The batches of `BucketSampler`, an epoch at each iteration."""
 
-    def __init__(self, batches: BucketedBatches) -> None:
+    def __init__(self, batches: BucketSampler) -> None:
         self.batches = batches
 
     def __len__(self) -> int:
@@ -113,7 +113,7 @@ class Buckets(Sampler[list[int]]):
         return self.batches.batches_per_epoch
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:  # type: ignore[override]  # an array is as good as a list
-        return (self.batches.next() for _ in range(len(self)))
+        return (self.batches.next_batch() for _ in range(len(self)))
 
 
 def divergence(student: Tensor, teacher: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ def read_batch(distiller: Distiller) -> tuple[dict[str, Tensor], ModelOutputs]:
     whole = encode(distiller.task.splits["train"], distiller.student.tokenizer, distiller.max_length)
     batch = {name: value.to(distiller.device) for name, value in whole.batch(np.arange(BATCH)).items()}
     needs = Needs.union(kind.teacher_needs for kind in distiller.knowledge if kind.teacher_needs is not None)
-    return batch, LiveTeacher([distiller.teacher.model], torch.float32).read(np.arange(BATCH), batch, needs)
+    return batch, LiveTeacher([distiller.teacher.model], torch.float32).outputs_for(np.arange(BATCH), batch, needs)
 
 
 def main() -> None:

@@ -1,21 +1,17 @@
-"""The episode: a distillation run as a Gymnasium environment, `kselect/Distillation-v0`."""
+"""The distillation run as a Gymnasium environment, `kselect/Distillation-v0`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kselect.envs.registration import register
-
 if TYPE_CHECKING:
     from kselect.envs.distillation import DistillationEnv
-
-register()
 
 __all__ = ["DistillationEnv"]
 
 
 def __getattr__(name: str) -> Any:
-    # torch comes with the environment; importing this package only registers its id.
+    """Import the environment, and torch with it, on first use (PEP 562)."""
     if name == "DistillationEnv":
         from kselect.envs.distillation import DistillationEnv
 

@@ -18,6 +18,8 @@ from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.weighting import selection_weights
 from kselect.envs.observation import LIMIT, Observer, observation_space
 from kselect.envs.phases import SCHEDULERS
+from kselect.envs.registration import METADATA
+from kselect.envs.rendering import heat_map_image, heat_map_text
 from kselect.errors import KselectError, unknown
 
 Observation = dict[str, NDArray[np.float32]]
@@ -30,64 +32,70 @@ ACTION_SPACES = {
 
 
 class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
-    """One student's whole training; each step of the environment is a phase of training steps under one selection.
+    """The whole training of one student; each step of the environment is a phase of training steps under one selection.
 
     ## Description
-    A student is distilled from a teacher that offers k kinds of knowledge. At each decision the agent says how much of
-    each to use; the student then takes the training steps of one phase under that selection (Wang et al., Findings of
-    EMNLP 2022). How long the phases are and when rewards are measured is the scheduler's to decide.
+    A student is distilled from a teacher that offers k kinds of knowledge. At each decision the agent weights them; the
+    student then takes the training steps of one phase under that selection (Wang et al., Findings of EMNLP 2022). A
+    scheduler decides how long phases are and when rewards are measured.
 
     ## Action Space
     `MultiBinary(k)` with hard actions, `Box(0, 1, (k,), float32)` with soft ones: one weight for each kind of
     knowledge, in the order of `distiller.names`. Weights are normalised to sum to 1. All zeros mean gold labels
-    or, where these are not on offer, everything alike. Weights hold for the whole phase, unless `slope` is set.
+    or, where these are not on offer, equal weights. Weights hold for the whole phase, unless `slope` is set.
 
     ## Observation Space
-    `Dict` of two `Box` spaces, all values free of the scale of task and losses and clipped to [-5, 5]; the first of
-    `context` is the share of the run that is over:
+    `Dict` of two `Box` spaces. All values are independent of the scale of task and losses, and clipped to [-5, 5]:
 
-    * `context`, `(c,)`: progress of the run; learning rate relative to its peak; confidence, entropy (over log K) and
-      accuracy of the student, confidence and entropy of the teacher, and their agreement, as means over the last
-      phase's batches; how long the teacher has not been read; loss on the reward split and last reward (over log K);
-      log(1 + gradient norm); 1 where the task is a regression, which has no confidence, entropy, accuracy and
-      agreement (they are 0), and whose loss is relative to the variance of the labels.
+    * `context`, `(c,)`: share of the run that is over; learning rate relative to its peak; confidence, entropy (over
+      log K) and accuracy of the student, confidence and entropy of the teacher, and their agreement, as means over the
+      last phase's batches; share of the run since the teacher was last read; loss on the reward split and last reward
+      (over log K); log(1 + gradient norm); 1 for a regression, which has no confidence, entropy, accuracy and agreement
+      (they are 0), and whose loss is relative to the variance of the labels.
     * `knowledge`, `(k, f)`: a row for each kind: its loss relative to the start of the run, the slope of that loss
-      within the last phase, how long it has not been measured, its last weight, and a fixed code of its name.
+      within the last phase, the share of the run since it was last measured, its last weight, and a fixed code of its
+      name.
 
     With `observe_cls` also `student_cls`, `(D_s,)`, and `teacher_cls`, `(D_t,)`: the mean [CLS] of each model's last
-    layer over 32 training examples, the same at each decision, without dropout. They are clipped, but not scale-free.
+    layer over 32 training examples, the same at each decision, without dropout. They are clipped, but not rescaled.
 
     ## Rewards
     The decrease of the student's cross-entropy, in nats, or in a regression of its squared error, on a reward split
-    held out of train. What phases gain whose
-    reward is not measured goes to the next measured one, so the rewards of an episode add up to the whole decrease.
-    `reward_unit`, the loss of knowing nothing of the task, makes rewards of different tasks comparable.
+    held out of train. The gain of phases whose reward is not measured is part of the next measured reward, so the
+    rewards of an episode add up to the whole decrease. Dividing by `reward_unit`, the loss of a prediction that ignores
+    the input, makes rewards of different tasks comparable.
 
     ## Starting State
-    The student with its first weights, before its first training step. `reset(seed=)` fixes the order of the data and
+    The student with its initial weights, before its first training step. `reset(seed=)` fixes the order of the data and
     dropout; nothing else is random.
 
     ## Episode End
     The episode terminates with the last training step. It is never truncated.
 
+    ## Rendering
+    `render()` shows the selection so far as a heat map of kinds of knowledge by phase: with `render_mode="ansi"` a
+    string, with a line per kind and a shade per phase; with `"rgb_array"` an image `[24 k, 480, 3]` of uint8, with a
+    band per kind, in which the width of a phase is its share of the run.
+
     ## Arguments
-    * `distiller`: the run, see `kselect.distillation.distiller.Distiller`. With `gymnasium.make`, its plain settings
-      are given instead: see `kselect.envs.registration.make_distillation_env`.
+    * `distiller`: the run, see `kselect.Distiller`. `gymnasium.make` takes its plain settings instead: see
+      `kselect.envs.registration.make_distillation_env`.
     * `actions`: `"hard"` or `"soft"`.
     * `phases`: a `PhaseConfig`.
-    * `measure_rewards`: False leaves out the cost of rewards, which are then 0, where nobody learns from them.
-    * `observe_cls`: show [CLS], for a forward pass of the student on 32 examples at each decision.
+    * `measure_rewards`: False saves the cost of rewards, which are then 0, where no agent learns from them.
+    * `observe_cls`: include [CLS], for a forward pass of the student on 32 examples at each decision.
     * `callbacks`: added to those of `distiller`, see `kselect.distillation.callback.DistillerCallback`.
+    * `render_mode`: `"ansi"`, `"rgb_array"` or None.
 
     ## Version History
     * v0: initial version.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012 (as the base class declares it)
+    metadata = METADATA
 
     slope: NDArray[Any] | None = None
-    """`[k]`: how fast the weights move on from the action while a phase lasts, step by step, as the change over a whole
-    run; None where they stay. Who acts may set it before `step`."""
+    """`[k]`: how fast the weights move from the action during a phase, step by step, as the change over a whole run;
+    None where they are constant. To be set before `step`, as `Agent.slope` is after `act`."""
 
     def __init__(
         self,
@@ -97,14 +105,18 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         measure_rewards: bool = True,
         observe_cls: bool = False,
         callbacks: Iterable[DistillerCallback] = (),
+        render_mode: Literal["ansi", "rgb_array"] | None = None,
     ) -> None:
-        """Make an episode of `distiller`'s run; see the class for the arguments."""
         if actions not in ACTION_SPACES:
             raise unknown("kind of actions", actions, ACTION_SPACES)
+        if render_mode is not None and render_mode not in METADATA["render_modes"]:
+            raise unknown("render_mode", render_mode, METADATA["render_modes"])
         if observe_cls and not distiller.teachers:
             raise KselectError(
                 "observe_cls shows the teacher's [CLS], and there is no teacher: give one, or leave it out."
             )
+        self.render_mode = render_mode
+        self.selections: list[tuple[int, list[float]]] = []
         self.distiller = distiller
         distiller.callbacks.extend(callbacks)
         self.actions = actions
@@ -115,7 +127,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.observer = Observer(distiller.names, distiller.reference_losses, distiller.total_steps, distiller.task)
         self.observe_cls = observe_cls
         models = dict(zip(CLS, (distiller.student, *distiller.teachers), strict=False)) if observe_cls else {}
-        cls_sizes = {part: model.width for part, model in models.items()}
+        cls_sizes = {key: model.width for key, model in models.items()}
         self.observation_space = cast(spaces.Space[Observation], observation_space(len(distiller.names), cls_sizes))
         self.action_space = cast(spaces.Space[NDArray[Any]], ACTION_SPACES[actions](len(distiller.names)))
         self.reward_unit = distiller.task.uninformed_loss
@@ -125,10 +137,11 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start a run with the student's first weights; a run without a seed draws one from the last seed given."""
+        """Start a run with the student's initial weights; without a seed, one is drawn from the last seed given."""
         super().reset(seed=seed)
         self.distiller.reset(int(self.np_random.integers(2**31)) if seed is None else seed)
         self.scheduler.restart()
+        self.selections = []
         if self.measure_rewards and self._initial_reward_loss is None:
             self._initial_reward_loss = self._measure_loss()
         self._reward_loss = self._initial_reward_loss or 0.0
@@ -136,10 +149,15 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         return self._observation(), {"step": 0, "total_steps": self.distiller.total_steps}
 
     def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Take one phase of training steps under the selection `action` `[k]`.
+        """Take the training steps of one phase under a selection.
 
-        `info` tells the phase (`phase`, `steps`, and `step`, the training steps so far), the normalised `weights` by
-        knowledge, `losses` and `signals`, all means over the phase, and `reward_loss` where it was measured.
+        Args:
+            action: `[k]`, the weight of each kind of knowledge.
+
+        Returns:
+            Observation, reward, terminated, truncated (always False) and info: the number of the `phase`, its `steps`,
+            the training steps so far (`step`), the normalised `weights` by knowledge, `losses` and `signals`, all means
+            over the phase, and `reward_loss` where it was measured.
 
         Raises:
             TrainingDivergedError: a loss was not finite; the student is in its last good state.
@@ -151,7 +169,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
             selection = np.clip(selection + np.outer(shares, self.slope), 0.0, 1.0)
         report = self.distiller.advance(selection, steps)
         weights = np.atleast_2d(selection_weights(selection, self.distiller.names)).mean(axis=0)
-        self.observer.see(report, weights, self._relative_learning_rate())
+        self.selections.append((report.steps, weights.tolist()))
+        self.observer.add_phase(report, weights, self._relative_learning_rate())
         terminated = self.distiller.step == self.distiller.total_steps
         info: dict[str, Any] = {
             "phase": self.scheduler.phase,
@@ -167,28 +186,36 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if self.scheduler.finish_phase(terminated) and self.measure_rewards:
             loss = self._measure_loss()
             reward, self._reward_loss = self._reward_loss - loss, loss
-            self.observer.see_reward(reward, loss)
+            self.observer.add_reward(reward, loss)
             info["reward_loss"] = loss
         return self._observation(), reward, terminated, False, info
 
-    def ask_at(self, shares: Sequence[float]) -> None:
-        """Ask at these shares of a run, too: a phase that would reach beyond one ends there."""
-        self.scheduler.ask_at(shares)
+    def decide_at(self, shares: Sequence[float]) -> None:
+        """Let phases end at these shares of a run, too, so that the agent decides there."""
+        self.scheduler.decide_at(shares)
+
+    def render(self) -> Any:
+        """Return the selection so far as a heat map, see "Rendering" above; None without a `render_mode`."""
+        if self.render_mode == "ansi":
+            return heat_map_text(self.names, self.selections, self.total_steps)
+        if self.render_mode == "rgb_array":
+            return heat_map_image(len(self.names), self.selections, self.total_steps)
+        return None
 
     def _observation(self) -> Observation:
         observation = self.observer.observation()
         if self.observe_cls:
-            observation |= {part: np.clip(state, -LIMIT, LIMIT) for part, state in self.distiller.mean_cls().items()}
+            observation |= {key: np.clip(state, -LIMIT, LIMIT) for key, state in self.distiller.mean_cls().items()}
         return observation
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the knowledge on offer, in the order of an action."""
+        """Names of the kinds of knowledge on offer, in the order of an action."""
         return self.distiller.names
 
     @property
     def initial_losses(self) -> dict[str, float]:
-        """Loss of each kind of knowledge before the first step, which tells this teacher and these data from others."""
+        """Loss of each kind of knowledge before the first step, by which a run is compared with its checkpoint."""
         return self.distiller.initial_losses
 
     @property
@@ -198,11 +225,11 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
     @property
     def task_name(self) -> str:
-        """Name of what is learned."""
+        """Name of the task."""
         return self.distiller.task.name
 
     def spent(self) -> dict[str, float]:
-        """Return seconds by part so far, see `kselect.distillation.cost_account`."""
+        """Return the seconds spent on each part of the run so far, see `kselect.distillation.cost_account`."""
         return dict(self.distiller.account.seconds)
 
     def begin_costs(self) -> None:
@@ -214,20 +241,22 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.distiller.account.settle()
 
     def state(self) -> dict[str, Any]:
-        """Return all that the rest of the run depends on, the distiller's own state apart, for JSON."""
+        """Return all that the rest of the run depends on, except for the distiller's own state, for JSON."""
         return {
             "random": self.np_random.bit_generator.state,
             "scheduler": self.scheduler.state(),
+            "selections": self.selections,
             "observer": self.observer.state(),
             "reward_loss": self._reward_loss,
             "initial_reward_loss": self._initial_reward_loss,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `state` returned, after the distiller has been restored to the same moment."""
+        """Return to the state that `state` returned; the distiller must have been restored to the same step."""
         self.np_random.bit_generator.state = state["random"]
         self.scheduler.restore(state["scheduler"])
         self.observer.restore(state["observer"])
+        self.selections = [(steps, weights) for steps, weights in state.get("selections", [])]
         self._reward_loss, self._initial_reward_loss = state["reward_loss"], state["initial_reward_loss"]
 
     def _measure_loss(self) -> float:

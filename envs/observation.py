@@ -1,4 +1,4 @@
-"""What an agent sees at a decision."""
+"""Observations: what the environment shows an agent at a decision."""
 
 from __future__ import annotations
 
@@ -30,36 +30,39 @@ LIMIT = 5.0
 
 
 def observation_space(knowledge: int, further: Mapping[str, int] | None = None) -> spaces.Dict:
-    """Return the space of observations of a run with so many kinds of knowledge, and `further` parts of given sizes."""
+    """Return the space of observations.
+
+    Args:
+        knowledge: How many kinds of knowledge are on offer.
+        further: Sizes of further entries by their keys.
+    """
     shapes = {"context": (len(CONTEXT),), "knowledge": (knowledge, len(FEATURES) + CODE_SIZE)}
-    shapes |= {part: (size,) for part, size in (further or {}).items()}
-    return spaces.Dict({part: spaces.Box(-LIMIT, LIMIT, shape, np.float32) for part, shape in shapes.items()})
+    shapes |= {key: (size,) for key, size in (further or {}).items()}
+    return spaces.Dict({key: spaces.Box(-LIMIT, LIMIT, shape, np.float32) for key, shape in shapes.items()})
 
 
 def name_code(name: str) -> NDArray[np.float32]:
-    """Return a fixed vector of ±1 `[16]` for a knowledge's name, by which a shared network tells the rows apart."""
+    """Return a fixed vector of ±1 `[16]` for a name of knowledge, by which a shared network distinguishes the rows."""
     bits = np.unpackbits(np.frombuffer(hashlib.sha256(name.encode()).digest()[: CODE_SIZE // 8], dtype=np.uint8))
     return bits.astype(np.float32) * 2 - 1
 
 
 class Observer:
-    """Keeps what has been seen of a run, and puts it in an agent's terms, free of the scale of any task or loss.
+    """Turns the reports of a run into observations that do not depend on the scale of a task or loss.
 
-    Losses are relative to their start (to the loss of knowing nothing, where they start at 0); ages and progress to the
-    length of the run; what is not measured keeps its last value while its age grows.
+    Losses are relative to their initial values (see `Distiller.reference_losses`); ages and progress to the length of
+    the run. A loss that is not measured keeps its last value while its age grows.
+
+    Args:
+        names: The kinds of knowledge on offer.
+        reference_losses: What the losses are divided by, by name.
+        total_steps: Length of the run.
+        task: The task; rewards are divided by the loss of a prediction that ignores the input.
     """
 
     def __init__(
         self, names: tuple[str, ...], reference_losses: dict[str, float], total_steps: int, task: Task
     ) -> None:
-        """Watch a run over knowledge `names` whose losses are told relative to `reference_losses`.
-
-        Args:
-            names: the kinds of knowledge on offer.
-            reference_losses: of every name, see `Distiller.reference_losses`.
-            total_steps: length of the run.
-            task: what is learned; rewards are told relative to the loss of knowing nothing of it.
-        """
         self.names = names
         self.reference_losses = reference_losses
         self.total_steps = total_steps
@@ -69,7 +72,12 @@ class Observer:
         self.restart(0.0, 0.0)
 
     def restart(self, learning_rate: float, reward_loss: float) -> None:
-        """Begin a run; `learning_rate` is the first step's as a share of the peak, `reward_loss` in nats."""
+        """Start a run.
+
+        Args:
+            learning_rate: Of the first step, as a share of the peak.
+            reward_loss: Initial loss on the reward split, in nats.
+        """
         self.rows = np.zeros((len(self.names), len(FEATURES)), dtype=np.float32)
         self.rows[:, FEATURES.index("relative_loss")] = 1.0
         self.context = dict.fromkeys(CONTEXT, 0.0)
@@ -77,8 +85,14 @@ class Observer:
         self.context["regression"] = float(self.regression)
         self.last_seen = dict.fromkeys((*self.names, "teacher"), 0)
 
-    def see(self, report: PhaseReport, weights: NDArray[np.float32], learning_rate: float) -> None:
-        """Take in a phase governed by normalised `weights` `[k]`."""
+    def add_phase(self, report: PhaseReport, weights: NDArray[np.float32], learning_rate: float) -> None:
+        """Include a phase.
+
+        Args:
+            report: Its losses and signals.
+            weights: `[k]`, normalised, means over the phase.
+            learning_rate: As a share of the peak.
+        """
         step = report.first_step + report.steps
         for name in report.losses:
             self.last_seen[name] = step
@@ -98,19 +112,19 @@ class Observer:
             "grad_norm": math.log1p(report.grad_norm),
         }
 
-    def see_reward(self, reward: float, reward_loss: float) -> None:
-        """Take in a measured reward and the loss it left, both in nats."""
+    def add_reward(self, reward: float, reward_loss: float) -> None:
+        """Include a measured reward and the loss on the reward split after it, both in nats."""
         self.context |= {
             "last_reward": reward / self.uninformed_loss,
             "reward_loss": reward_loss / self.uninformed_loss,
         }
 
     def state(self) -> dict[str, Any]:
-        """Return all that has been seen, for JSON."""
+        """Return everything that observations are made of, for JSON."""
         return {"rows": self.rows.tolist(), "context": dict(self.context), "last_seen": dict(self.last_seen)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `state` returned."""
+        """Return to the state that `state` returned."""
         self.rows = np.array(state["rows"], dtype=np.float32)
         self.context, self.last_seen = dict(state["context"]), dict(state["last_seen"])
 

@@ -1,4 +1,4 @@
-"""When the agent is asked, and when its reward is measured: the efficient refinement of Wang et al. (2022)."""
+"""When the agent decides, and when its reward is measured: the efficient refinement of Wang et al. (2022)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kselect.config import PhaseConfig
 
 DEFAULT_PHASES = 12
 REWARD_SHARE = 0.05
-PASSES_PER_STEP = 3  # a training step costs about three forward passes: one, and a backward pass twice as dear
+PASSES_PER_STEP = 3  # a training step costs about three forward passes: a backward pass costs two
 SETTLED_DISTANCE = 0.1
 
 
@@ -30,42 +30,56 @@ class PhaseScheduler(ABC):
         self.restart()
 
     def restart(self) -> None:
-        """Begin a new run."""
+        """Start a run."""
         self.phase = 0
 
     def state(self) -> dict[str, Any]:
-        """Return where in the run it stands, for JSON."""
+        """Return its position in the run, for JSON."""
         return {"phase": self.phase}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `state` returned."""
+        """Return to the state that `state` returned."""
         self.phase = state["phase"]
 
     @property
     @abstractmethod
     def length(self) -> int:
-        """Training steps of the phase under way, if nothing cuts it short; at least 1."""
+        """Training steps of the current phase, if no boundary ends it earlier; at least 1."""
 
-    def ask_at(self, shares: Sequence[float]) -> None:
-        """End a phase at each of these shares of a run, at the first step that is not before it."""
-        # Rounded, lest 0.7 of ten steps be a little more than seven.
+    def decide_at(self, shares: Sequence[float]) -> None:
+        """Let a phase end at each of these shares of a run, at the first step that is not before it."""
+        # Rounded, because 0.7 * 10 is a little more than 7 in floating point.
         self.boundaries = tuple(math.ceil(round(share * self.total_steps, 9)) for share in shares)
 
     def start_phase(self, selection: NDArray[np.float32], step: int) -> int:
-        """Begin a phase at `step` under `selection`; returns how many training steps it is to have."""
+        """Start a phase.
+
+        Args:
+            selection: `[k]`, the agent's weights.
+            step: Training steps so far.
+
+        Returns:
+            Training steps of the phase.
+        """
         ahead = [boundary - step for boundary in self.boundaries if boundary > step]
         return min([self.length, *ahead])
 
     def finish_phase(self, ended: bool) -> bool:
-        """Count a phase as done; returns whether its reward is to be measured (the last one always is)."""
+        """Count a phase as done.
+
+        Args:
+            ended: Whether the run is over.
+
+        Returns:
+            Whether to measure its reward, as always after the last one.
+        """
         self.phase += 1
         return ended or self.phase % self.config.reward_every == 0
 
     def reward_examples(self, batch_size: int) -> int:
-        """Return how many examples a reward is measured on.
+        """Return the number of examples that a reward is measured on.
 
-        Unless configured: as many as make all measurements together cost 5 % of the training steps, if there are as
-        many phases as by default.
+        The default is chosen so that all measurements cost 5 % of the training steps, for the default number of phases.
         """
         if self.config.reward_examples is not None:
             return self.config.reward_examples
@@ -77,7 +91,7 @@ class PhaseScheduler(ABC):
 
 
 class ConstantPhases(PhaseScheduler):
-    """All phases alike."""
+    """Phases of equal length."""
 
     @property
     def length(self) -> int:
@@ -86,7 +100,7 @@ class ConstantPhases(PhaseScheduler):
 
 
 class GrowingPhases(PhaseScheduler):
-    """Each phase longer than the one before by `phase_growth`: many decisions early, when much changes."""
+    """Each phase is `phase_growth` times as long as the previous one: many decisions early, when much changes."""
 
     @property
     def length(self) -> int:
@@ -101,35 +115,35 @@ class GrowingPhases(PhaseScheduler):
 
 
 class AdaptivePhases(PhaseScheduler):
-    """Phases that grow while the agent repeats itself, and fall back to the first length when it changes its mind.
+    """Phases that grow while the agent repeats its selection, and return to the first length when it changes.
 
-    A selection repeats the one before when no weight moves by more than 0.1.
+    A selection repeats the previous one when no weight differs by more than 0.1.
     """
 
     def restart(self) -> None:
-        """Begin a new run."""
+        """Start a run."""
         super().restart()
         self.repeats = 0
         self.previous: NDArray[np.float32] | None = None
 
     def state(self) -> dict[str, Any]:
-        """Return where in the run it stands and how settled the agent is, for JSON."""
+        """Return its position in the run and the repeated decisions, for JSON."""
         previous = None if self.previous is None else self.previous.tolist()
         return super().state() | {"repeats": self.repeats, "previous": previous}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `state` returned."""
+        """Return to the state that `state` returned."""
         super().restore(state)
         self.repeats = state["repeats"]
         self.previous = None if state["previous"] is None else np.array(state["previous"], dtype=np.float32)
 
     @property
     def length(self) -> int:
-        """The first phase's length, grown once for every repetition in a row."""
+        """The first phase's length times the growth for every repetition in a row."""
         return round(self.first_steps * self.config.phase_growth**self.repeats)
 
     def start_phase(self, selection: NDArray[np.float32], step: int) -> int:
-        """Begin a phase, and note whether `selection` repeats the one before."""
+        """Start a phase and compare its selection with the previous one; see `PhaseScheduler.start_phase`."""
         settled = self.previous is not None and bool(np.abs(selection - self.previous).max() <= SETTLED_DISTANCE)
         self.repeats = self.repeats + 1 if settled else 0
         self.previous = np.array(selection, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Files that are there in full or not at all."""
+"""Atomic writing of files, and JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ TEMPORARY = ".part"
 
 
 class UnwritableError(KselectError):
-    """Files that cannot be written, and the `reason` that the system gives."""
+    """Files cannot be written.
+
+    Attributes:
+        reason: the operating system's reason.
+    """
 
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)
@@ -25,15 +29,21 @@ class UnwritableError(KselectError):
 
 @contextmanager
 def replacing(*paths: Path) -> Iterator[tuple[Path, ...]]:
-    """Give paths to write to, one for each of `paths`, whose places the files take once all are on the disk in full.
+    """Replace files atomically.
 
-    A kill at any moment leaves at each path the old file or the new one. Where writing fails, the old files stay, and
-    nothing else is left. Folders are made where they are missing. One process at a time may write to a path.
+    A process killed at any moment leaves the old or the new file at each path. If writing fails, the old files are
+    unchanged, and no others remain. Missing folders are created. Only one process at a time may write to a path.
+
+    Args:
+        paths: the files to replace.
+
+    Yields:
+        A temporary path to write to for each of `paths`; all are renamed once they are on the disk in full.
 
     Raises:
-        UnwritableError: an OSError, here or where the files are written.
+        UnwritableError: an OSError occurred here or in the `with` block.
     """
-    # Of one fixed name each, so that what a kill leaves is written over the next time.
+    # Fixed names, so that files left by a killed process are overwritten the next time.
     partials = tuple(path.with_name(f".{path.name}{TEMPORARY}") for path in paths)
     try:
         for path in paths:
@@ -42,7 +52,7 @@ def replacing(*paths: Path) -> Iterator[tuple[Path, ...]]:
             yield partials
             for partial in partials:
                 with partial.open("rb+") as file:
-                    os.fsync(file.fileno())  # or a power cut could leave the name without all of its bytes
+                    os.fsync(file.fileno())  # otherwise a power cut could leave an incomplete file under the final name
             for path, partial in zip(paths, partials, strict=True):
                 os.replace(partial, path)
         finally:
@@ -51,39 +61,52 @@ def replacing(*paths: Path) -> Iterator[tuple[Path, ...]]:
     except OSError as error:
         names, reason = " and ".join(map(str, paths)), error.strerror or str(error)
         raise UnwritableError(
-            f"{names} cannot be written ({reason}): see that there is room and leave to write, or give another folder.",
+            f"{names} cannot be written ({reason}): check free space and permissions, or give another folder.",
             reason,
         ) from error
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text beside `path` and move it there in one step, so that no reader sees a part of it.
+    """Write UTF-8 text atomically.
 
     Raises:
-        KselectError: it cannot be written.
+        UnwritableError: it cannot be written.
     """
     write_texts({path: text})
 
 
 def write_texts(texts: Mapping[Path, str]) -> None:
-    """Write files as `write_text` does, and move none to its place before all of them are written."""
+    """Write several UTF-8 texts; replaces none of the files before all are written.
+
+    Raises:
+        UnwritableError: one of them cannot be written.
+    """
     with replacing(*texts) as partials:
         for partial, text in zip(partials, texts.values(), strict=True):
             partial.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON in one step; see `to_json` for numbers that JSON lacks."""
+    """Write indented JSON atomically; NaN and infinities become null.
+
+    Raises:
+        UnwritableError: it cannot be written.
+    """
     write_text(path, to_json(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Return what `write_json` wrote."""
+    """Read a JSON file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not UTF-8 or not JSON.
+    """
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """Return JSON with NumPy scalars as numbers and with NaN and infinities, which JSON lacks, as null."""
+    """Return JSON; NumPy arrays and scalars become lists and numbers, NaN and infinities null."""
     return json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 

@@ -1,4 +1,4 @@
-"""A number that may change over a run."""
+"""Schedules: numbers that may change over a run."""
 
 from __future__ import annotations
 
@@ -9,17 +9,26 @@ from kselect.errors import KselectError
 
 @dataclass(frozen=True)
 class Schedule:
-    """A number that goes in a straight line from `start` to `end` over a run; a constant where they are equal."""
+    """A number that changes linearly over a run, or is constant.
+
+    Attributes:
+        start: value at the start of the run.
+        end: value at the end of the run.
+    """
 
     start: float
     end: float
 
     @staticmethod
     def parse(value: float | str, setting: str) -> Schedule:
-        """Read a number, or a text such as `4->1`.
+        """Parse a number, or a text such as `4->1`.
+
+        Args:
+            value: the number or text.
+            setting: name of the setting, for messages.
 
         Raises:
-            KselectError: neither of them; the message names `setting`.
+            KselectError: it is neither.
 
         >>> Schedule.parse("4->1", "temperature")
         Schedule(start=4.0, end=1.0)
@@ -30,9 +39,9 @@ class Schedule:
             return Schedule(start, float(last) if arrow else start)
         except ValueError:
             raise KselectError(
-                f"{setting} is '{value}': give a number, or a schedule over the run such as 4->1."
+                f"{setting} is '{value}': give a number, or a schedule over the run such as 4->1.", setting=setting
             ) from None
 
     def __call__(self, progress: float) -> float:
-        """Return the value where `progress`, in [0, 1], of the run is over."""
+        """Return the value when the share `progress`, in [0, 1], of the run is over."""
         return self.start + (self.end - self.start) * progress

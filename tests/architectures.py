@@ -29,7 +29,7 @@ from transformers import (
 )
 
 from kselect.models.classifier import Classifier
-from kselect.models.labels import label_settings
+from kselect.models.label_names import label_settings
 from kselect.models.pretrained import quiet
 from kselect.models.scratch import seeded
 from kselect.tasks.splits import Split

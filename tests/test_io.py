@@ -11,7 +11,7 @@ import pytest
 from kselect import io
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_write_text_failure_keeps_the_old_file(tmp_path):
     path = tmp_path / "results.json"
     io.write_text(path, "old")
     with pytest.raises(UnicodeEncodeError):
@@ -22,7 +22,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_of_several_files_none_is_moved_before_all_are_written(tmp_path):
+def test_write_texts_replaces_all_files_or_none(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     io.write_text(first, "old")
     with pytest.raises(UnicodeEncodeError):
@@ -34,13 +34,13 @@ def test_of_several_files_none_is_moved_before_all_are_written(tmp_path):
     assert sorted(tmp_path.iterdir()) == [first, second]
 
 
-def test_files_are_as_readable_as_others(tmp_path):
+def test_write_text_respects_the_umask(tmp_path):
     (tmp_path / "plain").write_text("")
     io.write_text(tmp_path / "atomic", "")
     modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "atomic")}
     assert len(modes) == 1
 
 
-def test_json_of_numpy_and_of_numbers_that_json_lacks():
+def test_to_json_of_numpy_and_nonfinite_numbers():
     value = {"a": np.float32(0.5), "b": np.arange(2), "c": [float("inf"), np.float64("nan")], 1: (True, None)}
     assert json.loads(io.to_json(value)) == {"a": 0.5, "b": [0, 1], "c": [None, None], "1": [True, None]}

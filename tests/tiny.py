@@ -12,14 +12,18 @@ from kselect.distillation.distiller import Distiller
 from kselect.models.classifier import Classifier
 from kselect.models.scratch import new_classifier
 from kselect.models.shrink import shrink
-from kselect.tasks.registry import load_task
+from kselect.tasks.splits import subsample
+from kselect.tasks.synthetic.tasks import SYNTHETIC_TASKS
 from kselect.tasks.synthetic.tokenizer import synthetic_tokenizer
-from kselect.tasks.task import Task
+from kselect.tasks.task import Task, build_task
 
 
 @cache
 def tiny_task(name: str = "synthetic-acceptability", train_limit: int = 80) -> Task:
-    return load_task(name, train_limit=train_limit, reward_fraction=0.2)
+    synthetic = SYNTHETIC_TASKS[name]
+    splits = dict(zip(("train", "dev"), synthetic.generate(0), strict=True))
+    small = {part: subsample(split, train_limit, 0) for part, split in splits.items()}
+    return build_task(name, synthetic.labels, small, synthetic.metrics, reward_fraction=0.2)
 
 
 def tiny_classifier(

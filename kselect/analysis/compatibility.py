@@ -124,7 +124,7 @@ def compare_models(
         0 if cache is None else round(cache.bytes_of(needs) * times),
         size_limit,
     )
-    return pair, cache is not None and cache.holds(Needs())
+    return pair, cache is not None and cache.can_cache(Needs())
 
 
 def _fit(kind: Knowledge, cache: CachedTeacher | None, times: float) -> KnowledgeFit:
@@ -132,7 +132,7 @@ def _fit(kind: Knowledge, cache: CachedTeacher | None, times: float) -> Knowledg
     if needs is None or cache is None:
         return KnowledgeFit(kind.name, None, kind.layer_map, projected, cached=needs is None)
     size = round(cache.bytes_of(needs) * times)
-    return KnowledgeFit(kind.name, None, kind.layer_map, projected, size, cache.holds(needs))
+    return KnowledgeFit(kind.name, None, kind.layer_map, projected, size, cache.can_cache(needs))
 
 
 TIMED = 5  # training steps under each selection

@@ -31,7 +31,7 @@ from kselect.models.classifier import Classifier, input_length
 from kselect.models.heads.registry import CHOICES, is_text
 from kselect.schedule import Schedule
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.splits import limit
+from kselect.tasks.splits import subsample
 from kselect.tasks.task import Task
 
 READABLE = ("classes", "tags")
@@ -171,7 +171,7 @@ def examine(
     training, knowledge = training or TrainingConfig(), knowledge or KnowledgeConfig()
     temperature = fixed_temperature(knowledge)
     train_size = len(task.splits["train"])
-    sample = replace(task, splits={name: limit(task.splits[name], examples, seed) for name in SPLITS})
+    sample = replace(task, splits={name: subsample(task.splits[name], examples, seed) for name in SPLITS})
     distiller, obstacle = _distiller(sample, teacher, student, training, knowledge, max_length)
     dtype = resolve_precision(training.precision, teacher.to(default_device()).model.device)
     if distiller is None:

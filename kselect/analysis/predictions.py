@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 from torch import Tensor
 
-from kselect.distillation.evaluation import passes
+from kselect.distillation.evaluation import forward_batches
 from kselect.models.classifier import Classifier
 from kselect.models.needs import Needs
 from kselect.stats import Estimate, ratio
@@ -134,7 +134,7 @@ def collect_predictions(
     """
     answers: list[NDArray[Any]] = [np.empty(0)] * len(encoded)
     scores, labels, owners = [], [], []
-    for rows, batch, outputs in passes(classifier, encoded, np.arange(len(encoded)), batch_size, dtype):
+    for rows, batch, outputs in forward_batches(classifier, encoded, np.arange(len(encoded)), batch_size, dtype):
         choices, gold = outputs.answer.choices, outputs.answer.right_choices(batch["labels"])
         known = choices.mask & (gold >= 0)
         scores.append(choices.scores[known].cpu().numpy())
@@ -150,7 +150,7 @@ def collect_states(classifier: Classifier, encoded: EncodedSplit, batch_size: in
     """Return the last hidden states `[N, D]` at the same positions as `collect_predictions`; of texts, at token 0."""
     last, states = classifier.layers, []
     needs = Needs(hidden_states=frozenset({last}))
-    for _, batch, outputs in passes(classifier, encoded, np.arange(len(encoded)), batch_size, dtype, needs):
+    for _, batch, outputs in forward_batches(classifier, encoded, np.arange(len(encoded)), batch_size, dtype, needs):
         states.append(_at_positions(outputs.hidden_states[last], batch).double().cpu().numpy())
     return np.concatenate(states)
 

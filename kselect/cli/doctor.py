@@ -128,9 +128,9 @@ def _bar(share: float) -> tuple[str, str]:
 def _held_out_rows(examination: Examination) -> Iterator[list[str]]:
     profile, measures = examination.profile, examination.held_out
     for name, value in profile.metrics.items():
-        yield [name, f"{value:.3f}"]
+        yield [f"metric {name}", f"{value:.3f}"]
     for name, value in examination.constant.items():
-        yield [f"{name} of the constant prediction", f"{value:.3f}"]
+        yield [f"metric {name}, constant prediction", f"{value:.3f}"]
     yield ["accuracy of the constant prediction", _share(measures.constant)]
     yield ["gain over the constant prediction", _share(measures.gain_over_constant)]
     yield ["information gain over class frequencies, nats", _number(measures.information_gain)]

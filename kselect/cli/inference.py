@@ -16,7 +16,7 @@ from kselect.distillation.device import default_device, resolve_precision
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.heads.registry import saved_facts
-from kselect.models.text_classifier import load_classifier
+from kselect.models.loading import load_classifier
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.splits import Examples
 from kselect.tasks.task import Task

@@ -29,8 +29,8 @@ from kselect.distillation.evaluation import predict, predict_logits
 from kselect.errors import KselectError
 from kselect.io import write_texts
 from kselect.tasks.glue import GLUE_FORMATS
-from kselect.tasks.predictions import glue_submission, own_predictions
-from kselect.tasks.registry import canonical, own_files, own_name, task_name
+from kselect.tasks.predictions import TABLE_SUFFIXES, glue_submission, table_predictions
+from kselect.tasks.registry import canonical, custom_name, task_name, text_files
 from kselect.tasks.task import Task, TextTask
 from kselect.tasks.text_files import Unlabelled
 from kselect.tasks.words.encoding import EncodedWords
@@ -45,15 +45,17 @@ class PredictionJob:
         file_names: of the files to write.
         sizes: number of examples in each file.
         task: without examples, with the labels that the model was trained with.
-        texts: returns the text of each file.
+        texts: returns the text of each file, in the format of a suffix.
         source: the file of the examples, where predictions are written into a copy of it.
+        suffixes: allowed suffixes of the files; empty for any.
     """
 
     file_names: list[str]
     sizes: list[int]
     task: Task[Any]
-    texts: Callable[[InferenceModel], list[str]]
+    texts: Callable[[InferenceModel, str], list[str]]
     source: Path | None = None
+    suffixes: tuple[str, ...] = ()
 
 
 def run(settings: PredictSettings, data: Mapping[str, Unlabelled] | WordSource) -> list[Path]:
@@ -65,7 +67,8 @@ def run(settings: PredictSettings, data: Mapping[str, Unlabelled] | WordSource) 
         job = _job_of_texts(settings.task, config, data)
     paths = _paths(settings.predictions.output, job)
     _check_writable(paths[0].parent)
-    texts = job.texts(load_inference_model(config, job.task, settings.task.max_length))
+    inference = load_inference_model(config, job.task, settings.task.max_length)
+    texts = job.texts(inference, paths[0].suffix)
     write_texts(dict(zip(paths, texts, strict=True)))
     kind = "sentence" if isinstance(data, WordSource) else "example"
     for path, size in zip(paths, job.sizes, strict=True):
@@ -79,9 +82,9 @@ def _job_of_texts(config: TaskConfig, model: EvaluationConfig, tests: Mapping[st
     Raises:
         KselectError: no model that has the labels.
     """
-    files, task = own_files(config), _text_task(config, model)
+    files, task = text_files(config), _text_task(config, model)
 
-    def texts(inference: InferenceModel) -> list[str]:
+    def texts(inference: InferenceModel, suffix: str) -> list[str]:
         encoded = inference.encode({name: test.split for name, test in tests.items()})
         written = []
         for name, test in tests.items():
@@ -90,10 +93,11 @@ def _job_of_texts(config: TaskConfig, model: EvaluationConfig, tests: Mapping[st
             if files is None:
                 written.append(glue_submission(task, test.ids, logits.numpy()))
             else:
-                written.append(own_predictions(task, test.ids, logits.numpy(), files.id_column or "index"))
+                written.append(table_predictions(task, test.ids, logits.numpy(), files.id_column or "index", suffix))
         return written
 
-    return PredictionJob([f"{name}.tsv" for name in tests], [len(test.ids) for test in tests.values()], task, texts)
+    names, sizes = [f"{name}.tsv" for name in tests], [len(test.ids) for test in tests.values()]
+    return PredictionJob(names, sizes, task, texts, suffixes=(".tsv",) if files is None else TABLE_SUFFIXES)
 
 
 def _job_of_words(config: TaskConfig, model: EvaluationConfig, source: WordSource) -> PredictionJob:
@@ -102,10 +106,10 @@ def _job_of_words(config: TaskConfig, model: EvaluationConfig, source: WordSourc
     Raises:
         KselectError: faults in the sentences, or no model that has the labels.
     """
-    task = source.task_of(own_name(task_name(config)), word_labels(find_model(model.model)))
+    task = source.task_of(custom_name(task_name(config)), word_labels(find_model(model.model)))
     test = source.unlabelled(task)
 
-    def texts(inference: InferenceModel) -> list[str]:
+    def texts(inference: InferenceModel, suffix: str) -> list[str]:
         encoded = inference.encode({"test": test.split})["test"]
         assert isinstance(encoded, EncodedWords)
         rows = np.arange(len(encoded))
@@ -135,10 +139,12 @@ def _check_writable(folder: Path) -> None:
 
 def _paths(output: str, job: PredictionJob) -> list[Path]:
     path, names = Path(output).expanduser(), job.file_names
-    of_texts = job.source is None and names[0].endswith(".tsv")
-    if path.is_dir() or (path.suffix != ".tsv" if of_texts else not path.suffix):
+    wanted = f"that ends in {' or '.join(job.suffixes)}" if job.suffixes else "with a suffix"
+    of_other_format = bool(job.suffixes) and path.suffix.lower() in (*TABLE_SUFFIXES, ".json", ".txt", ".parquet")
+    if of_other_format and path.suffix not in job.suffixes and not path.is_dir():
+        raise KselectError(f"{path} names a format that predictions are not written in: give a file {wanted}.")
+    if path.is_dir() or (path.suffix not in job.suffixes if job.suffixes else not path.suffix):
         if path.is_file():
-            wanted = "that ends in .tsv" if of_texts else "with a suffix"
             raise KselectError(f"{path} is a file: give --output a folder, or a file {wanted}.")
         paths = [path / name for name in names]
         for taken in filter(Path.is_dir, paths):

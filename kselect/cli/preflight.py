@@ -40,8 +40,8 @@ from kselect.models.paths import check_location
 from kselect.plugins import plugin_names
 from kselect.recipes import check, check_decider, check_learner, resolve
 from kselect.runs.resume import ensure_available
-from kselect.tasks.paths import find
-from kselect.tasks.registry import canonical, load_test, make_task, own_files, task_name, word_source
+from kselect.tasks.paths import find_file
+from kselect.tasks.registry import canonical, load_test, make_task, task_name, text_files, word_source
 from kselect.tasks.synthetic.tasks import check_generated
 from kselect.tasks.task import Task
 
@@ -178,10 +178,10 @@ def _(settings: EvaluateSettings) -> Task | None:
 def _(settings: PredictSettings) -> Any:
     task = settings.task
     if task.test_file is not None:
-        find(task.test_file, task.data_dir)
+        find_file(task.test_file, task.data_dir)
     if task.task_type != "text":
         return word_source(task)
-    return load_test(task_name(task), task.data_dir, files=own_files(task))
+    return load_test(task_name(task), task.data_dir, files=text_files(task))
 
 
 @load_data.register

@@ -11,6 +11,9 @@ from kselect.config.validation import Config, names_with, require, setting
 TREEBANK_TAGS = ("upos", "deprel")
 """Columns of CoNLL-U that tags can be read from, the usual one first."""
 Scheme = Literal["iob1", "iob2", "bio", "bioes", "bilou", "plain"]
+FileScheme = Literal["iob1", "iob2", "bio", "bioes", "bilou", "bmes", "bmewo", "plain"]
+ROW_FILES = (".jsonl", ".json", ".parquet")
+"""Suffixes of files of rows, whose columns have names."""
 WORD_FILES = (".conll", ".conllu", ".bio", ".iob")
 """Suffixes of files that hold sentences, word by word."""
 
@@ -29,27 +32,27 @@ class TaskConfig(Config):
     default the environment variable KSELECT_DATA or, without it, the hub."""
     train_file: str | None = setting(None, describes_data=True, is_data_source=True)
     """Custom dataset: a TSV, CSV, JSONL or Parquet file; for tags one of columns or CoNLL-U, for trees CoNLL-U."""
-    unlabelled_file: str | None = setting(None, group="tags", describes_data=True)
-    """Tags: sentences to learn from in place of train's, by knowledge that needs no labels, such as text of another
-    language; train_file then gives the tags and, held out of it, the reward split and, where there is no
-    dev_file, dev."""
+    unlabelled_file: str | None = setting(None, group="texts and tags", describes_data=True)
+    """Texts or sentences to learn from in place of train's, by knowledge that needs no labels, such as text of another
+    language; train_file then gives the labels and, held out of it, the reward split and, where there is no dev_file,
+    dev."""
     dev_file: str | None = setting(None, describes_data=True)
     """Examples for reporting; by default a tenth of train is held out."""
     test_file: str | None = setting(None, describes_data=True)
     """Examples without labels, for `kselect predict`."""
-    dataset: str | None = setting(None, group="tags", describes_data=True, is_data_source=True)
-    """Tags in place of files: a folder that datasets saved, or a dataset on the hub."""
-    dataset_config: str | None = setting(None, group="tags", describes_data=True)
+    dataset: str | None = setting(None, group="texts and tags", describes_data=True, is_data_source=True)
+    """Texts or tags in place of files: a folder that datasets saved, or a dataset on the hub."""
+    dataset_config: str | None = setting(None, group="texts and tags", describes_data=True)
     """Which configuration of a dataset on the hub."""
     word_column: int | str | None = setting(None, group="tags")
-    """Column of the words in files of tags, counted from 0 or from -1 backwards, 0 by default; in a dataset its name,
-    tokens by default."""
+    """Column of the words in files of tags, counted from 0 or from -1 backwards, 0 by default; in a dataset, JSONL or
+    Parquet its name, tokens by default."""
     tag_column: int | str | None = setting(None, group="tags")
-    """Column of the tags likewise, -1 by default, and in CoNLL-U upos, or deprel for words' relations; in a dataset
-    ner_tags by default."""
+    """Column of the tags likewise, -1 by default, and in CoNLL-U upos, or deprel for words' relations; in a dataset,
+    JSONL or Parquet ner_tags by default."""
     scheme: Scheme | None = setting(None, group="tags")
     """Scheme of the tags that a model predicts; by default that of the files. IOB2 is called bio, too."""
-    file_scheme: Scheme | None = setting(None, group="tags", describes_data=True)
+    file_scheme: FileScheme | None = setting(None, group="tags", describes_data=True)
     """Scheme of the tags in the files; by default that of train."""
     strict: bool = setting(False, group="tags")
     """Whether to refuse tags that are impossible in their scheme, which are repaired otherwise."""
@@ -105,6 +108,13 @@ class TaskConfig(Config):
                 "for tagged sentences",
                 f"task_type is {self.task_type}: give task_type tags",
             )
+        for name in names_with(TaskConfig, group="texts and tags"):
+            self._check_given(
+                name,
+                self.task_type != "trees",
+                "for texts and tagged sentences",
+                "task_type is trees: leave it out",
+            )
         for name in texts:
             self._check_given(
                 name, self.task_type == "text", "for whole texts", f"task_type is {self.task_type}: leave it out"
@@ -115,6 +125,7 @@ class TaskConfig(Config):
                 f"{name} is for a custom dataset: give train_file, or for predictions test_file, with it.",
                 name,
             )
+        self._check_sources()
         if self.task_type == "text":
             self._check_texts()
         else:
@@ -124,6 +135,25 @@ class TaskConfig(Config):
         self.require("reward_fraction", 0 < self.reward_fraction < 1, "give a share of train between 0 and 1")
         limited = self.train_limit is None or self.train_limit > 0
         self.require("train_limit", limited, "give a positive number of examples")
+
+    def _check_sources(self) -> None:
+        """Refuse contradictions in where a custom dataset is."""
+        for name in ("train_file", "dev_file"):
+            require(
+                self.dataset is None or not self._is_given(name),
+                f"{name} and dataset exclude each other: give one.",
+                name,
+            )
+        require(
+            self.dataset is not None or not self._is_given("dataset_config"),
+            "dataset_config is of a dataset: give dataset, too.",
+            "dataset",
+        )
+        require(
+            self.unlabelled_file is None or self.train_file is not None or self.dataset is not None,
+            "unlabelled_file has no labels to be learned: give train_file, too, which has them.",
+            "train_file",
+        )
 
     def _check_texts(self) -> None:
         """Refuse files of words, and texts in no column."""
@@ -151,22 +181,8 @@ class TaskConfig(Config):
             f"task_type {self.task_type} has no data: give train_file{in_place}, or to predict test_file.",
             "train_file",
         )
-        for name in ("train_file", "dev_file"):
-            require(
-                self.dataset is None or not self._is_given(name),
-                f"{name} and dataset exclude each other: give one.",
-                name,
-            )
-        require(
-            self.dataset is not None or not self._is_given("dataset_config"),
-            "dataset_config is of a dataset: give dataset, too.",
-            "dataset",
-        )
-        require(
-            self.unlabelled_file is None or self.train_file is not None or self.dataset is not None,
-            "unlabelled_file has no tags to be learned: give train_file, too, which has them.",
-            "train_file",
-        )
+        files = filter(None, (self.train_file, self.dev_file, self.test_file, self.unlabelled_file))
+        has_rows = self.dataset is not None or any(Path(file).suffix.lower() in ROW_FILES for file in files)
         of_treebank = f" or, in CoNLL-U, {' or '.join(TREEBANK_TAGS)}"
         for name, other in (("word_column", ""), ("tag_column", of_treebank)):
             value = getattr(self, name)
@@ -176,7 +192,7 @@ class TaskConfig(Config):
                 name,
             )
             require(
-                self.dataset is not None or not isinstance(value, str) or (bool(other) and value in TREEBANK_TAGS),
+                has_rows or not isinstance(value, str) or (bool(other) and value in TREEBANK_TAGS),
                 f"{name} is '{value}': give a whole number{other}.",
                 name,
             )

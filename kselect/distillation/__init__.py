@@ -1,1 +1,1 @@
-"""Distillation: a student's training steps under whatever selection it is given."""
+"""Distillation: a student's training steps under given selections of knowledge."""

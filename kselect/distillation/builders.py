@@ -1,4 +1,4 @@
-"""A run from names, paths and numbers."""
+"""Builders of models and distillers from settings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from kselect.distillation.distiller import Distiller
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import is_text
+from kselect.models.loading import load_classifier, load_encoder, load_student
 from kselect.models.scratch import new_classifier
 from kselect.models.shrink import shrink
-from kselect.models.text_classifier import load_classifier, load_encoder, load_student
 from kselect.models.word_classifier import is_trained, load_parser, with_head
 from kselect.tasks.registry import make_task
 from kselect.tasks.synthetic.tasks import SYNTHETIC_TASKS, check_generated
@@ -23,11 +23,16 @@ SCRATCH_LENGTH = 64
 
 
 def make_encoder(config: EncoderConfig, task: Task, max_length: int | None, seed: int) -> Classifier:
-    """Load a pretrained encoder under a fresh head or, without one, make a small one from scratch.
+    """Load a pretrained encoder with a randomly initialised head or, if none is set, create a small one from scratch.
+
+    Args:
+        config: settings of the encoder.
+        task: the task.
+        max_length: longest input in tokens of an encoder from scratch; `SCRATCH_LENGTH` by default.
+        seed: for the initialisation.
 
     Raises:
-        KselectError: nothing to start from: a task without a vocabulary of its own needs an encoder; a head for other
-            tasks.
+        KselectError: no encoder is set, and the task is not a synthetic one; or the head does not fit the task.
     """
     if config.encoder is not None:
         return load_encoder(config.encoder, task, seed, config.head)
@@ -46,10 +51,14 @@ def make_encoder(config: EncoderConfig, task: Task, max_length: int | None, seed
 
 @dataclass(frozen=True)
 class Models:
-    """What is learned, from whom, and by whom; the student is as it is before its first training step.
+    """The task and the models of a run, before the first training step.
 
-    parser: reads the same texts, where one was asked for. fresh_head: whether words are answered by a head that was
-    never trained, but drawn for this student.
+    Attributes:
+        task: the task.
+        teachers: the teachers.
+        student: the student.
+        parser: reads the same texts; None if none is set.
+        fresh_head: whether the student's head is randomly initialised.
     """
 
     task: Task
@@ -59,42 +68,48 @@ class Models:
     fresh_head: bool = False
 
     def distiller(self, training: TrainingConfig, knowledge: KnowledgeConfig, max_length: int | None) -> Distiller:
-        """Set up the run of these models."""
+        """Create the distiller of these models."""
         return Distiller(self.task, self.teachers, self.student, training, knowledge, max_length, self.parser)
 
 
 def make_models(task: TaskConfig, student: StudentConfig, seed: int = 0, loaded: Task[Any] | None = None) -> Models:
-    """Load task and teachers, and shrink a student from the first teacher or load one.
+    """Load the task and the teachers, and shrink a student from the first teacher or load one.
 
-    The head of a student that comes without one, or with another than asked for, is drawn with `seed`. `loaded` is the
-    task, where somebody has it already.
+    Args:
+        task: settings of the task.
+        student: settings of the models.
+        seed: for the head of a student that has none, or a different one than is set.
+        loaded: the task, if it has been loaded already.
 
     Raises:
-        KselectError: whatever is wrong with any of them.
+        KselectError: a setting is wrong, or one of them cannot be loaded.
     """
     check_head_of(task.task_type, student.head)
     if student.parser is not None and task.task_type != "text":
-        raise KselectError(f"parser is for whole texts, and task_type is {task.task_type}: leave it out.")
+        raise KselectError(
+            f"parser is for whole texts, but task_type is {task.task_type}: leave it out.", setting="parser"
+        )
     loaded = make_task(task) if loaded is None else loaded
-    fresh = False
+    fresh_head = False
     teachers = [load_classifier(path, loaded) for path in student.teachers]
     if student.student is not None:
-        fresh = not is_text(loaded) and not is_trained(student.student, loaded, student.head)
+        fresh_head = not is_text(loaded) and not is_trained(student.student, loaded, student.head)
         learner = load_student(student.student, loaded, seed, student.head)
     else:
         assert student.kept_layers is not None
         learner = shrink(teachers[0], student.kept_layers)
         if student.head not in (None, learner.head.name):
-            learner, fresh = with_head(learner, loaded, student.head, seed), True
-    return Models(loaded, teachers, learner, None if student.parser is None else load_parser(student.parser), fresh)
+            learner, fresh_head = with_head(learner, loaded, student.head, seed), True
+    parser = None if student.parser is None else load_parser(student.parser)
+    return Models(loaded, teachers, learner, parser, fresh_head)
 
 
 def make_distiller(
     task: TaskConfig, student: StudentConfig, training: TrainingConfig, knowledge: KnowledgeConfig, seed: int = 0
 ) -> Distiller:
-    """Make the models, see `make_models`, and set up the run.
+    """Create the models, see `make_models`, and their distiller.
 
     Raises:
-        KselectError: whatever is wrong with any of them.
+        KselectError: a setting is wrong, or one of them cannot be loaded.
     """
     return make_models(task, student, seed).distiller(training, knowledge, task.max_length)

@@ -19,13 +19,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TrainingPart:
-    """A batch of a training step, or a part of one where gradients are accumulated, before its backward pass.
+class MicroBatch:
+    """The batch of a training step, or a part of it under gradient accumulation, before its backward pass.
 
-    step: the training step, counted from 1. indices: which training examples, `[B]`, on the host. knowledge: what is
-    selected, k kinds. losses: of each example in each of them, `[B, k]`, without scale or weight. output: what the
-    student's head reads, as `ModelOutputs` has it. student, teacher: what both answer; of a teacher that no kind
-    selected reads, None. batch: labels, and how far the run is. Tensors are on the device, with their graph.
+    Tensors are on the device and part of the autograd graph.
+
+    Attributes:
+        step: the training step, counted from 1.
+        indices: the training examples, `[B]`, on the host.
+        knowledge: the selected kinds of knowledge, k of them.
+        losses: loss of each example for each of them, `[B, k]`, before scale and weight.
+        output: input of the student's head, see `ModelOutputs`.
+        student: the student's answer.
+        teacher: the teacher's answer; None if no selected kind reads the teacher.
+        batch: labels, and how far the run is.
     """
 
     step: int
@@ -100,19 +107,19 @@ class DistillerCallback:
             control: Stops the training.
         """
 
-    def on_losses(self, part: TrainingPart, total: Tensor) -> None:
-        """Called before each backward pass; must not wait for the device.
+    def on_losses(self, micro_batch: MicroBatch, total: Tensor) -> None:
+        """Called before each backward pass; must not synchronise with the device.
 
         Args:
-            part: What both models computed for a batch, or a part of one.
-            total: Loss of each example, `[B]`.
+            micro_batch: The examples, answers and losses.
+            total: The weighted loss of each example, `[B]`.
         """
 
     def on_step_end(self, step: int, control: TrainingControl) -> None:
-        """Called after each training step, counted from 1, without waiting for the device."""
+        """Called after each training step, counted from 1, without synchronising with the device."""
 
     def on_advance_end(self) -> None:
-        """Called after the last training step of a phase, once the device has been waited for."""
+        """Called after the last training step of a phase, after synchronising with the device."""
 
     def on_rewind(self, step: int) -> None:
         """Called when the run returned to the moment after `step` training steps; later steps have not happened."""

@@ -1,4 +1,4 @@
-"""Whether a student can learn from its teachers: the same labels, and texts read alike."""
+"""Checks that a student can learn from its teachers: same labels, same tokens."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from kselect.models.heads.tree_tagger import TreeTagger
 from kselect.tasks.splits import Split
 from kselect.tasks.task import Task
 
-COMPARED_EXAMPLES = 200  # on which models must cut texts alike
+COMPARED_EXAMPLES = 200  # tokenised by all models
 
 
 def check_compatible(student: Classifier, teachers: Sequence[Classifier], task: Task) -> None:
-    """Refuse models that cannot be compared on a task.
+    """Check that models can be compared on a task.
 
     Raises:
-        KselectError: a student that is its own teacher; other labels than the task's, or others than each other's; several
-            teachers whose answers have no mean; texts that are not cut alike.
+        KselectError: student and teacher are one model; labels differ from the task's or between models; the answers of
+            several teachers cannot be averaged; texts are tokenised differently.
     """
     if any(teacher.model is student.model for teacher in teachers):
         raise KselectError(
@@ -30,34 +30,36 @@ def check_compatible(student: Classifier, teachers: Sequence[Classifier], task: 
     for classifier in (student, *teachers):
         if classifier.num_labels != task.num_labels:
             raise KselectError(
-                f"A model tells {classifier.num_labels} labels apart, {task.name} has {task.num_labels}: "
-                f"give models fine-tuned on {task.name}."
+                f"A model has {classifier.num_labels} labels, but {task.name} has {task.num_labels}: give models "
+                f"fine-tuned on {task.name}."
             )
-    if len(teachers) > 1 and student.labels is not None and any(one.head.name != "tagger" for one in teachers):
+    if len(teachers) > 1 and student.labels is not None and any(teacher.head.name != "tagger" for teacher in teachers):
         raise KselectError(
-            "Only the logits of taggers have a mean: give one teacher, or several under the head tagger."
+            "Only the logits of taggers can be averaged: give one teacher, or several with the head tagger.",
+            setting="teacher",
         )
-    if len({one.head.tags for one in (student, *teachers) if isinstance(one.head, TreeTagger)}) > 1:
+    heads = [classifier.head for classifier in (student, *teachers)]
+    if len({head.tags for head in heads if isinstance(head, TreeTagger)}) > 1:
         raise KselectError(
-            "Teacher and student name arcs by different tags, as if they had different training data: shrink the "
-            "student from its teacher, or train both on the same."
+            "Teacher and student use different tags for arcs, so they had different training data: shrink the student "
+            "from its teacher, or train both on the same data."
         )
     train = task.splits["train"]
     sample = train.take(fixed_sample(len(train), COMPARED_EXAMPLES))
-    vocabulary, read = student.tokenizer.get_vocab(), _read_by(student, task, sample)
+    vocabulary, tokens = student.tokenizer.get_vocab(), _token_ids(student, task, sample)
     for teacher in teachers:
-        if teacher.tokenizer.get_vocab() != vocabulary or _read_by(teacher, task, sample) != read:
+        if teacher.tokenizer.get_vocab() != vocabulary or _token_ids(teacher, task, sample) != tokens:
             raise KselectError(
-                "Teacher and student read different vocabularies, or cut texts otherwise: shrink the student from its "
-                "teacher, or give one with the teacher's tokenizer."
+                "Teacher and student have different vocabularies, or tokenise texts differently: shrink the student "
+                "from its teacher, or give one with the teacher's tokenizer."
             )
 
 
-def fullest_tokenizer(student: Classifier, teachers: Sequence[Classifier]) -> PreTrainedTokenizerBase:
-    """Of tokenizers that cut texts alike, one that tells the texts of a pair apart, since some model may want that."""
+def shared_tokenizer(student: Classifier, teachers: Sequence[Classifier]) -> PreTrainedTokenizerBase:
+    """Return the tokenizer for all models: of equal ones, one with token types, since some model may read them."""
     tokenizers = [classifier.tokenizer for classifier in (student, *teachers)]
-    return next((one for one in tokenizers if "token_type_ids" in one.model_input_names), tokenizers[0])
+    return next((each for each in tokenizers if "token_type_ids" in each.model_input_names), tokenizers[0])
 
 
-def _read_by(classifier: Classifier, task: Task, split: Split) -> list[list[int]]:
+def _token_ids(classifier: Classifier, task: Task, split: Split) -> list[list[int]]:
     return [ids.tolist() for ids in task.encode(split, classifier.tokenizer, DEFAULT_LENGTH).input_ids]

@@ -1,4 +1,4 @@
-"""Where models are run."""
+"""Device and precision of forward passes."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from kselect.errors import KselectError
 
 
 def default_device() -> torch.device:
-    """Return the CUDA device where there is one, else the CPU.
+    """Return the CUDA device if there is one, otherwise the CPU.
 
     Raises:
         KselectError: a launcher has started several processes.
     """
     state = PartialState(cpu=not torch.cuda.is_available())
     if state.num_processes > 1:
-        raise KselectError("A run trains in one process: start it without a launcher.")
+        raise KselectError(
+            "A run trains in one process, and a launcher has started several: start it without a launcher."
+        )
     return state.device
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy a host's tensor to `device`; to a CUDA device from pinned memory, so that nobody waits for it."""
+    """Copy a tensor from the host to `device`; asynchronously, from pinned memory, to a CUDA device."""
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """Return the dtype that `auto`, `bf16` or `fp32` stands for on `device`.
+    """Return the dtype for `auto`, `bf16` or `fp32` on `device`.
 
-    `auto` is bf16 where the hardware multiplies it natively; elsewhere it is emulated and several times slower.
+    `auto` is bf16 if the hardware supports it natively; emulation is several times slower than fp32.
     """
     if precision == "auto":
         precision = "bf16" if _native_bf16(device) else "fp32"
@@ -41,7 +43,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
-    """Run what is inside in `dtype` where that is safe; a no-op for float32."""
+    """Return an autocast context for `dtype`; a no-op for float32."""
     return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
 
 

@@ -1,4 +1,4 @@
-"""Training that went wrong."""
+"""Detection of training that has diverged."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from kselect.errors import KselectError
 
 
 class TrainingDivergedError(KselectError):
-    """A loss or its gradient is no longer a number. The student is left as it was before that step.
+    """A loss or gradient is not finite; the student is left as it was before that step.
 
-    It is made of its message alone, as an error must be that goes from one process to another.
+    Constructed from its message alone, so that it can be pickled between processes.
+
+    Attributes:
+        step: the training step, counted from 1; only in the process that took the step.
     """
 
     step: int
-    """The training step, counted from 1, in the process where it was taken."""
 
     @classmethod
-    def at(cls, step: int, what: str, learning_rate: float) -> TrainingDivergedError:
-        """Name the training step, counted from 1, and what is not a number."""
+    def at(cls, step: int, quantity: str, learning_rate: float) -> TrainingDivergedError:
+        """Create the error for a training step, counted from 1, and the `quantity` that is not finite."""
         error = cls(
-            f"Training diverged at step {step}: {what} is not a number any more. "
-            f"Lower learning_rate (now {learning_rate:g}) or the scale of that knowledge."
+            f"Training diverged at step {step}: {quantity} is not finite. "
+            f"Lower learning_rate (now {learning_rate:g}) or the scale of that kind of knowledge.",
+            setting="learning_rate",
         )
         error.step = step
         return error
@@ -37,15 +40,22 @@ def check_finite(
     computed: Sequence[str],
     learning_rate: float,
 ) -> None:
-    """Raise for the first step whose losses `[steps, len(computed)]` or gradient norm `[steps]` is not finite.
+    """Check the losses and gradient norms of several steps.
+
+    Args:
+        first_step: number of steps before the first row.
+        losses: `[steps, k]`.
+        grad_norms: `[steps]`.
+        computed: names of the k kinds of knowledge.
+        learning_rate: for the message.
 
     Raises:
-        TrainingDivergedError: naming that step, and the first knowledge whose loss is not finite.
+        TrainingDivergedError: a value is not finite; names the first such step and kind of knowledge.
     """
-    broken = ~np.isfinite(grad_norms) | ~np.isfinite(losses).all(axis=1)
-    if not broken.any():
+    diverged = ~np.isfinite(grad_norms) | ~np.isfinite(losses).all(axis=1)
+    if not diverged.any():
         return
-    row = int(np.argmax(broken))
-    names = [name for name, value in zip(computed, losses[row], strict=True) if not np.isfinite(value)]
-    culprit = f"the loss of {names[0]}" if names else f"the gradient of {' + '.join(computed)}"
-    raise TrainingDivergedError.at(first_step + row + 1, culprit, learning_rate)
+    row = int(np.argmax(diverged))
+    names = [name for name, loss in zip(computed, losses[row], strict=True) if not np.isfinite(loss)]
+    quantity = f"the loss of {names[0]}" if names else f"the gradient of {' + '.join(computed)}"
+    raise TrainingDivergedError.at(first_step + row + 1, quantity, learning_rate)

@@ -1,4 +1,4 @@
-"""How good a classifier is on a split."""
+"""Evaluation of a classifier on a split."""
 
 from __future__ import annotations
 
@@ -22,7 +22,13 @@ from kselect.tasks.task import Task
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean gold loss in nats (squared error in a regression), the task's metrics, and on how many examples."""
+    """Result of an evaluation.
+
+    Attributes:
+        loss: mean gold loss in nats; mean squared error in a regression.
+        metrics: the task's metrics by name.
+        examples: number of examples.
+    """
 
     loss: float
     metrics: dict[str, float]
@@ -31,7 +37,12 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model said of N examples, in their order: its answers, and their gold losses, `[N]`."""
+    """A model's predictions for N examples, in their order.
+
+    Attributes:
+        answers: a label id or score, `[]`, or those of a sentence of n words, `[n]` or `[n, 2]`, like its labels.
+        losses: gold losses, `[N]`.
+    """
 
     answers: list[NDArray[Any]]
     losses: NDArray[np.float32]
@@ -45,7 +56,7 @@ def evaluate(
     batch_size: int,
     dtype: torch.dtype,
 ) -> Evaluation:
-    """Measure `classifier` (as it is placed) on the examples `indices` of a split, in arithmetic of `dtype`."""
+    """Evaluate `classifier`, on its device and in `dtype`, on the examples `indices` of a split."""
     predictions = predict(classifier, encoded, indices, batch_size, dtype)
     return Evaluation(
         loss=float(predictions.losses.mean()),
@@ -58,16 +69,13 @@ def evaluate(
 def predict(
     classifier: Classifier, encoded: EncodedSplit, indices: NDArray[np.int64], batch_size: int, dtype: torch.dtype
 ) -> Predictions:
-    """Return what the classifier says of the examples `indices [N]`, without dropout.
-
-    An answer is a label id or score, `[]`; of a sentence of n words, `[n]` or `[n, 2]`, as its labels are.
-    """
+    """Return the classifier's predictions for the examples `indices [N]`, without dropout."""
     answers: list[NDArray[Any]] = [np.empty(0)] * len(indices)
     losses = np.empty(len(indices), dtype=np.float32)
-    for rows, batch, outputs in passes(classifier, encoded, indices, batch_size, dtype):
+    for rows, batch, outputs in forward_batches(classifier, encoded, indices, batch_size, dtype):
         losses[rows] = outputs.answer.gold_loss(batch["labels"]).float().cpu().numpy()
-        found = outputs.answer.predict().cpu().numpy()
-        for row, answer in zip(rows, found, strict=True):
+        predicted = outputs.answer.predict().cpu().numpy()
+        for row, answer in zip(rows, predicted, strict=True):
             answers[row] = encoded.trimmed(answer, int(indices[row]))
     return Predictions(answers, losses)
 
@@ -76,9 +84,9 @@ def predict(
 def mean_loss(
     classifier: Classifier, encoded: EncodedSplit, indices: NDArray[np.int64], batch_size: int, dtype: torch.dtype
 ) -> float:
-    """Return the `loss` that `evaluate` has, for less: nothing is decoded or scored, and no metric is loaded."""
+    """Return the `loss` of `evaluate`, without the cost of decoding and metrics."""
     losses = np.empty(len(indices), dtype=np.float32)
-    for rows, batch, outputs in passes(classifier, encoded, indices, batch_size, dtype):
+    for rows, batch, outputs in forward_batches(classifier, encoded, indices, batch_size, dtype):
         losses[rows] = outputs.answer.gold_loss(batch["labels"]).float().cpu().numpy()
     return float(losses.mean())
 
@@ -87,14 +95,14 @@ def mean_loss(
 def predict_logits(
     classifier: Classifier, encoded: EncodedSplit, indices: NDArray[np.int64], batch_size: int, dtype: torch.dtype
 ) -> Tensor:
-    """Return logits of the texts `indices [N]` in their order, `[N, K]` float32 on the CPU, without dropout."""
+    """Return logits for the texts `indices [N]`, `[N, K]` in float32 on the CPU, without dropout."""
     logits = torch.empty(len(indices), int(classifier.model.config.num_labels or 0))
-    for rows, _, outputs in passes(classifier, encoded, indices, batch_size, dtype):
+    for rows, _, outputs in forward_batches(classifier, encoded, indices, batch_size, dtype):
         logits[rows] = outputs.logits.float().cpu()
     return logits
 
 
-def passes(
+def forward_batches(
     classifier: Classifier,
     encoded: EncodedSplit,
     indices: NDArray[np.int64],
@@ -102,10 +110,18 @@ def passes(
     dtype: torch.dtype,
     needs: Needs | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor], ModelOutputs]]:
-    """Run the classifier on the examples `indices`, without dropout, in batches of like length.
+    """Run the classifier without dropout, in batches of similar length; the caller disables gradients.
 
-    Gives which of them (places in `indices`), their batch, and the outputs, with what `needs` names beside the logits.
-    Gradients are the caller's to switch off.
+    Args:
+        classifier: the model and its head.
+        encoded: the split.
+        indices: the examples, `[N]`.
+        batch_size: examples per batch.
+        dtype: dtype of forward passes.
+        needs: inner outputs wanted in addition to logits.
+
+    Yields:
+        Positions of the batch's examples in `indices`, the batch, and the outputs.
     """
     model = classifier.model.eval()
     head = classifier.head.eval()
@@ -113,12 +129,12 @@ def passes(
         batch = {name: send(value, model.device) for name, value in encoded.batch(indices[rows]).items()}
         with autocast(model.device, dtype):
             outputs = forward(model, batch, needs or Needs()).under(head)
-            _ = outputs.answer  # made here, in the same arithmetic
+            _ = outputs.answer  # a cached property: computed in the same dtype
         yield rows, batch, outputs
 
 
 def fixed_sample(size: int, count: int | None) -> NDArray[np.int64]:
-    """Choose `count` of `size` examples, always the same; all of them, in order, where there are no more."""
+    """Return the sorted indices of a fixed random sample of `count` out of `size` examples; all, if `count` is None."""
     if count is None or count >= size:
         return np.arange(size)
     return np.sort(np.random.default_rng(0).permutation(size)[:count])

@@ -1,4 +1,4 @@
-"""AdamW, and how its learning rate goes up and down."""
+"""AdamW for the student, and its learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
 
 def learning_rate_factor(step: int, total_steps: int, warmup: float) -> float:
-    """Return the share of the peak learning rate at `step`: up linearly over the warm-up, then down to 0.
+    """Return the learning rate at `step` relative to its peak: linear warm-up, then linear decay to 0.
+
+    Args:
+        step: training steps taken so far.
+        total_steps: training steps of the run.
+        warmup: share of the run for the warm-up, in [0, 1).
 
     >>> [learning_rate_factor(step, 10, 0.2) for step in (0, 1, 2, 6)]
     [0.5, 1.0, 1.0, 0.5]
@@ -20,45 +27,42 @@ def learning_rate_factor(step: int, total_steps: int, warmup: float) -> float:
 
 
 def make_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> AdamW:
-    """Make a fused AdamW that decays weight matrices but neither biases nor norms."""
+    """Create a fused AdamW with weight decay for matrices, but not for biases and norms."""
     matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return AdamW(groups, lr=learning_rate, fused=True)
 
 
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+class StudentOptimizer:
+    """AdamW that stops updating at the first step with a loss or gradient that is not finite.
 
-
-class Updater:
-    """Updates a module, up to the first step that is not finite: neither that one nor any later one touches it.
-
-    The fused optimiser skips an update on the device itself, so that nobody has to wait for the answer.
+    The fused optimizer skips an update on the device, without synchronisation.
     """
 
     def __init__(self, trained: nn.Module, learning_rate: float, weight_decay: float, device: torch.device) -> None:
-        """Begin without moments, and without gradients, which a step that was interrupted leaves behind."""
+        """Start without moments, and drop gradients left by an interrupted step."""
         self._trained = trained
         self._optimizer = make_optimizer(trained, learning_rate, weight_decay)
         self._optimizer.zero_grad(set_to_none=True)
-        self._broken = torch.zeros((), device=device)
+        self._nonfinite = torch.zeros((), device=device)
 
-    def update(self, learning_rate: float, finite: Tensor) -> None:
-        """Take the gradients' step at `learning_rate` if it is `finite`, a bool `[]` on the device; then drop them."""
-        self._broken = torch.maximum(self._broken, (~finite).float())
-        self._optimizer.found_inf = self._broken  # type: ignore[attr-defined]  # as a gradient scaler sets it
-        self._optimizer.grad_scale = None  # type: ignore[attr-defined]  # the same: torch reads both off the optimiser
+    def step(self, learning_rate: float, finite: Tensor) -> None:
+        """Update at `learning_rate` if all steps so far were `finite`, a bool `[]` on the device; drop gradients."""
+        self._nonfinite = torch.maximum(self._nonfinite, (~finite).float())
+        self._optimizer.found_inf = self._nonfinite  # type: ignore[attr-defined]  # as set by GradScaler
+        self._optimizer.grad_scale = None  # type: ignore[attr-defined]  # read by torch as well
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
 
-    def go_on(self) -> None:
-        """Update again after a step that was not finite."""
-        self._broken.zero_()
+    def clear_nonfinite_flag(self) -> None:
+        """Allow updates again after a step that was not finite."""
+        self._nonfinite.zero_()
 
     def state(self) -> dict[str, Tensor]:
-        """Return the optimiser's moments as `<moment>/<parameter>`, of the parameters that have been updated."""
+        """Return the moments of the parameters updated so far, as `<moment>/<parameter>`."""
         return {
             f"{moment}/{name}": value
             for name, parameter in self._trained.named_parameters()
@@ -66,10 +70,10 @@ class Updater:
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Take up what `state` returned, in copies; for one that has taken no step yet."""
+        """Copy what `state` returned into an optimizer that has taken no step yet."""
         for name, parameter in self._trained.named_parameters():
-            kept = [moment for moment in MOMENTS if f"{moment}/{name}" in state]
-            if kept:
+            moments = [moment for moment in MOMENTS if f"{moment}/{name}" in state]
+            if moments:
                 self._optimizer.state[parameter] = {
-                    moment: state[f"{moment}/{name}"].to(self._broken.device, copy=True) for moment in kept
+                    moment: state[f"{moment}/{name}"].to(self._nonfinite.device, copy=True) for moment in moments
                 }

@@ -1,4 +1,4 @@
-"""What a training step shows for free."""
+"""Statistics of a phase, from quantities that training steps compute anyway."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ TEACHER_SIGNALS = ("teacher_confidence", "teacher_entropy", "agreement")
 SIGNALS = STUDENT_SIGNALS + TEACHER_SIGNALS
 
 
-def read_signals(student: Answer, teacher: Answer | None, labels: Tensor) -> Tensor:
-    """Return the batch's means in the order of `SIGNALS`, `[6]`, NaN where the teacher was not read.
+def compute_signals(student: Answer, teacher: Answer | None, labels: Tensor) -> Tensor:
+    """Return a batch's means in the order of `SIGNALS`, `[6]`.
 
-    Confidence is the largest probability; entropy is divided by log K and so lies in [0, 1]; accuracy is against the
-    gold labels, NaN where no label is known, agreement between the two models' arg-max: of each word by itself, where
-    words are labelled. Agreement is 0 between models that choose among unlike things. A regression has none of these:
-    what could be read is 0.
+    Confidence is the largest probability; entropy is divided by log K, so that it lies in [0, 1]; accuracy is measured
+    against gold labels; agreement is that of the two models' most probable classes. For labelled words, all are means
+    over words. Values are NaN if the teacher was not read or no label is known. Agreement is 0 between heads with
+    different classes. In a regression, values that could be read are 0.
+
+    Args:
+        student: the student's answer.
+        teacher: the teacher's answer; None if it was not read.
+        labels: gold labels as in the batch.
     """
     unread = torch.full((len(TEACHER_SIGNALS),), math.nan, device=labels.device)
     if student.choices_of is None:
@@ -49,16 +54,21 @@ def _confidence_and_entropy(choices: Choices) -> tuple[Tensor, tuple[Tensor, Ten
 
 
 def _share(hits: Tensor, mask: Tensor) -> Tensor:
-    """Return the share of hits among real places, `[B, U]` both."""
+    """Return the share of hits among real positions; both are `[B, U]`."""
     return (hits & mask).sum() / mask.sum().clamp(min=1)
 
 
 @dataclass(frozen=True)
 class PhaseReport:
-    """What a phase showed.
+    """Statistics of a phase.
 
-    losses: mean loss of each knowledge that was computed, without scale or weight. slopes: how that loss changed from
-    the first half of the phase to the second, relative to the first. signals: means by name, of those that were read.
+    Attributes:
+        first_step: number of training steps before the phase.
+        steps: number of training steps in the phase.
+        losses: mean loss of each kind of knowledge that was computed, before scale and weight.
+        slopes: change of that loss from the first half of the phase to the second, relative to the first.
+        signals: means of those in `SIGNALS` that were read, by name.
+        grad_norm: mean norm of the gradient before clipping.
     """
 
     first_step: int
@@ -76,12 +86,12 @@ class PhaseReport:
         grad_norms: NDArray[np.float32],
         names: tuple[str, ...],
     ) -> PhaseReport:
-        """Average the rows of a phase's steps.
+        """Average over the steps of a phase.
 
         Args:
-            first_step: the step of the first row.
-            losses: `[steps, k]`, of the k kinds that were computed.
-            signals: `[steps, 6]`, NaN for what was not read.
+            first_step: number of training steps before the phase.
+            losses: `[steps, k]`, of the k kinds of knowledge that were computed.
+            signals: `[steps, 6]`, NaN where not read.
             grad_norms: `[steps]`, before clipping.
             names: of the columns of `losses`.
         """

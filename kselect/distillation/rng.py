@@ -1,4 +1,4 @@
-"""A random stream of one's own behind torch's global one."""
+"""A separate stream of random numbers behind torch's global generators."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from torch import Tensor
 
 
 class RandomStream:
-    """The stream that dropout draws from, kept apart from everybody else's use of torch's global generators.
+    """The random stream of dropout, isolated from other uses of torch's global generators.
 
-    Inside `active()` the global generators of the CPU and of `device` continue this stream; outside they are as if
-    nothing had been drawn. Two runs in one process cannot disturb each other, and a snapshot is one tensor a device.
+    Inside `active()`, the global generators of the CPU and of `device` continue this stream; afterwards they are
+    restored. Two runs in one process cannot affect each other, and a snapshot is one tensor per device.
+
+    Attributes:
+        device: device whose generator is part of the stream.
+        state: state of each generator, by device type.
     """
 
     def __init__(self, device: torch.device, seed: int = 0) -> None:
@@ -22,30 +26,30 @@ class RandomStream:
         self.restart(seed)
 
     def restart(self, seed: int) -> None:
-        """Begin anew under another seed."""
+        """Start again from `seed`."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.state = self.read()
+            self.state = self.global_state()
 
     @contextmanager
     def active(self) -> Iterator[None]:
         """Let the global generators continue this stream."""
-        outside = self.read()
-        self._write(self.state)
+        outside = self.global_state()
+        self._set_global_state(self.state)
         try:
             yield
         finally:
-            self.state = self.read()
-            self._write(outside)
+            self.state = self.global_state()
+            self._set_global_state(outside)
 
-    def read(self) -> dict[str, Tensor]:
-        """Return where the global generators stand: this stream, while it is active."""
+    def global_state(self) -> dict[str, Tensor]:
+        """Return the state of the global generators, which is that of this stream while it is active."""
         state = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             state["cuda"] = torch.cuda.get_rng_state(self.device)
         return state
 
-    def _write(self, state: dict[str, Tensor]) -> None:
+    def _set_global_state(self, state: dict[str, Tensor]) -> None:
         torch.set_rng_state(state["cpu"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda"], self.device)

@@ -1,4 +1,4 @@
-"""Endless training batches of like length."""
+"""Training batches of examples of similar length."""
 
 from __future__ import annotations
 
@@ -11,38 +11,39 @@ BATCHES_PER_POOL = 32
 
 
 class BatchPosition(TypedDict):
-    """Where in the endless sequence of batches one stands."""
+    """Position in the endless sequence of batches: the next batch is number `batch` of epoch `epoch` under `seed`."""
 
     seed: int
     epoch: int
     batch: int
 
 
-class BucketedBatches:
-    """Batches of example indices, epoch after epoch, each example once an epoch, lengths alike within a batch.
+class BucketSampler:
+    """Endless batches of example indices, each example once per epoch, with similar lengths within a batch.
 
-    An epoch is shuffled, cut into pools of some batches, sorted by length within a pool, cut into batches, and the
-    batches shuffled. Its order is a pure function of seed and epoch, so a position is three integers.
+    Examples are shuffled, split into pools of several batches, sorted by length within each pool and split into
+    batches, which are shuffled again. The order is a pure function of seed and epoch, so that a position is three
+    integers.
     """
 
     def __init__(self, lengths: NDArray[np.int32], batch_size: int, seed: int = 0) -> None:
-        """Draw from `len(lengths)` examples, whose lengths in tokens are given."""
+        """Sample from examples whose `lengths [N]` in tokens are given."""
         self.lengths = lengths
         self.batch_size = batch_size
         self.restart(seed)
 
     @property
     def batches_per_epoch(self) -> int:
-        """Training steps in one pass; the last batch of a pass may be smaller."""
+        """Training steps per epoch; the last batch of a pool may be smaller."""
         return -(-len(self.lengths) // self.batch_size)
 
     def restart(self, seed: int) -> None:
-        """Begin anew from epoch 0 under another seed."""
+        """Start again from epoch 0 under `seed`."""
         self.position = BatchPosition(seed=seed, epoch=0, batch=0)
 
     @property
     def position(self) -> BatchPosition:
-        """The batch that comes next."""
+        """Position of the next batch."""
         return BatchPosition(seed=self._seed, epoch=self._epoch, batch=self._batch)
 
     @position.setter
@@ -51,11 +52,11 @@ class BucketedBatches:
         self._order = self._epoch_order()
 
     @property
-    def epoch(self) -> list[NDArray[np.int64]]:
-        """All batches of the present epoch, in their order."""
+    def epoch_batches(self) -> list[NDArray[np.int64]]:
+        """All batches of the current epoch, in order."""
         return self._order
 
-    def next(self) -> NDArray[np.int64]:
+    def next_batch(self) -> NDArray[np.int64]:
         """Return the indices of the next batch, longest example first."""
         if self._batch == len(self._order):
             self._epoch, self._batch = self._epoch + 1, 0
@@ -76,6 +77,6 @@ class BucketedBatches:
 
 
 def sorted_batches(lengths: NDArray[np.int32], batch_size: int) -> list[NDArray[np.int64]]:
-    """Cut all examples into batches for evaluation, longest first, so that padding is least."""
+    """Split all examples into batches, longest first, which minimises padding."""
     order = np.argsort(-lengths, kind="stable")
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]

@@ -1,4 +1,4 @@
-"""Everything that training depends on, at one moment."""
+"""Snapshots: the complete state of training at one moment."""
 
 from __future__ import annotations
 
@@ -20,42 +20,49 @@ FACTS = "facts"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A state to return to, bit by bit: tensors by name, and facts that JSON can hold.
+    """A state of training that can be restored exactly.
 
-    Tensors are `trained/<parameter>` (`trained/student.<...>` for the student's), `optimizer/<moment>/<parameter>` and
-    `random/<device>`.
+    Attributes:
+        tensors: `trained/<parameter>` (`trained/student.<...>` for the student's), `optimizer/<moment>/<parameter>` and
+            `random/<device>`.
+        facts: everything else, as JSON values.
     """
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
 
     def save(self, path: str | Path) -> None:
-        """Write one safetensors file; a kill at any moment leaves the old one or the new one.
+        """Write one safetensors file atomically.
 
         Raises:
             KselectError: it cannot be written.
         """
         tensors = {name: tensor.contiguous() for name, tensor in self.tensors.items()}
-        # As a tensor, since the header where metadata go has a limit that a long history would reach.
+        # Stored as a tensor, since a long history would exceed the size limit of metadata in the header.
         facts = torch.frombuffer(bytearray(json.dumps(self.facts).encode()), dtype=torch.uint8)
         with replacing(Path(path)) as (partial,):
             try:
                 save_file({**tensors, FACTS: facts}, partial)
-            except SafetensorError as error:  # as which the library tells of a full disk
+            except SafetensorError as error:  # raised for a full disk, among others
                 raise OSError(str(error)) from error
 
     @staticmethod
     def load(path: str | Path) -> Snapshot:
-        """Read what `save` wrote.
+        """Read a file written by `save`.
 
         Raises:
-            KselectError: nothing there, not whole, or not a snapshot.
+            KselectError: the file is missing, damaged, or not a snapshot.
         """
         try:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
             facts = json.loads(tensors.pop(FACTS).numpy().tobytes())
-            return Snapshot(tensors, facts)
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            what = "holds no state of a run" if isinstance(error, KeyError) else f"is damaged ({error})"
-            raise KselectError(f"The checkpoint {path} {what}: give --fresh to start over.") from error
+        except KeyError as error:
+            raise KselectError(
+                f"The checkpoint {path} does not hold the state of a run: start over.", setting="fresh"
+            ) from error
+        except (OSError, SafetensorError, ValueError, RecursionError) as error:
+            raise KselectError(f"The checkpoint {path} is damaged ({error}): start over.", setting="fresh") from error
+        if not isinstance(facts, dict):
+            raise KselectError(f"The checkpoint {path} is damaged (no JSON object): start over.", setting="fresh")
+        return Snapshot(tensors, facts)

@@ -1,4 +1,4 @@
-"""How the losses of a training step become one."""
+"""Weightings: how the losses of a training step are combined into one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from kselect.config import WEIGHTINGS
 from kselect.errors import KselectError, unknown
 from kselect.models.heads import Answer
 
+HIDDEN = ("hidden", "hidden-cls", "hidden-cosine")
+"""The kinds of knowledge that compare hidden states."""
+
 
 class Weighting(nn.Module):
-    """The plain way: the sum of the losses, each times its scale and its weight.
+    """The weighted sum of the losses, each multiplied by its scale.
 
-    A subclass may weigh each example by itself, or have parameters, which are learned with the student's.
+    A subclass may weight each example differently, or have parameters, which are trained with the student's.
     """
 
     def forward(
@@ -27,26 +30,23 @@ class Weighting(nn.Module):
         """Return the loss of each example, `[B]`.
 
         Args:
-            losses: of each example in each knowledge selected, `[B, k]`, without scale or weight.
-            weights: the selection's, of each knowledge, `[k]`.
-            scales: factor on each knowledge's loss, `[k]`.
-            selected: names of the knowledge selected, `k` of them.
-            answer: the student's.
+            losses: of each example for each selected kind of knowledge, `[B, k]`, before scale and weight.
+            weights: the selection's weights, `[k]`.
+            scales: factor on each loss, `[k]`.
+            selected: names of the k selected kinds.
+            answer: the student's answer.
         """
         return losses @ (weights * scales)
 
 
-HIDDEN = ("hidden", "hidden-cls", "hidden-cosine")
-"""The kinds of knowledge that compare hidden states."""
-
-
 class DynamicWeighting(Weighting):
-    """Each example by itself: logits where the student is sure, hidden states where it is not.
+    """Weights each example by uncertainty: logits where the student is confident, hidden states where it is not.
 
-    `gold + (1 - u) logits + u hidden`, each times its weight and scale, with u the entropy of the student's prediction
-    over log K, a mean over words where it is made of words, from which no gradient flows (Li et al., 2021, "Dynamic
-    Knowledge Distillation for Pre-trained Language Models"). `hidden` stands for all kinds in `HIDDEN`. Other knowledge
-    is weighed by the selection alone.
+    The loss is `gold + (1 - u) logits + u hidden`, each multiplied by its weight and scale, where `hidden` is any kind
+    in `HIDDEN`. u is the entropy of the student's prediction divided by log K, without gradient; for labelled words, a
+    mean over words. Other kinds of knowledge are weighted only by the selection.
+
+    Source: "Dynamic Knowledge Distillation for Pre-trained Language Models" (Li et al., 2021).
     """
 
     def forward(
@@ -60,29 +60,31 @@ class DynamicWeighting(Weighting):
 
 
 class UncertaintyWeighting(Weighting):
-    """Each knowledge by a variance that is learned: `sum_i weight_i (exp(-s_i) scale_i loss_i + s_i / 2)`.
+    """Weights each kind of knowledge by a learned variance: `sum_i weight_i (exp(-s_i) scale_i loss_i + s_i / 2)`.
 
-    s_i is the logarithm of the variance, 0 at the start (Kendall, Gal and Cipolla, 2018, "Multi-Task Learning Using
-    Uncertainty to Weigh Losses", in the form that they give for classification; the one for regression has half the
-    loss, which shifts s_i by log 2). The selection weighs the whole term: on the loss alone it would be undone by s_i,
-    which settles at log(2 scale_i loss_i) and makes every loss count a half.
+    s_i is the logarithm of the variance, initially 0. The selection weights the whole term: if it weighted only the
+    loss, s_i would compensate for it, since s_i converges to log(2 scale_i loss_i), at which every loss counts one
+    half.
 
-    An optimiser such as Adam moves a parameter by about the learning rate a step, and that of fine-tuning would leave a
-    variance where it is for tens of thousands of steps. So s is `PACE` times its parameter, and the gradient is that
-    along s: the variances take steps of `PACE` times the learning rate, and weigh no more in the gradient's norm.
+    Adam changes a parameter by about the learning rate per step, which in fine-tuning is too small for a variance to
+    adapt within tens of thousands of steps. Therefore s is `PACE` times its parameter, with the gradient of s:
+    variances take steps of `PACE` times the learning rate, without a larger share of the gradient's norm.
+
+    Source: "Multi-Task Learning Using Uncertainty to Weigh Losses" (Kendall, Gal and Cipolla, 2018), in the form for
+    classification; the form for regression halves the loss, which shifts s_i by log 2.
     """
 
     PACE = 100.0
 
     def __init__(self, names: Sequence[str]) -> None:
-        """Learn a variance for each of the knowledge `names`."""
+        """Learn a variance for each of the kinds of knowledge `names`."""
         super().__init__()
         self.names = tuple(names)
         self.paced = nn.Parameter(torch.zeros(len(self.names)))
 
     @property
     def log_variances(self) -> Tensor:
-        """The logarithm of each knowledge's variance, `[k]`, in the order of the names."""
+        """Logarithm of each variance, `[k]`, in the order of the names."""
         return self.paced + (self.PACE - 1) * self.paced.detach()
 
     def forward(
@@ -97,10 +99,15 @@ class UncertaintyWeighting(Weighting):
 def make_weighting(
     kind: Literal["selection", "dynamic", "uncertainty"], names: Sequence[str], regression: bool
 ) -> Weighting:
-    """Make the weighting of a run over the knowledge `names`.
+    """Create the weighting of a run.
+
+    Args:
+        kind: name of the weighting.
+        names: names of the kinds of knowledge on offer.
+        regression: whether the task is a regression.
 
     Raises:
-        KselectError: an unknown kind; dynamic weighting of a regression, or without the knowledge that it weighs.
+        KselectError: an unknown weighting; dynamic weighting of a regression, or without the kinds that it weights.
     """
     if kind not in WEIGHTINGS:
         raise unknown("weighting", kind, WEIGHTINGS)
@@ -110,28 +117,34 @@ def make_weighting(
         return Weighting()
     if regression:
         raise KselectError(
-            "weighting dynamic reads the entropy of the student's prediction, which a regression does not have: "
-            "leave it out, or take another agent than dynamic-kd."
+            "weighting dynamic reads the entropy of the student's prediction, which a regression does not have: leave "
+            "it out, or use another agent than dynamic-kd.",
+            setting="weighting",
         )
     missing = [name for name in ("gold", "logits") if name not in names]
     if not set(HIDDEN) & set(names):
         missing.append("hidden")
     if missing:
         raise KselectError(
-            f"weighting dynamic weighs gold, logits and hidden, and {', '.join(missing)} is not on offer: "
-            f"add it to knowledge ({', '.join(names)}), or take another weighting."
+            f"weighting dynamic weights gold, logits and hidden, but {', '.join(missing)} is not on offer: add it to "
+            f"knowledge ({', '.join(names)}), or use another weighting.",
+            setting="weighting",
         )
     return DynamicWeighting()
 
 
 def selection_weights(selection: ArrayLike, names: Sequence[str]) -> NDArray[np.float32]:
-    """Normalise a selection in [0, 1], `[k]` or for several steps `[n, k]`, to weights that sum to 1 over `k`.
+    """Normalise a selection to weights that sum to 1.
 
-    Adam ignores a common factor, so only the ratio of weights means anything. A selection of nothing means gold labels
-    or, where those are not on offer, everything alike.
+    Adam is invariant to a common factor, so that only ratios of weights matter. Selecting nothing means gold labels or,
+    if they are not on offer, equal weights.
+
+    Args:
+        selection: weights in [0, 1], `[k]`, or `[n, k]` for n steps.
+        names: names of the k kinds of knowledge.
 
     Raises:
-        ValueError: a selection of another length, or outside [0, 1].
+        ValueError: a selection of another shape, or outside [0, 1].
 
     >>> selection_weights([1, 0, 1], ["gold", "logits", "hidden"]).tolist()
     [0.5, 0.0, 0.5]

@@ -1,1 +1,1 @@
-"""Knowledge: the kinds of thing a teacher can transfer, one file each."""
+"""Kinds of knowledge that a teacher can transfer, one family per file."""

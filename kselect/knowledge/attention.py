@@ -1,4 +1,4 @@
-"""The teacher's attention."""
+"""Knowledge in attention: distances of attention probabilities and attention scores."""
 
 from __future__ import annotations
 
@@ -7,44 +7,34 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kselect.knowledge.base import Batch, Knowledge, mean_of, mean_over_tokens
-from kselect.knowledge.layer_map import LayerMap
-from kselect.models.needs import Needs
+from kselect.knowledge.base import LayerwiseKnowledge, mean_over_tokens
 from kselect.models.outputs import ModelOutputs
 
 
-class Attention(Knowledge):
-    """KL between attention distributions, in nats: a mean over heads, real queries and mapped layers.
+class Attention(LayerwiseKnowledge):
+    """KL between attention distributions, in nats, a mean over heads, real queries and mapped layers.
 
-    The attention part of MiniLM (Wang et al., 2020, eq. 3), over mapped layers where that takes the last alone.
-    Probabilities are taken before dropout; padded keys have none, padded queries do not count.
+    Probabilities are read before dropout. Padded keys have probability 0, padded queries are not counted.
+
+    Source: the attention loss of MiniLM (Wang et al., 2020, eq. 3), which compares only the last layer.
     """
 
     name: ClassVar[str] = "attention"
-    scale: float | None = None
+    outputs: ClassVar[tuple[str, ...]] = ("attentions",)
 
-    def __init__(self, layer_map: LayerMap) -> None:
-        """Compare the (student layer, teacher layer) pairs of `layer_map`, counted from 1."""
-        self.layer_map = layer_map
-        self.student_needs = Needs(attentions=frozenset(student for student, _ in layer_map))
-        self.teacher_needs = Needs(attentions=frozenset(teacher for _, teacher in layer_map))
-
-    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
-        """Return the mean divergence of each example, `[B]`."""
-        assert teacher is not None
-        return mean_of(
-            [
-                attention_divergence(teacher.attentions[t], student.attentions[s], student.attention_mask)
-                for s, t in self.layer_map
-            ]
-        )
+    def layer_distance(
+        self, student: ModelOutputs, teacher: ModelOutputs, student_layer: int, teacher_layer: int
+    ) -> Tensor:
+        """Return the divergence of one pair of layers, `[B]`."""
+        p, q = teacher.attentions[teacher_layer], student.attentions[student_layer]
+        return attention_divergence(p, q, student.attention_mask)
 
 
 def attention_divergence(p: Tensor, q: Tensor, attention_mask: Tensor) -> Tensor:
     """Return `KL(p || q)` `[B]` of attention probabilities `[B, H, n, n]`, a mean over heads and real queries.
 
-    Both are 0 on padded keys, which so count for nothing; the floor under the logarithm only guards probabilities that
-    are 0 or have underflowed.
+    Both are 0 on padded keys, which therefore add nothing. The floor under the logarithm guards against probabilities
+    that are 0 or have underflowed.
     """
     p, q = p.float(), q.float()
     floor = torch.finfo(torch.float32).tiny
@@ -52,30 +42,19 @@ def attention_divergence(p: Tensor, q: Tensor, attention_mask: Tensor) -> Tensor
     return mean_over_tokens(divergence.mean(1), attention_mask)
 
 
-class AttentionScores(Knowledge):
+class AttentionScores(LayerwiseKnowledge):
     """Squared distance of attention scores, a mean over heads, pairs of real tokens and mapped layers.
 
-    The attention part of TinyBERT (Jiao et al., 2020, eq. 7), which takes scores as they are before the softmax.
+    Source: the attention loss of TinyBERT (Jiao et al., 2020, eq. 7), on scores before the softmax.
     """
 
     name: ClassVar[str] = "attention-scores"
-    scale: float | None = None
+    outputs: ClassVar[tuple[str, ...]] = ("attention_scores",)
 
-    def __init__(self, layer_map: LayerMap) -> None:
-        """Compare the (student layer, teacher layer) pairs of `layer_map`, counted from 1."""
-        self.layer_map = layer_map
-        self.student_needs = Needs(attention_scores=frozenset(student for student, _ in layer_map))
-        self.teacher_needs = Needs(attention_scores=frozenset(teacher for _, teacher in layer_map))
-
-    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
-        """Return the mean squared distance of each example, `[B]`."""
-        assert teacher is not None
-        mask = student.attention_mask
-        return mean_of(
-            [self._distance(student.attention_scores[s], teacher.attention_scores[t], mask) for s, t in self.layer_map]
-        )
-
-    @staticmethod
-    def _distance(student: Tensor, teacher: Tensor, attention_mask: Tensor) -> Tensor:
-        squares = (student.float() - teacher.float()).square().mean(1)
-        return mean_over_tokens(mean_over_tokens(squares, attention_mask[:, None, :]), attention_mask)
+    def layer_distance(
+        self, student: ModelOutputs, teacher: ModelOutputs, student_layer: int, teacher_layer: int
+    ) -> Tensor:
+        """Return the squared distance of one pair of layers, `[B]`."""
+        scores, target = student.attention_scores[student_layer], teacher.attention_scores[teacher_layer]
+        squares, mask = (scores.float() - target.float()).square().mean(1), student.attention_mask
+        return mean_over_tokens(mean_over_tokens(squares, mask[:, None, :]), mask)

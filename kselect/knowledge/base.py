@@ -1,4 +1,4 @@
-"""What every kind of knowledge has in common."""
+"""Base class of all kinds of knowledge, and the batch that their losses read."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from kselect.models.outputs import ModelOutputs
 
 @dataclass(frozen=True)
 class ParsedSentences:
-    """What a parser says of the N sentences of a batch of texts, of at most W words.
+    """A parser's output for the N sentences, of at most W words, in a batch of texts.
 
-    examples: which text each is of, `[N]`. positions: where the first token of each word stands in the student's input,
-    `[N, W]`. mask: True on real words, `[N, W]`. heads: how probable each head of each word is by itself, the root
-    first, `[N, W, 1 + W]`; products of them are weights of trees.
+    Attributes:
+        examples: index in the batch of the text that each sentence belongs to, `[N]`.
+        positions: position of each word's first token in the student's input, `[N, W]`.
+        mask: True on real words, `[N, W]`.
+        heads: marginal probability of each head of each word, the root first, `[N, W, 1 + W]`; products of them are
+            weights of trees.
     """
 
     examples: Tensor
@@ -31,12 +34,14 @@ class ParsedSentences:
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of B training examples at a moment of the run.
+    """A batch of B training examples.
 
-    labels: `[B]`, label ids in int64, or scores in float32 where the task is a regression. progress: share of the run
-    that is over, in [0, 1), for what changes as training goes on. dtype: arithmetic of the models' forward passes,
-    float32 or bfloat16, in which a loss may take matrix products of states too; its sums are in float32 all the same.
-    parsed: the sentences of the examples, where a kind of knowledge reads them.
+    Attributes:
+        labels: label ids in int64, or scores in float32 for a regression, `[B]`; label ids of words, `[B, W]`.
+        progress: share of the run that is over, in [0, 1), read by schedules.
+        dtype: dtype of the models' forward passes, float32 or bfloat16. A loss may compute matrix products of hidden
+            states in it; sums are always in float32.
+        parsed: the examples' sentences, where a selected kind of knowledge reads a parser.
     """
 
     labels: Tensor
@@ -51,10 +56,12 @@ class Batch:
 
 
 class Knowledge(ABC):
-    """A kind of thing to transfer: what it reads of both models, and how far apart they are in it.
+    """A kind of knowledge: which outputs of both models it reads, and a loss that measures their distance.
 
-    `scale` is the factor on its loss; None asks for it to be measured, so that at the start of a run this loss is
-    worth as much as the gold loss of a model that knows nothing: log K, or in a regression the variance of the labels.
+    Attributes:
+        name: its name in settings and selections.
+        scale: factor on its loss. None measures it at the start of a run, so that the initial loss equals the gold
+            loss of an uninformed model: log K, or the variance of the labels in a regression.
     """
 
     name: ClassVar[str]
@@ -62,31 +69,59 @@ class Knowledge(ABC):
 
     student_needs: Needs = Needs()
     teacher_needs: Needs | None = Needs()
-    """What is read of the teacher; None where the teacher is not read at all."""
+    """Inner outputs of the teacher that the loss reads; None if it does not read the teacher's outputs at all."""
 
     reads_labels: ClassVar[bool] = False
-    """Whether it has nothing to say of an example without a gold label."""
+    """Whether the loss is undefined for an example without a gold label."""
 
     reads_weights: ClassVar[bool] = False
-    """Whether it reads weights of the teacher itself, beside or in place of what it gives for a batch."""
+    """Whether it reads the teacher's weights, in addition to or instead of its outputs."""
 
     reads_parser: ClassVar[bool] = False
-    """Whether it reads what a parser says of the batch's sentences."""
+    """Whether it reads a parser's output for the sentences of the batch."""
 
     layer_map: LayerMap = ()
-    """Pairs (student layer, teacher layer) that are compared; empty where it has no use for a map."""
+    """Pairs (student layer, teacher layer) to compare; empty if it uses no layer map."""
     modules: nn.Module | None = None
-    """What the loss must learn along with the student, such as projections; never a part of the saved student."""
+    """Modules trained together with the student, such as projections; never part of the saved student."""
 
     @abstractmethod
     def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
-        """Return the distance of each example, `[B]` in float32, without scale or weight.
+        """Return the loss of each example, `[B]` in float32, before scale and weight.
 
         Args:
             student: outputs of the student, with at least `student_needs`.
             teacher: outputs of the teacher, with at least `teacher_needs`; None if that is None.
             batch: labels, and how far the run is.
         """
+
+
+class LayerwiseKnowledge(Knowledge):
+    """Base class: a distance between mapped layers, averaged over them.
+
+    Attributes:
+        outputs: the outputs that are read in each layer, by their names in `Needs`.
+    """
+
+    outputs: ClassVar[tuple[str, ...]]
+    scale: float | None = None
+
+    def __init__(self, layer_map: LayerMap) -> None:
+        """Compare the (student layer, teacher layer) pairs of `layer_map`."""
+        self.layer_map = self.compared_layers = layer_map
+        layers = [frozenset(pair[side] for pair in layer_map) for side in (0, 1)]
+        self.student_needs, self.teacher_needs = (Needs(**dict.fromkeys(self.outputs, each)) for each in layers)
+
+    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
+        """Return the mean distance of each example, `[B]`."""
+        assert teacher is not None
+        return mean_of([self.layer_distance(student, teacher, s, t) for s, t in self.compared_layers])
+
+    @abstractmethod
+    def layer_distance(
+        self, student: ModelOutputs, teacher: ModelOutputs, student_layer: int, teacher_layer: int
+    ) -> Tensor:
+        """Return the distance of one pair of layers for each example, `[B]`."""
 
 
 def mean_over_tokens(values: Tensor, attention_mask: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the kinds that compare hidden states layer by layer have in common."""
+"""Knowledge in hidden states: distances of the states of mapped layers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, normalize
 
-from kselect.knowledge.base import Batch, Knowledge, mean_of, mean_over_tokens
+from kselect.knowledge.base import LayerwiseKnowledge, mean_over_tokens
 from kselect.knowledge.layer_map import LayerMap
-from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs
 from kselect.models.scratch import seeded
 
@@ -19,10 +18,13 @@ PROJECTION_SEED = 0
 
 
 class Projection(nn.Module):
-    """One linear map for each student layer that is compared (Romero et al., 2015; Jiao et al., 2020, eq. 8)."""
+    """Learned linear maps from the student's width to the teacher's, one for each student layer that is compared.
+
+    Source: FitNets (Romero et al., 2015); TinyBERT (Jiao et al., 2020, eq. 8).
+    """
 
     def __init__(self, layers: Iterable[int], student_width: int, teacher_width: int) -> None:
-        """Draw the maps of `layers`, always the same ones."""
+        """Initialise the maps of `layers` under a fixed seed."""
         super().__init__()
         with seeded(PROJECTION_SEED):
             self.maps = nn.ModuleDict(
@@ -40,39 +42,32 @@ def projected(outputs: ModelOutputs, layer: int, projection: Projection | None) 
     return states if projection is None else projection(states, layer)
 
 
-class StatesKnowledge(Knowledge):
-    """A distance of hidden states, averaged over mapped layers."""
+class HiddenStateKnowledge(LayerwiseKnowledge):
+    """Base class: a distance of hidden states, averaged over mapped layers."""
 
-    scale: float | None = None
+    outputs: ClassVar[tuple[str, ...]] = ("hidden_states",)
 
     def __init__(self, layer_map: LayerMap, projection: Projection | None = None) -> None:
         """Compare the (student layer, teacher layer) pairs of `layer_map`, projected where widths differ."""
-        self.layer_map = self.pairs = layer_map
+        super().__init__(layer_map)
         self.projection = self.modules = projection
-        self.student_needs = Needs(hidden_states=frozenset(student for student, _ in layer_map))
-        self.teacher_needs = Needs(hidden_states=frozenset(teacher for _, teacher in layer_map))
 
-    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
-        """Return the mean distance of each example, `[B]`."""
-        assert teacher is not None
-        return mean_of(
-            [
-                self.distance(
-                    projected(student, s, self.projection), teacher.hidden_states[t].float(), student.attention_mask
-                )
-                for s, t in self.pairs
-            ]
-        )
+    def layer_distance(
+        self, student: ModelOutputs, teacher: ModelOutputs, student_layer: int, teacher_layer: int
+    ) -> Tensor:
+        """Return the distance of one pair of layers, `[B]`."""
+        states, target = projected(student, student_layer, self.projection), teacher.hidden_states[teacher_layer]
+        return self.distance(states, target.float(), student.attention_mask)
 
     @abstractmethod
     def distance(self, student: Tensor, teacher: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the distance `[B]` of one layer's states, both `[B, n, D]`, over real tokens."""
 
 
-class Hidden(StatesKnowledge):
-    """Squared distance of hidden states: FeaK of Wang et al. (2022).
+class Hidden(HiddenStateKnowledge):
+    """Squared distance of hidden states, a mean over real tokens, dimensions and mapped layers.
 
-    A mean over real tokens, dimensions and mapped layers.
+    Source: feature knowledge, FeaK (Wang et al., 2022).
     """
 
     name: ClassVar[str] = "hidden"
@@ -82,10 +77,10 @@ class Hidden(StatesKnowledge):
         return mean_over_tokens((student - teacher).square().mean(-1), attention_mask)
 
 
-class HiddenCls(StatesKnowledge):
-    """Squared distance of the first token's hidden states, each scaled to length 1: PKD (Sun et al., 2019, eq. 7).
+class HiddenCls(HiddenStateKnowledge):
+    """Squared distance of the first token's normalised hidden states, a mean over mapped layers, in [0, 4].
 
-    A mean over mapped layers, in [0, 4]. The paper's map leaves the last layer out (`skip`).
+    Source: PKD (Sun et al., 2019, eq. 7), whose layer map leaves the last layer out (`skip`).
     """
 
     name: ClassVar[str] = "hidden-cls"
@@ -95,10 +90,10 @@ class HiddenCls(StatesKnowledge):
         return (normalize(student[:, 0], dim=-1) - normalize(teacher[:, 0], dim=-1)).square().sum(-1)
 
 
-class HiddenCosine(StatesKnowledge):
-    """`1 - cosine` of hidden states, a mean over real tokens and mapped layers: DistilBERT (Sanh et al., 2019).
+class HiddenCosine(HiddenStateKnowledge):
+    """Cosine distance of hidden states, a mean over real tokens and mapped layers, in [0, 2].
 
-    The paper compares the last layer alone (`last`).
+    Source: DistilBERT (Sanh et al., 2019), which compares only the last layer (`last`).
     """
 
     name: ClassVar[str] = "hidden-cosine"
@@ -109,9 +104,9 @@ class HiddenCosine(StatesKnowledge):
 
 
 class Embeddings(Hidden):
-    """Squared distance of what enters the first layer, a mean over real tokens and dimensions.
+    """Squared distance of embeddings, the input of the first layer, a mean over real tokens and dimensions.
 
-    The embedding part of TinyBERT (Jiao et al., 2020, eq. 9).
+    Source: the embedding loss of TinyBERT (Jiao et al., 2020, eq. 9).
     """
 
     name: ClassVar[str] = "embeddings"
@@ -119,4 +114,4 @@ class Embeddings(Hidden):
     def __init__(self, projection: Projection | None = None) -> None:
         """Compare embeddings, projected where widths differ."""
         super().__init__(((0, 0),), projection)
-        self.layer_map = ()  # there is but one pair, whatever a map says
+        self.layer_map = ()  # settings for layer maps do not apply to embeddings

@@ -1,4 +1,4 @@
-"""The teacher's logits."""
+"""Knowledge in output distributions: the teacher's logits and the gold labels."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from kselect.schedule import Schedule
 
 
 class Logits(Knowledge):
-    """`T² · KL(p || q)` of the softened class distributions, in nats (Hinton et al., 2015; ResK of Wang et al., 2022).
+    """`T² · KL(p || q)` of the softened class distributions, in nats.
 
-    The factor T² keeps the gradient's size independent of the temperature. In a regression the squared distance. Of
-    words, the mean over them, each by itself (token KD).
+    The factor T² keeps the size of the gradient independent of the temperature. In a regression, the squared distance.
+    For labelled words, a mean over words, each treated independently (token-level KD).
+
+    Source: Hinton et al. (2015); response knowledge, ResK (Wang et al., 2022).
     """
 
     name: ClassVar[str] = "logits"
@@ -36,10 +38,12 @@ class Logits(Knowledge):
 
 
 class LogitsMse(Knowledge):
-    """Squared distance of logits, a mean over classes (Ba and Caruana, 2014, eq. 1, up to its factor).
+    """Squared distance of logits, a mean over classes.
 
-    Unlike a divergence it minds what all logits have in common. In a regression it is what `logits` is. Of words, the
-    mean over them.
+    Unlike a divergence, it depends on a constant added to all logits. In a regression it equals `logits`. For labelled
+    words, a mean over words.
+
+    Source: Ba and Caruana (2014, eq. 1), up to a factor.
     """
 
     name: ClassVar[str] = "logits-mse"
@@ -53,9 +57,11 @@ class LogitsMse(Knowledge):
 
 
 class Gold(Knowledge):
-    """Negative log-likelihood of the gold labels, in nats: FinK of Wang et al. (2022). The teacher is not read.
+    """Negative log-likelihood of the gold labels, in nats; the teacher is not read.
 
-    For a sentence of n words n-th of it; in a regression the squared error.
+    Divided by the number of words in a sentence of labelled words; in a regression, the squared error.
+
+    Source: fine-tuning knowledge, FinK (Wang et al., 2022).
     """
 
     name: ClassVar[str] = "gold"

@@ -1,4 +1,4 @@
-"""The pair of models that a kind of knowledge is built for."""
+"""The student and teacher that a kind of knowledge is built for, and checks that it can compare them."""
 
 from __future__ import annotations
 
@@ -22,145 +22,163 @@ from kselect.models.outputs import projection_width
 
 
 @dataclass
-class Comparison:
-    """What the kind of knowledge called `name` may depend on when it is built."""
+class ModelPair:
+    """Everything that a kind of knowledge may depend on when it is built.
+
+    Attributes:
+        name: name of the kind of knowledge.
+        config: the settings.
+        student: the student.
+        teacher: the first teacher; None if there is none.
+        parser: parses the sentences of the texts; None if there is none.
+    """
 
     name: str
     config: KnowledgeConfig
     student: Classifier
     teacher: Classifier | None
-    """The teacher, or the first of several; None where there is none."""
     parser: Classifier | None = None
-    """Parses the sentences of the texts; None where there is none."""
 
     @property
-    def teacher_given(self) -> Classifier:
+    def required_teacher(self) -> Classifier:
         """The teacher.
 
         Raises:
             KselectError: there is none.
         """
         if self.teacher is None:
-            raise KselectError(f"knowledge {self.name} needs a teacher: give one, or offer gold alone.")
+            raise KselectError(
+                f"knowledge {self.name} needs a teacher: give one, or offer only gold.", setting="teacher"
+            )
         return self.teacher
 
     @property
     def layer_map(self) -> LayerMap:
-        """Pairs (student layer, teacher layer) for this kind.
+        """Pairs (student layer, teacher layer) for this kind of knowledge.
 
         Raises:
-            KselectError: the map that is set does not suit these models.
+            KselectError: the map does not fit these models.
         """
         text, setting = self.config.layer_map, "layer_map"
         if self.name in self.config.layer_maps:
             text, setting = self.config.layer_maps[self.name], f"layer_maps {self.name}"
-        return parse_layer_map(text, self.student.layers, self.teacher_given.layers, setting)
+        return parse_layer_map(text, self.student.layers, self.required_teacher.layers, setting)
 
     @property
     def heads(self) -> tuple[str, str]:
         """Names of the teacher's and the student's head.
 
         Raises:
-            KselectError: this kind compares words' labels, and texts are classified as a whole.
+            KselectError: the task classifies whole texts, but this kind of knowledge compares labels of words.
         """
-        names = self.teacher_given.head.name, self.student.head.name
+        names = self.required_teacher.head.name, self.student.head.name
         if self.student.head.name in (Classes.name, Score.name):
             raise KselectError(
-                f"knowledge {self.name} is of words that are labelled, not of whole texts: leave it out."
+                f"knowledge {self.name} is for labelled words, not for whole texts: leave it out.", setting="knowledge"
             )
         return names
 
-    def check_alike(self) -> None:
-        """Refuse to compare scores of unlike things.
+    def check_same_choices(self) -> None:
+        """Check that both heads choose among the same classes.
 
         Raises:
-            IncomparableError: the heads choose among different classes.
+            IncomparableError: they do not.
         """
-        ours, theirs = (CHOICES.get(one.head.name) for one in (self.student, self.teacher_given))
-        if ours != theirs:
+        student, teacher = (CHOICES.get(model.head.name) for model in (self.student, self.required_teacher))
+        if student != teacher:
             raise IncomparableError(
-                f"knowledge {self.name} cannot compare {theirs} (teacher) with {ours} (student)", "offer marginals."
+                f"knowledge {self.name} cannot compare {teacher} (teacher) with {student} (student)", "offer marginals."
             )
 
     def check_logits(self) -> None:
-        """Refuse to compare the logits of heads that read none.
+        """Check that both heads have logits.
 
         Raises:
-            KselectError: a head of spans or arcs, whose scores substructures compares.
+            KselectError: a head of spans or arcs, whose scores `substructures` compares.
         """
-        self.check_alike()
+        self.check_same_choices()
         if CHOICES.get(self.student.head.name) in ("spans", "arcs"):
             raise KselectError(
-                f"knowledge {self.name} is of logits, which {self.student.head.name} has none of: offer substructures."
+                f"knowledge {self.name} compares logits, which the head {self.student.head.name} does not have: offer "
+                f"substructures.",
+                setting="knowledge",
             )
 
-    def check_parsed(self) -> None:
-        """Refuse to read a parser where there is none, or no texts for it.
+    def check_parser(self) -> None:
+        """Check that there are whole texts and a parser to read them.
 
         Raises:
-            KselectError: no parser; words that are labelled, not whole texts.
+            KselectError: labelled words, or no parser.
         """
         if self.student.labels is not None:
             raise KselectError(
-                f"knowledge {self.name} is of whole texts, not of words that are labelled: leave it out."
+                f"knowledge {self.name} is for whole texts, not for labelled words: leave it out.", setting="knowledge"
             )
         if self.parser is None:
-            raise KselectError(f"knowledge {self.name} needs a parser: give its folder as --parser, or leave it out.")
+            raise KselectError(
+                f"knowledge {self.name} needs a parser: give its folder as parser, or leave it out.", setting="parser"
+            )
 
     def check_classes(self, model: Classifier) -> None:
-        """Refuse a model that does not choose among classes that its own output layer tells apart.
+        """Check that a model has an output layer over classes.
 
         Raises:
-            KselectError: it gives a score, or its head is of spans or arcs.
+            KselectError: it predicts a score, or its head is of spans or arcs.
         """
         if CHOICES.get(model.head.name) not in ("classes", "tags", "arc tags"):
             raise KselectError(
-                f"knowledge {self.name} is of classes, which the head {model.head.name} has none of: leave it out."
+                f"knowledge {self.name} compares classes, which the head {model.head.name} does not have: leave it "
+                f"out.",
+                setting="knowledge",
             )
 
     @property
     def class_similarities(self) -> Tensor:
-        """How alike the teacher's output weights of any two classes are, `[K, K]`: see `knowledge.target_levels`.
+        """Similarities of the teacher's output weights for any two classes, `[K, K]`, see `class_similarities`.
 
         Raises:
-            KselectError: models without classes; a temperature so low that nothing is left for any class but the gold one.
+            KselectError: models without classes, or a temperature so low that a class has no similar ones.
         """
-        for model in (self.student, self.teacher_given):
+        for model in (self.student, self.required_teacher):
             self.check_classes(model)
-        self.check_alike()
-        weight = output_layer(self.teacher_given.model).weight
-        found = class_similarities(weight, self.config.similarity_temperature)
-        if not found.clone().fill_diagonal_(0).sum(-1).all():
+        self.check_same_choices()
+        weight = output_layer(self.required_teacher.model).weight
+        similarities = class_similarities(weight, self.config.similarity_temperature)
+        if not similarities.clone().fill_diagonal_(0).sum(-1).all():
             raise KselectError(
-                f"similarity_temperature is {self.config.similarity_temperature:g}, at which {self.name} leaves some "
-                f"class without any that is like it: give a higher one."
+                f"similarity_temperature {self.config.similarity_temperature:g} is so low that some class has no "
+                f"similar ones for {self.name}: give a higher one.",
+                setting="similarity_temperature",
             )
-        return found
+        return similarities
 
     def relation_heads(self, projection: str) -> int:
-        """Return how many heads both models' "queries", "keys" or "values" (`projection`) are cut into.
+        """Return the number of relation heads that "queries", "keys" or "values" (`projection`) are split into.
 
-        By default the most that divide both widths, and are no more than the attention heads of one of the models.
+        The default is the largest number that divides both widths and does not exceed the larger number of attention
+        heads.
 
         Raises:
-            KselectError: the number that is set does not divide both widths; a model does not show that projection.
+            KselectError: the number set does not divide both widths, or a model does not expose that projection.
         """
         needs = Needs(**{projection: frozenset({1})})
-        for one in (self.student, self.teacher_given):
-            check_readable(one.model, needs, f"knowledge {self.name}")
-        widths = [projection_width(one.model, projection) for one in (self.student, self.teacher_given)]
+        models = (self.student.model, self.required_teacher.model)
+        for model in models:
+            check_readable(model, needs, f"knowledge {self.name}")
+        widths = [projection_width(model, projection) for model in models]
         heads = self.config.relation_heads
         if heads is None:
-            most = max(self.student.heads, self.teacher_given.heads)
+            most = max(self.student.heads, self.required_teacher.heads)
             return max(count for count in range(1, most + 1) if all(width % count == 0 for width in widths))
         if any(width % heads for width in widths):
             raise KselectError(
                 f"relation_heads is {heads}: give a divisor of both widths, {widths[0]} (student) and {widths[1]} "
-                f"(teacher)."
+                f"(teacher).",
+                setting="relation_heads",
             )
         return heads
 
     def projection(self, layers: Iterable[int]) -> Projection | None:
-        """Return learned maps for the student's `layers`, or None where both models are as wide."""
-        student, teacher = self.student.width, self.teacher_given.width
+        """Return learned maps from the student's width to the teacher's for `layers`; None if the widths are equal."""
+        student, teacher = self.student.width, self.required_teacher.width
         return None if student == teacher else Projection(layers, student, teacher)

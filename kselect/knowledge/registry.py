@@ -1,8 +1,9 @@
-"""Knowledge by name."""
+"""All kinds of knowledge by name, and how each is built for a student and its teachers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from importlib.metadata import EntryPoint
 
 from kselect.config import (
     DEFAULT_KNOWLEDGE,
@@ -14,105 +15,126 @@ from kselect.config import (
 from kselect.errors import IncomparableError, KselectError, unknown
 from kselect.knowledge.attention import Attention, AttentionScores
 from kselect.knowledge.base import Knowledge
-from kselect.knowledge.hidden_states import Embeddings, Hidden, HiddenCls, HiddenCosine, StatesKnowledge
+from kselect.knowledge.hidden_states import Embeddings, Hidden, HiddenCls, HiddenCosine, HiddenStateKnowledge
 from kselect.knowledge.layer_map import parse_layer_map
 from kselect.knowledge.logits import Gold, Logits, LogitsMse
-from kselect.knowledge.marginals import Marginals, Posterior
-from kselect.knowledge.model_pair import Comparison
+from kselect.knowledge.marginals import Marginals
+from kselect.knowledge.model_pair import ModelPair
 from kselect.knowledge.relations import KeyRelations, QueryRelations, Relations, ValueRelations
-from kselect.knowledge.substructures import BestSequences, Substructures
+from kselect.knowledge.sequences import BestSequences, Posterior
+from kselect.knowledge.substructures import Substructures
 from kselect.knowledge.target_levels import Confidence, ConfidenceSimilarity, LabelSmoothing, Similarity, TopK
 from kselect.knowledge.trees import LatentTrees, ParserTrees
 from kselect.models.architecture import check_readable
 from kselect.models.classifier import Classifier
+from kselect.plugins import PluginRegistry, distribution, load_plugin
 from kselect.schedule import Schedule
 
-Builder = Callable[[Comparison], Knowledge]
+Builder = Callable[[ModelPair], Knowledge]
 
 
-def _states(kind: type[StatesKnowledge]) -> Builder:
+def _hidden_states(kind: type[HiddenStateKnowledge]) -> Builder:
     return lambda pair: kind(pair.layer_map, pair.projection(student for student, _ in pair.layer_map))
 
 
-def _relations(pair: Comparison) -> Relations:
+def _relations(pair: ModelPair) -> Relations:
     return Relations(pair.layer_map, pair.projection([0, *(student for student, _ in pair.layer_map)]))
 
 
-def _marginals(pair: Comparison) -> Marginals:
+def _marginals(pair: ModelPair) -> Marginals:
     temperature = Schedule.parse(pair.config.marginals_temperature, "marginals_temperature")
     return Marginals(*pair.heads, temperature, pair.config.softening, pair.config.arc_marginals)
 
 
-def _logits(pair: Comparison) -> Logits:
-    pair.check_alike()
+def _logits(pair: ModelPair) -> Logits:
+    pair.check_same_choices()
     return Logits(Schedule.parse(pair.config.temperature, "temperature"))
 
 
-def _label_smoothing(pair: Comparison) -> LabelSmoothing:
+def _label_smoothing(pair: ModelPair) -> LabelSmoothing:
     pair.check_classes(pair.student)
     return LabelSmoothing(pair.config.label_smoothing)
 
 
-def _tempered(pair: Comparison) -> Schedule:
-    """Return the temperature of a kind that reads the teacher's probabilities of classes."""
-    pair.check_alike()
+def _class_temperature(pair: ModelPair) -> Schedule:
+    """Return the temperature for a kind of knowledge that reads the teacher's class probabilities."""
+    pair.check_same_choices()
     pair.check_classes(pair.student)
     return Schedule.parse(pair.config.temperature, "temperature")
 
 
-def _parser_trees(pair: Comparison) -> ParserTrees:
-    pair.check_parsed()
+def _parser_trees(pair: ModelPair) -> ParserTrees:
+    pair.check_parser()
     knowledge = ParserTrees(pair.student.layers)
     check_readable(pair.student.model, knowledge.student_needs, f"knowledge {pair.name}")
     return knowledge
 
 
-def _logits_mse(pair: Comparison) -> LogitsMse:
+def _logits_mse(pair: ModelPair) -> LogitsMse:
     pair.check_logits()
     return LogitsMse()
 
 
-BUILDERS: dict[str, Builder] = {
+_BUILTIN: dict[str, Builder] = {
     "gold": lambda pair: Gold(),
     "logits": _logits,
     "logits-mse": _logits_mse,
-    "hidden": _states(Hidden),
-    "hidden-cls": _states(HiddenCls),
-    "hidden-cosine": _states(HiddenCosine),
+    "hidden": _hidden_states(Hidden),
+    "hidden-cls": _hidden_states(HiddenCls),
+    "hidden-cosine": _hidden_states(HiddenCosine),
     "embeddings": lambda pair: Embeddings(pair.projection([0])),
     "attention": lambda pair: Attention(pair.layer_map),
     "attention-scores": lambda pair: AttentionScores(pair.layer_map),
     "relations": _relations,
-    "query-relations": lambda pair: QueryRelations(pair.layer_map, pair.relation_heads(QueryRelations.output)),
-    "key-relations": lambda pair: KeyRelations(pair.layer_map, pair.relation_heads(KeyRelations.output)),
-    "value-relations": lambda pair: ValueRelations(pair.layer_map, pair.relation_heads(ValueRelations.output)),
+    "query-relations": lambda pair: QueryRelations(pair.layer_map, pair.relation_heads("queries")),
+    "key-relations": lambda pair: KeyRelations(pair.layer_map, pair.relation_heads("keys")),
+    "value-relations": lambda pair: ValueRelations(pair.layer_map, pair.relation_heads("values")),
     "latent-trees": lambda pair: LatentTrees(pair.layer_map),
     "label-smoothing": _label_smoothing,
     "kd-sim": lambda pair: Similarity(pair.class_similarities, pair.config.similarity_mass),
-    "kd-pt": lambda pair: Confidence(_tempered(pair)),
-    "kd-pt-sim": lambda pair: ConfidenceSimilarity(pair.class_similarities, _tempered(pair)),
-    "kd-top-k": lambda pair: TopK(pair.config.top_k, _tempered(pair)),
+    "kd-pt": lambda pair: Confidence(_class_temperature(pair)),
+    "kd-pt-sim": lambda pair: ConfidenceSimilarity(pair.class_similarities, _class_temperature(pair)),
+    "kd-top-k": lambda pair: TopK(pair.config.top_k, _class_temperature(pair)),
     "parser-trees": _parser_trees,
     "marginals": _marginals,
     "substructures": lambda pair: Substructures(*pair.heads, transitions=pair.config.transitions),
     "posterior": lambda pair: Posterior(*pair.heads),
     "best-sequences": lambda pair: BestSequences(*pair.heads),
 }
-assert tuple(BUILDERS) == KNOWLEDGE_NAMES
+assert tuple(_BUILTIN) == KNOWLEDGE_NAMES
+
+
+def _load(plugin: EntryPoint) -> Builder:
+    """Return the builder that another package provides: a class of knowledge, or a function of a pair of models."""
+    build = load_plugin(plugin)
+    if isinstance(build, type) and issubclass(build, Knowledge):
+        kind = build
+        if kind.name == plugin.name:
+            return lambda pair: kind()
+    elif callable(build):
+        return build
+    raise KselectError(
+        f"The package {distribution(plugin)} announces the knowledge {plugin.name}, and {plugin.value} is neither a "
+        "Knowledge of that name nor a function that builds one: update or uninstall that package."
+    )
+
+
+BUILDERS: PluginRegistry[Builder] = PluginRegistry("kselect.knowledge", _BUILTIN, _load)
+"""What builds each kind of knowledge, by name; installed packages add theirs (`kselect.plugins`)."""
 
 
 def register(kind: type[Knowledge], build: Builder | None = None) -> None:
-    """Offer a kind of knowledge of one's own under its `name`, as if it had come with the package.
+    """Register a custom kind of knowledge under its `name`, so that settings and agents can use it.
 
     Args:
-        kind: the class; one registered before under the same name is replaced.
-        build: makes it for a pair of models; by default the class is called without arguments.
+        kind: the class; replaces one registered earlier under the same name.
+        build: builds it for a pair of models; by default the class is called without arguments.
 
     Raises:
-        ValueError: the name is one that comes with the package.
+        ValueError: the name is that of a built-in kind.
     """
     if kind.name in KNOWLEDGE_NAMES:
-        raise ValueError(f"'{kind.name}' comes with the package: give {kind.__name__} another name.")
+        raise ValueError(f"'{kind.name}' is a built-in kind of knowledge: give {kind.__name__} another name.")
     BUILDERS[kind.name] = build or (lambda pair: kind())
 
 
@@ -123,14 +145,20 @@ def build_knowledge(
     parser: Classifier | None = None,
     is_labelled: bool = True,
 ) -> tuple[Knowledge, ...]:
-    """Make the kinds of knowledge that `config` names, in its order.
+    """Build the kinds of knowledge that `config` names, in its order, or the default ones.
 
-    Where it names none, they are the default ones, with a parser its trees and of words what is of words, as far as
-    student and teacher have it in common and, unless what is learned from `is_labelled`, it reads no labels.
+    Default kinds that these models do not support are left out; named ones raise.
+
+    Args:
+        config: the settings.
+        student: the student.
+        teachers: the teachers, possibly none.
+        parser: parses the texts, for `parser-trees`.
+        is_labelled: whether all training examples have labels; kinds that read labels need them.
 
     Raises:
-        KselectError: an unknown kind; a kind that needs a teacher where there is none; a setting for a kind that is not on
-            offer or does not read it; models that cannot be compared in a kind that is named.
+        KselectError: an unknown kind; a kind that needs a teacher where there is none; a setting for a kind that is not
+            on offer or does not read it; models that a named kind cannot compare.
     """
     kinds = kinds_on_offer(config, student, parser)
     check_kinds(config, kinds)
@@ -140,36 +168,37 @@ def build_knowledge(
     obstacles: list[IncomparableError] = []
     for name in kinds:
         try:
-            knowledge = _build(Comparison(name, config, student, next(iter(teachers), None), parser), teachers)
+            knowledge = _build(ModelPair(name, config, student, next(iter(teachers), None), parser), teachers)
             if knowledge.reads_labels and not is_labelled:
                 raise IncomparableError(
                     f"knowledge {name} reads labels, which the sentences of unlabelled_file do not have",
                     f"leave out {name}, or unlabelled_file.",
+                    setting="unlabelled_file",
                 )
             built[name] = knowledge
         except IncomparableError as error:
             obstacles.append(error)
     if config.knowledge and obstacles:
         first = obstacles[0]
-        rest = f" Of what is named, these models have {', '.join(built)} in common." if built else ""
-        raise IncomparableError(first.what, first.advice + rest)
+        rest = f" Of the kinds named, these models support {', '.join(built)}." if built else ""
+        raise IncomparableError(first.what, first.advice + rest, setting=first.setting)
     check_kinds(config, built)
     return tuple(built.values())
 
 
 def kinds_on_offer(config: KnowledgeConfig, student: Classifier, parser: Classifier | None = None) -> tuple[str, ...]:
-    """Return the kinds that `config` names, or the default ones, of which these models may not have all in common."""
+    """Return the kinds that `config` names, or the default ones, some of which these models may not support."""
     if config.knowledge:
         return tuple(config.knowledge)
-    beside = DEFAULT_OF_WORDS if student.labels is not None else PARSER_KNOWLEDGE if parser is not None else ()
-    return (*DEFAULT_KNOWLEDGE, *beside)
+    further = DEFAULT_OF_WORDS if student.labels is not None else PARSER_KNOWLEDGE if parser is not None else ()
+    return (*DEFAULT_KNOWLEDGE, *further)
 
 
 def check_kinds(config: KnowledgeConfig, kinds: Collection[str]) -> None:
-    """Refuse kinds that do not exist, and settings of any but `kinds`, which are on offer.
+    """Check that all names are known, and that per-kind settings are for `kinds`, the kinds on offer.
 
     Raises:
-        KselectError: the first of them.
+        KselectError: an unknown kind, or a setting for a kind that is not on offer.
     """
     for name in [*kinds, *config.scales, *config.layer_maps]:
         if name not in BUILDERS:
@@ -178,19 +207,24 @@ def check_kinds(config: KnowledgeConfig, kinds: Collection[str]) -> None:
         for name in names:
             if name not in kinds:
                 raise KselectError(
-                    f"{setting} names {name}, which is not on offer: add it to knowledge, or drop it here."
+                    f"{setting} names {name}, which is not on offer: add it to knowledge, or remove it from {setting}.",
+                    setting=setting,
                 )
 
 
-def _build(pair: Comparison, teachers: Sequence[Classifier]) -> Knowledge:
+def _build(pair: ModelPair, teachers: Sequence[Classifier]) -> Knowledge:
     knowledge = BUILDERS[pair.name](pair)
     if pair.name in pair.config.layer_maps and not knowledge.layer_map:
-        raise KselectError(f"layer_maps names {pair.name}, which compares no layers by a map: drop it there.")
+        raise KselectError(
+            f"layer_maps names {pair.name}, which does not use a layer map: remove it from layer_maps.",
+            setting="layer_maps",
+        )
     needs = knowledge.teacher_needs
     if len(teachers) > 1 and (knowledge.reads_weights or (needs and any(layers for _, layers in needs.items()))):
         raise KselectError(
-            f"knowledge {pair.name} reads inside its teachers, and what is inside several has no basis in common: "
-            f"offer kinds that read logits, or give one teacher."
+            f"knowledge {pair.name} reads inner layers of its teachers, which cannot be averaged over several: offer "
+            f"kinds that read logits, or give one teacher.",
+            setting="knowledge",
         )
     if needs is not None:
         _check_comparable(knowledge, pair)
@@ -200,30 +234,28 @@ def _build(pair: Comparison, teachers: Sequence[Classifier]) -> Knowledge:
     return knowledge
 
 
-def _check_comparable(knowledge: Knowledge, pair: Comparison) -> None:
-    what, student, teacher = f"knowledge {pair.name}", pair.student, pair.teacher_given
+def _check_comparable(knowledge: Knowledge, pair: ModelPair) -> None:
+    reader, student, teacher = f"knowledge {pair.name}", pair.student, pair.required_teacher
     assert knowledge.teacher_needs is not None
-    check_readable(student.model, knowledge.student_needs, what)
-    check_readable(teacher.model, knowledge.teacher_needs, what)
+    check_readable(student.model, knowledge.student_needs, reader)
+    check_readable(teacher.model, knowledge.teacher_needs, reader)
     if not knowledge.student_needs.matrices:
         return
     if student.heads != teacher.heads:
         raise IncomparableError(
-            f"{what} cannot compare {student.heads} attention heads (student) with {teacher.heads} (teacher)",
-            "offer query-relations, key-relations or value-relations, whose heads need not be as many.",
+            f"{reader} cannot compare {student.heads} attention heads (student) with {teacher.heads} (teacher)",
+            "offer query-relations, key-relations or value-relations, which allow different numbers of heads.",
         )
-    for here, there in knowledge.layer_map:
-        _check_windows(what, student, teacher, here, there)
-
-
-def _check_windows(what: str, student: Classifier, teacher: Classifier, here: int, there: int) -> None:
-    """Refuse to compare attention to all tokens with attention to a window of them."""
-    one, other = _attention_type(student, here), _attention_type(teacher, there)
-    if one != other:
-        raise IncomparableError(
-            f"{what} cannot compare {one} (student layer {here}) with {other} (teacher layer {there})",
-            "give a layer_map that pairs layers of one type.",
-        )
+    for student_layer, teacher_layer in knowledge.layer_map:
+        student_type = _attention_type(student, student_layer)
+        teacher_type = _attention_type(teacher, teacher_layer)
+        if student_type != teacher_type:  # full attention, and attention to a window
+            raise IncomparableError(
+                f"{reader} cannot compare {student_type} (student layer {student_layer}) with {teacher_type} (teacher "
+                f"layer {teacher_layer})",
+                "give a layer_map that pairs layers of one type.",
+                setting="layer_map",
+            )
 
 
 def _attention_type(classifier: Classifier, layer: int) -> str:

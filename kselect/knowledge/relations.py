@@ -1,4 +1,4 @@
-"""Relations between the teacher's layers."""
+"""Knowledge in relations: flow between layers, and similarities of tokens within one layer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kselect.knowledge.attention import attention_divergence
-from kselect.knowledge.base import Batch, Knowledge, mean_of
+from kselect.knowledge.base import Batch, Knowledge, LayerwiseKnowledge, mean_of
 from kselect.knowledge.hidden_states import Projection, projected
 from kselect.knowledge.layer_map import LayerMap
 from kselect.models.needs import Needs
@@ -17,11 +17,13 @@ from kselect.models.outputs import ModelOutputs
 
 
 class Relations(Knowledge):
-    """Squared distance of the flow between layers: RelK of Wang et al. (2022).
+    """Squared distance of the flow between layers, a mean over matrix entries and pairs of layers.
 
-    The flow from hidden states A to B of n tokens is the FSP matrix `G(A, B) = AᵀB / n` (Yim et al., 2017), `[D, D]`.
-    It is taken between consecutive mapped layers, starting from the embeddings; the distance is a mean over
-    entries and pairs. Where widths differ the student's states are projected first.
+    The flow between hidden states A and B of n tokens is the FSP matrix `G(A, B) = AᵀB / n`, `[D, D]`, computed between
+    consecutive mapped layers, starting from the embeddings. Where widths differ, the student's states are projected
+    first.
+
+    Source: relation knowledge, RelK (Wang et al., 2022); FSP matrices (Yim et al., 2017).
     """
 
     name: ClassVar[str] = "relations"
@@ -29,17 +31,17 @@ class Relations(Knowledge):
 
     def __init__(self, layer_map: LayerMap, projection: Projection | None = None) -> None:
         """Compare flows along the (student layer, teacher layer) pairs of `layer_map`, counted from 1."""
-        self.layer_map, self.path = layer_map, ((0, 0), *layer_map)
+        self.layer_map, self.compared_layers = layer_map, ((0, 0), *layer_map)
         self.projection = self.modules = projection
-        self.student_needs = Needs(hidden_states=frozenset(student for student, _ in self.path))
-        self.teacher_needs = Needs(hidden_states=frozenset(teacher for _, teacher in self.path))
+        self.student_needs = Needs(hidden_states=frozenset(student for student, _ in self.compared_layers))
+        self.teacher_needs = Needs(hidden_states=frozenset(teacher for _, teacher in self.compared_layers))
 
     def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
         """Return the mean squared distance of each example, `[B]`."""
         assert teacher is not None
         layers = [
             products(projected(student, s, self.projection), teacher.hidden_states[t].float(), batch.dtype)
-            for s, t in self.path
+            for s, t in self.compared_layers
         ]
         distances = [flow_distance(a, b, student.attention_mask) for a, b in pairwise(layers)]
         return mean_of(distances) / layers[0].width ** 2
@@ -48,7 +50,12 @@ class Relations(Knowledge):
 class Products(NamedTuple):
     """Inner products of tokens `[B, n, n]` in one layer, with student's states S `[B, n, D]` and teacher's T = S - Δ.
 
-    teacher: `TTᵀ`. mixed: `ΔTᵀ`. change: `ΔΔᵀ`. excess: `SSᵀ - TTᵀ`. width: D.
+    Attributes:
+        teacher: `TTᵀ`.
+        mixed: `ΔTᵀ`.
+        change: `ΔΔᵀ`.
+        excess: `SSᵀ - TTᵀ`.
+        width: D.
     """
 
     teacher: Tensor
@@ -59,31 +66,31 @@ class Products(NamedTuple):
 
 
 def products(student: Tensor, teacher: Tensor, dtype: torch.dtype = torch.float32) -> Products:
-    """Return the inner products of a layer's states, both `[B, n, D]`, worked out in `dtype` and told in float32.
+    """Return the inner products of a layer's states, both `[B, n, D]`, computed in `dtype` and returned in float32.
 
-    The difference is taken before anything is rounded to `dtype`, so that rounding is relative to it.
+    The difference is taken before rounding to `dtype`, so that the rounding error is relative to the difference.
     """
     delta, teacher = (student - teacher).to(dtype), teacher.to(dtype)
-    mixed, change = (delta @ teacher.mT).float(), _with_itself(delta)
+    mixed, change = (delta @ teacher.mT).float(), _gram_matrix(delta)
     return Products((teacher @ teacher.mT).float(), mixed, change, mixed + mixed.mT + change, student.size(-1))
 
 
-def _with_itself(x: Tensor) -> Tensor:
-    """Return `XXᵀ` in float32, whose gradient takes one matrix product instead of two.
+def _gram_matrix(x: Tensor) -> Tensor:
+    """Return `XXᵀ` in float32, with a gradient that takes one matrix product instead of two.
 
-    Both of X's places give the same gradient wherever a symmetric matrix is compared with symmetric ones, as here: it
-    is worked out for one place, and doubled.
+    Both factors have the same gradient if the gradient of the product is symmetric, as it is here: it is computed for
+    one factor and doubled.
     """
     half = (x @ x.detach().mT).float()
     return 2 * half - half.detach()
 
 
 def flow_distance(a: Products, b: Products, attention_mask: Tensor) -> Tensor:
-    """Return `|G(A, B) of the student - G(A, B) of the teacher|²` `[B]`, a sum over entries, over the real tokens.
+    """Return the squared distance `[B]` of the student's and the teacher's `G(A, B)`, a sum over entries.
 
-    Since `<AᵀB, CᵀD> = <ACᵀ, BDᵀ>`, inner products of tokens tell the distance, and no `[D, D]` matrix is made: with
-    fewer tokens than dimensions that is several times faster. All is told in Δ, so that a small distance is not
-    a difference of large numbers.
+    Since `<AᵀB, CᵀD> = <ACᵀ, BDᵀ>`, the distance follows from inner products of tokens without any `[D, D]` matrix,
+    which is several times faster with fewer tokens than dimensions. It is expressed in Δ, so that a small distance is
+    not the difference of large numbers.
     """
     mask = attention_mask.float()
     weights = mask / mask.sum(-1, keepdim=True)
@@ -91,63 +98,54 @@ def flow_distance(a: Products, b: Products, attention_mask: Tensor) -> Tensor:
     return (terms * weights[:, :, None] * weights[:, None, :]).sum((-2, -1))
 
 
-class HeadRelations(Knowledge):
-    """KL between the models' `softmax(XXᵀ / √d)` of one projection X: MiniLMv2 (Wang et al., 2021, eq. 4 to 6).
+class HeadRelations(LayerwiseKnowledge):
+    """KL between the models' self-relations `softmax(XXᵀ / √d)` of one projection X, in nats.
 
-    All heads of X are put side by side and cut anew into relation heads of width d, as many in both models, so that
-    neither widths nor attention heads need be equal. A mean over relation heads, real tokens and mapped layers, in
-    nats. The paper compares one upper layer (`last`, or a pair).
+    All heads of X are concatenated and split again into relation heads of width d, the same number in both models, so
+    that neither widths nor numbers of attention heads need to match. A mean over relation heads, real tokens and mapped
+    layers.
+
+    Source: MiniLMv2 (Wang et al., 2021, eq. 4 to 6), which compares one upper layer (`last`, or one pair).
     """
 
-    output: ClassVar[str]
-    scale: float | None = None
-
     def __init__(self, layer_map: LayerMap, relation_heads: int) -> None:
-        """Compare the (student layer, teacher layer) pairs of `layer_map` in so many relation heads."""
-        self.layer_map = layer_map
+        """Compare the (student layer, teacher layer) pairs of `layer_map` in this many relation heads."""
+        super().__init__(layer_map)
         self.relation_heads = relation_heads
-        self.student_needs = Needs(**{self.output: frozenset(student for student, _ in layer_map)})
-        self.teacher_needs = Needs(**{self.output: frozenset(teacher for _, teacher in layer_map)})
 
-    def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:
-        """Return the mean divergence of each example, `[B]`."""
-        assert teacher is not None
-        mask = student.attention_mask
-        return mean_of(
-            [
-                attention_divergence(
-                    relation(teacher.layers(self.output)[t], self.relation_heads, mask),
-                    relation(student.layers(self.output)[s], self.relation_heads, mask),
-                    mask,
-                )
-                for s, t in self.layer_map
-            ]
-        )
+    def layer_distance(
+        self, student: ModelOutputs, teacher: ModelOutputs, student_layer: int, teacher_layer: int
+    ) -> Tensor:
+        """Return the divergence of one pair of layers, `[B]`."""
+        (projection,), mask = self.outputs, student.attention_mask
+        p = relation(teacher.layers(projection)[teacher_layer], self.relation_heads, mask)
+        q = relation(student.layers(projection)[student_layer], self.relation_heads, mask)
+        return attention_divergence(p, q, mask)
 
 
 class QueryRelations(HeadRelations):
     """Relations of queries."""
 
     name: ClassVar[str] = "query-relations"
-    output: ClassVar[str] = "queries"
+    outputs: ClassVar[tuple[str, ...]] = ("queries",)
 
 
 class KeyRelations(HeadRelations):
     """Relations of keys."""
 
     name: ClassVar[str] = "key-relations"
-    output: ClassVar[str] = "keys"
+    outputs: ClassVar[tuple[str, ...]] = ("keys",)
 
 
 class ValueRelations(HeadRelations):
     """Relations of values."""
 
     name: ClassVar[str] = "value-relations"
-    output: ClassVar[str] = "values"
+    outputs: ClassVar[tuple[str, ...]] = ("values",)
 
 
 def relation(x: Tensor, relation_heads: int, attention_mask: Tensor) -> Tensor:
-    """Return `softmax(XXᵀ / √d)` `[B, R, n, n]` over real tokens of a projection `[B, H, n, d]`, cut into R heads."""
+    """Return `softmax(XXᵀ / √d)` `[B, R, n, n]` over real tokens of a projection `[B, H, n, d]`, split into R heads."""
     joined = x.float().transpose(1, 2).flatten(2)
     heads = joined.unflatten(-1, (relation_heads, -1)).transpose(1, 2)
     scores = torch.matmul(heads, heads.transpose(2, 3)) * heads.size(-1) ** -0.5

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kselect.errors import KselectError
+from kselect.hub import model_card, push_folder
 from kselect.models.architecture import fused_attention, positions
 from kselect.models.heads import Classes, Head, Score
 from kselect.models.heads.registry import save_head
 from kselect.models.pretrained import quiet
+
+if TYPE_CHECKING:
+    from kselect.tasks.task import Task
 
 
 @dataclass
@@ -69,6 +74,31 @@ class Classifier:
             self.tokenizer.save_pretrained(folder)
         if self.labels is not None:
             save_head(self.head, self.labels, folder)
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, task: Task) -> Classifier:
+        """Load a classifier of `task` from a folder or the Hugging Face Hub; the same as `kselect.load_teacher`."""
+        from kselect.models.loading import load_classifier
+
+        return load_classifier(path, task)
+
+    def push_to_hub(self, repo_id: str, *, card: str | None = None, **options: Any) -> str:
+        """Upload model, tokenizer and head to the Hugging Face Hub.
+
+        Args:
+            repo_id: The repository, such as "user/student".
+            card: Text of the model card, such as the README.md of a run; by default a short one.
+            options: Such as `private`, `token` and `commit_message`; see `kselect.hub.push_folder`.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            KselectError: the Hub refuses, or cannot be reached.
+        """
+        text = f"A {self.model.config.model_type} of {self.layers} layers, distilled or fine-tuned with kselect."
+        card = card or model_card("Classifier", text, ["knowledge-distillation"], library_name="transformers")
+        return push_folder(self.save_pretrained, repo_id, card, **options)
 
 
 DEFAULT_LENGTH = 128

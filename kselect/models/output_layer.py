@@ -10,7 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from kselect.errors import KselectError
-from kselect.tasks.task import Task
+from kselect.tasks.task import Task, TextTask
 
 DEVIATION = 0.02  # of first weights, where a config gives none
 
@@ -34,8 +34,8 @@ def redraw(model: PreTrainedModel, unfit: Collection[str]) -> None:
 def centre(model: PreTrainedModel, task: Task) -> None:
     """Let the answers of a regression start at train's mean score, which a short training would only be spent on."""
     bias = output_layer(model).bias
-    if task.regression and bias is not None:
-        nn.init.constant_(bias, float(np.mean(task.splits["train"].labels)))
+    if isinstance(task, TextTask) and task.regression and bias is not None:
+        nn.init.constant_(bias, float(np.mean(task.labelled.labels)))
 
 
 @torch.no_grad()

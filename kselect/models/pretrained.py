@@ -2,77 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
-from kselect.errors import KselectError
+from kselect.errors import KselectError, first_line
 from kselect.models.hub import source_settings
+from kselect.models.label_names import declared_names
 from kselect.models.paths import check_location
+
+LOADING_ERRORS = (OSError, ValueError, RuntimeError, ImportError, SafetensorError)
+"""Errors with which transformers refuses a model or a tokenizer."""
+SENTENCEPIECE_FILES = ("spm.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "tokenizer.model")
+
+
+def load_config(path: str | Path) -> PreTrainedConfig:
+    """Load a model's config.
+
+    Raises:
+        KselectError: no model there, or one that `load_pretrained` refuses by its config.
+    """
+    _read_config(path)
+    source = source_settings(path)
+    try:
+        return AutoConfig.from_pretrained(path, trust_remote_code=False, **source)
+    except LOADING_ERRORS as error:
+        raise KselectError(f"Cannot load a model from {path}: {first_line(error)}") from error
 
 
 def load_pretrained(
     path: str | Path, auto: Any = AutoModelForSequenceClassification, **settings: Any
 ) -> tuple[PreTrainedModel, set[str]]:
-    """Load a model whose encoder is whole; with it the names of other weights that the checkpoint does not fill."""
-    check_location(path)
-    source = source_settings(path)
+    """Load a model in float32.
+
+    Args:
+        path: a folder or a hub id.
+        auto: class of transformers that loads it.
+        settings: entries of its config that replace those of the checkpoint.
+
+    Returns:
+        The model, and the names of weights outside of its encoder that the checkpoint does not have.
+
+    Raises:
+        KselectError: no model there, one that runs its own code, is quantised or contradicts itself about its labels,
+            or one whose encoder is incomplete.
+    """
+    settings = {**declared_names(_read_config(path), path), **source_settings(path), **settings}
     try:
         with quiet():
             model, info = auto.from_pretrained(
                 path,
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # they are told by name, here and by those who load
+                ignore_mismatched_sizes=True,  # they are reported by name, here and by the callers
                 dtype=torch.float32,
-                **source,
+                trust_remote_code=False,
                 **settings,
             )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        where = "that folder is not whole" if Path(path).is_dir() else "give a local folder where no hub is reached"
-        raise KselectError(f"Cannot load a model from {path}, {where}: {_first_line(error)}") from error
+    except LOADING_ERRORS as error:
+        advice = "the folder is incomplete or damaged" if Path(path).is_dir() else "give a local folder if offline"
+        raise KselectError(f"Cannot load a model from {path}, {advice}: {first_line(error)}") from error
     mismatched = {name for name, *_ in info["mismatched_keys"]}
     unfit = mismatched | set(info["missing_keys"])
-    whole = model.base_model is model
-    inside = [name for name in unfit if whole or name.startswith(f"{model.base_model_prefix}.")]
-    encoder = sorted(name for name in inside if name in mismatched or "pooler" not in name)
-    if encoder:
+    is_encoder = model.base_model is model
+    inside = [name for name in unfit if is_encoder or name.startswith(f"{model.base_model_prefix}.")]
+    random = sorted(name for name in inside if name in mismatched or "pooler" not in name)
+    if random:
         raise KselectError(
-            f"{path} is no whole {model.config.model_type} encoder: {', '.join(encoder[:3])}, ... would be random. "
-            f"Give a folder that save_pretrained wrote."
+            f"{path} is not a whole {model.config.model_type} encoder: {', '.join(random[:3])}, ... would be random. "
+            "Give a folder that save_pretrained wrote."
         )
-    return model, unfit.difference(inside) if whole else unfit
+    return model, unfit.difference(inside) if is_encoder else unfit
 
 
 def load_tokenizer(path: str | Path, model: PreTrainedModel) -> PreTrainedTokenizerBase:
-    """Load the tokenizer that lies beside a model.
+    """Load the tokenizer saved with a model.
 
     Raises:
-        KselectError: there is none, or it is not the model's.
+        KselectError: there is none, or it is another model's.
     """
+    source = source_settings(path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, **source_settings(path))
-    except (OSError, ValueError) as error:
-        raise KselectError(
-            f"No tokenizer in {path}: {_first_line(error)} Save it there with tokenizer.save_pretrained."
-        ) from error
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, **source)
+    except LOADING_ERRORS as error:
+        raise KselectError(f"No tokenizer in {path}: {_tokenizer_advice(path, error)}") from error
     # Where its files are missing the library makes an empty tokenizer, to which every word is unknown.
     if len(tokenizer) < model.config.vocab_size // 2:
         raise KselectError(
             f"The tokenizer in {path} knows {len(tokenizer)} tokens, its model {model.config.vocab_size}: "
-            f"put the model's own tokenizer files beside it."
+            f"put the model's own tokenizer files next to it."
+        )
+    embeddings = model.get_input_embeddings()
+    size = int(embeddings.weight.size(0)) if isinstance(embeddings, torch.nn.Embedding) else model.config.vocab_size
+    beyond = sorted(token for token, index in tokenizer.get_vocab().items() if index >= size)
+    if beyond:
+        raise KselectError(
+            f"The tokenizer in {path} has {len(beyond)} tokens beyond the {size} that its model embeds "
+            f"({', '.join(beyond[:3])}): resize the model's embeddings (resize_token_embeddings), train it and save it "
+            "again, or remove those tokens."
         )
     return tokenizer
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the library's own load report and shard progress; what they would tell, the checks here refuse."""
+    """Silence the library's load report and progress of shards; the checks here refuse what it would report."""
     verbosity, progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -84,5 +131,27 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0]
+def _read_config(path: str | Path) -> Mapping[str, Any]:
+    """Return the entries of a model's config.json, without running or loading anything of the model."""
+    check_location(path)
+    source = source_settings(path)
+    try:
+        config, _ = PreTrainedConfig.get_config_dict(path, **source)
+    except LOADING_ERRORS as error:
+        raise KselectError(f"Cannot load a model from {path}: {first_line(error)}") from error
+    if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING:
+        raise KselectError(
+            f"{path} needs its own code, which is never run ({', '.join(map(str, config['auto_map'].values()))}): give "
+            "a model of an architecture that transformers has."
+        )
+    if quantization := config.get("quantization_config"):
+        method = quantization.get("quant_method", "unknown method")
+        raise KselectError(f"{path} is quantised ({method}): give the checkpoint that it was made from.")
+    return config
+
+
+def _tokenizer_advice(path: str | Path, error: Exception) -> str:
+    """Return what to do about a tokenizer that cannot be loaded."""
+    if "sentencepiece" in str(error).lower() or any(Path(path, name).is_file() for name in SENTENCEPIECE_FILES):
+        return "it is a SentencePiece model, which needs the packages sentencepiece and protobuf: install them."
+    return f"{first_line(error)} Save it there with tokenizer.save_pretrained."

@@ -10,7 +10,7 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
-from kselect.models.labels import label_settings
+from kselect.models.label_names import label_settings
 from kselect.models.output_layer import centre
 from kselect.tasks.task import Task
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, PreTrainedModel
+from transformers import AutoModel, AutoModelForTokenClassification, PreTrainedModel
 
 from kselect.errors import KselectError
+from kselect.models.agreement import check_scheme
 from kselect.models.classifier import Classifier
 from kselect.models.heads.parser import Parser, SecondOrderParser
 from kselect.models.heads.registry import (
-    PARSING,
     TOKEN_CLASSIFIERS,
     check_head,
     heads_of,
@@ -23,10 +24,11 @@ from kselect.models.heads.registry import (
     saved_facts,
 )
 from kselect.models.heads.tagger import Tagger
-from kselect.models.labels import label_names, order_of
+from kselect.models.label_names import label_names, named_labels, order_of
 from kselect.models.output_layer import redraw, reorder
-from kselect.models.pretrained import load_pretrained, load_tokenizer, quiet
+from kselect.models.pretrained import load_config, load_pretrained, load_tokenizer, quiet
 from kselect.models.scratch import seeded
+from kselect.models.text_classifier import not_fine_tuned
 from kselect.tasks.task import Task
 from kselect.tasks.words.parsing_task import ParsingTask
 from kselect.tasks.words.schemes import TagSet
@@ -37,45 +39,35 @@ PARSERS = (Parser.name, SecondOrderParser.name)
 
 
 def load_word_classifier(path: str | Path, task: Task) -> Classifier:
-    """Load a model that was trained on `task`: what `save_pretrained` left, or any token classifier as a tagger.
+    """Load a model that was trained on `task`: a folder of ours, or any token classifier as a tagger.
 
-    The labels of one from elsewhere that are the task's in another order, or in other case, are put in the task's.
+    The labels of a token classifier that are the task's in another order, or in other case, are put in the task's
+    order.
 
     Raises:
-        KselectError: no model there, one for other tasks, or labels that are not the task's.
+        KselectError: no model there, one for other tasks, labels that are not the task's, or predictions that are
+            clearly in another scheme.
     """
     facts = saved_facts(path)
     name = str(facts.get("head", heads_of(task)[0]))
     check_head(name, task)
-    model, unfit = load_pretrained(path, _auto(name))
+    model, unfit = load_pretrained(path, _auto_class(name))
     if unfit:
-        raise KselectError(
-            f"{path} is not fine-tuned: {', '.join(sorted(unfit))} would be random. "
-            f"Run `kselect train-teacher --encoder {path} --task {task.name}` and use the model it saves."
-        )
+        raise not_fine_tuned(path, task.name, unfit)
     if not facts:
-        _take_order(model, task)
+        _adopt_labels(model, task)
     labels = label_names(model.config) if name in TOKEN_CLASSIFIERS else ()
-    known = tuple(facts.get("labels", labels))
-    if known != task.labels:
-        if isinstance(task, TaggingTask) and (scheme := _other_scheme(known, task)) is not None:
-            raise KselectError(
-                f"{path} gives tags in {scheme.upper()}, and {task.name} is read in {task.tag_set.scheme.upper()}: "
-                f"give --scheme {scheme}."
-            )
-        strange = sorted(set(known) ^ set(task.labels))
-        told = f"'{strange[0]}' is in one of them only" if strange else "they are in another order"
-        raise KselectError(
-            f"{path} has {len(known)} labels and {task.name} {len(task.labels)}, {told}: give a model trained on "
-            f"{task.name} as it is read here."
-        )
+    _check_labels(tuple(facts.get("labels", labels)), task, path)
     head = new_head(name, task, int(model.config.hidden_size), labels, facts.get("sizes"))
     load_weights(head, path)
-    return Classifier(model, load_tokenizer(path, model), head.eval(), task.labels)
+    classifier = Classifier(model, load_tokenizer(path, model), head.eval(), task.labels)
+    if isinstance(task, TaggingTask):
+        check_scheme(classifier, task, path)
+    return classifier
 
 
 def load_parser(path: str | Path) -> Classifier:
-    """Load a model that scores arcs, whatever its relations are, for texts of other tasks.
+    """Load a model that scores arcs, whatever its relations, for texts of other tasks.
 
     Raises:
         KselectError: no such model there.
@@ -83,23 +75,23 @@ def load_parser(path: str | Path) -> Classifier:
     facts = saved_facts(path)
     if facts.get("head") not in PARSERS:
         raise KselectError(
-            f"{path} holds no parser under the head {' or '.join(PARSERS)}: give a folder that `kselect train-teacher "
-            f"--task_type trees` left."
+            f"{path} has no parser with the head {' or '.join(PARSERS)}: give a model that was trained on trees.",
+            setting="parser",
         )
     return load_word_classifier(path, ParsingTask(Path(path).name, tuple(facts.get("labels", ())), {}, ("las",)))
 
 
 def new_word_classifier(path: str | Path, task: Task, head: str | None = None, seed: int = 0) -> Classifier:
-    """Load a pretrained encoder and put a fresh head on it, drawn with `seed`; by default the task's usual one.
+    """Load a pretrained encoder under a new head, drawn with `seed`; by default the task's usual one.
 
     Raises:
-        KselectError: no model there, one whose encoder is not whole, or a head that does not answer the task.
+        KselectError: no model there, one whose encoder is incomplete, or a head for other tasks.
     """
     name = head or heads_of(task)[0]
     check_head(name, task)
     labels = output_labels(name, task)
     with seeded(seed):
-        model, unfit = load_pretrained(path, _auto(name), **_settings(name, labels))
+        model, unfit = load_pretrained(path, _auto_class(name), **_label_settings(name, labels))
         if name in TOKEN_CLASSIFIERS:
             redraw(model, unfit)
         made = new_head(name, task, int(model.config.hidden_size), labels)
@@ -107,18 +99,18 @@ def new_word_classifier(path: str | Path, task: Task, head: str | None = None, s
 
 
 def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> Classifier:
-    """Return a copy of a model under a fresh head of another kind, drawn with `seed`.
+    """Return a copy of a model under a new head of another kind, drawn with `seed`.
 
     Raises:
-        KselectError: a head that does not answer the task.
+        KselectError: a head for other tasks.
     """
     check_head(head, task)
     labels = output_labels(head, task)
     config = copy.deepcopy(classifier.model.config)
-    for name, value in _settings(head, labels).items():
+    for name, value in _label_settings(head, labels).items():
         setattr(config, name, value)
     with seeded(seed), quiet():
-        model = _auto(head).from_config(config, dtype=torch.float32)
+        model = _auto_class(head).from_config(config, dtype=torch.float32)
         made = new_head(head, task, classifier.width, labels)
     missing = model.base_model.load_state_dict(classifier.model.base_model.state_dict(), strict=False).missing_keys
     random = [name for name in missing if "pooler" not in name]
@@ -129,73 +121,79 @@ def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> C
     return Classifier(model.eval(), classifier.tokenizer, made.eval(), task.labels)
 
 
-def _take_order(model: PreTrainedModel, task: Task) -> None:
-    """Give the labels of a token classifier the task's order and names, where they are the task's."""
-    order = order_of(label_names(model.config), task)
-    if order is None:
-        return
-    if order != sorted(order):
-        reorder(model, order)
-    for name, value in _settings(Tagger.name, task.labels).items():
-        setattr(model.config, name, value)
-
-
 def saved_head(path: str | Path) -> str | None:
-    """Return the name of the head of a saved model of words; None of any other, and of what is not a local folder.
+    """Return the head of a saved model of words; None for any other model, and for what is not a local folder.
 
-    A token classifier from elsewhere has a tagger.
+    A token classifier that was saved without a head has a tagger.
     """
     if not Path(path, "config.json").is_file():
         return None
     facts = saved_facts(path)
-    architectures: list[str] = AutoConfig.from_pretrained(path).architectures or []
-    plain = any("TokenClassification" in name for name in architectures)
-    return str(facts["head"]) if facts else (Tagger.name if plain else None)
-
-
-def _other_scheme(tags: tuple[str, ...], task: TaggingTask) -> str | None:
-    """Return the scheme of a model's tags where they differ from the task's in nothing else; None elsewhere."""
-    named = TagSet.named(tags)
-    alike = set(tags) == set(named.tags) and named.labels == task.tag_set.labels
-    return named.scheme if alike and named.scheme != task.tag_set.scheme else None
-
-
-def refuse_words(path: str | Path, task: Task) -> None:
-    """Refuse a model of words for a task of texts, of which it knows nothing.
-
-    Raises:
-        KselectError: it is one, by its `head.json` or its config.
-    """
-    head = saved_head(path)
-    if head is not None:
-        gives = "trees" if head in PARSING else "tags"
-        raise KselectError(
-            f"{path} is a model of words, which gives {gives} under the head {head}, and {task.name} is of texts: give "
-            f"a classifier of texts, such as `kselect train-teacher --task {task.name}` saves."
-        )
+    if facts:
+        return str(facts["head"])
+    architectures: list[str] = load_config(path).architectures or []
+    return Tagger.name if any("TokenClassification" in name for name in architectures) else None
 
 
 def is_trained(path: str | Path, task: Task, head: str | None = None) -> bool:
-    """Whether a local folder has a model that was trained for a task's labels, under `head` or, without one, any."""
+    """Whether a local folder has a model that was trained for a task's labels, with `head` or, without one, any."""
     saved = saved_head(path)
     if saved is None or saved not in ((head,) if head else heads_of(task)):
         return False
     labels = saved_facts(path).get("labels")
     if labels is None:
-        return order_of(label_names(AutoConfig.from_pretrained(path)), task) is not None
+        return order_of(_spelled(label_names(load_config(path)), task), task) is not None
     return tuple(labels) == task.labels
 
 
-def _auto(head: str) -> Any:
+def _adopt_labels(model: PreTrainedModel, task: Task) -> None:
+    """Give the labels of a token classifier the task's order and names, where they are the task's."""
+    order = order_of(_spelled(label_names(model.config), task), task)
+    if order is None:
+        return
+    if order != sorted(order):
+        reorder(model, order)
+    for name, value in _label_settings(Tagger.name, task.labels).items():
+        setattr(model.config, name, value)
+
+
+def _spelled(tags: tuple[str, ...], task: Task) -> tuple[str, ...]:
+    """Return a model's tags as BIOES spells them, if they are those of BMES or BMEWO and the task's are BIOES."""
+    if not isinstance(task, TaggingTask) or task.tag_set.scheme != "bioes":
+        return tags
+    letters: Mapping[str, str] = {"M": "I", "W": "S"}
+    return tuple(letters.get(tag[0], tag[0]) + tag[1:] if tag[1:2] in ("", "-") and tag else tag for tag in tags)
+
+
+def _check_labels(known: tuple[str, ...], task: Task, path: str | Path) -> None:
+    """Refuse a model's labels where they are not the task's, with the scheme to give where that is the difference."""
+    if known == task.labels:
+        return
+    if isinstance(task, TaggingTask) and (scheme := _other_scheme(known, task)) is not None:
+        raise KselectError(
+            f"{path} predicts tags in {scheme.upper()}, and {task.name} is read in {task.tag_set.scheme.upper()}: "
+            f"give {scheme} as scheme.",
+            setting="scheme",
+        )
+    differing = sorted(set(known) ^ set(task.labels))
+    difference = f"'{differing[0]}' is in one of them only" if differing else "they are in another order"
+    raise KselectError(
+        f"{path} has {len(known)} labels and {task.name} {len(task.labels)}, {difference}: give a model trained on "
+        f"{task.name} as it is read here."
+    )
+
+
+def _other_scheme(tags: tuple[str, ...], task: TaggingTask) -> str | None:
+    """Return the scheme of a model's tags where they differ from the task's in nothing else; None elsewhere."""
+    named = TagSet.named(tags)
+    same_labels = set(tags) == set(named.tags) and named.labels == task.tag_set.labels
+    return named.scheme if same_labels and named.scheme != task.tag_set.scheme else None
+
+
+def _auto_class(head: str) -> Any:
     return AutoModelForTokenClassification if head in TOKEN_CLASSIFIERS else AutoModel
 
 
-def _settings(head: str, labels: tuple[str, ...]) -> dict[str, Any]:
-    """Return the entries of the config of the model before a head that name what its output layer tells apart."""
-    if head not in TOKEN_CLASSIFIERS:
-        return {}
-    return {
-        "num_labels": len(labels),
-        "id2label": dict(enumerate(labels)),
-        "label2id": {label: i for i, label in enumerate(labels)},
-    }
+def _label_settings(head: str, labels: tuple[str, ...]) -> dict[str, Any]:
+    """Return the entries of a config that name the outputs of the token classifier before a head."""
+    return {"num_labels": len(labels), **named_labels(labels)} if head in TOKEN_CLASSIFIERS else {}

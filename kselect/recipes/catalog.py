@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from kselect.agents.registry import AGENTS
 from kselect.agents.stages import Stages, stage_knowledge
 from kselect.config import AgentConfig
+from kselect.errors import KselectError
+from kselect.plugins import PluginRegistry, distribution, load_plugin
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Recipe:
         return AgentConfig("schedule", {"stages": self.stages or [{"weights": dict.fromkeys(offered, 1)}]})
 
 
-RECIPES: dict[str, Recipe] = {
+_PUBLISHED = {
     "fine-tune": Recipe("gold labels only: no distillation", [{"weights": {"gold": 1}}]),
     "vanilla-kd": Recipe(
         "gold labels and the teacher's logits, equally (Hinton et al. 2015)", [{"weights": {"gold": 1, "logits": 1}}]
@@ -89,11 +92,12 @@ RECIPES: dict[str, Recipe] = {
     ),
     # (1 - a) gold + a matching with a = 0.9. The authors' code sums gold over the N words of a batch and takes matching
     # as a mean over its scores; here both are means over words, so that 0.1 N gold + 0.9 matching is, up to a common
-    # factor, 0.1 gold + 0.9 / N matching. N is 768: their batches of 32, of CoNLL-2000's sentences of 24 words.
+    # factor, gold + 9 / N matching. N is 768: their batches of 32, of CoNLL-2000's sentences of 24 words. Gold weighs
+    # 1, not 0.1: Adam ignores a common factor, but the clipping of gradients does not, and theirs are clipped.
     "substructure-kd": Recipe(
-        "gold 0.1 and the scores of local sub-structures 0.9, as the authors sum them (Lin et al. 2022)",
-        [{"weights": {"gold": 0.1, "substructures": 0.9}}],
-        {"scales": {"substructures": 1 / (32 * 24)}},
+        "gold, and the scores of local sub-structures, as the authors sum them (Lin et al. 2022)",
+        [{"weights": {"gold": 1, "substructures": 9 / (32 * 24)}}],
+        {"scales": {"substructures": 1.0}},
     ),
     # CE + (1 - u) KL + u hidden for each example, u its uncertainty. In the authors' code, hidden is the squared
     # distance of states scaled to length 1, a mean over tokens and D dimensions and a sum over L layers. One token of
@@ -110,7 +114,24 @@ RECIPES: dict[str, Recipe] = {
         {"weighting": "uncertainty"},
     ),
 }
-"""The recipes by name; an agent of that name follows one."""
 
-NAMED = {**AGENTS, **{name: recipe.description for name, recipe in RECIPES.items()}}
+
+def _load(plugin: EntryPoint) -> Recipe:
+    recipe = load_plugin(plugin)
+    if not isinstance(recipe, Recipe):
+        raise KselectError(
+            f"The package {distribution(plugin)} announces the recipe {plugin.name}, and {plugin.value} is not a "
+            "Recipe: update or uninstall that package."
+        )
+    return recipe
+
+
+RECIPES: PluginRegistry[Recipe] = PluginRegistry("kselect.recipes", _PUBLISHED, _load)
+"""The recipes by name; an agent of that name follows one. Installed packages add theirs (`kselect.plugins`)."""
+
+NAMED: PluginRegistry[str] = PluginRegistry(
+    "kselect.recipes",
+    {**AGENTS, **{name: recipe.description for name, recipe in _PUBLISHED.items()}},
+    lambda plugin: f"a recipe of the package {distribution(plugin)}",
+)
 """Every agent that a run can name, those that follow a recipe among them, with a line that says what it does."""

@@ -75,12 +75,12 @@ def _trained(config: AgentConfig, distiller: Distiller, phases: PhaseConfig) -> 
         distiller,
         description["actions"],
         phases,
-        measure_rewards="context" in kind.reads,
-        observe_cls=_reads_cls(kind),
+        measure_rewards="context" in kind.observation_keys,
+        observe_cls=_reads_cls(kind) or not set(CLS).isdisjoint(description.get("further", {})),
     )
     fitted = load_agent(config.agent, env.observation_space, env.action_space, distiller.names)
     return PolicySetup(fitted, env, learning=False)
 
 
 def _reads_cls(agent: type[Agent]) -> bool:
-    return not set(CLS).isdisjoint(agent.reads)
+    return not set(CLS).isdisjoint(agent.observation_keys)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kselect import io
-from kselect.agents.registry import AGENTS, LEARNERS, ONLINE, check_offer, knowledge_of
+from kselect.agents.registry import AGENTS, LEARNERS, ONLINE, check_offer, knowledge_of, learns
 from kselect.agents.validation import check_names
 from kselect.config import AgentConfig, KnowledgeConfig, merge_settings, names_with
 from kselect.errors import KselectError, unknown
@@ -123,7 +123,7 @@ def check_learner(name: str) -> None:
         raise KselectError(f"{name} learns in the run that distils: to train a policy, give --agent {ONLINE[name]}.")
     if name not in NAMED:
         raise unknown("agent", name, LEARNERS)
-    if name not in LEARNERS:
+    if not learns(name):
         raise KselectError(f"{name} has nothing to learn: train one of {', '.join(LEARNERS)}.")
 
 
@@ -133,7 +133,7 @@ def check_decider(name: str) -> None:
     Raises:
         KselectError: it is unknown, or would need training first.
     """
-    if name in LEARNERS:
+    if learns(name):
         raise KselectError(
             f"{name} has no policy yet: give the folder of one that `kselect train-policy` made, or --agent online."
         )

@@ -1,5 +1,7 @@
-"""Inference over structures, nothing but tensors: exact over label sequences, span sets and trees, and a mean field
-where arcs are scored in pairs."""
+"""Inference over structures of a batch of sentences, on tensors only.
+
+Exact for label sequences, span sets and dependency trees; mean field for second-order scores of arcs.
+"""
 
 from kselect.structure.chain import ChainMarginals, LinearChain
 from kselect.structure.distribution import Distribution, cross_entropy, cross_entropy_of, kl

@@ -1,4 +1,4 @@
-"""The best dependency tree, by Chu and Liu's and Edmonds' algorithm."""
+"""The best dependency tree, by the Chu-Liu-Edmonds algorithm."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor
 
 
 def best_heads(scores: Tensor, mask: Tensor) -> Tensor:
-    """Return each token's head in the best tree with one root, `[B, n]`, 0 in padding.
+    """Return each token's head in the best tree with a single root, `[B, n]`, 0 in padding.
+
+    Heads are arbitrary if no tree is possible.
 
     Args:
-        scores: of each head of each token, `[B, n, 1 + n]`: the root, then the tokens.
+        scores: score of each head of each token, `[B, n, 1 + n]`: the root, then the tokens.
         mask: which tokens are real, `[B, n]`; padding comes last.
-
-    Where no tree is possible, the heads are arbitrary.
     """
-    # One transfer to the host for all of the batch, and one back.
+    # One transfer to the host for the whole batch, and one back.
     tables = torch.cat([scores.double(), mask[..., None]], -1).cpu().numpy()
     heads = np.zeros(mask.shape, dtype=np.int64)
     for row, table in enumerate(tables):
@@ -28,8 +28,11 @@ def best_heads(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 def _with_one_root(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the best heads `[n]`: so high a price on the root that it is paid once, and on what is impossible that it
-    is paid only where nothing else is left."""
+    """Return the best heads `[n]`.
+
+    Attaching to the root is penalised so much that it happens once, and impossible arcs even more, so that they are
+    used only if no tree is possible.
+    """
     n = len(scores)
     possible = np.isfinite(scores)
     spread = 1.0 + (np.ptp(scores[possible]) if possible.any() else 0.0)
@@ -41,15 +44,14 @@ def _with_one_root(scores: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _arborescence(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the best heads of all nodes, dependents down and heads across, of which node 0 is the root."""
+    """Return the best heads of all nodes; rows of `scores` are dependents, columns heads, and node 0 is the root."""
     contracted = []
     heads = _greedy(scores)
     while (cycle := _cycle(heads)) is not None:
         inside = np.zeros(len(scores), dtype=bool)
         inside[cycle] = True
         outside = np.flatnonzero(~inside)
-        # The cycle becomes one node, the last: entered at the token where that costs least, left from where it gains
-        # most.
+        # Contract the cycle to one node, the last: entered at its cheapest token, and left from the best one.
         entries = scores[np.ix_(cycle, outside)] - scores[cycle, heads[cycle]][:, None]
         exits = scores[np.ix_(outside, cycle)]
         small = np.full((len(outside) + 1, len(outside) + 1), -np.inf)
@@ -59,23 +61,23 @@ def _arborescence(scores: NDArray[np.float64]) -> NDArray[np.int64]:
         contracted.append((heads, cycle, outside, entries, exits))
         scores, heads = small, _greedy(small)
     while contracted:
-        found, (heads, cycle, outside, entries, exits) = heads, contracted.pop()
-        for place, node in enumerate(outside):
+        contracted_heads, (heads, cycle, outside, entries, exits) = heads, contracted.pop()
+        for row, node in enumerate(outside):
             if node:
-                head = found[place]
-                heads[node] = cycle[exits[place].argmax()] if head == len(outside) else outside[head]
-        entry = found[-1]
+                head = contracted_heads[row]
+                heads[node] = cycle[exits[row].argmax()] if head == len(outside) else outside[head]
+        entry = contracted_heads[-1]
         heads[cycle[entries[:, entry].argmax()]] = outside[entry]
     return heads
 
 
 def _greedy(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the best head of each node by itself; the root's is the root."""
+    """Return the best head of each node independently; the root's head is the root."""
     return np.concatenate([[0], scores[1:].argmax(1)])
 
 
 def _cycle(heads: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """Return the nodes of a cycle among heads, if there is one."""
+    """Return the nodes of a cycle among heads; None if there is none."""
     seen = np.zeros(len(heads), dtype=np.int64)
     for start in range(1, len(heads)):
         node = start

@@ -1,4 +1,4 @@
-"""Label sequences scored by labels and transitions: a linear-chain CRF."""
+"""Distributions over label sequences: linear-chain CRFs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from kselect.structure.distribution import Distribution, finite, real_positions
 
 
 class ChainMarginals(NamedTuple):
-    """What a linear chain needs to know of any distribution over label sequences.
+    """Marginals of a distribution over label sequences; 0 in padding.
 
-    labels: p(y_i), `[B, n, L]`. transitions: p(y_i, y_{i+1}) summed over the positions of a sentence, `[B, L, L]`,
-    which says as much as the pairs themselves where one table scores them at every position. Both are 0 in padding.
+    Attributes:
+        labels: p(y_i), `[B, n, L]`.
+        transitions: p(y_i, y_{i+1}) summed over the positions of a sentence, `[B, L, L]`, which is sufficient if one
+            table scores transitions at all positions.
     """
 
     labels: Tensor
@@ -24,9 +26,13 @@ class ChainMarginals(NamedTuple):
 
     @staticmethod
     def independent(labels: Tensor, mask: Tensor) -> ChainMarginals:
-        """Return the marginals of labels that are drawn independently, `[B, n, L]`, as by a softmax tagger.
+        """Return the marginals of independent labels, as predicted by a softmax tagger.
 
-        A pair has p(y_i) p(y_{i+1}): case 3 of Wang et al. 2021.
+        Args:
+            labels: p(y_i), `[B, n, L]`.
+            mask: 1 on real positions, `[B, n]`.
+
+        Source: case 3 of Wang et al. (2021), in which a pair has probability p(y_i) p(y_{i+1}).
         """
         labels = labels * mask[..., None]
         exact = labels.double()
@@ -34,10 +40,10 @@ class ChainMarginals(NamedTuple):
 
 
 class LinearChain(Distribution[ChainMarginals]):
-    """All label sequences, scored by emissions, transitions and, at their ends, start and end scores.
+    """All label sequences, scored by emissions, transitions, and start and end scores.
 
-    What must not be is best forbidden by minus infinity. A large negative number will do, but a sentence that has no
-    way around it is summed slowly.
+    Use minus infinity to forbid labels or transitions. A large negative number works too, but a sentence that cannot
+    avoid it is summed by a slower method.
     """
 
     def __init__(
@@ -51,15 +57,15 @@ class LinearChain(Distribution[ChainMarginals]):
         """Score the label sequences of B sentences.
 
         Args:
-            emissions: score of each label at each position, `[B, n, L]`; in padding, not read.
+            emissions: score of each label at each position, `[B, n, L]`; not read in padding.
             transitions: score of a label (second axis) right after another (first), `[L, L]`.
             mask: 1 on real positions, `[B, n]`; padding comes last.
             start: score of a label at the first position, `[L]`; 0 by default.
             end: score of a label at the last position, `[L]`; 0 by default.
 
         Raises:
-            ValueError: shapes that do not fit, scores that are no floating point numbers, or a mask with padding before
-                real positions.
+            ValueError: shapes do not match, scores are not floating point numbers, or the mask has padding before real
+                positions.
         """
         mask = real_positions(mask, emissions)
         if emissions.dim() != 3:
@@ -68,7 +74,7 @@ class LinearChain(Distribution[ChainMarginals]):
         for name, scores, axes in (("transitions", transitions, 2), ("start", start, 1), ("end", end, 1)):
             if scores is not None and list(scores.shape) != [labels] * axes:
                 raise ValueError(
-                    f"Emissions {list(emissions.shape)} want {name} {[labels] * axes}, not {list(scores.shape)}."
+                    f"Emissions {list(emissions.shape)} need {name} {[labels] * axes}, not {list(scores.shape)}."
                 )
         dtype = torch.promote_types(emissions.dtype, transitions.dtype)
         self.lengths = mask.sum(1)
@@ -91,13 +97,13 @@ class LinearChain(Distribution[ChainMarginals]):
         return self.best(1)[0][:, 0]
 
     def best(self, k: int) -> tuple[Tensor, Tensor]:
-        """Return the k best label sequences `[B, k, n]` and their scores `[B, k]`, minus infinity if none is left."""
+        """Return the k best label sequences `[B, k, n]` and their scores `[B, k]`, minus infinity for missing ones."""
         emissions, transitions = self._detached
         sequences, scores = viterbi.best(emissions, transitions, self.lengths, k)
         return sequences, (scores + self.shift[:, None]).to(self.dtype)
 
     def parts(self, structure: Tensor) -> ChainMarginals:
-        """Return the parts of label sequences `[B, n]`; what they hold in padding is not read."""
+        """Return the parts of label sequences `[B, n]`, which are not read in padding."""
         labels = torch.where(self.mask, structure, 0)
         chosen = torch.nn.functional.one_hot(labels, self._scores[0].size(-1))
         return ChainMarginals.independent(chosen.to(self.dtype), self.mask)
@@ -106,10 +112,10 @@ class LinearChain(Distribution[ChainMarginals]):
         return ChainMarginals(*marginals)
 
     def _solve(self) -> tuple[Tensor, tuple[Tensor, ...]]:
-        (found,) = _solved([self])
-        return found
+        (solution,) = _solved([self])
+        return solution
 
-    def _solve_beside(self, other: Distribution[ChainMarginals]) -> None:
+    def _solve_together(self, other: Distribution[ChainMarginals]) -> None:
         chains = [each for each in (self, other) if isinstance(each, LinearChain) and not each._is_solved]
         if len(chains) == 2 and self._scores[0].shape == other._scores[0].shape and self is not other:
             with torch.no_grad():
@@ -117,12 +123,12 @@ class LinearChain(Distribution[ChainMarginals]):
 
     def _differentiable_marginals(self) -> tuple[Tensor, ...]:
         emissions, transitions = self._scores
-        found = forward_backward.logarithmic(emissions, transitions, self.lengths)
-        return found.labels, found.transitions
+        sums = forward_backward.logarithmic(emissions, transitions, self.lengths)
+        return sums.labels, sums.transitions
 
 
 def _solved(chains: Sequence[LinearChain]) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
-    """Return the log-partition and the marginals of several chains, of which the scores have one shape."""
+    """Return log-partition and marginals of several chains with scores of equal shapes."""
     emissions, transitions = (torch.stack(kind) for kind in zip(*(chain._detached for chain in chains), strict=True))
-    found = forward_backward.sums(emissions, transitions, torch.stack([chain.lengths for chain in chains]))
-    return [(each.log_partition, (each.labels, each.transitions)) for each in found]
+    sums = forward_backward.sums(emissions, transitions, torch.stack([chain.lengths for chain in chains]))
+    return [(each.log_partition, (each.labels, each.transitions)) for each in sums]

@@ -1,4 +1,4 @@
-"""What all distributions over structures have in common."""
+"""Base class of distributions over structures, and divergences between them."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ Marginals = TypeVar("Marginals", bound="Tensor | tuple[Tensor, ...]")
 
 
 class Distribution(ABC, Generic[Marginals]):
-    """A distribution over structures, one of each of B sentences; p(y) goes as exp of the sum of its parts' scores.
+    """A distribution over the structures of each of B sentences; p(y) is proportional to exp of its parts' total score.
 
-    Scores may be anything from minus infinity upwards; a part of minus infinity is impossible. Where no structure is
-    possible at all, the log-partition is minus infinity, and all marginals and the entropy are 0.
+    Scores may be any number, or minus infinity for an impossible part. If no structure of a sentence is possible, its
+    log-partition is minus infinity, and its marginals and entropy are 0.
 
-    Scores may be of any floating point type; everything is summed in float64, and what comes out is in the type of the
-    scores, but float32 if that is a half. Autocasting is of no effect.
+    Scores may have any floating point dtype. Everything is summed in float64, and results have the dtype of the scores,
+    or float32 for half precision. Autocast has no effect.
 
-    On an accelerator, the host waits for it once: to learn in which sentences the fast way to the sums was too coarse.
-    Where the mask lies there as well, checking it is another wait; one on the CPU spares that.
+    On an accelerator, the host synchronises once, to find the sentences for which the fast summation was inexact. A
+    mask on the accelerator costs another synchronisation to check it; a mask on the CPU does not.
 
     Attributes:
         mask: which positions are real, `[B, n]`.
-        dtype: of what comes out.
-        shift: what was taken off the score of every structure of a sentence beforehand, `[B]`, lest differences between
-            large ones be lost to rounding.
+        dtype: dtype of results.
+        shift: amount subtracted from the score of every structure of a sentence, `[B]`, so that differences between
+            large scores are not lost to rounding.
     """
 
     def __init__(self, mask: Tensor, scores: tuple[Tensor, ...], shift: Tensor, dtype: torch.dtype) -> None:
-        """Keep the scores of parts, in float64 and less the shift; one tensor for each kind of part."""
+        """Store the scores of parts, in float64 and after subtracting the shift; one tensor for each kind of part."""
         self.mask = mask
         self.shift = shift
         self.dtype = torch.promote_types(dtype, torch.float32)
@@ -45,13 +45,13 @@ class Distribution(ABC, Generic[Marginals]):
 
     @property
     def log_partition(self) -> Tensor:
-        """Log of the sum over all structures of exp(score), `[B]`; its gradient in the scores is the marginals."""
+        """Log of the sum over structures of exp(score), `[B]`; its gradient with respect to scores is the marginals."""
         return (self._log_partition + self.shift).to(self.dtype)
 
     @property
     def marginals(self) -> Marginals:
         """Probability of each part, differentiable where the scores are."""
-        return self._named(found.to(self.dtype) for found in self._marginals)
+        return self._named(marginals.to(self.dtype) for marginals in self._marginals)
 
     @property
     def entropy(self) -> Tensor:
@@ -61,42 +61,42 @@ class Distribution(ABC, Generic[Marginals]):
     @property
     @abstractmethod
     def argmax(self) -> Tensor:
-        """The most probable structure of each sentence, as `parts` takes it."""
+        """The most probable structure of each sentence, in the form that `parts` takes."""
 
     @abstractmethod
     def parts(self, structure: Tensor) -> Marginals:
-        """Return the parts of one structure of each sentence: the marginals of what is sure to be that one."""
+        """Return the parts of one structure of each sentence: the marginals of a distribution certain of it."""
 
     def score(self, structure: Tensor) -> Tensor:
-        """Return the score `[B]` of one structure of each sentence, as `parts` takes it: what its parts add up to.
+        """Return the total score `[B]` of the parts of one structure of each sentence.
 
-        Whether it is a structure of this kind, such as a tree without a cycle, is not asked.
+        Whether the structure is valid, such as a tree without cycles, is not checked.
         """
         return self.expected_score(self.parts(structure))
 
     def log_prob(self, structure: Tensor) -> Tensor:
-        """Return the log-probability `[B]` of one structure of each sentence, which is not checked, as by `score`."""
+        """Return the log-probability `[B]` of one structure of each sentence, which is not checked for validity."""
         return -cross_entropy_of(self.parts(structure), self)
 
     def expected_score(self, marginals: Marginals) -> Tensor:
-        """Return the mean score `[B]` of structures whose parts have these marginals."""
+        """Return the expected score `[B]` of structures whose parts have these marginals."""
         return (self._expected_score(_tensors(marginals)) + self.shift).to(self.dtype)
 
     @property
     def _log_partition(self) -> Tensor:
         value, marginals = self._solved
-        found: Tensor = _LogPartition.apply(self, value, *marginals, *self._scores)
-        return found
+        log_partition: Tensor = _LogPartition.apply(self, value, *marginals, *self._scores)
+        return log_partition
 
     @property
     def _marginals(self) -> tuple[Tensor, ...]:
         return self._differentiable_marginals() if self._is_differentiated() else self._solved[1]
 
     def _expected_score(self, marginals: tuple[Tensor, ...]) -> Tensor:
-        return sum_of(total_of(found, scores) for found, scores in zip(marginals, self._scores, strict=True))
+        return sum_of(total_of(each, scores) for each, scores in zip(marginals, self._scores, strict=True))
 
     def _covers(self, other: Distribution[Any]) -> bool:
-        """Whether every structure of another distribution is one of its own."""
+        """Return whether every structure of `other` is a structure of this distribution."""
         return isinstance(other, type(self))
 
     @property
@@ -108,8 +108,8 @@ class Distribution(ABC, Generic[Marginals]):
         with torch.no_grad():
             return self._solve()
 
-    def _solve_beside(self, other: Distribution[Marginals]) -> None:
-        """Solve both at once, if that is quicker; each is solved when it is asked for anyway."""
+    def _solve_together(self, other: Distribution[Marginals]) -> None:
+        """Solve both at once if that is faster; otherwise each is solved when it is first needed."""
 
     @property
     def _is_solved(self) -> bool:
@@ -120,7 +120,7 @@ class Distribution(ABC, Generic[Marginals]):
         return tuple(scores.detach() for scores in self._scores)
 
     def _is_differentiated(self) -> bool:
-        """Whether anyone follows the scores, backwards or forwards."""
+        """Return whether the scores are differentiated, in reverse or forward mode."""
         if torch.is_grad_enabled() and any(scores.requires_grad for scores in self._scores):
             return True
         return any(forward_ad.unpack_dual(scores).tangent is not None for scores in self._scores)
@@ -130,7 +130,7 @@ class Distribution(ABC, Generic[Marginals]):
 
     @abstractmethod
     def _solve(self) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return log-partition and marginals of the detached scores, as fast as may be."""
+        """Return log-partition and marginals of the detached scores, by the fastest method that is exact."""
 
     @abstractmethod
     def _differentiable_marginals(self) -> tuple[Tensor, ...]: ...
@@ -139,84 +139,85 @@ class Distribution(ABC, Generic[Marginals]):
 def cross_entropy(p: Distribution[Marginals], q: Distribution[Marginals]) -> Tensor:
     """Return - sum over y of p(y) log q(y), `[B]` in nats, for distributions over the same structures.
 
-    It is infinite where p has mass on what is impossible under q, and 0 where nothing is possible under p.
+    It is infinite if p has mass on structures that are impossible under q, and 0 if no structure is possible under p.
 
     Raises:
-        TypeError: p has structures that q does not have; all projective trees are among the non-projective ones.
+        TypeError: p has structures that q does not have. Projective trees are a subset of non-projective ones.
     """
     _check_covered(p, q)
-    p._solve_beside(q)
-    return torch.where(p._is_possible, _crossed(p._marginals, q), 0.0).to(q.dtype)
+    p._solve_together(q)
+    return torch.where(p._is_possible, _cross_entropy(p._marginals, q), 0.0).to(q.dtype)
 
 
 def cross_entropy_of(marginals: Marginals, q: Distribution[Marginals]) -> Tensor:
     """Return the cross-entropy `[B]` in nats of q under any distribution with these marginals of q's parts.
 
-    There are exponentially many structures, but nothing else of that distribution enters the sum: it is q's
-    log-partition less its expected score (Wang et al. 2021, eq. 4). It is infinite where nothing is possible under q.
+    It is q's log-partition minus its expected score, which depends on the other distribution only through its
+    marginals. It is infinite if no structure is possible under q.
+
+    Source: Wang et al. (2021, eq. 4).
     """
-    return _crossed(_tensors(marginals), q).to(q.dtype)
+    return _cross_entropy(_tensors(marginals), q).to(q.dtype)
 
 
 def kl(p: Distribution[Marginals], q: Distribution[Marginals]) -> Tensor:
-    """Return the divergence of q from p, `[B]` in nats; infinite and 0 as `cross_entropy` is.
+    """Return the Kullback-Leibler divergence KL(p || q), `[B]` in nats; infinite or 0 where `cross_entropy` is.
 
-    The scores are subtracted part by part and what is left is summed, which does not lose small divergences in the
-    rounding of large entropies.
+    Differences of scores are summed, so that small divergences are not lost in the rounding of large entropies.
 
     Raises:
-        TypeError: as `cross_entropy` does.
+        TypeError: p has structures that q does not have.
     """
     _check_covered(p, q)
-    p._solve_beside(q)
+    p._solve_together(q)
     scores = zip(p._scores, q._scores, strict=True)
-    gains = (torch.where(one > -torch.inf, other - one, 0.0) for one, other in scores)
-    gained = sum_of(total_of(found, gain) for found, gain in zip(p._marginals, gains, strict=True))
-    found = torch.where(q._is_possible, q._log_partition - p._log_partition - gained, torch.inf)
-    return torch.where(p._is_possible, found, 0.0).to(q.dtype)
+    gains = (torch.where(p_scores > -torch.inf, q_scores - p_scores, 0.0) for p_scores, q_scores in scores)
+    gained = sum_of(total_of(marginals, gain) for marginals, gain in zip(p._marginals, gains, strict=True))
+    divergence = torch.where(q._is_possible, q._log_partition - p._log_partition - gained, torch.inf)
+    return torch.where(p._is_possible, divergence, 0.0).to(q.dtype)
 
 
 def _check_covered(p: Distribution[Any], q: Distribution[Any]) -> None:
     if not q._covers(p):
         raise TypeError(
-            f"p, {type(p).__name__}, has structures that q, {type(q).__name__}, does not have: give two of one kind."
+            f"p, {type(p).__name__}, has structures that q, {type(q).__name__}, does not have: use one kind for both."
         )
 
 
 def real_positions(mask: Tensor, scores: Tensor) -> Tensor:
-    """Return the mask as bools where the scores `[B, n, ...]` lie.
+    """Return the mask as bools on the device of the scores `[B, n, ...]`.
 
     Raises:
-        ValueError: scores that are no floating point numbers, a mask that is not `[B, n]` or in which padding comes
-            before real positions.
+        ValueError: scores are not floating point numbers, the mask is not `[B, n]`, or it has padding before real
+            positions.
     """
     if not scores.is_floating_point():
         raise ValueError(f"Scores must be floating point numbers, not {scores.dtype}: use scores.float().")
     if mask.shape != scores.shape[:2]:
-        raise ValueError(f"Scores {list(scores.shape)} want a mask {list(scores.shape[:2])}, not {list(mask.shape)}.")
+        raise ValueError(f"Scores {list(scores.shape)} need a mask {list(scores.shape[:2])}, not {list(mask.shape)}.")
     mask = mask.bool()
     if bool((mask[:, 1:] & ~mask[:, :-1]).any()):
         raise ValueError("The mask has padding before real positions: move it to the end.")
     return mask.to(scores.device)
 
 
-def weighed(weights: Tensor, scores: Tensor) -> Tensor:
-    """Return weights times scores, where a weight of 0 outweighs a score of minus infinity."""
+def weighted(weights: Tensor, scores: Tensor) -> Tensor:
+    """Return weights times scores, with 0 times minus infinity as 0."""
     return weights * torch.where((weights == 0) & (scores == -torch.inf), 0.0, scores)
 
 
 def exp(scores: Tensor) -> Tensor:
-    """Return the exponentials, by powers of two: on a CPU these take half of the time, a third where many are 0.
+    """Return exponentials by powers of two, which take half the time on a CPU, or a third if many are 0.
 
-    The factor is rounded, by which a weight e^s is off by no more than |s| last bits of its own.
+    The factor is rounded, which changes e^s by at most |s| units in the last place.
     """
     return (scores * LOG2_E).exp2_()
 
 
 def total_of(weights: Tensor, scores: Tensor) -> Tensor:
-    """Return the sums `[B]` of weights times scores, which may be the same for the whole batch, as `weighed` has it."""
+    """Return the sums `[B]` of `weighted`; scores may be without a batch axis, shared by all sentences."""
     if scores.dim() == weights.dim():
-        return weighed(weights, scores).flatten(1).sum(1)
+        return weighted(weights, scores).flatten(1).sum(1)
     weights, scores = weights.flatten(1).to(scores.dtype), scores.flatten()
     impossible = scores == -torch.inf
     total = weights @ torch.where(impossible, 0.0, scores)
@@ -224,20 +225,20 @@ def total_of(weights: Tensor, scores: Tensor) -> Tensor:
 
 
 def sum_of(sums: Iterable[Tensor]) -> Tensor:
-    """Return the sum of the sums `[B]` of all kinds of parts."""
+    """Add the sums `[B]` of all kinds of parts."""
     first, *others = sums
     return sum(others, first)
 
 
 def finite(tops: Tensor) -> Tensor:
-    """Return the largest scores, or 0 where all are minus infinity and there is nothing to centre by."""
+    """Replace infinite maxima of scores by 0, so that they can be subtracted."""
     return tops.nan_to_num(0.0, 0.0, 0.0)
 
 
 class _LogPartition(torch.autograd.Function):
-    """The log-partition, whose gradient is known to be the marginals: nothing is differentiated through recursions.
+    """The log-partition with the marginals as its gradient, without differentiating through recursions.
 
-    Only if that gradient is itself to be differentiated, are the marginals summed again in a way that can be.
+    Only for second derivatives are the marginals computed again in a differentiable way.
     """
 
     @staticmethod
@@ -256,10 +257,10 @@ class _LogPartition(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         marginals = ctx.distribution._differentiable_marginals() if torch.is_grad_enabled() else ctx.saved_tensors
         gradients = (
-            found * gradient.view(-1, *[1] * (found.dim() - 1))
-            if shape == found.shape
-            else (gradient @ found.flatten(1)).view(shape)
-            for found, shape in zip(marginals, ctx.shapes, strict=True)
+            each * gradient.view(-1, *[1] * (each.dim() - 1))
+            if shape == each.shape
+            else (gradient @ each.flatten(1)).view(shape)
+            for each, shape in zip(marginals, ctx.shapes, strict=True)
         )
         return (None, None, *(None for _ in ctx.shapes), *gradients)
 
@@ -267,10 +268,10 @@ class _LogPartition(torch.autograd.Function):
     def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
         of_scores = tangents[2 + len(ctx.shapes) :]
         pairs = zip(ctx.saved_tensors, of_scores, strict=True)
-        return sum_of((found * tangent).flatten(1).sum(1) for found, tangent in pairs if tangent is not None)
+        return sum_of((each * tangent).flatten(1).sum(1) for each, tangent in pairs if tangent is not None)
 
 
-def _crossed(marginals: tuple[Tensor, ...], q: Distribution[Any]) -> Tensor:
+def _cross_entropy(marginals: tuple[Tensor, ...], q: Distribution[Any]) -> Tensor:
     return torch.where(q._is_possible, q._log_partition - q._expected_score(marginals), torch.inf)
 
 

@@ -1,4 +1,4 @@
-"""Sums over all label sequences of a linear chain, and what they say of its parts."""
+"""The forward-backward algorithm: sums over all label sequences of a linear chain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAST_BIT = math.log(torch.finfo(torch.float64).eps)
 
 
 class ChainSums(NamedTuple):
-    """The log-partition `[B]`, the probabilities of labels `[B, n, L]` and the mean transition counts `[B, L, L]`."""
+    """Log-partition `[B]`, marginals of labels `[B, n, L]` and expected counts of transitions `[B, L, L]`."""
 
     log_partition: Tensor
     labels: Tensor
@@ -26,43 +26,50 @@ class ChainSums(NamedTuple):
 def sums(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> list[ChainSums]:
     """Sum over all label sequences of each of K chains, without gradient.
 
+    Probabilities are scaled during the recursions, which makes these products of matrices. Sentences that may have lost
+    mass to underflow are summed again in log space.
+
     Args:
         emissions: score of each label at each position, `[K, B, n, L]` in float64; at most 0, and 0 in padding.
         transitions: score of a label (second axis) right after another (first), `[K, L, L]` in float64; at most 0.
-        lengths: how many positions of each sentence are real, `[K, B]`.
-
-    Probabilities are scaled as the recursions go on, which makes these products of matrices. Sentences in which that
-    may have lost something to underflow are summed again in log space.
+        lengths: number of real positions of each sentence, `[K, B]`.
     """
-    together, sound = scaled(emissions, transitions, lengths)
-    found = [ChainSums(*chain) for chain in zip(*together, strict=True)]
+    stacked, sound = scaled(emissions, transitions, lengths)
+    by_chain = [ChainSums(*chain) for chain in zip(*stacked, strict=True)]
     if not bool(sound.all()):
-        for number, chain in enumerate(found):
-            lost = ~sound[number]
-            again = logarithmic(emissions[number, lost], transitions[number], lengths[number, lost])
-            for kept, exact in zip(chain, again, strict=True):
-                kept[lost] = exact
-    return found
+        for number, chain in enumerate(by_chain):
+            unsound = ~sound[number]
+            exact = logarithmic(emissions[number, unsound], transitions[number], lengths[number, unsound])
+            for values, exact_values in zip(chain, exact, strict=True):
+                values[unsound] = exact_values
+    return by_chain
 
 
 @torch.no_grad()
 def scaled(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> tuple[ChainSums, Tensor]:
-    """Sum on scaled probabilities, all chains and both directions side by side.
+    """Sum scaled probabilities, for all chains and both directions in parallel.
 
-    Takes what `sums` does; returns the sums, with the chains in front, and, `[K, B]`, whether they are sound.
+    Parts that score below log `FLOOR` are left out. A sequence with such a part weighs at most as much as the best of
+    these parts, and there are L^n sequences: a sentence is sound only if their total is below the rounding error of the
+    others.
 
-    Parts that score below log `FLOOR` are left out. No sequence with one of them weighs more than the best of them, and
-    there are L^n sequences: a sentence is sound only if all of these together are beyond the last bit of the others.
+    At most three numbers are multiplied at a time. In a sound sentence, each is 0 or at least `FLOOR`, whose cube does
+    not underflow, so that a result of 0 means an impossible part.
 
-    Of what is multiplied then, three numbers at a time, everything is 0 or, in a sound sentence, at least `FLOOR`, the
-    cube of which does not underflow. So whatever is 0 is impossible, and nothing is lost.
+    Args:
+        emissions: as in `sums`.
+        transitions: as in `sums`.
+        lengths: as in `sums`.
+
+    Returns:
+        The sums with a leading axis of chains, and whether they are exact, `[K, B]`.
     """
     chains, batch, n, labels = emissions.shape
     sentences = torch.arange(chains * batch, device=lengths.device).view(chains, batch, 1)
     positions = torch.arange(n, device=lengths.device)
     directions = torch.arange(2, device=lengths.device)[:, None, None, None]
     real = positions < lengths[..., None]
-    # Which position comes in which turn, forwards and backwards, `[2, K, B, n]`; in padding, the first again.
+    # The position processed at each step, forward and backward, `[2, K, B, n]`; in padding, the first one again.
     turns = torch.stack([positions * real, (lengths[..., None] - 1 - positions).clamp(min=0)])
 
     potentials, moves = (torch.threshold_(exp(scores), FLOOR, 0.0) for scores in (emissions, transitions))
@@ -96,8 +103,8 @@ def scaled(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> tuple[Cha
 
 
 def logarithmic(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> ChainSums:
-    """Sum in log space; slow, never wrong, and differentiable."""
-    lowest = -1e300  # stands for minus infinity, whose gradients would be undefined
+    """Sum over all label sequences of one chain in log space; slow, always exact, and differentiable."""
+    lowest = -1e300  # replaces minus infinity, whose gradients are undefined
     n = emissions.size(1)
     real = torch.arange(n, device=lengths.device) < lengths[:, None]
     mirror = _mirror(lengths, emissions)
@@ -124,7 +131,7 @@ def logarithmic(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> Chai
 
 
 def _mirror(lengths: Tensor, emissions: Tensor) -> Tensor:
-    """Return the position, `[B, n, L]`, that lies as far from a sentence's end as the given one from its start."""
+    """Return indices that reverse each sentence, `[B, n, L]`."""
     positions = torch.arange(emissions.size(1), device=lengths.device)
     return (lengths[:, None] - 1 - positions).clamp(min=0)[..., None].expand_as(emissions)
 

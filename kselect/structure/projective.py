@@ -1,4 +1,4 @@
-"""Dependency trees without crossing arcs."""
+"""Distributions over projective dependency trees."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from torch import Tensor
 from kselect.structure.distribution import exp
 from kselect.structure.trees import DependencyTrees
 
-SAFE = 1e-150  # a float64 sum this large has lost nothing of note to numbers below 1e-308
+SAFE = 1e-150  # for a float64 sum this large, terms lost below 1e-308 do not matter
 Reduce = Callable[[Tensor], Tensor]
 
 
 class ProjectiveTrees(DependencyTrees):
-    """All dependency trees with one root and no crossing arcs (Eisner 1996).
+    """All dependency trees with a single root and no crossing arcs.
 
-    A complete span has a head at one end and all that depends on it up to the other; an incomplete one has its head at
-    one end and a dependent of that at the other. Spans that point left are spans that point right in the mirrored
-    sentence, so that both directions are one batch: charts are `[2, B, n, n]`, by direction, sentence, the place of the
-    head, and how far the span reaches.
+    A complete span has its head at one end and all of its dependents up to the other end; an incomplete span has its
+    head at one end and a dependent of it at the other. Leftward spans are rightward spans in the reversed sentence, so
+    that both directions form one batch: charts are `[2, B, n, n]`, by direction, sentence, position of the head, and
+    distance that the span reaches.
+
+    Source: Eisner (1996).
     """
 
     @property
@@ -45,7 +47,7 @@ def _sum(ways: Tensor) -> Tensor:
 
 
 def _derived(scores: Tensor, mask: Tensor, reduce: Reduce) -> tuple[Tensor, Tensor]:
-    """Return the gradient, differentiable where the scores are, and the value `[B]`, of `_inside_in_logs`."""
+    """Return the gradient, differentiable if the scores are, and the value `[B]` of `_inside_in_logs`."""
 
     def total(scores: Tensor) -> tuple[Tensor, Tensor]:
         value = _inside_in_logs(scores, mask, reduce)
@@ -56,10 +58,9 @@ def _derived(scores: Tensor, mask: Tensor, reduce: Reduce) -> tuple[Tensor, Tens
 
 
 def _inside_outside(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return log-partition, marginals and, `[B]`, whether they are sound, on probabilities.
+    """Return log-partition, marginals and whether they are exact, `[B]`, from sums of weights.
 
-    Weights are at most 1, so that what underflows on the way could only have added less than the smallest number there
-    is times the number of trees.
+    Weights are at most 1, so that underflow loses less than the smallest float64 times the number of trees.
     """
     weights = exp(scores)
     root, arcs = weights[..., 0], _by_reach(weights[..., 1:])
@@ -77,15 +78,15 @@ def _inside_outside(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tenso
 
     # How far a sentence reaches to the right of each token, and to the left.
     rows = torch.arange(batch, device=mask.device)[:, None]
-    places = torch.arange(n, device=mask.device)
-    reach = (mask.sum(1)[:, None] - 1 - places).clamp(min=0)
-    after, before = complete[0][rows, places, reach], complete[1][rows, n - 1 - places, places]
-    hung = torch.where(mask, root * before * after, 0.0)
-    total = torch.where(mask.any(1), hung.sum(1), 1.0)
+    positions = torch.arange(n, device=mask.device)
+    reach = (mask.sum(1)[:, None] - 1 - positions).clamp(min=0)
+    after, before = complete[0][rows, positions, reach], complete[1][rows, n - 1 - positions, positions]
+    attached = torch.where(mask, root * before * after, 0.0)
+    total = torch.where(mask.any(1), attached.sum(1), 1.0)
 
     of_complete, of_end, of_incomplete = (torch.zeros_like(complete) for _ in range(3))
-    of_complete[0][rows, places, reach] = torch.where(mask, root * before, 0.0)
-    of_complete[1][rows, n - 1 - places, places] = torch.where(mask, root * after, 0.0)
+    of_complete[0][rows, positions, reach] = torch.where(mask, root * before, 0.0)
+    of_complete[1][rows, n - 1 - positions, positions] = torch.where(mask, root * after, 0.0)
     for w in range(n - 1, 0, -1):
         m = slice(None, n - w)
         whole = (of_complete[:, :, m, w] + of_end[:, :, w:, w])[..., None]
@@ -96,16 +97,16 @@ def _inside_outside(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tenso
         of_complete[0, :, m, :w] += of_joined * complete[1, :, m, :w].flip(1, 2)
         of_complete[1, :, m, :w] += (of_joined * complete[0, :, m, :w]).flip(1, 2)
     marginals = _by_arc(of_incomplete * incomplete)
-    marginals = torch.cat([hung[..., None], marginals], -1) / total[:, None, None]
+    marginals = torch.cat([attached[..., None], marginals], -1) / total[:, None, None]
     return total.log(), marginals, (total > SAFE) & total.isfinite()
 
 
 def _inside_in_logs(scores: Tensor, mask: Tensor, reduce: Reduce) -> Tensor:
     """Return the log-partition, or with another `reduce` the best score, `[B]`; slow, and differentiable.
 
-    The chart is a list by reach, so that nothing is written in place.
+    The chart is a list by distance, so that nothing is written in place.
     """
-    lowest = -1e300  # stands for minus infinity, which has no gradient
+    lowest = -1e300  # repositions minus infinity, which has no gradient
     scores = scores.clamp(min=lowest)
     batch, n = mask.shape
     root, arcs = scores[..., 0], _by_reach(scores[..., 1:])
@@ -121,33 +122,33 @@ def _inside_in_logs(scores: Tensor, mask: Tensor, reduce: Reduce) -> Tensor:
     length = mask.sum(1)
     after = torch.stack([torch.nn.functional.pad(chart[0], (0, n - chart.size(2))) for chart in complete], -1)
     before = torch.stack([chart[1, :, -1] for chart in complete], -1)
-    places = torch.arange(n, device=mask.device)
-    reach = (length[:, None] - 1 - places).clamp(min=0)[..., None]
-    hung = root + before + after.gather(2, reach)[..., 0]
-    total = reduce(torch.where(mask, hung, lowest).clamp(min=lowest))
+    positions = torch.arange(n, device=mask.device)
+    reach = (length[:, None] - 1 - positions).clamp(min=0)[..., None]
+    attached = root + before + after.gather(2, reach)[..., 0]
+    total = reduce(torch.where(mask, attached, lowest).clamp(min=lowest))
     total = torch.where(total > lowest / 2, total, -torch.inf)
     return torch.where(length > 0, total, 0.0)
 
 
 def _by_reach(tokens: Tensor) -> Tensor:
-    """Arrange `[B, n, n]`, dependents down and heads across, as a chart: how far right of its head a dependent is."""
+    """Arrange `[B, n, n]`, rows of dependents and columns of heads, as a chart by distance from the head."""
     from_head = tokens.transpose(1, 2)
     both = torch.stack([from_head, from_head.flip(1, 2)])
     return both.gather(-1, _reached(tokens).expand_as(both))
 
 
 def _by_arc(chart: Tensor) -> Tensor:
-    """Undo `_by_reach`."""
-    places = _reached(chart[0])
+    """Invert `_by_reach`."""
+    positions = _reached(chart[0])
     inside = torch.arange(chart.size(-1), device=chart.device)[:, None] + torch.arange(
         chart.size(-1), device=chart.device
     )
     chart = torch.where(inside < chart.size(-1), chart, 0.0)
-    both = torch.zeros_like(chart).scatter_add(-1, places.expand_as(chart), chart)
+    both = torch.zeros_like(chart).scatter_add(-1, positions.expand_as(chart), chart)
     return (both[0] + both[1].flip(1, 2)).transpose(1, 2)
 
 
 def _reached(tokens: Tensor) -> Tensor:
-    """Return the place, `[n, n]`, that lies so far to the right of another one, or the last one."""
-    places = torch.arange(tokens.size(-1), device=tokens.device)
-    return (places[:, None] + places).clamp(max=tokens.size(-1) - 1)
+    """Return the position at each distance to the right of each position, `[n, n]`, at most the last one."""
+    positions = torch.arange(tokens.size(-1), device=tokens.device)
+    return (positions[:, None] + positions).clamp(max=tokens.size(-1) - 1)

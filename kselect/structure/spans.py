@@ -1,4 +1,4 @@
-"""Sets of labelled spans that do not overlap."""
+"""Distributions over sets of non-overlapping labelled spans."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from kselect.structure.distribution import Distribution, exp, real_positions
 
 
 class SpanSets(Distribution[Tensor]):
-    """All sets of labelled spans that do not overlap; what no span covers scores 0."""
+    """All sets of non-overlapping labelled spans; positions outside spans score 0."""
 
     def __init__(self, scores: Tensor, mask: Tensor) -> None:
         """Score the span sets of B sentences.
 
         Args:
-            scores: score of the span from a first position to a last one, inclusive, under each label, `[B, n, n, R]`;
-                where the last is before the first, they are not read.
+            scores: score of the span from a first position to a last one, inclusive, with each label, `[B, n, n, R]`;
+                not read if the last is before the first.
             mask: 1 on real positions, `[B, n]`; padding comes last.
 
         Raises:
-            ValueError: shapes that do not fit, scores that are no floating point numbers, or a mask with padding before
-                real positions.
+            ValueError: shapes do not match, scores are not floating point numbers, or the mask has padding before real
+                positions.
         """
         mask = real_positions(mask, scores)
         n = mask.size(1)
         if scores.dim() != 4 or scores.size(2) != n:
             raise ValueError(f"Scores of spans must be [B, {n}, {n}, R], not {list(scores.shape)}.")
-        # A span ends at or after its first position, and in a sentence; labels lie in one row, which is quicker.
+        # A span ends within the sentence, at or after its first position. Labels are flattened, which is faster.
         forwards = torch.ones(n, n, dtype=torch.bool, device=mask.device).triu()
         spans = forwards.repeat_interleave(scores.size(3), 1) & mask.repeat_interleave(scores.size(3), 1)[:, None]
-        kept = torch.where(spans.view(scores.shape), scores.double(), -torch.inf)
-        super().__init__(mask, (kept,), kept.new_zeros(len(mask)), scores.dtype)
+        masked = torch.where(spans.view(scores.shape), scores.double(), -torch.inf)
+        super().__init__(mask, (masked,), masked.new_zeros(len(mask)), scores.dtype)
 
     @property
     def argmax(self) -> Tensor:
-        """The most probable span sets, as a bool for each possible span and label, `[B, n, n, R]`."""
+        """The most probable span sets, as bools for each span and label, `[B, n, n, R]`."""
         (scores,) = self._detached
         best, labels = scores.max(-1)
         batch, n, _ = best.shape
@@ -47,8 +47,8 @@ class SpanSets(Distribution[Tensor]):
             ways = torch.stack([*values[:end], values[end]], 1) + best[:, : end + 1, end]
             value, origin = torch.cat([ways, values[end][:, None]], 1).max(1)
             values.append(value)
-            origins.append(origin)  # where the last span began; one after the end if nothing covers it
-        found = torch.zeros_like(scores, dtype=torch.bool)
+            origins.append(origin)  # the first position of the last span; `end` + 1 if no span covers `end`
+        chosen = torch.zeros_like(scores, dtype=torch.bool)
         ends = torch.full((batch,), n, device=best.device)
         rows = torch.arange(batch, device=best.device)
         begins = torch.stack(origins, 1)
@@ -56,24 +56,24 @@ class SpanSets(Distribution[Tensor]):
             here, begin = ends == end + 1, begins[:, end]
             spans = here & (begin <= end)
             at = (rows[spans], begin[spans], torch.full_like(begin[spans], end))
-            found[(*at, labels[at])] = True
+            chosen[(*at, labels[at])] = True
             ends = torch.where(spans, begin, torch.where(here, end, ends))
-        return found
+        return chosen
 
     def parts(self, structure: Tensor) -> Tensor:
-        """Return the parts of span sets, which say of each span and label whether it is in, `[B, n, n, R]`."""
+        """Return the parts of span sets, given as bools for each span and label, `[B, n, n, R]`."""
         return structure.to(self.dtype)
 
     def tag_marginals(self) -> Tensor:
-        """Return how probable each BIOES tag is, `[B, n, 1 + 4 R]`: O, then B, I, E and S of each label in turn.
+        """Return the marginals of BIOES tags, `[B, n, 1 + 4 R]`: O, then B, I, E and S of each label.
 
-        Case 4 of Wang et al. 2021: the marginals of a tagger's parts under a distribution over span sets.
+        Source: case 4 of Wang et al. (2021).
         """
         (marginals,) = self._marginals
         single = marginals.diagonal(dim1=1, dim2=2).transpose(1, 2)
         first, last = marginals.sum(2) - single, marginals.sum(1) - single
-        # A longer span covers a position from inside if it began before and has not ended: both are running sums.
-        # Rounding must not leave anything at the first and the last, which are inside of none.
+        # A position is inside a longer span that began before it and has not ended: both are cumulative sums. The first
+        # and last positions are inside no span, and must not get a rounding error.
         between = torch.zeros_like(self.mask)
         between[:, 1:-1] = self.mask[:, 2:]
         inside = (first.cumsum(1) - first - last.cumsum(1)).clamp(min=0) * between[..., None]
@@ -97,14 +97,16 @@ class SpanSets(Distribution[Tensor]):
 
 
 def by_substitution(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return log-partition, marginals and, `[B]`, whether they are sound, from two triangular systems of equations.
+    """Return log-partition, marginals and whether they are exact, `[B]`, from two triangular systems of equations.
 
-    Between positions lie boundaries. The weight of all ways from the first one to a later one is that of the ways to
-    the boundaries before it, each times what leads on from there in one step: a span, or a position that none covers,
-    of weight 1. This is a system with 1 on the diagonal and at most 0 above it, so that substitution only ever adds.
+    Consider the boundaries between positions. The weight of all paths from the first boundary to another one is the sum
+    over earlier boundaries of the weight of the paths to them, times the weight of one step from there: a span, or an
+    uncovered position of weight 1. This is a linear system with 1 on the diagonal and at most 0 above it, so that
+    substitution only adds positive numbers.
 
-    All positions may be left uncovered, so no sum is below 1, nor is the product of those before and after a span above
-    the partition function: what underflows is no probability. Only if that function overflows, are the sums not sound.
+    Since all positions may be uncovered, no sum is below 1, and the product of the sums before and after a span does
+    not exceed the partition function, so that underflow does not matter. The result is inexact only if the partition
+    function overflows.
     """
     weights = exp(scores)
     batch, n, _, labels = scores.shape
@@ -120,11 +122,11 @@ def by_substitution(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def in_logs(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Return log-partition and marginals, from sums over what is before each boundary and, mirrored, after.
+    """Return log-partition and marginals from sums, in log space, over paths before and after each boundary.
 
-    Slow, never wrong, and differentiable.
+    Slow, always exact, and differentiable.
     """
-    scores = scores.clamp(min=-1e300)  # stands for minus infinity, which has no gradient
+    scores = scores.clamp(min=-1e300)  # replaces minus infinity, which has no gradient
     batch, n, _, _ = scores.shape
     spans = torch.logsumexp(scores, -1)
     ways = torch.stack([spans, spans.flip(1, 2).transpose(1, 2)])

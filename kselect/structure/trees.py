@@ -1,4 +1,4 @@
-"""Dependency trees, non-projective ones included."""
+"""Distributions over dependency trees, and exact sums over non-projective ones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor
 from kselect.structure.arborescence import best_heads
 from kselect.structure.distribution import Distribution, exp, finite, real_positions
 
-# Beyond this, arc probabilities by the inverse of a matrix are not taken on trust.
+# Largest error allowed in marginals computed by a matrix inverse, by dtype of the result.
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-9}
-LARGEST_SIDE_BY_SIDE = 128
+LARGEST_BATCHED = 128
 
 
 class DependencyTrees(Distribution[Tensor]):
-    """Dependency trees with one root each, scored arc by arc.
+    """Base class of distributions over dependency trees with a single root, scored arc by arc.
 
     Head 0 of a token is the root, head h the h-th token, as in CoNLL-U.
     """
@@ -32,8 +32,8 @@ class DependencyTrees(Distribution[Tensor]):
             mask: 1 on real tokens, `[B, n]`; padding comes last.
 
         Raises:
-            ValueError: shapes that do not fit, scores that are no floating point numbers, or a mask with padding before
-                real tokens.
+            ValueError: shapes do not match, scores are not floating point numbers, or the mask has padding before real
+                tokens.
         """
         mask = real_positions(mask, scores)
         n = mask.size(1)
@@ -41,14 +41,14 @@ class DependencyTrees(Distribution[Tensor]):
             raise ValueError(f"Scores of arcs must be [B, {n}, {n + 1}], not {list(scores.shape)}.")
         tokens = mask[:, :, None] & mask[:, None] & ~torch.eye(n, dtype=torch.bool, device=mask.device)
         possible = torch.cat([mask[..., None], tokens], -1)
-        kept = torch.where(possible, scores.double(), -torch.inf)
-        tops = finite(kept.detach().amax(-1, keepdim=True))
-        super().__init__(mask, (kept.sub_(tops),), tops[..., 0].sum(1), scores.dtype)
+        masked = torch.where(possible, scores.double(), -torch.inf)
+        tops = finite(masked.detach().amax(-1, keepdim=True))
+        super().__init__(mask, (masked.sub_(tops),), tops[..., 0].sum(1), scores.dtype)
 
     def parts(self, structure: Tensor) -> Tensor:
-        """Return the arcs of trees, which say the head of each token, `[B, n]`; in padding, they are not read.
+        """Return the arcs of trees, given as the head of each token, `[B, n]`, which is not read in padding.
 
-        Whether the heads make a tree is not asked.
+        Whether the heads form a tree is not checked.
         """
         heads = torch.where(self.mask, structure, 0)
         return torch.nn.functional.one_hot(heads, self.mask.size(1) + 1).to(self.dtype) * self.mask[..., None]
@@ -59,7 +59,10 @@ class DependencyTrees(Distribution[Tensor]):
 
 
 class NonProjectiveTrees(DependencyTrees):
-    """All dependency trees with one root, crossing arcs allowed (Koo et al. 2007, McDonald and Satta 2007)."""
+    """All dependency trees with a single root, including those with crossing arcs.
+
+    Source: matrix-tree theorem (Koo et al., 2007; McDonald and Satta, 2007).
+    """
 
     @property
     def argmax(self) -> Tensor:
@@ -100,12 +103,12 @@ class NonProjectiveTrees(DependencyTrees):
 
 
 def by_inverse(scores: Tensor, mask: Tensor, tolerance: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return log-partition, marginals and, `[B]`, whether they are sound, by the inverse of a Laplacian.
+    """Return log-partition, marginals and whether they are exact, `[B]`, by the inverse of a Laplacian.
 
-    Weights w are at most 1. The row of a dependent d has its sum of weights on the diagonal and -w(h, d) for its
-    heads; the first column is replaced by the weights of the root, so that exactly one token hangs from it. The
-    determinant is the partition function, and the inverse its gradient. How far the inverse can be off, its residual
-    tells; where that is beyond the tolerance, the sums are not sound.
+    Weights w are at most 1. The row of a dependent d has the sum of its weights on the diagonal and -w(h, d) for its
+    heads; the first column is replaced by the weights of the root, so that exactly one token is attached to it. The
+    determinant is the partition function, and the inverse gives its gradient. The residual of the inverse bounds its
+    error; if that exceeds the tolerance, the result is not exact.
     """
     n = mask.size(1)
     weights = exp(scores)
@@ -122,22 +125,22 @@ def by_inverse(scores: Tensor, mask: Tensor, tolerance: float) -> tuple[Tensor, 
 
 
 def matrix_tree(weights: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return log-partition `[B]` and marginals `[B, n, 1 + n]` by the inverse of a Laplacian, taken on trust.
+    """Return log-partition `[B]` and marginals `[B, n, 1 + n]` by the inverse of a Laplacian, without checking it.
+
+    If each token's weights, including that of the root, sum to about 1 and none is below ε, no entry of the inverse
+    exceeds 1 / ε, and marginals are exact to about 1e-16 / ε. Then no check, and no synchronisation, is needed.
 
     Args:
         weights: exp(score) of each head of each token, `[B, n, 1 + n]` in float64: the root, then the tokens; 0 where
             there is no arc.
         mask: True on real tokens, `[B, n]`.
-
-    Where each token's weights add up to about 1, its root's included, and none is below ε, no entry of the inverse is
-    above 1 / ε, and marginals are exact to about 1e-16 / ε. So nobody has to look whether they are sound.
     """
     _, factors, pivots, _ = _factorised(weights, mask)
     return _log_determinant(factors), _arcs(weights, _inverse(factors, pivots))
 
 
 def _factorised(weights: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the Laplacian, its LU factors with their pivots, and whether that failed, 0 if not, `[B]`."""
+    """Return the Laplacian, its LU factors with their pivots, and an error code `[B]`, 0 on success."""
     matrix = -weights[..., 1:]
     matrix[..., 0] = weights[..., 0]
     matrix.diagonal(dim1=1, dim2=2)[:, 1:] += weights[:, 1:, 1:].sum(-1)
@@ -146,14 +149,14 @@ def _factorised(weights: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, 
 
 
 def _lu(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the LU factors `[B, n, n]`, pivots `[B, n]` and, `[B]`, whether that failed, 0 if not.
+    """Return LU factors `[B, n, n]`, pivots `[B, n]` and an error code `[B]`, 0 on success.
 
-    Threads of a CPU that factorise matrices of more than 150 rows side by side give wrong factors, and say nothing
-    (pytorch/pytorch#142815): such go one by one.
+    Factorising a batch of matrices with more than 150 rows on several CPU threads silently gives wrong factors
+    (pytorch/pytorch#142815), so that large matrices are factorised one by one.
     """
-    if matrix.device.type != "cpu" or matrix.size(-1) <= LARGEST_SIDE_BY_SIDE or len(matrix) < 2:
+    if matrix.device.type != "cpu" or matrix.size(-1) <= LARGEST_BATCHED or len(matrix) < 2:
         return torch.linalg.lu_factor_ex(matrix)
-    factors, pivots, info = zip(*(torch.linalg.lu_factor_ex(one) for one in matrix), strict=True)
+    factors, pivots, info = zip(*(torch.linalg.lu_factor_ex(each) for each in matrix), strict=True)
     return torch.stack(factors), torch.stack(pivots), torch.stack(info)
 
 
@@ -167,7 +170,7 @@ def _log_determinant(factors: Tensor) -> Tensor:
 
 
 def _arcs(weights: Tensor, inverse: Tensor) -> Tensor:
-    """Return the probabilities of arcs, which are the gradient of the logarithm of a determinant."""
+    """Return the marginals of arcs: the gradient of the logarithm of the determinant."""
     own = torch.nn.functional.pad(inverse.diagonal(dim1=1, dim2=2)[:, 1:], (1, 0))
     shares = own[..., None] - inverse.mT
     shares[..., 0] = own
@@ -176,13 +179,15 @@ def _arcs(weights: Tensor, inverse: Tensor) -> Tensor:
 
 
 def by_elimination(scores: Tensor, mask: Tensor) -> Tensor:
-    """Return the log-partition, taking tokens out one by one in log space; never wrong, and differentiable.
+    """Return the log-partition by eliminating tokens one by one in log space; always exact, and differentiable.
 
-    Whoever had the token taken out for its head gets that token's heads instead. Nothing is ever subtracted (Grassmann,
-    Taksar and Heyman 1985), so that no digit is lost, whatever the scores. Tokens go in order of what the remaining
-    ones offer them, which leaves for last what can only hang from the root.
+    Dependents of an eliminated token are attached to its heads instead. Nothing is ever subtracted, so that no digits
+    are lost for any scores. Tokens are eliminated in order of their total weight from the remaining heads, so that
+    tokens that can only be attached to the root come last.
+
+    Source: Grassmann, Taksar and Heyman (1985).
     """
-    lowest = -1e300  # stands for minus infinity, which has no gradient
+    lowest = -1e300  # replaces minus infinity, which has no gradient
     scores = scores.clamp(min=lowest)
     root, tokens = scores[..., 0], scores[..., 1:]
     batch, n = mask.shape
@@ -193,22 +198,22 @@ def by_elimination(scores: Tensor, mask: Tensor) -> Tensor:
     for _ in range(n):
         tokens = tokens.masked_fill(own | ~left[:, None], lowest)
         offers = torch.logsumexp(tokens, -1)
-        next_out = offers.detach().masked_fill(~left, -torch.inf).argmax(-1)
+        eliminated = offers.detach().masked_fill(~left, -torch.inf).argmax(-1)
         several = left.sum(-1) > 1
-        share = torch.where(several, offers[rows, next_out], root[rows, next_out])
+        share = torch.where(several, offers[rows, eliminated], root[rows, eliminated])
         total = total + torch.where(left.any(-1), share, 0.0)
-        onto = tokens[rows, :, next_out] - share[:, None]
-        via = _either(tokens, onto[..., None] + tokens[rows, next_out][:, None])
+        onto = tokens[rows, :, eliminated] - share[:, None]
+        via = _log_add(tokens, onto[..., None] + tokens[rows, eliminated][:, None])
         tokens = torch.where(several[:, None, None], via.clamp(min=lowest), tokens)
         root = torch.where(
-            several[:, None], _either(root, onto + root[rows, next_out][:, None]).clamp(min=lowest), root
+            several[:, None], _log_add(root, onto + root[rows, eliminated][:, None]).clamp(min=lowest), root
         )
-        left = left & (torch.arange(n, device=mask.device) != next_out[:, None])
+        left = left & (torch.arange(n, device=mask.device) != eliminated[:, None])
     return torch.where(total > lowest / 2, total, -torch.inf)
 
 
 def _eliminated(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return marginals, differentiable where the scores are, and log-partition by elimination."""
+    """Return marginals, differentiable if the scores are, and log-partition by elimination."""
 
     def total(scores: Tensor) -> tuple[Tensor, Tensor]:
         value = by_elimination(scores, mask)
@@ -219,10 +224,10 @@ def _eliminated(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _largest(matrix: Tensor) -> Tensor:
-    """Return the largest absolute value, `[B]`, without a matrix of them."""
+    """Return the largest absolute value, `[B]`, without allocating a matrix."""
     return torch.maximum(matrix.amax((1, 2)), -matrix.amin((1, 2)))
 
 
-def _either(one: Tensor, other: Tensor) -> Tensor:
-    """Return the log of a sum of exponentials; `logaddexp` has no second derivative where one is far less."""
-    return torch.logsumexp(torch.stack([one, other]), 0)
+def _log_add(a: Tensor, b: Tensor) -> Tensor:
+    """Return log(exp(a) + exp(b)); `logaddexp` has no second derivative where one is much smaller."""
+    return torch.logsumexp(torch.stack([a, b]), 0)

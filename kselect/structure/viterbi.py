@@ -1,4 +1,4 @@
-"""The best label sequences of a linear chain."""
+"""The Viterbi algorithm: the k best label sequences of a linear chain."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ def best(emissions: Tensor, transitions: Tensor, lengths: Tensor, k: int) -> tup
     Args:
         emissions: score of each label at each position, `[B, n, L]`.
         transitions: score of a label (second axis) right after another (first), `[L, L]`.
-        lengths: how many positions of each sentence are real, `[B]`.
-        k: how many; scores are minus infinity, and labels arbitrary, where fewer are possible. Of an empty sentence
-            there is one, with a score of 0.
+        lengths: number of real positions of each sentence, `[B]`.
+        k: number of sequences; if fewer are possible, further scores are minus infinity and labels arbitrary. An empty
+            sentence has one sequence, with score 0.
     """
     batch, n, labels = emissions.shape
-    # Of every label the k best ways to it, `[B, L, k]`; at the start there is but one.
+    # Scores of the k best paths to each label, `[B, L, k]`; at the start there is only one.
     scores = emissions.new_full((batch, labels, k), -torch.inf)
     scores[:, :, 0] = emissions[:, 0]
-    stay = torch.arange(labels * k, device=emissions.device).view(labels, k).expand(batch, -1, -1)
+    unchanged = torch.arange(labels * k, device=emissions.device).view(labels, k).expand(batch, -1, -1)
     origins = []
     for t in range(1, n):
         ways = (scores[:, :, :, None] + transitions[:, None]).flatten(1, 2).transpose(1, 2)
         values, origin = ways.topk(k, -1)
-        goes_on = (t < lengths)[:, None, None]
-        scores = torch.where(goes_on, values + emissions[:, t, :, None], scores)
-        origins.append(torch.where(goes_on, origin, stay))
+        real_here = (t < lengths)[:, None, None]
+        scores = torch.where(real_here, values + emissions[:, t, :, None], scores)
+        origins.append(torch.where(real_here, origin, unchanged))
     values, state = scores.flatten(1).topk(k, -1)
     sequences = emissions.new_zeros((batch, k, n), dtype=torch.long)
     for t in range(n - 1, -1, -1):

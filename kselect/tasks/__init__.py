@@ -5,14 +5,14 @@ from kselect.tasks.registry import TASKS, load_task, load_test
 from kselect.tasks.splits import Split
 from kselect.tasks.synthetic.tokenizer import synthetic_tokenizer
 from kselect.tasks.task import Task, TextTask, build_task
-from kselect.tasks.text_files import OwnFiles
+from kselect.tasks.text_files import TextFiles
 
 __all__ = [
     "TASKS",
     "EncodedSplit",
-    "OwnFiles",
     "Split",
     "Task",
+    "TextFiles",
     "TextTask",
     "build_task",
     "encode",

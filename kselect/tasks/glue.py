@@ -1,4 +1,4 @@
-"""GLUE's nine tasks: what they are made of, and how they lie on disk and on the hub.
+"""GLUE's nine tasks: their labels and metrics, and their layouts on disk and on the hub.
 
 GLUE: Wang et al., 2019, arXiv 1804.07461. Label names and their order are those of the hub's `nyu-mll/glue`.
 """
@@ -6,20 +6,19 @@ GLUE: Wang et al., 2019, arXiv 1804.07461. Label names and their order are those
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kselect.errors import KselectError, did_you_mean
-from kselect.tasks.paths import SAVED, first_line, load_saved
-from kselect.tasks.readers import read_tsv
-from kselect.tasks.table import Table
+from kselect.errors import KselectError, did_you_mean, first_line
+from kselect.tasks.hub import SAVED, dataset_table, hub_errors, load_from_hub, load_saved
+from kselect.tasks.readers import read_parquet, read_tsv
+from kselect.tasks.table import Table, concatenate
 from kselect.tasks.text_files import Columns, Source
 
 if TYPE_CHECKING:
-    from datasets import DatasetDict
-
+    from datasets import Dataset, DatasetDict
 
 DEV_PARTS = ("dev", "dev_mismatched")
 """Names of the splits for reporting, in the order of a task's `parts`."""
@@ -27,26 +26,32 @@ DEV_PARTS = ("dev", "dev_mismatched")
 
 @dataclass(frozen=True)
 class GlueFormat:
-    """A task of GLUE in each of its layouts."""
+    """A task of GLUE in each of its layouts.
+
+    Attributes:
+        folder: folder of the TSV files.
+        labels: label names in id order; none for a regression.
+        metrics: names of its metrics.
+        tsv: columns of the TSV files.
+        hub: columns of the data set on the hub.
+        written: what TSV files and submissions have for each label, where it is not the name.
+        header: columns of TSV files that do not name them; test.tsv always does.
+        parts: where dev and test have several parts, what follows "dev" or "test" in the name of each, and the name of
+            its submission.
+    """
 
     folder: str
-    """Of the TSV files."""
     labels: tuple[str, ...]
-    """Label names in id order; none for a regression."""
     metrics: tuple[str, ...]
     tsv: Columns
     hub: Columns
     written: tuple[str, ...] = ()
-    """What TSV files and submissions write for each label, where these are not the names."""
     header: tuple[str, ...] | None = None
-    """The columns of TSV files that do not name them; test.tsv always does."""
     parts: dict[str, str] = field(default_factory=dict)
-    """Where dev and test have several parts: what follows "dev" or "test" in the name of each, and the name of its
-    submission."""
 
     @property
     def values(self) -> tuple[str, ...]:
-        """What TSV files and submissions write for each label, in id order."""
+        """What TSV files and submissions have for each label, in id order."""
         return self.written or self.labels
 
     @property
@@ -56,7 +61,7 @@ class GlueFormat:
 
     @property
     def dev(self) -> dict[str, str]:
-        """Part that each split for reporting is read from."""
+        """The part that each split for reporting is read from."""
         return dict(zip(DEV_PARTS, [f"dev{part}" for part in self.parts] or ["dev"], strict=False))
 
 
@@ -143,16 +148,17 @@ GLUE_FORMATS = {
     ),
 }
 
-
 HUB_DATASET = "nyu-mll/glue"
-HUB_SECONDS = 10.0
-"""How long to wait for the hub's first answer."""
 
 
 def glue_source(name: str, data_dir: str | Path | None) -> Source:
-    """Find a task's data under `data_dir` or KSELECT_DATA, whichever layout it has; on the hub where neither is given.
+    """Find a task's data in a folder, whichever layout it has, or on the hub where no folder is given.
 
-    A folder may hold the task itself as `datasets` saved it, or the task's folder, or a folder `glue` with that in it.
+    Args:
+        name: of the task.
+        data_dir: a folder that holds the task as `datasets` saved it, or the task's folder, or a folder "glue" with it;
+            the task's folder has TSV files, Parquet files as on the hub, or a saved data set. By default the
+            environment variable KSELECT_DATA.
 
     Raises:
         KselectError: the folder does not hold the task, or no folder is given and the hub cannot be reached.
@@ -160,18 +166,22 @@ def glue_source(name: str, data_dir: str | Path | None) -> Source:
     format = GLUE_FORMATS[name]
     given = data_dir or os.environ.get("KSELECT_DATA")
     if not given:
-        return _datasets_source(name, _from_hub(name), HUB_DATASET)
+        return _datasets_source(name, _load_from_hub(name), HUB_DATASET)
     root = Path(given).expanduser()
     folders = [parent / folder for parent in (root, root / "glue") for folder in (format.folder, name)]
     for folder in (root, *folders):
         if (folder / SAVED).is_file():
             return _datasets_source(name, load_saved(folder), str(folder))
     for folder in folders:
+        if any(folder.glob("train-*.parquet")):
+            return _parquet_source(name, folder)
         if folder.is_dir():
             return _tsv_source(format, folder)
     raise KselectError(
-        f"{root} has no folder {format.folder} or glue/{format.folder}: give --data_dir or set KSELECT_DATA "
-        f"to a folder in GLUE's TSV layout ({_layout(format)}), or to one that datasets saved."
+        f"{root} has no folder {format.folder} or glue/{format.folder}: give another data_dir, or set KSELECT_DATA, "
+        f"to a folder in GLUE's TSV layout ({_layout(format)}), in the hub's ({name}/train-*.parquet), or saved by "
+        "datasets.",
+        setting="data_dir",
     )
 
 
@@ -184,54 +194,69 @@ def _tsv_source(format: GlueFormat, folder: Path) -> Source:
         path = folder / f"{part}.tsv"
         if part.startswith("test") and not path.exists():
             raise KselectError(
-                f"{path} does not exist: put GLUE's test file there, or give texts of your own as --test_file."
+                f"{path} does not exist: put GLUE's test file there, or give custom texts as test_file.",
+                setting="test_file",
             )
         return read_tsv(path, None if part.startswith("test") else format.header)
 
     return Source(read, format.tsv, {value: i for i, value in enumerate(format.values)} or None)
 
 
-def _datasets_source(name: str, data: DatasetDict, origin: str) -> Source:
-    format = GLUE_FORMATS[name]
+def _parquet_source(name: str, folder: Path) -> Source:
+    """Read Parquet files as the hub has them, such as mrpc/train-00000-of-00001.parquet."""
 
     def read(part: str) -> Table:
-        split = f"validation{part.removeprefix('dev')}" if part.startswith("dev") else part
+        split = _hub_split(part)
+        files = sorted(folder.glob(f"{split}-*.parquet"))
+        if not files:
+            raise KselectError(f"{folder} has no {split}-*.parquet: put GLUE's file there, or give another data_dir.")
+        tables = [read_parquet(file) for file in files]
+        return tables[0] if len(tables) == 1 else concatenate(f"{folder} ({split})", tables)
+
+    return _hub_source(name, read)
+
+
+def _datasets_source(name: str, data: DatasetDict | Dataset, origin: str) -> Source:
+    def read(part: str) -> Table:
+        split = _hub_split(part)
         if split not in data:
             raise KselectError(
                 f"{origin} has no split '{split}'{did_you_mean(split, data)} Splits found: {', '.join(data)}."
             )
-        _check_order(data[split].features, format, f"{origin} ({split})")
-        return Table(f"{origin} ({split})", data[split].to_dict())
+        return dataset_table(f"{origin} ({split})", data[split])
 
-    names = {label: i for i, label in enumerate(format.labels)}
-    return Source(read, format.hub, {**names, **{str(i): i for i in names.values()}} or None)
+    return _hub_source(name, read)
 
 
-def _check_order(features: Mapping[str, Any], format: GlueFormat, source: str) -> None:
-    """Refuse data whose label ids mean something else than the task's."""
-    names = getattr(features.get(format.hub.label), "names", None)
-    if names is not None and tuple(names) != format.labels:
-        raise KselectError(
-            f"{source} orders its labels {', '.join(names)}, the task has {', '.join(format.labels) or 'a score'}: "
-            "save the data in that order."
-        )
+def _hub_split(part: str) -> str:
+    return f"validation{part.removeprefix('dev')}" if part.startswith("dev") else part
 
 
-def _from_hub(name: str) -> DatasetDict:
-    from datasets import load_dataset
-    from datasets.exceptions import DatasetsError
-    from huggingface_hub import HfApi, constants
-    from huggingface_hub.errors import HTTPError
+def _hub_source(name: str, read: Callable[[str], Table]) -> Source:
+    """Return a source in the hub's columns, whose labels are names, or ids in the task's order."""
+    format = GLUE_FORMATS[name]
 
+    def checked(part: str) -> Table:
+        table = read(part)
+        names = table.class_names.get(format.hub.label)
+        if names is not None and names != format.labels:
+            raise KselectError(
+                f"{table.source} orders its labels {', '.join(names)}, the task has "
+                f"{', '.join(format.labels) or 'a score'}: save the data in that order."
+            )
+        return table
+
+    ids = {label: i for i, label in enumerate(format.labels)}
+    return Source(checked, format.hub, {**ids, **{str(i): i for i in ids.values()}} or None)
+
+
+def _load_from_hub(name: str) -> DatasetDict:
     try:
-        # Loading a data set retries for half a minute where there is no network; asking for it first does not. In
-        # offline mode there is nothing to ask, and what was downloaded once is read again.
-        if not constants.HF_HUB_OFFLINE:
-            HfApi().dataset_info(HUB_DATASET, timeout=HUB_SECONDS)
-        return load_dataset(HUB_DATASET, name)
-    except (OSError, ValueError, HTTPError, DatasetsError) as error:
+        return load_from_hub(HUB_DATASET, name)
+    except hub_errors() as error:
         raise KselectError(
-            f"No data folder for {name}, and the hub's {HUB_DATASET} cannot be had ({first_line(error)}): give "
-            f"--data_dir or set KSELECT_DATA to a folder in GLUE's TSV layout ({_layout(GLUE_FORMATS[name])}) "
-            "or one that datasets saved, or HF_HUB_OFFLINE=1 to read what was downloaded before."
+            f"No data folder for {name}, and the hub's {HUB_DATASET} is not available ({first_line(error)}): give "
+            f"data_dir or set KSELECT_DATA to a folder in GLUE's TSV layout ({_layout(GLUE_FORMATS[name])}) "
+            "or one that datasets saved, or HF_HUB_OFFLINE=1 to read what was downloaded before.",
+            setting="data_dir",
         ) from error

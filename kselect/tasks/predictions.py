@@ -1,7 +1,10 @@
-"""Predictions as files: GLUE's submission format, and plain TSV."""
+"""Predictions as files: GLUE's submission format, and tables as TSV, CSV or JSON lines."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -12,11 +15,13 @@ from kselect.tasks.glue import GLUE_FORMATS
 from kselect.tasks.task import TextTask
 
 GLUE_SCORES = (0.0, 5.0)
-"""What GLUE accepts as a score of similarity."""
+"""Range of the scores of similarity that GLUE accepts."""
+TABLE_SUFFIXES = (".tsv", ".csv", ".jsonl")
+"""Suffixes of the formats of a table, the default first."""
 
 
 def glue_submission(task: TextTask, ids: Sequence[str], logits: NDArray[np.floating]) -> str:
-    """Return the text of a submission to GLUE: an index and a label (STS-B: a score, kept within [0, 5]) a line.
+    """Return the text of a submission to GLUE: an index and a label (STS-B: a score, clipped to [0, 5]) a line.
 
     Args:
         task: one of GLUE's.
@@ -31,26 +36,53 @@ def glue_submission(task: TextTask, ids: Sequence[str], logits: NDArray[np.float
     return _tsv(("index", "prediction"), zip(ids, written, strict=True))
 
 
-def own_predictions(task: TextTask, ids: Sequence[str], logits: NDArray[np.floating], id_name: str = "index") -> str:
-    """Return a TSV of ids, predictions and, but for scores, a column of probabilities for each class.
+def table_predictions(
+    task: TextTask,
+    ids: Sequence[str],
+    logits: NDArray[np.floating],
+    id_name: str = "index",
+    suffix: str = TABLE_SUFFIXES[0],
+) -> str:
+    """Return a table of ids, predictions and, unless they are scores, a column of probabilities for each class.
 
     Args:
         task: whose labels the predictions are.
         ids: of the examples, `[n]`.
         logits: of the model, `[n, K]`.
-        id_name: what the column of ids is called.
+        id_name: name of the column of ids.
+        suffix: of the table's format, one of `TABLE_SUFFIXES`.
 
-    Raises `KselectError` for an id or a label that holds a tab or a line break.
+    Raises:
+        KselectError: as TSV, an id or a label that holds a tab or a line break.
     """
+    from scipy.special import softmax
+
+    header = (id_name, "prediction", *(f"p({label})" for label in task.labels))
+    answers = task.predict(logits).tolist()
     if task.regression:
-        return _tsv((id_name, "prediction"), ((i, f"{x:.4f}") for i, x in zip(ids, task.predict(logits), strict=True)))
-    exponents = np.exp(logits - logits.max(-1, keepdims=True))
-    probabilities = exponents / exponents.sum(-1, keepdims=True)
-    rows = (
-        (name, task.labels[label], *(f"{p:.6f}" for p in row))
-        for name, label, row in zip(ids, task.predict(logits).tolist(), probabilities, strict=True)
-    )
-    return _tsv((id_name, "prediction", *(f"p({label})" for label in task.labels)), rows)
+        numbers = [[f"{score:.4f}"] for score in answers]
+        rows = [[name, *row] for name, row in zip(ids, numbers, strict=True)]
+    else:
+        shares = softmax(logits, axis=-1)
+        rows = [
+            [name, task.labels[label], *(f"{share:.6f}" for share in row)]
+            for name, label, row in zip(ids, answers, shares, strict=True)
+        ]
+    if suffix == ".jsonl":
+        return _jsonl(header, rows, texts=1 if task.regression else 2)
+    return (_csv if suffix == ".csv" else _tsv)(header, rows)
+
+
+def _jsonl(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> str:
+    """Return rows as JSON objects, the first `texts` cells of each as texts and the rest as numbers."""
+    values = ([*row[:texts], *map(float, row[texts:])] for row in rows)
+    return "".join(json.dumps(dict(zip(header, row, strict=True)), ensure_ascii=False) + "\n" for row in values)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\n").writerows([header, *rows])
+    return buffer.getvalue()
 
 
 def _tsv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,31 +1,62 @@
-"""A table from a file of any common format, by its suffix."""
+"""Tables from files of any common format, by their suffix."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import logging
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kselect.errors import KselectError
+from kselect.errors import KselectError, first_line
+from kselect.logging import get_logger
 from kselect.tasks.table import Table
 
-MARK = "\ufeff"
-"""The byte-order mark that some programs begin a file with."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow
+
+BYTE_ORDER_MARK = "\ufeff"
+"""Character that some programs begin a file with."""
+LONGEST_CELL = 2**31 - 1
+"""Characters in a cell of a CSV file, the most that the csv module counts on every platform."""
+
+
+def read_table(path: str | Path) -> Table:
+    """Read a TSV, CSV, JSONL or Parquet file with named columns.
+
+    Raises:
+        KselectError: another suffix, a file that is missing, damaged, empty or not UTF-8, or, by line, a row that does
+            not fit.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise KselectError(f"{path} is a folder: give a file or, if datasets saved it, the folder as dataset.")
+    if path.suffix.lower() not in READERS:
+        raise KselectError(
+            f"{path} has an unknown format: give a file named {', '.join(f'*{known}' for known in READERS)}."
+        )
+    return READERS[path.suffix.lower()](path)
 
 
 def read_utf8(path: Path) -> str:
-    """Return a file's text, without a mark; raises `KselectError` where it is missing or, with the line, not UTF-8."""
+    """Return a file's text without a byte-order mark.
+
+    Raises:
+        KselectError: the file is missing, unreadable or, by line, not UTF-8.
+    """
     return read_marked(path)[1]
 
 
 def read_marked(path: Path) -> tuple[str, str]:
     """Return the byte-order mark that a file begins with, or nothing, and its text; raises as `read_utf8` does."""
     text = _decoded(path)
-    return (MARK, text.removeprefix(MARK)) if text.startswith(MARK) else ("", text)
+    if text.startswith(BYTE_ORDER_MARK):
+        return BYTE_ORDER_MARK, text.removeprefix(BYTE_ORDER_MARK)
+    return "", text
 
 
 def _decoded(path: Path) -> str:
@@ -36,14 +67,18 @@ def _decoded(path: Path) -> str:
     except FileNotFoundError:
         raise KselectError(f"{path} does not exist: put the file there, or give another path.") from None
     except OSError as error:
-        raise KselectError(f"{path} cannot be read ({error.strerror}): mend that, or give another path.") from None
+        raise KselectError(f"{path} cannot be read ({error.strerror}): fix that, or give another path.") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise KselectError(f"{path}:{line} is not UTF-8: save the file in that encoding.") from None
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return a file's lines without the empty ones at its end; raises `KselectError` as `read_utf8` does."""
+    """Return a file's lines without the empty ones at its end.
+
+    Raises:
+        KselectError: as `read_utf8` does, and for lines that end in carriage returns alone.
+    """
     text = read_utf8(path).rstrip("\r\n")
     if "\r" in text and "\n" not in text:
         raise KselectError(f"{path} ends its lines with carriage returns alone: save it with line feeds.")
@@ -52,11 +87,17 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_tsv(path: Path, columns: Sequence[str] | None = None) -> Table:
-    """Read a file whose first line names the columns, or, where `columns` are given, one without such a line.
+    """Read tab-separated values whose quotation marks are ordinary characters, as GLUE's files have them.
 
-    Quotation marks are ordinary characters; where they enclose a whole column, a warning says so. Every line is a row,
-    but for empty ones at the end. Raises `KselectError` for a file that is missing, empty or not UTF-8, and for a row with
-    another number of fields than there are columns.
+    Every line is a row, but for empty ones at the end. Where quotation marks enclose a whole column, a warning says so.
+
+    Args:
+        path: the file.
+        columns: names of the columns, where the first line does not have them.
+
+    Raises:
+        KselectError: a file that is missing, empty or not UTF-8, or a row with another number of fields than there are
+            columns.
     """
     lines, first = read_lines(path), 1
     if columns is None:
@@ -64,74 +105,33 @@ def read_tsv(path: Path, columns: Sequence[str] | None = None) -> Table:
         columns, first = header.split("\t"), 2
     rows = [line.split("\t") for line in lines]
     for number, fields in enumerate(rows, start=first):
-        check_fields(f"{path}:{number}", len(fields), columns)
-    table = Table(str(path), name_columns(path, columns, rows), range(first, first + len(rows)))
+        _check_fields(f"{path}:{number}", len(fields), columns)
+    table = Table(str(path), _by_column(path, columns, rows), range(first, first + len(rows)))
     _warn_of_quotes(table)
     return table
 
 
-def check_fields(place: str, count: int, columns: Sequence[str]) -> None:
-    """Refuse a row of `count` fields where there are more columns, or fewer."""
-    if count != len(columns):
-        raise KselectError(
-            f"{place} has {count} field{'s' * (count != 1)}, expected {len(columns)} "
-            f"({', '.join(columns)}): mend or remove that row."
-        )
+def read_tsv_or_quoted(path: Path) -> Table:
+    """Read tab-separated values as `read_tsv` does or, if a CSV writer wrote them, as RFC 4180 has it.
 
-
-def name_columns(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
-    """Turn rows into columns by name; raises `KselectError` where two columns have one name."""
-    for name in names:
-        if names.count(name) > 1:
-            raise KselectError(f"{path} names two columns '{name}': rename one of them.")
-    columns = list(zip(*rows, strict=True)) or [() for _ in names]
-    return dict(zip(names, columns, strict=True))
-
-
-def _warn_of_quotes(table: Table) -> None:
-    quoted = [
-        name
-        for name, values in table.columns.items()
-        if all(len(value) > 1 and value[0] == value[-1] == '"' for value in values)
-    ]
-    if quoted:
-        # One line on standard error, unless a program that uses the library wants it elsewhere.
-        logging.getLogger("kselect").warning(
-            "%s has every field of %s in double quotes, which a TSV takes as ordinary characters: "
-            "save it as CSV if they only enclose.",
-            table.source,
-            ", ".join(quoted),
-        )
-
-
-def read_table(path: str | Path) -> Table:
-    """Read a TSV, CSV, JSONL or Parquet file with named columns.
-
-    Raises `KselectError` for another suffix, a file that is missing, damaged, empty or not UTF-8, and a row that does not
-    fit, by file and line.
+    A CSV writer (pandas, the csv module, a spreadsheet) quotes the fields that need it and doubles the quotation marks
+    in them. The file is from one if writing its rows that way again gives the same text.
     """
-    path = Path(path).expanduser()
-    if path.suffix.lower() not in READERS:
-        raise KselectError(
-            f"{path} is of no known format: give a file named {', '.join(f'*{known}' for known in READERS)}."
-        )
-    return READERS[path.suffix.lower()](path)
+    text = read_utf8(path)
+    if '"' in text:
+        try:
+            numbers, rows = _csv_rows(path, text, "\t")
+        except KselectError:
+            return read_tsv(path)
+        plain = text.replace("\r\n", "\n").rstrip("\n")
+        if any(_written(rows, special) == plain for special in ('"\t\r\n', '",\t\r\n')):
+            return _csv_table(path, numbers, rows)
+    return read_tsv(path)
 
 
 def read_csv(path: Path) -> Table:
     """Read comma-separated values, quoted as RFC 4180 has it; every line is in a row, but for empty ones at the end."""
-    reader = csv.reader(io.StringIO(read_utf8(path).rstrip("\r\n"), newline=""), strict=True)
-    numbers, rows, line = [], [], 1
-    try:
-        for fields in reader:
-            numbers.append(line)
-            rows.append(fields or [""])  # the reader has no field for an empty line, where a TSV has one
-            check_fields(f"{path}:{line}", len(rows[-1]), rows[0])
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise KselectError(f"{path}:{line} is not CSV ({error}): mend or remove that row.") from None
-    names, *rows = rows or [[]]
-    return Table(str(path), name_columns(path, names, rows), numbers[1:])
+    return _csv_table(path, *_csv_rows(path, read_utf8(path), ","))
 
 
 def read_jsonl(path: Path) -> Table:
@@ -152,23 +152,118 @@ def read_jsonl(path: Path) -> Table:
 
 
 def read_parquet(path: Path) -> Table:
-    """Read a Parquet file."""
+    """Read a Parquet file; ids of columns that `datasets` saved as ClassLabel become their names."""
     import pyarrow
     from pyarrow import parquet
 
     if not path.is_file():
         raise KselectError(f"{path} does not exist: put the file there, or give another path.")
     try:
-        return Table(str(path), parquet.read_table(path).to_pydict())
-    except (OSError, pyarrow.ArrowException) as error:
-        raise KselectError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
+        data = parquet.read_table(path)
+        table = Table(str(path), data.to_pydict())
+    except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
+        raise KselectError(f"{path} is not a Parquet file: {first_line(error)}") from None
+    return table.with_class_names(_class_names(path, data.schema))
 
 
 READERS: dict[str, Callable[[Path], Table]] = {
-    ".tsv": read_tsv,
+    ".tsv": read_tsv_or_quoted,
     ".csv": read_csv,
     ".jsonl": read_jsonl,
     ".json": read_jsonl,
     ".parquet": read_parquet,
 }
-"""What reads a file, by its suffix."""
+"""Reader of each suffix."""
+
+
+def _check_fields(place: str, count: int, columns: Sequence[str]) -> None:
+    """Refuse a row of `count` fields where there are more or fewer columns."""
+    if count != len(columns):
+        raise KselectError(
+            f"{place} has {count} field{'s' * (count != 1)}, expected {len(columns)} "
+            f"({', '.join(columns)}): fix or remove that row."
+        )
+
+
+def _by_column(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
+    """Turn rows into columns by name.
+
+    Raises:
+        KselectError: two columns have one name.
+    """
+    for name in names:
+        if names.count(name) > 1:
+            raise KselectError(f"{path} names two columns '{name}': rename one of them.")
+    columns = list(zip(*rows, strict=True)) or [() for _ in names]
+    return dict(zip(names, columns, strict=True))
+
+
+def _warn_of_quotes(table: Table) -> None:
+    quoted = [
+        name
+        for name, values in table.columns.items()
+        if all(len(value) > 1 and value[0] == value[-1] == '"' for value in values)
+    ]
+    if quoted:
+        get_logger().warning(
+            "%s has every field of %s in double quotes, which a TSV takes as ordinary characters: "
+            "save it as CSV if they only enclose.",
+            table.source,
+            ", ".join(quoted),
+        )
+
+
+def _csv_rows(path: Path, text: str, delimiter: str) -> tuple[list[int], list[list[str]]]:
+    """Return the line that each row begins in, and the rows, the header among them."""
+    reader = csv.reader(io.StringIO(text.rstrip("\r\n"), newline=""), delimiter=delimiter, strict=True)
+    numbers: list[int] = []
+    rows: list[list[str]] = []
+    line = 1
+    with _long_cells():
+        try:
+            for fields in reader:
+                numbers.append(line)
+                rows.append(fields or [""])  # the reader has no field for an empty line, where a TSV has one
+                _check_fields(f"{path}:{line}", len(rows[-1]), rows[0])
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise KselectError(f"{path}:{line} is not CSV ({error}): fix or remove that row.") from None
+    return numbers, rows
+
+
+def _csv_table(path: Path, numbers: Sequence[int], rows: Sequence[Sequence[str]]) -> Table:
+    names, *rest = rows or [[]]
+    return Table(str(path), _by_column(path, names, rest), numbers[1:])
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Lift the csv module's limit on the length of a cell."""
+    before = csv.field_size_limit(LONGEST_CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _written(rows: Sequence[Sequence[str]], special: str) -> str:
+    """Return rows as tab-separated values, quoting fields with one of the special characters."""
+
+    def quoted(field: str) -> str:
+        return '"' + field.replace('"', '""') + '"' if any(one in field for one in special) else field
+
+    return "\n".join("\t".join(map(quoted, row)) for row in rows).replace("\r\n", "\n")
+
+
+def _class_names(path: Path, schema: pyarrow.Schema) -> dict[str, tuple[str, ...]]:
+    """Return the label names in the metadata that `datasets` writes into a Parquet file."""
+    if b"huggingface" not in (schema.metadata or {}):
+        return {}
+    from datasets import Features
+
+    from kselect.tasks.hub import class_names
+
+    try:
+        return class_names(Features.from_arrow_schema(schema))
+    except (ValueError, KeyError, TypeError) as error:
+        raise KselectError(f"{path} has metadata that datasets cannot read: {first_line(error)}") from None

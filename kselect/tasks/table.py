@@ -1,10 +1,10 @@
-"""A table of examples as it was read: columns by name, and the place that each row came from."""
+"""A table of examples: columns by name, and where each row was read."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kselect.errors import KselectError, did_you_mean
@@ -12,13 +12,19 @@ from kselect.errors import KselectError, did_you_mean
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length, `[n]` each."""
+    """Columns of equal length, `[n]` each.
+
+    Attributes:
+        source: the file or data set they were read from, as messages name it.
+        columns: values by the name of their column.
+        lines: line of each row in its file, from 1; None where there are no lines.
+        class_names: names that the source declares for the labels in a column, in id order.
+    """
 
     source: str
-    """The file or data set they were read from, as messages name it."""
     columns: dict[str, Sequence[Any]]
     lines: Sequence[int] | None = None
-    """Line of each row in its file, from 1; None where there are no lines."""
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a table without rows."""
@@ -26,15 +32,26 @@ class Table:
             raise KselectError(f"{self.source} holds no examples: fill it, or give another.")
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Return the number of rows."""
         return len(next(iter(self.columns.values()), ()))
 
     def place(self, row: int) -> str:
-        """Say where a row is to be found."""
+        """Return where a row was read, for messages."""
         return f"{self.source}, row {row + 1}" if self.lines is None else f"{self.source}:{self.lines[row]}"
 
+    def with_class_names(self, names: Mapping[str, tuple[str, ...]]) -> Table:
+        """Return the table with the ids in these columns replaced by names; an id without a name, such as -1, stays."""
+        columns = dict(self.columns)
+        for column in names.keys() & columns.keys():
+            columns[column] = [_named(value, names[column]) for value in columns[column]]
+        return replace(self, columns=columns, class_names=names)
+
     def values(self, column: str) -> Sequence[Any]:
-        """Return a column; raises `KselectError` with the columns found and the nearest one."""
+        """Return a column.
+
+        Raises:
+            KselectError: there is no such column; the message lists those there are, and the nearest.
+        """
         if len(self.columns) == 1 and ";" in next(iter(self.columns)):
             raise KselectError(f"{self.source} seems to be separated by semicolons: save it with commas, or as TSV.")
         if column not in self.columns:
@@ -45,50 +62,66 @@ class Table:
         return self.columns[column]
 
     def texts(self, column: str) -> list[str]:
-        """Return a column of texts; raises `KselectError` for a value that is none."""
+        """Return a column of texts.
+
+        Raises:
+            KselectError: a value that is not a text.
+        """
         values = self.values(column)
         for row, value in enumerate(values):
             if not isinstance(value, str):
-                raise KselectError(f"{self.place(row)} has no text in '{column}': mend or remove that row.")
+                raise KselectError(f"{self.place(row)} has no text in '{column}': fix or remove that row.")
             self._check_characters(row, column, value)
         return list(values)
 
     def names(self, column: str) -> list[str]:
-        """Return a column of labels or ids as texts; raises `KselectError` for an empty cell, or a list."""
+        """Return a column of labels or ids as texts.
+
+        Raises:
+            KselectError: an empty cell, or a list.
+        """
         values = self.values(column)
         for row, value in enumerate(values):
             if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-                raise KselectError(f"{self.place(row)} has nothing in '{column}': mend or remove that row.")
+                raise KselectError(f"{self.place(row)} has nothing in '{column}': fix or remove that row.")
             if isinstance(value, list | dict):
                 raise KselectError(f"{self.place(row)} has {value} in '{column}', expected one text or number.")
             self._check_characters(row, column, str(value))
         return [str(value) for value in values]
 
     def _check_characters(self, row: int, column: str, text: str) -> None:
-        """Refuse halves of characters, which JSON can write, and neither a tokenizer nor a file can take."""
+        """Refuse lone surrogates, which JSON can write and neither a tokenizer nor a file accepts."""
         try:
             text.encode()
         except UnicodeEncodeError as error:
             half = text[error.start]
             raise KselectError(
-                f"{self.place(row)} has half a character ({half!a}) in '{column}': mend or remove that row."
+                f"{self.place(row)} has half a character ({half!a}) in '{column}': fix or remove that row."
             ) from None
 
     def ids(self, column: str) -> list[str]:
-        """Return a column of ids; raises `KselectError` for one that is missing or given twice."""
+        """Return a column of ids.
+
+        Raises:
+            KselectError: an id is missing, or given twice.
+        """
         ids = self.names(column)
         first: dict[str, int] = {}
         for row, name in enumerate(ids):
             if name in first:
                 raise KselectError(
                     f"{self.place(row)} repeats the {column} '{name}' of {self.place(first[name])}: "
-                    "give every row one of its own."
+                    "give every row a different one."
                 )
             first[name] = row
         return ids
 
     def scores(self, column: str) -> list[float]:
-        """Return a column of scores; raises `KselectError` for what is not a finite number."""
+        """Return a column of scores.
+
+        Raises:
+            KselectError: a value that is not a finite number.
+        """
         scores = []
         for row, value in enumerate(self.values(column)):
             try:
@@ -97,7 +130,26 @@ class Table:
                 score = math.nan
             if not math.isfinite(score):
                 raise KselectError(
-                    f"{self.place(row)} has '{value}' in '{column}', expected a number: mend or remove that row."
+                    f"{self.place(row)} has '{value}' in '{column}', expected a number: fix or remove that row."
                 )
             scores.append(score)
         return scores
+
+
+def _named(value: Any, names: Sequence[str]) -> Any:
+    """Return the name of an id or, of a list of ids, their names."""
+    if isinstance(value, list):
+        return [_named(item, names) for item in value]
+    return names[value] if isinstance(value, int) and 0 <= value < len(names) else value
+
+
+def concatenate(source: str, tables: Sequence[Table]) -> Table:
+    """Return the rows of several tables, one after the other; they have the columns of the first.
+
+    Raises:
+        KselectError: a table lacks one of them.
+    """
+    columns: dict[str, Sequence[Any]] = {
+        name: [value for table in tables for value in table.values(name)] for name in tables[0].columns
+    }
+    return Table(source, columns, class_names=tables[0].class_names)

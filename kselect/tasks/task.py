@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
-
-from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.splits import Examples
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-import math
-from collections import Counter
-from typing import TYPE_CHECKING
-
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from kselect.errors import KselectError
 from kselect.tasks import metrics
-from kselect.tasks.encoding import encode
+from kselect.tasks.encoding import EncodedSplit, encode
 from kselect.tasks.metrics import check_metrics
-from kselect.tasks.splits import Split, hold_out, limit
+from kselect.tasks.splits import Examples, Split, make_splits
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 S = TypeVar("S", bound=Examples)
 
@@ -66,6 +60,10 @@ class Task(ABC, Generic[S]):
         extra = {name: name.removeprefix("dev_") + "/" for name in self.splits if name.startswith("dev_")}
         return {"dev": "", **extra}
 
+    def has_one_label(self, split: str) -> bool:
+        """Whether all examples of a split have the same label, so that a right model's predictions are constant."""
+        return False
+
     @property
     def loss_unit(self) -> str:
         """What the gold loss, and so a reward, is counted in."""
@@ -101,9 +99,23 @@ class TextTask(Task[Split]):
         return not self.labels
 
     @property
+    def is_labelled(self) -> bool:
+        """Whether the texts of train have labels."""
+        return self.splits["train"].is_labelled
+
+    @property
+    def labelled(self) -> Split:
+        """Train or, where it has no labels, the reward split."""
+        return self.splits["train" if self.is_labelled else "reward"]
+
+    @property
     def uninformed_loss(self) -> float:
-        """Gold loss of knowing nothing: log K in nats, or in a regression the variance of train's labels."""
-        return float(np.var(self.splits["train"].labels)) if self.regression else math.log(self.num_labels)
+        """Gold loss of knowing nothing: log K in nats, or in a regression the variance of the labels to learn from."""
+        return float(np.var(self.labelled.labels)) if self.regression else math.log(self.num_labels)
+
+    def has_one_label(self, split: str) -> bool:
+        """Whether all examples of a split have the same label or score."""
+        return len(set(self.splits[split].labels)) == 1
 
     def encode(self, split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
         """Turn examples into token ids, at most `max_length` an example; see `kselect.tasks.encoding.encode`."""
@@ -124,17 +136,13 @@ class TextTask(Task[Split]):
         return metrics.score(self.metrics, predictions, labels)
 
     def constant_score(self, split: str = "dev") -> dict[str, float]:
-        """Return what train's most frequent label (ties: the lower id) or mean score earns as the only answer."""
+        """Return the score of predicting the most frequent label (ties: the lower id), or the mean score, always."""
         gold = self.splits[split].labels
         if self.regression:
-            return self.score(np.full(len(gold), np.mean(self.splits["train"].labels)), gold)
-        counts = Counter(self.splits["train"].labels)
+            return self.score(np.full(len(gold), np.mean(self.labelled.labels)), gold)
+        counts = Counter(self.labelled.labels)
         majority = max(range(self.num_labels), key=lambda label: counts[label])
         return self.score(np.full(len(gold), majority), gold)
-
-
-DEV_FRACTION = 0.1
-"""Share of train that becomes dev where there is none."""
 
 
 def build_task(
@@ -149,40 +157,22 @@ def build_task(
 ) -> TextTask:
     """Make a task of any data.
 
-    Arguments:
-        name: what it is called in results.
+    Args:
+        name: of the task, in results.
         labels: label names in id order; empty where labels are scores.
         splits: "train" and, unless a tenth of train is to be held out for it, "dev"; others whose names begin with
-            "dev_" are reported beside it.
+            "dev_" are reported in addition to it.
         metrics: names of `kselect.tasks.metrics`.
         reward_fraction: share of train that becomes the reward split; stratified, and removed from train.
         seed: of the splits that are drawn here.
-        train_limit: use only so many examples of train (before anything is held out) and of dev, stratified.
+        train_limit: use only so many examples of train (after the reward split is held out) and of dev, stratified.
 
-    Raises `KselectError` for metrics that do not suit the labels, for too few examples, and for scores that are all equal.
+    Raises:
+        KselectError: metrics that do not suit the labels, too few examples, or scores that are all equal.
     """
     check_metrics(metrics, len(labels))
-    parts = parted(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
-    scores = parts["train"].labels
+    made = make_splits(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
+    scores = made["train"].labels
     if not labels and len(set(scores)) == 1:
         raise KselectError(f"Every score of train is {scores[0]}: give examples whose scores differ.")
-    return TextTask(name, tuple(labels), parts, tuple(metrics))
-
-
-def parted(
-    splits: Mapping[str, S], *, reward_fraction: float = 0.1, seed: int = 0, train_limit: int | None = None
-) -> dict[str, S]:
-    """Cut slices where asked, and hold the reward split out of train, and before it dev where there is none.
-
-    Arguments are those of `build_task`. Raises `KselectError` for too few examples.
-    """
-    parts = dict(splits)
-    if train_limit is not None:
-        if train_limit < 1:
-            raise KselectError(f"train_limit is {train_limit}: give a positive number of examples.")
-        parts = {part: limit(split, train_limit, seed) for part, split in parts.items()}
-    train = parts.pop("train")
-    if "dev" not in parts:
-        train, parts["dev"] = hold_out(train, DEV_FRACTION, seed, "dev")
-    train, reward = hold_out(train, reward_fraction, seed)
-    return {"train": train, "reward": reward, **parts}
+    return TextTask(name, tuple(labels), made, tuple(metrics))

@@ -1,13 +1,15 @@
-"""Data of one's own: files with named columns, and what the columns mean."""
+"""Custom datasets of whole texts: files with named columns, or data sets of the `datasets` library."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kselect.errors import KselectError
-from kselect.tasks.paths import find
+from kselect.tasks.hub import DEV_SPLITS, dataset_table, open_dataset, select_split, split_names
+from kselect.tasks.labels import find_labels
+from kselect.tasks.paths import find_file, resolve_path
 from kselect.tasks.readers import read_table
 from kselect.tasks.splits import Split
 from kselect.tasks.table import Table
@@ -15,43 +17,64 @@ from kselect.tasks.table import Table
 
 @dataclass(frozen=True)
 class Columns:
-    """What a table's columns are called."""
+    """Names of a table's columns.
+
+    Attributes:
+        texts: one column, or two for a pair.
+        label: column of labels.
+        id: column of ids, where there is one.
+    """
 
     texts: tuple[str, ...]
-    """One column, or two for a pair."""
     label: str
     id: str | None = None
 
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """Examples to predict."""
+    """Examples to predict.
+
+    Attributes:
+        ids: of the examples: those that the data has or, without any, row numbers from 0.
+        split: the texts; their labels are placeholders.
+    """
 
     ids: list[str]
-    """What each example is called: its id or, where there are none, its row, from 0."""
     split: Split
-    """The texts; the labels are stand-ins."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """The parts of a data set ("train", "dev", "test", ...) and how to read them."""
+    """The parts of a data set ("train", "dev", "test", ...) and how to read them.
+
+    Attributes:
+        read: returns the table of a part.
+        columns: its columns.
+        label_ids: label id of each spelling that the data has for a label; None where it has scores.
+        remedy: what to do about an unknown label.
+    """
 
     read: Callable[[str], Table]
     columns: Columns
-    label_ids: dict[str, int] | None
-    """Label id of everything the files write for a label; None where they hold scores."""
-    remedy: str = "mend or remove that row"
-    """What is to be done about a label that is not known."""
+    label_ids: Mapping[str, int] | None
+    remedy: str = "fix or remove that row"
 
     def split(self, part: str) -> Split:
-        """Return labelled examples; raises `KselectError` for a fault in the data, with its place."""
+        """Return labelled examples.
+
+        Raises:
+            KselectError: a fault in the data; the message says where.
+        """
         table = self.read(part)
         text_a, text_b = self._texts(table)
         return Split(text_a, text_b, self._labels(table))
 
     def unlabelled(self, part: str) -> Unlabelled:
-        """Return examples without their labels; raises `KselectError` for a fault in the data, with its place."""
+        """Return examples without their labels.
+
+        Raises:
+            KselectError: a fault in the data; the message says where.
+        """
         table = self.read(part)
         text_a, text_b = self._texts(table)
         has_ids = self.columns.id is not None and self.columns.id in table.columns
@@ -75,119 +98,124 @@ class Source:
         return [self.label_ids[name] for name in names]
 
 
-FEW_LABELS = 20
-"""So many labels are believed in however few the rows."""
-
-
 @dataclass(frozen=True)
-class OwnFiles:
-    """TSV, CSV, JSONL or Parquet files of labelled texts, or pairs of them."""
+class TextFiles:
+    """A custom dataset of labelled texts or pairs of texts: TSV, CSV, JSONL or Parquet files, or a `datasets` data set.
+
+    Attributes:
+        text_columns: one column, or two for a pair.
+        train_file: labelled examples to learn from.
+        dev_file: examples for reporting; without it dev is held out of train.
+        test_file: examples to predict.
+        label_column: column of the labels.
+        labels: what the data has for each label, in id order; by default what it declares, or what train has, sorted.
+        regression: whether labels are scores.
+        metrics: by default accuracy, with F1 where there are two classes; Pearson and Spearman in a regression.
+        id_column: column of unique ids, which predictions are written with.
+        unlabelled_file: texts to learn from in place of train's; labels in it are not read.
+        dataset: a folder that `datasets` saved, or a name on the hub, in place of files; its validation split is dev.
+        dataset_config: which configuration of a data set on the hub.
+        data_dir: where files are that are not in the current folder; by default the environment variable KSELECT_DATA.
+    """
 
     text_columns: Sequence[str]
-    """One column, or two for a pair."""
     train_file: str | None = None
     dev_file: str | None = None
-    """Without it, dev is held out of train."""
     test_file: str | None = None
     label_column: str = "label"
     labels: Sequence[str] | None = None
-    """What the files write for each label, in id order; by default what train has, sorted."""
     regression: bool = False
-    """Whether labels are scores."""
     metrics: Sequence[str] | None = None
-    """By default accuracy, with F1 where there are two classes; Pearson and Spearman in a regression."""
     id_column: str | None = None
-    """A column of names, each given once, that predictions are written with."""
+    unlabelled_file: str | None = field(default=None, kw_only=True)
+    dataset: str | None = field(default=None, kw_only=True)
+    dataset_config: str | None = field(default=None, kw_only=True)
     data_dir: str | Path | None = field(default=None, kw_only=True)
-    """Where files are that are not in the present folder; by default the environment variable KSELECT_DATA."""
 
     def __post_init__(self) -> None:
-        """Refuse what no data could fit."""
+        """Refuse settings that no data could fit."""
         if len(self.text_columns) not in (1, 2):
-            raise KselectError(f"text_columns names {len(self.text_columns)} columns: give one, or two for pairs.")
+            raise KselectError(
+                f"text_columns names {len(self.text_columns)} columns: give one, or two for pairs.",
+                setting="text_columns",
+            )
         if self.regression and self.labels is not None:
             raise KselectError("labels and regression exclude each other: scores have no label names.")
         if self.labels is not None and len(self.labels) < 2:
-            raise KselectError(f"labels names {len(self.labels)}: give two or more, or regression for scores.")
+            raise KselectError(
+                f"labels names {len(self.labels)}: give two or more, or regression for scores.", setting="labels"
+            )
         if self.labels and len(set(self.labels)) != len(self.labels):
-            raise KselectError(f"labels names one twice: {', '.join(self.labels)}.")
+            raise KselectError(f"labels names one twice: {', '.join(self.labels)}.", setting="labels")
 
     def labelled(self) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Split]]:
-        """Return the labels, the metrics, and the splits "train" and, where it has a file, "dev".
+        """Return the labels, the metrics, and the splits "train" and, where the data has it, "dev".
 
-        Raises `KselectError` for faults in the files, and for train without two labels.
+        Raises:
+            KselectError: a fault in the data, or train without two labels.
         """
-        tables = {part: self._read(part) for part in (("train", "dev") if self.dev_file else ("train",))}
+        tables = self._tables() if self.dataset is None else self._dataset_tables()
         labels: tuple[str, ...] = ()
         usual: tuple[str, ...] = ("pearson", "spearman")
         if not self.regression:
-            labels = tuple(self.labels or self._found(tables["train"]))
+            labels = tuple(self.labels or find_labels(tables["train"], self.label_column))
             usual = ("accuracy", "f1") if len(labels) == 2 else ("accuracy",)
         label_ids = {label: i for i, label in enumerate(labels)} or None
-        remedy = "mend or remove that row, or give --labels with every label"
+        remedy = "fix or remove that row, or give every label as labels"
         source = Source(tables.__getitem__, self._columns, label_ids, remedy)
         return labels, tuple(self.metrics or usual), {part: source.split(part) for part in tables}
 
-    def unlabelled(self) -> Unlabelled:
-        """Return the examples to predict; raises `KselectError` for faults in their file, or without one."""
-        return Source(self._read, self._columns, None).unlabelled("test")
+    def unlabelled_train(self) -> Split | None:
+        """Return the texts to learn from in place of train's, without labels; None unless there is such a file.
 
-    def _found(self, train: Table) -> list[str]:
-        """Return the labels that train has, sorted; refuse what can be no column of labels."""
-        names = train.names(self.label_column)
-        _check_alike(train, names)
-        labels = _sorted(names)
-        if len(labels) < 2:
-            raise KselectError(
-                f"{self.train_file} has one label only, {labels[0]}: give labels, or regression for scores."
-            )
-        if len(labels) > max(FEW_LABELS, len(train) / 2):
-            raise KselectError(
-                f"'{self.label_column}' of {self.train_file} has {len(labels)} different labels in {len(train)} rows: "
-                "give regression if they are scores, or another label_column."
-            )
-        if _are_decimals(labels):
-            raise KselectError(
-                f"'{self.label_column}' of {self.train_file} holds decimals ({', '.join(labels[:3])}, ...): "
-                "give regression if they are scores, or labels if they are names."
-            )
-        return labels
+        Raises:
+            KselectError: a fault in the file.
+        """
+        if self.unlabelled_file is None:
+            return None
+        split = Source(self._read, self._columns, None).unlabelled("unlabelled").split
+        return Split(split.text_a, split.text_b, [0.0 if self.regression else 0] * len(split)).unlabelled()
+
+    def unlabelled(self) -> Unlabelled:
+        """Return the examples to predict: the test file or, without one, the data set's test split.
+
+        Raises:
+            KselectError: a fault in the data, or none given.
+        """
+        if self.test_file is None and self.dataset is not None:
+            return Source(self._split_table, self._columns, None).unlabelled("test")
+        return Source(self._read, self._columns, None).unlabelled("test")
 
     @property
     def _columns(self) -> Columns:
         return Columns(tuple(self.text_columns), self.label_column, self.id_column)
 
+    def _tables(self) -> dict[str, Table]:
+        return {part: self._read(part) for part in (("train", "dev") if self.dev_file else ("train",))}
+
+    def _dataset_tables(self) -> dict[str, Table]:
+        names = split_names(open_dataset(self._dataset, self.dataset_config))
+        dev = next((split for split in DEV_SPLITS if split in names), None)
+        parts = {"train": "train", **({"dev": dev} if dev else {})}
+        return {part: self._split_table(split) for part, split in parts.items()}
+
+    def _split_table(self, split: str) -> Table:
+        data = select_split(open_dataset(self._dataset, self.dataset_config), split, self._dataset)
+        return self._checked(dataset_table(f"{self.dataset} ({split})", data))
+
+    @property
+    def _dataset(self) -> str:
+        return resolve_path(str(self.dataset), self.data_dir)
+
     def _read(self, part: str) -> Table:
-        path = {"train": self.train_file, "dev": self.dev_file, "test": self.test_file}[part]
+        setting = f"{part}_file"
+        path: str | None = getattr(self, setting)
         if path is None:
-            raise KselectError(f"--{part}_file is missing: give the file with the {part} examples.")
-        table = read_table(find(path, self.data_dir))
+            raise KselectError(f"{setting} is missing: give the file with the {part} examples.", setting=setting)
+        table = read_table(find_file(path, self.data_dir))
+        return table if part == "unlabelled" else self._checked(table)
+
+    def _checked(self, table: Table) -> Table:
         if self.id_column is not None:
             table.ids(self.id_column)
         return table
-
-
-def _check_alike(train: Table, names: list[str]) -> None:
-    """Refuse labels that differ by nothing but the space around them."""
-    spelt: dict[str, str] = {}
-    for row, name in enumerate(names):
-        other = spelt.setdefault(name.strip(), name)
-        if other != name:
-            raise KselectError(f"{train.place(row)} has the label '{name}', a row above '{other}': write them alike.")
-
-
-def _are_decimals(labels: list[str]) -> bool:
-    """Whether all labels are numbers, and not all of them whole."""
-    try:
-        return not all(float(label).is_integer() for label in labels)
-    except ValueError:
-        return False
-
-
-def _sorted(names: list[str]) -> list[str]:
-    """Sort labels as numbers where all of them are, as texts otherwise."""
-    distinct = sorted(set(names))
-    try:
-        return sorted(distinct, key=int)
-    except ValueError:
-        return distinct

@@ -138,7 +138,7 @@ class EpisodeRunner:
             )
         check_same_names([names for vector in self.vectors for names in vector.get_attr("names")])
         for vector in self.vectors:
-            vector.call("ask_at", agent.boundaries)
+            vector.call("decide_at", agent.boundaries)
         self.agent = agent
         self.count = count
         self.seeds = seeds

@@ -55,7 +55,7 @@ class IdentityEnv(gymnasium.Env):
 
 
 class TowerEnv(IdentityEnv):
-    """The flags (as 1 and -1) and progress stand in what is seen of the student; rows and teacher tell nothing."""
+    """The flags (as 1 and -1) and progress are in the student's [CLS]; rows and the teacher's are uninformative."""
 
     length = 8
 

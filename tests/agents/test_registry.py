@@ -93,7 +93,7 @@ def test_settings_reach_the_agent():
         (
             "fixed",
             {},
-            "Agent 'fixed' needs weights by knowledge: give --agent_settings '{\"weights\": {\"gold\": 1}}'",
+            "Agent 'fixed' needs weights by knowledge, such as weights: {gold: 1}.",
         ),
         (
             "fixed",
@@ -122,10 +122,10 @@ def test_settings_reach_the_agent():
         (
             "schedule",
             {"stages": [{"weights": {"gold": 1}, "to": {"logits": 1}}]},
-            "Hard actions take or leave, so a stage cannot move `to` other weights",
+            "Hard actions are 0 or 1, so a stage cannot move `to` other weights",
         ),
         ("deterministic-actor-critic", {"soft": True, "hard": 1}, "hard is 1: give true or false."),
-        ("fixed", {"weights": {"gold": 0.5}}, "weights must be 0 or 1, not 0.5, 0, 0, 0"),
+        ("fixed", {"weights": {"gold": 0.5}}, "weights cannot be 0.5, 0, 0, 0"),
         (
             "actor-critic",
             {"soft": True},
@@ -180,8 +180,8 @@ def test_wants_soft():
     ("observes", "acts", "message"),
     [
         (spaces.Discrete(3), spaces.MultiBinary(4), "An agent reads a Dict of Boxes"),
-        (None, spaces.MultiBinary(3), "An agent gives one action a knowledge, MultiBinary(4) or Box"),
-        (None, spaces.Discrete(4), "An agent gives one action a knowledge, MultiBinary(4) or Box"),
+        (None, spaces.MultiBinary(3), "An agent gives one weight per kind of knowledge, MultiBinary(4) or Box"),
+        (None, spaces.Discrete(4), "An agent gives one weight per kind of knowledge, MultiBinary(4) or Box"),
     ],
 )
 def test_spaces_of_another_kind_are_refused(observes: spaces.Space | None, acts: spaces.Space, message: str):
@@ -199,7 +199,7 @@ def test_an_observation_of_another_shape_and_a_reward_that_is_none_are_refused()
 
 
 def test_names_and_descriptions_come_without_torch():
-    uses = "import sys, agents; agents.AGENTS; agents.wants_soft('fixed'); agents.RandomHard"
+    uses = "import sys; from kselect import agents; agents.AGENTS; agents.wants_soft('fixed'); agents.RandomHard"
     subprocess.run([sys.executable, "-c", f"{uses}; assert 'torch' not in sys.modules"], check=True)
 
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from kselect.agents.replay_buffer import Memory, RewardScale
+from kselect.agents.replay_buffer import ReplayBuffer, RewardScale
 
 
 def test_memory_keeps_the_latest_in_order():
-    memory = Memory(3)
+    memory = ReplayBuffer(3)
     for number in range(5):
         memory.append(pair=np.array([number, -number]), reward=float(number))
     assert len(memory) == 3
@@ -14,7 +14,7 @@ def test_memory_keeps_the_latest_in_order():
 
 
 def test_a_restored_memory_goes_on_alike():
-    memory, other = Memory(3), Memory(3)
+    memory, other = ReplayBuffer(3), ReplayBuffer(3)
     for number in range(4):
         memory.append(reward=float(number))
     other.restore(memory.read())

@@ -164,7 +164,7 @@ def test_a_failed_save_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 class Custom(RandomHard):
-    """An agent of one's own."""
+    """A custom agent."""
 
 
 def test_an_agent_of_ones_own_loads_by_its_class(tmp_path: Path):
@@ -214,7 +214,7 @@ def test_names_of_the_knowledge_are_saved_and_held_against_what_is_on_offer(tmp_
         agent.save(tmp_path)
         assert load_agent(tmp_path).names == ("gold", "hidden")
         assert load_agent(tmp_path, *spaces_of(env), ["gold", "hidden"]).names == ("gold", "hidden")
-        if kind.travels:
+        if kind.transferable:
             assert load_agent(tmp_path, *spaces_of(env), ["logits", "gold"]).names == ("logits", "gold")
         else:
             swapped = ["hidden", "gold"]

@@ -1,4 +1,4 @@
-"""Worlds small enough to know all about them, in each of which one level of knowledge alone tells anything.
+"""Synthetic worlds, in each of which a single level of knowledge is present.
 
 Texts on topics (`kselect.tasks.synthetic.topics`), a teacher whose probabilities are set by hand, and students that are
 linear in the counts of words: the synthetic setting of Tang et al. (2020), trained by the same distiller as any
@@ -20,7 +20,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.models.classifier import Classifier
-from kselect.models.labels import label_settings
+from kselect.models.label_names import label_settings
 from kselect.tasks.synthetic.tasks import SyntheticTask
 from kselect.tasks.synthetic.tokenizer import synthetic_tokenizer
 from kselect.tasks.synthetic.topics import Topics
@@ -28,7 +28,7 @@ from kselect.tasks.task import TextTask, build_task
 
 
 class BagConfig(PretrainedConfig):
-    """What a bag of words is: its vocabulary, its labels, and one layer of each thing that encoders have."""
+    """Configuration of a bag of words, with the sizes that encoders have."""
 
     model_type = "bag-of-words"
     vocab_size: int = 1
@@ -45,13 +45,13 @@ class Counts(nn.Module):
         self.size = size
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return how often each token stands in each text, `[B, V]`."""
+        """Return the count of each token in each text, `[B, V]`."""
         counts = torch.zeros(len(input_ids), self.size, device=input_ids.device)
         return counts.scatter_add_(1, input_ids, attention_mask.float())
 
 
 class BagOfWords(PreTrainedModel):
-    """Softmax regression on counts of words: every word has a weight for every class, at first 0."""
+    """Softmax regression on word counts, with weights that start at 0."""
 
     config_class = BagConfig
     base_model_prefix = "counts"
@@ -71,11 +71,18 @@ class BagOfWords(PreTrainedModel):
 
 @dataclass(frozen=True)
 class World:
-    """Texts whose labels are hard to learn from so few of them, and a teacher that knows what words mean.
+    """Few texts whose labels are hard to learn, and a teacher that knows the meaning of words.
 
-    topics: of the texts. train, dev: how many texts. noise: share of train's labels that are wrong. own, shared: what
-    the teacher adds to a topic's logit for each of its own words, and for each of its field's; it minds no others.
-    training: of the students. Every seed of a ladder has data of its own.
+    Every seed of an ablation has different data.
+
+    Attributes:
+        topics: Topics of the texts.
+        own: What the teacher adds to a topic's logit for each word of the topic.
+        shared: What it adds for each word of the topic's field; other words count nothing.
+        train: Number of training texts.
+        dev: Number of dev texts.
+        noise: Share of wrong labels in train.
+        training: Training settings of the students.
     """
 
     topics: Topics
@@ -97,12 +104,12 @@ class World:
         return build_task("topics", self.topics.labels, {"train": train, "dev": dev}, ["accuracy"], seed=seed)
 
     def student(self, task: TextTask) -> Classifier:
-        """Return a bag of words that knows nothing."""
+        """Return an untrained bag of words."""
         tokenizer = synthetic_tokenizer(64, self.topics.vocabulary())
         return Classifier(BagOfWords(BagConfig(vocab_size=len(tokenizer), **label_settings(task))), tokenizer)
 
     def teacher(self, task: TextTask) -> Classifier:
-        """Return a bag of words that knows what the words of topics and fields mean."""
+        """Return a bag of words with the weights of topics and fields."""
         teacher = self.student(task)
         with _writing(teacher) as weight:
             for word, token in teacher.tokenizer.get_vocab().items():
@@ -115,22 +122,22 @@ class World:
         return teacher
 
     def distiller(self, seed: int, knowledge: KnowledgeConfig, teacher: Classifier | None = None) -> Distiller:
-        """Return the run of a seed, by default under the world's own teacher."""
+        """Return the run of a seed, by default with the world's teacher."""
         task = self.task(seed)
         return Distiller(task, teacher or self.teacher(task), self.student(task), self.training, knowledge, 64)
 
     def shortened(self, epochs: float) -> World:
-        """Return the world with students that train for so many epochs."""
+        """Return the world with another number of epochs."""
         return replace(self, training=replace(self.training, epochs=epochs))
 
     def sharpened(self, factor: float) -> World:
-        """Return the world with a teacher whose logits are multiplied, as by another temperature."""
+        """Return the world with a teacher whose logits are multiplied by a factor."""
         return replace(self, own=self.own * factor, shared=self.shared * factor)
 
 
 @contextmanager
 def _writing(classifier: Classifier) -> Iterator[Tensor]:
-    """Give the weights of a bag of words, `[K, V]`, to be set."""
+    """Yield the weights of a bag of words, `[K, V]`, for writing."""
     layer = classifier.model.get_submodule("classifier")
     assert isinstance(layer, nn.Linear)
     with torch.no_grad():
@@ -139,18 +146,18 @@ def _writing(classifier: Classifier) -> Iterator[Tensor]:
 
 SIMILARITY = World(
     Topics(fields=4, per_field=5, own=(1,), shared=(3,), common=4, own_words=4, field_words=24, common_words=16),
-    # So chosen that at τ = 0.3 the softmax over cosines of the weights is what the teacher says of each text.
+    # Such that at τ = 0.3 the softmax over cosines of the weights is the teacher's prediction for each text.
     own=4 / 3,
     shared=2 / 3,
 )
-"""Every text has as many words of its topic and of its field: the teacher tells nothing but which classes are alike."""
+"""Every text has as many words of its topic and of its field: the teacher knows only which classes are similar."""
 
 CONFIDENCE = World(
     Topics(fields=8, per_field=1, own=(0, 0, 2), shared=(0,), common=6, own_words=6, field_words=1, common_words=24),
     own=4.0,
     train=160,
 )
-"""Most texts tell nothing of their label, and no two classes are alike: it tells nothing but which texts to trust."""
+"""Most texts have no word of their topic, and no classes are similar: it knows only which texts to trust."""
 
 NOISE = World(
     Topics(fields=8, per_field=1, own=(2,), shared=(0,), common=6, own_words=6, field_words=1, common_words=24),
@@ -159,7 +166,7 @@ NOISE = World(
     noise=0.3,
     training=TrainingConfig(epochs=30, batch_size=32, learning_rate=0.2, weight_decay=0.0, precision="fp32"),
 )
-"""Labels are noisy and learned by heart, and to the teacher all are alike: it tells nothing but to trust none."""
+"""Labels are noisy and memorised, and the teacher's predictions are uniform: it knows only to trust none."""
 
 EVERYTHING = World(
     Topics(
@@ -169,4 +176,5 @@ EVERYTHING = World(
     shared=2.0,
     train=200,
 )
-"""Many texts tell little of their label, and some classes are alike: all levels are there, and the instance most."""
+"""Many texts have few words of their topic, and some classes are similar: all levels are present, above all the
+instance."""

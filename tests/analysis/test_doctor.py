@@ -125,7 +125,7 @@ def test_examine_reports_a_layer_map_that_does_not_suit_the_models() -> None:
 
 def test_examine_profiles_the_teacher_of_models_with_different_vocabularies() -> None:
     found = examined(student=classifier("bert", task(), layers=2))
-    assert "read different vocabularies" in str(found.obstacle)
+    assert "have different vocabularies" in str(found.obstacle)
     assert found.cost is None
     assert found.held_out.probe is None
     (finding,) = (one for one in found.findings if one.code == "incompatible")

@@ -11,7 +11,7 @@ from kselect.analysis.ablation.findings import findings
 from kselect.models.needs import Needs
 from kselect.models.outputs import forward
 from tests.analysis.synthetic import CONFIDENCE, EVERYTHING, NOISE, SIMILARITY, World
-from tests.analysis.worlds import climbed, config_of, fall_together, matched_in
+from tests.analysis.worlds import config_of, fall_together, matched_in, run_and_explain
 
 TAU = 0.3
 
@@ -22,7 +22,7 @@ def smoothing(confidence: float, classes: int) -> float:
 
 
 @pytest.mark.parametrize("world", [SIMILARITY, CONFIDENCE, NOISE], ids=["similarity", "confidence", "noise"])
-def test_the_teacher_says_what_it_was_made_to(world: World) -> None:
+def test_the_teacher_has_the_logits_set_by_hand(world: World) -> None:
     task = world.task(0)
     teacher = world.teacher(task)
     texts = task.splits["train"].text_a[:20]
@@ -34,14 +34,14 @@ def test_the_teacher_says_what_it_was_made_to(world: World) -> None:
         assert row == pytest.approx(expected, abs=1e-5)
 
 
-def test_where_only_classes_are_alike_the_domain_is_all_there_is() -> None:
+def test_with_similar_classes_alone_the_domain_level_accounts_for_the_gain() -> None:
     scores = torch.tensor([1 / TAU, *[2.0] * 4, *[0.0] * 15], dtype=torch.float64)
     confidence = float(torch.softmax(scores, 0)[0])
     config = matched_in(SIMILARITY, config_of(measure="loss"))
     assert config.similarity_temperature == TAU
     assert config.similarity_mass == pytest.approx(1 - confidence, rel=1e-4)
     assert config.label_smoothing == pytest.approx(smoothing(confidence, 20), rel=1e-4)
-    found = climbed(SIMILARITY, config_of(measure="loss"))
+    found = run_and_explain(SIMILARITY, config_of(measure="loss"))
     now, relations = found.teacher.profile.information[0], found.teacher.profile.relations
     assert (now.confidence, now.accuracy) == (pytest.approx(confidence), 1.0)
     assert now.shares["domain"] == pytest.approx(1)
@@ -58,8 +58,8 @@ def test_where_only_classes_are_alike_the_domain_is_all_there_is() -> None:
     assert found.decomposition.order == "contradicted"
 
 
-def test_where_only_confidence_varies_the_instance_is_all_there_is() -> None:
-    found = climbed(CONFIDENCE, config_of())
+def test_with_varying_confidence_alone_the_instance_level_accounts_for_the_gain() -> None:
+    found = run_and_explain(CONFIDENCE, config_of())
     assert found.teacher.profile.information[0].shares["instance"] == pytest.approx(1)
     assert fall_together(found, "kd", "kd-pt", "kd-pt-sim")
     assert fall_together(found, "kd-sim", "label-smoothing")
@@ -67,21 +67,21 @@ def test_where_only_confidence_varies_the_instance_is_all_there_is() -> None:
     assert found.decomposition.leads["kd-pt", "label-smoothing"].low > 0
 
 
-def test_where_nothing_is_known_smoothing_is_all_there_is() -> None:
-    found = climbed(NOISE, config_of(measure="loss"))
+def test_without_knowledge_label_smoothing_accounts_for_the_gain() -> None:
+    found = run_and_explain(NOISE, config_of(measure="loss"))
     assert found.teacher.profile.information[0].total == pytest.approx(0, abs=1e-12)
     assert fall_together(found, "kd", "kd-pt", "kd-pt-sim", "kd-sim", "label-smoothing")
     assert found.decomposition.gains["kd"].low > 0
     assert found.decomposition.shares["label-smoothing"].mean == pytest.approx(1, rel=1e-3)
 
 
-def test_where_no_classes_are_alike_the_domain_is_no_better_than_smoothing() -> None:
+def test_without_similar_classes_the_domain_level_is_a_label_smoothing() -> None:
     alone = replace(NOISE, own=2.0)
-    found = climbed(alone, config_of(measure="loss"))
+    found = run_and_explain(alone, config_of(measure="loss"))
     assert fall_together(found, "kd-sim", "label-smoothing")
     assert found.decomposition.order != "confirmed"
     # Given by hand, the stronger smoothing gains more from noisy labels: that is said.
-    uneven = climbed(alone, config_of(measure="loss", label_smoothing=0.01))
+    uneven = run_and_explain(alone, config_of(measure="loss", label_smoothing=0.01))
     assert uneven.decomposition.leads["kd-sim", "label-smoothing"].low > 0
     (smoothing_too,) = (
         finding for finding in findings(found) if finding.startswith("kd-sim is practically a label smoothing")
@@ -92,8 +92,8 @@ def test_where_no_classes_are_alike_the_domain_is_no_better_than_smoothing() -> 
     assert not any("alone may put" in finding for finding in findings(found))
 
 
-def test_where_all_of_it_is_there_the_order_of_the_paper_is_found() -> None:
-    found = climbed(EVERYTHING, config_of(measure="loss"), range(5))
+def test_with_all_levels_the_order_of_the_paper_is_confirmed() -> None:
+    found = run_and_explain(EVERYTHING, config_of(measure="loss"), range(5))
     assert found.decomposition.order == "confirmed"
     shares = {name: share.mean for name, share in found.decomposition.shares.items()}
     assert shares["label-smoothing"] < shares["kd-sim"] < 0.4 < shares["kd-pt"] < shares["kd-pt-sim"] < 1

@@ -32,14 +32,14 @@ def matched_in(
     return match_smoothing(config, predict_train(task, teacher, world.training, 64))
 
 
-def examined(world: World, config: AblationConfig, teacher: Classifier | None = None, seed: int = 0) -> AblationTeacher:
+def profiled(world: World, config: AblationConfig, teacher: Classifier | None = None, seed: int = 0) -> AblationTeacher:
     """The profile of a world's teacher, or of another, before any training."""
     config, task = matched_in(world, config, teacher, seed), world.task(seed)
     predictions = predict_train(task, teacher or world.teacher(task), world.training, 64)
     return profile_ablation_teacher(world.distiller(seed, config.knowledge(), teacher), config, predictions)
 
 
-def climbed(world: World, config: AblationConfig, seeds: Sequence[int] = (0, 1, 2)) -> Explanation:
+def run_and_explain(world: World, config: AblationConfig, seeds: Sequence[int] = (0, 1, 2)) -> Explanation:
     given, config = config, matched_in(world, config, seed=seeds[0])
 
     @lru_cache(maxsize=1)
@@ -47,7 +47,7 @@ def climbed(world: World, config: AblationConfig, seeds: Sequence[int] = (0, 1, 
         return world.distiller(seed, config.knowledge(top_k))
 
     classes = len(world.topics.labels)
-    levels, teacher = conditions(given, classes), examined(world, config, seed=seeds[0])
+    levels, teacher = conditions(given, classes), profiled(world, config, seed=seeds[0])
     with TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "runs.jsonl", KEY)
         run_ablation(distiller_of, levels, seeds, config.gold_share, ledger)

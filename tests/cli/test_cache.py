@@ -143,7 +143,7 @@ def test_an_entry_whose_first_pass_was_killed(filled: Path, capsys: pytest.Captu
         (["lits"], "--action is 'lits': expected list, verify or clear."),
         (["list", "clear"], "'clear' belongs to no option"),
         (["clear", "--entry", "zz"], "holds no entry"),
-        (["list", "--cache_dir", __file__], "cannot be read (Not a directory): give another --cache_dir."),
+        (["list", "--cache_dir", __file__], "cannot be read (Not a directory): give another cache_dir."),
     ],
 )
 def test_bad_input_is_refused(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ REFUSED = [
     (["distill", "--scales", "hiden=1"], "Unknown knowledge 'hiden': did you mean 'hidden'?"),
     (["distill", "--agent", "pdk"], "Unknown agent or policy folder 'pdk': did you mean 'pkd'?"),
     (["distill", "--agent", "actor-critic"], "actor-critic has no policy yet: give the folder of one"),
-    (["distill", "--agent", "fixed"], """give --agent_settings '{"weights": {"gold": 1}}', with yours."""),
+    (["distill", "--agent", "fixed"], "such as weights: {gold: 1}."),
     (["distill", "--agent", "pkd", "--knowledge", "gold"], "Agent 'pkd' needs the knowledge 'logits'"),
     (["distill", "--teacher", "runs/techer/model"], "runs/techer/model: did you mean 'runs/teacher/model'?"),
     (

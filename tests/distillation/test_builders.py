@@ -33,13 +33,13 @@ def made(student: StudentConfig, seed: int = 0, **knowledge: object) -> Distille
     return make_distiller(TASK, student, TrainingConfig(precision="fp32"), offered, seed)
 
 
-def test_a_student_is_three_layers_of_its_teacher_unless_said_otherwise(folder: Path) -> None:
+def test_make_distiller_shrinks_to_three_layers_by_default(folder: Path) -> None:
     assert StudentConfig(teacher="somewhere").kept_layers == 3
     distiller = made(StudentConfig(teacher=str(folder / "one")), knowledge=["gold"])
     assert distiller.student.layers == 3
 
 
-def test_a_student_of_its_own_learns_from_a_wider_teacher(folder: Path) -> None:
+def test_make_distiller_loads_a_student_for_a_wider_teacher(folder: Path) -> None:
     config = StudentConfig(teacher=str(folder / "one"), student=str(folder / "small"))
     assert config.layers is None
     distiller = made(config, knowledge=["gold", "logits", "hidden", "value-relations"])
@@ -48,14 +48,14 @@ def test_a_student_of_its_own_learns_from_a_wider_teacher(folder: Path) -> None:
     assert distiller.advance([1, 1, 1, 1], 2).steps == 2
 
 
-def test_the_head_of_a_student_is_drawn_with_the_seed(folder: Path) -> None:
+def test_make_distiller_seeds_the_students_head(folder: Path) -> None:
     config = StudentConfig(teacher=str(folder / "one"), student=str(folder / "small"))
     heads = [made(config, seed, knowledge=["gold"]).student.model.classifier.weight for seed in (1, 1, 2)]
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
 
 
-def test_several_teachers_are_loaded_and_the_first_is_shrunk(folder: Path) -> None:
+def test_make_distiller_of_several_teachers_shrinks_the_first(folder: Path) -> None:
     config = StudentConfig(teacher=[str(folder / "one"), str(folder / "other")], layers=2)
     distiller = made(config, knowledge=["gold", "logits", "logits-mse"])
     assert [teacher.model.config.model_type for teacher in distiller.teachers] == ["bert", "roberta"]
@@ -74,7 +74,7 @@ def test_several_teachers_are_loaded_and_the_first_is_shrunk(folder: Path) -> No
         (TrainingConfig, {"epochs": float("inf")}, "epochs is inf: give a positive number."),
     ],
 )
-def test_what_nobody_would_read_or_reach_is_refused(kind: type, settings: dict[str, object], message: str) -> None:
+def test_settings_refuse_unused_values(kind: type, settings: dict[str, object], message: str) -> None:
     with pytest.raises(KselectError) as error:
         kind(**settings)
     assert str(error.value) == message
@@ -94,7 +94,7 @@ def test_what_nobody_would_read_or_reach_is_refused(kind: type, settings: dict[s
         ({"teacher": "a", "layers": [0, 1]}, "layers is [0, 1]: give how many to keep, or which ones, counted from 1."),
     ],
 )
-def test_contradictions_are_refused(settings: dict[str, object], message: str) -> None:
+def test_settings_refuse_contradictions(settings: dict[str, object], message: str) -> None:
     with pytest.raises(KselectError) as error:
         StudentConfig(**settings)
     assert str(error.value) == message

@@ -7,7 +7,7 @@ import pytest
 from kselect.distillation.cost_account import CostAccount
 
 
-def test_a_part_inside_another_is_taken_out_of_it() -> None:
+def test_measure_does_not_count_nested_time_twice() -> None:
     account = CostAccount()
     start = time.perf_counter()
     with account.measure("student"):
@@ -20,7 +20,7 @@ def test_a_part_inside_another_is_taken_out_of_it() -> None:
     assert sum(account.seconds.values()) == pytest.approx(elapsed, abs=1e-3)
 
 
-def test_settling_begins_a_new_account() -> None:
+def test_settle_resets_the_account() -> None:
     account = CostAccount()
     with account.measure("reward"):
         pass

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from transformers import BertTokenizer
 
 from kselect.config import KnowledgeConfig
-from kselect.distillation.callback import DistillerCallback, TrainingPart
+from kselect.distillation.callback import DistillerCallback, MicroBatch
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.snapshot import Snapshot
@@ -34,7 +34,7 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_student_learns() -> None:
+def test_advance_trains_a_student() -> None:
     distiller = tiny_distiller(epochs=30, learning_rate=3e-3)
     distiller.reset(0)
     before = distiller.evaluate("train").loss
@@ -44,7 +44,7 @@ def test_a_student_learns() -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("selection", [GOLD, ALL, [0.2, 0.7, 0, 1, 0.1]])
-def test_what_follows_a_snapshot_follows_again_bit_by_bit(precision: str, selection: list[float]) -> None:
+def test_restore_repeats_a_run_bit_by_bit(precision: str, selection: list[float]) -> None:
     distiller = tiny_distiller(precision=precision, accumulation=2)
     distiller.reset(3)
     distiller.advance(ALL, 5)
@@ -56,7 +56,7 @@ def test_what_follows_a_snapshot_follows_again_bit_by_bit(precision: str, select
     assert equal(weights(distiller), first)
 
 
-def test_a_snapshot_on_disk_serves_another_process_as_well(tmp_path: Path) -> None:
+def test_snapshot_on_disk_resumes_in_another_distiller(tmp_path: Path) -> None:
     straight = tiny_distiller()
     straight.reset(3)
     straight.advance(ALL, 5)
@@ -73,7 +73,7 @@ def test_a_snapshot_on_disk_serves_another_process_as_well(tmp_path: Path) -> No
     assert resumed.step == straight.step
 
 
-def test_a_snapshot_is_a_copy() -> None:
+def test_snapshot_is_a_copy() -> None:
     distiller = tiny_distiller()
     moment = distiller.snapshot()
     before = {name: value.clone() for name, value in moment.tensors.items()}
@@ -83,7 +83,7 @@ def test_a_snapshot_is_a_copy() -> None:
     assert equal(moment.tensors, before)
 
 
-def test_a_snapshot_of_another_kind_of_device_is_refused() -> None:
+def test_restore_refuses_another_kind_of_device() -> None:
     distiller = tiny_distiller({"knowledge": ["gold"]})
     snapshot = distiller.snapshot()
     elsewhere = Snapshot({**snapshot.tensors, "random/cuda": torch.zeros(16, dtype=torch.uint8)}, snapshot.facts)
@@ -91,16 +91,16 @@ def test_a_snapshot_of_another_kind_of_device_is_refused() -> None:
         distiller.restore(elsewhere)
 
 
-def test_a_damaged_snapshot_is_refused(tmp_path: Path) -> None:
+def test_snapshot_load_refuses_damaged_files(tmp_path: Path) -> None:
     moment = tmp_path / "moment"
     tiny_distiller().snapshot().save(moment)
     moment.write_bytes(moment.read_bytes()[:1000])
     for path in (moment, tmp_path / "nowhere"):
-        with pytest.raises(KselectError, match=f"{path.name} is damaged .*: give --fresh to start over"):
+        with pytest.raises(KselectError, match=f"{path.name} is damaged .*: start over"):
             Snapshot.load(path)
 
 
-def test_a_seed_is_a_run_and_another_seed_another() -> None:
+def test_reset_seed_determines_the_run() -> None:
     distiller = tiny_distiller()
     students = []
     for seed in (1, 1, 2):
@@ -116,14 +116,14 @@ class Interruption(DistillerCallback):
 
     parts = 0
 
-    def on_losses(self, part: TrainingPart, total: torch.Tensor) -> None:
+    def on_losses(self, micro_batch: MicroBatch, total: torch.Tensor) -> None:
         self.parts += 1
         if self.parts == 6:
             raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("back", ["reset", "restore"])
-def test_a_step_that_was_interrupted_leaves_nothing_behind(back: str) -> None:
+def test_advance_interrupted_leaves_nothing_behind(back: str) -> None:
     distiller = tiny_distiller(accumulation=2)
     distiller.reset(1)
     start = distiller.snapshot()
@@ -141,7 +141,7 @@ def test_a_step_that_was_interrupted_leaves_nothing_behind(back: str) -> None:
     assert equal(weights(distiller), straight)
 
 
-def test_nobody_elses_accelerator_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_advance_ignores_other_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is set in a launcher's environment, or by another trainer in the process, is that one's."""
     distiller = tiny_distiller()
     distiller.reset(1)
@@ -157,7 +157,7 @@ def test_nobody_elses_accelerator_matters(monkeypatch: pytest.MonkeyPatch) -> No
     assert distiller.advance(ALL, 3) == alone
 
 
-def test_nobody_elses_random_numbers_matter() -> None:
+def test_advance_ignores_other_random_numbers() -> None:
     quiet, disturbed = tiny_distiller(), tiny_distiller()
     quiet.reset(1)
     disturbed.reset(1)
@@ -171,7 +171,7 @@ def test_nobody_elses_random_numbers_matter() -> None:
 
 
 @pytest.mark.parametrize("accumulation", [4, 8])
-def test_accumulated_parts_make_the_same_step(accumulation: int) -> None:
+def test_advance_accumulation_gives_the_same_step(accumulation: int) -> None:
     whole, parts = tiny_distiller(dropout=0.0), tiny_distiller(dropout=0.0, accumulation=accumulation)
     for distiller in (whole, parts):
         distiller.reset(1)
@@ -184,7 +184,7 @@ def test_accumulated_parts_make_the_same_step(accumulation: int) -> None:
     assert reports[0].grad_norm == pytest.approx(reports[1].grad_norm, rel=1e-4)
 
 
-def test_a_common_factor_of_the_selection_changes_nothing() -> None:
+def test_advance_is_invariant_to_a_factor_of_the_selection() -> None:
     one, half = tiny_distiller(), tiny_distiller()
     one.reset(1)
     half.reset(1)
@@ -193,7 +193,7 @@ def test_a_common_factor_of_the_selection_changes_nothing() -> None:
     assert equal(weights(one), weights(half))
 
 
-def test_selecting_nothing_means_gold() -> None:
+def test_advance_selecting_nothing_means_gold() -> None:
     nothing, gold = tiny_distiller(), tiny_distiller()
     for distiller, selection in ((nothing, [0] * 5), (gold, GOLD)):
         distiller.reset(1)
@@ -223,7 +223,7 @@ def counted(distiller: Distiller) -> Iterator[dict[str, int]]:
         hook.remove()
 
 
-def test_what_is_not_selected_is_not_computed() -> None:
+def test_advance_computes_only_what_is_selected() -> None:
     distiller = tiny_distiller({"teacher_cache": 0})
     distiller.reset(0)
     with counted(distiller) as counts:
@@ -235,7 +235,7 @@ def test_what_is_not_selected_is_not_computed() -> None:
         assert counts == {"student": 6, "teacher": 4, "attention": 2}
 
 
-def test_a_cached_teacher_runs_once_over_the_data_and_never_for_gold() -> None:
+def test_cached_teacher_runs_once_and_never_for_gold() -> None:
     distiller = tiny_distiller(epochs=4)
     distiller.reset(0)
     with counted(distiller) as counts:
@@ -250,7 +250,7 @@ def test_a_cached_teacher_runs_once_over_the_data_and_never_for_gold() -> None:
         assert counts["teacher"] == once
 
 
-def test_cached_and_live_agree_within_rounding() -> None:
+def test_cached_teacher_agrees_with_live_within_rounding() -> None:
     reports = []
     for memory in (0.0, 1.0):
         distiller = tiny_distiller({"teacher_cache": memory})
@@ -259,7 +259,7 @@ def test_cached_and_live_agree_within_rounding() -> None:
     assert reports[0].losses == pytest.approx(reports[1].losses, rel=5e-3)
 
 
-def test_what_is_cached_does_not_depend_on_who_came_first() -> None:
+def test_cached_teacher_does_not_depend_on_the_first_run() -> None:
     attention_first, hidden_first = tiny_distiller(), tiny_distiller()
     attention_first.reset(0)
     hidden_first.reset(0)
@@ -271,7 +271,7 @@ def test_what_is_cached_does_not_depend_on_who_came_first() -> None:
     assert equal(weights(attention_first), weights(hidden_first))
 
 
-def test_teachers_outputs_over_the_limit_stay_live(caplog: pytest.LogCaptureFixture) -> None:
+def test_cached_teacher_over_the_limit_stays_live(caplog: pytest.LogCaptureFixture) -> None:
     tokens = encode(tiny_task().splits["train"], synthetic_tokenizer(), 32).lengths.sum()
     three_layers_of_hidden_states = 3 * tokens * 16 * 2  # bytes; attention does not fit beside them
     distiller = tiny_distiller({"teacher_cache": (three_layers_of_hidden_states + 1) / 2**30})
@@ -282,11 +282,11 @@ def test_teachers_outputs_over_the_limit_stay_live(caplog: pytest.LogCaptureFixt
         assert not caplog.records
         distiller.advance([1, 0, 0, 1, 0], 3)
         assert counts["teacher"] == 5
-    (told,) = [record.getMessage() for record in caplog.records]
-    assert told.startswith("The teacher runs in every training step that reads its attentions, which are not kept")
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith("The teacher runs in every training step that reads its attentions, which are not cached")
 
 
-def test_features_start_worth_as_much_as_knowing_nothing() -> None:
+def test_scales_equalise_initial_losses() -> None:
     distiller = tiny_distiller()
     scaled = distiller.scales * np.array([distiller.initial_losses[name] for name in distiller.names])
     assert scaled[2:] == pytest.approx(np.log(2), rel=1e-4)
@@ -294,7 +294,7 @@ def test_features_start_worth_as_much_as_knowing_nothing() -> None:
 
 
 @pytest.mark.parametrize(("broken", "named"), [(2, "the loss of hidden"), (None, "the gradient of gold + hidden")])
-def test_a_loss_that_is_no_number_stops_the_run_in_its_last_good_state(broken: int | None, named: str) -> None:
+def test_advance_diverged_keeps_the_last_good_state(broken: int | None, named: str) -> None:
     distiller = tiny_distiller()
     distiller.reset(1)
     distiller.advance([1, 0, 1, 0, 0], 3)
@@ -307,7 +307,7 @@ def test_a_loss_that_is_no_number_stops_the_run_in_its_last_good_state(broken: i
     with pytest.raises(TrainingDivergedError) as error:
         distiller.advance([1, 0, 1, 0, 0], 4)
     assert error.value.step == 4
-    assert f"Training diverged at step 4: {named} is not a number any more." in str(error.value)
+    assert f"Training diverged at step 4: {named} is not finite." in str(error.value)
     after = distiller.snapshot()
     assert equal(after.tensors, good.tensors)
     assert {**after.facts, "scales": None} == {**good.facts, "scales": None}
@@ -315,7 +315,7 @@ def test_a_loss_that_is_no_number_stops_the_run_in_its_last_good_state(broken: i
     assert not equal(distiller.snapshot().tensors, good.tensors)
 
 
-def test_a_run_ends() -> None:
+def test_advance_stops_after_total_steps() -> None:
     distiller = tiny_distiller(epochs=0.5)
     report = distiller.advance(GOLD, 10_000)
     assert report.steps == distiller.total_steps == 4
@@ -323,7 +323,7 @@ def test_a_run_ends() -> None:
         distiller.advance(GOLD, 1)
 
 
-def test_what_cannot_be_compared_is_refused() -> None:
+def test_distiller_refuses_incompatible_models() -> None:
     acceptability, teacher = tiny_task(), tiny_classifier(tiny_task())
     with pytest.raises(KselectError, match="max_length is 64, the model takes 32 tokens"):
         Distiller(acceptability, teacher, shrink(teacher, 2), max_length=64)
@@ -333,14 +333,14 @@ def test_what_cannot_be_compared_is_refused() -> None:
         Distiller(acceptability, teacher, stranger, max_length=32)
 
 
-def test_a_teacher_that_would_be_trained_is_refused() -> None:
+def test_distiller_refuses_a_teacher_that_is_the_student() -> None:
     acceptability, teacher = tiny_task(), tiny_classifier(tiny_task())
     for teachers in (teacher, [tiny_classifier(acceptability), replace(teacher)]):
         with pytest.raises(KselectError, match="Teacher and student are one model, which cannot learn from itself"):
             Distiller(acceptability, teachers, teacher, knowledge=KnowledgeConfig(knowledge=["gold", "logits"]))
 
 
-def test_an_evaluation_on_a_sample_is_the_same_every_time() -> None:
+def test_evaluate_uses_a_fixed_sample() -> None:
     distiller = tiny_distiller()
     sample = distiller.evaluate("reward", 10)
     assert sample.examples == 10
@@ -349,7 +349,7 @@ def test_an_evaluation_on_a_sample_is_the_same_every_time() -> None:
     assert distiller.measure_loss("reward", 10) == sample.loss
 
 
-def test_a_selection_for_each_step_is_that_of_steps_one_by_one() -> None:
+def test_advance_with_a_selection_for_each_step() -> None:
     selections = [[1, 0, 0.2, 0, 0], [0.5, 0, 0.6, 0, 0], [0.1, 0, 1, 0, 0]]
     whole, parts = tiny_distiller(), tiny_distiller()
     report = whole.advance(selections, 3)
@@ -362,12 +362,12 @@ def test_a_selection_for_each_step_is_that_of_steps_one_by_one() -> None:
             whole.advance(wrong, 2)
 
 
-def test_what_is_selected_at_some_step_alone_is_computed_all_along() -> None:
+def test_advance_computes_everything_selected_at_some_step() -> None:
     distiller = tiny_distiller()
     assert list(distiller.advance([[1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 1, 0, 0]], 3).losses) == ["gold", "hidden"]
 
 
 @pytest.mark.parametrize("selection", [[1, 1], [1, 1, 1, 1, 1.5], [-0.1, 1, 1, 1, 1], [np.nan] * 5])
-def test_what_is_no_selection_is_refused(selection: list[float]) -> None:
+def test_advance_refuses_invalid_selections(selection: list[float]) -> None:
     with pytest.raises(ValueError, match="A selection is 5 numbers"):
         tiny_distiller().advance(selection, 1)

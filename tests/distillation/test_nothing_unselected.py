@@ -114,10 +114,10 @@ def layers_alive(model: nn.Module) -> Iterator[Callable[[], list[int]]]:
 
 
 @pytest.mark.parametrize("needs", [frozenset(), frozenset({2}), frozenset({1, 4})])
-def test_no_hidden_states_are_held_that_nobody_reads(needs: frozenset[int]) -> None:
+def test_forward_holds_no_unread_hidden_states(needs: frozenset[int]) -> None:
     task = tiny_task()
     teacher = tiny_classifier(task).model.eval()
-    batch = tiny_distiller()._splits["train"].batch(range(8))
+    batch = tiny_distiller().encoded("train").batch(range(8))
     with layers_alive(teacher) as alive, torch.no_grad():
         outputs = forward(teacher, batch, Needs(hidden_states=needs))
         assert alive() == sorted(needs)
@@ -137,9 +137,7 @@ def test_no_hidden_states_are_held_that_nobody_reads(needs: frozenset[int]) -> N
         (("gold", "attention-scores"), "last", STUDENT_LAYERS - 1 + TEACHER_LAYERS - 1),
     ],
 )
-def test_attention_is_fused_in_every_layer_whose_matrices_nobody_reads(
-    names: tuple[str, ...], layer_map: str, fused: int
-) -> None:
+def test_forward_fuses_attention_without_unread_matrices(names: tuple[str, ...], layer_map: str, fused: int) -> None:
     distiller = live(knowledge=list(TEXT_KNOWLEDGE), layer_map=layer_map)
     distiller.reset(0)
     with FusedAttention() as counted:
@@ -148,7 +146,7 @@ def test_attention_is_fused_in_every_layer_whose_matrices_nobody_reads(
 
 
 @pytest.mark.parametrize("selected", ["gold", "logits", "hidden", "attention", "value-relations", "latent-trees"])
-def test_what_is_on_offer_beside_adds_no_operation(selected: str) -> None:
+def test_advance_unselected_knowledge_adds_no_operation(selected: str) -> None:
     seen = []
     for offered in ({"gold", selected}, TEXT_KNOWLEDGE):
         distiller = live(knowledge=sorted(offered))
@@ -160,7 +158,7 @@ def test_what_is_on_offer_beside_adds_no_operation(selected: str) -> None:
     assert seen[0]["aten._fused_adamw_.default "] > 0  # backward and update were seen, too
 
 
-def test_knowledge_that_is_never_selected_leaves_every_bit_as_it_is() -> None:
+def test_advance_unselected_knowledge_changes_no_bit() -> None:
     """Also where it has projections, which are then never learned, and whatever the teacher's width."""
     task = tiny_task()
     students = []
@@ -178,7 +176,7 @@ def test_knowledge_that_is_never_selected_leaves_every_bit_as_it_is() -> None:
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
 @pytest.mark.parametrize("memory", [0.0, 1.0], ids=["live", "cached"])
-def test_no_step_waits_for_the_device(weighting: str, memory: float) -> None:
+def test_advance_does_not_synchronise(weighting: str, memory: float) -> None:
     distiller = tiny_distiller(
         {"knowledge": list(TEXT_KNOWLEDGE), "weighting": weighting, "teacher_cache": memory},
         accumulation=2,
@@ -193,7 +191,7 @@ def test_no_step_waits_for_the_device(weighting: str, memory: float) -> None:
 
 
 @pytest.mark.parametrize("head", ["tagger", "parser", "tree-tagger"])
-def test_nor_does_one_of_words(head: str) -> None:
+def test_advance_of_words_does_not_synchronise(head: str) -> None:
     training = TrainingConfig(batch_size=8, epochs=20, precision="fp32", accumulation=2)
     teacher, student = word_classifier(head), word_classifier(head, seed=1)
     distiller = Distiller(task_for(head), teacher, student, training, max_length=POSITIONS)
@@ -205,7 +203,7 @@ def test_nor_does_one_of_words(head: str) -> None:
     assert readings.calls == 1
 
 
-def test_what_would_wait_is_seen() -> None:
+def test_synchronisation_is_detected() -> None:
     values = torch.arange(3.0)
     looks: list[Callable[[], Any]] = [
         lambda: values[0].item(),
@@ -224,7 +222,7 @@ def test_what_would_wait_is_seen() -> None:
 
 
 @pytest.mark.parametrize("padded", [False, True])
-def test_the_mask_is_looked_at_where_that_costs_nothing(padded: bool) -> None:
+def test_readable_mask_is_checked_only_on_the_cpu(padded: bool) -> None:
     def mask(device: str) -> Tensor | None:
         padding = torch.ones(2, 4, dtype=torch.bool)
         padding[1, 3] = not padded
@@ -241,7 +239,7 @@ def test_the_mask_is_looked_at_where_that_costs_nothing(padded: bool) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
 @pytest.mark.parametrize("memory", [0.0, 1.0], ids=["live", "cached"])
-def test_a_phase_waits_for_a_cuda_device_once(weighting: str, memory: float) -> None:
+def test_advance_synchronises_with_cuda_once(weighting: str, memory: float) -> None:
     distiller = tiny_distiller(
         {"knowledge": list(TEXT_KNOWLEDGE), "weighting": weighting, "teacher_cache": memory},
         accumulation=2,

@@ -4,38 +4,38 @@ import numpy as np
 import pytest
 import torch
 
-from kselect.distillation.sampler import BucketedBatches, sorted_batches
+from kselect.distillation.sampler import BucketSampler, sorted_batches
 from kselect.tasks.encoding import encode
 from tests.tiny import tiny_distiller
 
 LENGTHS = np.random.default_rng(0).integers(5, 100, 1000).astype(np.int32)
 
 
-def test_every_example_once_an_epoch_and_epochs_differ() -> None:
-    batches = BucketedBatches(LENGTHS, 32, seed=1)
-    epochs = [[batches.next() for _ in range(batches.batches_per_epoch)] for _ in range(2)]
+def test_bucket_sampler_yields_every_example_once_per_epoch() -> None:
+    batches = BucketSampler(LENGTHS, 32, seed=1)
+    epochs = [[batches.next_batch() for _ in range(batches.batches_per_epoch)] for _ in range(2)]
     for epoch in epochs:
         assert sorted(np.concatenate(epoch)) == list(range(1000))
     assert not np.array_equal(np.concatenate(epochs[0]), np.concatenate(epochs[1]))
 
 
-def test_lengths_are_alike_within_a_batch() -> None:
-    batches = BucketedBatches(LENGTHS, 32, seed=1)
-    epoch = [batches.next() for _ in range(batches.batches_per_epoch)]
+def test_bucket_sampler_batches_similar_lengths() -> None:
+    batches = BucketSampler(LENGTHS, 32, seed=1)
+    epoch = [batches.next_batch() for _ in range(batches.batches_per_epoch)]
     padded = sum(len(batch) * LENGTHS[batch].max() for batch in epoch)
     assert padded / LENGTHS.sum() < 1.06
     assert all(np.all(np.diff(LENGTHS[batch]) <= 0) for batch in epoch)
 
 
-def test_a_position_is_enough_to_go_on() -> None:
-    batches = BucketedBatches(LENGTHS, 32, seed=1)
+def test_bucket_sampler_position_resumes() -> None:
+    batches = BucketSampler(LENGTHS, 32, seed=1)
     for _ in range(40):
-        batches.next()
+        batches.next_batch()
     position = batches.position
-    following = [batches.next() for _ in range(40)]
-    elsewhere = BucketedBatches(LENGTHS, 32, seed=9)
+    following = [batches.next_batch() for _ in range(40)]
+    elsewhere = BucketSampler(LENGTHS, 32, seed=9)
     elsewhere.position = position
-    assert all(np.array_equal(elsewhere.next(), batch) for batch in following)
+    assert all(np.array_equal(elsewhere.next_batch(), batch) for batch in following)
 
 
 def test_sorted_batches_cover_everything_longest_first() -> None:
@@ -46,7 +46,7 @@ def test_sorted_batches_cover_everything_longest_first() -> None:
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
-def test_padding_is_the_share_of_what_batches_have_beyond_their_texts(accumulation: int) -> None:
+def test_distiller_padding_is_the_share_of_padding(accumulation: int) -> None:
     distiller = tiny_distiller({"knowledge": ["gold"]}, accumulation=accumulation)
     distiller.reset(5)
     widths: list[torch.Size] = []

@@ -36,14 +36,14 @@ def uncertainty() -> np.ndarray:
     return -(q * np.log(np.maximum(q, 1e-300))).sum(1) / np.log(3)
 
 
-def test_the_plain_weighting_is_a_weighted_sum() -> None:
+def test_weighting_is_a_weighted_sum() -> None:
     losses, weights, scales, logits = tensors()
     np.testing.assert_allclose(
         Weighting()(losses, weights, scales, NAMES, ClassAnswer(logits)).detach(), LOSSES @ FACTORS
     )
 
 
-def test_the_dynamic_weighting_in_numpy() -> None:
+def test_dynamic_weighting_equals_numpy() -> None:
     losses, weights, scales, logits = tensors()
     u = uncertainty()
     assert u[1] == pytest.approx(1)
@@ -53,7 +53,7 @@ def test_the_dynamic_weighting_in_numpy() -> None:
     np.testing.assert_allclose(total.detach(), (LOSSES * shares) @ FACTORS, rtol=1e-6)
 
 
-def test_the_dynamic_weighting_of_a_part_of_the_knowledge() -> None:
+def test_dynamic_weighting_of_some_kinds() -> None:
     losses, weights, scales, logits = tensors()
     total = DynamicWeighting()(
         losses[:, [2, 0]], weights[[2, 0]], scales[[2, 0]], ("hidden", "gold"), ClassAnswer(logits)
@@ -62,7 +62,7 @@ def test_the_dynamic_weighting_of_a_part_of_the_knowledge() -> None:
 
 
 @pytest.mark.parametrize("name", ["hidden-cls", "hidden-cosine"])
-def test_the_dynamic_weighting_weighs_any_kind_of_hidden_states(name: str) -> None:
+def test_dynamic_weighting_of_all_kinds_of_hidden_states(name: str) -> None:
     losses, weights, scales, logits = tensors()
     totals = [
         DynamicWeighting()(losses, weights, scales, ("gold", "logits", kind, "attention"), ClassAnswer(logits))
@@ -72,7 +72,7 @@ def test_the_dynamic_weighting_weighs_any_kind_of_hidden_states(name: str) -> No
     assert isinstance(make_weighting("dynamic", ("gold", "logits", name), regression=False), DynamicWeighting)
 
 
-def test_no_gradient_flows_through_the_uncertainty() -> None:
+def test_dynamic_weighting_has_no_gradient_through_uncertainty() -> None:
     losses, weights, scales, logits = tensors()
     DynamicWeighting()(losses, weights, scales, NAMES, ClassAnswer(logits)).sum().backward()
     assert logits.grad is None
@@ -88,7 +88,7 @@ def learned(values: list[float]) -> UncertaintyWeighting:
 
 
 @pytest.mark.parametrize("chosen", [[0, 1, 2, 3], [3, 1]])
-def test_the_uncertainty_weighting_in_numpy(chosen: list[int]) -> None:
+def test_uncertainty_weighting_equals_numpy(chosen: list[int]) -> None:
     losses, weights, scales, logits = tensors()
     s = np.array([0.3, -1.0, 2.0, 0.5])
     names = tuple(NAMES[i] for i in chosen)
@@ -97,7 +97,7 @@ def test_the_uncertainty_weighting_in_numpy(chosen: list[int]) -> None:
     np.testing.assert_allclose(total.detach(), expected, rtol=1e-6)
 
 
-def test_the_gradient_along_the_variances_by_finite_differences() -> None:
+def test_uncertainty_weighting_gradient_by_finite_differences() -> None:
     s = np.array([0.3, -1.0, 2.0, 0.5])
     losses, weights, scales, logits = tensors()
 
@@ -114,7 +114,7 @@ def test_the_gradient_along_the_variances_by_finite_differences() -> None:
 
 
 @pytest.mark.parametrize("selection", [[0.5, 0.5], [0.2, 0.8]])
-def test_variances_settle_where_each_loss_counts_as_it_is_selected(selection: list[float]) -> None:
+def test_uncertainty_weighting_converges(selection: list[float]) -> None:
     weighting = UncertaintyWeighting(("gold", "hidden"))
     optimizer = torch.optim.Adam(weighting.parameters(), lr=1e-3)
     losses, weights, scales = torch.tensor([[0.2, 3.0]], requires_grad=True), torch.tensor(selection), torch.ones(2)
@@ -130,7 +130,7 @@ def test_variances_settle_where_each_loss_counts_as_it_is_selected(selection: li
 
 
 @pytest.mark.parametrize("kind", ["dynamic", "uncertainty"])
-def test_a_run_goes_on_bit_by_bit_with_what_its_weighting_has_learned(kind: str, tmp_path: Path) -> None:
+def test_restore_includes_the_weighting(kind: str, tmp_path: Path) -> None:
     straight, resumed = (tiny_distiller({"weighting": kind}) for _ in range(2))
     straight.reset(3)
     straight.advance([1] * 5, 5)
@@ -150,7 +150,7 @@ def test_a_run_goes_on_bit_by_bit_with_what_its_weighting_has_learned(kind: str,
         assert not any("weighting" in name for name in straight.student.model.state_dict())
 
 
-def test_dynamic_weighting_is_the_sum_of_its_parts_in_a_real_step() -> None:
+def test_dynamic_weighting_in_a_training_step() -> None:
     plain, dynamic = tiny_distiller(dropout=0.0), tiny_distiller({"weighting": "dynamic"}, dropout=0.0)
     for distiller in (plain, dynamic):
         distiller.reset(1)
@@ -160,7 +160,7 @@ def test_dynamic_weighting_is_the_sum_of_its_parts_in_a_real_step() -> None:
     assert reports[0].losses != reports[1].losses
 
 
-def test_what_cannot_be_weighed_is_refused() -> None:
+def test_make_weighting_refuses_missing_knowledge() -> None:
     with pytest.raises(KselectError, match=r"Unknown weighting 'dynamics': did you mean 'dynamic'\?"):
         make_weighting("dynamics", NAMES, regression=False)  # a slip
     with pytest.raises(KselectError, match="which a regression does not have: leave it out"):

@@ -17,13 +17,14 @@ from kselect.distillation.teacher.fingerprint import cache_key
 from kselect.distillation.teacher.sources import CachedTeacher
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
-from kselect.knowledge.structures import CASES
-from kselect.knowledge.substructures import ALIKE, BestSequences
+from kselect.knowledge.marginals import HEAD_PAIRS
+from kselect.knowledge.sequences import BestSequences
+from kselect.knowledge.substructures import COMPARABLE_HEADS
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import CHOICES
 from kselect.models.heads.tree_tagger import ArcTags, TreeTagger
+from kselect.models.loading import load_classifier
 from kselect.models.shrink import shrink
-from kselect.models.text_classifier import load_classifier
 from kselect.models.word_classifier import with_head
 from kselect.tasks.words import TaggedSentence
 from kselect.tasks.words.sentence import WordSplit
@@ -36,7 +37,7 @@ TEACHERS = ("crf", "spans", "parser", "second-order-parser", "tree-tagger")
 def kinds_for(teacher: str, student: str) -> list[str]:
     """All kinds of knowledge that two heads can be compared in."""
     kinds = ["gold", "marginals", "hidden", "attention"]
-    if any(teacher in group and student in group for group in ALIKE):
+    if any(teacher in group and student in group for group in COMPARABLE_HEADS):
         kinds.append("substructures")
     if CHOICES[teacher] == CHOICES[student]:
         kinds += ["logits", *(["logits-mse"] if "tag" in CHOICES[student] else [])]
@@ -69,10 +70,10 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("head", TEACHERS)
-def test_a_cached_teacher_teaches_as_a_live_one_and_always_the_same(head: str) -> None:
+def test_cached_teacher_of_words_agrees_with_live(head: str) -> None:
     kinds = ["marginals", "hidden"] if head == "spans" else ["marginals", "substructures"]
     runs = [distiller_for(head, head, kinds, teacher_cache=cache) for cache in (0, 1, 1)]
-    assert not isinstance(runs[0].teacher_outputs, CachedTeacher)
+    assert not isinstance(runs[0].teacher_source, CachedTeacher)
     reports = []
     for run in runs:
         run.reset(1)
@@ -86,21 +87,19 @@ def test_a_cached_teacher_teaches_as_a_live_one_and_always_the_same(head: str) -
         assert cached.signals[name] == pytest.approx(value, abs=2e-2)
 
 
-def test_word_states_are_kept_in_half_precision_and_logits_in_full() -> None:
+def test_cached_teacher_stores_word_states_in_half_precision() -> None:
     for head, name, width in (("parser", "word_states-", 2), ("crf", "logits-", 4)):
         run = distiller_for(head, head, ["marginals"])
         run.advance([1], 1)
-        assert isinstance(run.teacher_outputs, CachedTeacher)
-        arrays = run.teacher_outputs.entry.arrays
+        assert isinstance(run.teacher_source, CachedTeacher)
+        arrays = run.teacher_source.entry.arrays
         assert list(arrays) == [name.removesuffix("-")]
-        words = int(run._splits["train"].word_counts.sum())
-        assert arrays[name.removesuffix("-")]["bytes"] - words * width * (16 if head == "parser" else 9) in range(
-            64, 129
-        )
+        words = int(run.encoded("train").word_counts.sum())
+        assert arrays[name.removesuffix("-")].bytes - words * width * (16 if head == "parser" else 9) in range(64, 129)
 
 
 @pytest.mark.parametrize("beyond", ["half precision", "the limit"])
-def test_word_states_that_cannot_be_kept_stay_live(beyond: str) -> None:
+def test_cached_teacher_of_words_over_the_limit_stays_live(beyond: str) -> None:
     teacher = word_classifier("parser")
     if beyond == "half precision":
         with torch.no_grad():
@@ -114,11 +113,11 @@ def test_word_states_that_cannot_be_kept_stay_live(beyond: str) -> None:
         run.reset(1)
     live, kept = (run.advance([1, 1], 3) for run in runs)
     assert kept == live
-    assert isinstance(runs[1].teacher_outputs, CachedTeacher)
-    assert runs[1].teacher_outputs.live_alone
+    assert isinstance(runs[1].teacher_source, CachedTeacher)
+    assert runs[1].teacher_source.is_live_only
 
 
-def test_the_same_tokens_in_other_words_are_another_entry() -> None:
+def test_cache_key_depends_on_word_positions() -> None:
     task = tagging_task()
     texts = (("a", "b"), ("a b",))
     encoded = [task.encode(WordSplit([TaggedSentence(t, ("O",) * len(t), ORIGIN)]), tokenizer(), 24) for t in texts]
@@ -128,7 +127,7 @@ def test_the_same_tokens_in_other_words_are_another_entry() -> None:
 
 
 @pytest.mark.parametrize("head", ["parser", "crf"])
-def test_a_teachers_head_drops_nothing_out_and_learns_nothing(head: str) -> None:
+def test_teacher_head_is_not_trained(head: str) -> None:
     teacher = word_classifier(head, dropout=0.5)
     teacher.head.train()
     run = distiller_for(teacher, head, ["marginals"], teacher_cache=0)
@@ -138,7 +137,7 @@ def test_a_teachers_head_drops_nothing_out_and_learns_nothing(head: str) -> None
     assert all(parameter.grad is None for parameter in (*teacher.head.parameters(), *teacher.model.parameters()))
 
 
-def test_a_loaded_teacher_teaches_as_the_one_that_was_saved(tmp_path: Path) -> None:
+def test_loaded_teacher_gives_the_same_outputs(tmp_path: Path) -> None:
     teacher = word_classifier("parser", dropout=0.5)
     teacher.save_pretrained(tmp_path)
     losses = []
@@ -150,7 +149,7 @@ def test_a_loaded_teacher_teaches_as_the_one_that_was_saved(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("head", ["crf", "second-order-parser"])
-def test_what_follows_a_snapshot_follows_again_with_the_heads_weights(head: str, tmp_path: Path) -> None:
+def test_restore_includes_the_head(head: str, tmp_path: Path) -> None:
     run = distiller_for(head, head, ["gold", "marginals"], dropout=0.2)
     first = weights(run)
     run.reset(3)
@@ -176,7 +175,7 @@ def test_what_follows_a_snapshot_follows_again_with_the_heads_weights(head: str,
     assert len(moved) == len([name for name in first if name.startswith("head.")])
 
 
-def test_several_teachers_are_one_where_they_have_a_mean() -> None:
+def test_several_teachers_of_words_are_averaged() -> None:
     one, other = (word_classifier("tagger", seed=seed) for seed in (0, 1))
     run = Distiller(
         tagging_task(), [one, other], student_of(one, "crf"), TrainingConfig(batch_size=8, epochs=1, precision="fp32"),
@@ -184,24 +183,24 @@ def test_several_teachers_are_one_where_they_have_a_mean() -> None:
     )  # fmt: skip
     assert np.isfinite(list(run.advance([1, 1, 1], 2).losses.values())).all()
     for head in ("crf", "spans"):
-        with pytest.raises(KselectError, match="Only the logits of taggers have a mean"):
+        with pytest.raises(KselectError, match="Only the logits of taggers can be averaged"):
             Distiller(tagging_task(), [word_classifier(head), one], student_of(one, "tagger"))
-        with pytest.raises(KselectError, match="Only the logits of taggers have a mean"):
+        with pytest.raises(KselectError, match="Only the logits of taggers can be averaged"):
             Distiller(tagging_task(), [word_classifier(head), word_classifier(head)], student_of(one, "tagger"))
 
 
-def test_other_arc_tags_are_refused() -> None:
+def test_distiller_refuses_other_arc_tags() -> None:
     teacher = word_classifier("tree-tagger")
     student = student_of(teacher, "tree-tagger")
     tags = student.head.tags
     turned = ArcTags(tags.offsets[::-1], tags.relations[::-1])
     student.head = TreeTagger(turned, task_for("tree-tagger").labels)
-    with pytest.raises(KselectError, match="name arcs by different tags"):
+    with pytest.raises(KselectError, match="use different tags for arcs"):
         Distiller(task_for("tree-tagger"), teacher, student)
 
 
-@pytest.mark.parametrize(("teacher", "student"), CASES)
-def test_an_agent_distils_words_by_every_kind(teacher: str, student: str) -> None:
+@pytest.mark.parametrize(("teacher", "student"), HEAD_PAIRS)
+def test_rollout_of_words_with_every_kind(teacher: str, student: str) -> None:
     run = distiller_for(teacher, student, dropout=0.1)
     env = DistillationEnv(run, phases=PhaseConfig("constant", 4))
     agent = ActorCritic(env.observation_space, env.action_space)
@@ -218,7 +217,7 @@ def test_an_agent_distils_words_by_every_kind(teacher: str, student: str) -> Non
 
 
 @pytest.mark.parametrize("head", ["crf", "spans", "parser", "tree-tagger"])
-def test_a_student_learns_a_task_of_words(head: str) -> None:
+def test_advance_trains_a_student_of_words(head: str) -> None:
     task, student = task_for(head), word_classifier(head)
     run = Distiller(task, None, student, TrainingConfig(batch_size=8, epochs=30, learning_rate=1e-2, precision="fp32"))
     before = run.evaluate("train")
@@ -229,10 +228,10 @@ def test_a_student_learns_a_task_of_words(head: str) -> None:
     assert after.metrics["score"] > max(0.8, before.metrics["score"])
 
 
-def test_best_sequences_count_no_padding() -> None:
+def test_best_sequences_ignore_padding() -> None:
     """A batch of one sentence and a batch of that and a longer one say the same of it."""
     run = distiller_for("crf", "tagger", ["best-sequences"])
-    train = run._splits["train"]
+    train = run.encoded("train")
     counts = train.word_counts
     assert counts is not None
     short, long = int(counts.argmin()), int(counts.argmax())

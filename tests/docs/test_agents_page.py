@@ -48,12 +48,15 @@ def test_its_schedule_is_one() -> None:
     assert yaml.safe_load(shipped.read_text())["agent_settings"] == settings["agent_settings"]
 
 
-def test_its_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (code,) = blocks("python")
+    code, sb3_code = blocks("python")
     tiny_classifier(tiny_task()).save_pretrained(tmp_path / "runs" / "teacher" / "model")
     names = {"__name__": "example"}
     exec(compile(code, "docs/agents.md", "exec"), names)
     weights = [list(phase["weights"].values()) for phase in names["result"].history]
     assert len({tuple(row) for row in weights}) > 1  # it changes its mind as losses fall
     assert (tmp_path / "neediest" / "agent.json").is_file()
+    pytest.importorskip("stable_baselines3", reason="stable-baselines3 is not installed")
+    exec(compile(sb3_code, "docs/agents.md", "exec"), names)
+    assert (tmp_path / "sb3-policy" / "agent.json").is_file()

@@ -28,8 +28,8 @@ def form(output: str) -> list[str]:
 
 @pytest.fixture
 def output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    tiny_classifier(tiny_task("synthetic-entailment")).save_pretrained(tmp_path / "teacher")
-    task = ["--task", "synthetic-entailment", "--train_limit", "160", "--max_length", "32", "--runs_dir", str(tmp_path)]
+    tiny_classifier(tiny_task("synthetic-topics")).save_pretrained(tmp_path / "teacher")
+    task = ["--task", "synthetic-topics", "--train_limit", "160", "--max_length", "32", "--runs_dir", str(tmp_path)]
     assert main(["doctor", *task, "--teacher", str(tmp_path / "teacher"), "--layers", "2"]) == 0
     return capsys.readouterr().out
 
@@ -54,5 +54,5 @@ def test_its_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     names: dict[str, Any] = {}
     exec(compile(example, "docs/doctor.md", "exec"), names)
     examination = names["examination"]
-    assert examination.examples == {"train": 100, "reward": 20}
+    assert examination.examples == {"train": 100, "reward": 100}
     assert len(capsys.readouterr().out.splitlines()) == 2 + len(examination.findings)

@@ -12,7 +12,14 @@ from scipy.special import log_softmax, softmax
 
 from kselect.knowledge.attention import Attention, AttentionScores
 from kselect.knowledge.base import Batch, Knowledge
-from kselect.knowledge.hidden_states import Embeddings, Hidden, HiddenCls, HiddenCosine, Projection, StatesKnowledge
+from kselect.knowledge.hidden_states import (
+    Embeddings,
+    Hidden,
+    HiddenCls,
+    HiddenCosine,
+    HiddenStateKnowledge,
+    Projection,
+)
 from kselect.knowledge.logits import Gold, Logits, LogitsMse
 from kselect.knowledge.relations import (
     HeadRelations,
@@ -146,7 +153,7 @@ def attention_divergence(student: ModelOutputs, teacher: ModelOutputs, i: int) -
 
 def relation_divergence(knowledge: HeadRelations, student: ModelOutputs, teacher: ModelOutputs, i: int) -> float:
     def relations(model: ModelOutputs, layer: int) -> list[np.ndarray]:
-        heads = model.layers(knowledge.output)[layer][i, :, : LENGTHS[i]].double().numpy()
+        heads = model.layers(knowledge.outputs[0])[layer][i, :, : LENGTHS[i]].double().numpy()
         joined = np.concatenate(list(heads), axis=-1)
         size = joined.shape[-1] // knowledge.relation_heads
         cut = [joined[:, r * size : (r + 1) * size] for r in range(knowledge.relation_heads)]
@@ -185,7 +192,7 @@ def tree_divergence(student: ModelOutputs, teacher: ModelOutputs, i: int) -> flo
 
 def states_distance(knowledge: Knowledge, student: ModelOutputs, teacher: ModelOutputs, i: int) -> float:
     n = LENGTHS[i]
-    assert isinstance(knowledge, StatesKnowledge | Relations)
+    assert isinstance(knowledge, HiddenStateKnowledge | Relations)
 
     def taught(layer: int) -> np.ndarray:
         return teacher.hidden_states[layer][i, :n].double().numpy()
@@ -205,7 +212,7 @@ def states_distance(knowledge: Knowledge, student: ModelOutputs, teacher: ModelO
         pairs = (((0, 1), (0, 2)), ((1, 2), (2, 4)))
         return float(np.mean([(g(learned(a), learned(b)) - g(taught(c), taught(d))) ** 2 for (a, b), (c, d) in pairs]))
     distances = []
-    for s, t in knowledge.pairs:
+    for s, t in knowledge.compared_layers:
         x, y = learned(s), taught(t)
         cosines = [x[j] @ y[j] / np.sqrt((x[j] @ x[j]) * (y[j] @ y[j])) for j in range(n)]
         if isinstance(knowledge, HiddenCls):
@@ -218,7 +225,7 @@ def states_distance(knowledge: Knowledge, student: ModelOutputs, teacher: ModelO
 
 
 @pytest.mark.parametrize("knowledge", KNOWLEDGE, ids=name)
-def test_matches_a_formula_worked_out_by_itself(knowledge: Knowledge) -> None:
+def test_loss_equals_its_formula_in_numpy(knowledge: Knowledge) -> None:
     student, teacher = outputs(2, seed=1), outputs(4, seed=2)
     loss = knowledge.loss(student, teacher, BATCH)
     assert loss.dtype == torch.float32
@@ -226,28 +233,28 @@ def test_matches_a_formula_worked_out_by_itself(knowledge: Knowledge) -> None:
 
 
 @pytest.mark.parametrize("knowledge", ACROSS_WIDTHS, ids=name)
-def test_widths_may_differ(knowledge: Knowledge) -> None:
+def test_loss_equals_its_formula_across_widths(knowledge: Knowledge) -> None:
     student, teacher = outputs(2, seed=1), wide_outputs()
     loss = knowledge.loss(student, teacher, BATCH).detach()
     np.testing.assert_allclose(loss, [expected(knowledge, student, teacher, i) for i in range(3)], rtol=5e-5)
 
 
 @pytest.mark.parametrize("knowledge", KNOWLEDGE, ids=name)
-def test_padding_changes_nothing(knowledge: Knowledge) -> None:
+def test_loss_ignores_padding(knowledge: Knowledge) -> None:
     narrow = knowledge.loss(outputs(2, seed=1), outputs(4, seed=2), BATCH)
     wide = knowledge.loss(outputs(2, seed=1, padding=3), outputs(4, seed=2, padding=3), BATCH)
     torch.testing.assert_close(narrow, wide)
 
 
 @pytest.mark.parametrize("knowledge", ACROSS_WIDTHS, ids=name)
-def test_padding_changes_nothing_across_widths(knowledge: Knowledge) -> None:
+def test_loss_ignores_padding_across_widths(knowledge: Knowledge) -> None:
     narrow = knowledge.loss(outputs(2, seed=1), wide_outputs(), BATCH)
     wide = knowledge.loss(outputs(2, seed=1, padding=3), wide_outputs(padding=3), BATCH)
     torch.testing.assert_close(narrow, wide)
 
 
 @pytest.mark.parametrize("knowledge", KNOWLEDGE, ids=name)
-def test_the_order_of_a_batch_changes_nothing(knowledge: Knowledge) -> None:
+def test_loss_is_equivariant_to_the_order_of_a_batch(knowledge: Knowledge) -> None:
     order = torch.tensor([2, 0, 1])
 
     def permuted(model: ModelOutputs) -> ModelOutputs:
@@ -269,15 +276,17 @@ def as_projected(knowledge: Knowledge) -> Knowledge:
         torch.nn.init.zeros_(linear.bias)
     if isinstance(knowledge, Embeddings):
         return Embeddings(identity)
-    assert isinstance(knowledge, StatesKnowledge | Relations)
+    assert isinstance(knowledge, HiddenStateKnowledge | Relations)
     return type(knowledge)(LAYER_MAP, identity)
 
 
-PROJECTED = [as_projected(knowledge) for knowledge in KNOWLEDGE if isinstance(knowledge, StatesKnowledge | Relations)]
+PROJECTED = [
+    as_projected(knowledge) for knowledge in KNOWLEDGE if isinstance(knowledge, HiddenStateKnowledge | Relations)
+]
 
 
 @pytest.mark.parametrize("knowledge", [*KNOWLEDGE[1:], *PROJECTED], ids=name)
-def test_no_loss_and_no_gradient_where_student_equals_teacher(knowledge: Knowledge) -> None:
+def test_loss_and_gradient_are_zero_for_equal_models(knowledge: Knowledge) -> None:
     teacher = outputs(4, seed=2)
     free = {
         kind: {s: teacher.layers(kind)[t].clone().requires_grad_() for s, t in LAYER_MAP}
@@ -324,7 +333,7 @@ def test_gradient_agrees_with_finite_differences(knowledge: Knowledge) -> None:
         assert float((values.grad * direction).sum()) == pytest.approx((at[0] - at[1]) / 2e-2, rel=2e-2, abs=2e-3)
 
 
-def test_temperature_follows_its_schedule() -> None:
+def test_logits_temperature_follows_its_schedule() -> None:
     student, teacher = outputs(2, seed=1), outputs(4, seed=2)
     halfway = replace(BATCH, progress=0.5)
     torch.testing.assert_close(
@@ -332,7 +341,7 @@ def test_temperature_follows_its_schedule() -> None:
     )
 
 
-def test_a_regression_compares_scores() -> None:
+def test_logits_and_gold_compare_scores_in_a_regression() -> None:
     scores = Batch(torch.tensor([0.5, -1.0, 2.0]))
     student, teacher = (
         replace(model, output=model.logits[:, :1], head=Score()) for model in (outputs(2, seed=1), outputs(2, seed=2))
@@ -345,7 +354,7 @@ def test_a_regression_compares_scores() -> None:
 
 
 @pytest.mark.parametrize("tokens", [5, 40])
-def test_a_small_distance_of_flows_is_no_difference_of_large_numbers(tokens: int) -> None:
+def test_relations_resolve_small_distances(tokens: int) -> None:
     generator = torch.Generator().manual_seed(0)
     mask = torch.ones(2, tokens)
     teacher = [torch.randn(2, tokens, 16, generator=generator) + 3 for _ in range(2)]
@@ -357,7 +366,7 @@ def test_a_small_distance_of_flows_is_no_difference_of_large_numbers(tokens: int
 
 
 @pytest.mark.parametrize("change", [1.0, 1e-3])
-def test_relations_by_bf16_products_are_those_by_float32(change: float):
+def test_relations_in_bf16_agree_with_float32(change: float):
     generator = torch.Generator().manual_seed(0)
     teacher = [torch.randn(4, 24, 64, generator=generator) + 0.3 for _ in range(3)]
     student = [

@@ -65,7 +65,7 @@ def by_hand(queries: Tensor, keys: Tensor, given: ParsedSentences) -> Tensor:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_loss_is_that_of_all_trees(seed: int) -> None:
+def test_parser_trees_equal_a_sum_over_all_trees(seed: int) -> None:
     given = parsed(seed)
     ours, theirs = ([x.requires_grad_() for x in attention(seed)] for _ in range(2))
     loss = KNOWLEDGE.loss(outputs(*ours), None, Batch(LABELS, parsed=given))
@@ -78,7 +78,7 @@ def test_the_loss_is_that_of_all_trees(seed: int) -> None:
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)
 
 
-def test_neither_padding_nor_what_is_no_word_is_of_any_effect() -> None:
+def test_parser_trees_ignore_padding_and_special_tokens() -> None:
     queries, keys = attention(1)
     loss = KNOWLEDGE.loss(outputs(queries, keys), None, Batch(LABELS, parsed=parsed()))
     torch.testing.assert_close(
@@ -91,7 +91,7 @@ def test_neither_padding_nor_what_is_no_word_is_of_any_effect() -> None:
     torch.testing.assert_close(KNOWLEDGE.loss(outputs(queries, keys), None, Batch(LABELS, parsed=parsed())), loss)
 
 
-def test_words_of_one_sentence_do_not_see_the_other() -> None:
+def test_parser_trees_keep_sentences_separate() -> None:
     """What the first text's second sentence is like moves its own tree alone."""
     queries, keys = attention(1)
     given = parsed()
@@ -107,7 +107,7 @@ def by_sentence(queries: Tensor, keys: Tensor, given: ParsedSentences) -> Tensor
     return torch.stack([loss[EXAMPLES[row]] for row, loss in enumerate(losses)])
 
 
-def test_a_text_of_one_word_has_but_one_tree() -> None:
+def test_parser_trees_are_zero_for_one_word() -> None:
     loss = KNOWLEDGE.loss(outputs(*attention(4)), None, Batch(LABELS, parsed=parsed(4)))
     assert loss[2] == 0
     assert (loss[:2] > 0).all()

@@ -47,11 +47,11 @@ INSIDE_ATTENTION = (
         ("1:1, 3:6", ((1, 1), (3, 6))),
     ],
 )
-def test_layer_maps(text: str, pairs: tuple[tuple[int, int], ...]) -> None:
+def test_parse_layer_map_presets_and_pairs(text: str, pairs: tuple[tuple[int, int], ...]) -> None:
     assert parse_layer_map(text, 3, 6) == pairs
 
 
-def test_similarities_that_vanish_are_refused_before_they_are_divided_by() -> None:
+def test_build_knowledge_refuses_a_vanishing_similarity_temperature() -> None:
     teacher = tiny_classifier(tiny_task("synthetic-topics", 120))
     student = shrink(teacher, 2)
     (kept,) = build_knowledge(KnowledgeConfig(["kd-pt-sim"], similarity_temperature=0.02), student, [teacher])
@@ -59,11 +59,11 @@ def test_similarities_that_vanish_are_refused_before_they_are_divided_by() -> No
     target = kept.target(torch.full((1, 1, 12), 1 / 12), torch.tensor([[3]]), torch.ones(1, 1, 12, dtype=torch.bool))
     assert target.sum() == pytest.approx(1)
     for kind in ("kd-sim", "kd-pt-sim"):
-        with pytest.raises(KselectError, match=f"similarity_temperature is 1e-05, at which {kind} leaves some class"):
+        with pytest.raises(KselectError, match=f"similarity_temperature 1e-05 is so low .* for {kind}"):
             build_knowledge(KnowledgeConfig([kind], similarity_temperature=1e-5), student, [teacher])
 
 
-def test_skip_is_the_papers() -> None:
+def test_parse_layer_map_skip_is_that_of_pkd() -> None:
     assert [teacher for _, teacher in parse_layer_map("skip", 6, 12)] == [2, 4, 6, 8, 10]
 
 
@@ -73,18 +73,18 @@ def test_skip_is_the_papers() -> None:
         ("unifrom", "Unknown layer map 'unifrom': did you mean 'uniform'?"),
         ("1:2,4:6", "layer_map names student layer 4: the student has 1 to 3."),
         ("1:2,2:7", "layer_map names teacher layer 7: the teacher has 1 to 6."),
-        ("1:2,x:3", "layer_map 1:2,x:3 has 'x:3' where a pair such as 1:2 must stand."),
-        ("2:4,1:2", "layer_map 2:4,1:2 is out of order: name each student layer once, in rising order."),
+        ("1:2,x:3", "layer_map 1:2,x:3: 'x:3' is not a pair such as 1:2."),
+        ("2:4,1:2", "layer_map 2:4,1:2 is out of order: name each student layer once, in ascending order."),
     ],
 )
-def test_wrong_layer_maps_are_refused(text: str, message: str) -> None:
+def test_parse_layer_map_refuses_bad_maps(text: str, message: str) -> None:
     with pytest.raises(KselectError, match="layer") as error:
         parse_layer_map(text, 3, 6)
     assert str(error.value).startswith(message)
 
 
 @pytest.mark.parametrize("preset", ["uniform", "first", "skip"])
-def test_a_deeper_student_needs_pairs(preset: str) -> None:
+def test_parse_layer_map_refuses_presets_for_a_deeper_student(preset: str) -> None:
     with pytest.raises(
         KselectError, match=rf"layer_map {preset} pairs each of the student's 6 layers .* teacher has 4"
     ):
@@ -92,13 +92,13 @@ def test_a_deeper_student_needs_pairs(preset: str) -> None:
     assert parse_layer_map("last", 6, 4) == ((6, 4),)
 
 
-def test_skip_needs_a_second_layer() -> None:
-    with pytest.raises(KselectError, match="the student has but one"):
+def test_parse_layer_map_skip_needs_two_layers() -> None:
+    with pytest.raises(KselectError, match=r"the student has only one: use another map, such as last\.$") as error:
         parse_layer_map("skip", 1, 4)
-    with pytest.raises(KselectError, match=r"such as --layer_map last\.$"):
-        parse_layer_map("skip", 1, 4)
-    with pytest.raises(KselectError, match=r"such as --layer_maps hidden-cls=last\.$"):
+    assert error.value.setting == "layer_map"
+    with pytest.raises(KselectError, match=r"such as hidden-cls=last\.$") as error:
         parse_layer_map("skip", 1, 4, "layer_maps hidden-cls")
+    assert error.value.setting == "layer_maps"
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,10 @@ def test_skip_needs_a_second_layer() -> None:
         ({"knowledge": ["gold"], "scales": {"hidden": 2}}, "scales names hidden, which is not on offer"),
         ({"knowledge": ["gold"], "scales": {"hiden": 2}}, "Unknown knowledge 'hiden'"),
         ({"knowledge": ["gold"], "layer_maps": {"hidden": "last"}}, "layer_maps names hidden, which is not on offer"),
-        ({"layer_maps": {"logits": "last"}}, "layer_maps names logits, which compares no layers by a map"),
+        ({"layer_maps": {"logits": "last"}}, "layer_maps names logits, which does not use a layer map"),
         (
             {"knowledge": ["embeddings"], "layer_maps": {"embeddings": "last"}},
-            "layer_maps names embeddings, which compares no layers by a map",
+            "layer_maps names embeddings, which does not use a layer map",
         ),
         ({"layer_maps": {"hidden": "1:9"}}, "layer_maps hidden names teacher layer 9: the teacher has 1 to 4."),
         ({"knowledge": ["gold", "logits"], "layer_map": "nonsense"}, "Unknown layer map 'nonsense'"),
@@ -122,7 +122,7 @@ def test_skip_needs_a_second_layer() -> None:
         ),
     ],
 )
-def test_wrong_settings_are_refused(settings: dict[str, object], message: str) -> None:
+def test_build_knowledge_refuses_wrong_settings(settings: dict[str, object], message: str) -> None:
     teacher = tiny_classifier(tiny_task())
     with pytest.raises(KselectError) as error:
         build_knowledge(KnowledgeConfig(**settings), shrink(teacher, 2), [teacher])
@@ -139,7 +139,7 @@ def test_wrong_settings_are_refused(settings: dict[str, object], message: str) -
         ({"relation_heads": 0}, "relation_heads is 0: give a positive number."),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], message: str) -> None:
+def test_knowledge_config_refuses_meaningless_values(settings: dict[str, object], message: str) -> None:
     with pytest.raises(KselectError) as error:
         KnowledgeConfig(**settings)
     assert str(error.value) == message
@@ -148,10 +148,10 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], mes
 @pytest.mark.parametrize(
     "name", [name for name in KNOWLEDGE_NAMES if name not in ("gold", "label-smoothing", *PARSER_KNOWLEDGE)]
 )
-def test_a_teacher_is_asked_for(name: str) -> None:
+def test_build_knowledge_requires_a_teacher(name: str) -> None:
     student = tiny_classifier(tiny_task())
     config = KnowledgeConfig(knowledge=["gold", name])
-    with pytest.raises(KselectError, match=f"knowledge {name} needs a teacher: give one, or offer gold alone"):
+    with pytest.raises(KselectError, match=f"knowledge {name} needs a teacher: give one, or offer only gold"):
         build_knowledge(config, student, [])
 
 
@@ -159,13 +159,13 @@ def by_default(student: Classifier, teacher: Classifier, **settings: object) -> 
     return [knowledge.name for knowledge in build_knowledge(KnowledgeConfig(**settings), student, [teacher])]
 
 
-def test_what_is_on_offer_by_default() -> None:
+def test_build_knowledge_default_kinds() -> None:
     assert DEFAULT_KNOWLEDGE == ("gold", "logits", "hidden", "attention", "relations")
     teacher = tiny_classifier(tiny_task())
     assert by_default(shrink(teacher, 2), teacher) == list(DEFAULT_KNOWLEDGE)
 
 
-def test_a_default_leaves_out_what_the_models_do_not_have_in_common() -> None:
+def test_build_knowledge_default_leaves_out_unsupported_kinds() -> None:
     task = tiny_task()
     shy = classifier("deberta-v2", task)
     assert by_default(shrink(shy, 2), shy) == ["gold", "logits", "hidden", "relations"]
@@ -196,9 +196,7 @@ SHARED = ("hidden", "attention", "relations")
         ("tree-tagger", "tree-tagger", ("logits", *SHARED, "marginals", "substructures")),
     ],
 )
-def test_the_default_of_words_is_what_two_heads_have_in_common(
-    teacher: str, student: str, beside: tuple[str, ...]
-) -> None:
+def test_build_knowledge_default_for_words(teacher: str, student: str, beside: tuple[str, ...]) -> None:
     one = word_classifier(teacher)
     other = word_classifier(student, layers=1)
     assert by_default(other, one) == ["gold", *beside]
@@ -208,15 +206,15 @@ def test_the_default_of_words_is_what_two_heads_have_in_common(
             by_default(other, one, knowledge=["gold", name])
 
 
-def test_a_default_does_not_hide_a_setting_that_cannot_be() -> None:
+def test_build_knowledge_default_still_refuses_bad_settings() -> None:
     chain = word_classifier("crf")
-    with pytest.raises(KselectError, match="softening local flattens marginals one by one"):
+    with pytest.raises(KselectError, match="softening local flattens each marginal separately"):
         by_default(word_classifier("crf", layers=1), chain, softening="local")
-    with pytest.raises(KselectError, match="transitions are scored by the crf head alone"):
+    with pytest.raises(KselectError, match="transitions are scored only by the crf head"):
         by_default(word_classifier("tagger", layers=1), chain, transitions=True)
 
 
-def test_gold_and_logits_count_as_they_are_and_the_rest_is_measured() -> None:
+def test_knowledge_default_scales() -> None:
     teacher = tiny_classifier(tiny_task())
     config = KnowledgeConfig(knowledge=list(TEXT_KNOWLEDGE))
     scales = {k.name: k.scale for k in build_knowledge(config, shrink(teacher, 2), [teacher])}
@@ -224,27 +222,27 @@ def test_gold_and_logits_count_as_they_are_and_the_rest_is_measured() -> None:
 
 
 @pytest.mark.parametrize("name", WORD_KNOWLEDGE)
-def test_what_is_of_words_is_refused_for_whole_texts(name: str) -> None:
+def test_build_knowledge_refuses_word_kinds_for_texts(name: str) -> None:
     teacher = tiny_classifier(tiny_task())
-    with pytest.raises(KselectError, match=f"knowledge {name} is of words that are labelled, not of whole texts"):
+    with pytest.raises(KselectError, match=f"knowledge {name} is for labelled words, not for whole texts"):
         build_knowledge(KnowledgeConfig(knowledge=[name]), shrink(teacher, 2), [teacher])
 
 
 @pytest.mark.parametrize("name", LEVELS)
-def test_a_score_has_no_levels(name: str) -> None:
+def test_build_knowledge_refuses_class_levels_for_a_regression(name: str) -> None:
     teacher = classifier("bert", tiny_regression())
-    with pytest.raises(KselectError, match=f"knowledge {name} is of classes, which the head score has none of"):
+    with pytest.raises(KselectError, match=f"knowledge {name} compares classes, which the head score does not have"):
         build_knowledge(KnowledgeConfig(knowledge=[name]), shrink(teacher, 2), [teacher])
 
 
-def test_scales_are_configured_or_measured() -> None:
+def test_build_knowledge_scales() -> None:
     teacher = tiny_classifier(tiny_task())
     config = KnowledgeConfig(scales={"hidden": 2.5, "logits": "measured"})
     scales = {k.name: k.scale for k in build_knowledge(config, shrink(teacher, 2), [teacher])}
     assert scales == {"gold": 1.0, "logits": None, "hidden": 2.5, "attention": None, "relations": None}
 
 
-def test_each_kind_has_its_own_layer_map() -> None:
+def test_build_knowledge_layer_maps_per_kind() -> None:
     teacher = tiny_classifier(tiny_task())
     config = KnowledgeConfig(
         knowledge=["hidden", "hidden-cls", "hidden-cosine"], layer_maps={"hidden-cls": "skip", "hidden-cosine": "last"}
@@ -253,7 +251,7 @@ def test_each_kind_has_its_own_layer_map() -> None:
     assert maps == [{2, 4}, {2}, {4}]
 
 
-def test_a_schedule_reaches_the_logits() -> None:
+def test_build_knowledge_temperature_schedule() -> None:
     teacher = tiny_classifier(tiny_task())
     config = KnowledgeConfig(knowledge=["logits"], temperature="4->1")
     (logits,) = build_knowledge(config, shrink(teacher, 2), [teacher])
@@ -264,7 +262,9 @@ def test_a_schedule_reaches_the_logits() -> None:
 @pytest.mark.parametrize(
     ("student", "teacher", "heads"), [((16, 2), (16, 2), 2), ((16, 2), (24, 3), 2), ((12, 4), (24, 6), 6)]
 )
-def test_relation_heads_fit_both_models(student: tuple[int, int], teacher: tuple[int, int], heads: int) -> None:
+def test_model_pair_relation_heads_divide_both_widths(
+    student: tuple[int, int], teacher: tuple[int, int], heads: int
+) -> None:
     (small, few), (wide, many) = student, teacher
     config = KnowledgeConfig(knowledge=["key-relations"])
     models = [
@@ -275,7 +275,7 @@ def test_relation_heads_fit_both_models(student: tuple[int, int], teacher: tuple
     assert relations.relation_heads == heads
 
 
-def test_projections_are_made_where_widths_differ_and_only_there() -> None:
+def test_model_pair_projection_only_across_widths() -> None:
     task = tiny_task()
     narrow, wide = classifier("bert", task, layers=2), classifier("bert", task, width=24)
     kinds = [name for name in TEXT_KNOWLEDGE if name not in ("attention", "attention-scores")]
@@ -291,7 +291,7 @@ def test_projections_are_made_where_widths_differ_and_only_there() -> None:
     assert all(k.modules is None for k in alike)
 
 
-def test_a_projection_is_drawn_the_same_every_time_and_disturbs_nobody() -> None:
+def test_projection_initialisation_is_reproducible() -> None:
     task = tiny_task()
     models = classifier("bert", task, layers=2), [classifier("bert", task, width=24)]
     before = torch.get_rng_state()
@@ -304,7 +304,7 @@ def test_a_projection_is_drawn_the_same_every_time_and_disturbs_nobody() -> None
 
 
 @pytest.mark.parametrize("name", ["attention", "attention-scores"])
-def test_attention_of_other_heads_is_refused_and_what_serves_is_named(name: str) -> None:
+def test_build_knowledge_refuses_attention_across_head_counts(name: str) -> None:
     task = tiny_task()
     with pytest.raises(KselectError, match=r"2 attention heads \(student\) with 4 \(teacher\): offer query-relations"):
         build_knowledge(
@@ -314,7 +314,7 @@ def test_attention_of_other_heads_is_refused_and_what_serves_is_named(name: str)
         )
 
 
-def test_attention_to_a_window_is_not_compared_with_attention_to_all() -> None:
+def test_build_knowledge_refuses_full_against_windowed_attention() -> None:
     teacher = classifier("modernbert", tiny_task())
     config = KnowledgeConfig(knowledge=["attention"], layer_map="1:1")
     with pytest.raises(KselectError, match=r"compare sliding_attention \(student layer 1\) with full_attention"):
@@ -324,7 +324,7 @@ def test_attention_to_a_window_is_not_compared_with_attention_to_all() -> None:
 
 @pytest.mark.parametrize("architecture", ["deberta-v2", "mpnet"])
 @pytest.mark.parametrize("name", INSIDE_ATTENTION)
-def test_what_an_architecture_does_not_show_is_refused_by_name(architecture: str, name: str) -> None:
+def test_build_knowledge_refuses_unreadable_architectures(architecture: str, name: str) -> None:
     teacher = classifier(architecture, tiny_task())
     with pytest.raises(KselectError) as error:
         build_knowledge(KnowledgeConfig(knowledge=[name]), shrink(teacher, 2), [teacher])
@@ -334,7 +334,7 @@ def test_what_an_architecture_does_not_show_is_refused_by_name(architecture: str
     )
 
 
-def test_several_teachers_are_read_in_their_logits_alone() -> None:
+def test_build_knowledge_of_several_teachers_needs_logits() -> None:
     task = tiny_task()
     teachers = [classifier("bert", task), classifier("bert", task, seed=1)]
     student = shrink(teachers[0], 2)
@@ -344,12 +344,12 @@ def test_several_teachers_are_read_in_their_logits_alone() -> None:
         with pytest.raises(KselectError) as error:
             build_knowledge(KnowledgeConfig(knowledge=[*from_logits, name]), student, teachers)
         assert str(error.value) == (
-            f"knowledge {name} reads inside its teachers, and what is inside several has no basis in common: "
-            f"offer kinds that read logits, or give one teacher."
+            f"knowledge {name} reads inner layers of its teachers, which cannot be averaged over several: offer kinds "
+            f"that read logits, or give one teacher."
         )
 
 
-def test_relation_heads_divide_what_the_layers_have_inside() -> None:
+def test_model_pair_relation_heads_use_inner_widths() -> None:
     """MobileBERT's layers are narrower inside than its hidden states."""
     teacher = classifier("mobilebert", tiny_task())
     student = classifier("bert", tiny_task(), layers=2, width=12)
@@ -372,7 +372,7 @@ class Nothing(Knowledge):
         return 0 * student.logits.sum(-1)
 
 
-def test_a_kind_of_ones_own_is_registered() -> None:
+def test_register_adds_a_custom_kind() -> None:
     register(Nothing)
     try:
         teacher = tiny_classifier(tiny_task())
@@ -380,5 +380,5 @@ def test_a_kind_of_ones_own_is_registered() -> None:
         assert build_knowledge(config, shrink(teacher, 2), [teacher])[1].scale == 3
     finally:
         del BUILDERS["nothing"]
-    with pytest.raises(ValueError, match="'logits' comes with the package: give Logits another name"):
+    with pytest.raises(ValueError, match="'logits' is a built-in kind of knowledge: give Logits another name"):
         register(Logits)

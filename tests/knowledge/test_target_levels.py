@@ -10,8 +10,8 @@ from kselect.knowledge.target_levels import (
     Confidence,
     ConfidenceSimilarity,
     LabelSmoothing,
-    Level,
     Similarity,
+    TargetLevel,
     TopK,
     class_similarities,
 )
@@ -27,7 +27,7 @@ BATCH = Batch(LABELS)
 AT_ONE, AT_THREE = Schedule(1.0, 1.0), Schedule(3.0, 3.0)
 WEIGHT = torch.randn(CLASSES, 8, generator=torch.Generator().manual_seed(7))
 SIMILARITIES = class_similarities(WEIGHT, 0.3)
-LEVELS: list[Level] = [
+LEVELS: list[TargetLevel] = [
     LabelSmoothing(0.2),
     Similarity(SIMILARITIES),
     Confidence(AT_THREE),
@@ -48,7 +48,7 @@ def uniform_wrong(confidence: list[float]) -> ModelOutputs:
     return ModelOutputs(rest.scatter(1, LABELS[:, None], p[:, None]).log(), torch.ones(len(LABELS), 1))
 
 
-def name(level: Level) -> str:
+def name(level: TargetLevel) -> str:
     return level.name
 
 
@@ -57,7 +57,7 @@ def softmax(scores: np.ndarray, temperature: float) -> np.ndarray:
     return weights / weights.sum()
 
 
-def target_in_numpy(level: Level, p: np.ndarray, label: int, weight: np.ndarray, keep: int = 2) -> np.ndarray:
+def target_in_numpy(level: TargetLevel, p: np.ndarray, label: int, weight: np.ndarray, keep: int = 2) -> np.ndarray:
     """The target among the classes that have the rows of `weight`, of which top-k keeps `keep`."""
     cosines = np.array([np.dot(weight[label], b) / np.sqrt(weight[label] @ weight[label] * (b @ b)) for b in weight])
     alike = softmax(cosines, 0.3)
@@ -76,7 +76,7 @@ def target_in_numpy(level: Level, p: np.ndarray, label: int, weight: np.ndarray,
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=name)
-def test_the_loss_in_numpy(level: Level) -> None:
+def test_target_level_loss_equals_numpy(level: TargetLevel) -> None:
     student, teacher = outputs(1), outputs(2)
     temperature = level.temperature(0.0)
     losses = level.loss(student, None if level.teacher_needs is None else teacher, BATCH)
@@ -89,7 +89,7 @@ def test_the_loss_in_numpy(level: Level) -> None:
 
 
 @pytest.mark.parametrize("schedule", [AT_ONE, AT_THREE])
-def test_confidence_is_all_there_is_where_wrong_classes_are_alike(schedule: Schedule) -> None:
+def test_confidence_equals_logits_for_uniform_wrong_classes(schedule: Schedule) -> None:
     student, teacher = outputs(1), uniform_wrong([0.7, 0.9, 0.3])
     whole = Logits(schedule).loss(student, teacher, BATCH)
     torch.testing.assert_close(Confidence(schedule).loss(student, teacher, BATCH), whole, rtol=1e-6, atol=1e-6)
@@ -98,19 +98,19 @@ def test_confidence_is_all_there_is_where_wrong_classes_are_alike(schedule: Sche
     torch.testing.assert_close(shared, whole, rtol=1e-6, atol=1e-6)
 
 
-def test_all_of_the_classes_are_the_whole_of_it() -> None:
+def test_top_k_of_all_classes_equals_logits() -> None:
     student, teacher = outputs(1), outputs(2)
     whole = Logits(AT_THREE).loss(student, teacher, BATCH)
     torch.testing.assert_close(TopK(1.0, AT_THREE).loss(student, teacher, BATCH), whole, rtol=1e-6, atol=1e-6)
 
 
-def test_no_smoothing_is_gold() -> None:
+def test_label_smoothing_of_zero_equals_gold() -> None:
     student = outputs(1)
     gold = Gold().loss(student, None, BATCH)
     torch.testing.assert_close(LabelSmoothing(0.0).loss(student, None, BATCH), gold, rtol=1e-6, atol=1e-6)
 
 
-def test_of_two_classes_confidence_is_everything_and_similarity_a_smoothing() -> None:
+def test_target_levels_for_two_classes() -> None:
     labels = Batch(torch.tensor([0, 1, 1]))
     student, teacher = (ModelOutputs(outputs(seed).logits[:, :2], torch.ones(3, 1)) for seed in (1, 2))
     whole = Logits(AT_THREE).loss(student, teacher, labels)
@@ -122,7 +122,7 @@ def test_of_two_classes_confidence_is_everything_and_similarity_a_smoothing() ->
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=name)
-def test_of_words_it_is_the_mean_over_those_whose_label_is_known_where_that_is_read(level: Level) -> None:
+def test_target_level_averages_over_words_with_labels(level: TargetLevel) -> None:
     head, mask = Tagger(), torch.tensor([[True, True, True]])
     student, teacher = (ModelOutputs(outputs(seed).logits[None], mask, word_mask=mask, head=head) for seed in (1, 2))
     labels = torch.tensor([[3, -100, 3]])
@@ -137,7 +137,7 @@ def test_of_words_it_is_the_mean_over_those_whose_label_is_known_where_that_is_r
 
 ARC_WEIGHT = torch.randn(len(ARC_TAGS), 8, generator=torch.Generator().manual_seed(8))
 ARC_SIMILARITIES = class_similarities(ARC_WEIGHT, 0.3)
-OF_ARCS: list[Level] = [
+OF_ARCS: list[TargetLevel] = [
     LabelSmoothing(0.2),
     Similarity(ARC_SIMILARITIES),
     Confidence(AT_THREE),
@@ -148,7 +148,7 @@ KEPT = 3  # of seven
 
 
 @pytest.mark.parametrize("level", OF_ARCS, ids=name)
-def test_arc_tags_that_a_word_cannot_have_are_no_part_of_it(level: Level) -> None:
+def test_target_level_ignores_impossible_arc_tags(level: TargetLevel) -> None:
     """Each word's target is that among the arc tags whose heads its sentence has, of which there is more than one."""
     theirs, ours = draw("tree-tagger", 0), draw("tree-tagger", 1)
     labels = torch.full((len(LENGTHS), max(LENGTHS), 2), -100)
@@ -182,7 +182,7 @@ def test_arc_tags_that_a_word_cannot_have_are_no_part_of_it(level: Level) -> Non
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=name)
-def test_the_gradient_by_finite_differences(level: Level) -> None:
+def test_target_level_gradient_by_finite_differences(level: TargetLevel) -> None:
     student, teacher = outputs(1).logits.double().requires_grad_(), outputs(2)
     given = None if level.teacher_needs is None else teacher
 
@@ -196,7 +196,7 @@ def test_the_gradient_by_finite_differences(level: Level) -> None:
     assert float((gradient * direction).sum()) == pytest.approx(float(change), rel=1e-2, abs=1e-3)
 
 
-def test_an_answer_of_its_own_is_no_loss() -> None:
+def test_target_level_is_zero_for_its_own_target() -> None:
     teacher = outputs(2)
     assert isinstance(teacher.answer, ClassAnswer)
     choices = teacher.answer.choices

@@ -32,14 +32,14 @@ def outputs(queries: Tensor, keys: Tensor) -> ModelOutputs:
 
 
 @pytest.mark.parametrize("spread", SPREADS)
-def test_the_divergence_is_that_of_dependency_trees(spread: float) -> None:
+def test_tree_divergence_equals_that_of_dependency_trees(spread: float) -> None:
     p, q = (weights_of_arcs(*projections(seed, spread), MASK) for seed in (1, 2))
     exact = kl(*(NonProjectiveTrees(weights.log(), MASK) for weights in (p, q))) / MASK.sum(1)
     torch.testing.assert_close(tree_divergence(p, q, MASK).double(), exact, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("spread", SPREADS)
-def test_its_gradient_is_the_difference_of_marginals(spread: float) -> None:
+def test_tree_divergence_gradient_is_the_difference_of_marginals(spread: float) -> None:
     p, q = (weights_of_arcs(*projections(seed, spread), MASK) for seed in (1, 2))
     log_q = q.log().requires_grad_()
     tree_divergence(p, log_q.exp(), MASK).sum().backward()
@@ -49,7 +49,7 @@ def test_its_gradient_is_the_difference_of_marginals(spread: float) -> None:
 
 
 @pytest.mark.parametrize("spread", SPREADS)
-def test_the_gradient_in_queries_and_keys_is_that_of_dependency_trees(spread: float) -> None:
+def test_latent_trees_gradient_equals_that_of_dependency_trees(spread: float) -> None:
     def trees(queries: Tensor, keys: Tensor) -> NonProjectiveTrees:
         weights = weights_of_arcs(queries, keys, MASK)
         return NonProjectiveTrees(weights.masked_fill(weights == 0, 1.0).log(), MASK)
@@ -62,7 +62,7 @@ def test_the_gradient_in_queries_and_keys_is_that_of_dependency_trees(spread: fl
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)
 
 
-def test_forward_mode_agrees_with_backward() -> None:
+def test_tree_divergence_forward_mode_agrees_with_backward() -> None:
     (queries, keys), teacher, (direction, _) = (projections(seed) for seed in (1, 2, 3))
 
     def total(queries: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ def test_forward_mode_agrees_with_backward() -> None:
     torch.testing.assert_close(along, (torch.func.grad(total)(queries) * direction).sum())
 
 
-def test_a_token_loses_no_more_than_the_floor_allows() -> None:
+def test_latent_trees_loss_is_bounded_by_the_floor() -> None:
     generator = torch.Generator().manual_seed(0)
     heads = torch.stack([torch.randint(TOKENS, (len(LENGTHS), TOKENS), generator=generator) for _ in range(2)])
     p, q = torch.nn.functional.one_hot(heads, TOKENS).double()
@@ -84,7 +84,7 @@ def test_a_token_loses_no_more_than_the_floor_allows() -> None:
     assert loss[2] == 0  # where a single token can only be the root
 
 
-def test_what_attention_does_not_see_changes_nothing() -> None:
+def test_latent_trees_ignore_what_the_softmax_ignores() -> None:
     """A vector added to all keys raises all scores of a query alike, and the order of tokens has no part in trees."""
     student, teacher = projections(1), projections(2)
     straight = KNOWLEDGE.loss(outputs(*student), outputs(*teacher), BATCH)

@@ -10,9 +10,9 @@ from torch import Tensor
 from kselect.errors import KselectError
 from kselect.knowledge.base import Batch, Knowledge
 from kselect.knowledge.logits import Gold, Logits, LogitsMse
-from kselect.knowledge.marginals import Marginals, Posterior
-from kselect.knowledge.structures import CASES
-from kselect.knowledge.substructures import ALIKE, BestSequences, Substructures
+from kselect.knowledge.marginals import HEAD_PAIRS, Marginals
+from kselect.knowledge.sequences import BestSequences, Posterior
+from kselect.knowledge.substructures import COMPARABLE_HEADS, Substructures
 from kselect.models.heads import Head
 from kselect.models.heads.crf import Crf
 from kselect.models.heads.parser import Parser, SecondOrderParser
@@ -69,7 +69,7 @@ def assert_by_hand(found: Tensor, by_hand: list[float]) -> None:
 
 
 @pytest.mark.parametrize("heads", [("tagger", "tagger"), ("crf", "crf"), ("tagger", "crf"), ("crf", "tagger")])
-def test_emissions_are_compared_tag_by_tag(heads: tuple[str, str]) -> None:
+def test_substructures_compare_emissions(heads: tuple[str, str]) -> None:
     theirs, ours = draw(heads[0], 0), draw(heads[1], 1)
     by_hand = []
     for row, n in enumerate(LENGTHS):
@@ -79,7 +79,7 @@ def test_emissions_are_compared_tag_by_tag(heads: tuple[str, str]) -> None:
     assert_by_hand(loss(Substructures(*heads), outputs(heads[1], ours), outputs(heads[0], theirs)), by_hand)
 
 
-def test_arc_tags_are_compared_where_they_are_possible() -> None:
+def test_substructures_compare_possible_arc_tags() -> None:
     theirs, ours = draw("tree-tagger", 0), draw("tree-tagger", 1)
     by_hand = []
     for row, n in enumerate(LENGTHS):
@@ -94,7 +94,7 @@ def test_arc_tags_are_compared_where_they_are_possible() -> None:
     assert_by_hand(loss(knowledge, outputs("tree-tagger", ours), outputs("tree-tagger", theirs)), by_hand)
 
 
-def test_transitions_are_compared_table_by_table() -> None:
+def test_substructures_compare_transitions() -> None:
     theirs, ours = draw("crf", 0), draw("crf", 1)
     by_hand = []
     for row, n in enumerate(LENGTHS):
@@ -115,7 +115,7 @@ def test_transitions_are_compared_table_by_table() -> None:
 
 
 @pytest.mark.parametrize("student", ["parser", "second-order-parser"])
-def test_arcs_are_compared_head_by_head_and_relation_by_relation(student: str) -> None:
+def test_substructures_compare_arcs_and_relations(student: str) -> None:
     theirs, ours = draw("parser", 0), draw(student, 1)
     by_hand = []
     for row, n in enumerate(LENGTHS):
@@ -130,7 +130,7 @@ def test_arcs_are_compared_head_by_head_and_relation_by_relation(student: str) -
     assert_by_hand(loss(Substructures("parser", student), outputs(student, ours), outputs("parser", theirs)), by_hand)
 
 
-def test_spans_are_compared_label_by_label() -> None:
+def test_substructures_compare_spans() -> None:
     theirs, ours = draw("spans", 0), draw("spans", 1)
     by_hand = []
     for row, n in enumerate(LENGTHS):
@@ -140,7 +140,7 @@ def test_spans_are_compared_label_by_label() -> None:
 
 
 @pytest.mark.parametrize("head", ["tagger", "crf", "tree-tagger", "parser"])
-def test_what_all_scores_of_a_word_have_in_common_is_free(head: str) -> None:
+def test_substructures_ignore_a_constant_per_word(head: str) -> None:
     generator = torch.Generator().manual_seed(3)
     scores = draw(head, 0)
     per_word = {"logits": (3, 3, 1), "emissions": (3, 3, 1), "arcs": (3, 3, 1), "relations": (3, 3, 4, 1)}
@@ -159,18 +159,18 @@ def test_what_all_scores_of_a_word_have_in_common_is_free(head: str) -> None:
         torch.testing.assert_close(found, torch.zeros_like(found), rtol=0, atol=1e-9)
 
 
-def test_substructures_of_unlike_heads_are_refused() -> None:
+def test_substructures_refuse_incomparable_heads() -> None:
     for teacher in HEADS:
         for student in HEADS:
-            if not any(teacher in group and student in group for group in ALIKE):
+            if not any(teacher in group and student in group for group in COMPARABLE_HEADS):
                 with pytest.raises(KselectError, match=f"teacher's {teacher} with those of a student's {student}"):
                     Substructures(teacher, student)
-    with pytest.raises(KselectError, match="transitions are scored by the crf head alone"):
+    with pytest.raises(KselectError, match="transitions are scored only by the crf head"):
         Substructures("tagger", "tagger", transitions=True)
 
 
 @pytest.mark.parametrize("heads", [("tagger", "tagger"), ("crf", "crf"), ("tagger", "crf"), ("crf", "tagger")])
-def test_posteriors_are_sums_over_all_sequences(heads: tuple[str, str]) -> None:
+def test_posterior_equals_a_sum_over_all_sequences(heads: tuple[str, str]) -> None:
     theirs, ours = draw(heads[0], 0), draw(heads[1], 1)
     by_hand = []
     for row, n in enumerate(LENGTHS):
@@ -188,7 +188,7 @@ def test_posteriors_are_sums_over_all_sequences(heads: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("student", ["tagger", "crf"])
 @pytest.mark.parametrize("more", [0, 2])
-def test_best_sequences_are_the_first_of_all_sequences(student: str, more: int) -> None:
+def test_best_sequences_are_the_first_of_all(student: str, more: int) -> None:
     theirs, ours = draw("crf", 0), draw(student, 1)
     weights, by_hand = (1.0, 0.1, 0.1, 0.05), []
     for row, n in enumerate(LENGTHS):
@@ -202,8 +202,8 @@ def test_best_sequences_are_the_first_of_all_sequences(student: str, more: int) 
 
 
 @pytest.mark.parametrize("heads", [("tagger", "crf"), ("crf", "spans"), ("parser", "parser")])
-def test_sequences_of_other_heads_are_refused(heads: tuple[str, str]) -> None:
-    with pytest.raises(KselectError, match="best-sequences leads from a teacher's crf"):
+def test_posterior_and_best_sequences_refuse_other_heads(heads: tuple[str, str]) -> None:
+    with pytest.raises(KselectError, match="best-sequences needs a teacher's crf"):
         BestSequences(*heads)
     if heads != ("tagger", "crf"):
         with pytest.raises(KselectError, match="posterior compares tag sequences"):
@@ -235,7 +235,7 @@ def kinds_for(teacher: str, student: str) -> list[Knowledge]:
     found: list[Knowledge] = [Gold(), Marginals(teacher, student, 2.0)]
     if teacher in ("parser", "second-order-parser"):
         found.append(Marginals(teacher, student, 2.0, arcs="projective"))
-    if any(teacher in group and student in group for group in ALIKE):
+    if any(teacher in group and student in group for group in COMPARABLE_HEADS):
         found.append(Substructures(teacher, student))
         found += [] if teacher != student or "parser" in teacher or teacher == "spans" else [Logits(), LogitsMse()]
     if {teacher, student} <= {"crf", "tagger"}:
@@ -244,8 +244,8 @@ def kinds_for(teacher: str, student: str) -> list[Knowledge]:
     return found
 
 
-@pytest.mark.parametrize(("teacher", "student"), CASES)
-def test_what_is_no_number_in_padding_is_not_read(teacher: str, student: str) -> None:
+@pytest.mark.parametrize(("teacher", "student"), HEAD_PAIRS)
+def test_losses_ignore_nan_in_padding(teacher: str, student: str) -> None:
     generator = torch.Generator().manual_seed(0)
     mask = mask_of(width=4)
     width = len(ARC_TAGS) if student == "tree-tagger" else 1 + 4 * SPAN_LABELS if teacher == "spans" else WIDTH

@@ -12,10 +12,10 @@ from kselect.errors import KselectError
 from kselect.models.architecture import positions
 from kselect.models.attention import attention_with_matrices
 from kselect.models.classifier import Classifier, input_length
+from kselect.models.loading import load_classifier, load_encoder
 from kselect.models.needs import Needs
 from kselect.models.outputs import forward
 from kselect.models.shrink import shrink
-from kselect.models.text_classifier import load_classifier, load_encoder
 from kselect.tasks.encoding import encode
 from tests.architectures import CONFIGS, POSITIONS, SHOWS_ATTENTION, UNTOLD, classifier, tokenizer
 from tests.tiny import tiny_task

@@ -14,10 +14,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Mode
 
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
+from kselect.models.loading import load_classifier, load_encoder, load_student
 from kselect.models.needs import Needs
 from kselect.models.output_layer import output_layer
 from kselect.models.outputs import forward
-from kselect.models.text_classifier import load_classifier, load_encoder, load_student
 from kselect.tasks.encoding import encode
 from kselect.tasks.splits import Split
 from kselect.tasks.task import Task, build_task
@@ -146,7 +146,7 @@ def test_unnamed_labels_count_by_their_number(saved: Path, tmp_path: Path) -> No
     assert load_classifier(renamed(tmp_path, None), task).model.config.num_labels == 2
     three = AutoModelForSequenceClassification.from_pretrained(saved, num_labels=3, ignore_mismatched_sizes=True)
     three.save_pretrained(tmp_path)
-    with pytest.raises(KselectError, match="tells 3 labels apart, synthetic-acceptability has 2"):
+    with pytest.raises(KselectError, match="predicts 3 labels, synthetic-acceptability has 2"):
         load_classifier(renamed(tmp_path, {str(i): f"LABEL_{i}" for i in range(3)}), task)
 
 
@@ -176,7 +176,7 @@ FIRST_WORDS = ("the", "every", "some")
 
 def test_unnamed_labels_in_another_order_are_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = [i % 3 for i in range(300)]
-    texts = [FIRST_WORDS[label] for label in rows]
+    texts = [f"{FIRST_WORDS[label]} {i}" for i, label in enumerate(rows)]
     task = build_task("words", ["a", "b", "c"], {"train": Split(texts, None, rows)}, ["accuracy"], reward_fraction=0.3)
     for order, name in (((0, 1, 2), "right"), ((1, 2, 0), "wrong")):
         sure(task, order).save_pretrained(tmp_path / name)
@@ -205,9 +205,9 @@ def test_a_score_is_no_label_and_a_label_no_score(saved: Path, tmp_path: Path) -
     regression = tiny_regression()
     classifier("bert", regression).save_pretrained(tmp_path)
     assert load_classifier(tmp_path, regression).model.config.num_labels == 1
-    with pytest.raises(KselectError, match="gives a score, synthetic-acceptability has 2"):
+    with pytest.raises(KselectError, match="predicts a score, synthetic-acceptability has 2"):
         load_classifier(tmp_path, tiny_task())
-    with pytest.raises(KselectError, match="tells 2 labels apart, length asks for a score"):
+    with pytest.raises(KselectError, match="predicts 2 labels, length asks for a score"):
         load_classifier(saved, regression)
 
 
@@ -242,7 +242,7 @@ def test_an_encoder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
     for load in (load_encoder, load_student):
-        with pytest.raises(KselectError, match=r"is no whole bert encoder: bert.encoder.layer.2"):
+        with pytest.raises(KselectError, match=r"is not a whole bert encoder: bert.encoder.layer.2"):
             load(tmp_path, tiny_task())
 
 
@@ -256,7 +256,7 @@ def test_weights_that_do_not_fit_their_config_are_refused(
     tiny_classifier(tiny_task()).save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, **size}))
-    with pytest.raises(KselectError, match=r"is no whole bert encoder: bert\.e.* would be random"):
+    with pytest.raises(KselectError, match=r"is not a whole bert encoder: bert\.e.* would be random"):
         load(tmp_path, tiny_task())
 
 
@@ -300,7 +300,7 @@ def test_an_encoder_without_a_range_for_its_weights_gets_a_head_too(architecture
 UNREACHABLE = """
 import time
 from kselect.errors import KselectError
-from kselect.models.text_classifier import load_classifier
+from kselect.models.loading import load_classifier
 from tests.tiny import tiny_task
 print(load_classifier("somebody/cached", tiny_task()).layers)
 start = time.perf_counter()
@@ -340,5 +340,5 @@ def test_a_regressions_answers_start_at_the_mean_score(saved: Path) -> None:
 
 def test_the_folder_of_a_run_is_not_its_model(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "model").symlink_to(saved)
-    with pytest.raises(KselectError, match=r"Give .*/model, where that run left it"):
+    with pytest.raises(KselectError, match=r"Give .*/model, where that run saved it"):
         load_classifier(tmp_path, tiny_task())

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -19,11 +20,12 @@ from kselect.distillation.evaluation import predict
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import PARSING, TAGGING, TOKEN_CLASSIFIERS
+from kselect.models.label_names import named_labels
+from kselect.models.loading import load_classifier, load_encoder, load_student
 from kselect.models.needs import Needs
 from kselect.models.output_layer import reorder
 from kselect.models.outputs import forward
 from kselect.models.shrink import shrink
-from kselect.models.text_classifier import load_classifier, load_encoder, load_student
 from kselect.models.word_classifier import saved_head, with_head
 from kselect.tasks.words import TagSet
 from tests.answers import HEADS
@@ -158,12 +160,18 @@ def test_a_plain_token_classifier_is_a_tagger(tmp_path: Path) -> None:
         load_classifier(tmp_path, parsing_task())
 
 
+def name_labels(classifier: Classifier, names: Sequence[str]) -> None:
+    """Change what a model's config calls its labels."""
+    for entry, value in named_labels(names).items():
+        setattr(classifier.model.config, entry, value)
+
+
 def test_labels_of_a_tagger_from_elsewhere_may_stand_in_any_order_and_case(tmp_path: Path) -> None:
     made, task = word_classifier("tagger"), tagging_task()
     expected = answers(made, "tagger")
     reorder(made.model, [8, 3, 0, 1, 2, 7, 6, 5, 4])
     names = [task.labels[i].lower() for i in (8, 3, 0, 1, 2, 7, 6, 5, 4)]
-    made.model.config.id2label = dict(enumerate(names))
+    name_labels(made, names)
     made.model.save_pretrained(tmp_path)
     made.tokenizer.save_pretrained(tmp_path)
     for load in (load_classifier, load_student):
@@ -175,7 +183,7 @@ def test_labels_of_a_tagger_from_elsewhere_may_stand_in_any_order_and_case(tmp_p
 def test_other_labels_are_refused_and_so_is_another_order_of_ones_own(tmp_path: Path) -> None:
     made = word_classifier("tagger")
     labels = list(tagging_task().labels)
-    made.model.config.id2label = dict(enumerate([*labels[:-1], "S-Z"]))
+    name_labels(made, [*labels[:-1], "S-Z"])
     made.model.save_pretrained(tmp_path)
     made.tokenizer.save_pretrained(tmp_path)
     with pytest.raises(KselectError, match=r"9 labels and tags 9, .*'S-Y' is"):
@@ -193,12 +201,12 @@ def test_other_labels_are_refused_and_so_is_another_order_of_ones_own(tmp_path: 
 def test_a_tagger_in_another_scheme_is_told_which(tmp_path: Path) -> None:
     task = tagging_task()  # in BIOES
     made = word_classifier("tagger")
-    made.model.config.id2label = dict(enumerate(TagSet("iob2", task.tag_set.labels).tags))
+    name_labels(made, TagSet("iob2", task.tag_set.labels).tags)
     AutoModelForTokenClassification.from_config(made.model.config).save_pretrained(tmp_path)
     made.tokenizer.save_pretrained(tmp_path)
     with pytest.raises(KselectError) as refused:
         load_classifier(tmp_path, task)
-    assert str(refused.value) == f"{tmp_path} gives tags in IOB2, and tags is read in BIOES: give --scheme iob2."
+    assert str(refused.value) == f"{tmp_path} predicts tags in IOB2, and tags is read in BIOES: give iob2 as scheme."
 
 
 def test_a_student_may_be_any_encoder(tmp_path: Path) -> None:
@@ -238,9 +246,8 @@ def test_a_model_of_words_is_refused_for_texts(head: str | None, tmp_path: Path)
     word_classifier(head or "tagger").save_pretrained(tmp_path)
     if head is None:  # a token classifier from elsewhere
         (tmp_path / "head.json").unlink()
-    gives = "trees" if head in PARSING else "tags"
-    said = f"is a model of words, which gives {gives} under the head {head or 'tagger'}, and synthetic-acceptability is"
-    with pytest.raises(KselectError, match=said):
+    predicts = f"{'trees' if head in PARSING else 'tags'} with the head {head or 'tagger'}"
+    with pytest.raises(KselectError, match=f"is a model of words, which predicts {predicts}, and synthetic-acc"):
         load_classifier(tmp_path, tiny_task())
 
 
@@ -260,7 +267,7 @@ def test_a_folder_whose_head_is_not_whole_is_refused(tmp_path: Path) -> None:
 
 
 CACHED = """
-from kselect.models.text_classifier import load_classifier
+from kselect.models.loading import load_classifier
 from kselect.models.word_classifier import load_parser
 from tests.words import task_for
 print(load_classifier("somebody/crf", task_for("crf")).head.transitions.tolist())
@@ -300,6 +307,6 @@ def test_spans_want_bioes(tmp_path: Path) -> None:
     word_classifier("spans").save_pretrained(tmp_path)
     tags = TagSet("iob2", ("X", "Y"))
     with pytest.raises(
-        KselectError, match="head spans reads tags in BIOES, and these are in iob2: give --scheme bioes"
+        KselectError, match="head spans reads tags in BIOES, and these are in iob2: give bioes as scheme"
     ):
         load_encoder(tmp_path, replace(tagging_task(), tag_set=tags, labels=tags.tags), head="spans")

@@ -50,13 +50,11 @@ def test_damage_and_foreign_files_are_named(tmp_path: Path) -> None:
     whole = checkpoint.path.read_bytes()
     for part in (0, 5, len(whole) // 2, len(whole) - 1):
         checkpoint.path.write_bytes(whole[:part])
-        with pytest.raises(
-            KselectError, match=r"latest\.safetensors is damaged .*: give --fresh to start over\."
-        ) as error:
+        with pytest.raises(KselectError, match=r"latest\.safetensors is damaged .*: start over\.") as error:
             checkpoint.load()
         assert "\n" not in str(error.value)
     save_file(STATE.tensors, checkpoint.path)
-    with pytest.raises(KselectError, match=r"latest\.safetensors holds no state of a run: give --fresh"):
+    with pytest.raises(KselectError, match=r"latest\.safetensors does not hold the state of a run: start over"):
         checkpoint.load()
 
 

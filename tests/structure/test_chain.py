@@ -64,7 +64,7 @@ cases = st.tuples(
 
 @settings(max_examples=60, deadline=None)
 @given(cases)
-def test_sums_marginals_entropy_and_best_are_those_of_all_sequences(case: tuple[int, list[int], float, float]) -> None:
+def test_linear_chain_equals_a_sum_over_all_sequences(case: tuple[int, list[int], float, float]) -> None:
     seed, lengths, scale, forbidden = case
     scores = draw(seed, lengths, scale=scale, forbidden=forbidden)
     chain = LinearChain(**scores)
@@ -92,7 +92,9 @@ def test_sums_marginals_entropy_and_best_are_those_of_all_sequences(case: tuple[
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 4), min_size=1, max_size=3), st.sampled_from(SCALES))
-def test_cross_entropy_and_kl_are_those_of_all_sequences(seed: int, lengths: list[int], scale: float) -> None:
+def test_cross_entropy_and_kl_of_chains_equal_sums_over_all_sequences(
+    seed: int, lengths: list[int], scale: float
+) -> None:
     p, q = draw(seed, lengths, scale=scale), draw(seed + 1, lengths, scale=scale)
     found = kl(LinearChain(**p), LinearChain(**q)), cross_entropy(LinearChain(**p), LinearChain(**q))
     for row in range(len(lengths)):
@@ -104,7 +106,7 @@ def test_cross_entropy_and_kl_are_those_of_all_sequences(seed: int, lengths: lis
         torch.testing.assert_close(found[0][row], crossed - entropy, atol=1e-9 * scale, rtol=1e-12)
 
 
-def test_the_gradient_of_the_log_partition_is_the_marginals() -> None:
+def test_log_partition_gradient_is_the_marginals() -> None:
     scores = draw(0, [4, 1, 3])
     for name in ("emissions", "transitions", "start", "end"):
         scores[name].requires_grad_()
@@ -116,7 +118,7 @@ def test_the_gradient_of_the_log_partition_is_the_marginals() -> None:
     torch.testing.assert_close(gradient, LinearChain(**scores).marginals.labels)
 
 
-def test_gradients_flow_through_marginals_and_entropy() -> None:
+def test_marginals_and_entropy_are_differentiable() -> None:
     scores = draw(1, [3, 2])
     mask, ends = scores["mask"], (scores["start"], scores["end"])
 
@@ -131,7 +133,7 @@ def test_gradients_flow_through_marginals_and_entropy() -> None:
     assert torch.autograd.gradcheck(labels, given)
 
 
-def test_the_gradient_of_distilling_is_the_students_marginals_less_the_teachers() -> None:
+def test_cross_entropy_gradient_is_the_difference_of_marginals() -> None:
     teacher, scores = LinearChain(**draw(2, [4, 2])), draw(3, [4, 2])
     scores["emissions"].requires_grad_()
     (gradient,) = torch.autograd.grad(cross_entropy(teacher, LinearChain(**scores)).sum(), scores["emissions"])
@@ -140,7 +142,7 @@ def test_the_gradient_of_distilling_is_the_students_marginals_less_the_teachers(
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_both_ways_of_summing_agree_where_the_fast_one_says_that_it_is_sound(scale: float) -> None:
+def test_scaled_agrees_with_logarithmic_where_sound(scale: float) -> None:
     scores = draw(4, [30, 1, 17, 8] * 8, scale=scale)
     chain = LinearChain(**scores)
     fast, sound = fast_way(chain)
@@ -151,18 +153,18 @@ def test_both_ways_of_summing_agree_where_the_fast_one_says_that_it_is_sound(sca
 
 
 @pytest.mark.parametrize("scales", [(1.0, 1.0), (1.0, 1000.0), (1000.0, 1000.0)])
-def test_chains_summed_side_by_side_are_those_summed_alone(scales: tuple[float, float]) -> None:
+def test_solve_together_equals_solving_separately(scales: tuple[float, float]) -> None:
     """Whether none, one or both leave the fast way, and whatever their lengths are."""
     given = draw(10, [9, 1, 4], scale=scales[0], forbidden=0.2), draw(11, [3, 7, 9], scale=scales[1], forbidden=0.2)
     together, alone = ([LinearChain(**scores) for scores in given] for _ in range(2))
-    together[0]._solve_beside(together[1])
+    together[0]._solve_together(together[1])
     assert all(chain._is_solved for chain in together)
     for one, other in zip(together, alone, strict=True):
         torch.testing.assert_close(one.log_partition, other.log_partition)
         torch.testing.assert_close(one.marginals, other.marginals, atol=1e-12, rtol=0)
 
 
-def test_mass_on_a_forbidden_transition_is_infinitely_far_and_none_is_not() -> None:
+def test_kl_is_infinite_only_with_mass_on_forbidden_transitions() -> None:
     one, other = draw(12, [4, 1]), draw(13, [4, 1])
     fewer = dict(other, transitions=other["transitions"].clone())
     fewer["transitions"][0, 1] = -torch.inf
@@ -175,7 +177,7 @@ def test_mass_on_a_forbidden_transition_is_infinitely_far_and_none_is_not() -> N
 
 @pytest.mark.parametrize("forbidden", [0.0, 0.3])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_extreme_scores_give_probabilities(dtype: torch.dtype, forbidden: float) -> None:
+def test_linear_chain_with_extreme_scores(dtype: torch.dtype, forbidden: float) -> None:
     scores = draw(5, [40, 3, 25, 40], scale=1000.0, forbidden=forbidden)
     chain = LinearChain(**{name: value if name == "mask" else value.to(dtype) for name, value in scores.items()})
     labels, total = chain.marginals.labels, chain.marginals.labels.sum(-1)
@@ -187,7 +189,7 @@ def test_extreme_scores_give_probabilities(dtype: torch.dtype, forbidden: float)
     torch.testing.assert_close(chain.marginals.transitions.sum((1, 2)), moves.to(dtype), atol=1e-4, rtol=0)
 
 
-def test_what_underflows_in_the_fast_way_is_noticed() -> None:
+def test_scaled_detects_underflow() -> None:
     """A detour of small probability at first is the only way to the end."""
     emissions = torch.zeros(1, 3, 2)
     emissions[0, 0, 1] = -800.0
@@ -199,7 +201,7 @@ def test_what_underflows_in_the_fast_way_is_noticed() -> None:
     torch.testing.assert_close(chain.marginals.labels, torch.tensor([[[0.0, 1.0]] * 3]))
 
 
-def test_a_large_negative_transition_forbids_without_leaving_the_fast_way() -> None:
+def test_scaled_is_sound_for_large_negative_transitions() -> None:
     generator = torch.Generator().manual_seed(0)
     emissions = 3 * torch.randn(2, 40, 9, generator=generator)
     transitions = torch.randn(9, 9, generator=generator)
@@ -219,7 +221,7 @@ def test_a_large_negative_transition_forbids_without_leaving_the_fast_way() -> N
     assert (found.log_partition < -9e3).all()
 
 
-def test_padding_changes_nothing() -> None:
+def test_linear_chain_ignores_padding() -> None:
     scores = draw(6, [5, 5])
     padded = dict(scores)
     padded["emissions"] = torch.cat([scores["emissions"], torch.full((2, 3, LABELS), 1e6).double()], 1)
@@ -228,7 +230,7 @@ def test_padding_changes_nothing() -> None:
     torch.testing.assert_close(LinearChain(**padded).argmax[:, :5], LinearChain(**scores).argmax)
 
 
-def test_an_empty_sentence_has_one_empty_structure() -> None:
+def test_linear_chain_of_an_empty_sentence() -> None:
     scores = draw(7, [3, 2])
     scores["mask"][1] = 0
     chain = LinearChain(**scores)
@@ -237,7 +239,7 @@ def test_an_empty_sentence_has_one_empty_structure() -> None:
     assert (chain.marginals.transitions[1] == 0).all()
 
 
-def test_independent_labels_are_a_chain_without_transitions() -> None:
+def test_chain_marginals_independent_equal_a_chain_without_transitions() -> None:
     scores = draw(8, [4, 2])
     flat = LinearChain(scores["emissions"], torch.zeros(LABELS, LABELS).double(), scores["mask"])
     found = ChainMarginals.independent(torch.softmax(scores["emissions"], -1), scores["mask"])
@@ -245,6 +247,6 @@ def test_independent_labels_are_a_chain_without_transitions() -> None:
     torch.testing.assert_close(found.transitions, flat.marginals.transitions)
 
 
-def test_a_mask_with_holes_is_refused() -> None:
+def test_linear_chain_refuses_a_mask_with_holes() -> None:
     with pytest.raises(ValueError, match="padding before real"):
         LinearChain(torch.zeros(1, 3, 2), torch.zeros(2, 2), torch.tensor([[1, 0, 1]]))

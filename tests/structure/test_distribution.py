@@ -45,7 +45,7 @@ def draw(kind: str, seed: int = 0, *, scale: float = 1.0) -> Tensor:
 
 @every_kind
 @pytest.mark.parametrize("scale", [1.0, 30.0])
-def test_the_second_derivative_is_there_and_right(kind: str, scale: float) -> None:
+def test_log_partition_second_derivative(kind: str, scale: float) -> None:
     build, scores = BUILDS[kind][0], draw(kind, scale=scale).requires_grad_()
     (gradient,) = torch.autograd.grad(build(scores).log_partition.sum(), scores, create_graph=True)
     assert gradient.requires_grad
@@ -55,7 +55,7 @@ def test_the_second_derivative_is_there_and_right(kind: str, scale: float) -> No
 
 
 @every_kind
-def test_the_first_derivative_needs_no_recursion(kind: str) -> None:
+def test_log_partition_first_derivative_needs_no_recursion(kind: str) -> None:
     scores = draw(kind).requires_grad_()
     found = BUILDS[kind][0](scores)
     nodes, seen = [found.log_partition.grad_fn], 0
@@ -67,7 +67,7 @@ def test_the_first_derivative_needs_no_recursion(kind: str) -> None:
 
 
 @every_kind
-def test_derivatives_forwards_are_those_backwards(kind: str) -> None:
+def test_forward_mode_agrees_with_reverse_mode(kind: str) -> None:
     build, scores, direction = BUILDS[kind][0], draw(kind), draw(kind, 1)
 
     def log_partition(scores: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def test_derivatives_forwards_are_those_backwards(kind: str) -> None:
 
 @every_kind
 @pytest.mark.parametrize("scale", [1.0, 10.0, 100.0])
-def test_single_precision_loses_no_more_than_its_last_digits(kind: str, scale: float) -> None:
+def test_float32_is_exact_to_its_last_digits(kind: str, scale: float) -> None:
     build = BUILDS[kind][0]
     one, other = draw(kind, scale=scale).float(), draw(kind, 1, scale=scale).float()
     near = one + 1e-3 * other / scale
@@ -106,7 +106,7 @@ def test_single_precision_loses_no_more_than_its_last_digits(kind: str, scale: f
 
 
 @every_kind
-def test_the_best_structure_is_scored_as_its_own_parts(kind: str) -> None:
+def test_argmax_score_equals_that_of_its_parts(kind: str) -> None:
     """At the end of a steep slope, the best structure is all there is."""
     found = BUILDS[kind][0](draw(kind, scale=500.0))
     best = found.argmax
@@ -118,7 +118,7 @@ def test_the_best_structure_is_scored_as_its_own_parts(kind: str) -> None:
 
 
 @every_kind
-def test_halves_are_summed_in_single_precision_and_autocast_changes_nothing(kind: str) -> None:
+def test_half_precision_gives_float32_and_autocast_has_no_effect(kind: str) -> None:
     build, scores = BUILDS[kind][0], draw(kind, scale=3.0).bfloat16()
     plain = build(scores.float()).log_partition
     assert torch.equal(build(scores).log_partition, plain)
@@ -128,7 +128,7 @@ def test_halves_are_summed_in_single_precision_and_autocast_changes_nothing(kind
 
 
 @every_kind
-def test_what_is_no_score_and_no_mask_is_refused(kind: str) -> None:
+def test_distributions_refuse_bad_scores_and_masks(kind: str) -> None:
     with pytest.raises(ValueError, match="floating point"):
         BUILDS[kind][0](draw(kind).long())
     holes = torch.tensor([[1, 0, 1], [1, 1, 1]])
@@ -142,11 +142,11 @@ def test_what_is_no_score_and_no_mask_is_refused(kind: str) -> None:
         }[kind]()
 
 
-def test_scores_of_another_shape_are_refused() -> None:
+def test_distributions_refuse_other_shapes() -> None:
     emissions, mask = torch.zeros(2, 2, 2), torch.ones(2, 2)
     of_labels = {"transitions": torch.zeros(2, 2), "start": torch.zeros(2), "end": torch.zeros(2)}
     for name, shape in (("transitions", (2,)), ("start", (2, 2)), ("start", (1,)), ("end", (3,))):
-        wanted = re.escape(f"want {name} {list(of_labels[name].shape)}, not {list(shape)}")
+        wanted = re.escape(f"need {name} {list(of_labels[name].shape)}, not {list(shape)}")
         with pytest.raises(ValueError, match=wanted):
             LinearChain(emissions, mask=mask, **{**of_labels, name: torch.zeros(shape)})
     with pytest.raises(ValueError, match=r"must be \[B, n, L\], not \[2, 2\]"):
@@ -160,7 +160,7 @@ def test_scores_of_another_shape_are_refused() -> None:
             SpanSets(wrong, mask)
 
 
-def test_structures_of_another_kind_are_refused() -> None:
+def test_kl_refuses_other_structures() -> None:
     mask = torch.ones(2, 3)
     chain = LinearChain(torch.zeros(2, 3, 4), torch.zeros(4, 4), mask)
     trees, projective = (kind(torch.zeros(2, 3, 4), mask) for kind in (NonProjectiveTrees, ProjectiveTrees))
@@ -173,7 +173,7 @@ def test_structures_of_another_kind_are_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", ["chain", "non-projective", "projective"])
-def test_impossible_distributions(kind: str) -> None:
+def test_distributions_without_possible_structures(kind: str) -> None:
     build, scores = BUILDS[kind][0], draw(kind)
     possible, impossible = build(scores), build(torch.full_like(scores, -torch.inf))
     assert (impossible.log_partition == -torch.inf).all()
@@ -185,7 +185,7 @@ def test_impossible_distributions(kind: str) -> None:
 
 
 @every_kind
-def test_mass_on_what_is_forbidden_is_infinitely_far_and_none_is_not(kind: str) -> None:
+def test_kl_is_infinite_only_with_mass_on_impossible_structures(kind: str) -> None:
     build, scores = BUILDS[kind][0], draw(kind)
     fewer = scores.clone()
     fewer[0, 0, ..., 0] = -torch.inf  # a label, an arc from the root, or a span
@@ -197,7 +197,7 @@ def test_mass_on_what_is_forbidden_is_infinitely_far_and_none_is_not(kind: str) 
 
 
 @every_kind
-def test_a_weight_of_none_still_has_a_gradient(kind: str) -> None:
+def test_weights_of_zero_have_a_gradient(kind: str) -> None:
     found = BUILDS[kind][0](draw(kind))
     weights = [torch.zeros_like(each).requires_grad_() for each in found._marginals]
     crossed = cross_entropy_of(found._named(weights), found)
@@ -205,7 +205,7 @@ def test_a_weight_of_none_still_has_a_gradient(kind: str) -> None:
     assert (gradients[0][0, 0] != 0).any()
 
 
-def test_a_small_divergence_is_not_lost_in_large_entropies() -> None:
+def test_kl_resolves_small_divergences() -> None:
     generator = torch.Generator().manual_seed(0)
     emissions, step = (torch.randn(1, 100, 9, generator=generator) for _ in range(2))
     near = emissions + 1e-3 * step
@@ -216,12 +216,12 @@ def test_a_small_divergence_is_not_lost_in_large_entropies() -> None:
     assert found.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
-def test_an_empty_sentence_has_one_sequence() -> None:
+def test_distribution_of_an_empty_sentence() -> None:
     found = LinearChain(torch.zeros(1, 2, 3), torch.zeros(3, 3), torch.zeros(1, 2))
     assert found.best(3)[1].tolist() == [[0.0, -torch.inf, -torch.inf]]
 
 
-def test_a_forbidden_pair_leaves_a_mean_field_finite() -> None:
+def test_mean_field_is_finite_with_forbidden_pairs() -> None:
     arcs, siblings = torch.zeros(1, 3, 4), torch.zeros(1, 3, 3, 4)
     siblings[0, 0, 1, 0] = siblings[0, 1, 0, 0] = -torch.inf
     found = mean_field(arcs, siblings, torch.zeros(1, 3, 3, 4), torch.ones(1, 3))

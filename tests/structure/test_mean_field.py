@@ -44,12 +44,12 @@ def exact(*scores: Tensor) -> Tensor:
     return torch.einsum("c,cnh->nh", probabilities, one_hot)
 
 
-def test_without_pairs_it_is_exact() -> None:
+def test_mean_field_is_exact_without_pairs() -> None:
     scores = draw(0, 0.0)
     torch.testing.assert_close(mean_field(*scores, torch.ones(1, N))[0], exact(*scores), atol=1e-12, rtol=0)
 
 
-def test_its_error_is_of_second_order_in_weak_pairs() -> None:
+def test_mean_field_error_is_second_order_in_weak_pairs() -> None:
     """A mean field has the right first derivative in the strength of what couples the tokens."""
 
     def error(strength: float) -> float:
@@ -60,7 +60,7 @@ def test_its_error_is_of_second_order_in_weak_pairs() -> None:
     assert error(0.1) < 0.02
 
 
-def test_where_it_settles_no_token_wants_to_change() -> None:
+def test_mean_field_converges_to_a_fixed_point() -> None:
     """At a fixed point each token's choice is the softmax of its mean energy under the others' choices."""
     scores = draw(2, 0.5)
     found = mean_field(*scores, torch.ones(1, N), iterations=300)[0]
@@ -78,7 +78,7 @@ def test_where_it_settles_no_token_wants_to_change() -> None:
         torch.testing.assert_close(found[token], torch.softmax(means, 0), atol=1e-9, rtol=0)
 
 
-def test_padding_changes_nothing_and_gradients_are_right() -> None:
+def test_mean_field_ignores_padding_and_has_correct_gradients() -> None:
     arcs, siblings, grandparents = draw(3, 1.0)
     padded = [torch.nn.functional.pad(arcs, (0, 2, 0, 2), value=5.0)]
     padded += [torch.nn.functional.pad(scores, (0, 2, 0, 2, 0, 2), value=5.0) for scores in (siblings, grandparents)]
@@ -91,7 +91,7 @@ def test_padding_changes_nothing_and_gradients_are_right() -> None:
     assert torch.autograd.gradcheck(lambda *scores: mean_field(*scores, torch.ones(1, N)), given)
 
 
-def test_shapes_that_do_not_fit_are_refused() -> None:
+def test_mean_field_refuses_mismatched_shapes() -> None:
     arcs, siblings, _ = draw(4, 1.0)
-    with pytest.raises(ValueError, match="want siblings and grandparents"):
+    with pytest.raises(ValueError, match="need siblings and grandparents"):
         mean_field(arcs, siblings, siblings[:, :2], torch.ones(1, N))

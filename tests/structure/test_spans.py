@@ -49,9 +49,7 @@ class Enumerated:
     st.sampled_from([1.0, 30.0, 1000.0]),
     st.sampled_from([0.0, 0.3]),
 )
-def test_sums_marginals_tags_and_best_are_those_of_all_sets(
-    seed: int, lengths: list[int], scale: float, forbidden: float
-) -> None:
+def test_span_sets_equal_a_sum_over_all_sets(seed: int, lengths: list[int], scale: float, forbidden: float) -> None:
     given = draw(seed, lengths, scale=scale, forbidden=forbidden)
     found = SpanSets(**given)
     close = {"atol": 1e-9 * scale, "rtol": 1e-12}
@@ -69,7 +67,7 @@ def test_sums_marginals_tags_and_best_are_those_of_all_sets(
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 4), min_size=1, max_size=3))
-def test_cross_entropy_and_kl_are_those_of_all_sets(seed: int, lengths: list[int]) -> None:
+def test_cross_entropy_and_kl_of_span_sets_equal_sums_over_all_sets(seed: int, lengths: list[int]) -> None:
     p, q = draw(seed, lengths), draw(seed + 1, lengths)
     crossed, divergence = (measure(SpanSets(**p), SpanSets(**q)) for measure in (cross_entropy, kl))
     for row in range(len(lengths)):
@@ -80,7 +78,7 @@ def test_cross_entropy_and_kl_are_those_of_all_sets(seed: int, lengths: list[int
         torch.testing.assert_close(divergence[row], expected, atol=1e-9, rtol=1e-12)
 
 
-def test_gradients_are_those_of_finite_differences() -> None:
+def test_span_sets_gradients_by_finite_differences() -> None:
     given = draw(0, [4, 2], forbidden=0.2)
     impossible = given["scores"] == -torch.inf
     scores = given["scores"].masked_fill(impossible, 0.0).requires_grad_()
@@ -97,9 +95,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
     ("scale", "expected"),
     [(1.0, [True] * 4), (30.0, [False, True, True, True]), (1000.0, [False, True, False, False])],
 )
-def test_both_ways_of_summing_agree_where_the_fast_one_says_that_it_is_sound(
-    scale: float, expected: list[bool]
-) -> None:
+def test_by_substitution_agrees_with_in_logs_where_sound(scale: float, expected: list[bool]) -> None:
     found = SpanSets(**draw(2, [40, 1, 12, 25], scale=scale, forbidden=0.2))
     (scores,) = found._scores
     value, marginals, sound = by_substitution(scores)
@@ -111,7 +107,7 @@ def test_both_ways_of_summing_agree_where_the_fast_one_says_that_it_is_sound(
     torch.testing.assert_close(found.marginals, slow, atol=1e-12, rtol=0)
 
 
-def test_extreme_scores_give_probabilities() -> None:
+def test_span_sets_with_extreme_scores() -> None:
     given = draw(1, [30, 1, 12], scale=1000.0, forbidden=0.3)
     found = SpanSets(given["scores"].float(), given["mask"])
     tags = found.tag_marginals()

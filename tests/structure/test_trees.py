@@ -14,7 +14,7 @@ from torch import Tensor
 from kselect.structure import NonProjectiveTrees, ProjectiveTrees, cross_entropy, kl
 from kselect.structure.arborescence import best_heads
 from kselect.structure.trees import by_elimination, by_inverse, matrix_tree
-from kselect.tasks.words import fault
+from kselect.tasks.words import find_tree_error
 from tests.structure.enumeration import trees
 
 
@@ -55,7 +55,7 @@ class Enumerated:
     st.sampled_from([1.0, 10.0, 1000.0]),
     st.sampled_from([0.0, 0.4]),
 )
-def test_sums_marginals_entropy_and_best_are_those_of_all_trees(
+def test_trees_equal_a_sum_over_all_trees(
     kind: Kind, seed: int, lengths: list[int], scale: float, forbidden: float
 ) -> None:
     given = draw(seed, lengths, scale=scale, forbidden=forbidden)
@@ -80,7 +80,9 @@ def test_sums_marginals_entropy_and_best_are_those_of_all_trees(
 )
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 4), min_size=1, max_size=3))
-def test_cross_entropy_and_kl_are_those_of_all_trees(of_p: Kind, of_q: Kind, seed: int, lengths: list[int]) -> None:
+def test_cross_entropy_and_kl_of_trees_equal_sums_over_all_trees(
+    of_p: Kind, of_q: Kind, seed: int, lengths: list[int]
+) -> None:
     p, q = draw(seed, lengths), draw(seed + 1, lengths)
     crossed, divergence = (measure(of_p(**p), of_q(**q)) for measure in (cross_entropy, kl))
     for row, n in enumerate(lengths):
@@ -94,7 +96,7 @@ def test_cross_entropy_and_kl_are_those_of_all_trees(of_p: Kind, of_q: Kind, see
 
 @both_kinds
 @pytest.mark.parametrize("scale", [1.0, 30.0])
-def test_gradients_are_those_of_finite_differences(kind: Kind, scale: float) -> None:
+def test_trees_gradients_by_finite_differences(kind: Kind, scale: float) -> None:
     """At the larger scale some sentences leave the fast way."""
     given = draw(3, [4, 2, 3], scale=scale)
     scores = given["scores"].requires_grad_()
@@ -103,7 +105,7 @@ def test_gradients_are_those_of_finite_differences(kind: Kind, scale: float) -> 
     assert torch.autograd.gradcheck(lambda scores: kind(scores, given["mask"]).entropy, scores)
 
 
-def test_elimination_agrees_with_the_inverse_where_that_is_sound() -> None:
+def test_by_elimination_agrees_with_by_inverse_where_sound() -> None:
     found = NonProjectiveTrees(**draw(4, [40, 7, 1, 25] * 4))
     value, marginals, sound = by_inverse(found._scores[0], found.mask, 1e-9)
     assert sound.all()
@@ -114,7 +116,7 @@ def test_elimination_agrees_with_the_inverse_where_that_is_sound() -> None:
     torch.testing.assert_close(gradient, marginals, atol=1e-9, rtol=0)
 
 
-def test_cycles_within_cycles_take_no_more_of_the_stack() -> None:
+def test_best_heads_of_nested_cycles_does_not_recurse() -> None:
     """Two tokens prefer each other, these two and the third do, these three and the fourth, ..., and none the root."""
     n = 80
     tokens = torch.arange(1, n + 1).double()
@@ -126,12 +128,12 @@ def test_cycles_within_cycles_take_no_more_of_the_stack() -> None:
         (heads,) = best_heads(scores[None], torch.ones(1, n)).tolist()
     finally:
         sys.setrecursionlimit(limit)
-    assert fault(heads) is None
+    assert find_tree_error(heads) is None
     best = NonProjectiveTrees(1e3 * scores[None], torch.ones(1, n)).log_partition / 1e3
     assert float(scores[torch.arange(n), heads].sum()) == pytest.approx(float(best), rel=1e-6)
 
 
-def test_many_tokens_on_two_threads_are_as_on_one() -> None:
+def test_by_inverse_of_many_tokens_on_two_threads() -> None:
     given = draw(0, [160, 151, 90])
     weights, mask = given["scores"].softmax(-1) * given["mask"][..., None], given["mask"].bool()
     weights[..., 1:].diagonal(dim1=1, dim2=2).zero_()
@@ -148,7 +150,7 @@ def test_many_tokens_on_two_threads_are_as_on_one() -> None:
     assert torch.allclose(two[1].sum(-1), given["mask"].double(), atol=1e-9)
 
 
-def test_tokens_that_prefer_a_cycle_are_summed_right() -> None:
+def test_trees_of_tokens_that_prefer_a_cycle() -> None:
     """Each of three tokens all but insists on another one of them, so that the matrix is singular to float64."""
     scores = torch.full((1, 4, 5), -100.0)
     for dependent, head in ((0, 2), (1, 3), (2, 1)):
@@ -164,7 +166,7 @@ def test_tokens_that_prefer_a_cycle_are_summed_right() -> None:
 @pytest.mark.parametrize("forbidden", [0.0, 0.3])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @both_kinds
-def test_extreme_scores_give_probabilities(kind: Kind, dtype: torch.dtype, forbidden: float) -> None:
+def test_trees_with_extreme_scores(kind: Kind, dtype: torch.dtype, forbidden: float) -> None:
     given = draw(5, [30, 1, 12], scale=1000.0, forbidden=forbidden)
     found = kind(given["scores"].to(dtype), given["mask"])
     marginals = found.marginals
@@ -176,7 +178,7 @@ def test_extreme_scores_give_probabilities(kind: Kind, dtype: torch.dtype, forbi
 
 
 @both_kinds
-def test_an_empty_sentence_has_one_empty_tree(kind: Kind) -> None:
+def test_trees_of_an_empty_sentence(kind: Kind) -> None:
     given = draw(6, [3, 2])
     given["mask"][1] = 0
     assert kind(**given).log_partition[1] == 0

@@ -62,10 +62,10 @@ def test_ids_are_given_once_each(tmp_path: Path, message_of: Callable[..., str])
     path = write_tsv(tmp_path, "rte") / "test.tsv"
     path.write_text("index\tsentence1\tsentence2\n7\ta\tb\n8\ta\tb\n7\ta\tb\n")
     assert message_of(load_test, "rte", tmp_path) == (
-        f"{path}:4 repeats the index '7' of {path}:2: give every row one of its own."
+        f"{path}:4 repeats the index '7' of {path}:2: give every row a different one."
     )
     path.write_text("index\tsentence1\tsentence2\n\ta\tb\n")
-    assert message_of(load_test, "rte", tmp_path) == (f"{path}:2 has nothing in 'index': mend or remove that row.")
+    assert message_of(load_test, "rte", tmp_path) == (f"{path}:2 has nothing in 'index': fix or remove that row.")
 
 
 def test_a_task_without_test_examples(tmp_path: Path, message_of: Callable[..., str]) -> None:
@@ -97,10 +97,9 @@ def test_a_folder_that_holds_glue(rte_folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_folder_without_the_task(rte_folder: Path, message_of: Callable[..., str]) -> None:
-    assert message_of(load_task, "sst2", rte_folder) == (
-        f"{rte_folder} has no folder SST-2 or glue/SST-2: give --data_dir or set KSELECT_DATA to a folder "
-        "in GLUE's TSV layout (SST-2/train.tsv and SST-2/dev.tsv), or to one that datasets saved."
-    )
+    message = message_of(load_task, "sst2", rte_folder)
+    assert message.startswith(f"{rte_folder} has no folder SST-2 or glue/SST-2: give another data_dir")
+    assert "SST-2/train.tsv and SST-2/dev.tsv" in message
 
 
 def test_a_missing_file(rte_folder: Path, message_of: Callable[..., str]) -> None:
@@ -120,7 +119,7 @@ def edit(path: Path, old: str, new: str) -> Path:
 def test_a_label_outside_the_set(rte_folder: Path, message_of: Callable[..., str]) -> None:
     path = edit(rte_folder / "RTE" / "train.tsv", "Hypothesis 4 .\tentailment", "Hypothesis 4 .\tneutral")
     assert message_of(load_task, "rte", rte_folder) == (
-        f"{path}:6 has the label 'neutral', expected one of entailment, not_entailment: mend or remove that row."
+        f"{path}:6 has the label 'neutral', expected one of entailment, not_entailment: fix or remove that row."
     )
 
 
@@ -128,14 +127,14 @@ def test_a_label_outside_the_set(rte_folder: Path, message_of: Callable[..., str
 def test_a_score_that_is_no_number(score: str, tmp_path: Path, message_of: Callable[..., str]) -> None:
     path = edit(write_tsv(tmp_path, "stsb") / "train.tsv", f"{gold('stsb', 3)}\n4", f"{score}\n4")
     assert message_of(load_task, "stsb", tmp_path) == (
-        f"{path}:5 has '{score}' in 'score', expected a number: mend or remove that row."
+        f"{path}:5 has '{score}' in 'score', expected a number: fix or remove that row."
     )
 
 
 def test_a_row_with_too_few_fields(rte_folder: Path, message_of: Callable[..., str]) -> None:
     path = edit(rte_folder / "RTE" / "dev.tsv", "\tHypothesis 2 .", "")
     assert message_of(load_task, "rte", rte_folder) == (
-        f"{path}:4 has 3 fields, expected 4 (index, sentence1, sentence2, label): mend or remove that row."
+        f"{path}:4 has 3 fields, expected 4 (index, sentence1, sentence2, label): fix or remove that row."
     )
 
 

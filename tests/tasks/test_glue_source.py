@@ -57,6 +57,18 @@ def test_a_saved_folder_gives_what_the_tsv_files_give(name: str, tmp_path: Path)
     assert load_test(name, tmp_path / "saved") == load_test(name, tmp_path / "tsv")
 
 
+@pytest.mark.parametrize("name", ["mnli", "stsb", "rte"])
+def test_glue_source_reads_parquet_as_on_the_hub(name: str, tmp_path: Path) -> None:
+    write_tsv(tmp_path / "tsv", name)
+    (tmp_path / "clone" / name).mkdir(parents=True)
+    for split, data in as_on_the_hub(name).items():
+        for shard in range(2):
+            file = tmp_path / "clone" / name / f"{split}-0000{shard}-of-00002.parquet"
+            data.shard(2, shard, contiguous=True).to_parquet(file)
+    assert load_task(name, tmp_path / "clone") == load_task(name, tmp_path / "tsv")
+    assert load_test(name, tmp_path / "clone") == load_test(name, tmp_path / "tsv")
+
+
 def test_the_saved_folder_itself_or_one_that_holds_it(tmp_path: Path) -> None:
     as_on_the_hub("rte").save_to_disk(tmp_path / "glue" / "RTE")
     assert load_task("rte", tmp_path) == load_task("rte", tmp_path / "glue" / "RTE")
@@ -147,10 +159,10 @@ def test_a_hub_that_cannot_be_reached_is_one_quick_line(offline: str, tmp_path: 
     assert time.monotonic() - started < 20
     *_, line = done.stderr.strip().splitlines()
     assert line.startswith(
-        "kselect.errors.KselectError: No data folder for mrpc, and the hub's nyu-mll/glue cannot be had ("
+        "kselect.errors.KselectError: No data folder for mrpc, and the hub's nyu-mll/glue is not available ("
     )
     assert line.endswith(
-        "): give --data_dir or set KSELECT_DATA to a folder in GLUE's TSV layout (MRPC/train.tsv and MRPC/dev.tsv) "
+        "): give data_dir or set KSELECT_DATA to a folder in GLUE's TSV layout (MRPC/train.tsv and MRPC/dev.tsv) "
         "or one that datasets saved, or HF_HUB_OFFLINE=1 to read what was downloaded before."
     )
 
@@ -159,6 +171,5 @@ def test_predictions_without_the_test_file_say_which_it_is(tmp_path: Path, messa
     write_tsv(tmp_path, "mrpc")
     (tmp_path / "MRPC" / "test.tsv").unlink()
     assert message_of(load_test, "mrpc", tmp_path) == (
-        f"{tmp_path}/MRPC/test.tsv does not exist: "
-        "put GLUE's test file there, or give texts of your own as --test_file."
+        f"{tmp_path}/MRPC/test.tsv does not exist: put GLUE's test file there, or give custom texts as test_file."
     )

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kselect.tasks.glue import GLUE_FORMATS
-from kselect.tasks.predictions import glue_submission, own_predictions
+from kselect.tasks.predictions import TABLE_SUFFIXES, glue_submission, table_predictions
+from kselect.tasks.readers import read_table
 from kselect.tasks.task import TextTask
 from tests.glue_files import LABELS
 
@@ -34,10 +36,10 @@ def test_names_of_submissions() -> None:
     assert names == ["CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI-m", "MNLI-mm", "QNLI", "RTE", "WNLI"]
 
 
-def test_own_predictions_with_probabilities() -> None:
+def test_table_predictions_have_probabilities() -> None:
     task = TextTask("mine", ("no", "yes"), {}, ())
     logits = np.array([[0.0, 0.0], [0.0, np.log(3)], [1000.0, -1000.0]])
-    assert own_predictions(task, ["a", "b", "c"], logits, "name") == (
+    assert table_predictions(task, ["a", "b", "c"], logits, "name") == (
         "name\tprediction\tp(no)\tp(yes)\n"
         "a\tno\t0.500000\t0.500000\n"
         "b\tyes\t0.250000\t0.750000\n"
@@ -47,11 +49,28 @@ def test_own_predictions_with_probabilities() -> None:
 
 def test_own_scores() -> None:
     task = TextTask("mine", (), {}, ())
-    assert own_predictions(task, ["0"], np.array([[7.25]])) == "index\tprediction\n0\t7.2500\n"
+    assert table_predictions(task, ["0"], np.array([[7.25]])) == "index\tprediction\n0\t7.2500\n"
 
 
 def test_what_a_tsv_cannot_hold(message_of: Callable[..., str]) -> None:
     task = TextTask("mine", ("no", "y\tes"), {}, ())
-    assert message_of(own_predictions, task, ["a"], np.zeros((1, 2))) == (
+    assert message_of(table_predictions, task, ["a"], np.zeros((1, 2))) == (
         "'p(y\\tes)' holds a tab or a line break, which a TSV cannot: rename it."
+    )
+
+
+def test_table_predictions_in_every_format_read_back(tmp_path: Path) -> None:
+    task = TextTask("toy", ("no", "yes, but"), {}, ("accuracy",))
+    ids, logits = ["a", 'b "c"'], np.array([[0.0, 1.0], [2.0, 0.0]])
+    tables = []
+    for suffix in TABLE_SUFFIXES:
+        path = tmp_path / f"answers{suffix}"
+        path.write_text(table_predictions(task, ids, logits, "name", suffix))
+        tables.append(read_table(path))
+    for table in tables:
+        assert (table.texts("name"), table.texts("prediction")) == (ids, ["yes, but", "no"])
+        assert np.allclose(table.scores("p(no)"), [0.268941, 0.880797])
+    scores = TextTask("toy", (), {}, ("pearson",))
+    assert (
+        table_predictions(scores, ["0"], np.array([[7.25]]), suffix=".jsonl") == '{"index": "0", "prediction": 7.25}\n'
     )

@@ -47,11 +47,12 @@ def test_reward_is_removed_from_train(rte_folder: Path) -> None:
     assert not set(train.text_a) & set(reward.text_a)
 
 
-def test_train_limit_slices_train_before_the_reward_split_and_dev_alike(rte_folder: Path) -> None:
+def test_load_task_limits_train_and_dev_and_leaves_the_reward_split(rte_folder: Path) -> None:
     task = load_task("rte", rte_folder, train_limit=20, reward_fraction=0.2)
-    assert {name: len(split) for name, split in task.splits.items()} == {"train": 16, "reward": 4, "dev": 8}
-    assert task.splits["train"].labels.count(0) == 4
-    assert task.splits["reward"].labels.count(0) == 1
+    assert {name: len(split) for name, split in task.splits.items()} == {"train": 20, "reward": 8, "dev": 8}
+    assert task.splits["train"].labels.count(0) == 5
+    assert task.splits["reward"].labels.count(0) == 2
+    assert task.splits["reward"] == load_task("rte", rte_folder, reward_fraction=0.2).splits["reward"]
     assert len(load_task("rte", rte_folder, train_limit=4, reward_fraction=0.5).splits["dev"]) == 4
 
 

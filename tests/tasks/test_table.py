@@ -25,26 +25,26 @@ def test_places() -> None:
 @pytest.mark.parametrize("value", [None, 3, 1.5, ["a"]])
 def test_what_is_no_text(value: object, message_of: Callable[..., str]) -> None:
     table = Table("data", {"text": ["a", value]})
-    assert message_of(table.texts, "text") == "data, row 2 has no text in 'text': mend or remove that row."
+    assert message_of(table.texts, "text") == "data, row 2 has no text in 'text': fix or remove that row."
 
 
 @pytest.mark.parametrize("value", [None, "", float("nan")])
 def test_what_is_no_label(value: object, message_of: Callable[..., str]) -> None:
     table = Table("data", {"label": ["a", value]})
-    assert message_of(table.names, "label") == "data, row 2 has nothing in 'label': mend or remove that row."
+    assert message_of(table.names, "label") == "data, row 2 has nothing in 'label': fix or remove that row."
 
 
 @pytest.mark.parametrize("value", [None, "", "high", "nan", float("inf"), [1]])
 def test_what_is_no_score(value: object, message_of: Callable[..., str]) -> None:
     table = Table("data", {"score": [1, value]})
     assert message_of(table.scores, "score") == (
-        f"data, row 2 has '{value}' in 'score', expected a number: mend or remove that row."
+        f"data, row 2 has '{value}' in 'score', expected a number: fix or remove that row."
     )
 
 
 def test_an_id_given_twice(message_of: Callable[..., str]) -> None:
     table = Table("data", {"id": ["a", "b", "a"]}, lines=[2, 3, 4])
-    assert message_of(table.ids, "id") == "data:4 repeats the id 'a' of data:2: give every row one of its own."
+    assert message_of(table.ids, "id") == "data:4 repeats the id 'a' of data:2: give every row a different one."
 
 
 def test_columns_cut_by_semicolons(message_of: Callable[..., str]) -> None:

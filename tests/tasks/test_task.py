@@ -26,8 +26,8 @@ def test_further_splits_for_reporting() -> None:
     task = build_task("toy", ["no", "yes"], parts, ["accuracy"], train_limit=2, reward_fraction=0.5)
     assert task.reported == {"dev": "", "dev_hard": "hard/"}
     assert {name: len(split) for name, split in task.splits.items()} == {
-        "train": 1,
-        "reward": 1,
+        "train": 2,
+        "reward": 20,
         "dev": 2,
         "dev_hard": 2,
     }
@@ -37,7 +37,7 @@ def test_scores_are_spread_alike() -> None:
     scores = np.random.default_rng(0).beta(0.5, 2, 2000).tolist()
     task = build_task("toy", [], {"train": split_of(scores)}, ["pearson"], train_limit=1000)
     whole = np.quantile(scores, np.linspace(0, 1, 11))
-    for name, size in {"train": 810, "reward": 90, "dev": 100}.items():
+    for name, size in {"train": 1000, "reward": 180, "dev": 200}.items():
         labels = task.splits[name].labels
         assert len(labels) == size
         assert np.abs(np.quantile(labels, np.linspace(0, 1, 11)) - whole)[1:-1].max() < 0.02
@@ -67,3 +67,10 @@ def test_what_leaves_nothing_to_learn(message_of: Callable[..., str]) -> None:
         "give more examples or a smaller reward_fraction."
     )
     assert refusal([], [3.5] * 40) == "Every score of train is 3.5: give examples whose scores differ."
+
+
+def test_has_one_label_of_a_split_of_one_class() -> None:
+    parts = {"train": split_of([0, 1] * 20), "dev": split_of([1, 1, 1], "dev"), "dev_hard": split_of([1, 0], "hard")}
+    task = build_task("toy", ["no", "yes"], parts, ["accuracy"])
+    assert task.has_one_label("dev")
+    assert not task.has_one_label("dev_hard")

@@ -62,7 +62,7 @@ def test_fields_of_a_row(
 ) -> None:
     path = write(b"sentence\tlabel\none\t1\n" + row + b"\nlast\t1\n")
     assert message_of(read_tsv, path) == (
-        f"{path}:3 has {found}, expected 2 (sentence, label): mend or remove that row."
+        f"{path}:3 has {found}, expected 2 (sentence, label): fix or remove that row."
     )
 
 

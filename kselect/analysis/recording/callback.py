@@ -14,7 +14,7 @@ from kselect.analysis.recording.gradient_rescaling import (
     target_probability,
 )
 from kselect.analysis.recording.table import ExampleTable
-from kselect.distillation.callback import DistillerCallback, TrainingPart
+from kselect.distillation.callback import DistillerCallback, MicroBatch
 from kselect.distillation.distiller import Distiller
 
 
@@ -51,7 +51,7 @@ class ExampleRecorder(DistillerCallback):
         """All rows so far, in the order of the training steps."""
         return ExampleTable.concatenate(self.phases)
 
-    def on_losses(self, part: TrainingPart, total: Tensor) -> None:
+    def on_losses(self, part: MicroBatch, total: Tensor) -> None:
         """Compute the values of a micro-batch, and leave them on the device."""
         positions, teacher = Positions.of(part), part.teacher
         factor = rescaling_factor(part, total, positions)

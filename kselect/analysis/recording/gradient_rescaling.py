@@ -10,18 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kselect.distillation.callback import TrainingPart
+from kselect.distillation.callback import MicroBatch
 from kselect.errors import KselectError
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.logits import Gold, Logits
-from kselect.knowledge.target_levels import Level, is_gold
+from kselect.knowledge.target_levels import TargetLevel, is_gold
 from kselect.models.heads import Answer
 
 SOFTMAX_HEADS = ("classes", "tagger", "tree-tagger")
 """Heads whose gold loss is the cross-entropy of a softmax at each position."""
 FLOOR = -80.0  # of log(1 - q_t): e^80 times any temperature is still a float32
 
-FORMULAS = (Gold.loss, Logits.loss, Level.loss)
+FORMULAS = (Gold.loss, Logits.loss, TargetLevel.loss)
 """Losses whose factor is known in closed form, and so exact however certain the student is."""
 
 
@@ -64,7 +64,7 @@ def distillation_factor(log_p: Tensor, log_q: Tensor, log_q_plain: Tensor, tempe
     return temperature * ((log_q - log_q_plain).exp() - (log_p - log_q_plain).exp())
 
 
-def rescaling_factor(part: TrainingPart, total: Tensor, positions: Positions | None = None) -> Tensor:
+def rescaling_factor(part: MicroBatch, total: Tensor, positions: Positions | None = None) -> Tensor:
     """Return the gradient rescaling factor of the gold class t at each position, without waiting for the device.
 
     The factor is the derivative of the loss along t's logit divided by that of the cross-entropy with the gold label.
@@ -104,7 +104,7 @@ def rescaling_factor(part: TrainingPart, total: Tensor, positions: Positions | N
         return factor if gradient is None else factor + positions.factor_of_gradient(gradient)
 
 
-def loss_weights(part: TrainingPart, total: Tensor) -> Tensor:
+def loss_weights(part: MicroBatch, total: Tensor) -> Tensor:
     """Return the weight of each loss in the whole loss of an example, `total [B]`, scales included, `[B, k]`."""
     (weights,) = torch.autograd.grad(total.sum(), part.losses, retain_graph=True)
     return weights
@@ -130,7 +130,7 @@ class Positions:
 
     @staticmethod
     @torch.no_grad()
-    def of(part: TrainingPart) -> Positions:
+    def of(part: MicroBatch) -> Positions:
         """Return the positions of a micro-batch."""
         choices, labels = part.student.choices, part.student.right_choices(part.batch.labels)
         known, labels = choices.mask & (labels >= 0), labels.clamp(min=0)
@@ -139,11 +139,11 @@ class Positions:
         real = choices.mask.sum(1, keepdim=True).clamp(min=1)
         return Positions(labels, known, gold, log_rest, (known.sum(1, keepdim=True).clamp(min=1), real))
 
-    def factor_of(self, kind: Knowledge, part: TrainingPart) -> Tensor:
+    def factor_of(self, kind: Knowledge, part: MicroBatch) -> Tensor:
         """Return the factor of one of `FORMULAS` alone, at a weight of 1, `[B, U]`."""
         if isinstance(kind, Gold):
             return torch.ones_like(self.log_rest)
-        assert isinstance(kind, Logits | Level)
+        assert isinstance(kind, Logits | TargetLevel)
         temperature = kind.temperature(part.batch.progress)
         choices, p = part.student.choices, None
         if kind.teacher_needs is not None:
@@ -192,7 +192,7 @@ def correlations(factors: NDArray[np.floating], confidences: NDArray[np.floating
     return {"pearson": float(pearsonr(first, second)[0]), "spearman": float(spearmanr(first, second)[0])}
 
 
-def _output_gradient(part: TrainingPart, weights: Tensor, columns: Sequence[int]) -> Tensor | None:
+def _output_gradient(part: MicroBatch, weights: Tensor, columns: Sequence[int]) -> Tensor | None:
     """Return the gradient of some weighted losses with respect to the head's output; None where they do not read it.
 
     Only the graph from the losses back to the output is traversed, not the student.

@@ -137,7 +137,7 @@ def concordance(nearness: Tensor, p: Tensor, compared: Tensor) -> tuple[Tensor, 
 def _outputs_of(distiller: Distiller, layer: nn.Linear, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
     """Return last states `[N, D]`, the teacher's log-probabilities `[N, K]` and the wrong classes `[N, K]`."""
     with _inputs_of(layer) as inputs:
-        batch, student, teacher = distiller.look(indices)
+        batch, student, teacher = distiller.model_outputs(indices)
     if teacher is None or teacher.answer.choices_of != student.answer.choices_of:
         raise KselectError("Logit geometry needs a teacher that chooses among the student's classes.")
     (states,) = inputs

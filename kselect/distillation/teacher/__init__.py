@@ -1,1 +1,1 @@
-"""Teacher outputs on disk: a folder of entries, an entry of arrays."""
+"""Outputs of teachers on training examples, computed live or cached on disk."""

@@ -1,4 +1,4 @@
-"""Where teacher outputs are kept, and what is there."""
+"""The folder of all cache entries."""
 
 from __future__ import annotations
 
@@ -13,46 +13,54 @@ KEY = re.compile("[0-9a-f]{32}")
 
 
 class CacheFolder:
-    """The folder of all entries: the given one, or by default `KSELECT_CACHE`, or else where users' caches are."""
+    """The folder of all cache entries, shared by all runs.
+
+    Attributes:
+        path: the given path; by default the environment variable `KSELECT_CACHE` or, without it, `kselect` in the
+            user's cache directory.
+    """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        """Look at `path`, which need not be there."""
+        """Use `path`, which need not exist."""
         caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
         self.path = Path(path or os.environ.get("KSELECT_CACHE") or Path(caches) / "kselect").expanduser()
 
     def entry(self, key: str) -> CacheEntry:
-        """Return the entry of `key`, which need not be there."""
+        """Return the entry of `key`, which need not exist."""
         return CacheEntry(self.path / key)
 
-    def entries(self, beginning: str = "") -> list[CacheEntry]:
-        """Return the entries that are there, those whose key has this beginning, the last used first.
+    def entries(self, prefix: str = "") -> list[CacheEntry]:
+        """Return the existing entries whose key starts with `prefix`, most recently used first.
 
         Raises:
-            KselectError: no key begins so, or the folder cannot be read.
+            KselectError: no key starts with `prefix`, or the folder cannot be read.
         """
         try:
-            # Nothing else in the folder is ours, whichever folder it is, to be listed or deleted.
-            found = [path.name for path in self.path.iterdir() if KEY.fullmatch(path.name) and path.is_dir()]
+            # The folder may hold unrelated files, which must be neither listed nor deleted.
+            keys = [path.name for path in self.path.iterdir() if KEY.fullmatch(path.name) and path.is_dir()]
         except FileNotFoundError:
-            found = []
+            keys = []
         except OSError as error:
-            raise KselectError(f"{self.path} cannot be read ({error.strerror}): give another --cache_dir.") from None
-        keys = [key for key in found if key.startswith(beginning)]
-        if beginning and not keys:
-            shown = [self.entry(key).short for key in found]
-            raise unknown("entry", beginning, shown) if found else KselectError(f"{self.path} holds no entry.")
-        return sorted(map(self.entry, keys), key=lambda entry: -entry.last_used)
+            raise KselectError(
+                f"{self.path} cannot be read ({error.strerror}): give another cache_dir.", setting="cache_dir"
+            ) from None
+        matching = [key for key in keys if key.startswith(prefix)]
+        if prefix and not matching:
+            known = [self.entry(key).short for key in keys]
+            raise unknown("entry", prefix, known) if keys else KselectError(f"{self.path} holds no entry.")
+        return sorted(map(self.entry, matching), key=lambda entry: -entry.last_used)
 
-    def check(self) -> None:
-        """Make the folder where it is missing.
+    def ensure_exists(self) -> None:
+        """Create the folder if it is missing.
 
         Raises:
-            KselectError: it cannot be made.
+            KselectError: it cannot be created.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise KselectError(
-                f"{self.path} cannot be made ({error.strerror}): give another --cache_dir, or --teacher_cache 0 to run "
-                f"the teacher for every batch."
+                f"{self.path} cannot be created ({error.strerror}): give another cache_dir, or set teacher_cache to 0 "
+                f"to run the teacher for every batch.",
+                setting="cache_dir",
             ) from None

@@ -1,93 +1,29 @@
-"""What one teacher gives on one set of examples at one precision, in a folder of its own."""
+"""A cache entry: the outputs of one teacher on one set of examples at one precision, in a folder."""
 
 from __future__ import annotations
 
 import errno
-import json
-import logging
 import os
 import shutil
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import xxhash
 from filelock import AcquireReturnProxy, FileLock, Timeout
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
+from kselect.distillation.teacher.array_file import ArrayWriter, file_checksum, map_array
+from kselect.distillation.teacher.cache_index import ArrayRecord, CacheIndex
 from kselect.errors import KselectError
 from kselect.io import TEMPORARY, UnwritableError, replacing
+from kselect.logging import get_logger
 
 if TYPE_CHECKING:
-    from kselect.distillation.teacher.ragged import Ragged
+    from kselect.distillation.teacher.ragged import RaggedLayout
 
-
-BLOCK = 2**22  # bytes read at a time to be checked
-
-
-class ArrayWriter:
-    """Writes the header of a `.npy` file of one axis, then its values as they come.
-
-    Writing in order needs no room in memory, works the checksum out on the way, and meets a full disk as an error of
-    `write`, where a mapped file would meet it as a signal that ends the process.
-    """
-
-    def __init__(self, file: BinaryIO, size: int, dtype: DTypeLike) -> None:
-        """Begin an array of `size` values of `dtype`."""
-        self._file = file
-        self._hash = xxhash.xxh3_128()
-        self.bytes = 0
-        header = BytesIO()
-        facts = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": (size,)}
-        np.lib.format.write_array_header_1_0(header, facts)
-        self._write(header.getbuffer())
-
-    def append(self, values: NDArray[Any]) -> None:
-        """Write `values`, contiguous and of one axis, behind those before."""
-        self._write(values.view(np.uint8).data)
-
-    @property
-    def checksum(self) -> str:
-        """Of what has been written so far."""
-        return self._hash.hexdigest()
-
-    def _write(self, content: memoryview) -> None:
-        self._hash.update(content)
-        self._file.write(content)
-        self.bytes += content.nbytes
-
-
-def mapped(path: Path, size: int, dtype: DTypeLike, file_bytes: int) -> NDArray[Any] | None:
-    """Map an array file; None where it is missing, of another length, or of another header."""
-    try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-        intact = path.stat().st_size == file_bytes
-    except (OSError, ValueError, EOFError):
-        return None
-    if not intact or values.shape != (size,) or values.dtype != np.dtype(dtype):
-        return None
-    return np.asarray(values)  # slices of a memmap are memmaps, which take longer to make
-
-
-def checksum(path: Path) -> str | None:
-    """Return the checksum of a file as it is now; None where it cannot be read."""
-    digest = xxhash.xxh3_128()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
-    except OSError:
-        return None
-    return digest.hexdigest()
-
-
-FORMAT = 1  # of files and of the pass that fills them; another one is another key
 INDEX = "index.json"
 LOCKS = "locks"
 
@@ -96,58 +32,64 @@ LOCKS = "locks"
 class Addition:
     """Arrays being written to an entry.
 
-    writers: where each array's values go, by name. beyond: arrays found to hold values beyond half precision.
-    dropped: arrays, those among them, that are not to be kept.
+    Attributes:
+        writers: the writer of each array, by name.
+        overflowing: names of arrays found to have values outside half precision.
+        dropped: names of arrays that will not be stored; includes `overflowing`.
     """
 
     writers: dict[str, ArrayWriter] = field(default_factory=dict)
-    beyond: set[str] = field(default_factory=set)
+    overflowing: set[str] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)
 
 
 class CacheEntry:
-    """A folder of arrays, and an index of those that are there in full.
+    """A folder of arrays, and an index of those that are complete.
 
-    The index names each array's bytes and checksum, the arrays that half precision cannot hold, and what the entry is
-    of, for people. Only a process that holds the entry's lock writes; files are replaced in one step, the index last,
-    so whoever reads needs no lock.
+    Only a process that holds the entry's lock writes. Files are replaced atomically, the index last, so readers need no
+    lock.
+
+    Attributes:
+        folder: the folder, which may not exist yet.
+        key: its name, derived from what the entry holds, see `fingerprint.cache_key`.
+        index: the index as it was last read.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Look at `folder`, whose name is the key of what it holds; it need not be there."""
+        """Read the index of `folder`, if there is one."""
         self.folder = folder
         self.key = folder.name
         self.index = self._read_index()
 
     @property
-    def arrays(self) -> dict[str, dict[str, Any]]:
-        """Bytes and checksum of each array, by name."""
-        return self.index["arrays"]
+    def arrays(self) -> Mapping[str, ArrayRecord]:
+        """Size and checksum of each array, by name."""
+        return self.index.arrays
 
     @property
-    def about(self) -> dict[str, Any]:
-        """What the entry is of, for people: task, teacher, precision, examples, tokens; empty without a sound index."""
-        return self.index["about"]
+    def about(self) -> Mapping[str, Any]:
+        """Description for people: task, teacher, precision, examples, tokens; empty without an intact index."""
+        return self.index.about
 
     @property
-    def beyond(self) -> list[str]:
-        """Names of the arrays with values that half precision cannot hold, which are not kept."""
-        return self.index["beyond"]
+    def overflowing(self) -> tuple[str, ...]:
+        """Names of the arrays with values outside half precision, which are not stored."""
+        return self.index.overflowing
 
     @property
     def short(self) -> str:
-        """The beginning of its key, by which people are told of it."""
+        """First characters of the key, which identify the entry to people."""
         return self.key[:12]
 
     @property
     def unfinished(self) -> bool:
-        """Whether no pass over the entry has come to its end: a first one is under way, or was stopped."""
+        """Whether no pass has completed yet: the first one is running, or was interrupted."""
         return not self.about and not self._index_path.exists()
 
     @property
     def being_filled(self) -> bool:
-        """Whether a process holds the entry to fill it; where its lock may not be opened, none is seen."""
-        if not self._lock_path.exists():  # and is not made here: the folder may be somebody else's
+        """Whether a process holds the entry's lock; False if the lock may not be opened."""
+        if not self._lock_path.exists():  # acquiring would create it, perhaps in another user's folder
             return False
         try:
             with self._lock.acquire(blocking=False):
@@ -159,74 +101,83 @@ class CacheEntry:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all files in the folder, in the index or not; none where it has been deleted meanwhile."""
+        """Total size of the folder's files, indexed or not; 0 if the folder has been deleted."""
         total = 0
         with suppress(FileNotFoundError):
             for file in self.folder.iterdir():
-                with suppress(FileNotFoundError):  # a run that fills the entry has just given it its name
+                with suppress(FileNotFoundError):  # renamed by a process that is filling the entry
                     total += file.stat().st_size
         return total
 
     @property
     def last_used(self) -> float:
-        """When a run last opened the entry, in seconds since the epoch; 0 where it has been deleted meanwhile."""
+        """When a run last opened the entry, in seconds since the epoch; 0 if it has been deleted."""
         for path in (self._index_path, self.folder):
             with suppress(FileNotFoundError):
                 return path.stat().st_mtime
         return 0.0
 
-    def read(self, name: str, layout: Ragged) -> NDArray[Any] | None:
-        """Map the array `name`; None where it is not there. One that is not as it was written is as good as missing.
+    def open_array(self, name: str, layout: RaggedLayout) -> NDArray[Any] | None:
+        """Map the array `name`; None if it is missing or damaged.
 
-        Its length and header are compared. A checksum of gigabytes at every start would cost what the cache saves, and
-        would find only what befalls a disk later, since nothing is in the index before it is on the disk in full.
+        Length and header are checked. Checking gigabytes of checksums at every start would cost what the cache saves,
+        and would only find later disk corruption, since an array is indexed after it has been written in full.
         """
         if name not in self.arrays:
             return None
-        values = mapped(self._path(name), layout.size, layout.dtype, self.arrays[name]["bytes"])
+        values = map_array(self._path(name), layout.size, layout.dtype, self.arrays[name].bytes)
         if values is None:
-            warnings.warn(f"{self._path(name)} is not as it was written, and is made anew.", stacklevel=2)
+            get_logger().warning("%s is damaged or missing and will be computed again.", self._path(name))
             return None
-        with suppress(OSError):  # in somebody else's folder the time of last use, a hint for people, stays as it was
+        with suppress(OSError):  # the time of last use is a hint, and another user's folder may be read-only
             os.utime(self._index_path)
         return values
 
     @contextmanager
     def filling(self) -> Iterator[None]:
-        """Hold the entry alone, after waiting for whoever else fills it, with the index as they left it.
+        """Hold the entry's lock, waiting for it if necessary, and read the index again.
 
-        Until this ends nobody can clear the entry either.
+        No process can clear the entry meanwhile.
 
         Raises:
-            KselectError: the folder cannot be written to, or its disk is full.
+            KselectError: the folder is not writable, or the disk is full.
         """
         try:
             with self._acquired():
-                self.folder.mkdir(exist_ok=True)  # no sooner: whoever held the lock may have deleted it
+                self.folder.mkdir(exist_ok=True)  # the previous holder of the lock may have deleted it
                 for orphan in self.folder.glob(f"*{TEMPORARY}"):
                     orphan.unlink()
                 self.index = self._read_index()
+                if self.index.damaged:
+                    get_logger().warning(
+                        "%s is damaged: the teacher's outputs will be computed again.", self._index_path
+                    )
                 yield
         except (OSError, UnwritableError) as error:
             reason = error.reason if isinstance(error, UnwritableError) else error.strerror or error
             raise KselectError(
-                f"The teacher's outputs cannot be kept in {self.folder.parent} ({reason}): give another --cache_dir, "
-                f"or --teacher_cache 0 to run the teacher for every batch."
+                f"The teacher's outputs cannot be stored in {self.folder.parent} ({reason}): give another cache_dir, "
+                f"or set teacher_cache to 0 to run the teacher for every batch.",
+                setting="cache_dir",
             ) from error
 
     @contextmanager
-    def adding(self, layouts: Mapping[str, Ragged], about: Mapping[str, Any]) -> Iterator[Addition]:
-        """Write arrays of the given layouts, in a `filling`; at the end those that were kept are in the index.
+    def adding(self, layouts: Mapping[str, RaggedLayout], about: Mapping[str, Any]) -> Iterator[Addition]:
+        """Write arrays, within `filling`; on exit, those not dropped are added to the index.
+
+        Args:
+            layouts: layout of each array, by name.
+            about: description of the entry for people.
 
         Raises:
-            OSError: the disk has no room for them.
-            UnwritableError: whatever else is wrong with it.
+            OSError: the disk does not have enough room.
+            UnwritableError: the files cannot be written for another reason.
         """
         needed = sum(layout.bytes for layout in layouts.values())
         free = shutil.disk_usage(self.folder).free
         if free < needed:
-            told = f"{needed / 2**20:.0f} MiB are needed, {free / 2**20:.0f} are free"
-            raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {told}")
+            sizes = f"{needed / 2**20:.0f} MiB are needed, {free / 2**20:.0f} are free"
+            raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {sizes}")
         addition = Addition()
         with replacing(*map(self._path, layouts)) as partials, ExitStack() as stack:
             for (name, layout), partial in zip(layouts.items(), partials, strict=True):
@@ -235,35 +186,28 @@ class CacheEntry:
             yield addition
         for name in addition.dropped:
             self._path(name).unlink(missing_ok=True)
-        written = {name: {"bytes": one.bytes, "checksum": one.checksum} for name, one in addition.writers.items()}
-        arrays = {name: facts for name, facts in (self.arrays | written).items() if name not in addition.dropped}
-        self.index = {
-            "format": FORMAT,
-            "key": self.key,
-            "about": dict(about),
-            "arrays": arrays,
-            "beyond": sorted({*self.beyond, *addition.beyond}),
-        }
+        written = {name: ArrayRecord(writer.bytes, writer.checksum) for name, writer in addition.writers.items()}
+        self.index = self.index.updated(about, written, addition.dropped, addition.overflowing)
         with replacing(self._index_path) as (partial,):
-            partial.write_text(json.dumps(self.index, indent=2), encoding="utf-8")
+            partial.write_text(self.index.to_json(self.key), encoding="utf-8")
 
     def damaged(self) -> list[Path]:
-        """Return the files that are not, byte for byte, what was written; of an index that cannot be read, that."""
+        """Return the files whose content is not what was written, by checksum; or the index, if it is damaged."""
         if not self.about and self._index_path.exists():
             return [self._index_path]
-        paths = {self._path(name): facts["checksum"] for name, facts in self.arrays.items()}
-        return [path for path, written in paths.items() if checksum(path) != written]
+        checksums = {self._path(name): record.checksum for name, record in self.arrays.items()}
+        return [path for path, checksum in checksums.items() if file_checksum(path) != checksum]
 
     def clear(self) -> bool:
         """Delete the folder, unless a process is filling it; returns whether it is gone.
 
-        Whoever has mapped its files goes on reading them.
+        Processes that have mapped its files can still read them.
 
         Raises:
-            KselectError: it may not be deleted.
+            KselectError: no permission to delete it.
         """
         try:
-            with self._lock.acquire(blocking=False), suppress(FileNotFoundError):  # another has cleared it
+            with self._lock.acquire(blocking=False), suppress(FileNotFoundError):  # cleared by another process
                 shutil.rmtree(self.folder)
         except Timeout:
             return False
@@ -272,17 +216,17 @@ class CacheEntry:
         return True
 
     def _acquired(self) -> AcquireReturnProxy[FileLock]:
-        """Take the lock, and say so where that means waiting, which may take as long as a pass of the teacher."""
+        """Acquire the lock; log a warning if that means waiting, since a pass of the teacher may take long."""
         try:
             return self._lock.acquire(blocking=False)
         except Timeout:
-            told = "Waiting for another run, which is computing the teacher's outputs in %s."
-            logging.getLogger(__name__).warning(told, self.folder)
+            message = "Waiting for another run, which is computing the teacher's outputs in %s."
+            get_logger().warning(message, self.folder)
             return self._lock.acquire()
 
     @cached_property
     def _lock(self) -> FileLock:
-        # Beside the folders, and never deleted: of a deleted lock two processes may hold two copies.
+        # Outside the entry and never deleted: two processes could each hold a copy of a deleted lock.
         self._lock_path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(self._lock_path)
 
@@ -297,14 +241,5 @@ class CacheEntry:
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npy"
 
-    def _read_index(self) -> dict[str, Any]:
-        nothing: dict[str, Any] = {"about": {}, "arrays": {}, "beyond": []}
-        try:
-            index = json.loads(self._index_path.read_bytes())
-        except FileNotFoundError:
-            return nothing
-        except (OSError, ValueError):
-            index = {}
-        if not isinstance(index, dict) or (index.get("format"), index.get("key")) != (FORMAT, self.key):
-            return nothing  # damaged, of another version, or copied here from another key
-        return index
+    def _read_index(self) -> CacheIndex:
+        return CacheIndex.read(self._index_path, self.key)

@@ -1,4 +1,4 @@
-"""What a student learns from beside its labels: what teachers and a parser say of the training examples."""
+"""Everything a student learns from apart from labels: the outputs of teachers and of a parser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from kselect.config import KnowledgeConfig
 from kselect.distillation.teacher.cache import CacheFolder
 from kselect.distillation.teacher.parser import ParsedTexts
-from kselect.distillation.teacher.sources import CachedTeacher, LiveTeacher, TeacherOutputs, Watch
+from kselect.distillation.teacher.sources import CachedTeacher, LiveTeacher, ProgressCallback, TeacherSource
 from kselect.knowledge.base import Knowledge
 from kselect.models.classifier import Classifier
 from kselect.models.needs import Needs
@@ -25,11 +25,12 @@ from kselect.tasks.word_alignment import TextWords
 GIBIBYTE = 2**30
 
 
-class Teaching:
-    """Teachers, and a parser, on one device; read from the cache as far as they may be kept there, or live.
+class TeacherOutputs:
+    """Outputs of the teachers, and of a parser, for training examples; cached as far as settings allow.
 
-    outputs: where what teachers say comes from in training steps; None without a teacher. parsed: what the parser says;
-    None without one.
+    Attributes:
+        source: source of the teachers' outputs in training steps; None without a teacher.
+        parsed: source of the parser's outputs; None without a parser.
     """
 
     def __init__(
@@ -42,61 +43,65 @@ class Teaching:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        """Put the teachers on `device`; they are only read.
+        """Move the teachers to `device`; they are never changed.
 
         Args:
-            teachers: one, several whose logits have a mean, or none.
+            teachers: one, several whose logits can be averaged, or none.
             train: the training examples.
-            knowledge: what may be selected, and so read.
-            offered: how much is kept, and where.
-            task: its name, for people who look at the cache.
-            device: where batches are.
-            dtype: arithmetic of forward passes.
+            knowledge: the kinds of knowledge that may be selected.
+            offered: settings of the cache.
+            task: name of the task, to describe cache entries.
+            device: device of the batches.
+            dtype: dtype of forward passes.
 
         Raises:
-            KselectError: the cache's folder cannot be made.
+            KselectError: the cache folder cannot be created.
         """
         self._offered, self._task, self._device, self._dtype = offered, task, device, dtype
         models = [teacher.to(device).model for teacher in teachers]
         self._live = LiveTeacher(models, dtype) if models else None
-        # Neither drops anything out nor learns, whatever becomes of a student that has the same head.
+        # A copy without dropout or gradients, independent of the student, which may share the teacher's head.
         self._head = copy.deepcopy(teachers[0].head).eval().requires_grad_(False) if teachers else None
-        needs = Needs.union(known.teacher_needs for known in knowledge if known.teacher_needs is not None)
-        self.outputs = None if self._live is None else self._cached(self._live, train, needs)
+        needs = Needs.union(kind.teacher_needs for kind in knowledge if kind.teacher_needs is not None)
+        self.source = None if self._live is None else self._cached(self._live, train, needs)
         self.parsed: ParsedTexts | None = None
 
     def add_parser(self, parser: Classifier, words: TextWords) -> None:
-        """Have the training texts, of these `words`, read by a parser as well.
+        """Add a parser that reads the training texts, of these `words`.
 
         Raises:
-            KselectError: a sentence that it does not take whole.
+            KselectError: a sentence is longer than the parser's input.
         """
         self.parsed = ParsedTexts(parser, words, self._device, self._dtype, partial(self._cached, needs=Needs()))
 
-    def watch(self, watch: Watch) -> None:
-        """Have `watch` told how far it is whenever outputs are computed for the cache."""
-        for source in (self.outputs, self.parsed.kept if self.parsed else None):
+    def set_progress(self, progress: ProgressCallback) -> None:
+        """Call `progress` whenever outputs are computed for the cache."""
+        for source in (self.source, self.parsed.source if self.parsed else None):
             if isinstance(source, CachedTeacher):
-                source.watch = watch
+                source.progress = progress
 
-    def read(
+    def outputs_for(
         self, indices: NDArray[np.int64], batch: dict[str, Tensor], needs: Needs, live: bool = False
     ) -> ModelOutputs:
-        """Return what the teachers give for the training examples `indices [B]`, which `batch` has as tensors.
+        """Return the teachers' outputs for training examples.
 
-        With `live` nothing is looked up.
+        Args:
+            indices: the examples, `[B]`.
+            batch: the same examples as tensors.
+            needs: the layers wanted.
+            live: whether to bypass the cache.
         """
-        source = self._live if live else self.outputs
+        source = self._live if live else self.source
         assert source is not None
         assert self._head is not None
-        return source.read(indices, batch, needs).under(self._head)
+        return source.outputs_for(indices, batch, needs).under(self._head)
 
-    def _cached(self, live: LiveTeacher, examples: EncodedSplit, needs: Needs) -> TeacherOutputs:
-        """Return a source that keeps what `live` gives on `examples`, unless nothing is to be kept."""
+    def _cached(self, live: LiveTeacher, examples: EncodedSplit, needs: Needs) -> TeacherSource:
+        """Return a source that caches the outputs of `live` on `examples`; `live` itself if the cache is off."""
         limit = self._offered.teacher_cache * GIBIBYTE
         if limit == 0:
             return live
         folder = CacheFolder(self._offered.cache_dir)
-        folder.check()
+        folder.ensure_exists()
         about = {"task": self._task, "teacher": ", ".join(str(model.name_or_path) for model in live.models)}
         return CachedTeacher(live, examples, needs, folder, limit, about)

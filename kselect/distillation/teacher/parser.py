@@ -1,4 +1,4 @@
-"""What a parser says of the sentences of the training texts."""
+"""A parser's outputs for the sentences of the training texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from kselect.distillation.device import autocast, send
-from kselect.distillation.teacher.sources import LiveTeacher, TeacherOutputs
+from kselect.distillation.teacher.sources import LiveTeacher, TeacherSource
 from kselect.errors import KselectError
 from kselect.knowledge.base import ParsedSentences
 from kselect.models.classifier import Classifier, input_length
@@ -21,58 +21,73 @@ from kselect.tasks.words import Origin, ParsedSentence
 from kselect.tasks.words.encoding import Piece, encode_words
 from kselect.tasks.words.sentence import WordSplit
 
-Keep = Callable[[LiveTeacher, EncodedSplit], TeacherOutputs]
-"""Makes a source that computes outputs once out of one that computes them every time."""
-
 
 class ParsedTexts:
-    """A parser beside the texts' own words; its hidden states are kept as a teacher's outputs are, not its scores."""
+    """Parses the sentences of training texts word by word; hidden states are cached like a teacher's, scores are not.
+
+    Attributes:
+        words: the words of the texts.
+        source: source of the parser's hidden states.
+    """
 
     def __init__(
-        self, parser: Classifier, words: TextWords, device: torch.device, dtype: torch.dtype, keep: Keep
+        self,
+        parser: Classifier,
+        words: TextWords,
+        device: torch.device,
+        dtype: torch.dtype,
+        make_source: Callable[[LiveTeacher, EncodedSplit], TeacherSource],
     ) -> None:
-        """Encode the sentences for the parser, whose own tokenizer makes pieces of the words.
+        """Encode the sentences with the parser's tokenizer.
+
+        Args:
+            parser: the parser.
+            words: the words of the texts.
+            device: device of the batches.
+            dtype: dtype of forward passes.
+            make_source: makes a source that may cache the parser's outputs.
 
         Raises:
-            KselectError: a sentence that the parser does not take whole.
+            KselectError: a sentence is longer than the parser's input.
         """
         origin = Origin("train")
-        sentences = [ParsedSentence(one, (), (), (), origin) for one in words.sentences]
+        sentences = [ParsedSentence(sentence, (), (), (), origin) for sentence in words.sentences]
         length = input_length(parser, None, None)
         self.words = words
-        self.encoded = encode_words(WordSplit(sentences), parser.tokenizer, length, _nothing)
-        if self.encoded.in_pieces:
+        self._encoded = encode_words(WordSplit(sentences), parser.tokenizer, length, _no_labels)
+        if self._encoded.in_pieces:
             raise KselectError(
-                f"{self.encoded.in_pieces} sentences have more tokens than the parser takes ({length}), and half a "
-                f"sentence is no tree: lower max_length, or give another parser."
+                f"{self._encoded.in_pieces} sentences have more tokens than the parser's input ({length}), and part of "
+                f"a sentence has no tree: lower max_length, or give another parser.",
+                setting="max_length",
             )
         parser.to(device)
-        self.head = parser.head.eval()
-        self.device = device
-        self.live = LiveTeacher([parser.model], dtype)
-        self.kept = keep(self.live, self.encoded)
+        self._head = parser.head.eval()
+        self._device = device
+        self._live = LiveTeacher([parser.model], dtype)
+        self.source = make_source(self._live, self._encoded)
 
     @torch.no_grad()
-    def read(self, indices: NDArray[np.int64], live: bool = False) -> ParsedSentences:
-        """Return what the parser says of the sentences of the texts at `indices`; `live` looks nothing up."""
+    def parse(self, indices: NDArray[np.int64], live: bool = False) -> ParsedSentences:
+        """Parse the sentences of the texts at `indices`; `live` bypasses the cache."""
         rows, examples = self.words.of(indices)
-        batch = {name: send(value, self.device) for name, value in self.encoded.batch(rows).items()}
+        batch = {name: send(value, self._device) for name, value in self._encoded.batch(rows).items()}
         mask = batch["word_mask"]
-        source = self.live if live else self.kept
-        with autocast(self.device, self.live.dtype):
-            answer = source.read(rows, batch, Needs()).under(self.head).answer
+        source = self._live if live else self.source
+        with autocast(self._device, self._live.dtype):
+            answer = source.outputs_for(rows, batch, Needs()).under(self._head).answer
         assert isinstance(answer, TreeAnswer)
         positions = np.zeros(mask.shape, dtype=np.int64)
-        for place, row in enumerate(rows):
-            positions[place, : len(self.words.positions[row])] = self.words.positions[row]
+        for padded, row in zip(positions, rows, strict=True):
+            padded[: len(self.words.positions[row])] = self.words.positions[row]
         return ParsedSentences(
-            send(torch.from_numpy(examples), self.device),
-            send(torch.from_numpy(positions), self.device),
+            send(torch.from_numpy(examples), self._device),
+            send(torch.from_numpy(positions), self._device),
             mask,
             answer.head_log_probabilities().exp(),
         )
 
 
-def _nothing(_: ParsedSentence, piece: Piece) -> NDArray[np.int64]:
-    """Return stand-ins for the labels of a piece's words, `[w]`."""
+def _no_labels(_: ParsedSentence, piece: Piece) -> NDArray[np.int64]:
+    """Return placeholders for the labels of a piece's words, `[w]`."""
     return np.zeros(piece.last - piece.first, dtype=np.int64)

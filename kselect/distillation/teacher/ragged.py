@@ -1,4 +1,4 @@
-"""Arrays of examples of unequal length, without their padding."""
+"""Storage of examples of unequal length, without padding."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
-TORCH = {"float16": torch.float16, "float32": torch.float32}
+TORCH_DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
 
-class Ragged:
-    """Layout of one array an example, of which some axes are as long as the example, stored end to end.
+class RaggedLayout:
+    """Layout of a flat array that stores one array per example, in which some axes are as long as the example.
 
-    Shapes are tuples in which None stands for the example's length: `(None, D)` for hidden states, `(H, None, None)`
-    for attention, `(H, None, d)` for queries, `(K,)` for logits.
+    Attributes:
+        shape: of one example's array, with None for the example's length: `(None, D)` for hidden states, `(H, None,
+            None)` for attention, `(H, None, d)` for queries, `(K,)` for logits.
+        lengths: length of each example, `[N]`.
+        dtype: of the values.
+        size: number of values of all examples.
     """
 
     def __init__(
@@ -26,7 +30,7 @@ class Ragged:
         shape: tuple[int | None, ...],
         dtype: DTypeLike = np.float16,
     ) -> None:
-        """Lay out `len(lengths)` arrays of `shape`, those of the examples `order` one after the other."""
+        """Lay out the arrays of `len(lengths)` examples one after another, in `order`."""
         self.shape = shape
         self.lengths = lengths
         self.dtype = np.dtype(dtype)
@@ -39,16 +43,21 @@ class Ragged:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all values."""
+        """Size of all values in bytes."""
         return self.size * self.dtype.itemsize
 
     def pack(self, indices: NDArray[np.int64], padded: Tensor) -> NDArray[np.generic]:
-        """Return the real tokens of `padded`, `[B, *shape]` with the padded width for None, as they are stored."""
-        values = padded.to(TORCH[self.dtype.name]).cpu().numpy()
+        """Return the values of the real tokens of `padded`, flat and in stored order.
+
+        Args:
+            indices: the examples, `[B]`.
+            padded: `[B, *shape]`, with the padded length for None.
+        """
+        values = padded.to(TORCH_DTYPES[self.dtype.name]).cpu().numpy()
         return np.concatenate([values[row][self._real_tokens(index)].ravel() for row, index in enumerate(indices)])
 
-    def read(self, values: NDArray[np.generic], indices: NDArray[np.int64], width: int) -> Tensor:
-        """Return `[B, *shape]` out of all stored `values`, padded with zeros to `width` tokens."""
+    def unpack(self, values: NDArray[np.generic], indices: NDArray[np.int64], width: int) -> Tensor:
+        """Return the examples at `indices` from the stored `values`, `[B, *shape]`, zero-padded to `width` tokens."""
         padded = np.zeros((len(indices), *self._shape(width)), dtype=self.dtype)
         for row, index in enumerate(indices):
             start = self._starts[index]

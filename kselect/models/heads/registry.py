@@ -65,7 +65,8 @@ def check_head(name: str, task: Task) -> None:
         raise unknown(f"head for {task.name}", name, heads_of(task))
     if name == Spans.name and isinstance(task, TaggingTask) and task.tag_set.scheme != "bioes":
         raise KselectError(
-            f"head spans reads tags in BIOES, and these are in {task.tag_set.scheme}: give --scheme bioes."
+            f"head spans reads tags in BIOES, and these are in {task.tag_set.scheme}: give bioes as scheme.",
+            setting="scheme",
         )
 
 

@@ -1,7 +1,7 @@
 """Sentences word by word: column files, treebanks and token labels; tagging schemes, dependency trees, their scores."""
 
 from kselect.tasks.words.conll import ColumnFile, read_columns
-from kselect.tasks.words.conllu import Treebank, fault, is_projective, read_treebank, universal
+from kselect.tasks.words.conllu import Treebank, find_tree_error, is_projective, read_treebank, universal
 from kselect.tasks.words.hub_dataset import read_token_labels
 from kselect.tasks.words.metrics import ConstantTree, accuracy, constant_tag, span_scores, tag_scores, tree_scores
 from kselect.tasks.words.parsing_files import TreeSource
@@ -18,7 +18,8 @@ from kselect.tasks.words.schemes import (
     write_spans,
 )
 from kselect.tasks.words.sentence import Origin, ParsedSentence, TaggedSentence
-from kselect.tasks.words.tagging_files import TaggedData, TaggedSource, tagged_data
+from kselect.tasks.words.tagged_data import TaggedData, tagged_data
+from kselect.tasks.words.tagging_files import TaggedSource
 
 __all__ = [
     "IGNORED",
@@ -39,7 +40,7 @@ __all__ = [
     "constant_tag",
     "convert",
     "detect",
-    "fault",
+    "find_tree_error",
     "is_projective",
     "read_columns",
     "read_spans",

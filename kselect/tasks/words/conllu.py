@@ -11,33 +11,37 @@ from conllu.exceptions import ParseException
 from conllu.parser import parse_comment_line, parse_id_value, parse_int_value
 
 from kselect.errors import KselectError
+from kselect.tasks.labels import visible
 from kselect.tasks.readers import read_marked
 from kselect.tasks.words.sentence import Origin, ParsedSentence
 
 ROOT_RELATION = "root"
-"""In UD the relation of the word that hangs from the root, and of no other."""
+"""Relation of the root's child in UD, and of no other word."""
 
 
-class Fault(NamedTuple):
-    """Why heads are no tree."""
+class TreeError(NamedTuple):
+    """Why heads are not a tree.
+
+    Attributes:
+        word: position of the word at fault, from 0.
+        message: the rest of a sentence that begins with that word's place.
+    """
 
     word: int
-    """Position of the word at fault, from 0."""
-    what: str
-    """What is wrong with it, as the rest of a sentence that begins with its place."""
+    message: str
 
 
-def fault(heads: Sequence[int]) -> Fault | None:
-    """Return the first thing that keeps n heads from being a tree with one root (as UD has it), or None."""
+def find_tree_error(heads: Sequence[int]) -> TreeError | None:
+    """Return why n heads are not a tree with one root, as UD requires; None where they are."""
     n = len(heads)
     for i, head in enumerate(heads):
         if not 0 <= head <= n:
-            return Fault(i, f"has the head {head}, and the sentence {n} word{'s' * (n != 1)}")
+            return TreeError(i, f"has the head {head}, and the sentence {n} word{'s' * (n != 1)}")
     roots = [i for i, head in enumerate(heads) if head == 0]
     if len(roots) > 1:
-        return Fault(roots[1], f"is a second root beside word {roots[0] + 1}")
+        return TreeError(roots[1], f"is a second root after word {roots[0] + 1}")
     if not roots:
-        return Fault(0, "begins a sentence without a root: no word has the head 0")
+        return TreeError(0, "begins a sentence without a root: no word has the head 0")
     reaches_root = [False] * n
     for start in range(n):
         path: list[int] = []
@@ -46,7 +50,7 @@ def fault(heads: Sequence[int]) -> Fault | None:
             if i in path:
                 cycle = path[path.index(i) :]
                 words = ", ".join(str(k + 1) for k in sorted(cycle))
-                return Fault(min(cycle), f"is in a cycle of heads: word{'s' * (len(cycle) > 1)} {words}")
+                return TreeError(min(cycle), f"is in a cycle of heads: word{'s' * (len(cycle) > 1)} {words}")
             path.append(i)
             i = heads[i] - 1
         for k in path:
@@ -55,7 +59,7 @@ def fault(heads: Sequence[int]) -> Fault | None:
 
 
 def is_projective(heads: Sequence[int]) -> bool:
-    """Whether no two arcs of a tree cross, the one from the root, left of the first word, among them."""
+    """Whether no two arcs of a tree cross, counting the one from the root, left of the first word."""
     arcs = [(min(head, i), max(head, i)) for i, head in enumerate(heads, start=1)]
     return not any(a < c < b < d for a, b in arcs for c, d in arcs)
 
@@ -65,20 +69,25 @@ ID, FORM, UPOS, HEAD, DEPREL = (COLUMNS.index(name) for name in ("ID", "FORM", "
 
 
 def universal(relation: str) -> str:
-    """Return the part of a relation that all languages share: what stands before the colon."""
+    """Return the part of a relation that all languages share, before the colon."""
     return relation.partition(":")[0]
 
 
 @dataclass(frozen=True)
 class Treebank:
-    """A file as it was read, and so as predictions can be written into it."""
+    """A file as it was read, into which predictions can be written.
+
+    Attributes:
+        source: path of the file.
+        lines: every line, without its line feed, with multiword tokens, empty nodes and comments.
+        sentences: what was read.
+        mark: the byte-order mark before all lines, where there is one.
+    """
 
     source: str
     lines: tuple[str, ...]
-    """Every line, without its line feed; multiword tokens, empty nodes and comments are nowhere else."""
     sentences: tuple[ParsedSentence, ...]
     mark: str = ""
-    """The byte-order mark before all lines, where there is one."""
 
     def text(
         self,
@@ -86,10 +95,17 @@ class Treebank:
         relations: Sequence[Sequence[str]] | None = None,
         upos: Sequence[Sequence[str]] | None = None,
     ) -> str:
-        """Return the file's text with other trees or parts of speech, `[n]` for each sentence, and all else as it was.
+        """Return the file's text with other trees or parts of speech, and all else as it was.
 
-        All else includes the enhanced graph in DEPS, which goes on telling the old tree. Raises `ValueError` for other
-        numbers of sentences or words.
+        The enhanced graph in DEPS stays, too, and so describes the old tree.
+
+        Args:
+            heads: of each sentence, `[n]` each; by default those of the file.
+            relations: likewise.
+            upos: likewise.
+
+        Raises:
+            ValueError: other numbers of sentences or words.
         """
         lines = list(self.lines)
         for column, written in ((HEAD, heads), (DEPREL, relations), (UPOS, upos)):
@@ -102,11 +118,12 @@ class Treebank:
 
 
 def read_treebank(path: str | Path, *, universal_relations: bool = False, trees: bool = True) -> Treebank:
-    """Read a CoNLL-U file; trees may be non-projective, and a sentence without words is none.
+    """Read a CoNLL-U file; trees may be non-projective, and sentences without words are left out.
 
-    The words are the syntactic ones: multiword tokens ("3-4") and empty nodes ("5.1") are kept aside.
+    The words are the syntactic ones: multiword tokens ("3-4") and empty nodes ("5.1") are not among them. Fields are
+    read without the blanks around them and without invisible characters.
 
-    Arguments:
+    Args:
         path: the file.
         universal_relations: cut relations down to the part before the colon.
         trees: False for a file to predict, whose heads and relations are not read.
@@ -130,8 +147,10 @@ def read_treebank(path: str | Path, *, universal_relations: bool = False, trees:
             if len(cells) != len(COLUMNS):
                 raise KselectError(
                     f"{place} has {len(cells)} column{'s' * (len(cells) != 1)}, expected ten separated by tabs: "
-                    "mend or remove that line."
+                    "fix or remove that line."
                 )
+            for column in (ID, UPOS, HEAD, DEPREL):
+                cells[column] = visible(cells[column])
             if _is_word(place, cells, len(rows) + 1):
                 rows.append((number, cells))
         else:
@@ -151,12 +170,12 @@ def _is_word(place: str, cells: list[str], expected: int) -> bool:
     """Whether a row is a word rather than a multiword token or an empty node; refuse a word out of turn."""
     try:
         id = parse_id_value(cells[ID])
-    except ParseException:
+    except (ParseException, ValueError):  # of an int, one of thousands of digits
         id = None
     if isinstance(id, tuple):
         return False
     if id != expected:
-        raise KselectError(f"{place} has the id '{cells[ID]}', expected {expected}: number the words from 1.")
+        raise KselectError(f"{place} has the id '{_shorten(cells[ID])}', expected {expected}: number the words from 1.")
     return True
 
 
@@ -168,10 +187,10 @@ def _sentence(
     for i, (_, cells) in enumerate(rows):
         for column in (FORM, UPOS, DEPREL) if trees else (FORM,):
             if not cells[column] or (column == DEPREL and cells[column] == "_"):
-                raise KselectError(f"{origin.place(i)} has nothing in {COLUMNS[column]}: mend that line.")
+                raise KselectError(f"{origin.place(i)} has nothing in {COLUMNS[column]}: fix that line.")
     heads = tuple(_head(origin.place(i), cells[HEAD]) for i, (_, cells) in enumerate(rows)) if trees else ()
-    if trees and (found := fault(heads)):
-        raise KselectError(f"{origin.place(found.word)} {found.what}: mend or remove that sentence.")
+    if trees and (error := find_tree_error(heads)):
+        raise KselectError(f"{origin.place(error.word)} {error.message}: fix or remove that sentence.")
     relations = tuple(cells[DEPREL] for _, cells in rows) if trees else ()
     return ParsedSentence(
         tuple(cells[FORM] for _, cells in rows),
@@ -182,11 +201,16 @@ def _sentence(
     )
 
 
+def _shorten(cell: str, limit: int = 30) -> str:
+    """Return a cell, cut for a message of one line."""
+    return cell if len(cell) <= limit else f"{cell[:limit]}..."
+
+
 def _head(place: str, cell: str) -> int:
     try:
         head = parse_int_value(cell)
-    except ParseException:
+    except (ParseException, ValueError):
         head = None
     if head is None:
-        raise KselectError(f"{place} has the head '{cell}', expected a word's id or 0: mend that line.")
+        raise KselectError(f"{place} has the head '{_shorten(cell)}', expected a word's id or 0: fix that line.")
     return head

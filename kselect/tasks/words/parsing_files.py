@@ -1,8 +1,7 @@
-"""Dependency trees of one's own, in CoNLL-U files."""
+"""Custom datasets of labelled words, and those of dependency trees in CoNLL-U files."""
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,61 +10,83 @@ from pathlib import Path
 from typing import Any, Generic
 
 from kselect.errors import KselectError
-from kselect.tasks.paths import find
-from kselect.tasks.task import parted
+from kselect.logging import get_logger
+from kselect.tasks.paths import find_file
+from kselect.tasks.splits import make_splits
 from kselect.tasks.words.conllu import read_treebank
 from kselect.tasks.words.parsing_task import ParsingTask
 from kselect.tasks.words.sentence import ParsedSentence, Sentence, WordSplit
+from kselect.tasks.words.tagged_data import check_spellings
 from kselect.tasks.words.tagging_task import WordTask
 
 
 @dataclass(frozen=True)
 class UnlabelledWords(Generic[Sentence]):
-    """Sentences to predict."""
+    """Sentences to predict.
+
+    Attributes:
+        split: the sentences.
+        file_name: default name of a file of their predictions.
+        text: writes predictions, one a sentence, in the format that the sentences were read from.
+        path: the file they were read from.
+    """
 
     split: WordSplit[Sentence]
     file_name: str
-    """What a file of their predictions is called."""
     text: Callable[[Sequence[Any]], str]
-    """Writes answers, one a sentence, in the format that the sentences were read from."""
     path: Path | None = None
-    """The file they were read from."""
 
 
 @dataclass(frozen=True)
 class WordSource(ABC):
-    """The parts of a data set whose words are labelled."""
+    """The splits of a data set whose words are labelled.
+
+    Attributes:
+        train_file: sentences to learn from.
+        dev_file: sentences for reporting; without it dev is held out of train.
+        test_file: sentences to predict.
+        data_dir: where files are that are not in the current folder; by default the environment variable KSELECT_DATA.
+    """
 
     train_file: str | None = None
     dev_file: str | None = None
-    """Without it, dev is held out of train."""
     test_file: str | None = None
     data_dir: str | Path | None = field(default=None, kw_only=True)
-    """Where files are that are not in the present folder; by default the environment variable KSELECT_DATA."""
 
     @abstractmethod
     def task(
         self, name: str, *, reward_fraction: float = 0.1, seed: int = 0, train_limit: int | None = None
     ) -> WordTask[Any]:
-        """Read what is labelled; arguments are those of `kselect.tasks.task.parted`.
+        """Read the labelled sentences; arguments are those of `kselect.tasks.splits.make_splits`.
 
-        Raises `KselectError` for faults in the data, and for train that leaves nothing to tell apart.
+        Raises:
+            KselectError: a fault in the data, or train without two labels.
         """
 
     @abstractmethod
     def task_of(self, name: str, labels: Sequence[str]) -> WordTask[Any]:
-        """Return the task without examples, as a model that has these labels was trained on."""
+        """Return the task, without examples, of a model that was trained on these labels."""
 
     @abstractmethod
     def unlabelled(self, task: WordTask[Any]) -> UnlabelledWords[Any]:
-        """Read what a model of `task` is to predict; raises `KselectError` for faults in it, or where it is missing."""
+        """Read the sentences that a model of `task` is to predict.
+
+        Raises:
+            KselectError: a fault in the data, or none given.
+        """
 
     def _file(self, part: str) -> Path:
-        """Return a part's file; raises `KselectError` where none is named, or it is not there."""
+        """Return a split's file.
+
+        Raises:
+            KselectError: none is given, or it does not exist.
+        """
         path = {"train": self.train_file, "dev": self.dev_file, "test": self.test_file}[part]
         if path is None:
-            raise KselectError(f"--{part}_file is missing: give the file with the {part} sentences.")
-        return find(path, self.data_dir)
+            raise KselectError(
+                f"{part}_file is missing: give the file with the {part} sentences.", setting=f"{part}_file"
+            )
+        return find_file(path, self.data_dir)
 
     def _labelled_files(self) -> dict[str, Path]:
         """Return the files of "train" and, where it has one, "dev"; raises as `_file` does."""
@@ -85,14 +106,13 @@ class TreeSource(WordSource):
         """Read the trees of train and dev; see `WordSource.task`."""
         parts = {part: read_treebank(path).sentences for part, path in self._labelled_files().items()}
         if all(len(sentence) == 1 for sentence in parts["train"]):
-            raise KselectError(
-                f"{self.train_file} has no sentence of two words: give some, or there is nothing to parse."
-            )
+            raise KselectError(f"{self.train_file} has no sentence of two words or more: there is nothing to parse.")
         labels = tuple(sorted({relation for sentence in parts["train"] for relation in sentence.relations}))
+        check_spellings({part: [s.with_relations for s in sentences] for part, sentences in parts.items()})
         for sentences in parts.values():
-            _tell_unseen(sentences, labels)
+            _warn_of_unseen(sentences, labels)
         splits = {part: WordSplit(sentences) for part, sentences in parts.items()}
-        splits = parted(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
+        splits = make_splits(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
         return ParsingTask(name, labels, splits, METRICS)
 
     def task_of(self, name: str, labels: Sequence[str]) -> ParsingTask:
@@ -100,7 +120,7 @@ class TreeSource(WordSource):
         return ParsingTask(name, tuple(labels), {}, METRICS)
 
     def unlabelled(self, task: WordTask[Any]) -> UnlabelledWords[ParsedSentence]:
-        """Read the sentences of the test file, whatever trees it has; answers are heads and relations."""
+        """Read the sentences of the test file without its trees; predictions are heads and relations."""
         path = self._file("test")
         treebank = read_treebank(path, trees=False)
         return UnlabelledWords(
@@ -111,11 +131,11 @@ class TreeSource(WordSource):
         )
 
 
-def _tell_unseen(sentences: Sequence[ParsedSentence], labels: Sequence[str]) -> None:
+def _warn_of_unseen(sentences: Sequence[ParsedSentence], labels: Sequence[str]) -> None:
     unseen = Counter(name for sentence in sentences for name in sentence.relations if name not in labels)
     if unseen:
-        logging.getLogger("kselect").warning(
-            "%s has %d relation%s that train has none of, and no prediction gets right: %s.",
+        get_logger().warning(
+            "%s has %d relation%s that train does not have and no prediction gets right: %s.",
             sentences[0].origin.source,
             unseen.total(),
             "s" * (unseen.total() != 1),

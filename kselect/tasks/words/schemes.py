@@ -6,9 +6,11 @@
 | iob2 | B I ... I | B |
 | bioes | B I ... E | S |
 | bilou | B I ... L | U |
+| bmes | B M ... E | S |
+| bmewo | B M ... E | W |
 
 A tag is "O", outside of every span, or such a letter with "-" and the span's label, or a bare letter where spans have
-no label.
+no label. Models predict in the first four; files in the last two are read as BIOES, and predictions written back alike.
 """
 
 from __future__ import annotations
@@ -21,12 +23,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kselect.errors import KselectError, unknown
+from kselect.tasks.splits import UNLABELLED
 from kselect.tasks.words.sentence import TaggedSentence
 
 OUTSIDE = "O"
 PLAIN = "plain"
-"""Tags that spell no spans, parts of speech say."""
-TAG = re.compile(r"([BIESLU])(?:-(.+))?", re.DOTALL)
+"""Tags that spell no spans, such as parts of speech."""
+TAG = re.compile(r"([BIESLUMW])(?:-(.+))?", re.DOTALL)
 
 
 class Letters(NamedTuple):
@@ -44,7 +47,11 @@ SCHEMES = {
     "bioes": Letters("B", "I", "E", "S"),
     "bilou": Letters("B", "I", "L", "U"),
 }
-"""Letters of each scheme; where tags fit several schemes equally well, they are taken for the first of them."""
+"""Letters of each scheme that a model can predict in."""
+FILE_SCHEMES = {**SCHEMES, "bmes": Letters("B", "M", "E", "S"), "bmewo": Letters("B", "M", "E", "W")}
+"""Letters of each scheme that files can be in; tags that fit several equally well are taken for the first of them."""
+MODEL_SCHEMES = {"bmes": "bioes", "bmewo": "bioes"}
+"""Default scheme of a model of files in another one, where it is not the same."""
 ALIASES = {"bio": "iob2"}
 """Other names of schemes."""
 
@@ -60,13 +67,14 @@ class Span(NamedTuple):
 
 
 def read_spans(tags: Sequence[str]) -> list[Span]:
-    """Return the spans that tags spell in whichever scheme they are, in order; nothing is refused but plain tags.
+    """Return the spans that tags of any scheme spell, in order.
 
-    A span begins with B, S or U, and with any other letter that continues no span of its label; it ends with E, L, S
-    or U, and before whatever does not continue it. This is how conlleval has it, extended to BIOES and BILOU, and each
-    scheme's own reading wherever the tags are possible in it.
+    A span begins with B, S, U or W, and with any other letter that continues no span of its label; it ends with E, L,
+    S, U or W, and before any word that does not continue it. This is how conlleval reads tags, extended to the other
+    schemes, and each scheme's own reading wherever the tags are possible in it.
 
-    Raises `ValueError` for a tag of no scheme.
+    Raises:
+        ValueError: a tag of no scheme.
     """
     spans: list[Span] = []
     open_label: str | None = None
@@ -77,11 +85,11 @@ def read_spans(tags: Sequence[str]) -> list[Span]:
         if (parts := TAG.fullmatch(tag)) is None:
             raise ValueError(f"The tag '{tag}' is of no scheme.")
         letter, label = parts[1], parts[2] or ""
-        if letter in "BSU" or label != open_label:
+        if letter in "BSUW" or label != open_label:
             spans.append(Span(i, i, label))
         else:
             spans[-1] = spans[-1]._replace(last=i)
-        open_label = None if letter in "ESLU" else label
+        open_label = None if letter in "ESLUW" else label
     return spans
 
 
@@ -112,25 +120,26 @@ def convert(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
 
 
 def detect(sentences: Sequence[TaggedSentence]) -> str:
-    """Tell the scheme from the tags: the one in which the fewest are impossible; of several, the first of `SCHEMES`.
+    """Return the scheme in which the fewest tags are impossible; of several, the first of `FILE_SCHEMES`.
 
     A span's first word that does not follow another span of its label is B in IOB2, and never is in IOB1, so that only
-    tags without spans, and faulty ones, can be of both. Tags are plain where none has the form B-, I-, E-, S-, L- or
-    U- and a label (and not all of them are such letters or O).
+    tags without spans, and faulty ones, can be of both. Tags are plain where none is a letter of a scheme, "-" and a
+    label (and not all of them are such letters or O).
 
-    Raises `KselectError` where some tags have that form, and others are neither of that form nor O.
+    Raises:
+        KselectError: some tags have that form, and others are neither of that form nor O.
     """
     tags = {tag for sentence in sentences for tag in sentence.tags}
     others = {tag for tag in tags if tag != OUTSIDE and TAG.fullmatch(tag) is None}
     if others and any((parts := TAG.fullmatch(tag)) and parts[2] for tag in tags):
-        _refuse_strange(sentences)
+        _refuse_unknown_tags(sentences)
     if others:
         return PLAIN
-    # The few distinct sequences of tags, short ones mostly, stand for many sentences.
+    # Many sentences share the few distinct sequences of tags.
     sequences = Counter(sentence.tags for sentence in sentences)
     faults = {
         scheme: sum(count * len(_changed(tags, convert(tags, scheme))) for tags, count in sequences.items())
-        for scheme in SCHEMES
+        for scheme in FILE_SCHEMES
     }
     return min(faults, key=lambda scheme: faults[scheme])
 
@@ -148,7 +157,7 @@ def repair(
     if scheme == PLAIN:
         return list(sentences), []
     _letters(scheme)
-    _refuse_strange(sentences)
+    _refuse_unknown_tags(sentences)
     repaired: list[TaggedSentence] = []
     places: list[str] = []
     for sentence in sentences:
@@ -158,7 +167,8 @@ def repair(
             i = changed[0]
             raise KselectError(
                 f"{sentence.origin.place(i)} has the tag '{sentence.tags[i]}', impossible there in {scheme.upper()}, "
-                f"where it would be '{tags[i]}': mend it, or leave out --strict to have it repaired."
+                f"where it would be '{tags[i]}': fix it, or do without strict to have it repaired.",
+                setting="strict",
             )
         places += map(sentence.origin.place, changed)
         repaired.append(sentence.tagged(tags) if changed else sentence)
@@ -170,52 +180,58 @@ def _changed(tags: Sequence[str], others: Sequence[str]) -> list[int]:
 
 
 def _letters(scheme: str) -> Letters:
-    if scheme not in SCHEMES:
-        raise unknown("tagging scheme", scheme, SCHEMES)
-    return SCHEMES[scheme]
+    if scheme not in FILE_SCHEMES:
+        raise unknown("tagging scheme", scheme, FILE_SCHEMES)
+    return FILE_SCHEMES[scheme]
 
 
-def _refuse_strange(sentences: Iterable[TaggedSentence]) -> None:
+def _refuse_unknown_tags(sentences: Iterable[TaggedSentence]) -> None:
     """Refuse the first tag that is of no scheme."""
     for sentence in sentences:
         for i, tag in enumerate(sentence.tags):
             if tag != OUTSIDE and TAG.fullmatch(tag) is None:
                 raise KselectError(
                     f"{sentence.origin.place(i)} has the tag '{tag}', expected O or one like B-LABEL: "
-                    f"mend it, or give --file_scheme {PLAIN} if the tags spell no spans."
+                    f"fix it, or give {PLAIN} as file_scheme if the tags spell no spans.",
+                    setting="file_scheme",
                 )
 
 
-IGNORED = -100
-"""Id of a tag that training does not have; what PyTorch's cross-entropy leaves out."""
+IGNORED = UNLABELLED
+"""Id of a tag that training does not have, which PyTorch's cross-entropy leaves out."""
 
 
 @dataclass(frozen=True)
 class TagSet:
-    """Tags in the order of their ids: sorted if plain; otherwise O, then every letter of each label in turn."""
+    """Tags in the order of their ids: sorted if plain; otherwise O, then every letter of each label in turn.
+
+    Attributes:
+        scheme: one of `FILE_SCHEMES`, or plain.
+        labels: labels of spans, sorted; or the plain tags themselves.
+    """
 
     scheme: str
-    """One of `SCHEMES`, or plain."""
     labels: tuple[str, ...]
-    """Labels of spans, sorted; or the plain tags themselves."""
 
     @classmethod
     def of(cls, train: Iterable[TaggedSentence], scheme: str) -> TagSet:
-        """Collect what training has; a label that it has comes with all of its tags in the scheme, met or not."""
-        met = {sentence.tags for sentence in train}
-        labels = {tag for tags in met for tag in (tags if scheme == PLAIN else (s.label for s in read_spans(tags)))}
+        """Return the tags of training; a label comes with all of its tags in the scheme, whether they occur or not."""
+        sequences = {sentence.tags for sentence in train}
+        labels = {
+            tag for tags in sequences for tag in (tags if scheme == PLAIN else (s.label for s in read_spans(tags)))
+        }
         return cls(scheme, tuple(sorted(labels)))
 
     @classmethod
     def named(cls, tags: Sequence[str], scheme: str | None = None) -> TagSet:
-        """Return the set that has these tags, or as many as a scheme has of their labels.
+        """Return the set of these tags, or of all tags that a scheme has of their labels.
 
-        Without `scheme` it is told from the letters, IOB1 being taken for IOB2, which has the same.
+        Without `scheme` it is inferred from the letters; IOB1 is taken for IOB2, which has the same letters.
         """
         parts = [TAG.fullmatch(tag) for tag in tags if tag != OUTSIDE]
         if scheme is None:
             letters = {part[1] for part in parts if part}
-            of_letters = "bilou" if letters & set("LU") else "bioes" if letters & set("ES") else "iob2"
+            of_letters = "bilou" if letters & set("LU") else "bioes" if letters & set("ESMW") else "iob2"
             scheme = of_letters if parts and all(parts) else PLAIN
         labels = {part[2] or "" for part in parts if part}
         return cls(scheme, tuple(sorted(tags if scheme == PLAIN else labels)))
@@ -225,8 +241,8 @@ class TagSet:
         """All tags, `[K]`."""
         if self.scheme == PLAIN:
             return self.labels
-        used = set(SCHEMES[self.scheme]) | ({"B"} if self.scheme == "iob1" else set())
-        letters = [letter for letter in "BIESLU" if letter in used]
+        used = set(FILE_SCHEMES[self.scheme]) | ({"B"} if self.scheme == "iob1" else set())
+        letters = [letter for letter in "BIMESLUW" if letter in used]
         return (OUTSIDE, *(f"{x}-{label}" if label else x for label in self.labels for x in letters))
 
     @cached_property
@@ -234,7 +250,7 @@ class TagSet:
         return {tag: i for i, tag in enumerate(self.tags)}
 
     def __len__(self) -> int:
-        """Number of tags, K."""
+        """Return the number of tags, K."""
         return len(self.tags)
 
     def ids(self, tags: Iterable[str]) -> list[int]:
@@ -242,12 +258,16 @@ class TagSet:
         return [self._ids.get(tag, IGNORED) for tag in tags]
 
     def names(self, ids: Iterable[int]) -> tuple[str, ...]:
-        """Return the tags of ids, `[n]`; raises `ValueError` for an id that is none."""
+        """Return the tags of ids, `[n]`.
+
+        Raises:
+            ValueError: an id outside of 0 to K - 1.
+        """
         names = tuple(ids)
         if not all(0 <= i < len(self) for i in names):
             raise ValueError(f"Ids of tags are 0 to {len(self) - 1}, not {names}.")
         return tuple(self.tags[i] for i in names)
 
     def unseen(self, sentences: Sequence[TaggedSentence]) -> Counter[str]:
-        """Count the tags that no prediction can get right, training having none like them."""
+        """Count the tags that no prediction can get right because training does not have them."""
         return Counter(tag for sentence in sentences for tag in sentence.tags if tag not in self._ids)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -97,3 +97,7 @@ class WordSplit(Examples, Generic[Sentence]):
     def sample(self, count: int, seed: int) -> list[int]:
         """Return indices of sentences whose lengths have the spread of all."""
         return spread_sample([float(len(sentence)) for sentence in self.sentences], count, seed)
+
+    def keys(self) -> Sequence[Hashable]:
+        """Return the words of each sentence, `[n]`."""
+        return [sentence.words for sentence in self.sentences]

@@ -1,4 +1,4 @@
-"""A recorder looks on: it sees every example, changes no bit, waits for nothing, and costs nothing where it is not."""
+"""A recorder sees every example, changes no bit, adds no synchronisation, and costs nothing unless attached."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kselect.analysis.recording.callback import ExampleRecorder
 from kselect.analysis.recording.table import DTYPES, ExampleTable
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.config.knowledge import WEIGHTINGS
-from kselect.distillation.callback import DistillerCallback, TrainingPart
+from kselect.distillation.callback import DistillerCallback, MicroBatch
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.errors import KselectError
@@ -46,7 +46,7 @@ def same(one: ExampleTable, other: ExampleTable) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True) for name in DTYPES)
 
 
-def test_every_example_is_seen_once_an_epoch_with_its_label() -> None:
+def test_recorder_sees_every_example_once_an_epoch_with_its_label() -> None:
     distiller = tiny_distiller(epochs=2, accumulation=2)
     recorder = ExampleRecorder(distiller)
     distiller.reset(0)
@@ -65,25 +65,25 @@ def test_every_example_is_seen_once_an_epoch_with_its_label() -> None:
         assert ((confidence > 0) & (confidence < 1)).all()
 
 
-def test_the_teachers_confidence_is_what_it_says_of_the_example() -> None:
+def test_recorder_teacher_confidence_is_its_probability_of_the_label() -> None:
     distiller = tiny_distiller()
     recorder = ExampleRecorder(distiller)
     distiller.reset(0)
     distiller.advance(BOTH, 8)
     rows = recorder.rows
-    _, _, teacher = distiller.look(rows.example.astype(np.int64))
+    _, _, teacher = distiller.model_outputs(rows.example.astype(np.int64))
     assert teacher is not None
     expected = torch.softmax(teacher.logits, -1)[torch.arange(len(rows)), torch.from_numpy(rows.label).long()]
     np.testing.assert_allclose(rows.teacher_confidence, expected.numpy(), rtol=1e-4)
 
 
 class Autograd(DistillerCallback):
-    """The factor of every place with a known label, as a ratio of two derivatives."""
+    """The factor of every position with a known label, as a ratio of two derivatives."""
 
     def __init__(self) -> None:
         self.found: list[Tensor] = []
 
-    def on_losses(self, part: TrainingPart, total: Tensor) -> None:
+    def on_losses(self, part: MicroBatch, total: Tensor) -> None:
         gold = part.student.gold_loss(part.batch.labels).sum()
         own, plain = (
             torch.autograd.grad(loss, part.output, retain_graph=True, allow_unused=True)[0]
@@ -110,7 +110,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("make", "selection"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_the_factor_is_the_ratio_of_gradients_in_whatever_run(make: Any, selection: list[float]) -> None:
+def test_recorder_factor_is_the_ratio_of_gradients_in_every_run(make: Any, selection: list[float]) -> None:
     distiller = make()
     check = Autograd()
     recorder = ExampleRecorder(distiller)
@@ -120,13 +120,13 @@ def test_the_factor_is_the_ratio_of_gradients_in_whatever_run(make: Any, selecti
     distiller.advance(selection, 3)
     expected, factor = torch.cat(check.found).numpy(), recorder.rows.factor
     assert len(expected) == len(factor) > 0
-    told = np.isfinite(expected)  # an arc tag that is the only possible one is pulled by nothing
-    np.testing.assert_allclose(factor[told], expected[told], rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(factor[~told], 1 / np.count_nonzero(selection), rtol=1e-6)
-    assert np.ptp(expected[told]) > 1e-3
+    finite = np.isfinite(expected)  # an arc tag that is the only possible one is pulled by nothing
+    np.testing.assert_allclose(factor[finite], expected[finite], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(factor[~finite], 1 / np.count_nonzero(selection), rtol=1e-6)
+    assert np.ptp(expected[finite]) > 1e-3
 
 
-def test_gold_reads_no_teacher_and_is_its_weight_everywhere() -> None:
+def test_recorder_factor_of_gold_is_its_weight_and_reads_no_teacher() -> None:
     distiller = tiny_distiller({"teacher_cache": 0})
     assert distiller.teacher is not None
     passes = []
@@ -145,7 +145,7 @@ def test_gold_reads_no_teacher_and_is_its_weight_everywhere() -> None:
 
 
 @pytest.mark.parametrize("teacher", ["tagger", "crf"])
-def test_of_words_each_one_is_a_row(teacher: str) -> None:
+def test_recorder_has_a_row_for_each_word(teacher: str) -> None:
     distiller = words_distiller(teacher, "tagger", ["gold", "logits"])
     recorder = ExampleRecorder(distiller)
     distiller.reset(0)
@@ -157,7 +157,7 @@ def test_of_words_each_one_is_a_row(teacher: str) -> None:
     assert len(rows) == len(found)
 
 
-def test_words_of_a_sentence_in_pieces_are_counted_through() -> None:
+def test_recorder_numbers_the_words_of_a_sentence_in_pieces() -> None:
     made = word_classifier("tagger")
     training = TrainingConfig(batch_size=8, epochs=3, precision="fp32")
     knowledge = KnowledgeConfig(knowledge=["gold"])
@@ -171,7 +171,7 @@ def test_words_of_a_sentence_in_pieces_are_counted_through() -> None:
     assert found == {(i, w) for i, one in enumerate(sentences) for w in range(len(one))}
 
 
-def test_a_teacher_of_unlike_things_has_no_confidence() -> None:
+def test_recorder_has_no_confidence_of_a_teacher_with_other_choices() -> None:
     distiller = words_distiller("parser", "tree-tagger", ["gold", "marginals"])
     recorder = ExampleRecorder(distiller)
     distiller.advance([1, 1], 3)
@@ -181,7 +181,7 @@ def test_a_teacher_of_unlike_things_has_no_confidence() -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
-def test_it_changes_no_bit_of_the_student(weighting: str, precision: str) -> None:
+def test_recorder_changes_no_bit_of_the_student(weighting: str, precision: str) -> None:
     students, reports = [], []
     for recorded in (True, False):
         distiller = tiny_distiller({"weighting": weighting}, accumulation=2, precision=precision)
@@ -195,7 +195,7 @@ def test_it_changes_no_bit_of_the_student(weighting: str, precision: str) -> Non
 
 
 @pytest.mark.parametrize("head", ["tagger", "tree-tagger"])
-def test_nor_of_one_that_labels_words(head: str) -> None:
+def test_recorder_changes_no_bit_of_a_word_classifier(head: str) -> None:
     students = []
     for recorded in (True, False):
         distiller = words_distiller(head, head, ["gold", "logits", "marginals"])
@@ -215,7 +215,7 @@ def operations(distiller: Distiller, selection: list[float]) -> Counter[str]:
 
 
 @pytest.mark.parametrize("selection", [GOLD, BOTH, ALL], ids=["gold", "logits", "all"])
-def test_where_it_is_not_asked_for_nothing_is_computed(selection: list[float]) -> None:
+def test_without_a_recorder_nothing_is_computed(selection: list[float]) -> None:
     plain = operations(tiny_distiller({"teacher_cache": 0}), selection)
     distiller = tiny_distiller({"teacher_cache": 0})
     recorder = ExampleRecorder(distiller)
@@ -231,7 +231,7 @@ def test_where_it_is_not_asked_for_nothing_is_computed(selection: list[float]) -
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
 @pytest.mark.parametrize("memory", [0.0, 1.0], ids=["live", "cached"])
-def test_it_waits_for_the_device_once_a_phase(weighting: str, memory: float) -> None:
+def test_recorder_waits_for_the_device_once_a_phase(weighting: str, memory: float) -> None:
     distiller = tiny_distiller({"weighting": weighting, "teacher_cache": memory}, accumulation=2, epochs=20)
     ExampleRecorder(distiller)
     distiller.reset(0)
@@ -242,7 +242,7 @@ def test_it_waits_for_the_device_once_a_phase(weighting: str, memory: float) -> 
 
 
 @pytest.mark.parametrize("kinds", [["gold", "logits", "kd-pt-sim"], ["gold", "marginals", "posterior"]])
-def test_nor_does_it_more_often_of_words(kinds: list[str]) -> None:
+def test_recorder_waits_for_the_device_once_a_phase_of_words(kinds: list[str]) -> None:
     distiller = words_distiller("tagger", "tagger", kinds)
     distiller.reset(0)
     distiller.advance([1, 1, 1], 1)
@@ -252,7 +252,7 @@ def test_nor_does_it_more_often_of_words(kinds: list[str]) -> None:
     assert readings.calls == 2
 
 
-def test_where_the_run_goes_back_so_do_the_rows() -> None:
+def test_recorder_rewinds_with_the_run() -> None:
     distiller = tiny_distiller()
     recorder = ExampleRecorder(distiller)
     distiller.reset(0)
@@ -270,7 +270,7 @@ def test_where_the_run_goes_back_so_do_the_rows() -> None:
     assert len(recorder.rows) == 0
 
 
-def test_of_a_phase_that_diverges_the_good_steps_are_kept() -> None:
+def test_recorder_retains_the_good_steps_of_a_phase_that_diverges() -> None:
     distiller = tiny_distiller()
     recorder = ExampleRecorder(distiller)
     distiller.reset(1)
@@ -283,7 +283,7 @@ def test_of_a_phase_that_diverges_the_good_steps_are_kept() -> None:
     assert recorder.rows.step.max() == 4
 
 
-def test_rows_come_back_from_disk(tmp_path: Path) -> None:
+def test_example_table_load_returns_what_was_saved(tmp_path: Path) -> None:
     distiller = tiny_distiller()
     recorder = ExampleRecorder(distiller)
     distiller.advance(GOLD, 2)
@@ -301,12 +301,12 @@ def test_rows_come_back_from_disk(tmp_path: Path) -> None:
         recorder.rows.save(tmp_path / "file" / "rows.parquet")
 
 
-def test_a_student_without_a_factor_is_refused() -> None:
+def test_recorder_refuses_a_student_without_a_factor() -> None:
     with pytest.raises(KselectError, match="The head crf has no softmax over classes at each position"):
         ExampleRecorder(words_distiller("crf", "crf", ["gold"]))
 
 
-def test_a_recorder_on_top_of_another_sees_the_same() -> None:
+def test_two_recorders_see_the_same() -> None:
     distiller = tiny_distiller()
     recorders = [ExampleRecorder(distiller), ExampleRecorder(distiller)]
     distiller.advance(BOTH, 2)

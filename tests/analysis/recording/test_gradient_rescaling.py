@@ -1,4 +1,4 @@
-"""The factor against what autograd says of the very losses that a student learns from, in float64."""
+"""The rescaling factor against autograd on the training losses, in float64."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kselect.analysis.recording.gradient_rescaling import (
     rescaling_factor,
     spread,
 )
-from kselect.distillation.callback import TrainingPart
+from kselect.distillation.callback import MicroBatch
 from kselect.errors import KselectError
 from kselect.knowledge.base import Batch, Knowledge
 from kselect.knowledge.logits import Gold, Logits
@@ -63,14 +63,14 @@ def labels_of(classes: int) -> Tensor:
 
 def seen(
     kinds: Sequence[Knowledge], student: Tensor, teacher: Tensor, labels: Tensor, progress: float = 0.0
-) -> TrainingPart:
+) -> MicroBatch:
     ours, theirs, batch = outputs(student.requires_grad_()), outputs(teacher), Batch(labels, progress)
     losses = torch.stack([kind.loss(ours, theirs, batch) for kind in kinds], 1)
-    return TrainingPart(1, np.arange(len(labels)), tuple(kinds), losses, ours.output, ours.answer, theirs.answer, batch)
+    return MicroBatch(1, np.arange(len(labels)), tuple(kinds), losses, ours.output, ours.answer, theirs.answer, batch)
 
 
-def ratio(part: TrainingPart, total: Tensor) -> Tensor:
-    """The ratio of derivatives along the true class, at places whose label is known."""
+def ratio(part: MicroBatch, total: Tensor) -> Tensor:
+    """The ratio of derivatives along the true class, at positions whose label is known."""
     gold = part.student.gold_loss(part.batch.labels).sum()
     own, plain = (torch.autograd.grad(loss, part.output, retain_graph=True)[0] for loss in (total.sum(), gold))
     known, labels = part.batch.labels >= 0, part.batch.labels.clamp(min=0)[..., None]
@@ -96,7 +96,7 @@ def kinds_of(classes: int, temperature: float) -> dict[str, Knowledge]:
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
 @pytest.mark.parametrize("classes", [2, 5, 40])
 @pytest.mark.parametrize("name", kinds_of(2, 1.0))
-def test_each_kind_by_itself_and_beside_gold(name: str, classes: int, temperature: float) -> None:
+def test_rescaling_factor_of_each_kind_alone_and_with_gold(name: str, classes: int, temperature: float) -> None:
     kind = kinds_of(classes, temperature)[name]
     part = seen([Gold(), kind], draw(classes, 1), draw(classes, 2), labels_of(classes))
     for weights in ([0.0, 1.0], [0.3, 0.7], [2.0, 0.01]):
@@ -107,7 +107,7 @@ def test_each_kind_by_itself_and_beside_gold(name: str, classes: int, temperatur
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.5])
-def test_all_kinds_together_each_example_weighed_by_itself(progress: float) -> None:
+def test_rescaling_factor_of_all_kinds_with_weights_per_example(progress: float) -> None:
     kinds = list(kinds_of(6, 3.0).values())
     kinds[1] = Logits(Schedule(4.0, 1.0))
     part = seen(kinds, draw(6, 1), draw(6, 2), labels_of(6), progress)
@@ -118,7 +118,7 @@ def test_all_kinds_together_each_example_weighed_by_itself(progress: float) -> N
     torch.testing.assert_close(found, ratio(part, total), rtol=1e-6, atol=1e-6)
 
 
-def test_the_formula_as_it_is_written() -> None:
+def test_rescaling_factor_is_that_of_the_formula() -> None:
     labels = torch.where(MASK, labels_of(5).clamp(min=0), -100)  # all words known, as the formula has it
     student, teacher, t = draw(5, 1), draw(5, 2), 2.5
     part = seen([Gold(), Logits(t)], student, teacher, labels)
@@ -130,19 +130,19 @@ def test_the_formula_as_it_is_written() -> None:
     torch.testing.assert_close(found[MASK], expected.detach()[MASK], rtol=1e-9, atol=1e-9)
 
 
-def test_gold_alone_rescales_nothing_and_reads_no_teacher() -> None:
+def test_rescaling_factor_of_gold_alone_is_its_weight() -> None:
     part = seen([Gold()], draw(5, 1), draw(5, 2), labels_of(5))
-    alone = TrainingPart(**{**vars(part), "teacher": None})
+    alone = MicroBatch(**{**vars(part), "teacher": None})
     assert rescaling_factor(alone, part.losses @ torch.tensor([0.25]).double()).unique().tolist() == [0.25]
 
 
-def test_a_student_that_is_its_teacher_at_temperature_one_feels_no_pull() -> None:
+def test_rescaling_factor_of_a_student_equal_to_its_teacher_is_zero() -> None:
     same = draw(5, 1)
     part = seen([Logits(1.0)], same, same.clone(), labels_of(5))
     assert rescaling_factor(part, part.losses[:, 0]).abs().max() < 1e-12
 
 
-def test_it_grows_with_the_teachers_confidence() -> None:
+def test_rescaling_factor_grows_with_the_teachers_confidence() -> None:
     classes, sure = 4, torch.linspace(0.3, 0.99, 3)
     labels = torch.full(MASK.shape, 1)
     rest = ((1 - sure) / (classes - 1))[:, None, None].expand(3, 4, classes).clone()
@@ -153,7 +153,7 @@ def test_it_grows_with_the_teachers_confidence() -> None:
 
 
 @pytest.mark.parametrize("gap", [5.0, 20.0, 60.0])
-def test_a_sure_students_factor_is_exact_in_float32(gap: float) -> None:
+def test_rescaling_factor_of_a_certain_student_is_exact_in_float32(gap: float) -> None:
     """Where 1 - q_t is far below what float32 can tell from 0."""
     logits = torch.tensor([[[gap, 0.0, 0.5], [0.3, 0.0, 0.1]]])
     mask, labels = torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 2, dtype=torch.long)
@@ -163,7 +163,7 @@ def test_a_sure_students_factor_is_exact_in_float32(gap: float) -> None:
         theirs = outputs(torch.tensor([[[4.0, 0.0, 1.0]] * 2], dtype=dtype), mask)
         batch, kind = Batch(labels), Logits(2.0)
         losses = kind.loss(ours, theirs, batch)[:, None]
-        part = TrainingPart(1, np.arange(1), (kind,), losses, ours.output, ours.answer, theirs.answer, batch)
+        part = MicroBatch(1, np.arange(1), (kind,), losses, ours.output, ours.answer, theirs.answer, batch)
         found.append(rescaling_factor(part, losses[:, 0]).double())
     torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
     others = np.exp(np.array([0.0, 0.5]) - gap)
@@ -179,7 +179,7 @@ def test_a_sure_students_factor_is_exact_in_float32(gap: float) -> None:
     [Logits(4.0), Logits(1.0), Marginals("tagger", "tagger", 4.0)],
     ids=["logits, softened", "logits", "marginals"],
 )
-def test_it_is_a_number_however_sure_the_student_is(gap: float, kind: Knowledge) -> None:
+def test_rescaling_factor_is_finite_however_certain_the_student_is(gap: float, kind: Knowledge) -> None:
     logits = torch.zeros(3, 4, 5)
     logits[..., 2] = gap
     labels = torch.full(MASK.shape, 2)
@@ -188,7 +188,7 @@ def test_it_is_a_number_however_sure_the_student_is(gap: float, kind: Knowledge)
         assert torch.isfinite(rescaling_factor(part, part.losses.sum(1))).all()
 
 
-def test_heads_without_a_softmax_at_each_place_are_refused() -> None:
+def test_check_softmax_refuses_other_heads() -> None:
     for head in ("classes", "tagger", "tree-tagger"):
         check_softmax(head)
     for head in ("crf", "score", "spans", "parser"):
@@ -200,9 +200,9 @@ def test_spread_and_correlations() -> None:
     rng = np.random.default_rng(0)
     confidence = rng.random(50).astype(np.float32)
     factor = np.exp(3 * confidence)
-    told = spread(factor)
-    assert told["mean"] == pytest.approx(float(factor.astype(np.float64).mean()))
-    assert (told["min"], told["median"], told["max"]) == (factor.min(), np.median(factor), factor.max())
+    summary = spread(factor)
+    assert summary["mean"] == pytest.approx(float(factor.astype(np.float64).mean()))
+    assert (summary["min"], summary["median"], summary["max"]) == (factor.min(), np.median(factor), factor.max())
     found = correlations(factor, confidence)
     assert found["spearman"] == pytest.approx(1.0)
     assert found["pearson"] == pytest.approx(float(np.corrcoef(factor.astype(np.float64), confidence)[0, 1]))

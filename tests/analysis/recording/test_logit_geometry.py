@@ -1,4 +1,4 @@
-"""Geometry against loops over pairs of classes, and at optima that are made by hand."""
+"""Geometry against loops over pairs of classes, and at optima that are constructed by hand."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_geometry_is_a_loop_over_pairs() -> None:
 
 
 @pytest.mark.parametrize(("bias", "spread"), [(torch.full((K,), 2.0), 0.0), (torch.arange(K), float("inf"))])
-def test_a_layer_of_zeros_has_rows_of_one_norm(bias: Tensor, spread: float) -> None:
+def test_geometry_of_a_layer_of_zeros_has_no_norm_spread(bias: Tensor, spread: float) -> None:
     found = geometry_of(draw(N, D), torch.zeros(K, D), bias, draw(N, K, seed=4), wrong_classes())
     assert (found.norm_spread, found.bias_spread) == (0.0, spread)
     assert found.distances == found.products == 0.5
@@ -84,7 +84,7 @@ def optimum(norms: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return states, weight, log_p
 
 
-def test_the_theorem_at_an_optimum_with_rows_of_one_norm_and_no_bias() -> None:
+def test_geometry_confirms_the_theorem_at_an_optimum() -> None:
     none = torch.zeros(K).double()
     states, weight, log_p = optimum(torch.full((K,), 2.0).double(), none)
     found = geometry_of(states, weight, none, log_p, wrong_classes())
@@ -92,7 +92,7 @@ def test_the_theorem_at_an_optimum_with_rows_of_one_norm_and_no_bias() -> None:
     assert (found.norm_spread, found.bias_spread) == pytest.approx((0.0, 0.0))
 
 
-def test_unequal_norms_and_biases_are_told_apart() -> None:
+def test_geometry_separates_unequal_norms_from_biases() -> None:
     none, ones = torch.zeros(K).double(), torch.ones(K).double()
     norms, bias = torch.linspace(0.2, 9.0, K).double(), torch.linspace(-8.0, 8.0, K).double()
     states, weight, log_p = optimum(norms, none)
@@ -107,7 +107,7 @@ def test_unequal_norms_and_biases_are_told_apart() -> None:
     assert found.bias_spread > 0.5
 
 
-def test_a_layer_that_knows_nothing_of_the_teacher_is_right_half_of_the_time() -> None:
+def test_geometry_of_an_independent_layer_is_chance() -> None:
     h, w, log_p = draw(4000, D), draw(K, D, seed=1), draw(4000, K, seed=2)
     found = geometry_of(h, w, torch.zeros(K), log_p, torch.ones(4000, K, dtype=torch.bool))
     assert found.distances == pytest.approx(0.5, abs=0.03)
@@ -121,7 +121,7 @@ def words_distiller(head: str, same: bool = False) -> Distiller:
 
 
 @pytest.mark.parametrize("head", ["tagger", "tree-tagger"])
-def test_of_a_student_that_is_its_teacher_all_logits_agree(head: str) -> None:
+def test_logit_geometry_of_a_student_equal_to_its_teacher_is_one(head: str) -> None:
     found = logit_geometry(words_distiller(head, same=True))
     assert found.logits == pytest.approx(1.0, abs=1e-3)
     assert 0 < found.distances < 1
@@ -129,12 +129,12 @@ def test_of_a_student_that_is_its_teacher_all_logits_agree(head: str) -> None:
 
 
 @pytest.mark.parametrize("head", ["tagger", "tree-tagger"])
-def test_what_the_output_layer_reads_makes_the_logits(head: str) -> None:
+def test_logit_geometry_reads_the_input_of_the_output_layer(head: str) -> None:
     distiller = words_distiller(head)
     layer = output_layer(distiller.student.model)
     indices = np.arange(8)
     states, log_p, wrong = module._outputs_of(distiller, layer, indices)
-    _, student, teacher = distiller.look(indices)
+    _, student, teacher = distiller.model_outputs(indices)
     assert teacher is not None
     labels = student.answer.right_choices(torch.from_numpy(distiller.encoded("train").gold(list(indices))))
     known = student.answer.choices.mask & (labels >= 0)
@@ -143,7 +143,7 @@ def test_what_the_output_layer_reads_makes_the_logits(head: str) -> None:
     assert not wrong[torch.arange(len(wrong)), labels[known]].any()
 
 
-def test_it_looks_and_changes_nothing() -> None:
+def test_logit_geometry_changes_nothing() -> None:
     runs = [words_distiller("tagger"), words_distiller("tagger")]
     for looked_at, run in zip((True, False), runs, strict=True):
         run.reset(1)
@@ -155,7 +155,7 @@ def test_it_looks_and_changes_nothing() -> None:
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_what_has_no_geometry_is_refused() -> None:
+def test_logit_geometry_refuses_what_has_none() -> None:
     with pytest.raises(KselectError, match="three classes or more"):
         logit_geometry(tiny_distiller({"knowledge": ["gold"]}))
     alone = Distiller(task_for("tagger"), None, word_classifier("tagger"))

@@ -29,16 +29,16 @@ from kselect.distillation.sampler import sorted_batches
 from kselect.distillation.teacher.cache import CacheFolder
 from kselect.distillation.teacher.cache_entry import LOCKS, CacheEntry
 from kselect.distillation.teacher.fingerprint import cache_key
-from kselect.distillation.teacher.ragged import Ragged
+from kselect.distillation.teacher.ragged import RaggedLayout
 from kselect.distillation.teacher.sources import CachedTeacher, LiveTeacher
 from kselect.errors import KselectError
+from kselect.models.loading import load_classifier
 from kselect.models.needs import KINDS, Needs
 from kselect.models.outputs import forward
-from kselect.models.text_classifier import load_classifier
 from kselect.tasks.encoding import EncodedSplit, encode
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EVERYTHING = Needs(*[frozenset({1, 3})] * len(KINDS))
 INDICES = np.array([40, 3, 17, 8])
 ALL = [1, 1, 1, 1, 1]
@@ -80,7 +80,7 @@ def cached(examples: EncodedSplit, offered: Needs = EVERYTHING, teacher: LiveTea
 
 
 def read(teacher: CachedTeacher, needs: Needs = EVERYTHING, indices: np.ndarray = INDICES) -> dict[str, Tensor]:
-    outputs = teacher.read(indices, teacher.examples.batch(indices), needs)
+    outputs = teacher.outputs_for(indices, teacher.examples.batch(indices), needs)
     inner = {f"{kind}-{layer}": value for kind in KINDS for layer, value in outputs.layers(kind).items()}
     return {"logits": outputs.logits, **inner}
 
@@ -102,9 +102,7 @@ def passes(teacher: CachedTeacher) -> Iterator[list[int]]:
     hook.remove()
 
 
-def test_two_processes_that_fill_one_cache_at_once_train_as_a_third_that_fills_its_own(
-    tmp_path: Path, cache_dir: Path
-) -> None:
+def test_cache_filled_by_two_processes_equals_one_filled_alone(tmp_path: Path, cache_dir: Path) -> None:
     told = [tmp_path / "attention", tmp_path / "hidden"]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "KSELECT_CACHE": str(tmp_path / "shared")}
     command = [sys.executable, "-c", RUN]
@@ -118,7 +116,7 @@ def test_two_processes_that_fill_one_cache_at_once_train_as_a_third_that_fills_i
     assert kinds == {"logits", "hidden_states", "attentions"}
 
 
-def test_who_comes_while_another_fills_waits_and_reads(examples: EncodedSplit, cache_dir: Path) -> None:
+def test_cache_entry_waits_for_a_filling_process(examples: EncodedSplit, cache_dir: Path) -> None:
     first, second = cached(examples), cached(examples)
     with passes(second) as seen:
         with first.entry.filling(), pytest.raises(TimeoutError):
@@ -129,7 +127,7 @@ def test_who_comes_while_another_fills_waits_and_reads(examples: EncodedSplit, c
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_what_is_added_later_leaves_what_is_there(dtype: torch.dtype, examples: EncodedSplit, cache_dir: Path) -> None:
+def test_cache_entry_adding_keeps_existing_files(dtype: torch.dtype, examples: EncodedSplit, cache_dir: Path) -> None:
     first = Needs(hidden_states=frozenset({1}))
     read(cached(examples, first, live(dtype=dtype)), first)
     before = {path: path.stat().st_ino for path in cache_dir.rglob("*.npy")}
@@ -140,7 +138,7 @@ def test_what_is_added_later_leaves_what_is_there(dtype: torch.dtype, examples: 
     assert equal(read(fresh), outputs)
 
 
-def test_examples_are_read_in_any_order(examples: EncodedSplit) -> None:
+def test_cached_teacher_reads_any_order(examples: EncodedSplit) -> None:
     teacher = cached(examples)
     every = np.arange(len(examples))
     shuffled = np.random.default_rng(0).permutation(every)
@@ -148,7 +146,7 @@ def test_examples_are_read_in_any_order(examples: EncodedSplit) -> None:
     assert all(torch.equal(straight[name][shuffled], moved[name]) for name in straight)
 
 
-def test_the_file_holds_real_tokens_end_to_end_in_the_order_of_the_pass(examples: EncodedSplit) -> None:
+def test_array_file_holds_real_tokens_in_order(examples: EncodedSplit) -> None:
     teacher = cached(examples)
     read(teacher)
     order = np.concatenate(sorted_batches(examples.lengths, 32))
@@ -163,7 +161,7 @@ def test_the_file_holds_real_tokens_end_to_end_in_the_order_of_the_pass(examples
         np.testing.assert_allclose(stored[starts[index] : starts[index] + length], expected, rtol=2e-3, atol=2e-3)
 
 
-def test_bytes_are_as_predicted(examples: EncodedSplit) -> None:
+def test_array_file_sizes_are_as_predicted(examples: EncodedSplit) -> None:
     teacher = cached(examples)
     read(teacher)
     tokens, pairs = int(examples.lengths.sum()), int((examples.lengths.astype(int) ** 2).sum())
@@ -172,11 +170,11 @@ def test_bytes_are_as_predicted(examples: EncodedSplit) -> None:
     expected |= {"logits": 4 * 2 * len(examples)}
     for name, count in expected.items():
         size = (teacher.entry.folder / f"{name}.npy").stat().st_size
-        assert size == teacher.entry.arrays[name]["bytes"] == HEADER + count
+        assert size == teacher.entry.arrays[name].bytes == HEADER + count
     assert teacher.entry.arrays.keys() == expected.keys()
 
 
-def test_the_key_is_that_of_the_content(examples: EncodedSplit, tmp_path: Path) -> None:
+def test_cache_key_depends_on_content_only(examples: EncodedSplit, tmp_path: Path) -> None:
     task, teacher = tiny_task(), tiny_classifier(tiny_task())
     model = teacher.model
     key = cache_key([model], torch.float32, examples)
@@ -207,7 +205,9 @@ def test_the_key_is_that_of_the_content(examples: EncodedSplit, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("harm", ["truncated", "longer", "gone", "other shape"])
-def test_a_file_that_is_not_whole_is_made_anew(harm: str, examples: EncodedSplit) -> None:
+def test_cache_entry_rewrites_incomplete_files(
+    harm: str, examples: EncodedSplit, caplog: pytest.LogCaptureFixture
+) -> None:
     teacher = cached(examples)
     outputs = read(teacher)
     path = teacher.entry.folder / "queries-3.npy"
@@ -220,14 +220,16 @@ def test_a_file_that_is_not_whole_is_made_anew(harm: str, examples: EncodedSplit
         path.unlink()
     else:
         np.save(path, np.load(path).reshape(2, -1))
-    with pytest.warns(UserWarning, match=r"queries-3\.npy is not as it was written, and is made anew"):
-        assert equal(read(cached(examples)), outputs)
+    assert equal(read(cached(examples)), outputs)
+    assert any(
+        "queries-3.npy is damaged or missing and will be computed again" in message for message in caplog.messages
+    )
     assert path.read_bytes() == content
     assert cached(examples).entry.damaged() == []
 
 
 @pytest.mark.parametrize("harm", ["damaged", "of another key", "of another format"])
-def test_an_index_that_is_not_this_entrys_is_not_believed(harm: str, examples: EncodedSplit) -> None:
+def test_cache_entry_ignores_a_foreign_index(harm: str, examples: EncodedSplit) -> None:
     teacher = cached(examples, Needs())
     outputs = read(teacher, Needs())
     index = teacher.entry.folder / "index.json"
@@ -244,7 +246,7 @@ def test_an_index_that_is_not_this_entrys_is_not_believed(harm: str, examples: E
     assert json.loads(index.read_text()) == facts
 
 
-def test_verify_finds_a_flipped_bit_that_opening_does_not(examples: EncodedSplit) -> None:
+def test_cache_entry_damaged_finds_a_flipped_bit(examples: EncodedSplit) -> None:
     teacher = cached(examples)
     read(teacher)
     assert teacher.entry.damaged() == []
@@ -259,35 +261,35 @@ def test_verify_finds_a_flipped_bit_that_opening_does_not(examples: EncodedSplit
     assert teacher.entry.damaged() == []
 
 
-def test_what_half_precision_cannot_hold_is_tried_once(examples: EncodedSplit) -> None:
+def test_cached_teacher_tries_overflowing_outputs_once(examples: EncodedSplit) -> None:
     loud = live()
     with torch.no_grad():
         loud.models[0].bert.encoder.layer[0].output.LayerNorm.weight[3] = 1e6
     needs = EVERYTHING.only(["hidden_states"])
     first = cached(examples, needs, loud)
     read(first, needs)
-    assert first.entry.beyond == ["hidden_states-1"]
+    assert first.entry.overflowing == ("hidden_states-1",)
     assert [path.name for path in first.entry.folder.glob("*.npy")] == ["logits.npy"]
     again = cached(examples, needs, loud)
-    assert again.held == Needs()
+    assert again.cacheable == Needs()
     with passes(again) as seen:
         read(again, needs)
         assert len(seen) == 1  # live, and no pass over all examples
     third = Needs(hidden_states=frozenset({3}))
-    assert cached(examples, third, loud).held == third
+    assert cached(examples, third, loud).cacheable == third
 
 
-def test_a_cache_that_cannot_be_made_is_refused_at_once(tmp_path: Path) -> None:
+def test_cache_folder_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(
-        KselectError, match=r"file/cache cannot be made \(Not a directory\): give another --cache_dir, or"
+        KselectError, match=r"file/cache cannot be created \(Not a directory\): give another cache_dir, or"
     ):
         tiny_distiller({"cache_dir": str(tmp_path / "file" / "cache")})
     assert tiny_distiller({"cache_dir": str(tmp_path / "file" / "cache"), "teacher_cache": 0}).names
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_cache_is_read_and_not_written(examples: EncodedSplit, cache_dir: Path) -> None:
+def test_cache_read_only_is_read_and_not_written(examples: EncodedSplit, cache_dir: Path) -> None:
     teacher = cached(examples)
     logits = read(teacher, Needs())
     folders = [teacher.entry.folder, cache_dir / LOCKS, cache_dir]
@@ -295,14 +297,14 @@ def test_a_read_only_cache_is_read_and_not_written(examples: EncodedSplit, cache
         folder.chmod(0o555)
     try:
         assert equal(read(cached(examples), Needs()), logits)
-        with pytest.raises(KselectError, match=r"cannot be kept in .* \(Permission denied\): give another --cache_dir"):
+        with pytest.raises(KselectError, match=r"cannot be stored in .* \(Permission denied\): give another cache_dir"):
             read(cached(examples))
     finally:
         for folder in folders:
             folder.chmod(0o755)
 
 
-def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left_half_written(examples: EncodedSplit) -> None:
+def test_cache_on_a_full_disk_leaves_no_partial_files(examples: EncodedSplit) -> None:
     teacher = cached(examples)
     logits = read(teacher, Needs())
     before = sorted(path.name for path in teacher.entry.folder.iterdir())
@@ -310,7 +312,7 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left_half_written(exam
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
         with pytest.raises(
-            KselectError, match=r"outputs cannot be kept in .* \(File too large\): give another --cache_dir"
+            KselectError, match=r"outputs cannot be stored in .* \(File too large\): give another cache_dir"
         ):
             read(teacher)
     finally:
@@ -319,8 +321,8 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left_half_written(exam
     assert torch.equal(read(teacher)["logits"], logits["logits"])
 
 
-def test_a_folder_whose_files_cannot_be_mapped_is_told_after_one_pass(
-    examples: EncodedSplit, monkeypatch: pytest.MonkeyPatch
+def test_cache_that_cannot_be_mapped_is_refused_after_one_pass(
+    examples: EncodedSplit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Some network folders read and write, and map nothing."""
 
@@ -331,16 +333,18 @@ def test_a_folder_whose_files_cannot_be_mapped_is_told_after_one_pass(
     teacher = cached(examples)
     with (
         passes(teacher) as seen,
-        pytest.warns(UserWarning, match="is not as it was written"),
-        pytest.raises(KselectError, match=r"cannot be kept in .* \(hidden_states-1 was written, and cannot be read\)"),
+        pytest.raises(
+            KselectError, match=r"cannot be stored in .* \(hidden_states-1 was written, and cannot be read\)"
+        ),
     ):
         read(teacher)
     assert len(seen) == 2
+    assert any("hidden_states-1.npy is damaged or missing" in message for message in caplog.messages)
 
 
-def test_more_than_the_disk_has_room_for_is_refused_before_the_pass(examples: EncodedSplit) -> None:
+def test_cache_entry_adding_checks_free_space_first(examples: EncodedSplit) -> None:
     teacher = cached(examples)
-    huge = Ragged(examples.lengths, np.arange(len(examples)), (2**50,))
+    huge = RaggedLayout(examples.lengths, np.arange(len(examples)), (2**50,))
     with (
         pytest.raises(KselectError, match=r"\(No space left on device: \d+ MiB are needed, \d+ are free\)"),
         teacher.entry.filling(),
@@ -349,7 +353,7 @@ def test_more_than_the_disk_has_room_for_is_refused_before_the_pass(examples: En
         raise AssertionError("nothing is to be computed")
 
 
-def test_what_a_killed_process_left_half_written_goes_away(examples: EncodedSplit) -> None:
+def test_cache_entry_filling_deletes_orphans(examples: EncodedSplit) -> None:
     teacher = cached(examples, Needs())
     teacher.entry.folder.mkdir(parents=True)
     (teacher.entry.folder / ".logits.npy.part").write_bytes(b"half")
@@ -358,13 +362,13 @@ def test_what_a_killed_process_left_half_written_goes_away(examples: EncodedSpli
     assert sorted(path.name for path in teacher.entry.folder.iterdir()) == ["index.json", "logits.npy"]
 
 
-def test_nobody_is_seen_behind_a_lock_that_cannot_be_opened(cache_dir: Path) -> None:
+def test_being_filled_is_false_for_an_unreadable_lock(cache_dir: Path) -> None:
     entry = CacheEntry(cache_dir / ("f" * 32))
     (cache_dir / LOCKS / entry.key).mkdir(parents=True)  # as on a disk that may only be read: no PermissionError
     assert not entry.being_filled
 
 
-def test_a_cleared_entry_is_read_on_by_who_has_it_and_made_anew_by_others(examples: EncodedSplit) -> None:
+def test_cache_entry_clear_keeps_mapped_files_readable(examples: EncodedSplit) -> None:
     teacher = cached(examples)
     outputs = read(teacher)
     with CacheEntry(teacher.entry.folder).filling():
@@ -375,7 +379,7 @@ def test_a_cleared_entry_is_read_on_by_who_has_it_and_made_anew_by_others(exampl
     assert equal(read(cached(examples)), outputs)
 
 
-def test_who_waits_says_so_and_makes_anew_what_was_cleared_meanwhile(
+def test_cache_entry_cleared_while_waiting_is_filled_again(
     examples: EncodedSplit, caplog: pytest.LogCaptureFixture
 ) -> None:
     teacher = cached(examples)
@@ -389,7 +393,7 @@ def test_who_waits_says_so_and_makes_anew_what_was_cleared_meanwhile(
             shutil.rmtree(other.folder)  # as `clear` does, under the same lock
         outputs = waiting.result()
     told = f"Waiting for another run, which is computing the teacher's outputs in {other.folder}."
-    assert caplog.record_tuples == [("kselect.distillation.teacher.cache_entry", logging.WARNING, told)]
+    assert caplog.record_tuples == [("kselect", logging.WARNING, told)]
     assert equal(read(cached(examples)), outputs)
 
 
@@ -410,20 +414,20 @@ class ClearedFolder(CacheFolder):
         return ClearedEntry(super().entry(key).folder)
 
 
-def test_what_is_cleared_as_soon_as_it_is_computed_is_read(examples: EncodedSplit) -> None:
+def test_cache_entry_cleared_after_filling_is_still_read(examples: EncodedSplit) -> None:
     teacher = CachedTeacher(live(), examples, EVERYTHING, ClearedFolder(), 1e9)
     outputs = read(teacher)
     assert not teacher.entry.folder.exists()
     assert equal(read(cached(examples)), outputs)
 
 
-def test_a_file_that_is_listed_and_then_gone_has_no_size(tmp_path: Path) -> None:
+def test_cache_entry_bytes_ignores_vanished_files(tmp_path: Path) -> None:
     (tmp_path / "there").write_bytes(b"1234")
     (tmp_path / "renamed").symlink_to(tmp_path / "gone")  # listed, and not found when it is looked at
     assert CacheEntry(tmp_path).bytes == 4
 
 
-def test_an_entry_that_another_has_cleared_is_gone(examples: EncodedSplit) -> None:
+def test_cache_entry_cleared_by_another_process(examples: EncodedSplit) -> None:
     teacher = cached(examples, Needs())
     read(teacher, Needs())
     late = CacheEntry(teacher.entry.folder)
@@ -432,7 +436,7 @@ def test_an_entry_that_another_has_cleared_is_gone(examples: EncodedSplit) -> No
     assert late.clear()
 
 
-def test_a_resumed_run_reads_the_same_even_from_a_cache_made_anew(cache_dir: Path) -> None:
+def test_restore_is_exact_with_a_cache_filled_again(cache_dir: Path) -> None:
     def weights(distiller: Distiller) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in distiller.student.model.state_dict().items()}
 
@@ -450,7 +454,7 @@ def test_a_resumed_run_reads_the_same_even_from_a_cache_made_anew(cache_dir: Pat
         assert equal(weights(resumed), weights(straight))
 
 
-def test_the_pass_is_watched_and_accounted_as_the_teachers() -> None:
+def test_watch_teacher_reports_progress() -> None:
     told: list[tuple[int, int]] = []
     distiller = tiny_distiller()
     distiller.watch_teacher(lambda done, total: told.append((done, total)))
@@ -465,7 +469,7 @@ def test_the_pass_is_watched_and_accounted_as_the_teachers() -> None:
     assert 0 < distiller.account.seconds["teacher"] - first < first
 
 
-def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cache_folder_default_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
     assert CacheFolder("/given").path == Path("/given")

@@ -39,13 +39,13 @@ def distiller_for(
 
 @pytest.mark.parametrize("task", ["synthetic-entailment", "synthetic-acceptability"])
 @pytest.mark.parametrize("head", ["parser", "second-order-parser"])
-def test_what_is_read_is_what_the_parser_says_of_each_sentence(task: str, head: str) -> None:
+def test_parse_equals_the_parser_on_each_sentence(task: str, head: str) -> None:
     parser = word_classifier(head)
     run = distiller_for(tiny_task(task), parser)
     assert run.parsed is not None
     indices = np.array([5, 0, 11])
     for live in (False, True):
-        found = run.parsed.read(indices, live)
+        found = run.parsed.parse(indices, live)
         split = tiny_task(task).splits["train"]
         texts = [column for column in (split.text_a, split.text_b) if column is not None]
         assert len(found.examples) == len(indices) * len(texts)
@@ -61,7 +61,7 @@ def test_what_is_read_is_what_the_parser_says_of_each_sentence(task: str, head: 
             torch.testing.assert_close(found.heads[row, :n, : n + 1], expected, rtol=2e-2, atol=5e-3)
 
 
-def test_the_cache_teaches_as_the_live_parser_does_and_always_the_same() -> None:
+def test_parsed_texts_cached_agree_with_live() -> None:
     runs = [distiller_for(teacher_cache=cache) for cache in (0, 1, 1)]
     reports = []
     for run in runs:
@@ -69,13 +69,13 @@ def test_the_cache_teaches_as_the_live_parser_does_and_always_the_same() -> None
         reports.append(run.advance([1, 1], 6))
     live, cached, again = reports
     assert cached == again
-    assert isinstance(runs[1].parsed.kept, CachedTeacher)
-    assert list(runs[1].parsed.kept.entry.arrays) == ["word_states"]
-    assert not isinstance(runs[0].parsed.kept, CachedTeacher)
+    assert isinstance(runs[1].parsed.source, CachedTeacher)
+    assert list(runs[1].parsed.source.entry.arrays) == ["word_states"]
+    assert not isinstance(runs[0].parsed.source, CachedTeacher)
     assert cached.losses["parser-trees"] == pytest.approx(live.losses["parser-trees"], rel=2e-2)
 
 
-def test_a_student_comes_nearer_to_the_parsers_trees_and_the_parser_stays_as_it_is() -> None:
+def test_advance_learns_parser_trees_and_keeps_the_parser() -> None:
     parser = word_classifier("parser", dropout=0.5)
     parser.head.train()
     before = {name: value.clone() for name, value in (parser.model.state_dict() | parser.head.state_dict()).items()}
@@ -89,22 +89,22 @@ def test_a_student_comes_nearer_to_the_parsers_trees_and_the_parser_stays_as_it_
     assert not any(name for name in run.snapshot().tensors if "parser" in name)
 
 
-def test_a_parser_that_nobody_reads_is_not_run() -> None:
+def test_parsed_texts_are_computed_only_if_selected() -> None:
     run = distiller_for()
     run.advance([1, 0], 3)
-    assert not run.parsed.kept.entry.arrays
+    assert not run.parsed.source.entry.arrays
     assert distiller_for(knowledge=["gold", "hidden"]).parsed is None
 
 
-def test_before_the_first_step_it_is_read_live_with_a_teacher_or_without() -> None:
+def test_initial_losses_read_the_parser_live() -> None:
     task, offered = tiny_task("synthetic-entailment"), KnowledgeConfig(knowledge=["gold", "parser-trees"])
     student = tiny_classifier(task, layers=2)
     run = Distiller(task, None, student, None, offered, LENGTH, word_classifier("parser"))
     assert run.initial_losses["parser-trees"] > 0
-    assert not run.parsed.kept.entry.arrays  # nobody has been told yet how far a pass over all texts is
+    assert not run.parsed.source.entry.arrays  # nobody has been told yet how far a pass over all texts is
 
 
-def test_an_agent_weighs_it_like_any_other_kind() -> None:
+def test_rollout_with_parser_trees() -> None:
     task = tiny_task("synthetic-entailment")
     teacher = tiny_classifier(task)
     training = TrainingConfig(batch_size=8, epochs=1, precision="fp32")
@@ -116,21 +116,21 @@ def test_an_agent_weighs_it_like_any_other_kind() -> None:
     assert np.isfinite(list(result.metrics.values())).all()
 
 
-def test_what_cannot_be_read_is_refused() -> None:
+def test_parser_trees_refuse_missing_parsers_and_words() -> None:
     task, parser, offered = tiny_task(), word_classifier("parser"), KnowledgeConfig(knowledge=["parser-trees"])
     teacher, words, shy = tiny_classifier(task), word_classifier("tagger"), classifier("deberta-v2", task)
-    with pytest.raises(KselectError, match="knowledge parser-trees needs a parser: give its folder as --parser"):
+    with pytest.raises(KselectError, match="knowledge parser-trees needs a parser: give its folder as parser"):
         Distiller(task, teacher, shrink(teacher, 2), knowledge=offered)
-    with pytest.raises(KselectError, match="knowledge parser-trees is of whole texts, not of words that are labelled"):
+    with pytest.raises(KselectError, match="knowledge parser-trees is for whole texts, not for labelled words"):
         Distiller(tagging_task(), words, shrink(words, 1), knowledge=offered, parser=parser)
     with pytest.raises(KselectError, match="knowledge parser-trees reads inside the attention, which deberta-v2 does"):
         Distiller(task, shy, shrink(shy, 2), knowledge=offered, parser=parser)
 
 
-def test_a_sentence_that_the_parser_does_not_take_whole_is_refused() -> None:
+def test_parsed_texts_refuse_long_sentences() -> None:
     parser = word_classifier("parser")
     parser.model.config.max_position_embeddings = 6
     with pytest.raises(
-        KselectError, match=r"sentences have more tokens than the parser takes \(6\), and half a sentence"
+        KselectError, match=r"sentences have more tokens than the parser's input \(6\), and part of a sentence"
     ):
         distiller_for(parser=parser)

@@ -52,13 +52,13 @@ def assert_alike(one: ModelOutputs, other: ModelOutputs, mask: torch.Tensor) -> 
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "all"])
-def test_the_cache_gives_what_a_pass_gives(kind: str, examples: EncodedSplit) -> None:
+def test_cached_teacher_equals_live_teacher(kind: str, examples: EncodedSplit) -> None:
     needs = EVERYTHING if kind == "all" else EVERYTHING.only([kind])
     teacher = cached(examples)
     batch = examples.batch(INDICES)
-    from_cache = teacher.read(INDICES, batch, needs)
-    assert_alike(from_cache, teacher.live.read(INDICES, batch, needs), batch["attention_mask"])
-    again = teacher.read(INDICES, batch, needs)
+    from_cache = teacher.outputs_for(INDICES, batch, needs)
+    assert_alike(from_cache, teacher.live.outputs_for(INDICES, batch, needs), batch["attention_mask"])
+    again = teacher.outputs_for(INDICES, batch, needs)
     assert all(
         torch.equal(value, again.layers(kind)[layer])
         for kind in KINDS
@@ -66,14 +66,14 @@ def test_the_cache_gives_what_a_pass_gives(kind: str, examples: EncodedSplit) ->
     )
 
 
-def test_what_is_cached_depends_on_nothing_read_before(examples: EncodedSplit) -> None:
+def test_cached_teacher_does_not_depend_on_the_order_of_kinds(examples: EncodedSplit) -> None:
     orders = [list(KINDS), list(reversed(KINDS)), ["keys", "attentions", "hidden_states", "queries"]]
     batch, read = examples.batch(INDICES), []
     for order in orders:
         teacher = cached(examples)
         for kind in order:
-            teacher.read(INDICES, batch, EVERYTHING.only([kind]))
-        read.append(teacher.read(INDICES, batch, EVERYTHING))
+            teacher.outputs_for(INDICES, batch, EVERYTHING.only([kind]))
+        read.append(teacher.outputs_for(INDICES, batch, EVERYTHING))
     for other in read[1:]:
         assert torch.equal(read[0].logits, other.logits)
         for kind in KINDS:
@@ -81,40 +81,40 @@ def test_what_is_cached_depends_on_nothing_read_before(examples: EncodedSplit) -
                 assert torch.equal(value, other.layers(kind)[layer])
 
 
-def test_kinds_that_do_not_fit_stay_live(examples: EncodedSplit) -> None:
+def test_cacheable_respects_the_limit(examples: EncodedSplit) -> None:
     hidden_bytes = 2 * int(examples.lengths.sum()) * 16 * 2
-    assert cached(examples, 0).held == Needs()
-    assert cached(examples, hidden_bytes).held == EVERYTHING.only(["hidden_states"])
-    assert cached(examples, 2 * hidden_bytes).held.queries == {
+    assert cached(examples, 0).cacheable == Needs()
+    assert cached(examples, hidden_bytes).cacheable == EVERYTHING.only(["hidden_states"])
+    assert cached(examples, 2 * hidden_bytes).cacheable.queries == {
         1,
         3,
     }  # as wide as hidden states, and after attention
-    assert cached(examples).held == EVERYTHING
+    assert cached(examples).cacheable == EVERYTHING
     batch = examples.batch(INDICES)
-    outputs = cached(examples, hidden_bytes).read(INDICES, batch, EVERYTHING)
-    assert_alike(outputs, live("bert").read(INDICES, batch, EVERYTHING), batch["attention_mask"])
+    outputs = cached(examples, hidden_bytes).outputs_for(INDICES, batch, EVERYTHING)
+    assert_alike(outputs, live("bert").outputs_for(INDICES, batch, EVERYTHING), batch["attention_mask"])
 
 
-def test_several_teachers_are_averaged_in_their_logits(examples: EncodedSplit) -> None:
+def test_live_teacher_averages_logits(examples: EncodedSplit) -> None:
     batch = examples.batch(INDICES)
     teachers = live("bert", "electra")
-    apart = [LiveTeacher([model], torch.float32).read(INDICES, batch, Needs()) for model in teachers.models]
+    apart = [LiveTeacher([model], torch.float32).outputs_for(INDICES, batch, Needs()) for model in teachers.models]
     mean = (apart[0].logits + apart[1].logits) / 2
     for source in (teachers, CachedTeacher(teachers, examples, Needs(), CacheFolder(), 1e9)):
-        torch.testing.assert_close(source.read(INDICES, batch, Needs()).logits, mean)
+        torch.testing.assert_close(source.outputs_for(INDICES, batch, Needs()).logits, mean)
 
 
-def test_the_cache_takes_its_shapes_from_the_outputs(examples: EncodedSplit) -> None:
+def test_cached_teacher_measures_shapes(examples: EncodedSplit) -> None:
     teacher = CachedTeacher(live("mobilebert"), examples, EVERYTHING, CacheFolder(), 1e9)
-    assert teacher.held == EVERYTHING
+    assert teacher.cacheable == EVERYTHING
     batch = examples.batch(INDICES)
     needs = EVERYTHING.only(["hidden_states", "attentions", "values"])
     real = batch["attention_mask"]
-    assert_alike(teacher.read(INDICES, batch, needs), teacher.live.read(INDICES, batch, needs), real)
+    assert_alike(teacher.outputs_for(INDICES, batch, needs), teacher.live.outputs_for(INDICES, batch, needs), real)
 
 
 @pytest.mark.parametrize("first", [["hidden_states"], ["queries"], ["hidden_states", "queries"]])
-def test_what_half_precision_cannot_hold_stays_live(first: list[str], examples: EncodedSplit) -> None:
+def test_cached_teacher_computes_overflowing_outputs_live(first: list[str], examples: EncodedSplit) -> None:
     loud = live("bert")
     with torch.no_grad():
         loud.models[0].bert.encoder.layer[0].output.LayerNorm.weight[3] = 1e6
@@ -122,17 +122,17 @@ def test_what_half_precision_cannot_hold_stays_live(first: list[str], examples: 
         loud, examples, EVERYTHING.only(["hidden_states", "attentions", "queries"]), CacheFolder(), 1e9
     )
     batch = examples.batch(INDICES)
-    teacher.read(INDICES, batch, EVERYTHING.only(first))
+    teacher.outputs_for(INDICES, batch, EVERYTHING.only(first))
     hidden = EVERYTHING.only(["hidden_states", "attentions"])
-    ours, theirs = teacher.read(INDICES, batch, hidden), loud.read(INDICES, batch, hidden)
+    ours, theirs = teacher.outputs_for(INDICES, batch, hidden), loud.outputs_for(INDICES, batch, hidden)
     assert ours.hidden_states[1].abs().max() > 65504
     assert torch.equal(ours.hidden_states[1], theirs.hidden_states[1])
     assert torch.equal(ours.attentions[3], theirs.attentions[3])
-    assert not teacher.held.hidden_states
-    assert teacher.held.attentions == {1, 3}
+    assert not teacher.cacheable.hidden_states
+    assert teacher.cacheable.attentions == {1, 3}
 
 
-def test_a_student_learns_from_two_teachers_of_other_shapes() -> None:
+def test_distiller_with_two_teachers_of_other_shapes() -> None:
     task = tiny_task()
     teachers = [classifier("bert", task), classifier("roberta", task, width=24, layers=3)]
     settings = TrainingConfig(batch_size=64, epochs=5, learning_rate=3e-3, precision="fp32")
@@ -146,7 +146,7 @@ def test_a_student_learns_from_two_teachers_of_other_shapes() -> None:
 
 
 @pytest.mark.parametrize("architecture", ["bert", "albert", "modernbert"])
-def test_every_kind_is_a_number_in_half_the_bits_too(architecture: str) -> None:
+def test_advance_in_bf16_gives_finite_losses(architecture: str) -> None:
     task = tiny_task()
     teacher = classifier(architecture, task)
     offered = KnowledgeConfig(knowledge=list(TEXT_KNOWLEDGE))
@@ -177,7 +177,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_projections_learn_and_start_anew_with_the_student() -> None:
+def test_projections_are_trained_and_reset() -> None:
     distiller = across_widths()
     drawn = projections(distiller)
     assert {name.partition(".")[0] for name in drawn} == {
@@ -195,7 +195,7 @@ def test_projections_learn_and_start_anew_with_the_student() -> None:
     assert same(projections(distiller), drawn)
 
 
-def test_projections_are_part_of_a_snapshot_and_never_of_the_student() -> None:
+def test_projections_are_part_of_a_snapshot() -> None:
     distiller = across_widths()
     distiller.reset(0)
     everything = [1] * len(SOME)
@@ -209,7 +209,7 @@ def test_projections_are_part_of_a_snapshot_and_never_of_the_student() -> None:
     assert not any("maps" in name for name in distiller.student.model.state_dict())
 
 
-def test_a_loss_that_starts_at_nothing_is_not_blown_up() -> None:
+def test_scales_of_negligible_initial_losses() -> None:
     task = tiny_task()
     teacher = classifier("bert", task)
     offered = KnowledgeConfig(knowledge=["gold", "embeddings", "hidden-cosine"], layer_map="1:1")
@@ -218,7 +218,7 @@ def test_a_loss_that_starts_at_nothing_is_not_blown_up() -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), [("bert", "distilbert"), ("distilbert", "bert")])
-def test_whichever_model_tells_the_texts_of_a_pair_apart_can(first: str, second: str) -> None:
+def test_shared_tokenizer_has_token_types(first: str, second: str) -> None:
     task = tiny_task("synthetic-entailment")
     teacher, student = classifier(first, task), classifier(second, task, layers=2)
     for one in (teacher, student):
@@ -226,12 +226,12 @@ def test_whichever_model_tells_the_texts_of_a_pair_apart_can(first: str, second:
             one.tokenizer.model_input_names = ["input_ids", "attention_mask"]
     config = KnowledgeConfig(knowledge=["gold", "logits"], teacher_cache=0)
     distiller = Distiller(task, teacher, student, TrainingConfig(precision="fp32"), config)
-    segments = distiller._splits["train"].token_type_ids
+    segments = distiller.encoded("train").token_type_ids
     assert segments is not None
     assert max(ids.max() for ids in segments) == 1
 
 
-def test_a_student_is_saved_with_the_tokenizer_that_made_what_it_read() -> None:
+def test_student_is_saved_with_the_shared_tokenizer() -> None:
     task = tiny_task("synthetic-entailment")
     teacher, student = classifier("bert", task), classifier("electra", task, layers=2)
     student.tokenizer.model_input_names = ["input_ids", "attention_mask"]
@@ -239,27 +239,27 @@ def test_a_student_is_saved_with_the_tokenizer_that_made_what_it_read() -> None:
     assert "token_type_ids" in student.tokenizer.model_input_names
 
 
-def test_models_that_cut_texts_otherwise_are_refused() -> None:
+def test_check_compatible_refuses_other_vocabularies() -> None:
     task = tiny_task()
     teacher = tiny_classifier(task)  # its special tokens stand in another order
-    with pytest.raises(KselectError, match="read different vocabularies"):
+    with pytest.raises(KselectError, match="have different vocabularies"):
         Distiller(task, teacher, classifier("bert", task, layers=2))
 
 
-def test_models_that_cut_only_some_texts_otherwise_are_refused() -> None:
+def test_check_compatible_refuses_other_tokenisation() -> None:
     words = {"The": len(VOCABULARY), "Dog": len(VOCABULARY) + 1}
     texts = ["the dog runs", *["The Dog runs"] * 39]
     task = build_task("x", ["a", "b"], {"train": Split(texts, None, [i % 2 for i in range(40)])}, ["accuracy"])
     cased, uncased = classifier("bert", task), classifier("bert", task, layers=2)
     for model, lower in ((cased, False), (uncased, True)):
         model.tokenizer = BertTokenizer(vocab=VOCABULARY | words, do_lower_case=lower)
-    with pytest.raises(KselectError, match="or cut texts otherwise"):
+    with pytest.raises(KselectError, match="or tokenise texts differently"):
         Distiller(task, cased, uncased)
 
 
-def test_models_of_another_task_are_refused() -> None:
+def test_check_compatible_refuses_other_labels() -> None:
     regression, task = tiny_regression(), tiny_task()
-    with pytest.raises(KselectError, match="tells 1 labels apart, synthetic-acceptability has 2"):
+    with pytest.raises(KselectError, match="has 1 labels, but synthetic-acceptability has 2"):
         Distiller(task, classifier("bert", regression), classifier("bert", task, layers=2))
-    with pytest.raises(KselectError, match="tells 2 labels apart, length has 1"):
+    with pytest.raises(KselectError, match="has 2 labels, but length has 1"):
         Distiller(regression, classifier("bert", task), classifier("bert", regression, layers=2))

@@ -15,7 +15,7 @@ from kselect.models.heads import Answer
 from kselect.models.heads.relations import best_relations, root_relation
 from kselect.models.heads.spans import to_spans, to_tags
 from kselect.models.heads.tree_tagger import ArcTags
-from kselect.tasks.words import Origin, ParsedSentence, fault
+from kselect.tasks.words import Origin, ParsedSentence, find_tree_error
 from tests.answers import (
     ARC_TAGS,
     HEADS,
@@ -227,7 +227,7 @@ def test_predicted_heads_are_trees_however_long_the_sentence(head: str) -> None:
     scores = {name: 5 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
     found = build(head, scores, mask).predict()
     for row, length in enumerate(lengths):
-        assert fault(found[row, :length, 0].tolist()) is None
+        assert find_tree_error(found[row, :length, 0].tolist()) is None
         assert ((found[row, :length, 1] >= 0) & (found[row, :length, 1] < relations)).all()
 
 

@@ -113,26 +113,25 @@ def test_byte_order_mark_is_no_part_of_a_word(write: Write) -> None:
 @pytest.mark.parametrize(
     ("content", "options", "line", "message"),
     [
-        ("a O\nb\n", {}, ":2", "has 1 column, expected 2 as in line 1: mend or remove that line."),
-        ("a\tO\nb\tO\tO\n", {}, ":2", "has 3 columns, expected 2 as in line 1: mend or remove that line."),
-        ("a O\n# b c\n", {}, ":2", "has 3 columns, expected 2 as in line 1: mend or remove that line."),
-        ("a O\n\n#b\n", {}, ":3", "has 1 column, expected 2 as in line 1: mend or remove that line."),
+        ("a O\nb\n", {}, ":2", "has 1 column, expected 2 as in line 1: fix or remove that line."),
+        ("a\tO\nb\tO\tO\n", {}, ":2", "has 3 columns, expected 2 as in line 1: fix or remove that line."),
+        ("a O\n# b c\n", {}, ":2", "has 3 columns, expected 2 as in line 1: fix or remove that line."),
         ("", {}, "", "holds no sentences: fill it, or give another."),
         ("\n \n-DOCSTART- O\n\t\n", {}, "", "holds no sentences: fill it, or give another."),
         ("#id\n", {"comment": "#id"}, "", "holds no sentences: fill it, or give another."),
         (b"a O\n\xff O\n", {}, ":2", "is not UTF-8: save the file in that encoding."),
         ("a O\rb O\r", {}, "", "ends its lines with carriage returns alone: save it with line feeds."),
-        ("\na\n", {}, ":2", "has no tag beside the word (column 0, counted from 0, of 1): add a column of tags, or "
+        ("\na\n", {}, ":2", "has no tag next to the word (column 0, counted from 0, of 1): add a column of tags, or "
          "name another."),
         ("a O\n", {"tag_column": 3}, ":1", "has 2 columns, and tag_column is 3: give one from 0 to 1, or from -1 "
          "backwards."),
         ("a O\n", {"word_column": -3}, ":1", "has 2 columns, and word_column is -3: give one from 0 to 1, or from -1 "
          "backwards."),
-        ("a\tO\nb\t\n", {}, ":2", "has an empty tag: mend or remove that line."),
-        ("a\tO\n \tO\n", {}, ":2", "has an empty word: mend or remove that line."),
-        ("en:a\tO\nen:\tO\n", {}, ":2", "has 'en:', expected a word after its language as in 'en:word': mend that "
+        ("a\tO\nb\t\n", {}, ":2", "has an empty tag: fix or remove that line."),
+        ("a\tO\n \tO\n", {}, ":2", "has an empty word: fix or remove that line."),
+        ("en:a\tO\nen:\tO\n", {}, ":2", "has 'en:', expected a word after its language as in 'en:word': fix that "
          "line."),
-        ("a\tO\n", {"language_prefix": True}, ":1", "has 'a', expected a word after its language as in 'en:word': mend "
+        ("a\tO\n", {"language_prefix": True}, ":1", "has 'a', expected a word after its language as in 'en:word': fix "
          "that line."),
     ],
 )  # fmt: skip
@@ -186,3 +185,31 @@ def test_real_files(real_file: Callable[[str], Path], file: str, sentences: int,
     if "wikiann" in file:
         assert not any(word.startswith("en:") for sentence in read.sentences[:50] for word in sentence.words)
     assert read.text([sentence.tags for sentence in read.sentences]).encode() == path.read_bytes()
+
+
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u200b", "\ufeff"])
+def test_read_columns_strips_tags(blank: str, write: Write) -> None:
+    file = read_columns(write(f"a\tB-X{blank}\nb\t{blank}I-X\n"))
+    assert file.sentences[0].tags == ("B-X", "I-X")
+    assert file.values(1) == {"B-X", "I-X"}
+    assert file.text([("O", "S-Y")]) == "a\tO\nb\tS-Y\n"
+
+
+def test_read_columns_skips_comments_of_other_columns(write: Write) -> None:
+    content = "#begin document (a/b); part 000\nin\tO\n\n#sent1\n#tag\tB-X\nb\tO\n\n#end document\n"
+    file = read_columns(write(content))
+    assert [sentence.words for sentence in file.sentences] == [("in",), ("#tag", "b")]
+    assert file.text([("O",), ("B-Y", "O")]) == content.replace("B-X", "B-Y")
+
+
+def test_read_columns_refuses_a_carriage_return_in_a_tag(write: Write, message_of: Callable[..., str]) -> None:
+    path = write("a\tO\r;\nb\tB-X")
+    assert message_of(read_columns, path) == f"{path}:1 has a carriage return in its tag: fix or remove that line."
+
+
+def test_column_file_refuses_to_turn_a_comment_into_a_word(write: Write, message_of: Callable[..., str]) -> None:
+    path = write("a\tO\n\n# x\ty\tz\nb\tO\n")
+    file = read_columns(path)
+    assert len(file.sentences) == 2
+    assert message_of(file.text, [("O",), ("O",)], append=True).startswith(f"{path}:3 is a comment with as many")
+    assert file.text([("B-X",), ("O",)]).startswith("a\tB-X")

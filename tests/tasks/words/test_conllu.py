@@ -85,28 +85,28 @@ def test_non_projective_trees_are_kept(write: Write) -> None:
     ("rows", "line", "message"),
     [
         ([row(1, "a", 2, "x"), row(2, "b", 1, "x"), row(3, "c", 0, "root")], 2,
-         "is in a cycle of heads: words 1, 2: mend or remove that sentence."),
+         "is in a cycle of heads: words 1, 2: fix or remove that sentence."),
         ([row(1, "a", 0, "root"), row(2, "b", 2, "x")], 3,
-         "is in a cycle of heads: word 2: mend or remove that sentence."),
+         "is in a cycle of heads: word 2: fix or remove that sentence."),
         ([row(1, "a", 2, "x"), row(2, "b", 1, "x")], 2,
-         "begins a sentence without a root: no word has the head 0: mend or remove that sentence."),
+         "begins a sentence without a root: no word has the head 0: fix or remove that sentence."),
         ([row(1, "a", 0, "root"), row("1.1", "", "_", "_"), row(2, "b", 0, "root")], 4,
-         "is a second root beside word 1: mend or remove that sentence."),
+         "is a second root after word 1: fix or remove that sentence."),
         ([row(1, "a", 0, "root"), row(2, "b", 3, "x")], 3,
-         "has the head 3, and the sentence 2 words: mend or remove that sentence."),
-        ([row(1, "a", -1, "root")], 2, "has the head -1, and the sentence 1 word: mend or remove that sentence."),
-        ([row(1, "a", "_", "root")], 2, "has the head '_', expected a word's id or 0: mend that line."),
-        ([row(1, "a", "x", "root")], 2, "has the head 'x', expected a word's id or 0: mend that line."),
-        ([row(1, "a", 0, "root") + "\tb"], 2, "has 11 columns, expected ten separated by tabs: mend or remove that "
+         "has the head 3, and the sentence 2 words: fix or remove that sentence."),
+        ([row(1, "a", -1, "root")], 2, "has the head -1, and the sentence 1 word: fix or remove that sentence."),
+        ([row(1, "a", "_", "root")], 2, "has the head '_', expected a word's id or 0: fix that line."),
+        ([row(1, "a", "x", "root")], 2, "has the head 'x', expected a word's id or 0: fix that line."),
+        ([row(1, "a", 0, "root") + "\tb"], 2, "has 11 columns, expected ten separated by tabs: fix or remove that "
          "line."),
-        (["1 a"], 2, "has 1 column, expected ten separated by tabs: mend or remove that line."),
+        (["1 a"], 2, "has 1 column, expected ten separated by tabs: fix or remove that line."),
         ([row(2, "a", 0, "root")], 2, "has the id '2', expected 1: number the words from 1."),
         ([row(1, "a", 0, "root"), row(1, "a", 1, "x")], 3, "has the id '1', expected 2: number the words from 1."),
         ([row("one", "a", 0, "root")], 2, "has the id 'one', expected 1: number the words from 1."),
         ([row("_", "a", 0, "root")], 2, "has the id '_', expected 1: number the words from 1."),
-        ([row(1, "", 0, "root")], 2, "has nothing in FORM: mend that line."),
-        ([row(1, "a", 0, "root", "")], 2, "has nothing in UPOS: mend that line."),
-        ([row(1, "a", 0, "_")], 2, "has nothing in DEPREL: mend that line."),
+        ([row(1, "", 0, "root")], 2, "has nothing in FORM: fix that line."),
+        ([row(1, "a", 0, "root", "")], 2, "has nothing in UPOS: fix that line."),
+        ([row(1, "a", 0, "_")], 2, "has nothing in DEPREL: fix that line."),
     ],
 )  # fmt: skip
 def test_bad_sentences(write: Write, message_of: Callable[..., str], rows: list[str], line: int, message: str) -> None:
@@ -162,3 +162,18 @@ def test_conllu_reads_the_same(real_file: Callable[[str], Path]) -> None:
         assert ours.heads == tuple(token["head"] for token in tokens)
         assert ours.relations == tuple(token["deprel"] for token in tokens)
         assert ours.upos == tuple(token["upos"] for token in tokens)
+
+
+def test_read_treebank_strips_fields(write: Callable[[str | bytes], Path]) -> None:
+    (sentence,) = read_treebank(write(row("1 ", "a", " 0", "root\u200b", "NOUN\u00a0") + "\n")).sentences
+    assert (sentence.upos, sentence.heads, sentence.relations) == (("NOUN",), (0,), ("root",))
+
+
+@pytest.mark.parametrize("column", ["id", "head"])
+def test_read_treebank_refuses_numbers_of_thousands_of_digits(
+    column: str, write: Callable[[str | bytes], Path], message_of: Callable[..., str]
+) -> None:
+    digits = "1" * 5000
+    path = write((row(digits, "a", 0, "root") if column == "id" else row(1, "a", digits, "root")) + "\n")
+    message = message_of(read_treebank, path)
+    assert message.startswith(f"{path}:1 has the {column} '{digits[:30]}...'")

@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedTokenizerBase, XLNetTokenizer
 
 from kselect.errors import KselectError
-from kselect.tasks.words import IGNORED, ParsedSentence, TaggedSentence, fault
+from kselect.tasks.words import IGNORED, ParsedSentence, TaggedSentence, find_tree_error
 from kselect.tasks.words.encoding import EncodedWords
 from kselect.tasks.words.parsing_task import ParsingTask
 from kselect.tasks.words.sentence import WordSplit
@@ -188,7 +188,7 @@ def test_pieces_that_are_trees_make_one_tree(max_length: int) -> None:
         for i, a in reversed(list(enumerate(answers)))
     }
     for number, (heads, relations) in trees.items():
-        assert fault(heads) is None
+        assert find_tree_error(heads) is None
         assert heads[tops[number] - 1] == 0
         for piece, answer in zip(found.pieces, answers, strict=True):
             if piece.sentence == number:

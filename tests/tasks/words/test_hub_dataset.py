@@ -63,19 +63,24 @@ def test_no_data(tmp_path: Path, message_of: Callable[..., str], monkeypatch: py
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     for name in ("none/such", str(tmp_path / "none")):
-        assert message_of(read_token_labels, name).startswith(f"{name} is no folder, and cannot be had")
+        assert message_of(read_token_labels, name).startswith(f"{name} is not a folder, and not available")
 
 
 @pytest.mark.parametrize(
     ("words", "tags", "message"),
     [
-        ([["a", "b"]], [["O"]], ", row 1 has 2 words and 1 tags: mend or remove that row."),
-        ([["a"], ["b", ""]], [["O"], ["O", "O"]], ", row 2, word 2 is empty or no text: mend or remove that row."),
-        ([["a", None]], [["O", "O"]], ", row 1, word 2 is empty or no text: mend or remove that row."),
-        ([["a"]], [[""]], ", row 1, word 1 has the tag '', expected a tag: mend or remove that row."),
-        (["a"], [["O"]], ", row 1 has no list in 'tokens': name train's lists as --word_column."),
-        ([["a"]], [[1]], " has numbers without names in 'ner_tags': cast it to a list of ClassLabel."),
-        ([[]], [["O"]], ", row 1 has 0 words and 1 tags: mend or remove that row."),
+        ([["a", "b"]], [["O"]], ", row 1 has 2 words and 1 tags: fix or remove that row."),
+        ([["a"], ["b", ""]], [["O"], ["O", "O"]], ", row 2, word 2 is empty or no text: fix or remove that row."),
+        ([["a", None]], [["O", "O"]], ", row 1, word 2 is empty or no text: fix or remove that row."),
+        ([["a"]], [[""]], ", row 1, word 1 has the tag '', expected a tag: fix or remove that row."),
+        (["a"], [["O"]], ", row 1 has no list in 'tokens': name the column of lists as word_column."),
+        (
+            [["a"]],
+            [[1]],
+            " has numbers without names in 'ner_tags': write the names, or save it with datasets as a list of "
+            "ClassLabel.",
+        ),
+        ([[]], [["O"]], ", row 1 has 0 words and 1 tags: fix or remove that row."),
     ],
 )
 def test_bad_rows(tmp_path: Path, message_of: Callable[..., str], words: object, tags: object, message: str) -> None:
@@ -86,7 +91,7 @@ def test_bad_rows(tmp_path: Path, message_of: Callable[..., str], words: object,
 def test_an_id_without_a_name(tmp_path: Path, message_of: Callable[..., str]) -> None:
     folder = save(tmp_path, [["a", "b"], ["c"], ["d"]], [[0, -1], [0], [0]])
     assert message_of(read_token_labels, folder) == (
-        f"{folder} (train), row 1, word 2 has the tag -1, expected an id from 0 to 2: mend or remove that row."
+        f"{folder} (train), row 1, word 2 has the tag -1, expected an id from 0 to 2: fix or remove that row."
     )
 
 

@@ -16,7 +16,7 @@ from kselect.tasks.words import (
     accuracy,
     constant_tag,
     convert,
-    fault,
+    find_tree_error,
     read_spans,
     span_scores,
     tag_scores,
@@ -105,7 +105,7 @@ def test_constant_trees() -> None:
     assert ConstantTree.of([parsed((0,), "root")]).parse(1) == ((0,), ("root",))
     for length in range(1, 6):
         for tree in (constant, right):
-            assert fault(tree.parse(length)[0]) is None
+            assert find_tree_error(tree.parse(length)[0]) is None
 
 
 @pytest.mark.parametrize("sides", [([], []), ([["O"]], [["O", "O"]]), ([["O"]], [["O"], ["O"]])])

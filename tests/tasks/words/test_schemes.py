@@ -139,7 +139,7 @@ def test_strict_refuses_with_the_place(sentence: Make, message_of: Callable[...,
     assert repair([sentence("O B-X I-X")], "iob2", strict=True)[1] == []
     assert message_of(repair, [sentence("O I-X I-X")], "iob2", strict=True) == (
         "train.txt:2 has the tag 'I-X', impossible there in IOB2, where it would be 'B-X': "
-        "mend it, or leave out --strict to have it repaired."
+        "fix it, or do without strict to have it repaired."
     )
 
 
@@ -166,7 +166,7 @@ def test_schemes_are_told_from_tags(sentence: Make, tags: list[str], scheme: str
 
 def test_tags_partly_of_a_scheme_are_refused(sentence: Make, message_of: Callable[..., str]) -> None:
     message = (
-        "train.txt:3 has the tag '0', expected O or one like B-LABEL: mend it, or give --file_scheme plain "
+        "train.txt:3 has the tag '0', expected O or one like B-LABEL: fix it, or give plain as file_scheme "
         "if the tags spell no spans."
     )
     assert message_of(detect, [sentence("O"), sentence("B-X O 0")]) == message

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from datasets import ClassLabel, Dataset, Sequence
 
 from kselect.config import TaskConfig
 from kselect.tasks import load_task
 from kselect.tasks.registry import make_task, resolve_paths
 from kselect.tasks.words import TaggedSource, TagSet, TreeSource
-from tests.word_files import SENTENCES, columns, treebank
+from tests.word_files import SENTENCES, columns, tags_of, treebank
 
 Refuse = Callable[..., str]
 
@@ -34,7 +36,7 @@ def test_dev_and_reward_are_held_out_of_train(folder: Path) -> None:
         again = load_task("mine", files=source, reward_fraction=0.2)
         assert [s.origin for s in again.splits["dev"].sentences] == [s.origin for s in task.splits["dev"].sentences]
         limited = load_task("mine", files=source, train_limit=10)
-        assert {part: len(split) for part, split in limited.splits.items()} == {"train": 8, "reward": 1, "dev": 1}
+        assert {part: len(split) for part, split in limited.splits.items()} == {"train": 10, "reward": 3, "dev": 3}
         assert limited.labels == task.labels  # whatever the slice has
 
 
@@ -65,7 +67,7 @@ def test_parts_of_speech_of_a_treebank(folder: Path, message_of: Refuse) -> None
     (folder / "named.txt").write_text(treebank(SENTENCES).replace("VERB", "_"))
     bare = TaggedSource(str(folder / "named.txt"), tag_column="upos")
     assert (
-        message_of(bare.task, "upos") == f"{folder / 'named.txt'}:6 (sentence s0) has nothing in UPOS: mend that line."
+        message_of(bare.task, "upos") == f"{folder / 'named.txt'}:6 (sentence s0) has nothing in UPOS: fix that line."
     )
     numbered = TaggedSource(str(folder / "train.conllu"), tag_column=3)
     assert "tag_column is 3, and" in message_of(numbered.task, "upos")
@@ -122,7 +124,7 @@ def test_entities_do_not_go_over_the_parts_of_speech_of_a_treebank(folder: Path,
     task = load_task("mine", files=TaggedSource(str(folder / "train.conll")))
     assert message_of(TaggedSource(test_file=path).unlabelled, task) == (
         f"{path} is CoNLL-U, which has a column for parts of speech and none for tags in IOB2: give a column file, or "
-        "--tag_column upos to write over them."
+        "upos as tag_column to write over them."
     )
     asked = TaggedSource(test_file=path, tag_column="upos").unlabelled(task)
     assert "\tthe\t_\tB-animal\t" in asked.text([("B-animal",) * 7] * 32)
@@ -144,18 +146,18 @@ def test_iob2_is_called_bio_too(folder: Path) -> None:
 
 
 def test_relations_that_train_has_none_of_are_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for count, told in ((1, "1 relation"), (2, "2 relations")):
+    for count, message in ((1, "1 relation"), (2, "2 relations")):
         caplog.clear()
         (folder / "dev.conllu").write_text(treebank(SENTENCES[:count]).replace("amod", "new"))
         TreeSource(str(folder / "train.conllu"), str(folder / "dev.conllu")).task("ud")
-        (line,) = [record.getMessage() for record in caplog.records]
-        assert line.endswith(f"dev.conllu has {told} that train has none of, and no prediction gets right: new.")
+        line = caplog.records[0].getMessage()
+        assert line.endswith(f"dev.conllu has {message} that train does not have and no prediction gets right: new.")
 
 
 def test_there_must_be_something_to_tell_apart(folder: Path, message_of: Refuse) -> None:
     (folder / "words.conllu").write_text("1\tyes\t_\tX\t_\t_\t0\troot\t_\t_\n\n" * 9)
-    assert "has no sentence of two words" in message_of(TreeSource(str(folder / "words.conllu")).task, "ud")
-    assert message_of(TreeSource().task, "ud") == "--train_file is missing: give the file with the train sentences."
+    assert "has no sentence of two words or more" in message_of(TreeSource(str(folder / "words.conllu")).task, "ud")
+    assert message_of(TreeSource().task, "ud") == "train_file is missing: give the file with the train sentences."
 
 
 def test_files_are_looked_for_in_the_data_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,10 +198,10 @@ def test_a_file_that_is_not_there_says_where_it_was_looked_for(
 
     put = "put the file there, or give another path."
     monkeypatch.delenv("KSELECT_DATA", raising=False)
-    looked = f"does not exist in the present folder ({here})"
+    looked = f"does not exist in the current folder ({here})"
     assert refusal("ner/train.conl") == f"ner/train.conl {looked}, and KSELECT_DATA is not set: {put}"
     near = f"did you mean 'ner/train.conll'? P{put[1:]}"
-    assert refusal("ner/train.conl", data) == f"ner/train.conl {looked} nor in --data_dir ({data}): {near}"
+    assert refusal("ner/train.conl", data) == f"ner/train.conl {looked} nor in data_dir ({data}): {near}"
     monkeypatch.setenv("KSELECT_DATA", str(data))
     assert refusal("nre/train.conll") == f"nre/train.conll {looked} nor in KSELECT_DATA ({data}): {put}"
     assert refusal("nerr/train.conll") == f"nerr/train.conll {looked} nor in KSELECT_DATA ({data}): {near}"
@@ -242,3 +244,46 @@ def test_a_file_that_is_not_there_says_where_it_was_looked_for(
 )
 def test_contradictions(settings: dict[str, object], said: str, message_of: Refuse) -> None:
     assert said in message_of(TaskConfig, **settings)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_tagged_source_reads_lists(suffix: str, folder: Path, message_of: Refuse) -> None:
+    plain = load_task("mine", files=TaggedSource(str(folder / "train.conll")))
+    rows = [{"tokens": text.split(), "ner_tags": tags_of(text)} for text in SENTENCES]
+    path = folder / f"train.{suffix}"
+    if suffix == "parquet":
+        Dataset.from_list(rows).to_parquet(path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = TaggedSource(str(path), test_file=str(path), unlabelled_file=str(path))
+    task = load_task("mine", files=source)
+    assert (task.labels, task.is_labelled) == (plain.labels, False)
+    assert [len(task.splits[name]) for name in ("train", "reward", "dev")] == [32, 3, 3]
+    assert [s.tags for s in task.splits["dev"].sentences] == [s.tags for s in plain.splits["dev"].sentences]
+    test = source.unlabelled(task)
+    written = [json.loads(line) for line in test.text([tags_of(text) for text in SENTENCES]).splitlines()]
+    assert test.file_name == "train.jsonl"
+    assert [row["ner_tags"] for row in written] == [row["ner_tags"] for row in rows]
+    named = TaggedSource(str(path), word_column="words", tag_column="ner_tags")
+    assert "has no column 'words'" in message_of(load_task, "mine", files=named)
+
+
+def test_tagged_source_names_classes_in_parquet_and_refuses_bare_ids(folder: Path, message_of: Refuse) -> None:
+    names = ["O", "B-animal", "I-animal", "B-person", "I-person"]
+    rows = {
+        "tokens": [text.split() for text in SENTENCES],
+        "ner_tags": [[names.index(tag) for tag in tags_of(text)] for text in SENTENCES],
+    }
+    bare, named = Dataset.from_dict(rows), folder / "named.parquet"
+    bare.cast_column("ner_tags", Sequence(ClassLabel(names=names))).to_parquet(named)
+    assert set(load_task("mine", files=TaggedSource(str(named))).labels) == set(names)
+    bare.to_parquet(folder / "bare.parquet")
+    assert "has numbers without names in 'ner_tags'" in message_of(
+        load_task, "mine", files=TaggedSource(str(folder / "bare.parquet"))
+    )
+
+
+def test_tree_source_refuses_two_spellings_of_a_relation(folder: Path, message_of: Refuse) -> None:
+    path = folder / "train.conllu"
+    path.write_text(treebank(SENTENCES).replace("\tamod\t", "\tAmod\t", 1))
+    assert "'amod'" in message_of(load_task, "mine", files=TreeSource(str(path)))

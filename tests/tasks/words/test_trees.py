@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from kselect.tasks.words import fault, is_projective
+from kselect.tasks.words import find_tree_error, is_projective
 
 
 def descends(heads: tuple[int, ...], word: int, ancestor: int) -> bool:
@@ -19,7 +19,7 @@ def descends(heads: tuple[int, ...], word: int, ancestor: int) -> bool:
 def test_trees_of_up_to_five_words() -> None:
     trees, projective = [], []
     for n in range(1, 6):
-        sound = [heads for heads in product(range(n + 1), repeat=n) if fault(heads) is None]
+        sound = [heads for heads in product(range(n + 1), repeat=n) if find_tree_error(heads) is None]
         for heads in sound:
             assert heads.count(0) == 1
             assert all(descends(heads, word, 0) for word in range(1, n + 1))
@@ -41,4 +41,4 @@ def test_everything_else_has_a_fault() -> None:
         for heads in product(range(-1, n + 2), repeat=n):
             in_range = all(0 <= head <= n for head in heads)
             tree = in_range and heads.count(0) == 1 and all(descends(heads, word, 0) for word in range(1, n + 1))
-            assert (fault(heads) is None) == tree
+            assert (find_tree_error(heads) is None) == tree

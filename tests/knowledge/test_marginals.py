@@ -11,8 +11,7 @@ from scipy.special import log_softmax
 from torch import Tensor
 
 from kselect.errors import KselectError
-from kselect.knowledge.marginals import Marginals
-from kselect.knowledge.structures import CASES, Softening
+from kselect.knowledge.marginals import HEAD_PAIRS, Marginals, Softening
 from tests.answers import (
     ARC_TAGS,
     LENGTHS,
@@ -43,7 +42,7 @@ Setting = tuple[str, str, Softening]
 def settings() -> list[Setting]:
     """Every case under every softening and distribution over heads that is sound."""
     found: list[Setting] = []
-    for (teacher, student), case in CASES.items():
+    for (teacher, student), case in HEAD_PAIRS.items():
         for arcs in ("heads", *TREES) if teacher in PARSERS else ("heads",):
             found += [(teacher, student, Softening(t, "global", arcs)) for t in (1.0, 2.0)]
             if case.local and (arcs == "heads" or student == "tree-tagger"):
@@ -56,7 +55,7 @@ def name(value: Any) -> str:
 
 
 every_setting = pytest.mark.parametrize(("teacher", "student", "how"), settings(), ids=name)
-every_case = pytest.mark.parametrize(("teacher", "student"), CASES)
+every_case = pytest.mark.parametrize(("teacher", "student"), HEAD_PAIRS)
 
 
 def scores_of(teacher: str, student: str) -> tuple[Scores, Scores]:
@@ -67,7 +66,7 @@ def scores_of(teacher: str, student: str) -> tuple[Scores, Scores]:
 def expected(teacher: str, student: str, ours: Scores, theirs: Scores, how: Softening, row: int) -> float:
     """What a case is by definition: the divergence of two lists of structures, or of marginals added up from one."""
     n, p, q = LENGTHS[row], sentence(theirs, row), sentence(ours, row)
-    t, factor = how.of_teacher, how.of_teacher**2
+    t, factor = how.of_scores, how.of_scores**2
     local = how.temperature / t
     if (teacher, student) in (("crf", "tagger"), ("spans", "tagger")):
         marginals = tag_marginals(table(teacher, p, n, t), n, q["logits"].shape[-1])
@@ -90,11 +89,11 @@ def expected(teacher: str, student: str, ours: Scores, theirs: Scores, how: Soft
 def loss(
     teacher: str, student: str, ours: Scores, theirs: Scores, how: Softening, mask: Tensor | None = None
 ) -> Tensor:
-    return CASES[teacher, student].loss(build(teacher, theirs, mask), build(student, ours, mask), how)
+    return HEAD_PAIRS[teacher, student].loss(build(teacher, theirs, mask), build(student, ours, mask), how)
 
 
 @every_setting
-def test_each_case_is_a_sum_over_all_structures(teacher: str, student: str, how: Softening) -> None:
+def test_marginals_equal_a_sum_over_all_structures(teacher: str, student: str, how: Softening) -> None:
     theirs, ours = scores_of(teacher, student)
     found = loss(teacher, student, ours, theirs, how)
     by_hand = [expected(teacher, student, ours, theirs, how, row) for row in range(len(LENGTHS))]
@@ -105,7 +104,7 @@ def test_each_case_is_a_sum_over_all_structures(teacher: str, student: str, how:
 @pytest.mark.parametrize(
     ("teacher", "student", "how"), [one for one in settings() if one[2].temperature == 2], ids=name
 )
-def test_gradients_are_those_of_the_sum(teacher: str, student: str, how: Softening) -> None:
+def test_marginals_gradient_equals_that_of_the_sum(teacher: str, student: str, how: Softening) -> None:
     theirs, ours = scores_of(teacher, student)
     leaves = {key: value.clone().requires_grad_() for key, value in ours.items()}
     loss(teacher, student, leaves, theirs, how).sum().backward()
@@ -124,7 +123,7 @@ def test_gradients_are_those_of_the_sum(teacher: str, student: str, how: Softeni
 @pytest.mark.parametrize(
     ("teacher", "student", "how"), [one for one in settings() if one[0] == one[1] and one[2].kind == "global"], ids=name
 )
-def test_a_student_that_is_its_teacher_has_nothing_to_learn(teacher: str, student: str, how: Softening) -> None:
+def test_marginals_are_zero_for_equal_heads(teacher: str, student: str, how: Softening) -> None:
     scores = draw(teacher, 0)
     leaves = {key: value.clone().requires_grad_() for key, value in scores.items()}
     found = loss(teacher, student, leaves, scores, how)
@@ -136,7 +135,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(teacher: str, studen
 
 
 @pytest.mark.parametrize(("teacher", "student"), [("crf", "tagger"), ("tagger", "crf")])
-def test_a_chain_whose_transitions_say_nothing_is_a_tagger(teacher: str, student: str) -> None:
+def test_chain_without_transitions_equals_a_tagger(teacher: str, student: str) -> None:
     tagger = draw("tagger", 0)
     nothing = {"transitions": torch.full((TAGS, TAGS), 0.7), "start": torch.zeros(TAGS), "end": torch.zeros(TAGS)}
     scores = {"tagger": tagger, "crf": {"emissions": tagger["logits"], **nothing}}
@@ -148,7 +147,7 @@ def test_a_chain_whose_transitions_say_nothing_is_a_tagger(teacher: str, student
 
 
 @every_case
-def test_neither_padding_nor_the_order_of_the_batch_matters(teacher: str, student: str) -> None:
+def test_marginals_ignore_padding_and_batch_order(teacher: str, student: str) -> None:
     how = Softening(2.0)
     theirs, ours = scores_of(teacher, student)
     found = loss(teacher, student, ours, theirs, how)
@@ -160,7 +159,7 @@ def test_neither_padding_nor_the_order_of_the_batch_matters(teacher: str, studen
 
 
 @every_case
-def test_nothing_is_learned_in_padding(teacher: str, student: str) -> None:
+def test_marginals_have_no_gradient_in_padding(teacher: str, student: str) -> None:
     theirs, ours = scores_of(teacher, student)
     leaves = {key: value.requires_grad_() for key, value in padded(ours, 1).items()}
     mask = mask_of(width=4)
@@ -171,10 +170,10 @@ def test_nothing_is_learned_in_padding(teacher: str, student: str) -> None:
 
 
 @every_case
-def test_what_is_all_but_certain_gives_finite_losses(teacher: str, student: str) -> None:
+def test_marginals_are_finite_for_near_certain_teachers(teacher: str, student: str) -> None:
     tags = 1 + 4 * SPAN_LABELS if teacher == "spans" else TAGS
     theirs, ours = draw(teacher, 0, tags=tags, size=200.0), draw(student, 1, tags=tags, size=200.0)
-    local = [Softening(4.0, "local")] if CASES[teacher, student].local else []
+    local = [Softening(4.0, "local")] if HEAD_PAIRS[teacher, student].local else []
     for how in (Softening(), Softening(3.0), *local):
         leaves = {key: value.clone().requires_grad_() for key, value in ours.items()}
         found = loss(teacher, student, leaves, theirs, how)
@@ -187,8 +186,8 @@ def test_what_is_all_but_certain_gives_finite_losses(teacher: str, student: str)
 @pytest.mark.parametrize(
     ("teacher", "student"), [("spans", "crf"), ("tagger", "spans"), ("tree-tagger", "parser"), ("parser", "tagger")]
 )
-def test_heads_without_a_case_are_refused_by_name(teacher: str, student: str) -> None:
-    with pytest.raises(KselectError, match=f"from a teacher's {teacher} to a student's {student}: .*crf -> tagger"):
+def test_marginals_refuse_unknown_pairs_of_heads(teacher: str, student: str) -> None:
+    with pytest.raises(KselectError, match=f"a teacher's {teacher} and a student's {student}: .*crf -> tagger"):
         Marginals(teacher, student)
 
 
@@ -196,18 +195,19 @@ def test_heads_without_a_case_are_refused_by_name(teacher: str, student: str) ->
     ("teacher", "student", "arcs"),
     [("crf", "crf", "heads"), ("spans", "spans", "heads"), ("parser", "parser", TREES[0])],
 )
-def test_local_softening_of_a_whole_is_refused_by_name(teacher: str, student: str, arcs: str) -> None:
-    with pytest.raises(KselectError, match=f"softening local .*student's {student} .*give --softening global"):
+def test_marginals_refuse_local_softening_of_global_models(teacher: str, student: str, arcs: str) -> None:
+    with pytest.raises(KselectError, match=f"softening local .*student's {student} .*use softening global") as error:
         Marginals(teacher, student, 2.0, "local", arcs)
+    assert error.value.setting == "softening"
 
 
-def test_arc_marginals_of_a_teacher_without_arcs_are_refused() -> None:
+def test_marginals_refuse_arcs_of_a_teacher_without_them() -> None:
     for teacher, student in (("crf", "tagger"), ("tree-tagger", "tree-tagger")):
-        with pytest.raises(KselectError, match=f"arc_marginals projective is of a teacher .*not of {teacher}"):
+        with pytest.raises(KselectError, match=f"arc_marginals projective needs a teacher's parser .*not {teacher}"):
             Marginals(teacher, student, arcs="projective")
 
 
-def test_softenings_and_arcs_that_do_not_exist_are_refused() -> None:
+def test_marginals_refuse_unknown_softenings_and_arcs() -> None:
     with pytest.raises(KselectError, match="Unknown softening 'locally': did you mean 'local'"):
         Marginals("crf", "tagger", 2.0, "locally")
     with pytest.raises(KselectError, match="Unknown arc_marginals 'projectiv': did you mean 'projective'"):

@@ -20,14 +20,14 @@ def distiller_with(extra: str) -> Distiller:
     )
 
 
-def test_it_is_encoded_on_first_use() -> None:
+def test_encoded_splits_encode_reported_splits_on_first_use() -> None:
     distiller = distiller_with("dev_hard")
     assert set(distiller.truncated) == {"train", "reward", "dev"}
     assert distiller.evaluate("dev_hard").examples == 20
     assert set(distiller.truncated) == {"train", "reward", "dev", "dev_hard"}
 
 
-def test_a_rollout_reports_it_beside_dev() -> None:
+def test_rollout_reports_further_splits() -> None:
     distiller = distiller_with("dev_hard")
     env = DistillationEnv(distiller)
     agent = make_agent("fixed", env.observation_space, env.action_space, distiller.names, weights={"gold": 1})

@@ -1,0 +1,85 @@
+"""Load a classifier, an encoder or a student for a task, of whole texts or of words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kselect.errors import KselectError
+from kselect.models.classifier import Classifier
+from kselect.models.heads.registry import PARSING
+from kselect.models.text_classifier import load_text_classifier, load_text_student, new_text_classifier
+from kselect.models.word_classifier import is_trained, load_word_classifier, new_word_classifier, saved_head
+from kselect.tasks.task import Task, TextTask
+
+
+def load_classifier(path: str | Path, task: Task) -> Classifier:
+    """Load a fine-tuned classifier (teacher or student) for `task`.
+
+    A head whose labels are the task's in another order, or in other case, is put in the task's order. What it predicts
+    on labelled examples outside of dev is compared with their labels.
+
+    Args:
+        path: a folder or a hub id.
+        task: gives the labels, and the examples.
+
+    Raises:
+        KselectError: no model there, or one of words for a task of texts; weights that the checkpoint does not have; or
+            labels other than the task's, clearly in another order, in another scheme or in another unit.
+    """
+    if isinstance(task, TextTask):
+        _refuse_words(path, task)
+        return load_text_classifier(path, task)
+    return load_word_classifier(path, task)
+
+
+def load_encoder(path: str | Path, task: Task, seed: int = 0, head: str | None = None) -> Classifier:
+    """Load a pretrained encoder and put a new head for `task` on it.
+
+    A head that the checkpoint was fine-tuned with, for any task, is replaced; of a pretrained one only the output layer
+    is.
+
+    Args:
+        path: a folder or a hub id.
+        task: gives the labels.
+        seed: of the head's random weights.
+        head: name of a head for words; by default the task's usual one.
+
+    Raises:
+        KselectError: no model there, or one whose encoder is incomplete.
+    """
+    if isinstance(task, TextTask):
+        return new_text_classifier(path, task, seed)
+    return new_word_classifier(path, task, head, seed)
+
+
+def load_student(path: str | Path, task: Task, seed: int = 0, head: str | None = None) -> Classifier:
+    """Load any checkpoint as a student of `task`.
+
+    A head that was trained for the task's labels (or for as many without names) stays; any other, or none, is replaced
+    by a new one.
+
+    Args:
+        path: a folder or a hub id.
+        task: gives the labels.
+        seed: of a new head's random weights.
+        head: name of a head for words; by default the saved one, or the task's usual one.
+
+    Raises:
+        KselectError: no model there, or one whose encoder is incomplete.
+    """
+    if isinstance(task, TextTask):
+        return load_text_student(path, task, seed)
+    if is_trained(path, task, head):
+        return load_word_classifier(path, task)
+    return new_word_classifier(path, task, head, seed)
+
+
+def _refuse_words(path: str | Path, task: TextTask) -> None:
+    """Refuse a model of words, by its `head.json` or its config, for a task of texts."""
+    head = saved_head(path)
+    if head is not None:
+        predicts = "trees" if head in PARSING else "tags"
+        raise KselectError(
+            f"{path} is a model of words, which predicts {predicts} with the head {head}, and {task.name} is of texts: "
+            "give a classifier of texts."
+        )
