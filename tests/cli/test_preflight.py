@@ -33,11 +33,11 @@ REFUSED = [
     (["distill", "--teacher", "runs/techer/model"], "runs/techer/model: did you mean 'runs/teacher/model'?"),
     (
         ["distill", "--teacher", "runs/wnut17-xxl/model"],
-        "runs/wnut17-xxl/model. `kselect train-teacher --task ... --encoder ... --run_name wnut17-xxl` would make it.",
+        "runs/wnut17-xxl/model. Training a teacher under the run_name wnut17-xxl in runs would make it.",
     ),
     (
         ["evaluate", "mine/wnut17-xxl/model"],
-        "model. `kselect train-teacher --task ... --encoder ... --run_name wnut17-xxl --runs_dir mine` would make it.",
+        "model. Training a teacher under the run_name wnut17-xxl in mine would make it.",
     ),
     (["evaluate", "none/wnut17-xxl/model"], "No such model folder: none/wnut17-xxl/model. Give a folder that save_"),
     (["distill", "--record_plots"], "record_plots plots a recording: give record, too. (--record_plots)"),
@@ -46,7 +46,7 @@ REFUSED = [
     (["train-teacher", "--encoder", "./none"], "No such model folder: ./none"),
     (["evaluate", "runs/techer"], "No such model folder: runs/techer: did you mean 'runs/teacher'?"),
     (["evaluate", "mine/techer"], "No such model folder: mine/techer: did you mean 'mine/teacher'?"),
-    (["distill", "--train_file", "no.csv", "--text_columns", "a"], "no.csv does not exist in the present folder"),
+    (["distill", "--train_file", "no.csv", "--text_columns", "a"], "no.csv does not exist in the current folder"),
     (["doctor", "--train_file", "ragged.csv", "--text_columns", "a"], "ragged.csv"),
     (["train-policy", "--train_file", "one.csv", "--text_columns", "b"], "has no column 'b'"),
     (["explain", "--task_type", "tags", "--train_file", "ragged.conll"], "ragged.conll:2"),
