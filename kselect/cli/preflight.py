@@ -41,7 +41,7 @@ from kselect.plugins import plugin_names
 from kselect.recipes import check, check_decider, check_learner, resolve
 from kselect.runs.resume import ensure_available
 from kselect.tasks.paths import find_file
-from kselect.tasks.registry import canonical, load_test, make_task, text_files, task_name, word_source
+from kselect.tasks.registry import canonical, load_test, make_task, task_name, text_files, word_source
 from kselect.tasks.synthetic.tasks import check_generated
 from kselect.tasks.task import Task
 
