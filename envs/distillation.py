@@ -84,8 +84,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     * `phases`: a `PhaseConfig`.
     * `measure_rewards`: False saves the cost of rewards, which are then 0, where no agent learns from them.
     * `observe_cls`: include [CLS], for a forward pass of the student on 32 examples at each decision.
-    * `render_mode`: `"ansi"`, `"rgb_array"` or None.
     * `callbacks`: added to those of `distiller`, see `kselect.distillation.callback.DistillerCallback`.
+    * `render_mode`: `"ansi"`, `"rgb_array"` or None.
 
     ## Version History
     * v0: initial version.

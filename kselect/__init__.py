@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kselect.config import AblationConfig as AblationConfig
     from kselect.config import AgentConfig as AgentConfig
     from kselect.config import CacheConfig as CacheConfig
+    from kselect.config import CompareConfig as CompareConfig
     from kselect.config import DemoConfig as DemoConfig
     from kselect.config import DoctorConfig as DoctorConfig
     from kselect.config import EncoderConfig as EncoderConfig
@@ -72,15 +73,16 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "agents.sb3": ("SB3Agent",),
     "agents.schedule": ("Schedule",),
     "config": (
+        "AblationConfig",
         "AgentConfig",
         "CacheConfig",
+        "CompareConfig",
         "DemoConfig",
         "DoctorConfig",
         "EncoderConfig",
         "EvaluationConfig",
         "FolderConfig",
         "KnowledgeConfig",
-        "AblationConfig",
         "PhaseConfig",
         "PolicyConfig",
         "PredictionConfig",

@@ -49,8 +49,9 @@ def _score(settings: EvaluateSettings, task: Task) -> None:
         columns = ["metric", kind_of(settings.model.model), "constant"]
         cut = f" (cut to train_limit {limit})" if len(task.splits[split]) == limit else ""
         print_table(f"{task.name}, {evaluation.examples} examples of {split}{cut}", columns, rows)
-        for line in no_better(split, evaluation.metrics["score"], constant["score"]):
-            print(line)
+        if not task.has_one_label(split):
+            for line in no_better(split, evaluation.metrics["score"], constant["score"]):
+                print(line)
 
 
 def _describe(policy: Path) -> None:

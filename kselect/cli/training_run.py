@@ -234,7 +234,8 @@ def describe_metrics(metrics: dict[str, float], task: Task) -> str:
         constant = task.constant_score(split)
         shown = ", ".join(f"{name} {metrics[prefix + name]:.4f}" for name in constant)
         lines.append(f"{split}: {shown} (constant prediction: score {constant['score']:.4f})")
-        lines += no_better(split, metrics[prefix + "score"], constant["score"])
+        if not task.has_one_label(split):
+            lines += no_better(split, metrics[prefix + "score"], constant["score"])
     return "\n".join(lines)
 
 

@@ -153,5 +153,5 @@ def _read_config(path: str | Path) -> Mapping[str, Any]:
 def _tokenizer_advice(path: str | Path, error: Exception) -> str:
     """Return what to do about a tokenizer that cannot be loaded."""
     if "sentencepiece" in str(error).lower() or any(Path(path, name).is_file() for name in SENTENCEPIECE_FILES):
-        return f"it is a SentencePiece model, which needs the packages sentencepiece and protobuf: {first_line(error)}"
+        return "it is a SentencePiece model, which needs the packages sentencepiece and protobuf: install them."
     return f"{first_line(error)} Save it there with tokenizer.save_pretrained."

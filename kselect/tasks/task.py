@@ -60,6 +60,10 @@ class Task(ABC, Generic[S]):
         extra = {name: name.removeprefix("dev_") + "/" for name in self.splits if name.startswith("dev_")}
         return {"dev": "", **extra}
 
+    def has_one_label(self, split: str) -> bool:
+        """Whether all examples of a split have the same label, so that a right model's predictions are constant."""
+        return False
+
     @property
     def loss_unit(self) -> str:
         """What the gold loss, and so a reward, is counted in."""
@@ -108,6 +112,10 @@ class TextTask(Task[Split]):
     def uninformed_loss(self) -> float:
         """Gold loss of knowing nothing: log K in nats, or in a regression the variance of the labels to learn from."""
         return float(np.var(self.labelled.labels)) if self.regression else math.log(self.num_labels)
+
+    def has_one_label(self, split: str) -> bool:
+        """Whether all examples of a split have the same label or score."""
+        return len(set(self.splits[split].labels)) == 1
 
     def encode(self, split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
         """Turn examples into token ids, at most `max_length` an example; see `kselect.tasks.encoding.encode`."""

@@ -13,7 +13,7 @@ import kselect
 from kselect.agents.sb3 import SB3Agent
 from kselect.config import PhaseConfig
 from kselect.errors import KselectError
-from kselect.recipes.policies import cast_decider
+from kselect.recipes.policies import build_policy
 from tests.agents.identity import IdentityEnv, TowerEnv
 from tests.tiny import tiny_distiller
 
@@ -72,11 +72,11 @@ def test_a_saved_model_is_an_agent_of_the_commands(tmp_path: Path) -> None:
     agent = SB3Agent(trained("A2C", env))
     agent.names = env.names
     agent.save(tmp_path)
-    cast = cast_decider(kselect.AgentConfig(str(tmp_path)), distiller, env.phases, seed=0)
-    assert isinstance(cast.agent, SB3Agent)
-    assert not cast.learning
-    observation, _ = cast.env.reset(seed=0)
-    assert np.array_equal(cast.agent.act(observation), agent.act(observation))
+    setup = build_policy(kselect.AgentConfig(str(tmp_path)), distiller, env.phases, seed=0)
+    assert isinstance(setup.agent, SB3Agent)
+    assert not setup.learning
+    observation, _ = setup.env.reset(seed=0)
+    assert np.array_equal(setup.agent.act(observation), agent.act(observation))
 
 
 def test_a_policy_that_reads_cls_is_loaded_for_it(tmp_path: Path) -> None:

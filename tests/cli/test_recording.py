@@ -49,7 +49,7 @@ def test_a_recorded_run(teacher: str, tmp_path: Path) -> None:
     frame = pd.read_parquet(mine / "recording.parquet")
     assert list(frame.columns) == list(DTYPES)
     phases = [json.loads(line) for line in (mine / "metrics.jsonl").read_text().splitlines()]
-    assert len(rows) == 2 * 72 == len(frame)
+    assert len(rows) == 2 * 80 == len(frame)
     assert rows.step.max() == phases[-1]["step"]
     told = results_of(mine)["recording"]
     assert told == json.loads(json.dumps({**summarise(rows), "geometry": None}))  # two classes have none
@@ -97,7 +97,7 @@ def test_a_stopped_recording_goes_on_where_it_was(
     assert main([*words, "--run_name", "straight"]) == 0
     check_equal(stopped, straight, "student/model.safetensors")
     one, other = (ExampleTable.load(folder / "recording.parquet") for folder in (stopped, straight))
-    assert len(one) == 10 * 72
+    assert len(one) == 10 * 80
     for name in DTYPES:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 

@@ -130,9 +130,9 @@ def test_unlabelled_words_are_learned_from_and_no_tag_is_read(
     for words, told in (
         (["distill", *common, "--agent", "fine-tune"], "knowledge gold reads labels, which the sentences of"),
         (["distill", *common, "--agent", "kd-pt:1"], "unlabelled_file do not have: leave out kd-pt, or unl"),
-        (["distill", *common, "--record"], "A recording reads the labels of what is learned from"),
-        (["doctor", *common], "The doctor reads the labels of what is learned from"),
-        (["explain", *common], "Every level of knowledge reads the labels of what is learned from"),
+        (["distill", *common, "--record"], "A recording reads the labels of the training data"),
+        (["doctor", *common], "The doctor reads the labels of the training data"),
+        (["explain", *common], "Every level of knowledge reads the labels of the training data"),
         (of_trees, "unlabelled_file is for texts and tagged sentences, and task_type is trees"),
     ):
         assert told in fails(capsys, *words)
@@ -317,7 +317,7 @@ def test_a_parser_teaches_a_classifier_of_texts(place: Path, capsys: pytest.Capt
     ):
         assert said in fails(capsys, "distill", *texts, *runs, *student, "--parser", str(wrong))
     words = [*data(place, "tags"), *of_teacher(place, "tags"), "--parser", str(parser)]
-    assert fails(capsys, "distill", *words) == "parser is for whole texts, and task_type is tags: leave it out."
+    assert fails(capsys, "distill", *words) == "parser is for whole texts, but task_type is tags: leave it out."
 
 
 def test_what_is_named_and_does_not_fit_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -326,7 +326,7 @@ def test_what_is_named_and_does_not_fit_is_refused(place: Path, capsys: pytest.C
     error = fails(capsys, "distill", *words, "--agent", "all")
     assert error == (
         "knowledge logits cannot compare arcs (teacher) with arc tags (student): offer marginals. "
-        "Of what is named, these models have gold, hidden in common."
+        "Of the kinds named, these models support gold, hidden."
     )
 
 
@@ -393,11 +393,11 @@ def test_several_teachers_must_be_taggers(place: Path, tmp_path: Path, capsys: p
             ["--strict", "--file_scheme", "iob2"],
             "t.conll:3 has the tag",
         ),
-        ("tags", "dog\nO\n", [], "t.conll:1 has no tag beside the word (column 0, counted from 0, of 1)"),
-        ("tags", "dog\tO\n\ncat\tO\n", [], "t.conll has no tag but O: give the column of the tags as --tag_column"),
+        ("tags", "dog\nO\n", [], "t.conll:1 has no tag next to the word (column 0, counted from 0, of 1)"),
+        ("tags", "dog\tO\n\ncat\tO\n", [], "t.conll has no tag but O: give the column of the tags as tag_column"),
         ("tags", columns(SENTENCES), ["--head", "spans"], "head spans reads tags in BIOES, and these are in iob2"),
         ("tags", columns(SENTENCES), ["--head", "parser"], "head is parser, which is not for task_type tags: give"),
-        ("tags", columns(SENTENCES), ["--scheme", "plain"], "in the scheme iob2 cannot be had in plain"),
+        ("tags", columns(SENTENCES), ["--scheme", "plain"], "in the scheme iob2 cannot be converted to plain"),
         ("tags", columns(SENTENCES), ["--max_length", "32"], "max_length is 32, the model takes 16 tokens"),
         ("trees", treebank(SENTENCES, (3, 3, 4, 3, 6, 4, 4)), [], "begins a sentence without a root"),
         ("trees", treebank(SENTENCES, (2, 1, 4, 0, 6, 4, 4)), [], "is in a cycle of heads: words 1, 2: fix or remove"),
@@ -433,4 +433,5 @@ def test_what_is_repaired_and_what_train_has_none_of_is_told(
     assert lines == [
         f"{tmp_path / 'train.conll'} has 1 tag impossible in IOB2, at {tmp_path / 'train.conll'}:3, now repaired.",
         *[line for line in lines[1:] if "tags that train does not have and no prediction gets right: B-plant" in line],
+        "2 of 2 examples of dev (100 %) are in train, too: scores on dev overstate what was learned.",
     ]

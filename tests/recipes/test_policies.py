@@ -112,9 +112,7 @@ def regression_distiller(**knowledge: Any) -> Distiller:
 
 
 def test_dynamic_kd_is_refused_on_a_regression() -> None:
-    with pytest.raises(
-        KselectError, match="which a regression does not have: leave it out, or take another agent than"
-    ):
+    with pytest.raises(KselectError, match="which a regression does not have: leave it out, or use another agent than"):
         regression_distiller(**vars(resolve(AgentConfig("dynamic-kd"))))
 
 

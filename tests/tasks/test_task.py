@@ -67,3 +67,10 @@ def test_what_leaves_nothing_to_learn(message_of: Callable[..., str]) -> None:
         "give more examples or a smaller reward_fraction."
     )
     assert refusal([], [3.5] * 40) == "Every score of train is 3.5: give examples whose scores differ."
+
+
+def test_has_one_label_of_a_split_of_one_class() -> None:
+    parts = {"train": split_of([0, 1] * 20), "dev": split_of([1, 1, 1], "dev"), "dev_hard": split_of([1, 0], "hard")}
+    task = build_task("toy", ["no", "yes"], parts, ["accuracy"])
+    assert task.has_one_label("dev")
+    assert not task.has_one_label("dev_hard")
