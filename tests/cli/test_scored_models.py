@@ -287,7 +287,10 @@ def test_an_output_that_cannot_be_written_is_refused_before_a_model_is_read(
         (["--train_file", "a.csv"], "text_columns is missing: name the column of the text, or two; of"),
         (["--train_file", "a.csv", "--text_columns", "a,b,c"], "text_columns names 3 columns"),
         (["--train_file", "no.csv", "--text_columns", "a"], "no.csv does not exist"),
-        (["--train_file", "a.csv", "--text_columns", "a", "--task", "mrpc"], "mrpc is the name of a known task with its own data"),
+        (
+            ["--train_file", "a.csv", "--text_columns", "a", "--task", "mrpc"],
+            "mrpc is the name of a known task with its own data",
+        ),
     ],
 )
 def test_contradictions(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
