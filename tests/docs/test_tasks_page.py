@@ -13,7 +13,7 @@ from transformers import BertConfig, BertModel
 
 from kselect.cli.commands import COMMANDS
 from kselect.config import HEADS, TaskConfig, names_with
-from kselect.models.text_classifier import load_encoder
+from kselect.models.loading import load_encoder
 from kselect.models.word_classifier import saved_head
 from kselect.tasks import TASKS, load_task
 from kselect.tasks.glue import GLUE_FORMATS
