@@ -56,7 +56,7 @@ def run(settings: Settings) -> Path:
     agents = {label: AgentConfig(agent) for label, agent in settings.comparison.labelled.items()}
     for agent in agents.values():
         check_decider(agent.agent)
-        _knowledge(agent, settings)
+        knowledge_of(agent, settings)
     from kselect.tasks.registry import make_task
 
     loaded = [make_task(task.task) for task in tasks]  # before torch is loaded, so that bad data are reported at once
@@ -128,7 +128,7 @@ def cells_of(settings: Settings, task: EnvSettings, data: Task[Any], agents: dic
     for seed in settings.run.seeds:
         of_seed = []
         for label, agent in agents.items():
-            knowledge = _knowledge(agent, settings)
+            knowledge = knowledge_of(agent, settings)
             distill = DistillSettings(**{**vars(task), "knowledge": knowledge}, agent=agent, run=RunConfig(seed=seed))
             identity = {"task": data.name, "label": label, "seed": seed, "settings": run_settings(distill)}
             of_seed.append(Cell(identity, distill.to_dict()))
@@ -138,7 +138,8 @@ def cells_of(settings: Settings, task: EnvSettings, data: Task[Any], agents: dic
     return [Cell(identity, {**teacher.settings, "agent": None, "knowledge": ["gold"]}), *cells]
 
 
-def _knowledge(agent: AgentConfig, settings: Settings) -> KnowledgeConfig:
+def knowledge_of(agent: AgentConfig, settings: Settings) -> KnowledgeConfig:
+    """Return what is on offer to an agent: settings that are not the default, over those of its recipe or policy."""
     default = KnowledgeConfig()
     given = {name: value for name, value in vars(settings.knowledge).items() if value != getattr(default, name)}
     return resolve(agent, **given)
