@@ -18,7 +18,7 @@ from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
 from kselect.recipes.policies import PolicySetup
 from kselect.training.compatibility import check_same_spaces
-from kselect.training.runner import VectorEnv
+from kselect.training.vector import VectorEnv
 from kselect.training.workers import make_worker_envs, stop_worker_envs
 
 SILENT = gymnasium.logger.ERROR + 1

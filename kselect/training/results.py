@@ -7,7 +7,8 @@ from typing import Any
 
 from kselect.config import StudentConfig
 from kselect.tasks.task import Task
-from kselect.training.api import Episode, Result
+from kselect.training.api import Result
+from kselect.training.episode import Episode
 
 
 def summarise_run(
