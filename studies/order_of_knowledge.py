@@ -11,7 +11,7 @@ batches, same dropout. A selection weighs all that it names alike.
 `table` chooses a constant selection and one of two different halves by their mean score on the reward split over all
 seeds but one, reads their dev scores of the seed left out, and averages the difference over the seeds. Its standard
 error comes from drawing seeds and dev examples again, with replacement; the choice is not drawn again. That is one
-difference of many: what each selection is worth in either half, whatever the other half does, is told from all pairs.
+difference of many: the gain of each selection in either half, over all in the other half, is a mean over all pairs.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from kselect.agents.registry import LEARNERS
 from kselect.cli.brought import knowledge_of_agent
 from kselect.cli.help import listing
 from kselect.config import TrainPolicySettings as Settings
-from kselect.recipes import check_learner, keep_comparison
+from kselect.recipes import check_learner, save_comparison
 
 NAME = "train-policy"
 EPILOG = listing("Agents", LEARNERS)
@@ -52,7 +52,7 @@ def run(settings: Settings) -> Path:
         folder = open_folder(kept, distillers[0], f"policy-{agent}", NAME, task=names)
 
         def save(_: object) -> None:
-            keep_comparison(folder.path / "policy", distillers[0].offered)
+            save_comparison(folder.path / "policy", distillers[0].offered)
             setup.agent.save(folder.path / "policy")
 
         learned = [distiller.task for distiller in distillers]
