@@ -7,16 +7,29 @@ import json
 import re
 import subprocess
 import sys
+import tokenize
+from io import StringIO
 from pathlib import Path
 from statistics import median
 
 PACKAGES = ("kselect", "agents", "envs")
+LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 
 
 def function_level_imports(text: str) -> int:
     """Count the import statements inside functions."""
     functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     return len({node for f in functions for node in ast.walk(f) if isinstance(node, ast.Import | ast.ImportFrom)})
+
+
+def code_lines(text: str) -> int:
+    """Count the lines without those that hold only comments, docstrings or other constant statements, or nothing."""
+    tokens = tokenize.generate_tokens(StringIO(text).readline)
+    lines = {line for token in tokens if token.type not in LAYOUT for line in range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(lines)
 
 
 def complexities(paths: list[Path]) -> list[int]:
@@ -36,6 +49,7 @@ def measure(root: Path) -> dict[str, int]:
     return {
         "files": len(paths),
         "lines": sum(lines),
+        "lines of code": sum(map(code_lines, texts)),
         "median file length": round(median(lines)),
         "longest file": max(lines),
         "function-level imports": sum(map(function_level_imports, texts)),

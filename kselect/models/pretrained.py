@@ -45,14 +45,14 @@ def load_config(path: str | Path) -> PreTrainedConfig:
 
 
 def load_pretrained(
-    path: str | Path, auto: Any = AutoModelForSequenceClassification, **settings: Any
+    path: str | Path, auto: Any = AutoModelForSequenceClassification, **overrides: Any
 ) -> tuple[PreTrainedModel, set[str]]:
     """Load a model in float32.
 
     Args:
         path: a folder or a hub id.
         auto: class of transformers that loads it.
-        settings: entries of its config that replace those of the checkpoint.
+        overrides: entries of its config that replace those of the checkpoint.
 
     Returns:
         The model, and the names of weights outside of its encoder that the checkpoint does not have.
@@ -61,7 +61,7 @@ def load_pretrained(
         KselectError: no model there, one that runs its own code, is quantised or contradicts itself about its labels,
             or one whose encoder is incomplete.
     """
-    settings = {**declared_names(_read_config(path), path), **source_settings(path), **settings}
+    settings = {**declared_names(_read_config(path), path), **source_settings(path), **overrides}
     try:
         with quiet():
             model, info = auto.from_pretrained(
