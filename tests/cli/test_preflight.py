@@ -51,7 +51,7 @@ REFUSED = [
     (["train-policy", "--train_file", "one.csv", "--text_columns", "b"], "has no column 'b'"),
     (["explain", "--task_type", "tags", "--train_file", "ragged.conll"], "ragged.conll:2"),
     (["train-teacher", "--task_type", "trees", "--train_file", "ragged.conll", *ENCODER], "ragged.conll"),
-    (["train-teacher", "--task", "MRPC"], "mrpc needs a pretrained encoder: give its folder or hub id as --encoder."),
+    (["train-teacher", "--task", "MRPC"], "mrpc needs a pretrained encoder: give its folder or Hub id. (--encoder)"),
     (
         ["train-teacher", "--task_type", "tags", "--train_file", "ragged.conll"],
         "ragged needs a pretrained encoder: give",

@@ -95,4 +95,4 @@ SYNTHETIC_TASKS = {
 def check_generated(name: str) -> None:
     """Refuse a task that an encoder from scratch has no vocabulary for: any that is not generated."""
     if name not in SYNTHETIC_TASKS:
-        raise KselectError(f"{name} needs a pretrained encoder: give its folder or hub id as --encoder.")
+        raise KselectError(f"{name} needs a pretrained encoder: give its folder or Hub id.", setting="encoder")
