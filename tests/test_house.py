@@ -93,9 +93,11 @@ def test_no_module_imports_the_top_level_links() -> None:
 
 def test_settings_have_a_type_in_every_signature() -> None:
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.arg) and node.arg == "settings" and node.annotation is not None:
-                assert ast.unparse(node.annotation) != "Any", f"{path}:{node.lineno}"
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                arguments = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+                types = [argument.annotation for argument in arguments if argument.arg == "settings"]
+                assert all(kind is None or ast.unparse(kind) != "Any" for kind in types), f"{path}:{function.lineno}"
 
 
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z_]+|\bkselect (?:" + "|".join(COMMANDS) + r")\b")
