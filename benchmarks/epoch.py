@@ -16,8 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from measure import Case, ratios, read_options, report, spread, take_turns
-from pair import BATCH, make_distiller, make_teacher, select
-from sentences import SPECIAL, parsing, tagging
+from pair import BATCH, SPECIAL, make_distiller, make_teacher, parsing, select, tagging
 
 from kselect.distillation.distiller import Distiller
 from kselect.models.word_classifier import with_head

@@ -1,4 +1,9 @@
-"""Measuring: cases that take turns, ratios of what they took, and a table beside a JSON file."""
+"""Measuring: cases that take turns, ratios of what they took, and a table with its JSON file.
+
+    python benchmarks/measure.py [NAME ...]
+
+Prints the table of every file in benchmarks/results, or of those named, as Markdown, with its machine.
+"""
 
 from __future__ import annotations
 
@@ -143,3 +148,25 @@ def processor() -> str:
     information = Path("/proc/cpuinfo")
     lines = information.read_text().splitlines() if information.exists() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def markdown(name: str, result: dict[str, Any]) -> str:
+    """Return one benchmark's table under its title."""
+    setup, table = result["setup"], result["table"]
+    machine = f"{setup['processor']}, {setup['device']}, {setup['threads']} of {setup['cores']} threads"
+    versions = f"torch {setup['torch']}, transformers {setup['transformers']}, commit {str(setup.get('commit'))[:7]}"
+    head = [f"### {name}", "", f"{table['title']} ({machine}, {versions}).", ""]
+    lines = [table["columns"], ["---"] * len(table["columns"]), *table["rows"]]
+    return "\n".join([*head, *(f"| {' | '.join(cells)} |" for cells in lines), ""])
+
+
+def main() -> None:
+    """Print the tables of all results, or of those named."""
+    names = sys.argv[1:] or sorted(path.stem for path in RESULTS.glob("*.json"))
+    for name in names:
+        result = json.loads((RESULTS / f"{name}.json").read_text())
+        print(markdown(name, result))
+
+
+if __name__ == "__main__":
+    main()

@@ -22,8 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import child
 from measure import Case, read_options, report, take_turns
+from start import json_of
 
 MEBIBYTE = 2**20
 PAUSE = 0.005
@@ -89,7 +89,7 @@ def main() -> None:
     found: dict[str, list[dict[str, float]]] = {}
 
     def watched(way: str, knowledge: str, folder: str) -> None:
-        peaks = child.told(__file__, "--child", folder, knowledge, *sizes)
+        peaks = json_of(__file__, "--child", folder, knowledge, *sizes)
         found.setdefault(f"{knowledge}, {way}", []).append(peaks)
 
     def first(knowledge: str) -> None:
@@ -98,7 +98,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as kept:
         folders = {knowledge: str(Path(kept, knowledge)) for knowledge in (*KNOWLEDGE, "all")}
-        filled = {name: child.told(__file__, "--child", folder, name, *sizes) for name, folder in folders.items()}
+        filled = {name: json_of(__file__, "--child", folder, name, *sizes) for name, folder in folders.items()}
         cases: dict[str, Case] = {}
         for knowledge in WATCHED:
             cases[f"{knowledge}, live"] = partial(watched, "live", knowledge, "")

@@ -29,7 +29,6 @@ import operators  # noqa: F401  # first: what follows imports transformers
 
 # isort: split
 import torch
-from ledger import Ledger
 from libraries import PEERS, Run, first_run, kselect_run, live_run, version
 from measure import CLOCKS, machine, ratios, read_options, report, spread
 from race import Race
@@ -37,6 +36,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from kselect.config import TrainingConfig
 from kselect.models.loading import load_classifier, load_encoder
+from kselect.runs.run_log import Ledger
 from kselect.tasks.registry import load_task
 
 FIRST, LATER, LIVE = "kselect, first run", "kselect, later runs", "kselect, live teacher"

@@ -27,8 +27,7 @@ import operators  # noqa: F401 (first: supar imports transformers)
 
 # isort: split
 import torch
-from inference import PEERS, Chain, Kselect, load
-from loops import tag_marginals
+from inference import PEERS, Chain, Kselect, load, tag_marginals
 from measure import CLOCKS, Case, ratios, read_options, report, slope, spread, take_turns
 from torch import Tensor
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -39,24 +38,6 @@ def test_ratios_are_taken_round_by_round():
 def test_spread_is_the_median_with_quartiles_or_the_range_of_few():
     assert spread([1.0, 2.0, 3.0, 4.0, 5.0], 1) == "3.0 (2.0-4.0)"
     assert spread([1.0, 2.0, 6.0], 1) == "2.0 (1.0-6.0)"
-
-
-def test_agents_are_compared_under_the_same_seeds(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    selection = import_module("selection")
-
-    def entries(*scores: float) -> list[dict[str, Any]]:
-        runs = [{"accuracy": score, "score": score} for score in scores]
-        return [{"seed": i, "constant": {"accuracy": 0.5, "score": 0.5}, "metrics": run} for i, run in enumerate(runs)]
-
-    ours, theirs = entries(0.7, 0.9, 0.8), entries(0.6, 0.6)
-    assert selection.difference(ours, theirs) == "+20.0 ± 10.0"  # seeds 0 and 1 alone are of both
-    assert selection.difference(ours, entries(0.6)) == ""
-    assert selection.difference(ours, ours) == ""
-    assert selection.columns(ours) == ["accuracy"]
-    assert selection.columns([{**ours[0], "metrics": {"accuracy": 0.7, "score": 0.6}}]) == ["accuracy", "score"]
-    younger = {"layers": 3, "unlabelled_file": None}
-    assert selection.shared_settings({"settings": younger}) == selection.shared_settings({"settings": {"layers": 3}})
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])

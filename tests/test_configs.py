@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from kselect.cli.commands import COMMANDS
-from kselect.config import KnowledgeConfig, check_head_of
+from kselect.cli.preflight import knowledge_of
+from kselect.config import AgentConfig, check_head_of
 from kselect.recipes import check, check_decider
 
 ROOT = Path(__file__).parent.parent
@@ -22,7 +22,7 @@ def commands(path: Path) -> list[list[str]]:
     """What a comment tells to type, word by word."""
     comment = "\n".join(line[1:] for line in path.read_text().splitlines() if line.startswith("#"))
     lines = comment.replace("\\\n", " ").splitlines()
-    return [shlex.split(line) for line in lines if re.match(r" {3}(kselect|python) ", line)]
+    return [shlex.split(line) for line in lines if re.match(r" {3}kselect ", line)]
 
 
 @every_config
@@ -38,20 +38,12 @@ def test_its_commands_are_accepted(path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @every_config
-def test_its_agents_can_be_set_side_by_side(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_agents_can_be_compared(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    for words in commands(path):
-        if "run" not in words:
-            continue
-        rest = words[words.index("--agents") + 1 :]
-        agents = list(takewhile(lambda word: not word.startswith("--"), rest))
-        more = rest[len(agents) :]
-        assert agents
-        for agent in agents:
-            given = ["--config", words[words.index("--config") + 1], "--teacher", "somewhere", *more]
-            settings = COMMANDS["distill"].settings([*given, "--agent", agent])
+    for _, name, *words in commands(path):
+        if name == "compare":
+            settings = COMMANDS[name].settings(words)
             assert settings is not None
-            check_decider(settings.agent.agent)
-            knowledge = settings.knowledge
-            assert isinstance(knowledge, KnowledgeConfig)
-            check(settings.agent, knowledge)
+            for agent in map(AgentConfig, settings.comparison.labelled.values()):
+                check_decider(agent.agent)
+                check(agent, knowledge_of(agent, settings))

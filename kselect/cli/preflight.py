@@ -164,7 +164,7 @@ def _(settings: ExplainSettings) -> Task:
     earlier = settings.ladder.earlier
     if earlier is not None and not Path(earlier, "runs.jsonl").exists():
         raise KselectError(
-            f"earlier is {earlier}, which holds no runs of an ablation: give a folder that one left.", setting="earlier"
+            f"earlier is {earlier}, which holds no runs of an ablation: give a folder of `explain`.", setting="earlier"
         )
     return make_task(settings.task)
 

@@ -25,7 +25,7 @@ from kselect.cli.training_run import build_distiller, open_folder, recorded, res
 from kselect.config import EnvSettings, TrainPolicySettings
 from kselect.distillation.distiller import Distiller
 from kselect.envs.distillation import DistillationEnv
-from kselect.recipes import keep_comparison
+from kselect.recipes import save_comparison
 from kselect.recipes.policies import PolicySetup, build_trainable_agent
 from kselect.tasks.task import Task
 from kselect.training.api import make_runner
@@ -54,7 +54,7 @@ def run(settings: TrainPolicySettings, task: Task) -> Path:
         folder = open_folder(settings.replace(also=also), distillers[0], f"policy-{agent}", "train-policy", task=names)
 
         def save(_: object) -> None:
-            keep_comparison(folder.path / "policy", distillers[0].offered)
+            save_comparison(folder.path / "policy", distillers[0].offered)
             setup.agent.save(folder.path / "policy")
 
         tasks = [distiller.task for distiller in distillers]

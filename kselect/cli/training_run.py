@@ -36,8 +36,9 @@ from kselect.runs.run_dir import RunFolder
 from kselect.tasks.registry import resolve_paths
 from kselect.tasks.task import Task
 from kselect.tasks.words.tagging_task import TaggingTask
+from kselect.training.episode import OnPhase
 from kselect.training.results import describe_selection, phase_record
-from kselect.training.runner import EpisodeRunner, OnPhase
+from kselect.training.runner import EpisodeRunner
 from kselect.training.workers import WorkerDiedError
 
 if TYPE_CHECKING:

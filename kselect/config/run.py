@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kselect.config.validation import Config, require, setting
+from kselect.config.values import shorten
 
 
 @dataclass(frozen=True)
@@ -74,4 +75,8 @@ class StudyConfig(Config):
 
 def _check_run_name(name: str | None) -> None:
     plain = name is None or (not set(name) & set("/\\\0") and name not in ("", ".", "..") and len(name) < 200)
-    require(plain, f"run_name is '{name}': give a plain name, and the folder above it as runs_dir.", "run_name")
+    require(
+        plain,
+        f"run_name is '{shorten(name or '')}': give a plain name, and the folder above it as runs_dir.",
+        "run_name",
+    )

@@ -15,7 +15,7 @@ from kselect.knowledge.base import Batch, Knowledge
 from kselect.models.heads import Answer
 
 if TYPE_CHECKING:
-    from kselect.training.runner import Episode
+    from kselect.training.episode import Episode
 
 
 @dataclass(frozen=True)

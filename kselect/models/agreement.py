@@ -26,6 +26,8 @@ from kselect.tasks.words.tagging_task import TaggingTask
 
 EXAMPLES = 200
 """Examples that judge: of the reward split and, where it has fewer, of train."""
+GOOD = 0.8
+"""Share of words that a model must have right in the other scheme; a weak model may not know where spans begin."""
 FEW = 20
 """Fewer examples do not judge a unit."""
 BATCH = 20
@@ -104,7 +106,7 @@ def check_scheme(classifier: Classifier, task: TaggingTask, path: str | Path) ->
     other = OTHER_SCHEMES.get(task.tag_set.scheme)
     if other is None:
         return
-    right = np.zeros(2, dtype=int)
+    right, words = np.zeros(2, dtype=int), 0
     for split in _examples(classifier, task):
         assert isinstance(split, EncodedWords)
         predictions = [tags for batch in _outputs(classifier, split) for tags in batch]
@@ -112,9 +114,10 @@ def check_scheme(classifier: Classifier, task: TaggingTask, path: str | Path) ->
             converted = task.tag_set.ids(convert(split.split.sentences[piece.sentence].tags, other))
             others = np.asarray(converted[piece.first : piece.last])
             differ = others != gold
+            words += int(differ.sum())
             right += [int((tags[: len(gold)] == known)[differ].sum()) for known in (gold, others)]
     here, there = right.tolist()
-    if there - here > CLEAR * np.sqrt(here + there):
+    if there - here > CLEAR * np.sqrt(here + there) and there > GOOD * words:
         raise KselectError(
             f"{path} predicts tags in {other.upper()}, and {task.name} has {task.tag_set.scheme.upper()} (where the "
             f"two differ it is right on {there} words and on {here}): give {other} as scheme.",

@@ -61,7 +61,7 @@ def load_word_classifier(path: str | Path, task: Task) -> Classifier:
     head = new_head(name, task, int(model.config.hidden_size), labels, facts.get("sizes"))
     load_weights(head, path)
     classifier = Classifier(model, load_tokenizer(path, model), head.eval(), task.labels)
-    if isinstance(task, TaggingTask):
+    if isinstance(task, TaggingTask) and not facts:
         check_scheme(classifier, task, path)
     return classifier
 

@@ -1,7 +1,7 @@
 """Recipes: what an agent brings to its run, the published ones by name."""
 
 from kselect.recipes.catalog import NAMED, RECIPES, Recipe
-from kselect.recipes.resolve import check, check_decider, check_learner, keep_comparison, recipe_defaults, resolve
+from kselect.recipes.resolve import check, check_decider, check_learner, recipe_defaults, resolve, save_comparison
 
 __all__ = [
     "NAMED",
@@ -10,7 +10,7 @@ __all__ = [
     "check",
     "check_decider",
     "check_learner",
-    "keep_comparison",
     "recipe_defaults",
     "resolve",
+    "save_comparison",
 ]

@@ -1,4 +1,4 @@
-"""Who decides in a run: an agent from the words of a setting, and the environment it acts in."""
+"""Build the agent that a setting names, and the environment it acts in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ from kselect.recipes import NAMED, RECIPES, check, check_decider, check_learner
 
 @dataclass(frozen=True)
 class PolicySetup:
-    """An agent, its environment, and whether it is to explore and learn in this run."""
+    """An agent and its environment.
+
+    Attributes:
+        agent: Selects the knowledge.
+        env: Its environment, with the observations and actions that the agent needs.
+        learning: Whether the agent explores and learns in this run.
+    """
 
     agent: Agent
     env: DistillationEnv
@@ -26,7 +32,7 @@ class PolicySetup:
 
 
 def build_trainable_agent(config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int) -> PolicySetup:
-    """Make a fresh agent that learns a policy.
+    """Build a new agent that learns a policy.
 
     Raises:
         KselectError: an agent that is unknown, or that has nothing to learn.
@@ -36,7 +42,7 @@ def build_trainable_agent(config: AgentConfig, distiller: Distiller, phases: Pha
 
 
 def build_policy(config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int) -> PolicySetup:
-    """Make whoever decides in one distillation: a trained policy, a baseline, or an agent that learns on the way.
+    """Build the agent of one distillation: a trained policy, a baseline, or an agent that learns on the way.
 
     Raises:
         KselectError: an agent that is unknown, that would need training first, or that does not fit this knowledge.

@@ -19,8 +19,8 @@ OF_STRUCTURES = names_with(KnowledgeConfig, group="structures")
 """The same of words; a policy that was saved without them has their defaults."""
 
 
-def keep_comparison(folder: Path, knowledge: KnowledgeConfig) -> None:
-    """Write down, in a policy's folder, how the knowledge that it learned from was compared."""
+def save_comparison(folder: Path, knowledge: KnowledgeConfig) -> None:
+    """Save in a policy's folder how the knowledge that it learned from was compared."""
     folder.mkdir(parents=True, exist_ok=True)
     io.write_json(
         folder / COMPARISON, {setting: getattr(knowledge, setting) for setting in (*COMPARED, *OF_STRUCTURES)}
@@ -28,7 +28,7 @@ def keep_comparison(folder: Path, knowledge: KnowledgeConfig) -> None:
 
 
 def read_comparison(folder: Path) -> dict[str, Any]:
-    """Return what `keep_comparison` wrote; nothing for a policy that was saved without it."""
+    """Return what `save_comparison` wrote; nothing for a policy that was saved without it."""
     path = folder / COMPARISON
     if not path.is_file():
         return {}
@@ -120,7 +120,7 @@ def check_learner(name: str) -> None:
         KselectError: it is unknown, has nothing to learn, or learns in a distillation only.
     """
     if name in ONLINE:
-        raise KselectError(f"{name} learns in the run that distils: to train a policy, give --agent {ONLINE[name]}.")
+        raise KselectError(f"{name} learns while it distils: to train a policy, give {ONLINE[name]}.", setting="agent")
     if name not in NAMED:
         raise unknown("agent", name, LEARNERS)
     if not learns(name):
@@ -135,7 +135,7 @@ def check_decider(name: str) -> None:
     """
     if learns(name):
         raise KselectError(
-            f"{name} has no policy yet: give the folder of one that `kselect train-policy` made, or --agent online."
+            f"{name} has no policy yet: give the folder of a trained policy, or online.", setting="agent"
         )
     if name not in NAMED and name not in ONLINE and not Path(name).is_dir():
         raise unknown("agent or policy folder", name, [*NAMED, *ONLINE])

@@ -1,1 +1,1 @@
-"""Runs, kept and compared."""
+"""Run directories: what they hold, how a stopped run resumes, and ledgers of several runs."""

@@ -1,4 +1,4 @@
-"""The file that a stopped run goes on from."""
+"""The file that a stopped run resumes from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Checkpoint:
     """One file, replaced now and then by a newer state; a kill at any moment leaves the old one or the new one."""
 
     def __init__(self, path: Path, every: float = 30.0) -> None:
-        """Keep a state at `path`, at most once in `every` seconds; 0 is whenever asked.
+        """Save states to `path`, at most once in `every` seconds; 0 is whenever asked.
 
         Where writing is so slow that it would cost more than 1 % of the time, it is done more rarely than that.
         """
@@ -41,11 +41,11 @@ class Checkpoint:
         self._cost = self._saved - start
 
     def drop(self) -> None:
-        """Remove what was kept: there is nothing to go on from."""
+        """Remove the saved state, so that nothing can be resumed."""
         self.path.unlink(missing_ok=True)
 
     def load(self) -> Snapshot | None:
-        """Return the state that was kept last; None where there is none yet.
+        """Return the last saved state; None if there is none yet.
 
         Raises:
             KselectError: the file is damaged, or is not a checkpoint.

@@ -1,11 +1,11 @@
-"""A model card: what a saved model is, how good it is, and the command that makes it again."""
+"""The model card of a saved model: what it is, its scores, and the command that repeats its training."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
+from huggingface_hub import EvalResult, ModelCardData
 
 from kselect.models.heads.registry import TOKEN_CLASSIFIERS
 
@@ -32,7 +32,7 @@ model = {auto}.from_pretrained("{model_folder}")
 tokenizer = AutoTokenizer.from_pretrained("{model_folder}")
 ```
 {reading}
-## Make it again
+## Reproduce
 
 From the folder in which it was made:
 
@@ -56,7 +56,7 @@ ANSWERS = {
     "second-order-parser": "the best tree, whose arcs, and pairs of arcs, the head scores",
     "tree-tagger": "the best tree that the head makes of all tags of arcs",
 }
-"""What a model of words answers where no word is answered by itself, by its head."""
+"""The prediction of a model of words by its head, where words are not predicted independently."""
 
 
 def model_card(results: Mapping[str, Any], command: str, model_folder: str = "student") -> str:
@@ -69,20 +69,20 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
             words), "teacher_metrics" (of each teacher, as "metrics"), "constant" (what the constant prediction scores)
             and "cost" (part to share of wall time).
         command: the command that repeats the run.
-        model_folder: folder of the model, beside the card.
+        model_folder: Folder of the model, relative to the card.
 
     Raises:
         KeyError: "task", "metrics" or "examples" is not in the results.
     """
     task = results["task"]
-    distilled = "agent" in results
+    title = f"{'Student' if 'agent' in results else 'Teacher'} for {task}"
     auto, pipeline = _usage(results.get("head"))
     return CARD.format(
-        front_matter=yaml.safe_dump(_front_matter(task, pipeline, distilled), sort_keys=False),
-        title=f"{'Student' if distilled else 'Teacher'} for {task}",
+        front_matter=_front_matter(results, title, pipeline).to_yaml() + "\n",
+        title=title,
         description=_description(results),
         scored_on=_scored_on(results),
-        scores=_scores(results["metrics"], _beside(results)),
+        scores=_scores(results["metrics"], _references(results)),
         cost=_cost(results.get("cost", {})),
         command=command,
         model_folder=model_folder,
@@ -111,12 +111,17 @@ def _reading(head: str | None, model_folder: str) -> str:
     return WORDS.format(warning=warning, given=given, head=head, model_folder=model_folder)
 
 
-def _front_matter(task: str, pipeline: str, distilled: bool) -> dict[str, Any]:
-    return {
-        "library_name": "transformers",
-        "pipeline_tag": pipeline,
-        "tags": ["kselect", *(["knowledge-distillation"] if distilled else []), task],
-    }
+def _front_matter(results: Mapping[str, Any], title: str, pipeline: str) -> ModelCardData:
+    """Return what the Hub reads: library, task, tags, and the scores on dev."""
+    task, metrics = results["task"], results["metrics"]
+    scores = [EvalResult(pipeline, task, task, name, value, dataset_split="dev") for name, value in metrics.items()]
+    return ModelCardData(
+        library_name="transformers",
+        pipeline_tag=pipeline,
+        tags=["kselect", *(["knowledge-distillation"] if "agent" in results else []), task],
+        model_name=title,
+        eval_results=scores,
+    )
 
 
 def _description(results: Mapping[str, Any]) -> str:
@@ -146,19 +151,18 @@ def _scored_on(results: Mapping[str, Any]) -> str:
     return f"{dev}{''.join(further)}. Nothing was chosen by them."
 
 
-def _beside(results: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
-    """Return the metrics that those of the model are shown beside, by what they are of."""
+def _references(results: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
+    """Return the metrics of reference models by column."""
     teachers = results.get("teacher_metrics", [])
     numbers = [""] if len(teachers) == 1 else [f" {number}" for number in range(1, len(teachers) + 1)]
     columns = {f"teacher{number}": metrics for number, metrics in zip(numbers, teachers, strict=True)}
     return columns | ({"constant prediction": results["constant"]} if results.get("constant") else {})
 
 
-def _scores(metrics: Mapping[str, float], beside: Mapping[str, Mapping[str, float]]) -> str:
-    header = ["metric", "model", *beside]
-    rows = [
-        [name, *(f"{one[name]:.4f}" if name in one else "" for one in (metrics, *beside.values()))] for name in metrics
-    ]
+def _scores(metrics: Mapping[str, float], references: Mapping[str, Mapping[str, float]]) -> str:
+    header = ["metric", "model", *references]
+    models = (metrics, *references.values())
+    rows = [[name, *(f"{model[name]:.4f}" if name in model else "" for model in models)] for name in metrics]
     lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
     return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"
 

@@ -1,4 +1,4 @@
-"""Which run folder a command is to go on with."""
+"""Which run folder a command resumes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FREE = names_with(KnowledgeConfig, RunConfig, may_differ_on_resume=True)
 
 
 def is_empty(path: Path) -> bool:
-    """Tell whether a folder is free for a run: absent, empty, or left by one that was killed before its settings."""
+    """Return whether a folder is free for a run: absent, empty, or left by one that was killed before it began."""
     if not path.exists():
         return True
     if not path.is_dir() or (path / "config.yaml").exists():
@@ -31,7 +31,7 @@ def is_empty(path: Path) -> bool:
 
 
 def can_resume(path: Path, config: Mapping[str, Any]) -> bool:
-    """Tell whether the folder of a given name holds an unfinished run of these settings; False where it holds nothing.
+    """Return whether a named folder holds an unfinished run of these settings; False where it is empty.
 
     Raises:
         KselectError: it holds something else: a finished run, one that diverged or has other settings, or no run.
@@ -43,13 +43,14 @@ def can_resume(path: Path, config: Mapping[str, Any]) -> bool:
     if changed:
         raise KselectError(
             f"{path} holds an unfinished run of other settings: {'; '.join(changed)}. "
-            "Give those, another --run_name, or --fresh to set the folder aside."
+            "Give those or another run_name, or start over with fresh.",
+            setting="run_name",
         )
     return True
 
 
 def ensure_available(path: Path) -> None:
-    """Refuse the folder of a given name where no settings could go on with what it holds.
+    """Refuse a named folder whose content no settings could resume.
 
     Raises:
         KselectError: it holds a finished run, one that diverged, or no run at all.
@@ -58,11 +59,11 @@ def ensure_available(path: Path) -> None:
         return
     obstacle = _obstacle(path)
     if obstacle is not None:
-        raise KselectError(f"{path} {obstacle}: give another --run_name, or --fresh to set the folder aside.")
+        raise KselectError(f"{path} {obstacle}: give another run_name, or start over with fresh.", setting="run_name")
 
 
-def ensure_same_settings(path: Path, config: Mapping[str, Any], besides: Sequence[str]) -> None:
-    """Refuse a run folder, finished or not, whose settings are others in more than what is named by `besides`.
+def ensure_same_settings(path: Path, config: Mapping[str, Any], except_for: Sequence[str]) -> None:
+    """Refuse a run folder, finished or not, whose settings differ in more than those named in `except_for`.
 
     Raises:
         KselectError: its settings are others, or it is no run folder.
@@ -70,8 +71,8 @@ def ensure_same_settings(path: Path, config: Mapping[str, Any], besides: Sequenc
     if not (path / "config.yaml").exists():
         raise KselectError(f"{path} holds no run.")
     both = _config(path), yaml.safe_load(yaml.safe_dump(dict(config)))
-    then, now = ({name: value for name, value in one.items() if name not in besides} for one in both)
-    changed = _differences(then, now)
+    before, after = ({name: value for name, value in each.items() if name not in except_for} for each in both)
+    changed = _differences(before, after)
     if changed:
         raise KselectError(f"{path} holds runs of other settings: {'; '.join(changed)}.")
 
@@ -92,19 +93,19 @@ def archive(path: Path) -> None:
     if is_empty(path):
         return
     if not (path / "config.yaml").exists():
-        raise KselectError(f"{path} is no run folder and stays as it is: give another --run_name.")
+        raise KselectError(f"{path} is not a run folder and stays as it is: give another run_name.", setting="run_name")
     others = filter(is_archived, path.parent.glob(f"{path.name}.old-*"))
     taken = [int(other.name.rpartition("-")[2]) for other in others]
     path.rename(path.with_name(f"{path.name}.old-{max(taken, default=0) + 1}"))
 
 
 def is_archived(path: Path) -> bool:
-    """Tell whether a folder has a name that `archive` gives."""
+    """Return whether a folder has a name that `archive` gives."""
     return re.fullmatch(r".+\.old-\d+", path.name) is not None
 
 
 def _obstacle(path: Path) -> str | None:
-    """Say why a folder that holds something cannot be gone on with."""
+    """Return why a folder that is not empty cannot be resumed; None where it can."""
     if (path / "results.json").exists():
         return "is not empty, its run is finished"
     if (path / DIVERGED).exists():
@@ -175,10 +176,12 @@ class RunPlace:
             self.named.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise KselectError(
-                f"The run folder cannot be made: {error}; give another --runs_dir or --run_name."
+                f"The run folder cannot be made: {error}; give another runs_dir or run_name.", setting="runs_dir"
             ) from None
         if not is_empty(self.named):
-            raise KselectError(f"{self.named} is not empty: give another --run_name, or remove the folder.")
+            raise KselectError(
+                f"{self.named} is not empty: give another run_name, or remove the folder.", setting="run_name"
+            )
         return self.named
 
 
@@ -192,7 +195,7 @@ def _make_new(runs_dir: Path, name: str) -> Path:
         except FileExistsError:
             continue
         return path
-    raise KselectError(f"{runs_dir / name} exists a thousand times over: give --run_name.")
+    raise KselectError(f"{runs_dir / name} exists a thousand times: give a run_name.", setting="run_name")
 
 
 def _slug(text: str) -> str:

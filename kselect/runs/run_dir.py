@@ -38,8 +38,8 @@ class RunFolder:
         path: the folder; models, policies and checkpoints go below it.
         config: every setting of the run, by name.
         command: the command that the settings belong to.
-        checkpoint: what the run goes on from when it is stopped; gone once the run has results.
-        resumed: whether the folder was there already, and the run goes on.
+        checkpoint: The state that a stopped run resumes from; removed once the run has results.
+        resumed: Whether the folder existed, and its run is resumed.
     """
 
     def __init__(self, path: Path, config: Mapping[str, Any], command: str, resumed: bool = False) -> None:
@@ -67,7 +67,7 @@ class RunFolder:
         Raises:
             KselectError: a folder of that name holds something already, or the folder cannot be made.
         """
-        path, config = place.make(), _kept(config)
+        path, config = place.make(), _recorded(config)
         folder = cls(path, config, place.command)  # locked before config.yaml makes it look like an unfinished run
         heading = f"# Repeat this run: {folder.repeat}\n"
         body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
@@ -83,30 +83,30 @@ class RunFolder:
 
     @property
     def resume_command(self) -> str:
-        """The command line that goes on with the run, where it was stopped."""
+        """The command line that resumes the run where it was stopped."""
         return f"{self.repeat} --run_name {shlex.quote(self.path.name)}"
 
     @classmethod
     def open(cls, place: RunPlace, config: Mapping[str, Any], fresh: bool = False) -> RunFolder:
-        """Go on with the folder that a run of the same settings left unfinished, or `create` one.
+        """Resume the folder that a run of the same settings left unfinished, or `create` one.
 
         That is the folder of the place's name or, without a name, the newest <task>-<agent>-<seed>-<time>. With
-        `fresh` whatever would be in the way is set aside first. Call `rewind` on a folder that is `resumed`.
+        `fresh` a folder in the way is archived first. Call `rewind` on a folder that is `resumed`.
 
         Raises:
             KselectError: the folder of that name holds anything else, or the folder cannot be made.
         """
-        kept = yaml.safe_load(yaml.safe_dump(_kept(config)))
+        recorded = yaml.safe_load(yaml.safe_dump(_recorded(config)))
         if place.named is not None:
             if fresh:
                 _archive(place.named)
-            elif resume.can_resume(place.named, kept):
-                return cls._reopen(place.named, kept, place)
+            elif resume.can_resume(place.named, recorded):
+                return cls._reopen(place.named, recorded, place)
         else:
-            for path in resume.find(place.runs_dir, place.stem, kept):
+            for path in resume.find(place.runs_dir, place.stem, recorded):
                 with suppress(InUseError):  # a run that is under way is not unfinished
                     if not fresh:
-                        return cls._reopen(path, kept, place)
+                        return cls._reopen(path, recorded, place)
                     _archive(path)
         return cls.create(place, config)
 
@@ -164,7 +164,7 @@ class RunFolder:
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Write results.json, which marks the run as finished, and drop its checkpoint.
 
-        Its "metrics" (name to number) go to TensorBoard, beside the settings.
+        Its "metrics" (name to number) go to TensorBoard, next to the settings.
         """
         assert self._events is not None
         self._events.outcome(self.config, results.get("metrics", {}), self._last_step)
@@ -172,7 +172,7 @@ class RunFolder:
         shutil.rmtree(self.checkpoint.path.parent, ignore_errors=True)
 
     def write_diverged(self, message: str, last_good: Snapshot | None) -> str:
-        """Mark the run as diverged, keep the last good state where there is one, and drop the checkpoint.
+        """Mark the run as diverged, save the last good state if there is one, and remove the checkpoint.
 
         Returns the message, with where that state is.
         """
@@ -180,16 +180,16 @@ class RunFolder:
         self.checkpoint.drop()
         if last_good is None:
             return message
-        kept = self.path / resume.LAST_GOOD
-        last_good.save(kept)
-        return f"{message} The last good state is kept in {kept}."
+        path = self.path / resume.LAST_GOOD
+        last_good.save(path)
+        return f"{message} The last good state is saved in {path}."
 
     def write_card(self, text: str) -> None:
         """Write README.md, the model card."""
         io.write_text(self.path / "README.md", text)
 
     def close(self) -> None:
-        """Write what is pending, and let go of the folder."""
+        """Write what is pending, and release the folder."""
         if self._events is not None:
             self._events.close()
         self._lock.release()
@@ -204,12 +204,13 @@ class RunFolder:
 
 
 def _hold(path: Path) -> FileLock:
-    """Keep other processes from a run folder until the lock is released, or this process ends."""
+    """Lock a run folder against other processes until the lock is released, or this process ends."""
     lock = FileLock(path / resume.LOCK)
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        raise InUseError(f"{path} is being written by another process: give another --run_name.") from None
+        message = f"{path} is being written by another process: give another run_name."
+        raise InUseError(message, setting="run_name") from None
     return lock
 
 
@@ -219,5 +220,5 @@ def _archive(path: Path) -> None:
     resume.archive(path)
 
 
-def _kept(config: Mapping[str, Any]) -> dict[str, Any]:
+def _recorded(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in ("run_name", "fresh")}

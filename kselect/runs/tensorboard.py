@@ -22,7 +22,7 @@ LAYOUT = {
 
 
 class EventLog:
-    """Scalars by step, their layout, and the settings beside the final metrics."""
+    """Scalars by step, their layout, and the settings with the final metrics."""
 
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
         """Write into `folder`; from `purge_step` on, readers forget what earlier files of the run say."""
@@ -49,7 +49,7 @@ class EventLog:
         self._writer.flush()
 
     def outcome(self, settings: Mapping[str, Any], metrics: Mapping[str, float], step: int = 0) -> None:
-        """Write final metrics as scalars `result/<name>` and beside the settings in the tab "HParams".
+        """Write final metrics as scalars `result/<name>` and with the settings in the tab "HParams".
 
         `SummaryWriter.add_hparams` would open a second run in a sub-folder; writing its three summaries here
         keeps everything in this file.

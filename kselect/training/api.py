@@ -17,7 +17,9 @@ from kselect.distillation.evaluation import Evaluation, evaluate
 from kselect.envs.distillation import DistillationEnv
 from kselect.models.classifier import Classifier
 from kselect.tasks.task import Task
-from kselect.training.runner import Env, Episode, EpisodeRunner, OnPhase, VectorEnv
+from kselect.training.episode import Episode, OnPhase
+from kselect.training.runner import EpisodeRunner
+from kselect.training.vector import Env, VectorEnv
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Row:
         p_value: Of the difference, adjusted for all rows; None where the noise is unknown.
         seconds: Of a run; None where every run failed.
         relative_cost: Mean seconds, relative to the baseline's; None where either is unknown.
-        deciding: Mean share of the time that the agent adds.
+        deciding: Mean seconds of a run that the agent adds.
         errors: Messages of failed runs, by seed.
     """
 
@@ -129,7 +129,7 @@ def _row(
         p_value=None if difference is None else difference.p_value,
         seconds=seconds,
         relative_cost=cost,
-        deciding=deciding / sum(_total(run) for run in runs.values()),
+        deciding=deciding / len(runs),
         errors=errors,
     )
 
@@ -186,7 +186,7 @@ def table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
                 "" if row.p_value is None else f"{row.p_value:.3f}",
                 f"{row.seconds.mean:.1f} s",
                 "" if row.relative_cost is None else f"{row.relative_cost:.2f}",
-                f"{row.deciding:.1%}",
+                f"{row.deciding:.1f} s",
                 f"{row.seconds.count}" + (f"; {failures}" if failures else ""),
             ]
         )

@@ -1,4 +1,4 @@
-"""What results.json says of a run."""
+"""The content of results.json, and of the phases logged to TensorBoard."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from kselect.config import StudentConfig
 from kselect.tasks.task import Task
-from kselect.training.api import Episode, Result
+from kselect.training.api import Result
+from kselect.training.episode import Episode
 
 
 def summarise_run(
@@ -50,9 +51,9 @@ def constant_metrics(task: Task) -> dict[str, float]:
 
 
 def _phase(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what the selection history tells of a phase; a reward that was not measured is None."""
-    kept = {key: record[key] for key in ("phase", "step", "steps", "weights")}
-    return {**kept, "reward": record["reward"] if "reward_loss" in record else None}
+    """Return the fields of a phase in the selection history; a reward that was not measured is None."""
+    fields = {key: record[key] for key in ("phase", "step", "steps", "weights")}
+    return {**fields, "reward": record["reward"] if "reward_loss" in record else None}
 
 
 def summarise_policy(episodes: Sequence[Episode], agent: str, seed: int, parallel: int = 1) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def summarise_policy(episodes: Sequence[Episode], agent: str, seed: int, paralle
 
 
 def phase_record(record: Mapping[str, Any], spent: Mapping[str, float]) -> dict[str, Any]:
-    """Flatten a phase's record, as a `Series` tells it, to numbers by TensorBoard tag.
+    """Flatten a phase's record, see `DistillerCallback.on_phase_end`, to numbers by TensorBoard tag.
 
     Tags: `loss/<knowledge>` (unscaled), `selection/<knowledge>` (normalised weight), `preference/<knowledge>`
     (how far a learning agent leans to it, in [0, 1]), `signal/<name>`,

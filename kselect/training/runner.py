@@ -7,14 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 from gymnasium.utils.seeding import np_random
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import DictInfoToList
 from numpy.typing import NDArray
 from torch import Tensor
@@ -28,38 +26,11 @@ from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
 from kselect.runs.checkpoint import Checkpoint
 from kselect.training.compatibility import check_losses, check_same_names, check_same_spaces
+from kselect.training.episode import Episode, FunctionCallback, OnPhase, Record, make_phase_record
+from kselect.training.vector import Env, VectorEnv, as_vector, local_envs, observation_of, to_plain
 from kselect.training.workers import worker_errors
 
-Env = gymnasium.Env[Any, Any]
-VectorEnv = SyncVectorEnv | AsyncVectorEnv
-Record = dict[str, Any]
-OnPhase = Callable[[Record], None]
 Costs = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Episode:
-    """One distillation run.
-
-    Attributes:
-        task: Name of the task.
-        total_reward: Sum of the rewards, in nats of cross-entropy on the reward split, or in squared error.
-        seconds: Wall time by part, see `kselect.distillation.cost_account`; `other` is the rest, such as logging.
-        history: The record of each phase, see `DistillerCallback.on_phase_end`.
-        truncated: Whether a callback stopped it before its last training step.
-    """
-
-    task: str
-    total_reward: float
-    seconds: dict[str, float]
-    history: list[Record] = field(repr=False)
-    truncated: bool = field(default=False, kw_only=True)
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """Share of the wall time by part."""
-        total = sum(self.seconds.values())
-        return {part: seconds / total for part, seconds in self.seconds.items()}
 
 
 @dataclass
@@ -129,7 +100,7 @@ class EpisodeRunner:
             self.vectors: Sequence[VectorEnv] = [envs]
         else:
             check_same_spaces(envs)
-            self.vectors = [_VectorOfOne([partial(_itself, env)]) for env in envs]
+            self.vectors = [as_vector(env) for env in envs]
         self.size = self.vectors[0].num_envs
         if count % self.size:
             raise KselectError(
@@ -160,7 +131,7 @@ class EpisodeRunner:
     @property
     def distillers(self) -> list[Distiller]:
         """The distillers of this process; none where environments run in others."""
-        return [env.distiller for vector in self.vectors for env in _local(vector)]
+        return [env.distiller for vector in self.vectors for env in local_envs(vector)]
 
     @property
     def total_steps(self) -> int:
@@ -191,7 +162,7 @@ class EpisodeRunner:
         self, on_phase: OnPhase | None = None, on_episode: Callable[[Episode], None] | None = None
     ) -> list[Episode]:
         """Run the episodes that are left and return all of them; see `learn` for the arguments."""
-        with self._attached(_Functions(on_phase, on_episode)):
+        with self._attached(FunctionCallback(on_phase, on_episode)):
             self._call("on_train_begin")
             while len(self.episodes) < self.count:
                 current = self._round = self._round or self._begin_round()
@@ -252,7 +223,7 @@ class EpisodeRunner:
         self._earlier = facts["costs"]
         self._round = None
         if facts["round"]:
-            (env,) = _local(self.vector)
+            (env,) = local_envs(self.vector)
             env.distiller.restore(Snapshot(groups["run"], facts["round"]["run"]))
             env.restore(facts["round"]["env"])
             self._round = self._new_round({name: tensor.numpy() for name, tensor in groups["observation"].items()})
@@ -267,7 +238,7 @@ class EpisodeRunner:
     @property
     def _resumable(self) -> DistillationEnv | None:
         """The environment that can be saved after every phase: one that is alone in this process."""
-        local = _local(self.vector) if self.size == 1 and len(self.episodes) < self.count else []
+        local = local_envs(self.vector) if self.size == 1 and len(self.episodes) < self.count else []
         return local[0] if local else None
 
     def _read_initial_losses(self) -> list[dict[str, float]]:
@@ -311,7 +282,7 @@ class EpisodeRunner:
             self._call("on_phase_begin", len(self.episodes) + i, len(current.histories[i]))
         with current.account.measure("deciding"):
             for i in active:
-                actions[i] = self.agent.act(_of_env(observation, i), explore=self.learning)
+                actions[i] = self.agent.act(observation_of(observation, i), explore=self.learning)
                 preferences[i], slopes[i] = self.agent.preference, self.agent.slope
         with worker_errors():
             vector.set_attr("slope", slopes)
@@ -322,13 +293,13 @@ class EpisodeRunner:
                 units = vector.get_attr("reward_unit")
                 for i in active:
                     reward = float(rewards[i]) / units[i]
-                    before, after = _of_env(observation, i), _of_env(following, i)
+                    before, after = observation_of(observation, i), observation_of(following, i)
                     self.agent.observe(before, actions[i], reward, after, bool(terminated[i]), stream=i)
                 statistics = self.agent.update()
         current.observation = following
         self._update_costs(current)
         tasks = vector.get_attr("task_name")
-        records = {i: make_phase_record(_plain(infos[i]), float(rewards[i]), preferences[i]) for i in active}
+        records = {i: make_phase_record(to_plain(infos[i]), float(rewards[i]), preferences[i]) for i in active}
         for i, record in records.items():
             if self.count > 1:
                 record |= {"episode": len(self.episodes) + i, "task": tasks[i]}
@@ -400,51 +371,3 @@ class EpisodeRunner:
     def _call(self, hook: str, *arguments: Any) -> None:
         for callback in self.callbacks:
             getattr(callback, hook)(*arguments, self.control)
-
-
-class _Functions(DistillerCallback):
-    """Plain functions as a callback."""
-
-    def __init__(self, on_phase: OnPhase | None, on_episode: Callable[[Episode], None] | None) -> None:
-        self.on_phase, self.on_episode = on_phase, on_episode
-
-    def on_phase_end(self, record: Record, control: TrainingControl) -> None:
-        if self.on_phase is not None:
-            self.on_phase(record)
-
-    def on_episode_end(self, episode: Episode, control: TrainingControl) -> None:
-        if self.on_episode is not None:
-            self.on_episode(episode)
-
-
-class _VectorOfOne(SyncVectorEnv):
-    """One environment as a vector; closing it is left to the owner."""
-
-    def close_extras(self, **kwargs: Any) -> None:
-        """Leave the environment open."""
-
-
-def _itself(env: Env) -> Env:
-    return env
-
-
-def make_phase_record(info: Record, reward: float, preference: NDArray[Any] | None) -> Record:
-    """Return the record of a phase: the environment's `info`, its reward, and the agent's preferences, if any."""
-    leaning = {} if preference is None else {"preference": dict(zip(info["weights"], preference.tolist(), strict=True))}
-    return {**info, "reward": reward, **leaning}
-
-
-def _local(vector: VectorEnv) -> list[DistillationEnv]:
-    """Return the environments of this process that can be saved and restored."""
-    envs = [env.unwrapped for env in vector.envs] if isinstance(vector, SyncVectorEnv) else []
-    return [env for env in envs if isinstance(env, DistillationEnv)]
-
-
-def _of_env(observation: Mapping[str, Any], index: int) -> dict[str, Any]:
-    return {name: values[index] for name, values in observation.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return value.item() if isinstance(value, np.generic) else value

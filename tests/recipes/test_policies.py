@@ -192,7 +192,7 @@ def test_a_hard_policy_does_not_give_soft_actions(policies: dict[str, AgentConfi
     ("agent", "message"),
     [
         ("pkd", "pkd has nothing to learn: train one of actor-critic, deterministic-actor-critic, paper."),
-        ("online", "online learns in the run that distils: to train a policy, give --agent actor-critic."),
+        ("online", "online learns while it distils: to train a policy, give actor-critic."),
         ("actor-critik", "Unknown agent 'actor-critik': did you mean 'actor-critic'?"),
     ],
 )

@@ -23,7 +23,7 @@ from kselect.knowledge.logits import Gold, Logits
 from kselect.knowledge.substructures import Substructures
 from kselect.models.heads.crf import Crf
 from kselect.models.outputs import ModelOutputs
-from kselect.recipes import NAMED, RECIPES, keep_comparison, resolve
+from kselect.recipes import NAMED, RECIPES, resolve, save_comparison
 from kselect.recipes.policies import build_trainable_agent
 from kselect.recipes.resolve import COMPARISON
 from kselect.schedule import Schedule
@@ -69,8 +69,8 @@ def test_weights_alone_are_the_agent_fixed(tmp_path: Path, monkeypatch: pytest.M
     assert command_line("--agent", "gold:1,hidden:0.5").knowledge == ["gold", "hidden"]
     for wrong, said in (
         ("gold:1,hidden", "agent is 'gold:1,hidden', which is not a policy folder: give one, or a weight for each"),
-        ("gold:one", "which is no policy folder"),
-        ("gold:1,gold:0", "which is no policy folder"),
+        ("gold:one", "which is not a policy folder"),
+        ("gold:1,gold:0", "which is not a policy folder"),
         ("gold:2", "The weight of gold is 2.0: give a number of at least 0 and at most 1"),
         ("gold:nan", "The weight of gold is nan"),
         ("gold:0", "selects nothing"),
@@ -147,7 +147,7 @@ def test_a_policy_brings_how_its_knowledge_was_compared(tmp_path: Path) -> None:
     setup = build_trainable_agent(AgentConfig("actor-critic"), distiller, PhaseConfig(), seed=0)
     setup.agent.save(tmp_path)
     assert resolved(str(tmp_path)) == KnowledgeConfig(knowledge=list(distiller.names))  # saved without
-    keep_comparison(tmp_path, distiller.offered)
+    save_comparison(tmp_path, distiller.offered)
     kept = resolved(str(tmp_path))
     assert {**vars(kept), "teacher_cache": 0} == {**vars(distiller.offered), "teacher_cache": 0}
     assert command_line("--agent", str(tmp_path)) == kept

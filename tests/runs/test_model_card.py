@@ -29,11 +29,17 @@ def front_matter(card: str) -> dict:
 
 
 def test_front_matter():
-    assert front_matter(model_card(RESULTS, COMMAND)) == {
+    matter = front_matter(model_card(RESULTS, COMMAND))
+    (index,) = matter.pop("model-index")
+    assert matter == {
         "library_name": "transformers",
         "pipeline_tag": "text-classification",
         "tags": ["kselect", "knowledge-distillation", "mrpc"],
     }
+    assert index["name"] == "Student for mrpc"
+    (scored,) = index["results"]
+    assert scored["dataset"] == {"name": "mrpc", "type": "mrpc", "split": "dev"}
+    assert {metric["type"]: metric["value"] for metric in scored["metrics"]} == RESULTS["metrics"]
 
 
 def test_a_student_card_tells_where_it_comes_from_and_what_it_scores():

@@ -75,7 +75,7 @@ def test_other_settings_under_the_same_name_are_refused_by_name(tmp_path: Path) 
     before = sorted(path.rglob("*"))
     message = (
         f"{path} holds an unfinished run of other settings: learning_rate was 0.0001, is 0.001; layers was [1, 3], "
-        "is 3. Give those, another --run_name, or --fresh to set the folder aside."
+        "is 3. Give those or another run_name, or start over with fresh."
     )
     with pytest.raises(KselectError, match=re.escape(message)):
         open_run(tmp_path, "mine", learning_rate=1e-3, layers=3)
@@ -113,7 +113,7 @@ def test_a_finished_run_is_refused_and_a_diverged_one_too(tmp_path: Path) -> Non
         run.write_results({"metrics": {}})
     assert not (run.path / "checkpoints").exists()
     with pytest.raises(
-        KselectError, match="done is not empty, its run is finished: give another --run_name, or --fresh"
+        KselectError, match="done is not empty, its run is finished: give another run_name, or start over with fresh"
     ):
         open_run(tmp_path, "done")
     for name, state in (("diverged", STATE), ("elsewhere", None)):
@@ -125,7 +125,7 @@ def test_a_finished_run_is_refused_and_a_diverged_one_too(tmp_path: Path) -> Non
             open_run(tmp_path, name)
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("mine")
-    for fresh, said in ((False, "notes is not empty, and holds no run"), (True, "notes is no run folder")):
+    for fresh, said in ((False, "notes is not empty, and holds no run"), (True, "notes is not a run folder")):
         with pytest.raises(KselectError, match=said):
             open_run(tmp_path, "notes", fresh=fresh)
     assert (tmp_path / "notes" / "a.txt").read_text() == "mine"

@@ -58,7 +58,7 @@ def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
 def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path):
     with make(tmp_path, name="mine") as run:
         before = sorted(run.path.iterdir())
-    with pytest.raises(KselectError, match=r"mine is not empty: give another --run_name"):
+    with pytest.raises(KselectError, match=r"mine is not empty: give another run_name"):
         make(tmp_path, name="mine")
     assert sorted(run.path.iterdir()) == before
 

@@ -48,7 +48,7 @@ def test_compare_pairs_by_seed_and_adjusts_for_all_rows() -> None:
     assert better.p_value == pytest.approx(2 * raw[0])
     assert same.p_value == pytest.approx(max(2 * raw[0], raw[1]))
     assert (base.relative_cost, better.relative_cost) == (1, 1.2)
-    assert better.deciding == pytest.approx(2 / 12)
+    assert better.deciding == pytest.approx(2)
 
 
 def test_compare_uses_the_seeds_that_both_have_and_keeps_failures() -> None:

@@ -1,9 +1,9 @@
-"""Set ladders side by side: what each level of knowledge gained over fine-tuning, and what the teachers say.
+"""Compare ablations: the gain of each level of knowledge over fine-tuning, and the teachers.
 
-python benchmarks/levels.py benchmarks/results/explain/*.json
+python studies/compare_levels.py studies/results/explain/*.json
 
-Reads the results.json of `kselect explain`; prints Markdown. Gains are means ± standard errors of differences seed by
-seed; one that is told from nothing, with 95 % by Student's t, is bold.
+Reads the results.json of `kselect explain` and prints Markdown. Gains are means ± standard errors of differences paired
+by seed; those significant at 95 % by Student's t are bold.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from study_settings import print_table
 
 from kselect.analysis.ablation.effects import ORDER
 from kselect.analysis.ablation.levels import BOTH, DOMAIN, FINE_TUNE, INSTANCE, KD, UNIVERSE
@@ -26,40 +28,42 @@ MEASURES: dict[str, Callable[[dict[str, float]], float]] = {
 
 
 def lead(results: dict[str, Any], first: str, second: str, value: Callable[[dict[str, float]], float]) -> Estimate:
-    """Return by how much students under the first rung are better than under the second."""
-    ours, theirs = (results["rungs"][name]["metrics"] for name in (first, second))
-    return paired_difference([value(ours[seed]) for seed in ours], [value(theirs[seed]) for seed in ours])
+    """Return the lead of students under the first condition over those under the second."""
+    values, baseline = (results["rungs"][name]["metrics"] for name in (first, second))
+    return paired_difference([value(values[seed]) for seed in values], [value(baseline[seed]) for seed in values])
 
 
-def told(estimate: Estimate) -> str:
+def with_error(estimate: Estimate) -> str:
     """Return a difference with its standard error."""
-    said = f"{estimate.mean:+.2f} ± {estimate.se:.2f}"
-    return f"**{said}**" if estimate.is_significant else said
+    text = f"{estimate.mean:+.2f} ± {estimate.se:.2f}"
+    return f"**{text}**" if estimate.is_significant else text
 
 
-def gains(found: list[dict[str, Any]], value: Callable[[dict[str, float]], float]) -> list[list[str]]:
-    """Return a row for each ladder; a rung that is another by arithmetic is empty."""
+def gains(ablations: list[dict[str, Any]], value: Callable[[dict[str, float]], float]) -> list[list[str]]:
+    """Return a row for each ablation; a condition that is identical to another is empty."""
     rows = []
-    for results in found:
+    for results in ablations:
         rungs = results["rungs"]
-        cells = [told(lead(results, name, FINE_TUNE, value)) if not rungs[name]["same_as"] else "" for name in LEVELS]
+        trained = [not rungs[name]["same_as"] for name in LEVELS]
+        leads = [lead(results, name, FINE_TUNE, value) for name in LEVELS]
+        cells = [with_error(each) if own else "" for each, own in zip(leads, trained, strict=True)]
         rows.append([results["task"], str(len(results["seeds"])), *cells])
     return rows
 
 
-def leads(found: list[dict[str, Any]], value: Callable[[dict[str, float]], float]) -> list[list[str]]:
-    """Return a row for each ladder of more than two classes: by how much each level is above the next."""
+def leads(ablations: list[dict[str, Any]], value: Callable[[dict[str, float]], float]) -> list[list[str]]:
+    """Return a row for each ablation of more than two classes with the lead of each level over the next."""
     return [
-        [results["task"], *(told(lead(results, *pair, value)) for pair in ORDER)]
-        for results in found
+        [results["task"], *(with_error(lead(results, *pair, value)) for pair in ORDER)]
+        for results in ablations
         if results["classes"] > 2
     ]
 
 
-def teachers(found: list[dict[str, Any]]) -> list[list[str]]:
-    """Return a row for each ladder: teacher and students on dev, and what the teacher says of train."""
+def teachers(ablations: list[dict[str, Any]]) -> list[list[str]]:
+    """Return a row for each ablation: teacher and students on dev, and the teacher's outputs on train."""
     rows = []
-    for results in found:
+    for results in ablations:
         teacher, students = results["teacher"], results["rungs"][FINE_TUNE]["metrics"].values()
         now, relations = teacher["contents"][0], teacher["relations"] or {}
         parts = [now[part] for part in ("instance", "domain", "rest")]
@@ -81,30 +85,23 @@ def teachers(found: list[dict[str, Any]]) -> list[list[str]]:
     return rows
 
 
-def show(columns: list[str], rows: list[list[str]]) -> None:
-    """Print a Markdown table."""
-    for row in (columns, ["---"] * len(columns), *rows):
-        print("| " + " | ".join(row) + " |")
-    print()
-
-
 def main() -> None:
     """Read the files that are named, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="+", type=Path, help="results.json of `kselect explain`")
-    found = [json.loads(file.read_text("utf-8")) for file in parser.parse_args().file]
-    show(
+    ablations = [json.loads(file.read_text("utf-8")) for file in parser.parse_args().file]
+    print_table(
         [
             *("task", "classes", "constant", "fine-tune", "teacher", "left to wrong classes", "nats"),
-            *("instance / domain / rest", "strength of relations", "told by likeness"),
+            *("instance / domain / rest", "strength of relations", "share explained by similarity"),
         ],
-        teachers(found),
+        teachers(ablations),
     )
     for measure, value in MEASURES.items():
-        print(f"Gain over fine-tuning, {measure}\n")
-        show(["task", "seeds", *LEVELS], gains(found, value))
-        print(f"By how much one level is above another, {measure}\n")
-        show(["task", *(f"{first} over {second}" for first, second in ORDER)], leads(found, value))
+        print(f"Gain over fine-tuning, {measure}")
+        print_table(["task", "seeds", *LEVELS], gains(ablations, value))
+        print(f"Lead of one level over another, {measure}")
+        print_table(["task", *(f"{first} over {second}" for first, second in ORDER)], leads(ablations, value))
 
 
 if __name__ == "__main__":

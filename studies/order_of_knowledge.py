@@ -1,7 +1,7 @@
-"""Does it matter when a knowledge is used? Every pair of selections, one for each half of a run.
+"""Does the order of knowledge matter? Every pair of selections, one for each half of a run.
 
-    python benchmarks/timing.py run --config configs/mrpc.yaml --teacher runs/mrpc-teacher/model --seeds 0 1 2
-    python benchmarks/timing.py table
+    python studies/order_of_knowledge.py run --config configs/mrpc.yaml --teacher runs/mrpc-teacher/model --seeds 0 1 2
+    python studies/order_of_knowledge.py table
 
 `run` distils a student for every pair of a selection in the first half and one in the second that the ledger lacks; any
 other option of `kselect distill`, such as `--epochs 3`, counts for all.
@@ -11,7 +11,7 @@ batches, same dropout. A selection weighs all that it names alike.
 `table` chooses a constant selection and one of two different halves by their mean score on the reward split over all
 seeds but one, reads their dev scores of the seed left out, and averages the difference over the seeds. Its standard
 error comes from drawing seeds and dev examples again, with replacement; the choice is not drawn again. That is one
-difference of many: what each selection is worth in either half, whatever the other half does, is told from all pairs.
+difference of many: the gain of each selection in either half, over all in the other half, is a mean over all pairs.
 """
 
 from __future__ import annotations
@@ -19,21 +19,27 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ledger import Ledger, recorded, with_one_line
+from study_settings import print_entry, print_table, read_settings, run_main
+
+from kselect.runs.run_log import Ledger
+from kselect.stats import estimate
+from kselect.training.engines import Report
+from kselect.training.study import Cell, Study
 
 if TYPE_CHECKING:
     from kselect.distillation.distiller import Distiller
+    from kselect.distillation.snapshot import Snapshot
     from kselect.tasks.task import Task
 
-LEDGER = Path("benchmarks/results/timing.jsonl")
+LEDGER = Path("studies/results/timing.jsonl")
 KEY = ("task", "first", "second", "seed", "settings")
 SELECTIONS = {
     "gold": ("gold",),
@@ -51,42 +57,45 @@ Runs = dict[tuple[Schedule, int], dict[str, Any]]
 
 def run(options: argparse.Namespace) -> None:
     """Distil under every pair of selections and seed that the ledger lacks."""
-    from kselect.cli.commands import COMMANDS
     from kselect.distillation.builders import make_distiller
     from kselect.runs.provenance import describe
+    from kselect.training.cells import run_settings
 
-    command, ledger = COMMANDS["distill"], Ledger(options.ledger, KEY)
     words = ["--config", options.config, "--teacher", options.teacher, *options.settings]
-    settings: Any = command.settings([*words, "--knowledge", ",".join(SELECTIONS["all"])])
-    kept = recorded(settings.to_dict())
+    settings = read_settings(*words, "--knowledge", ",".join(SELECTIONS["all"]))
     distiller = make_distiller(settings.task, settings.model, settings.training, settings.knowledge)
     half = distiller.total_steps // 2
-    advance(distiller, "all", 1)  # the teacher's one pass over the data is nobody's cost
-    for seed, first in product(options.seeds, SELECTIONS):
-        entries = [
-            {"task": distiller.task.name, "first": first, "second": second, "seed": seed, "settings": kept}
-            for second in SELECTIONS
-        ]
-        if all(ledger.holds(entry) for entry in entries):
-            continue
+    advance(distiller, "all", 1)  # fills the cache of teacher outputs, which is no run's cost
+
+    @lru_cache(maxsize=1)
+    def first_half(seed: int, first: str) -> tuple[Snapshot, float]:
         distiller.reset(seed)
-        first_seconds = advance(distiller, first, half)
-        shared = distiller.snapshot()
-        for entry in entries:
-            if ledger.holds(entry):
-                continue
-            distiller.restore(shared)
-            second_seconds = advance(distiller, entry["second"], distiller.total_steps - half)
-            predicted = {split: predictions(distiller, split) for split in SPLITS}
-            entry |= {split: scores(distiller.task, split, predicted[split]) for split in SPLITS}
-            entry |= {"predictions": predicted["dev"], "cpu_seconds": [first_seconds, second_seconds]}
-            entry |= {"constant": distiller.task.constant_score("dev"), "environment": describe(seed)}
-            ledger.append(entry)
-            print(f"{entry['task']} seed {seed} {first} -> {entry['second']}: {entry['dev']}", flush=True)
+        seconds = advance(distiller, first, half)
+        return distiller.snapshot(), seconds
+
+    def distil(pair: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        shared, first_seconds = first_half(pair["seed"], pair["first"])
+        distiller.restore(shared)
+        second_seconds = advance(distiller, pair["second"], distiller.total_steps - half)
+        report(distiller.step, distiller.total_steps)
+        predicted = {split: predictions(distiller, split) for split in SPLITS}
+        return {
+            **{split: scores(distiller.task, split, predicted[split]) for split in SPLITS},
+            "predictions": predicted["dev"],
+            "cpu_seconds": [first_seconds, second_seconds],
+            "constant": distiller.task.constant_score("dev"),
+            "environment": describe(pair["seed"]),
+        }
+
+    cells = []
+    for seed, first, second in product(options.seeds, SELECTIONS, SELECTIONS):
+        pair = {"first": first, "second": second, "seed": seed}
+        cells.append(Cell({"task": distiller.task.name, **pair, "settings": run_settings(settings)}, pair))
+    Study(cells, distil, Ledger(options.ledger, KEY)).run(on_entry=print_entry)
 
 
 def advance(distiller: Distiller, selection: str, steps: int) -> float:
-    """Train under one of `SELECTIONS`; returns seconds of the processor, which other work does not lengthen much."""
+    """Train under one of `SELECTIONS`, and return processor seconds, which other processes hardly change."""
     start = time.process_time()
     distiller.advance([float(name in SELECTIONS[selection]) for name in distiller.names], steps)
     return time.process_time() - start
@@ -108,8 +117,8 @@ def scores(task: Task, split: str, predicted: list[float]) -> dict[str, float]:
 
 
 def table(options: argparse.Namespace) -> None:
-    """Print, task by task, all pairs with their costs, and what two different halves win over one selection."""
-    entries = Ledger(options.ledger, KEY).entries()
+    """Print, task by task, all pairs with their costs, and the gain of two different halves over one selection."""
+    entries = [entry for entry in Ledger(options.ledger, KEY).latest().values() if "error" not in entry]
     for task in dict.fromkeys(entry["task"] for entry in entries):
         of_task = [entry for entry in entries if entry["task"] == task]
         runs: Runs = {((entry["first"], entry["second"]), entry["seed"]): entry for entry in of_task}
@@ -132,19 +141,18 @@ def print_pairs(task: str, runs: Runs, seeds: list[int]) -> None:
     """Print dev scores, first halves down and second halves across, and below what each pair costs."""
 
     def show(title: str, cell: Callable[[Schedule], str]) -> None:
-        print(f"\n{title}\n\n| first half | " + " | ".join(SELECTIONS) + " |\n|---" + "|---" * len(SELECTIONS) + "|")
-        for first in SELECTIONS:
-            print(f"| {first} | " + " | ".join(cell((first, second)) for second in SELECTIONS) + " |")
+        print(f"\n{title}")
+        rows = [[first, *(cell((first, second)) for second in SELECTIONS)] for first in SELECTIONS]
+        print_table(["first half", *SELECTIONS], rows)
 
     def spread(pair: Schedule) -> str:
-        values = [100 * runs[pair, seed]["dev"]["score"] for seed in seeds]
-        return f"{statistics.mean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else float('nan'):.1f}"
+        value = estimate([100 * runs[pair, seed]["dev"]["score"] for seed in seeds])
+        return f"{value.mean:.1f} ± {value.sd:.1f}"
 
     def cost(pair: Schedule) -> str:
         spent = [[sum(runs[each, seed]["cpu_seconds"]) for seed in seeds] for each in (pair, ("gold", "gold"))]
-        shares = [own / plain for own, plain in zip(*spent, strict=True)]
-        error = statistics.stdev(shares) / len(seeds) ** 0.5 if len(seeds) > 1 else float("nan")
-        return f"{statistics.mean(shares):.2f} ± {error:.2f}"
+        share = estimate([own / plain for own, plain in zip(*spent, strict=True)])
+        return f"{share.mean:.2f} ± {share.se:.2f}"
 
     constant = next(iter(runs.values()))["constant"]["score"]
     counts = f"{len(seeds)} seeds, constant prediction {100 * constant:.1f}"
@@ -159,15 +167,12 @@ def print_halves(task: str, runs: Runs, seeds: list[int]) -> None:
     dev = np.array([[100 * runs[pair, seed]["dev"]["score"] for pair in pairs] for seed in seeds])
     grid = dev.reshape(len(seeds), count, count)
     grid = grid - grid.mean(axis=(1, 2), keepdims=True)
-    print(
-        f"\n**{task}**, what a selection is worth in one half, over all in the other, against the mean of all pairs\n"
-    )
-    print("| | " + " | ".join(SELECTIONS) + " |\n|---" + "|---" * count + "|")
+    rows = []
     for half, other in (("first", 2), ("second", 1)):
-        lifts = grid.mean(axis=other)
-        errors = lifts.std(axis=0, ddof=1) / len(seeds) ** 0.5
-        cells = (f"{lift:+.1f} ± {error:.1f}" for lift, error in zip(lifts.mean(axis=0), errors, strict=True))
-        print(f"| in the {half} half | " + " | ".join(cells) + " |")
+        lifts = [estimate(column) for column in grid.mean(axis=other).T]
+        rows.append([f"in the {half} half", *(f"{lift.mean:+.1f} ± {lift.se:.1f}" for lift in lifts)])
+    print(f"\n**{task}**, gain of a selection in one half, over all in the other, from the mean of all pairs")
+    print_table(["", *SELECTIONS], rows)
 
 
 def print_difference(task: str, runs: Runs, seeds: list[int], data_dir: str | None) -> None:
@@ -184,15 +189,15 @@ def print_difference(task: str, runs: Runs, seeds: list[int], data_dir: str | No
     def best(pairs: list[Schedule], by: list[int]) -> Schedule:
         return max(pairs, key=lambda pair: statistics.mean(runs[pair, seed]["reward"]["score"] for seed in by))
 
-    print(f"\n**{task}**, chosen on the reward split of the other seeds, scored on dev\n")
-    print("| seed | best of one selection | score | best of two | score | difference |\n|---|---|---|---|---|---|")
-    chosen = {}
+    chosen, rows = {}, []
     for seed in seeds:
         others = [other for other in seeds if other != seed]
         chosen[seed] = (best(constant, others), best(pieces, others))
         one, two = (100 * runs[pair, seed]["dev"]["score"] for pair in chosen[seed])
         names = [chosen[seed][0][0], " → ".join(chosen[seed][1])]
-        print(f"| {seed} | {names[0]} | {one:.1f} | {names[1]} | {two:.1f} | {two - one:+.1f} |")
+        rows.append([str(seed), names[0], f"{one:.1f}", names[1], f"{two:.1f}", f"{two - one:+.1f}"])
+    print(f"\n**{task}**, chosen on the reward split of the other seeds, scored on dev")
+    print_table(["seed", "best of one selection", "score", "best of two", "score", "difference"], rows)
 
     gold = np.array(loaded.splits["dev"].labels)
 
@@ -226,10 +231,7 @@ def main() -> None:
     tables = commands.add_parser("table")
     tables.add_argument("--data_dir", help="as of `kselect distill`; read for dev's labels")
     tables.set_defaults(act=table)
-    options, options.settings = parser.parse_known_args()
-    if options.settings and options.act is not run:
-        parser.error(f"unrecognized arguments: {' '.join(options.settings)}")
-    with_one_line(lambda: options.act(options))
+    run_main(parser, lambda options: options.act(options))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,50 @@
+"""Environments as Gymnasium vectors, and what comes out of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+
+from kselect.envs.distillation import DistillationEnv
+
+Env = gymnasium.Env[Any, Any]
+VectorEnv = SyncVectorEnv | AsyncVectorEnv
+
+
+class _VectorOfOne(SyncVectorEnv):
+    """One environment as a vector; closing it is left to the owner."""
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Leave the environment open."""
+
+
+def as_vector(env: Env) -> SyncVectorEnv:
+    """Return one environment as a vector."""
+    return _VectorOfOne([partial(_itself, env)])
+
+
+def _itself(env: Env) -> Env:
+    return env
+
+
+def local_envs(vector: VectorEnv) -> list[DistillationEnv]:
+    """Return the environments of this process that can be saved and restored."""
+    envs = [env.unwrapped for env in vector.envs] if isinstance(vector, SyncVectorEnv) else []
+    return [env for env in envs if isinstance(env, DistillationEnv)]
+
+
+def observation_of(observation: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """Return the observation of one environment from those of all."""
+    return {name: values[index] for name, values in observation.items()}
+
+
+def to_plain(value: Any) -> Any:
+    """Return numbers of NumPy as plain ones, in nested mappings, too."""
+    if isinstance(value, dict):
+        return {name: to_plain(item) for name, item in value.items()}
+    return value.item() if isinstance(value, np.generic) else value
