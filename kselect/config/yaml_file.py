@@ -71,7 +71,7 @@ def read(path: str, option: str = "--config") -> dict[str, Any]:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        here = "" if Path(path).is_absolute() else f" in the present folder ({Path.cwd()})"
+        here = "" if Path(path).is_absolute() else f" in the current folder ({Path.cwd()})"
         near = near_path(Path(path), Path.is_file)
         hint = f"did you mean '{near}'? Give" if near else "give"
         raise KselectError(f"{path} does not exist{here}: {hint} {option} the path of a YAML file.") from None

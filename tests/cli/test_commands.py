@@ -317,7 +317,7 @@ def test_a_config_file_that_is_not_there(capsys, tmp_path, monkeypatch):
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "wnut17.yaml").write_text("task: rte\n")
     assert fails(capsys, "distill", "--config", "configs/wnut17.yml") == (
-        f"configs/wnut17.yml does not exist in the present folder ({tmp_path}): did you mean 'configs/wnut17.yaml'? "
+        f"configs/wnut17.yml does not exist in the current folder ({tmp_path}): did you mean 'configs/wnut17.yaml'? "
         "Give --config the path of a YAML file."
     )
     assert "did you mean 'configs/wnut17.yaml'?" in fails(capsys, "distill", "--config", "config/wnut17.yaml")

@@ -59,11 +59,11 @@ def test_tasks_take_turns_and_the_run_tells_of_each(folder: Path) -> None:
     }
     phases = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     steps = {i: sum(phase["steps"] for phase in phases if phase["episode"] == i) for i in range(4)}
-    assert steps == {0: 9, 1: 18, 2: 9, 3: 18}  # an epoch here, two there, as each file says
+    assert steps == {0: 10, 1: 20, 2: 10, 3: 20}  # an epoch here, two there, as each file says
     assert {phase["task"] for phase in phases if phase["episode"] % 2} == {"synthetic-entailment"}
     assert [phase["step"] for phase in phases] == sorted({phase["step"] for phase in phases})
     events = EventAccumulator(str(folder)).Reload()
-    assert [event.step for event in events.Scalars("result/reward/synthetic-entailment")] == [54]
+    assert [event.step for event in events.Scalars("result/reward/synthetic-entailment")] == [60]
 
 
 def test_its_config_alone_repeats_the_run(folder: Path, tmp_path: Path) -> None:
