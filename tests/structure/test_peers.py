@@ -13,8 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.inference import PEERS, Chain, Kselect, load
-from benchmarks.loops import tag_marginals
+from benchmarks.inference import PEERS, Chain, Kselect, load, tag_marginals
 from kselect.structure import LinearChain, SpanSets
 
 ROOT = Path(__file__).parents[2]
