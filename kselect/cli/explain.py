@@ -42,9 +42,7 @@ def run(settings: Settings) -> Path:
 
     earlier = None if settings.ladder.earlier is None else Path(settings.ladder.earlier)
     if earlier is not None and not (earlier / RUNS).exists():
-        raise KselectError(
-            f"earlier is {earlier}, which holds no runs of an ablation: give a folder of `explain`."
-        )
+        raise KselectError(f"earlier is {earlier}, which holds no runs of an ablation: give a folder of `explain`.")
     task = make_task(settings.task)  # before torch is loaded, so that faults in data are told at once
 
     from kselect.analysis.ablation.findings import findings, identities, outcome, symptoms
