@@ -69,15 +69,15 @@ def test_weights_alone_are_the_agent_fixed(tmp_path: Path, monkeypatch: pytest.M
     assert command_line("--agent", "gold:1,hidden:0.5").knowledge == ["gold", "hidden"]
     for wrong, said in (
         ("gold:1,hidden", "agent is 'gold:1,hidden', which is not a policy folder: give one, or a weight for each"),
-        ("gold:one", "which is no policy folder"),
-        ("gold:1,gold:0", "which is no policy folder"),
+        ("gold:one", "which is not a policy folder"),
+        ("gold:1,gold:0", "which is not a policy folder"),
         ("gold:2", "The weight of gold is 2.0: give a number of at least 0 and at most 1"),
         ("gold:nan", "The weight of gold is nan"),
         ("gold:0", "selects nothing"),
     ):
         with pytest.raises(KselectError, match=said):
             command_line("--agent", wrong)
-    with pytest.raises(KselectError, match="which says all: leave out agent_settings"):
+    with pytest.raises(KselectError, match="leave out agent_settings"):
         AgentConfig("gold:1", weights)
     monkeypatch.chdir(tmp_path)
     Path("gold:1").mkdir()
