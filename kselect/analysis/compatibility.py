@@ -66,11 +66,7 @@ class Compatibility:
 
 
 def build_each(config: KnowledgeConfig, student: Classifier, teacher: Classifier) -> Built:
-    """Build each kind of knowledge on offer separately, or find out why it cannot be built.
-
-    Raises:
-        KselectError: An unknown kind, or a setting of a kind that is not on offer.
-    """
+    """Build each kind of knowledge on offer separately, or find out why it cannot be built."""
     kinds = kinds_on_offer(config, student)
     check_kinds(config, kinds)
     built: Built = {}

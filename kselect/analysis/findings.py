@@ -57,12 +57,7 @@ def teacher_findings(profile: TeacherProfile) -> Iterator[Finding]:
 
 
 def pair_findings(pair: Compatibility, obstacle: str | None) -> Iterator[Finding]:
-    """Report that two models have nothing in common.
-
-    Args:
-        pair: The kinds of knowledge on offer.
-        obstacle: Why the two cannot be distilled at all; None where they can.
-    """
+    """Report that two models have nothing in common."""
     if obstacle is not None:
         yield Finding("incompatible", f"These two models cannot be distilled. {obstacle}")
     elif all(fit.obstacle for fit in pair.fits):

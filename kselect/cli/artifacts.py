@@ -43,9 +43,6 @@ def task_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the task and data settings of the run that `model` is from, unless another task is given.
 
     Where only data are given, they are read as the run's own were.
-
-    Args:
-        values: the settings that are given, by name.
     """
     settings = find_settings(values.get("model", ""))
     other_task = any(values.get(name) not in (None, settings.get(name)) for name in ("task", "task_type"))

@@ -126,11 +126,7 @@ def _write(
     entries: list[dict[str, Any]],
     names: str,
 ) -> None:
-    """Print the report and leave it in the run folder; a comparison with failed runs is left unfinished.
-
-    Raises:
-        KselectError: Runs failed.
-    """
+    """Print the report and leave it in the run folder; a comparison with failed runs is left unfinished."""
     comparison = settings.comparison
     io.write_text(folder.path / TABLE, report(comparisons, "markdown"))
     if comparison.format == "table":

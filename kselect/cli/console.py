@@ -172,14 +172,7 @@ class Interruption:
 def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | None = None
 ) -> None:
-    """Print rows under their columns, the first column to the left and the others to the right.
-
-    Args:
-        title: a line above the table.
-        columns: names, one a column.
-        rows: cells as texts, as many in each row as there are columns.
-        stream: where to write; standard output by default.
-    """
+    """Print rows under their columns, the first column to the left and the others to the right."""
     stream = sys.stdout if stream is None else stream
     console = live_console(stream)
     if console is None:

@@ -40,11 +40,7 @@ def overview() -> str:
 
 
 def dispatch(words: Sequence[str]) -> None:
-    """Run the command that the words of a command line name.
-
-    Raises:
-        KselectError: bad input.
-    """
+    """Run the command that the words of a command line name."""
     if not words or words[0] in ("-h", "--help"):
         print(overview(), end="")
         return

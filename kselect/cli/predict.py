@@ -77,11 +77,7 @@ def run(settings: PredictSettings, data: Mapping[str, Unlabelled] | WordSource) 
 
 
 def _job_of_texts(config: TaskConfig, model: EvaluationConfig, tests: Mapping[str, Unlabelled]) -> PredictionJob:
-    """Return what predicts whole texts: GLUE's test files, or custom ones.
-
-    Raises:
-        KselectError: no model that has the labels.
-    """
+    """Return what predicts whole texts: GLUE's test files, or custom ones."""
     files, task = text_files(config), _text_task(config, model)
 
     def texts(inference: InferenceModel, suffix: str) -> list[str]:
@@ -101,11 +97,7 @@ def _job_of_texts(config: TaskConfig, model: EvaluationConfig, tests: Mapping[st
 
 
 def _job_of_words(config: TaskConfig, model: EvaluationConfig, source: WordSource) -> PredictionJob:
-    """Return what predicts sentences, word by word.
-
-    Raises:
-        KselectError: faults in the sentences, or no model that has the labels.
-    """
+    """Return what predicts sentences, word by word."""
     task = source.task_of(custom_name(task_name(config)), word_labels(find_model(model.model)))
     test = source.unlabelled(task)
 

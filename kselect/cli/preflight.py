@@ -47,12 +47,7 @@ from kselect.tasks.task import Task
 
 
 def prepare(settings: Settings) -> Any:
-    """Check what a command's settings name, and return the data that the command runs on.
-
-    Raises:
-        KselectError: a task, a file, a model or a kind of knowledge that is not there, a run name that is taken, an
-            agent that cannot do what the command asks, or faults in the data.
-    """
+    """Check what a command's settings name, and return the data that the command runs on."""
     with unreadable_paths():
         for group in vars(settings).values():
             check_exists(group)
@@ -61,11 +56,7 @@ def prepare(settings: Settings) -> Any:
 
 @singledispatch
 def check_exists(config: Config) -> None:
-    """Check that what a group of settings names is there.
-
-    Raises:
-        KselectError: it is not.
-    """
+    """Check that what a group of settings names is there."""
 
 
 @check_exists.register
@@ -126,11 +117,7 @@ def _(config: EvaluationConfig) -> None:
 
 @singledispatch
 def load_data(settings: Settings) -> Any:
-    """Return the data that a command runs on: its task or, to predict, test examples; None for other commands.
-
-    Raises:
-        KselectError: faults in the data, or settings that the command cannot run on.
-    """
+    """Return the data that a command runs on: its task or, to predict, test examples; None for other commands."""
 
 
 @load_data.register

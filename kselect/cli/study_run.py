@@ -29,9 +29,6 @@ def run_study(
         steps_of: Expected training steps of a cell.
         on_entry: Called with each new entry before it is recorded.
         on_begin: Called with the progress before the first run.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM, with how to resume.
     """
     pending = study.pending
     done, total = (sum(map(steps_of, cells)) for cells in ([c for c in study.cells if c not in pending], study.cells))

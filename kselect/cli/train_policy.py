@@ -73,11 +73,7 @@ def run(settings: TrainPolicySettings, task: Task) -> Path:
 def make_envs(
     setup: PolicySetup, every: Sequence[TrainPolicySettings], distillers: Sequence[Distiller], parallel: int
 ) -> Iterator[list[DistillationEnv] | VectorEnv]:
-    """Yield an environment for each task, that of `setup` first, or `parallel` of them, each in its own process.
-
-    Raises:
-        KselectError: tasks that one policy cannot serve.
-    """
+    """Yield an environment for each task, that of `setup` first, or `parallel` of them, each in its own process."""
     first = setup.env
     further = zip(every[1:], distillers[1:], strict=True)
     envs = [

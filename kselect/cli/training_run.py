@@ -59,11 +59,7 @@ T = TypeVar("T", TrainTeacherSettings, DistillSettings, TrainPolicySettings)
 
 
 def build_distiller(settings: DistillSettings | TrainPolicySettings, task: Task[Any] | None = None) -> Distiller:
-    """Build the distiller that a command's settings describe; `task` is theirs, where it is loaded already.
-
-    Raises:
-        KselectError: models that cannot be loaded or compared, with the agents that they can serve.
-    """
+    """Build the distiller that a command's settings describe; `task` is theirs, where it is loaded already."""
     models = make_models(settings.task, settings.model, settings.run.seed, task)
     try:
         distiller = models.distiller(settings.training, settings.knowledge, settings.task.max_length)
@@ -103,15 +99,7 @@ def resolve_task(settings: S, task: Task) -> S:
 
 
 def open_folder(settings: T, distiller: Distiller, agent: str, command: str, task: str | None = None) -> RunFolder:
-    """Open the run folder of a command.
-
-    Args:
-        settings: of the command.
-        distiller: of the run.
-        agent: who decides, for the folder's name.
-        command: that the settings belong to.
-        task: the task in the folder's name; the distiller's by default.
-    """
+    """Open the run folder of a command."""
     run = settings.run
     place = RunPlace(Path(run.runs_dir), task or distiller.task.name, agent, run.seed, run.run_name, command)
     return RunFolder.open(place, resolve(settings, distiller).to_dict(), run.fresh)
@@ -133,13 +121,6 @@ def recorded(
     recording: RunRecording | None = None,
 ) -> Iterator[OnPhase]:
     """Resume a stopped run, and yield the `on_phase` that logs each phase and shows progress.
-
-    Args:
-        folder: of the run.
-        runner: runs the episodes.
-        title: of the progress.
-        tasks: those of the runner.
-        recording: records every example, where that is asked for.
 
     Raises:
         KselectError: training diverged; the last good state, where there is one, is saved in the run folder.

@@ -61,11 +61,7 @@ class AblationConfig(Config):
             self.knowledge(share)
 
     def knowledge(self, top_k: float | None = None) -> KnowledgeConfig:
-        """Return what is on offer to a student: the `top_k` largest probabilities or, without it, all other levels.
-
-        Raises:
-            KselectError: a value out of range.
-        """
+        """Return what is on offer to a student: the `top_k` largest probabilities or, without it, all other levels."""
         names = ("temperature", "similarity_mass", "similarity_temperature", "teacher_cache", "cache_dir")
         settings = {name: getattr(self, name) for name in names}
         settings |= {} if self.label_smoothing is None else {"label_smoothing": self.label_smoothing}

@@ -84,14 +84,7 @@ class TaskConfig(Config):
         return any(path is not None for path in (self.train_file, self.test_file, self.dataset))
 
     def require_labels(self, reader: str) -> None:
-        """Refuse to train on sentences without labels what reads labels.
-
-        Args:
-            reader: names what reads them, at the beginning of the message.
-
-        Raises:
-            KselectError: there is an `unlabelled_file`.
-        """
+        """Refuse to train on sentences without labels what reads labels."""
         require(
             self.unlabelled_file is None,
             f"{reader} reads the labels of the training data, and unlabelled_file has none: leave that file out.",

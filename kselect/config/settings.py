@@ -23,11 +23,7 @@ class Settings:
         self.validate()
 
     def validate(self) -> None:
-        """Refuse contradictions between the groups; each group has checked itself.
-
-        Raises:
-            KselectError: in one line, with the name of the setting.
-        """
+        """Refuse contradictions between the groups; each group has checked itself."""
 
     @classmethod
     def groups(cls) -> dict[str, type[Config]]:
@@ -47,11 +43,7 @@ class Settings:
 
     @classmethod
     def from_dict(cls: type[Self], values: Mapping[str, Any]) -> Self:
-        """Fill the groups from a flat mapping; a setting that it lacks has its default.
-
-        Raises:
-            KselectError: an unknown or missing setting, or a value that its group refuses.
-        """
+        """Fill the groups from a flat mapping; a setting that it lacks has its default."""
         known = cls.hints()
         for name in values:
             if name not in known:
@@ -79,11 +71,7 @@ class Settings:
         return {name: value for group in asdict(self).values() for name, value in group.items()}
 
     def replace(self: Self, **changes: Any) -> Self:
-        """Return a copy with other values for the settings that are named.
-
-        Raises:
-            KselectError: an unknown setting, or a value that its group refuses.
-        """
+        """Return a copy with other values for the settings that are named."""
         return type(self).from_dict({**self.to_dict(), **changes})
 
     def select(self, settings: type[Self]) -> Self:

@@ -81,11 +81,7 @@ class Config:
         self.validate()
 
     def validate(self) -> None:
-        """Refuse contradictions.
-
-        Raises:
-            KselectError: in one line, with the name of the setting.
-        """
+        """Refuse contradictions."""
 
     def require(self, name: str, condition: bool, advice: str) -> None:
         """Raise a KselectError that gives a setting's name and value, and the advice, unless `condition` holds."""
@@ -114,11 +110,7 @@ def merge_settings(overrides: Mapping[str, Any], defaults: Mapping[str, Any]) ->
 
 
 def check_type(name: str, value: Any, hint: Any) -> None:
-    """Refuse a value of another type than a setting has.
-
-    Raises:
-        KselectError: in one line, with the nearest of a closed set of values.
-    """
+    """Refuse a value of another type than a setting has."""
     if matches(value, hint):
         return
     choices = [str(choice) for member in members(hint) if get_origin(member) is Literal for choice in get_args(member)]

@@ -59,15 +59,7 @@ MALFORMED = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
 
 
 def read(path: str, option: str = "--config") -> dict[str, Any]:
-    """Read a mapping of settings.
-
-    Args:
-        path: a YAML file.
-        option: the option that gave the path.
-
-    Raises:
-        KselectError: the file is missing, is not YAML (with the line), or is not a mapping of names to values.
-    """
+    """Read a mapping of settings."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:

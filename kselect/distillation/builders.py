@@ -30,9 +30,6 @@ def make_encoder(config: EncoderConfig, task: Task, max_length: int | None, seed
         task: the task.
         max_length: longest input in tokens of an encoder from scratch; `SCRATCH_LENGTH` by default.
         seed: for the initialisation.
-
-    Raises:
-        KselectError: no encoder is set, and the task is not a synthetic one; or the head does not fit the task.
     """
     if config.encoder is not None:
         return load_encoder(config.encoder, task, seed, config.head)
@@ -54,9 +51,6 @@ class Models:
     """The task and the models of a run, before the first training step.
 
     Attributes:
-        task: the task.
-        teachers: the teachers.
-        student: the student.
         parser: reads the same texts; None if none is set.
         fresh_head: whether the student's head is randomly initialised.
     """
@@ -80,9 +74,6 @@ def make_models(task: TaskConfig, student: StudentConfig, seed: int = 0, loaded:
         student: settings of the models.
         seed: for the head of a student that has none, or a different one than is set.
         loaded: the task, if it has been loaded already.
-
-    Raises:
-        KselectError: a setting is wrong, or one of them cannot be loaded.
     """
     check_head_of(task.task_type, student.head)
     if student.parser is not None and task.task_type != "text":
@@ -107,9 +98,5 @@ def make_models(task: TaskConfig, student: StudentConfig, seed: int = 0, loaded:
 def make_distiller(
     task: TaskConfig, student: StudentConfig, training: TrainingConfig, knowledge: KnowledgeConfig, seed: int = 0
 ) -> Distiller:
-    """Create the models, see `make_models`, and their distiller.
-
-    Raises:
-        KselectError: a setting is wrong, or one of them cannot be loaded.
-    """
+    """Create the models, see `make_models`, and their distiller."""
     return make_models(task, student, seed).distiller(training, knowledge, task.max_length)

@@ -24,11 +24,6 @@ def compute_signals(student: Answer, teacher: Answer | None, labels: Tensor) -> 
     against gold labels; agreement is that of the two models' most probable classes. For labelled words, all are means
     over words. Values are NaN if the teacher was not read or no label is known. Agreement is 0 between heads with
     different classes. In a regression, values that could be read are 0.
-
-    Args:
-        student: the student's answer.
-        teacher: the teacher's answer; None if it was not read.
-        labels: gold labels as in the batch.
     """
     unread = torch.full((len(TEACHER_SIGNALS),), math.nan, device=labels.device)
     if student.choices_of is None:

@@ -23,9 +23,6 @@ def check_readable(model: PreTrainedModel, needs: Needs, what: str) -> None:
     """Refuse to read inside an attention that does not go through the library's attention interface.
 
     Such an architecture returns attention after dropout, and no queries, keys or values.
-
-    Raises:
-        IncomparableError: `needs` reads inside the attention of such a model; the message begins with `what`.
     """
     if needs.inside_attention and not model._supports_attention_backend:
         raise IncomparableError(

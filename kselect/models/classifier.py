@@ -106,11 +106,7 @@ LONGEST = 512  # where neither task nor model sets a limit
 
 
 def input_length(classifier: Classifier, max_length: int | None, usual: int | None = DEFAULT_LENGTH) -> int:
-    """Return how many tokens an input may have: `max_length` or, unless given, `usual` or what the model takes if less.
-
-    Raises:
-        KselectError: `max_length` is more than the model has positions for.
-    """
+    """Return the longest input in tokens: `max_length` or, by default, `usual` or what the model takes if less."""
     available = positions(classifier.model)
     if max_length is None:
         return min(length for length in (usual, available, LONGEST) if length is not None)

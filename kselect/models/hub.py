@@ -18,9 +18,6 @@ def source_settings(path: str | Path) -> dict[str, Any]:
     """Return what `from_pretrained` must be told about where `path` lies: a folder, the hub, or the hub's cache.
 
     The hub is asked once, without retries. Where it does not answer, a copy in the cache serves.
-
-    Raises:
-        KselectError: the hub does not answer, and the cache does not have the model.
     """
     if Path(path).is_dir():
         return {}
@@ -43,9 +40,6 @@ def file_beside(path: str | Path, name: str) -> Path | None:
     """Return where a file lies that was saved beside a model: in its folder or, once it is fetched, in the hub's cache.
 
     None where there is none of that name, or no such model, as loading the model says.
-
-    Raises:
-        KselectError: no such folder, or a hub that does not give it, and has no copy of the model in the cache.
     """
     if Path(path).is_dir():
         file = Path(path, name)

@@ -19,9 +19,6 @@ def redraw(model: PreTrainedModel, unfit: Collection[str]) -> None:
     """Draw the output layer anew, and with it what the checkpoint did not fill: the tensors named `unfit`.
 
     What else it brought along is pretrained, and stays; the whole head goes where it was fine-tuned for some task.
-
-    Raises:
-        KselectError: the architecture's output layer cannot be told.
     """
     output = output_layer(model)
     fine_tuned = any("SequenceClassification" in name for name in model.config.architectures or ())
@@ -40,21 +37,13 @@ def centre(model: PreTrainedModel, task: Task) -> None:
 
 @torch.no_grad()
 def reorder(model: PreTrainedModel, order: Sequence[int]) -> None:
-    """Put the labels in another order: the label at `order[i]` comes to i.
-
-    Raises:
-        KselectError: the architecture's output layer cannot be told.
-    """
+    """Put the labels in another order: the label at `order[i]` comes to i."""
     for parameter in output_layer(model).parameters():
         parameter.copy_(parameter[list(order)])
 
 
 def output_layer(model: PreTrainedModel) -> nn.Linear:
-    """Return the layer that gives the logits.
-
-    Raises:
-        KselectError: there is none that can be told.
-    """
+    """Return the layer that gives the logits."""
     labels = model.config.num_labels
     linear = [one for _, one in _modules(model) if isinstance(one, nn.Linear) and one.out_features == labels]
     if not linear:

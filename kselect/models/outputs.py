@@ -77,9 +77,6 @@ def forward(model: PreTrainedModel, batch: dict[str, Tensor], needs: Needs) -> M
 
     Attention runs through the fused kernel in each layer whose matrices are not wanted, and what nobody reads is not
     held.
-
-    Raises:
-        KselectError: the architecture does not give what is needed.
     """
     check_readable(model, needs, "What is needed")
     implementation = fused_attention(model)
@@ -131,11 +128,7 @@ def has_logits(model: PreTrainedModel) -> bool:
 
 
 def projection_width(model: PreTrainedModel, kind: str) -> int:
-    """Return how many dimensions the queries, keys or values (`kind`) of all heads have, which no config tells of all.
-
-    Raises:
-        KselectError: the architecture does not show them.
-    """
+    """Return the total width of the queries, keys or values (`kind`) of all heads, measured on one token."""
     token = torch.ones(1, 1, dtype=torch.long, device=model.device)
     batch = {"input_ids": token, "attention_mask": token}
     with torch.no_grad(), torch.random.fork_rng():

@@ -17,9 +17,6 @@ def check_served(
     """Refuse a recipe that weighs what these models do not have in common, and name those that can be given.
 
     Where what is learned from is not labelled, a recipe that reads labels is refused.
-
-    Raises:
-        KselectError: in one line.
     """
     recipe = RECIPES.get(agent.agent)
     obstacle = None if recipe is None else _obstacle(recipe, student, teachers, is_labelled)

@@ -32,21 +32,13 @@ class PolicySetup:
 
 
 def build_trainable_agent(config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int) -> PolicySetup:
-    """Build a new agent that learns a policy.
-
-    Raises:
-        KselectError: an agent that is unknown, or that has nothing to learn.
-    """
+    """Build a new agent that learns a policy."""
     check_learner(config.agent)
     return _fresh(config.agent, config, distiller, phases, seed, learning=True)
 
 
 def build_policy(config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int) -> PolicySetup:
-    """Build the agent of one distillation: a trained policy, a baseline, or an agent that learns on the way.
-
-    Raises:
-        KselectError: an agent that is unknown, that would need training first, or that does not fit this knowledge.
-    """
+    """Build the agent of one distillation: a trained policy, a baseline, or an agent that learns on the way."""
     name = config.agent
     check_decider(name)
     if name in ONLINE:

@@ -91,11 +91,7 @@ def recipe_defaults(agent: AgentConfig, overrides: Mapping[str, Any]) -> dict[st
 
 
 def check(agent: AgentConfig, knowledge: KnowledgeConfig) -> None:
-    """Refuse knowledge that an agent by name cannot work with; what the models are yet to settle is not refused.
-
-    Raises:
-        KselectError: it lacks what the agent needs, or its weighting is not the agent's.
-    """
+    """Refuse knowledge that an agent by name cannot work with; what the models are yet to settle is not refused."""
     name, recipe, kinds = agent.agent, RECIPES.get(agent.agent), knowledge.knowledge
     if recipe is None:
         if name in AGENTS and kinds is not None:
@@ -114,11 +110,7 @@ def check(agent: AgentConfig, knowledge: KnowledgeConfig) -> None:
 
 
 def check_learner(name: str) -> None:
-    """Refuse an agent that no policy can be learned by.
-
-    Raises:
-        KselectError: it is unknown, has nothing to learn, or learns in a distillation only.
-    """
+    """Refuse an agent that no policy can be learned by."""
     if name in ONLINE:
         raise KselectError(f"{name} learns while it distils: to train a policy, give {ONLINE[name]}.", setting="agent")
     if name not in NAMED:
@@ -128,11 +120,7 @@ def check_learner(name: str) -> None:
 
 
 def check_decider(name: str) -> None:
-    """Refuse an agent that cannot decide in a distillation; the folder of a policy can.
-
-    Raises:
-        KselectError: it is unknown, or would need training first.
-    """
+    """Refuse an agent that cannot decide in a distillation; the folder of a policy can."""
     if learns(name):
         raise KselectError(
             f"{name} has no policy yet: give the folder of a trained policy, or online.", setting="agent"

@@ -30,11 +30,7 @@ class Checkpoint:
         return time.monotonic() - self._saved >= (max(self.every, self._cost / COST) if self.every else 0.0)
 
     def save(self, take: Callable[[], Snapshot]) -> None:
-        """Write the snapshot that `take` returns.
-
-        Raises:
-            KselectError: it cannot be written.
-        """
+        """Write the snapshot that `take` returns."""
         start = time.monotonic()
         take().save(self.path)
         self._saved = time.monotonic()
@@ -45,9 +41,5 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
     def load(self) -> Snapshot | None:
-        """Return the last saved state; None if there is none yet.
-
-        Raises:
-            KselectError: the file is damaged, or is not a checkpoint.
-        """
+        """Return the last saved state; None if there is none yet."""
         return Snapshot.load(self.path) if self.path.exists() else None

@@ -70,9 +70,6 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
             and "cost" (part to share of wall time).
         command: the command that repeats the run.
         model_folder: Folder of the model, relative to the card.
-
-    Raises:
-        KeyError: "task", "metrics" or "examples" is not in the results.
     """
     task = results["task"]
     title = f"{'Student' if 'agent' in results else 'Teacher'} for {task}"

@@ -59,13 +59,6 @@ class RunFolder:
 
         `kselect <command> --config <folder>/config.yaml` repeats the run into a new folder: the file holds
         every setting but `run_name`, which names this folder only, and `fresh`.
-
-        Args:
-            place: what names the run.
-            config: every setting by name, as `Settings.to_dict` returns them.
-
-        Raises:
-            KselectError: a folder of that name holds something already, or the folder cannot be made.
         """
         path, config = place.make(), _recorded(config)
         folder = cls(path, config, place.command)  # locked before config.yaml makes it look like an unfinished run
@@ -92,9 +85,6 @@ class RunFolder:
 
         That is the folder of the place's name or, without a name, the newest <task>-<agent>-<seed>-<time>. With
         `fresh` a folder in the way is archived first. Call `rewind` on a folder that is `resumed`.
-
-        Raises:
-            KselectError: the folder of that name holds anything else, or the folder cannot be made.
         """
         recorded = yaml.safe_load(yaml.safe_dump(_recorded(config)))
         if place.named is not None:

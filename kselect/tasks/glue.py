@@ -159,9 +159,6 @@ def glue_source(name: str, data_dir: str | Path | None) -> Source:
         data_dir: a folder that holds the task as `datasets` saved it, or the task's folder, or a folder "glue" with it;
             the task's folder has TSV files, Parquet files as on the hub, or a saved data set. By default the
             environment variable KSELECT_DATA.
-
-    Raises:
-        KselectError: the folder does not hold the task, or no folder is given and the hub cannot be reached.
     """
     format = GLUE_FORMATS[name]
     given = data_dir or os.environ.get("KSELECT_DATA")

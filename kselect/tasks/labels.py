@@ -58,12 +58,7 @@ def first_variants(names: Iterable[str], key: Callable[[str], Hashable] = spelli
 
 
 def find_labels(table: Table, column: str) -> list[str]:
-    """Return the labels in a column: those that the table declares, or else those it has, sorted.
-
-    Raises:
-        KselectError: two spellings of one label, or a column that is not one of labels: it has one value, very many, or
-            decimals.
-    """
+    """Return the labels in a column: those that the table declares, or else those it has, sorted."""
     names = table.names(column)
     if declared := table.class_names.get(column):
         labels = list(declared)

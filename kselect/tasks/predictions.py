@@ -51,9 +51,6 @@ def table_predictions(
         logits: of the model, `[n, K]`.
         id_name: name of the column of ids.
         suffix: of the table's format, one of `TABLE_SUFFIXES`.
-
-    Raises:
-        KselectError: as TSV, an id or a label that holds a tab or a line break.
     """
     from scipy.special import softmax
 

@@ -43,11 +43,7 @@ def read_table(path: str | Path) -> Table:
 
 
 def read_utf8(path: Path) -> str:
-    """Return a file's text without a byte-order mark.
-
-    Raises:
-        KselectError: the file is missing, unreadable or, by line, not UTF-8.
-    """
+    """Return a file's text without a byte-order mark."""
     return read_marked(path)[1]
 
 
@@ -74,11 +70,7 @@ def _decoded(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return a file's lines without the empty ones at its end.
-
-    Raises:
-        KselectError: as `read_utf8` does, and for lines that end in carriage returns alone.
-    """
+    """Return a file's lines without the empty ones at its end."""
     text = read_utf8(path).rstrip("\r\n")
     if "\r" in text and "\n" not in text:
         raise KselectError(f"{path} ends its lines with carriage returns alone: save it with line feeds.")
@@ -186,11 +178,7 @@ def _check_fields(place: str, count: int, columns: Sequence[str]) -> None:
 
 
 def _by_column(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
-    """Turn rows into columns by name.
-
-    Raises:
-        KselectError: two columns have one name.
-    """
+    """Turn rows into columns by name."""
     for name in names:
         if names.count(name) > 1:
             raise KselectError(f"{path} names two columns '{name}': rename one of them.")

@@ -161,9 +161,6 @@ def hold_out(split: AnyExamples, fraction: float, seed: int, name: str = "reward
         fraction: expected size of the share, of 1; at least one example is held out.
         seed: of the sample.
         name: of the share, for messages.
-
-    Raises:
-        KselectError: `fraction` is not between 0 and 1, or nothing would be left of the rest.
     """
     if not 0 < fraction < 1:
         raise KselectError(
@@ -208,9 +205,6 @@ def make_splits(
         reward_fraction: share of train that becomes the reward split.
         seed: of the splits and slices.
         train_limit: use at most this many examples of train and of each split for reporting.
-
-    Raises:
-        KselectError: `train_limit` is not positive, or there are too few examples.
     """
     if train_limit is not None and train_limit < 1:
         raise KselectError(f"train_limit is {train_limit}: give a positive number of examples.", setting="train_limit")

@@ -48,9 +48,6 @@ def words_of_texts(split: Split, tokenizer: PreTrainedTokenizerBase, max_length:
 
     Words beyond `max_length` are none, as their tokens are not in the input; neither are those without a token. One
     that is cut in two there is read whole.
-
-    Raises:
-        KselectError: a tokenizer that does not tell which token is of which word, or takes a whole text for one.
     """
     name = type(tokenizer).__name__
     if not tokenizer.is_fast:

@@ -80,9 +80,6 @@ def compare(entries: Iterable[Entry], baseline: str | None = None) -> list[Compa
     Args:
         entries: See `KEY` and `kselect.training.cells.run_distillation`; failed ones have an `error`.
         baseline: Label of the agent that the others are compared with; the first by default.
-
-    Raises:
-        KselectError: No such label.
     """
     entries = list(entries)
     tasks = dict.fromkeys(entry["task"] for entry in entries)

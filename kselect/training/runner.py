@@ -204,11 +204,7 @@ class EpisodeRunner:
         )
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Return to a `snapshot` of a runner that was made alike; costs add up over the attempts.
-
-        Raises:
-            KselectError: The teacher or the data have changed, or the snapshot is from another version.
-        """
+        """Return to a `snapshot` of a runner that was made alike; costs add up over the attempts."""
         facts = snapshot.facts
         if "costs" not in facts:
             raise KselectError("The checkpoint was written by another version of kselect.", setting="fresh")

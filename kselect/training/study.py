@@ -87,11 +87,7 @@ class Study:
 
 
 def check_failures(entries: Sequence[dict[str, Any]], hint: str = "") -> list[dict[str, Any]]:
-    """Return the entries if every run finished.
-
-    Raises:
-        KselectError: Runs failed; `hint` says how to try them again.
-    """
+    """Return the entries if every run finished."""
     failed = [entry for entry in entries if "error" in entry]
     if failed:
         raise KselectError(f"{len(failed)} of {len(entries)} runs failed ({failed[0]['error']}).{hint}")

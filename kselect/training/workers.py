@@ -48,11 +48,7 @@ class EnvSpec:
 
 @contextmanager
 def worker_errors() -> Iterator[None]:
-    """Turn the broken pipe of a process that died into one line.
-
-    Raises:
-        WorkerDiedError: A process died.
-    """
+    """Turn the broken pipe of a process that died into one line."""
     try:
         yield
     except (EOFError, ConnectionError) as error:

@@ -37,13 +37,7 @@ def outcome(explanation: Explanation) -> list[str]:
 
 
 def identities(conditions: Sequence[Condition], classes: int, teacher: AblationTeacher) -> list[str]:
-    """Report which conditions are identical by arithmetic; these are not trained.
-
-    Args:
-        conditions: The conditions of the ablation.
-        classes: Number of classes.
-        teacher: The teacher of the ablation.
-    """
+    """Report which conditions are identical by arithmetic; these are not trained."""
     sentences = []
     if classes == 2:
         sentences.append(

@@ -24,14 +24,7 @@ class RunRecording:
     """Writes the rows of an `ExampleRecorder` to a run folder, phase by phase, and summarises them at the end."""
 
     def __init__(self, distiller: Distiller, recorder: ExampleRecorder, folder: RunFolder, plots: bool = False) -> None:
-        """Record a run.
-
-        Args:
-            distiller: The run.
-            recorder: Attached to the distiller.
-            folder: The run folder.
-            plots: Whether to draw the recording as well.
-        """
+        """Record a run."""
         self.distiller = distiller
         self.recorder = recorder
         self.folder = folder
@@ -39,11 +32,7 @@ class RunRecording:
         self._saved = 0
 
     def take_up(self, phases: int) -> None:
-        """Return to the state after a number of phases: later ones are deleted, and the others loaded.
-
-        Raises:
-            KselectError: A phase is missing or damaged.
-        """
+        """Return to the state after a number of phases: later ones are deleted, and the others loaded."""
         for path in (self.folder.path / PARTS).glob("*.parquet"):
             if int(path.stem) >= phases:
                 path.unlink()

@@ -138,9 +138,6 @@ class CacheEntry:
         """Hold the entry's lock, waiting for it if necessary, and read the index again.
 
         No process can clear the entry meanwhile.
-
-        Raises:
-            KselectError: the folder is not writable, or the disk is full.
         """
         try:
             with self._acquired():
@@ -164,10 +161,6 @@ class CacheEntry:
     @contextmanager
     def adding(self, layouts: Mapping[str, RaggedLayout], about: Mapping[str, Any]) -> Iterator[Addition]:
         """Write arrays, within `filling`; on exit, those not dropped are added to the index.
-
-        Args:
-            layouts: layout of each array, by name.
-            about: description of the entry for people.
 
         Raises:
             OSError: the disk does not have enough room.
@@ -202,9 +195,6 @@ class CacheEntry:
         """Delete the folder, unless a process is filling it; returns whether it is gone.
 
         Processes that have mapped its files can still read them.
-
-        Raises:
-            KselectError: no permission to delete it.
         """
         try:
             with self._lock.acquire(blocking=False), suppress(FileNotFoundError):  # cleared by another process

@@ -53,9 +53,6 @@ class TeacherOutputs:
             task: name of the task, to describe cache entries.
             device: device of the batches.
             dtype: dtype of forward passes.
-
-        Raises:
-            KselectError: the cache folder cannot be created.
         """
         self._offered, self._task, self._device, self._dtype = offered, task, device, dtype
         models = [teacher.to(device).model for teacher in teachers]
@@ -67,11 +64,7 @@ class TeacherOutputs:
         self.parsed: ParsedTexts | None = None
 
     def add_parser(self, parser: Classifier, words: TextWords) -> None:
-        """Add a parser that reads the training texts, of these `words`.
-
-        Raises:
-            KselectError: a sentence is longer than the parser's input.
-        """
+        """Add a parser that reads the training texts, of these `words`."""
         self.parsed = ParsedTexts(parser, words, self._device, self._dtype, partial(self._cached, needs=Needs()))
 
     def set_progress(self, progress: ProgressCallback) -> None:

@@ -56,11 +56,7 @@ def heads_of(task: Task) -> tuple[str, ...]:
 
 
 def check_head(name: str, task: Task) -> None:
-    """Refuse a head that does not answer a task.
-
-    Raises:
-        KselectError: it does not exist, or is for other tasks; the spans head and a scheme other than BIOES.
-    """
+    """Refuse a head that does not answer a task."""
     if name not in heads_of(task):
         raise unknown(f"head for {task.name}", name, heads_of(task))
     if name == Spans.name and isinstance(task, TaggingTask) and task.tag_set.scheme != "bioes":
@@ -120,11 +116,7 @@ def save_head(head: Head, labels: tuple[str, ...], folder: str | Path) -> None:
 
 
 def saved_facts(model: str | Path) -> dict[str, Any]:
-    """Return what lies beside a model, in a folder or on the hub, of its head; empty where nothing does.
-
-    Raises:
-        KselectError: it cannot be read, or no such model can be had.
-    """
+    """Return what lies beside a model, in a folder or on the hub, of its head; empty where nothing does."""
     path = file_beside(model, FACTS)
     if path is None:
         return {}
@@ -138,11 +130,7 @@ def saved_facts(model: str | Path) -> dict[str, Any]:
 
 
 def load_weights(head: Head, model: str | Path) -> None:
-    """Fill a head with what was saved of it beside a model, in a folder or on the hub.
-
-    Raises:
-        KselectError: weights that are missing, or of another shape.
-    """
+    """Fill a head with what was saved of it beside a model, in a folder or on the hub."""
     if not head.state_dict():
         return
     path = file_beside(model, WEIGHTS) or Path(model, WEIGHTS)

@@ -103,9 +103,6 @@ class Treebank:
             heads: of each sentence, `[n]` each; by default those of the file.
             relations: likewise.
             upos: likewise.
-
-        Raises:
-            ValueError: other numbers of sentences or words.
         """
         lines = list(self.lines)
         for column, written in ((HEAD, heads), (DEPREL, relations), (UPOS, upos)):

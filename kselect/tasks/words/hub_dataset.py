@@ -43,17 +43,7 @@ def read_token_labels(
 
 
 def table_sentences(table: Table, word_column: str, tag_column: str | None) -> list[TaggedSentence]:
-    """Return the sentences in a table; rows without words are left out.
-
-    Args:
-        table: rows of lists.
-        word_column: each row a list of texts.
-        tag_column: each row a list of tags, as names or as ids that `table.class_names` names; None for data to
-            predict.
-
-    Raises:
-        KselectError: as `read_token_labels` does.
-    """
+    """Return the sentences in a table; rows without words are left out."""
     columns = {"word_column": word_column, "tag_column": tag_column}
     lists = {setting: table.values(column) for setting, column in columns.items() if column is not None}
     names = None if tag_column is None else table.class_names.get(tag_column)

@@ -99,11 +99,7 @@ def tagged_data(
 
 
 def check_spellings(parts: Mapping[str, Sequence[TaggedSentence]], ignore_case: bool = True) -> None:
-    """Refuse tags that are two spellings of one; such that differ in case alone are refused if `ignore_case`.
-
-    Raises:
-        KselectError: the place of the second spelling, and both.
-    """
+    """Refuse tags that are two spellings of one; such that differ in case alone are refused if `ignore_case`."""
     places: dict[str, str] = {}
     for sentences in parts.values():
         for sentence in sentences:
