@@ -60,7 +60,7 @@ AGENTS: PluginRegistry[str] = PluginRegistry(
     {
         **LEARNERS,
         "fixed": "constant weights, as in weights: {gold: 1, logits: 1}",
-        "schedule": "weights by stages of the run, each up to a share of it",
+        "schedule": "weights that change in stages over the run",
         "random-hard": "a random selection at each phase, never an empty one",
         "random-soft": "random weights in [0, 1] at each phase",
     },

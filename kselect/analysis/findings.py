@@ -14,12 +14,7 @@ TRUNCATED = 0.05  # share of texts from which on truncation is reported
 
 @dataclass(frozen=True)
 class Finding:
-    """A fact about a teacher or a pair of models that stands in the way of distillation.
-
-    Attributes:
-        code: A short name, such as `label-order`.
-        message: One sentence with the numbers.
-    """
+    """A fact about a teacher or a pair of models that stands in the way of distillation."""
 
     code: str
     message: str

@@ -11,7 +11,7 @@ from kselect.config import TaskConfig, names_with
 from kselect.config.yaml_file import read
 
 MODELS = {"student": "student", "model": "teacher"}
-"""The kind of a run's model, by its folder within the run."""
+"""Kind of a run's model, by its folder within the run."""
 POLICY = "policy"
 SOURCES = names_with(TaskConfig, is_data_source=True)
 

@@ -161,7 +161,6 @@ def report(comparisons: list[Comparison], form: str) -> str:
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
-
     stream = StringIO()
     writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
     writer.writeheader()
@@ -170,7 +169,6 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 
 def _print(comparisons: list[Comparison]) -> None:
-
     for each in comparisons:
         print_table(_title(each), *table(each))
 

@@ -25,7 +25,7 @@ A teacher, a selection policy, and a student distilled under it:
   kselect train-policy  --task mrpc --teacher runs/teacher/model --layers 3 --run_name policy
   kselect distill       --task mrpc --teacher runs/teacher/model --layers 3 --agent runs/policy/policy
 
-Everything small, from nothing, in minutes:
+A small example of every step, in minutes:
   kselect demo
 
   kselect COMMAND --help   the options of a command, and examples

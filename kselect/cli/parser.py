@@ -26,14 +26,7 @@ VERBOSITY = {"-v": "debug", "--verbose": "debug", "-q": "error", "--quiet": "err
 
 @dataclass
 class Arguments:
-    """The words after a command, as values by setting name.
-
-    Attributes:
-        values: texts of options, over the values of YAML files; of no certain type yet.
-        origins: how each of them was given.
-        verbosity: the level of messages that is asked for.
-        wants_help: whether help is asked for.
-    """
+    """The words after a command, as values by setting name."""
 
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
@@ -57,12 +50,9 @@ class Command(Generic[S]):
     options.
 
     Attributes:
-        name: the command.
-        settings_class: the class of its settings.
         positional: the setting that needs no option before it.
         epilog: text below the options in the help.
         defaults_from: returns further defaults for settings, from the values that are given.
-        module: the module with `run(settings, data)`.
     """
 
     name: str
@@ -109,12 +99,12 @@ class Command(Generic[S]):
         return import_module(self._module).run(settings, data)
 
     def settings(self, words: Sequence[str]) -> S | None:
-        """Return the settings that the words of a command line give; None where they ask for help."""
+        """Parse a command line to settings; None if it asks for help."""
         arguments = self.read(words)
         return None if arguments.wants_help else self.build(arguments)
 
     def read(self, words: Sequence[str]) -> Arguments:
-        """Read the words, and the YAML files that they name; options win over files, later files over earlier ones."""
+        """Read options and YAML files; options win over files, later files over earlier ones."""
         options, files, result = self._split(words)
         for path in files:
             values = read_yaml(path)

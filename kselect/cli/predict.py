@@ -42,8 +42,6 @@ class PredictionJob:
     """Test examples, and the files of a model's predictions on them.
 
     Attributes:
-        file_names: of the files to write.
-        sizes: number of examples in each file.
         task: without examples, with the labels that the model was trained with.
         texts: returns the text of each file, in the format of a suffix.
         source: the file of the examples, where predictions are written into a copy of it.

@@ -1,7 +1,7 @@
 """Train a selection policy over repeated distillations.
 
 Every episode distils one student from the start while the agent learns when to transfer which knowledge.
-What is left is a policy for `kselect distill --agent`. Several tasks alternate; several episodes may run
+The result is a policy for `kselect distill --agent`. Several tasks alternate; several episodes may run
 in parallel.
 
 Examples:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
-from kselect.config.validation import Config, hints_of
+from kselect.config.validation import Config
 from kselect.errors import KselectError, unknown
 
 Self = TypeVar("Self", bound="Settings")
@@ -28,12 +28,12 @@ class Settings:
     @classmethod
     def groups(cls) -> dict[str, type[Config]]:
         """Return the classes of the groups, by the name of the group."""
-        return hints_of(cls)
+        return get_type_hints(cls)
 
     @classmethod
     def hints(cls) -> dict[str, Any]:
         """Return the type of every setting, by name."""
-        return {name: hint for group in cls.groups().values() for name, hint in hints_of(group).items()}
+        return {name: hint for group in cls.groups().values() for name, hint in get_type_hints(group).items()}
 
     @classmethod
     def required(cls) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ class Settings:
                 raise KselectError(f"{name} is missing: give it.", setting=name)
         groups, defaults = {}, cls._default_groups()
         for name, group in cls.groups().items():
-            given = {key: values[key] for key in hints_of(group) if key in values}
+            given = {key: values[key] for key in get_type_hints(group) if key in values}
             groups[name] = replace(defaults[name], **given) if name in defaults else group(**given)
         return cls(**groups)
 

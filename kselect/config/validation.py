@@ -43,12 +43,7 @@ def setting(default: Any = MISSING, *, default_factory: Callable[[], Any] | None
 
 
 def names_with(*configs: type[Any], **facts: Any) -> tuple[str, ...]:
-    """Return the names of all settings with these facts, in the order of the classes and their fields.
-
-    Args:
-        configs: subclasses of `Config`, or of `kselect.config.Settings`, whose groups are then read.
-        facts: attributes of `Facts` and the values they must have; without any, every setting is returned.
-    """
+    """Return the names of all settings with these facts, in the order of the classes and their fields."""
     names = []
     for declared in (member for config in configs for member in _declared(config)):
         known = declared.metadata.get("facts", Facts())
@@ -60,12 +55,7 @@ def names_with(*configs: type[Any], **facts: Any) -> tuple[str, ...]:
 def _declared(config: type[Any]) -> list[Field[Any]]:
     if issubclass(config, Config):
         return list(fields(config))
-    return [member for group in hints_of(config).values() for member in fields(group)]
-
-
-def hints_of(config: type[Any]) -> dict[str, Any]:
-    """Return the type of each field of a dataclass, by name."""
-    return get_type_hints(config)
+    return [member for group in get_type_hints(config).values() for member in fields(group)]
 
 
 @dataclass(frozen=True)
@@ -73,7 +63,7 @@ class Config:
     """A group of settings: a frozen dataclass that refuses values of a wrong type, then what `validate` refuses."""
 
     def __post_init__(self) -> None:
-        for name, hint in hints_of(type(self)).items():
+        for name, hint in get_type_hints(type(self)).items():
             value = getattr(self, name)
             if (text := _without_paths(value)) is not value:
                 object.__setattr__(self, name, text)

@@ -27,7 +27,6 @@ class Evaluation:
     Attributes:
         loss: mean gold loss in nats; mean squared error in a regression.
         metrics: the task's metrics by name.
-        examples: number of examples.
     """
 
     loss: float

@@ -59,7 +59,6 @@ class PhaseReport:
 
     Attributes:
         first_step: number of training steps before the phase.
-        steps: number of training steps in the phase.
         losses: mean loss of each kind of knowledge that was computed, before scale and weight.
         slopes: change of that loss from the first half of the phase to the second, relative to the first.
         signals: means of those in `SIGNALS` that were read, by name.

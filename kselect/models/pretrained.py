@@ -111,7 +111,7 @@ def load_tokenizer(path: str | Path, model: PreTrainedModel) -> PreTrainedTokeni
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the library's load report and progress of shards; the checks here refuse what it would report."""
+    """Silence the library's load report and progress bars; the checks here refuse what it would report."""
     verbosity, progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

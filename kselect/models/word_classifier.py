@@ -1,4 +1,4 @@
-"""Models that label words: loaded, made of an encoder, or given another head."""
+"""Models that label words: loaded, built on an encoder, or given another head."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def load_word_classifier(path: str | Path, task: Task) -> Classifier:
 
 
 def load_parser(path: str | Path) -> Classifier:
-    """Load a model that scores arcs, whatever its relations, for texts of other tasks."""
+    """Load a model that scores arcs, under any relations, to parse texts of other tasks."""
     facts = saved_facts(path)
     if facts.get("head") not in PARSERS:
         raise KselectError(

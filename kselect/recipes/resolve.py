@@ -16,7 +16,7 @@ from kselect.recipes.catalog import NAMED, RECIPES
 COMPARISON = "knowledge.json"
 COMPARED = names_with(KnowledgeConfig, group="comparison")
 OF_STRUCTURES = names_with(KnowledgeConfig, group="structures")
-"""The same of words; a policy that was saved without them has their defaults."""
+"""Likewise for words; a policy that was saved without them has their defaults."""
 
 
 def save_comparison(folder: Path, knowledge: KnowledgeConfig) -> None:
@@ -82,7 +82,7 @@ def recipe_defaults(agent: AgentConfig, overrides: Mapping[str, Any]) -> dict[st
     if needed:
         settings["knowledge"] = list(needed)
     if overrides.get("layer_map") is not None:
-        settings.pop("layer_maps", None)  # one map for all was asked for
+        settings.pop("layer_maps", None)  # a single map for all kinds was given
     offered = overrides.get("knowledge") or settings.get("knowledge")
     for setting in ("layer_maps", "scales"):
         if setting in settings and offered:

@@ -12,7 +12,7 @@ COST = 0.01
 
 
 class Checkpoint:
-    """One file, replaced now and then by a newer state; a kill at any moment leaves the old one or the new one."""
+    """A file with the latest state; a process killed at any moment leaves the old state or the new one."""
 
     def __init__(self, path: Path, every: float = 30.0) -> None:
         """Save states to `path`, at most once in `every` seconds; 0 is whenever asked.
@@ -26,7 +26,7 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
-        """Whether it is time for a new one."""
+        """Whether the next save is due."""
         return time.monotonic() - self._saved >= (max(self.every, self._cost / COST) if self.every else 0.0)
 
     def save(self, take: Callable[[], Snapshot]) -> None:

@@ -56,7 +56,7 @@ ANSWERS = {
     "second-order-parser": "the best tree, whose arcs, and pairs of arcs, the head scores",
     "tree-tagger": "the best tree that the head makes of all tags of arcs",
 }
-"""The prediction of a model of words by its head, where words are not predicted independently."""
+"""How each head predicts labels of words, for heads that do not predict them independently."""
 
 
 def model_card(results: Mapping[str, Any], command: str, model_folder: str = "student") -> str:

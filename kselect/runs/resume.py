@@ -73,7 +73,7 @@ def find(runs_dir: Path, stem: str, config: Mapping[str, Any]) -> list[Path]:
 
 
 def archive(path: Path) -> None:
-    """Rename a run folder to `<name>.old-<number>`, where nothing looks for it."""
+    """Rename a run folder to `<name>.old-<number>`, which is never resumed."""
     if is_empty(path):
         return
     if not (path / "config.yaml").exists():
@@ -89,7 +89,7 @@ def is_archived(path: Path) -> bool:
 
 
 def _obstacle(path: Path) -> str | None:
-    """Return why a folder that is not empty cannot be resumed; None where it can."""
+    """Return why a folder that is not empty cannot be resumed; None if it can."""
     if (path / "results.json").exists():
         return "is not empty, its run is finished"
     if (path / DIVERGED).exists():
@@ -119,15 +119,13 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class RunPlace:
-    """What names a run.
+    """Names of a run: its folder, and what the folder is named after.
 
     Attributes:
         runs_dir: folder of the run folders; made if need be.
         task: task's name, for the folder's name.
         agent: agent's name, or the folder of its policy.
-        seed: seed of the run; of several that are compared, all.
         name: name of the folder; <task>-<agent>-<seed>-<time> by default.
-        command: the command that the run's settings belong to.
     """
 
     runs_dir: Path
@@ -139,13 +137,13 @@ class RunPlace:
 
     @property
     def stem(self) -> str:
-        """What a name by default begins with."""
+        """Default beginning of the folder's name."""
         seeds = self.seed if isinstance(self.seed, Sequence) else [self.seed]
         return "-".join((_slug(self.task), _slug(Path(self.agent).name), *map(str, seeds)))
 
     @property
     def named(self) -> Path | None:
-        """The folder of the name that was given."""
+        """The folder `name`, if it is given."""
         return None if self.name is None else self.runs_dir / self.name
 
     def make(self) -> Path:

@@ -30,8 +30,6 @@ class GlueFormat:
 
     Attributes:
         folder: folder of the TSV files.
-        labels: label names in id order; none for a regression.
-        metrics: names of its metrics.
         tsv: columns of the TSV files.
         hub: columns of the data set on the hub.
         written: what TSV files and submissions have for each label, where it is not the name.

@@ -13,7 +13,7 @@ from kselect.logging import get_logger
 from kselect.tasks.table import Table
 
 FEW_LABELS = 20
-"""Up to this many labels are plausible however few the rows."""
+"""Up to this number of labels are plausible however few the rows."""
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 """Soft hyphens, zero-width characters and byte-order marks."""
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")

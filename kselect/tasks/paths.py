@@ -1,4 +1,4 @@
-"""Where data files are: as their path is given or, failing that, in the data folder."""
+"""Paths of data files: as given or, failing that, in the data folder."""
 
 from __future__ import annotations
 

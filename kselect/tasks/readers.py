@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 BYTE_ORDER_MARK = "\ufeff"
-"""Character that some programs begin a file with."""
+"""Byte-order mark, which some programs begin a file with."""
 LONGEST_CELL = 2**31 - 1
 """Characters in a cell of a CSV file, the most that the csv module counts on every platform."""
 
@@ -49,15 +49,8 @@ def read_utf8(path: Path) -> str:
 
 def read_marked(path: Path) -> tuple[str, str]:
     """Return the byte-order mark that a file begins with, or nothing, and its text; raises as `read_utf8` does."""
-    text = _decoded(path)
-    if text.startswith(BYTE_ORDER_MARK):
-        return BYTE_ORDER_MARK, text.removeprefix(BYTE_ORDER_MARK)
-    return "", text
-
-
-def _decoded(path: Path) -> str:
     try:
-        return path.read_bytes().decode()
+        text = path.read_bytes().decode()
     except IsADirectoryError:
         raise KselectError(f"{path} is not a file: put the file there, or give another path.") from None
     except FileNotFoundError:
@@ -67,6 +60,8 @@ def _decoded(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise KselectError(f"{path}:{line} is not UTF-8: save the file in that encoding.") from None
+    rest = text.removeprefix(BYTE_ORDER_MARK)
+    return text[: len(text) - len(rest)], rest
 
 
 def read_lines(path: Path) -> list[str]:

@@ -39,7 +39,7 @@ class Examples(ABC):
 
     @abstractmethod
     def keys(self) -> Sequence[Hashable]:
-        """Return the text of each example without its label, `[n]`: equal keys are duplicates."""
+        """Return the text of each example without its label, `[n]`; equal texts are duplicates."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def make_splits(
 ) -> dict[str, AnyExamples]:
     """Hold the reward split out of train, and before it dev where there is none; then take slices where asked.
 
-    Slices are taken last, so the reward split is the same set whatever `train_limit` is, and no model that was trained
+    Slices are taken last, so the reward split does not depend on `train_limit`, and no model that was trained
     on any slice of train has read it.
 
     Args:

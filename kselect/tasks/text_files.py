@@ -17,13 +17,7 @@ from kselect.tasks.table import Table
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of a table's columns.
-
-    Attributes:
-        texts: one column, or two for a pair.
-        label: column of labels.
-        id: column of ids, where there is one.
-    """
+    """Names of a table's columns."""
 
     texts: tuple[str, ...]
     label: str

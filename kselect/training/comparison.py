@@ -33,7 +33,6 @@ class Row:
     """One agent on one task.
 
     Attributes:
-        label: Of the agent.
         metrics: Over the seeds, by name; empty where every run failed.
         difference: Of the score from the baseline's under the same seeds; None for the baseline and without such seeds.
         p_value: Of the difference, adjusted for all rows; None where the noise is unknown.
@@ -58,12 +57,9 @@ class Comparison:
     """Agents on one task.
 
     Attributes:
-        task: Name of the task.
-        metrics: Names of the metrics, in order.
         baseline: Label of the agent that the others are compared with.
         examples: Number of examples of dev; None where every run failed.
         references: Metrics of the constant prediction and, where it was evaluated, of the teacher, by label.
-        rows: One per agent.
     """
 
     task: str

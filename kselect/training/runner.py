@@ -38,9 +38,6 @@ class _Round:
     """One episode of each environment of a vector, under way.
 
     Attributes:
-        observation: The last one, batched.
-        histories: The records of each environment's episode.
-        is_over: Of each environment, whether its episode has ended.
         costs: Seconds by part that each episode has taken, earlier attempts included.
         active: The environments that took the last phase, whose costs are not final.
         before: Probing that each episode starts with.

@@ -72,5 +72,5 @@ def test_tokenizers_that_do_not_tell_words_are_refused() -> None:
 
     whole = Tokenizer(models.Unigram([("<unk>", 0.0), (" ", -1.0), *((letter, -1.0) for letter in LETTERS)], unk_id=0))
     one = PreTrainedTokenizerFast(tokenizer_object=whole, unk_token="<unk>", pad_token="<unk>")
-    with pytest.raises(KselectError, match="does not cut texts into words: give a model with another tokenizer"):
+    with pytest.raises(KselectError, match="does not split texts into words: give a model with another tokenizer"):
         words_of_texts(Split(["ab cd"], None, [0]), one, LONGEST)

@@ -27,7 +27,6 @@ class Condition:
     """One way to train the student.
 
     Attributes:
-        name: Name of the condition.
         level: What of the teacher's knowledge it transfers.
         knowledge: The kind of knowledge that does so; None for gold labels alone.
         top_k: Share of the classes whose probabilities are transferred; None unless it is a top-k condition.

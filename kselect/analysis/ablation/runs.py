@@ -40,13 +40,6 @@ def ablation_study(
 
     An entry has the `rung` and the `seed`, and of `summarise_run` the `metrics`, the number of `examples` they are of,
     the `constant` prediction's metrics, and the `seconds`.
-
-    Args:
-        distiller_of: Gives the run for a seed and a share of top-k.
-        rungs: Conditions of the ablation; see `levels.conditions`.
-        seeds: One repetition each.
-        gold_share: Share of gold labels in the loss of every student but the fine-tuned one.
-        ledger: Under `KEY`.
     """
     known = [entry for entry in ledger.latest().values() if entry["seed"] in seeds and "error" not in entry]
     if known:  # refused now, and not after other seeds have been trained

@@ -31,7 +31,7 @@ class RunRecording:
         self.plots = plots
         self._saved = 0
 
-    def take_up(self, phases: int) -> None:
+    def resume(self, phases: int) -> None:
         """Return to the state after a number of phases: later ones are deleted, and the others loaded."""
         for path in (self.folder.path / PARTS).glob("*.parquet"):
             if int(path.stem) >= phases:
@@ -39,7 +39,7 @@ class RunRecording:
         self.recorder.phases = [ExampleTable.load(self._part(phase)) for phase in range(phases)]
         self._saved = phases
 
-    def keep_phase(self, step: int) -> dict[str, float | None]:
+    def save_phase(self, step: int) -> dict[str, float | None]:
         """Save the phase that has just ended at `step`; return its scalars by TensorBoard tag, None for NaN."""
         rows = self.recorder.phases[-1]
         rows.save(self._part(self._saved))

@@ -48,11 +48,6 @@ class CacheEntry:
 
     Only a process that holds the entry's lock writes. Files are replaced atomically, the index last, so readers need no
     lock.
-
-    Attributes:
-        folder: the folder, which may not exist yet.
-        key: its name, derived from what the entry holds, see `fingerprint.cache_key`.
-        index: the index as it was last read.
     """
 
     def __init__(self, folder: Path) -> None:

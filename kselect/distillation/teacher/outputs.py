@@ -43,17 +43,7 @@ class TeacherOutputs:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        """Move the teachers to `device`; they are never changed.
-
-        Args:
-            teachers: one, several whose logits can be averaged, or none.
-            train: the training examples.
-            knowledge: the kinds of knowledge that may be selected.
-            offered: settings of the cache.
-            task: name of the task, to describe cache entries.
-            device: device of the batches.
-            dtype: dtype of forward passes.
-        """
+        """Move the teachers to `device`; they are never changed."""
         self._offered, self._task, self._device, self._dtype = offered, task, device, dtype
         models = [teacher.to(device).model for teacher in teachers]
         self._live = LiveTeacher(models, dtype) if models else None
@@ -76,14 +66,7 @@ class TeacherOutputs:
     def outputs_for(
         self, indices: NDArray[np.int64], batch: dict[str, Tensor], needs: Needs, live: bool = False
     ) -> ModelOutputs:
-        """Return the teachers' outputs for training examples.
-
-        Args:
-            indices: the examples, `[B]`.
-            batch: the same examples as tensors.
-            needs: the layers wanted.
-            live: whether to bypass the cache.
-        """
+        """Return the teachers' outputs for training examples."""
         source = self._live if live else self.source
         assert source is not None
         assert self._head is not None

@@ -72,7 +72,7 @@ def table_sentences(table: Table, word_column: str, tag_column: str | None) -> l
 def write_jsonl(
     sentences: Sequence[TaggedSentence], tags: Sequence[Sequence[str]], word_column: str, tag_column: str
 ) -> str:
-    """Return predicted tags as JSON, an object with the row's number a line."""
+    """Return predicted tags as JSON lines, objects with the row's number."""
     rows = (
         {"row": sentence.origin.row, word_column: sentence.words, tag_column: predicted}
         for sentence, predicted in zip(sentences, tags, strict=True)

@@ -49,7 +49,7 @@ SCHEMES = {
 }
 """Letters of each scheme that a model can predict in."""
 FILE_SCHEMES = {**SCHEMES, "bmes": Letters("B", "M", "E", "S"), "bmewo": Letters("B", "M", "E", "W")}
-"""Letters of each scheme that files can be in; tags that fit several equally well are taken for the first of them."""
+"""Letters of each scheme that files can be in; of schemes that fit equally well, the first is taken."""
 MODEL_SCHEMES = {"bmes": "bioes", "bmewo": "bioes"}
 """Default scheme of a model of files in another one, where it is not the same."""
 ALIASES = {"bio": "iob2"}
