@@ -34,7 +34,7 @@ def test_examples_in_the_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
 
-def test_without_a_terminal_only_the_end_is_told_of_a_short_job():
+def test_without_a_terminal_only_the_end_of_a_short_job_is_shown():
     stream = io.StringIO()
     with Progress(100, "Distilling mrpc", stream=stream) as progress:
         for step in range(100):
@@ -107,7 +107,7 @@ def test_a_row_of_another_length_is_refused():
         console.aligned("T", ["agent", "f1"], [["all"]])
 
 
-def test_a_part_without_a_terminal_is_told_of_where_it_takes_long():
+def test_a_part_without_a_terminal_is_shown_if_it_takes_long():
     stream = io.StringIO()
     with Progress(10, "Distilling", every=0.05, stream=stream) as progress:
         show = progress.part("Teacher's outputs")

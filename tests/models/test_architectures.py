@@ -187,7 +187,7 @@ def test_layers_keep_their_reach(batch: dict[str, torch.Tensor]) -> None:
 
 
 @every_architecture
-def test_an_encoder_gets_a_fresh_head(architecture: str, tmp_path: Path) -> None:
+def test_an_encoder_gets_a_new_head(architecture: str, tmp_path: Path) -> None:
     trained = made(architecture)
     trained.save_pretrained(tmp_path)
     task = tiny_task()
