@@ -35,7 +35,7 @@ class Progress:
 
     >>> with Progress(total=100, title="Distilling mrpc", stream=sys.stdout) as progress:
     ...     progress.advance(100, loss="0.52")  # doctest: +ELLIPSIS
-    Distilling mrpc: 100/100 steps (100 %), ... gone, loss 0.52
+    Distilling mrpc: 100/100 steps (100 %), ... elapsed, loss 0.52
 
     Args:
         total: training steps of the whole job.
@@ -55,9 +55,8 @@ class Progress:
         self._stream = sys.stderr if stream is None else stream
         self._facts = ""
         self._start = self._last_line = time.monotonic()
-        self._first: tuple[float, int] | None = (
-            None  # time and steps of the first report; setup before it takes time only once
-        )
+        # Time and steps of the first report, since the setup before it takes time only once.
+        self._first: tuple[float, int] | None = None
         self._printed = -1
         self._bar = _bar(self._stream, total)
 
@@ -96,7 +95,7 @@ class Progress:
         elapsed = self._last_line - self._start
         parts = [
             f"{self.done}/{self.total} steps ({100 * self.done // max(self.total, 1)} %)",
-            f"{_clock(elapsed)} gone",
+            f"{_clock(elapsed)} elapsed",
         ]
         if self._first and self._first[1] < self.done < self.total:
             pace = (self._last_line - self._first[0]) / (self.done - self._first[1])

@@ -70,7 +70,7 @@ class Split(Examples):
     @property
     def scored(self) -> bool:
         """Whether the labels are scores."""
-        return any(isinstance(label, float) for label in self.labels)
+        return len(self) > 0 and np.asarray(self.labels).dtype.kind == "f"
 
     @property
     def is_labelled(self) -> bool:
