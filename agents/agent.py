@@ -130,20 +130,12 @@ class Agent(ABC):
         return {name: getattr(self, name) for name in setting_names(type(self))}
 
     def check_settings(self) -> None:
-        """Check every setting against `ranges`.
-
-        Raises:
-            KselectError: a setting outside its range.
-        """
+        """Check every setting against `ranges`."""
         for name, allowed in self.ranges.items():
             check_range(name, getattr(self, name), allowed)
 
     def save(self, folder: str | Path) -> None:
-        """Write agent.json and agent.safetensors; a loaded agent continues exactly as this one would.
-
-        Raises:
-            KselectError: the files cannot be written.
-        """
+        """Write agent.json and agent.safetensors; a loaded agent continues exactly as this one would."""
         write_agent(Path(folder), self._description(), *self.state())
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -191,9 +183,6 @@ class Agent(ABC):
             names: See `load`.
             options: Such as `revision`, `token` and `local_files_only`; see `kselect.hub.local_folder`.
 
-        Returns:
-            The agent.
-
         Raises:
             KselectError: no such agent, another class, or spaces that do not fit.
         """
@@ -217,9 +206,6 @@ class Agent(ABC):
             observation_space: Of the environment; by default one of the saved shapes.
             action_space: Of the environment; by default one of the saved shape.
             names: The kinds of knowledge on offer, in the order of the rows; by default the saved ones.
-
-        Returns:
-            The agent, ready to continue.
 
         Raises:
             KselectError: no agent in the folder, another class, damaged files, or spaces that do not fit.

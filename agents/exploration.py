@@ -40,15 +40,12 @@ class DissimilarityBonus:
         self.previous: dict[int, NDArray[Any]] = {}
 
     def __call__(self, action: NDArray[Any], *, starts: bool, stream: int = 0) -> float:
-        """Return the bonus of an action.
+        """Return the bonus of an action, in [0, 1].
 
         Args:
             action: `[k]`; one of zeros, which has no direction, has the bonus 0 after another one of zeros, else 1.
             starts: Whether it is the first of its episode, whose bonus is 0.
             stream: Index of its environment, where several are played in parallel.
-
-        Returns:
-            The bonus, in [0, 1].
         """
         action = np.asarray(action, dtype=np.float64)
         previous, self.previous[stream] = self.previous.get(stream), action

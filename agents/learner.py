@@ -30,9 +30,6 @@ class Learner(Agent):
     Attributes:
         decisions: The latest decisions, as many as the setting `memory`.
         scale: Size of the rewards.
-        bonus: Exploration reward.
-        modules: Networks by name.
-        optimizers: Optimisers by name.
         generator: Random stream of the networks' initial weights.
     """
 
@@ -91,11 +88,7 @@ class Learner(Agent):
         terminated: bool,
         stream: int = 0,
     ) -> None:
-        """Store a decision and its exploration reward; see `Agent.observe`.
-
-        Raises:
-            KselectError: a reward that is not finite, or observations of other shapes than the spaces have.
-        """
+        """Store a decision and its exploration reward; see `Agent.observe`."""
         self._check(observation)
         self._check(next_observation)
         reward = float(reward)

@@ -60,7 +60,7 @@ AGENTS: PluginRegistry[str] = PluginRegistry(
     {
         **LEARNERS,
         "fixed": "constant weights, as in weights: {gold: 1, logits: 1}",
-        "schedule": "weights by stages of the run, each up to a share of it",
+        "schedule": "weights that change in stages over the run",
         "random-hard": "a random selection at each phase, never an empty one",
         "random-soft": "random weights in [0, 1] at each phase",
     },
@@ -70,11 +70,7 @@ AGENTS: PluginRegistry[str] = PluginRegistry(
 
 
 def agent_class(name: str) -> type[Agent]:
-    """Return the class of the agent called `name`.
-
-    Raises:
-        KselectError: an unknown agent, or one of another package that cannot be imported.
-    """
+    """Return the class of the agent called `name`."""
     if name not in AGENTS:
         raise unknown("agent", name, AGENTS)
     return _plugin_class(AGENTS.plugins[name]) if name not in _CLASS_OF else find_class(_CLASS_OF[name])
@@ -92,22 +88,14 @@ def wants_soft(name: str) -> bool | None:
 
 
 def knowledge_of(name: str, settings: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Return the kinds of knowledge that an agent weighs by name; None for those on offer, of any name.
-
-    Raises:
-        KselectError: an unknown agent, or settings that name no weights.
-    """
+    """Return the kinds of knowledge that an agent weighs by name; None for those on offer, of any name."""
     if name not in AGENTS:
         raise unknown("agent", name, AGENTS)
     return stage_knowledge(_stages(name, settings)) if _CLASS_OF.get(name) == "Schedule" else None
 
 
 def check_offer(name: str, settings: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Refuse knowledge on offer (`names`) that lacks a kind that the agent's weights or stages name.
-
-    Raises:
-        KselectError: the first kind that is missing.
-    """
+    """Refuse knowledge on offer (`names`) that lacks a kind that the agent's weights or stages name."""
     for knowledge in knowledge_of(name, settings) or ():
         if knowledge not in names:
             raise unknown("knowledge", knowledge, names)
@@ -164,11 +152,7 @@ def load_agent(
 
 
 def find_class(name: str) -> type[Agent]:
-    """Return an agent class by its name: of this package, an imported subclass of Agent, or of another package.
-
-    Raises:
-        KselectError: no such class.
-    """
+    """Return an agent class by its name: of this package, an imported subclass of Agent, or of another package."""
     if name in CLASSES:
         cls: type[Agent] = getattr(import_module(CLASSES[name]), name)
         return cls

@@ -30,14 +30,7 @@ class ReplayBuffer:
         self.appended += 1
 
     def read(self, indices: NDArray[np.integer] | None = None) -> dict[str, NDArray[np.float32]]:
-        """Return copies of decisions.
-
-        Args:
-            indices: `[n]`, which ones, where 0 is the oldest; by default all.
-
-        Returns:
-            Each field `[n, ...]` by name.
-        """
+        """Return copies of decisions, each field `[n, ...]`; `indices` `[n]` count from the oldest, by default all."""
         indices = np.arange(len(self)) if indices is None else indices
         indices = (indices + self.appended - len(self)) % self.capacity
         return {name: array[indices] for name, array in self._arrays.items()}

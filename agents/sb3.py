@@ -45,11 +45,7 @@ class SB3Agent(Agent):
         super().__init__(model.observation_space, model.action_space)
 
     def act(self, observation: Observation, *, explore: bool = False) -> NDArray[Any]:
-        """Return the policy's deterministic action `[k]`.
-
-        Raises:
-            KselectError: `explore`, since the model does not learn here.
-        """
+        """Return the policy's deterministic action `[k]`."""
         if explore:
             raise KselectError(
                 "An SB3Agent only decides: train the model by its own learn(), and then wrap it in an SB3Agent."

@@ -84,19 +84,7 @@ class Schedule(Agent):
 
 
 def check_weights(weights: Sequence[float], rows: int, soft: bool) -> list[float]:
-    """Check the weights of one stage.
-
-    Args:
-        weights: One per row.
-        rows: How many kinds of knowledge there are.
-        soft: Whether actions are soft; hard ones are 0 or 1.
-
-    Returns:
-        The weights as floats.
-
-    Raises:
-        KselectError: another number of weights, one outside [0, 1], or a fraction where actions are hard.
-    """
+    """Return the weights of one stage, one per row, as floats; refuse those that the actions cannot express."""
     if len(weights) != rows:
         raise KselectError(f"There are {len(weights)} weights for {rows} kinds of knowledge: give one for each.")
     for weight in weights:

@@ -26,15 +26,6 @@ def write_agent(
 
     Everything that changes during learning is in one file, so that a process killed at any moment leaves the old state
     or the new one, never a mixture.
-
-    Args:
-        folder: Where to; made if missing.
-        description: The content of agent.json.
-        arrays: The tensors of agent.safetensors.
-        facts: Counters and random states, which JSON can hold: the header of agent.safetensors.
-
-    Raises:
-        KselectError: they cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise KselectError(f"{folder} is a file: give a folder to save the policy to.")
@@ -48,11 +39,7 @@ def write_agent(
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """Read agent.json: class, settings and the shapes of the spaces.
-
-    Raises:
-        KselectError: it is missing, is not JSON, or lacks an entry.
-    """
+    """Read agent.json: class, settings and the shapes of the spaces."""
     path = folder / DESCRIPTION
     if not path.is_file():
         nested = folder / "policy"
@@ -70,18 +57,7 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def read_learned(folder: Path, description: dict[str, Any]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Read agent.safetensors.
-
-    Args:
-        folder: Where the agent was saved.
-        description: What agent.json holds.
-
-    Returns:
-        The arrays and facts that `write_agent` was given.
-
-    Raises:
-        KselectError: the file is missing, damaged, or of another agent than `description`.
-    """
+    """Read the arrays and facts that `write_agent` stored in agent.safetensors, and check them against agent.json."""
     path = folder / LEARNED
     if not path.is_file():
         raise KselectError(f"{path} is missing: copy the whole policy folder, or save the policy again.")

@@ -16,15 +16,7 @@ KEYS = ("until", "weights", "to")
 
 
 def check_stages(agent: str, stages: Any) -> Stages:
-    """Check the stages of an agent.
-
-    Returns:
-        The stages themselves.
-
-    Raises:
-        KselectError: not a list of stages, an unknown or missing key, or weights that are not a mapping, lie outside
-            [0, 1] or select nothing.
-    """
+    """Check the stages of an agent, and return them."""
     if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
         example = "[{until: 0.5, weights: {hidden: 1}}, {weights: {gold: 1}}]"
         raise KselectError(f"Agent '{agent}' needs a list of stages, such as stages: {example}.")
@@ -44,11 +36,7 @@ def check_stages(agent: str, stages: Any) -> Stages:
 
 
 def check_mapping(agent: str, key: str, weights: Any) -> None:
-    """Check weights by knowledge, given as `key`.
-
-    Raises:
-        KselectError: not a mapping, a weight outside [0, 1], or none above 0.
-    """
+    """Check weights by knowledge, given as `key`."""
     if not isinstance(weights, dict) or not weights:
         raise KselectError(f"Agent '{agent}' needs weights by knowledge, such as {key}: {{gold: 1}}.")
     for knowledge, weight in weights.items():

@@ -16,8 +16,6 @@ class Range:
     """The numbers from `low` to `high`, both included.
 
     Attributes:
-        low: The least number.
-        high: The greatest number.
         open_low: Whether `low` itself is excluded.
         whole: Whether only integers are in the range.
     """
@@ -67,11 +65,7 @@ def check_range(name: str, value: Any, allowed: Range) -> None:
 
 
 def check_names(agent: str, given: dict[str, Any], known: tuple[str, ...]) -> None:
-    """Check the names of settings.
-
-    Raises:
-        KselectError: a setting that the agent does not have; the message has the nearest one that it has.
-    """
+    """Check the names of settings."""
     for name in given:
         if name not in known:
             offer = f"Its settings: {', '.join(known)}." if known else "It has no settings."

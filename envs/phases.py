@@ -52,27 +52,17 @@ class PhaseScheduler(ABC):
         self.boundaries = tuple(math.ceil(round(share * self.total_steps, 9)) for share in shares)
 
     def start_phase(self, selection: NDArray[np.float32], step: int) -> int:
-        """Start a phase.
+        """Start a phase, and return its number of training steps.
 
         Args:
             selection: `[k]`, the agent's weights.
             step: Training steps so far.
-
-        Returns:
-            Training steps of the phase.
         """
         ahead = [boundary - step for boundary in self.boundaries if boundary > step]
         return min([self.length, *ahead])
 
     def finish_phase(self, ended: bool) -> bool:
-        """Count a phase as done.
-
-        Args:
-            ended: Whether the run is over.
-
-        Returns:
-            Whether to measure its reward, as always after the last one.
-        """
+        """Count a phase as done, and return whether to measure its reward, as always after the last one."""
         self.phase += 1
         return ended or self.phase % self.config.reward_every == 0
 

@@ -29,9 +29,6 @@ def make_distillation_env(
         settings: Settings of `kselect.config.EnvSettings` by name; `teacher`, the folder or Hub id of a fine-tuned
             classifier, is required.
 
-    Returns:
-        The environment.
-
     Raises:
         KselectError: an unknown setting, no teacher, or an invalid task, teacher or student.
     """

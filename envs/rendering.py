@@ -19,13 +19,7 @@ Selections = Sequence[tuple[int, Sequence[float]]]
 
 
 def heat_map_text(names: Sequence[str], selections: Selections, total_steps: int) -> str:
-    """Return a line per kind of knowledge, with a shade per phase: blank for a weight of 0, full for 1.
-
-    Args:
-        names: The kinds of knowledge.
-        selections: The phases so far.
-        total_steps: Training steps of the whole run.
-    """
+    """Return a line per kind of knowledge, with a shade per phase: blank for a weight of 0, full for 1."""
     width = max(map(len, names))
     steps = sum(count for count, _ in selections)
     rows = [

@@ -16,11 +16,7 @@ TEMPORARY = ".part"
 
 
 class UnwritableError(KselectError):
-    """Files cannot be written.
-
-    Attributes:
-        reason: the operating system's reason.
-    """
+    """Files cannot be written."""
 
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)
@@ -67,31 +63,19 @@ def replacing(*paths: Path) -> Iterator[tuple[Path, ...]]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically.
-
-    Raises:
-        UnwritableError: it cannot be written.
-    """
+    """Write UTF-8 text atomically."""
     write_texts({path: text})
 
 
 def write_texts(texts: Mapping[Path, str]) -> None:
-    """Write several UTF-8 texts; replaces none of the files before all are written.
-
-    Raises:
-        UnwritableError: one of them cannot be written.
-    """
+    """Write several UTF-8 texts; replaces none of the files before all are written."""
     with replacing(*texts) as partials:
         for partial, text in zip(partials, texts.values(), strict=True):
             partial.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON atomically; NaN and infinities become null.
-
-    Raises:
-        UnwritableError: it cannot be written.
-    """
+    """Write indented JSON atomically; NaN and infinities become null."""
     write_text(path, to_json(value, indent=2) + "\n")
 
 

@@ -9,12 +9,7 @@ from typing import TextIO
 from kselect.errors import unknown
 
 NAME = "kselect"
-LEVELS = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-}
+LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):

@@ -82,11 +82,7 @@ def plugin_names(group: str) -> list[str]:
 
 
 def load_plugin(plugin: EntryPoint) -> Any:
-    """Import what an entry point names.
-
-    Raises:
-        KselectError: the import fails; the message names the package and the reason.
-    """
+    """Import what an entry point names."""
     try:
         return plugin.load()
     except Exception as error:  # code of another package, which may fail in any way

@@ -9,12 +9,7 @@ from kselect.errors import KselectError
 
 @dataclass(frozen=True)
 class Schedule:
-    """A number that changes linearly over a run, or is constant.
-
-    Attributes:
-        start: value at the start of the run.
-        end: value at the end of the run.
-    """
+    """A number that changes linearly over a run, or is constant."""
 
     start: float
     end: float

@@ -61,9 +61,6 @@ def estimate(values: ArrayLike, confidence: float = CONFIDENCE) -> Estimate:
     Args:
         values: Independent values `[n]`, such as one score per seed.
         confidence: Coverage of the interval.
-
-    Raises:
-        ValueError: There are no values.
     """
     sample = _sample(values)
     return _student(sample, scale=abs(float(sample.mean())), confidence=confidence)
@@ -95,9 +92,6 @@ def difference(values: ArrayLike, baseline: ArrayLike, confidence: float = CONFI
         values: `[n]`.
         baseline: `[m]`.
         confidence: Coverage of the interval.
-
-    Raises:
-        ValueError: A group is empty.
     """
     first, second = _sample(values), _sample(baseline)
     mean, count = float(first.mean() - second.mean()), min(len(first), len(second))
@@ -149,9 +143,6 @@ def bootstrap(
         confidence: Coverage of the interval.
         draws: Number of resamples.
         seed: Of the resampling.
-
-    Raises:
-        ValueError: There are no values.
     """
     sample = _sample(values)
     value, count = float(statistic(sample)), len(sample)
@@ -191,11 +182,7 @@ def permutation_test(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for all of these tests by the step-down method of Holm (1979).
-
-    Args:
-        p_values: One for each test, in any order.
-    """
+    """Return p-values adjusted for all of these tests by the step-down method of Holm (1979)."""
     count, largest = len(p_values), 0.0
     adjusted = [0.0] * count
     for rank, index in enumerate(sorted(range(count), key=p_values.__getitem__)):

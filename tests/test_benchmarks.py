@@ -24,7 +24,7 @@ def test_cases_take_turns_back_and_forth_after_a_warm_up():
     assert {name: len(taken) for name, taken in seconds.items()} == {"a": 2, "b": 2, "c": 2}
 
 
-def test_a_case_may_tell_its_own_seconds():
+def test_a_case_may_report_its_seconds():
     told = iter([9.0, 1.0, 2.0])
     assert take_turns({"a": lambda: next(told)}, rounds=2) == {"a": [1.0, 2.0]}
 

@@ -92,7 +92,7 @@ def test_what_a_kill_leaves_is_written_over(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(KselectError, match=r"cannot be written \((Not a directory|File exists)\)"):
         io.write_text(tmp_path / "file" / "below", "text")

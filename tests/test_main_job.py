@@ -91,7 +91,7 @@ def test_the_resolved_config_repeats_the_run_bit_by_bit(runs: Path, tmp_path: Pa
     assert yaml.safe_load(config.read_text())["task"] == "synthetic-entailment"
 
 
-def test_evaluate_prints_the_score_beside_the_constants(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_prints_the_score_next_to_the_constants(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     task = ["--task", "synthetic-entailment", "--train_limit", "160", "--max_length", "32", "--precision", "fp32"]
     assert main(["evaluate", str(runs / "student" / "student"), *task]) == 0
     results = json.loads((runs / "student" / "results.json").read_text())

@@ -94,8 +94,6 @@ class CalibrationSummary:
     """Accuracy, confidence and calibration on one split, at temperature 1.
 
     Attributes:
-        positions: Number of positions.
-        accuracy: Share of positions that are predicted correctly.
         confidence: Mean probability of the prediction.
         entropy: Mean entropy divided by log K.
         gold_probability: Mean probability of the gold class.

@@ -66,11 +66,7 @@ class Compatibility:
 
 
 def build_each(config: KnowledgeConfig, student: Classifier, teacher: Classifier) -> Built:
-    """Build each kind of knowledge on offer separately, or find out why it cannot be built.
-
-    Raises:
-        KselectError: An unknown kind, or a setting of a kind that is not on offer.
-    """
+    """Build each kind of knowledge on offer separately, or find out why it cannot be built."""
     kinds = kinds_on_offer(config, student)
     check_kinds(config, kinds)
     built: Built = {}
@@ -95,14 +91,6 @@ def compare_models(
     dtype: torch.dtype,
 ) -> tuple[Compatibility, bool]:
     """Find out what two models have in common, and what of the teacher's outputs fits into the cache.
-
-    Args:
-        teacher: The teacher.
-        student: The student.
-        knowledge: The kinds of knowledge on offer, and the size limit of the cache.
-        train: A sample of train.
-        times: Size of train as a multiple of the sample.
-        dtype: Precision of the teacher's outputs.
 
     Returns:
         The comparison, and whether the teacher's logits are cached.
@@ -171,14 +159,7 @@ class Cost:
 
 
 def measure_cost(distiller: Distiller, training: TrainingConfig, examples: int, kept: bool) -> Cost:
-    """Time a few training steps, the same batches under each selection.
-
-    Args:
-        distiller: On a sample of train, with gold and logits on offer and a live teacher; its student is trained.
-        training: Settings of the run itself.
-        examples: Size of train.
-        kept: Whether the teacher's logits are cached; otherwise it runs at each step that reads them.
-    """
+    """Time a few training steps, the same batches under each selection."""
     batches = -(-examples // training.batch_size)
     spent: dict[str, list[dict[str, float]]] = {name: [] for name in SELECTIONS}
     for name, selection in SELECTIONS.items():

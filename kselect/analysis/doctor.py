@@ -43,8 +43,6 @@ class Examination:
     """What was measured.
 
     Attributes:
-        task: The task.
-        examples: Number of examples that were read, by split.
         max_length: Longest input in tokens.
         truncated: Share of examples that are longer than this and truncated.
         in_pieces: Share of examples that are longer than this and read in pieces.
@@ -90,11 +88,7 @@ class Examination:
 
 
 def check_examinable(task: Task[Any]) -> None:
-    """Check that the teachers of a task can be examined.
-
-    Raises:
-        KselectError: The task is a regression, or its reward split is too small.
-    """
+    """Check that the teachers of a task can be examined."""
     if task.regression:
         raise KselectError(
             f"{task.name} is a regression, but the doctor reads class probabilities: choose a classification task."
@@ -109,11 +103,7 @@ def check_examinable(task: Task[Any]) -> None:
 
 
 def check_readable(task: Task[Any], teacher: Classifier) -> None:
-    """Check that a task can be examined, and that a teacher gives class probabilities at each position.
-
-    Raises:
-        KselectError: The teacher predicts spans or trees; see `check_examinable` for the task.
-    """
+    """Check that a task can be examined, and that a teacher gives class probabilities at each position."""
     if not task.regression and CHOICES.get(teacher.head.name) not in READABLE:
         raise KselectError(
             f"The teacher's head is {teacher.head.name}, which gives no class probabilities for each word: the doctor "
@@ -123,11 +113,7 @@ def check_readable(task: Task[Any], teacher: Classifier) -> None:
 
 
 def fixed_temperature(knowledge: KnowledgeConfig) -> float:
-    """Return the temperature that a teacher is examined at.
-
-    Raises:
-        KselectError: The temperature changes during a run.
-    """
+    """Return the temperature that a teacher is examined at."""
     schedule = Schedule.parse(knowledge.temperature, "temperature")
     if schedule.start != schedule.end:
         raise KselectError(

@@ -14,12 +14,7 @@ TRUNCATED = 0.05  # share of texts from which on truncation is reported
 
 @dataclass(frozen=True)
 class Finding:
-    """A fact about a teacher or a pair of models that stands in the way of distillation.
-
-    Attributes:
-        code: A short name, such as `label-order`.
-        message: One sentence with the numbers.
-    """
+    """A fact about a teacher or a pair of models that stands in the way of distillation."""
 
     code: str
     message: str
@@ -57,12 +52,7 @@ def teacher_findings(profile: TeacherProfile) -> Iterator[Finding]:
 
 
 def pair_findings(pair: Compatibility, obstacle: str | None) -> Iterator[Finding]:
-    """Report that two models have nothing in common.
-
-    Args:
-        pair: The kinds of knowledge on offer.
-        obstacle: Why the two cannot be distilled at all; None where they can.
-    """
+    """Report that two models have nothing in common."""
     if obstacle is not None:
         yield Finding("incompatible", f"These two models cannot be distilled. {obstacle}")
     elif all(fit.obstacle for fit in pair.fits):

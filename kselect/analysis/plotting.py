@@ -19,11 +19,7 @@ def can_draw() -> bool:
 
 
 def check_drawable() -> None:
-    """Check that a recording can be drawn.
-
-    Raises:
-        KselectError: matplotlib is not installed.
-    """
+    """Check that a recording can be drawn."""
     if not can_draw():
         raise KselectError(
             "record_plots draws with matplotlib, which is not installed: pip install 'kselect[plots]', "
@@ -33,10 +29,6 @@ def check_drawable() -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG, atomically.
-
-    Raises:
-        KselectError: The file cannot be written.
-    """
+    """Write a figure as a PNG, atomically."""
     with replacing(path) as (partial,):
         figure.savefig(partial, format="png", dpi=150)

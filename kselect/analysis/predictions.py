@@ -61,11 +61,11 @@ class Predictions:
 
     @property
     def classes(self) -> int:
-        """K."""
+        """Number of classes, K."""
         return int(self.logits.shape[1])
 
     def __len__(self) -> int:
-        """N."""
+        """Number of positions, N."""
         return len(self.labels)
 
     def log_probabilities(self, temperature: float = 1.0) -> Floats:

@@ -122,7 +122,6 @@ class TopK:
 
     Attributes:
         k: Number of probabilities.
-        classes: K.
         gain: Reduction in held-out loss over the full distribution, in nats.
     """
 

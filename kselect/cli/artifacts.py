@@ -11,7 +11,7 @@ from kselect.config import TaskConfig, names_with
 from kselect.config.yaml_file import read
 
 MODELS = {"student": "student", "model": "teacher"}
-"""The kind of a run's model, by its folder within the run."""
+"""Kind of a run's model, by its folder within the run."""
 POLICY = "policy"
 SOURCES = names_with(TaskConfig, is_data_source=True)
 
@@ -43,9 +43,6 @@ def task_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the task and data settings of the run that `model` is from, unless another task is given.
 
     Where only data are given, they are read as the run's own were.
-
-    Args:
-        values: the settings that are given, by name.
     """
     settings = find_settings(values.get("model", ""))
     other_task = any(values.get(name) not in (None, settings.get(name)) for name in ("task", "task_type"))

@@ -25,11 +25,7 @@ COLUMNS = ["entry", "task", "teacher", "precision", "holds", "MiB", "bytes/token
 
 
 def run(settings: CacheSettings, data: None = None) -> None:
-    """List, verify or clear the entries.
-
-    Raises:
-        KselectError: an unknown entry; files that are not what was written; an entry that is being filled.
-    """
+    """List, verify or clear the entries."""
     config = settings.cache
     folder = CacheFolder(config.cache_dir)
     entries = folder.entries(config.entry or "")

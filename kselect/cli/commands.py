@@ -38,7 +38,7 @@ def listing(title: str, lines: Mapping[str, str]) -> str:
 
 DECIDERS = {
     "FOLDER": f"a policy that `kselect train-policy` saved, of {', '.join(LEARNERS)}",
-    "gold:1,logits:0.5": "constant weights: `fixed` in short",
+    "gold:1,logits:0.5": "constant weights, short for `fixed`",
     **{name: f"{learner}, which learns in this one run" for name, learner in ONLINE.items()},
     **{name: line for name, line in NAMED.items() if name not in LEARNERS},
 }

@@ -126,11 +126,7 @@ def _write(
     entries: list[dict[str, Any]],
     names: str,
 ) -> None:
-    """Print the report and leave it in the run folder; a comparison with failed runs is left unfinished.
-
-    Raises:
-        KselectError: Runs failed.
-    """
+    """Print the report and leave it in the run folder; a comparison with failed runs is left unfinished."""
     comparison = settings.comparison
     io.write_text(folder.path / TABLE, report(comparisons, "markdown"))
     if comparison.format == "table":
@@ -165,7 +161,6 @@ def report(comparisons: list[Comparison], form: str) -> str:
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
-
     stream = StringIO()
     writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
     writer.writeheader()
@@ -174,7 +169,6 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 
 def _print(comparisons: list[Comparison]) -> None:
-
     for each in comparisons:
         print_table(_title(each), *table(each))
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, TextIO
 
 from rich import box
@@ -35,7 +35,7 @@ class Progress:
 
     >>> with Progress(total=100, title="Distilling mrpc", stream=sys.stdout) as progress:
     ...     progress.advance(100, loss="0.52")  # doctest: +ELLIPSIS
-    Distilling mrpc: 100/100 steps (100 %), ... gone, loss 0.52
+    Distilling mrpc: 100/100 steps (100 %), ... elapsed, loss 0.52
 
     Args:
         total: training steps of the whole job.
@@ -55,9 +55,8 @@ class Progress:
         self._stream = sys.stderr if stream is None else stream
         self._facts = ""
         self._start = self._last_line = time.monotonic()
-        self._first: tuple[float, int] | None = (
-            None  # time and steps of the first report; setup before it takes time only once
-        )
+        # Time and steps of the first report, since the setup before it takes time only once.
+        self._first: tuple[float, int] | None = None
         self._printed = -1
         self._bar = _bar(self._stream, total)
 
@@ -96,7 +95,7 @@ class Progress:
         elapsed = self._last_line - self._start
         parts = [
             f"{self.done}/{self.total} steps ({100 * self.done // max(self.total, 1)} %)",
-            f"{_clock(elapsed)} gone",
+            f"{_clock(elapsed)} elapsed",
         ]
         if self._first and self._first[1] < self.done < self.total:
             pace = (self._last_line - self._first[0]) / (self.done - self._first[1])
@@ -111,9 +110,7 @@ class Progress:
             self._bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
         elif self._printed != self.done:
@@ -162,9 +159,7 @@ class Interruption:
                     self._former[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._former.items():
             signal.signal(number, handler)
 
@@ -172,14 +167,7 @@ class Interruption:
 def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | None = None
 ) -> None:
-    """Print rows under their columns, the first column to the left and the others to the right.
-
-    Args:
-        title: a line above the table.
-        columns: names, one a column.
-        rows: cells as texts, as many in each row as there are columns.
-        stream: where to write; standard output by default.
-    """
+    """Print rows under their columns, the first column to the left and the others to the right."""
     stream = sys.stdout if stream is None else stream
     console = live_console(stream)
     if console is None:

@@ -79,19 +79,19 @@ def run(settings: DoctorSettings, task: Task[Any]) -> Path:
 
 def tables(examination: Examination) -> Iterator[Table]:
     """Return the measurements as tables."""
-    held_out, train = examination.held_out.calibration, examination.profile.train
+    held_out, train = sides = examination.held_out.calibration, examination.profile.train
     examples, classes = examination.examples, len(examination.profile.labels)
     columns = ["teacher", "held out", "train"]
     title = f"{examination.task.name}: {examples['reward']} examples of reward, {examples['train']} of train"
     rows = [
-        [examination.unit, *(str(side.positions) for side in (held_out, train))],
-        ["accuracy", *(_share(side.accuracy) for side in (held_out, train))],
-        ["confidence", *(f"{side.confidence:.1%}" for side in (held_out, train))],
-        ["probability of the gold class", *(f"{side.gold_probability:.1%}" for side in (held_out, train))],
-        ["entropy / log K", *(f"{side.entropy:.1%}" for side in (held_out, train))],
-        ["cross-entropy, nats", *(f"{side.loss:.3f}" for side in (held_out, train))],
-        ["calibration error", *(f"{side.calibration_error:.1%}" for side in (held_out, train))],
-        ["calibration error, adaptive bins", *(f"{side.adaptive_calibration_error:.1%}" for side in (held_out, train))],
+        [examination.unit, *(str(side.positions) for side in sides)],
+        ["accuracy", *(_share(side.accuracy) for side in sides)],
+        ["confidence", *(f"{side.confidence:.1%}" for side in sides)],
+        ["probability of the gold class", *(f"{side.gold_probability:.1%}" for side in sides)],
+        ["entropy / log K", *(f"{side.entropy:.1%}" for side in sides)],
+        ["cross-entropy, nats", *(f"{side.loss:.3f}" for side in sides)],
+        ["calibration error", *(f"{side.calibration_error:.1%}" for side in sides)],
+        ["calibration error, adaptive bins", *(f"{side.adaptive_calibration_error:.1%}" for side in sides)],
     ]
     yield title, columns, rows
     pairs = (held_out.confidence_histogram, train.confidence_histogram)

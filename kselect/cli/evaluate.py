@@ -1,8 +1,8 @@
 """Score a saved model on a task, and compare it with the constant prediction.
 
 Takes a model, a run folder with a model in it (whose task and data are then those of the run unless others are
-given; where only other files are given, they are read with its settings), or a policy, which has no score without a
-teacher: what it is gets printed.
+given; where only other files are given, they are read with its settings), or a policy, which is described, since it
+has no score without a teacher.
 
 Examples:
   kselect evaluate runs/student
@@ -62,4 +62,4 @@ def _describe(policy: Path) -> None:
     rows += [["knowledge", ", ".join(knowledge)]] if knowledge else []
     rows += [["task", str(run["task"])]] if "task" in run else []
     print_table(f"{policy} is a policy", ["setting", "value"], rows)
-    print(f"Its score is that of a student: kselect distill --agent {policy} --teacher ...")
+    print(f"It is scored by distilling a student: kselect distill --agent {policy} --teacher ...")

@@ -1,6 +1,6 @@
 """Decompose the gain of distillation into levels of knowledge.
 
-Trains one and the same student under conditions that transfer ever more of the teacher's outputs: none of them (gold
+Trains the same student under conditions that transfer ever more of the teacher's outputs: none of them (gold
 labels), label smoothing (universe level), the similarity of classes (domain level), the confidence in each example
 (instance level), both of these, the largest probabilities, all of them. The gain of each over gold labels under the
 same seeds shows which level accounts for the gain of distillation. A stopped run resumes, and another one, with more
@@ -133,7 +133,6 @@ def _taken_over(
 
 
 def _open_folder(settings: ExplainSettings, distiller: Distiller) -> RunFolder:
-
     run, task = settings.run, distiller.task.name
     place = RunPlace(Path(run.runs_dir), task, "explain", run.seeds, run.run_name, "explain")
     return RunFolder.open(place, resolve(settings, distiller).to_dict(), run.fresh)

@@ -11,16 +11,7 @@ from kselect.errors import KselectError
 
 
 def settings_of_tasks(settings: S, also: Sequence[str], command: Command[S]) -> list[S]:
-    """Return the settings of each task: those of the command, and copies with what each of `also` changes.
-
-    Args:
-        settings: of the command, and of its first task.
-        also: YAML files, or mappings as texts, which config.yaml holds in place of files, as they do not change.
-        command: that the settings belong to.
-
-    Raises:
-        KselectError: a file that cannot be read, lacks task or teacher, or changes what all tasks share.
-    """
+    """Return the settings of each task: those of the command, and copies with what each of `also` changes."""
     every = [settings]
     for source in also:
         is_text = source.lstrip().startswith("{")

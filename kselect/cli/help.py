@@ -30,7 +30,7 @@ def make_parser(command: Command[Any]) -> jsonargparse.ArgumentParser:
     )
     parser.add_argument("--config", metavar="FILE", help="YAML file of settings, one a line; options win over it.")
     parser.add_argument("-v", "--verbose", action="store_true", help="Show more messages.")
-    parser.add_argument("-q", "--quiet", action="store_true", help="Show no messages but errors.")
+    parser.add_argument("-q", "--quiet", action="store_true", help="Show errors only.")
     for group in command.settings_class.groups().values():
         parser.add_class_arguments(group)
     parser.set_defaults(command.settings_class.defaults())
@@ -56,7 +56,7 @@ class Formatter(jsonargparse.DefaultHelpFormatter):
         return f"{action.option_strings[0]} {shown}"
 
     def _get_help_string(self, action: argparse.Action) -> str:
-        text = (action.help or "").replace("%", "%%")
+        text = action.help or ""
         default = action.default
         if action.nargs == 0 or default in (None, argparse.SUPPRESS) or default in ([], {}):
             return text

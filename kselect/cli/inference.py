@@ -42,11 +42,7 @@ class InferenceModel:
 
 
 def load_inference_model(config: EvaluationConfig, task: Task, max_length: int | None) -> InferenceModel:
-    """Load the model that `config` names, or that lies in the run folder it names.
-
-    Raises:
-        KselectError: no model there, or one of another task.
-    """
+    """Load the model that `config` names, or that lies in the run folder it names."""
     classifier = load_classifier(find_model(config.model), task)
     device = default_device()
     classifier.to(device)
@@ -55,11 +51,7 @@ def load_inference_model(config: EvaluationConfig, task: Task, max_length: int |
 
 
 def label_names(path: str) -> tuple[str, ...]:
-    """Return the label names of a model in a local folder, in id order; none where it gives scores.
-
-    Raises:
-        KselectError: no model there.
-    """
+    """Return the label names of a model in a local folder, in id order; none where it gives scores."""
     if not (Path(path) / "config.json").is_file():
         raise KselectError(
             f"{path} is not a folder with a model: give one, or with a hub id labels, in the order of their ids there.",
@@ -70,11 +62,7 @@ def label_names(path: str) -> tuple[str, ...]:
 
 
 def word_labels(path: str) -> tuple[str, ...]:
-    """Return the labels that a model of words in a local folder answers with.
-
-    Raises:
-        KselectError: no model there.
-    """
+    """Return the labels that a model of words in a local folder answers with."""
     if not (Path(path) / "config.json").is_file():
         raise KselectError(f"{path} is not a folder with a model of words: give one.", setting="model")
     return tuple(saved_facts(path).get("labels", ())) or label_names(path)

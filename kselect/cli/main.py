@@ -25,7 +25,7 @@ A teacher, a selection policy, and a student distilled under it:
   kselect train-policy  --task mrpc --teacher runs/teacher/model --layers 3 --run_name policy
   kselect distill       --task mrpc --teacher runs/teacher/model --layers 3 --agent runs/policy/policy
 
-Everything small, from nothing, in minutes:
+A small example of every step, in minutes:
   kselect demo
 
   kselect COMMAND --help   the options of a command, and examples
@@ -40,11 +40,7 @@ def overview() -> str:
 
 
 def dispatch(words: Sequence[str]) -> None:
-    """Run the command that the words of a command line name.
-
-    Raises:
-        KselectError: bad input.
-    """
+    """Run the command that the words of a command line name."""
     if not words or words[0] in ("-h", "--help"):
         print(overview(), end="")
         return

@@ -26,14 +26,7 @@ VERBOSITY = {"-v": "debug", "--verbose": "debug", "-q": "error", "--quiet": "err
 
 @dataclass
 class Arguments:
-    """The words after a command, as values by setting name.
-
-    Attributes:
-        values: texts of options, over the values of YAML files; of no certain type yet.
-        origins: how each of them was given.
-        verbosity: the level of messages that is asked for.
-        wants_help: whether help is asked for.
-    """
+    """The words after a command, as values by setting name."""
 
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
@@ -57,12 +50,9 @@ class Command(Generic[S]):
     options.
 
     Attributes:
-        name: the command.
-        settings_class: the class of its settings.
         positional: the setting that needs no option before it.
         epilog: text below the options in the help.
         defaults_from: returns further defaults for settings, from the values that are given.
-        module: the module with `run(settings, data)`.
     """
 
     name: str
@@ -109,20 +99,12 @@ class Command(Generic[S]):
         return import_module(self._module).run(settings, data)
 
     def settings(self, words: Sequence[str]) -> S | None:
-        """Return the settings that the words of a command line give; None where they ask for help.
-
-        Raises:
-            KselectError: the first option, file, key or value that is wrong.
-        """
+        """Parse a command line to settings; None if it asks for help."""
         arguments = self.read(words)
         return None if arguments.wants_help else self.build(arguments)
 
     def read(self, words: Sequence[str]) -> Arguments:
-        """Read the words, and the YAML files that they name; options win over files, later files over earlier ones.
-
-        Raises:
-            KselectError: an unknown option or key, an option without a value, or a file that cannot be read.
-        """
+        """Read options and YAML files; options win over files, later files over earlier ones."""
         options, files, result = self._split(words)
         for path in files:
             values = read_yaml(path)
@@ -134,11 +116,7 @@ class Command(Generic[S]):
         return result
 
     def build(self, arguments: Arguments) -> S:
-        """Return the settings: the given values over the defaults, all of the right types.
-
-        Raises:
-            KselectError: a missing setting, or the first value that is wrong.
-        """
+        """Return the settings: the given values over the defaults, all of the right types."""
         values = self._typed(arguments.values, arguments.origins)
         for name in self.settings_class.required():
             if name not in values:
@@ -151,11 +129,7 @@ class Command(Generic[S]):
         return self.settings_class.from_dict(values)
 
     def override(self, settings: S, changes: Mapping[str, Any], source: str) -> S:
-        """Return settings with changes, which come from `source`.
-
-        Raises:
-            KselectError: an unknown key, or the first value that is wrong.
-        """
+        """Return settings with changes, which come from `source`."""
         self._check_known(source, changes)
         origins = {name: f"{source}: {name}" for name in changes}
         try:
@@ -239,11 +213,7 @@ class Command(Generic[S]):
 
 @contextmanager
 def unreadable_paths() -> Iterator[None]:
-    """Turn an error of the system, such as of a name that is too long, into one line.
-
-    Raises:
-        KselectError: with the path and the reason.
-    """
+    """Turn an error of the system, such as of a name that is too long, into one line."""
     try:
         yield
     except OSError as error:

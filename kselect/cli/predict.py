@@ -42,8 +42,6 @@ class PredictionJob:
     """Test examples, and the files of a model's predictions on them.
 
     Attributes:
-        file_names: of the files to write.
-        sizes: number of examples in each file.
         task: without examples, with the labels that the model was trained with.
         texts: returns the text of each file, in the format of a suffix.
         source: the file of the examples, where predictions are written into a copy of it.
@@ -77,11 +75,7 @@ def run(settings: PredictSettings, data: Mapping[str, Unlabelled] | WordSource) 
 
 
 def _job_of_texts(config: TaskConfig, model: EvaluationConfig, tests: Mapping[str, Unlabelled]) -> PredictionJob:
-    """Return what predicts whole texts: GLUE's test files, or custom ones.
-
-    Raises:
-        KselectError: no model that has the labels.
-    """
+    """Return what predicts whole texts: GLUE's test files, or custom ones."""
     files, task = text_files(config), _text_task(config, model)
 
     def texts(inference: InferenceModel, suffix: str) -> list[str]:
@@ -101,11 +95,7 @@ def _job_of_texts(config: TaskConfig, model: EvaluationConfig, tests: Mapping[st
 
 
 def _job_of_words(config: TaskConfig, model: EvaluationConfig, source: WordSource) -> PredictionJob:
-    """Return what predicts sentences, word by word.
-
-    Raises:
-        KselectError: faults in the sentences, or no model that has the labels.
-    """
+    """Return what predicts sentences, word by word."""
     task = source.task_of(custom_name(task_name(config)), word_labels(find_model(model.model)))
     test = source.unlabelled(task)
 

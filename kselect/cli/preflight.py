@@ -1,4 +1,4 @@
-"""Checks of what settings name, and the data of a command, before libraries that take seconds are imported."""
+"""Checks of tasks, files and models in settings, and the data of a command, before slow libraries are imported."""
 
 from __future__ import annotations
 
@@ -47,12 +47,7 @@ from kselect.tasks.task import Task
 
 
 def prepare(settings: Settings) -> Any:
-    """Check what a command's settings name, and return the data that the command runs on.
-
-    Raises:
-        KselectError: a task, a file, a model or a kind of knowledge that is not there, a run name that is taken, an
-            agent that cannot do what the command asks, or faults in the data.
-    """
+    """Check the tasks, files and models in a command's settings, and return the data that it runs on."""
     with unreadable_paths():
         for group in vars(settings).values():
             check_exists(group)
@@ -61,11 +56,7 @@ def prepare(settings: Settings) -> Any:
 
 @singledispatch
 def check_exists(config: Config) -> None:
-    """Check that what a group of settings names is there.
-
-    Raises:
-        KselectError: it is not.
-    """
+    """Check that the files and models in a group of settings exist."""
 
 
 @check_exists.register
@@ -84,7 +75,7 @@ def _(config: TaskConfig) -> None:
 
 @check_exists.register
 def _(config: KnowledgeConfig) -> None:
-    registry = sys.modules.get("kselect.knowledge.registry")  # who has not imported it has registered nothing
+    registry = sys.modules.get("kselect.knowledge.registry")  # without the import, nothing is registered
     builtin: Collection[str] = (*KNOWLEDGE_NAMES, *plugin_names("kselect.knowledge"))
     known = builtin if registry is None else registry.BUILDERS
     for name in (*(config.knowledge or ()), *config.scales, *config.layer_maps):
@@ -126,11 +117,7 @@ def _(config: EvaluationConfig) -> None:
 
 @singledispatch
 def load_data(settings: Settings) -> Any:
-    """Return the data that a command runs on: its task or, to predict, test examples; None for other commands.
-
-    Raises:
-        KselectError: faults in the data, or settings that the command cannot run on.
-    """
+    """Return the data that a command runs on: its task or, to predict, test examples; None for other commands."""
 
 
 @load_data.register
@@ -202,7 +189,7 @@ def _(settings: CompareSettings) -> list[Task]:
 
 
 def knowledge_of(agent: AgentConfig, settings: CompareSettings) -> KnowledgeConfig:
-    """Return the knowledge of an agent that is compared: its own, under what differs from the defaults."""
+    """Return the knowledge of a compared agent: its own, overridden by settings that differ from the defaults."""
     default = KnowledgeConfig()
     given = {name: value for name, value in vars(settings.knowledge).items() if value != getattr(default, name)}
     return resolve(agent, **given)

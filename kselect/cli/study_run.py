@@ -20,19 +20,7 @@ def run_study(
     on_entry: Callable[[dict[str, Any]], None] | None = None,
     on_begin: Callable[[Progress], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Compute what is pending of a study, and return the entries of all its cells.
-
-    Args:
-        study: The runs; its ledger is in the folder.
-        folder: The open run folder.
-        title: Of the progress.
-        steps_of: Expected training steps of a cell.
-        on_entry: Called with each new entry before it is recorded.
-        on_begin: Called with the progress before the first run.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM, with how to resume.
-    """
+    """Compute what is pending of a study, and return the entries of all its cells."""
     pending = study.pending
     done, total = (sum(map(steps_of, cells)) for cells in ([c for c in study.cells if c not in pending], study.cells))
     if folder.resumed:
@@ -80,5 +68,5 @@ def describe_cell(identity: Any) -> str:
 
 
 def retry_hint(folder: RunFolder, ledger: Path) -> str:
-    """Return how to try failed runs again, to go after a message."""
+    """Return how to repeat failed runs, as the end of a message."""
     return f" See {ledger}; to try them again, give the same command, or {folder.resume_command}."

@@ -1,7 +1,7 @@
 """Train a selection policy over repeated distillations.
 
 Every episode distils one student from the start while the agent learns when to transfer which knowledge.
-What is left is a policy for `kselect distill --agent`. Several tasks alternate; several episodes may run
+The result is a policy for `kselect distill --agent`. Several tasks alternate; several episodes may run
 in parallel.
 
 Examples:
@@ -73,11 +73,7 @@ def run(settings: TrainPolicySettings, task: Task) -> Path:
 def make_envs(
     setup: PolicySetup, every: Sequence[TrainPolicySettings], distillers: Sequence[Distiller], parallel: int
 ) -> Iterator[list[DistillationEnv] | VectorEnv]:
-    """Yield an environment for each task, that of `setup` first, or `parallel` of them, each in its own process.
-
-    Raises:
-        KselectError: tasks that one policy cannot serve.
-    """
+    """Yield an environment for each task, that of `setup` first, or `parallel` of them, each in its own process."""
     first = setup.env
     further = zip(every[1:], distillers[1:], strict=True)
     envs = [

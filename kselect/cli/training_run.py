@@ -19,11 +19,9 @@ from kselect.config import (
     EnvSettings,
     ExplainSettings,
     StudentConfig,
-    TaskConfig,
     TrainPolicySettings,
     TrainTeacherSettings,
 )
-from kselect.config.validation import hints_of
 from kselect.distillation.builders import Models, make_models
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
@@ -59,11 +57,7 @@ T = TypeVar("T", TrainTeacherSettings, DistillSettings, TrainPolicySettings)
 
 
 def build_distiller(settings: DistillSettings | TrainPolicySettings, task: Task[Any] | None = None) -> Distiller:
-    """Build the distiller that a command's settings describe; `task` is theirs, where it is loaded already.
-
-    Raises:
-        KselectError: models that cannot be loaded or compared, with the agents that they can serve.
-    """
+    """Build the distiller that a command's settings describe; `task` is their task, if it is loaded already."""
     models = make_models(settings.task, settings.model, settings.run.seed, task)
     try:
         distiller = models.distiller(settings.training, settings.knowledge, settings.task.max_length)
@@ -76,7 +70,7 @@ def build_distiller(settings: DistillSettings | TrainPolicySettings, task: Task[
 
 
 def resolve(settings: S, distiller: Distiller) -> S:
-    """Return settings that alone repeat the run: with what they left to the machine and the models filled in."""
+    """Return settings that repeat the run on their own, with the choices of the machine and the models filled in."""
     known, student = settings.hints(), distiller.student
     changes: dict[str, Any] = {
         "precision": "bf16" if distiller.dtype == torch.bfloat16 else "fp32",
@@ -90,9 +84,9 @@ def resolve(settings: S, distiller: Distiller) -> S:
 
 
 def resolve_task(settings: S, task: Task) -> S:
-    """Return settings with what they left to the task and its data filled in."""
+    """Return settings with the choices of the task and its data filled in."""
     config = resolve_paths(settings.task)
-    changes: dict[str, Any] = {name: getattr(config, name) for name in hints_of(TaskConfig)} | {"task": task.name}
+    changes: dict[str, Any] = {**vars(config), "task": task.name}
     if isinstance(settings.model, StudentConfig):
         changes["layers"] = settings.model.kept_layers
     if isinstance(task, TaggingTask):
@@ -103,15 +97,7 @@ def resolve_task(settings: S, task: Task) -> S:
 
 
 def open_folder(settings: T, distiller: Distiller, agent: str, command: str, task: str | None = None) -> RunFolder:
-    """Open the run folder of a command.
-
-    Args:
-        settings: of the command.
-        distiller: of the run.
-        agent: who decides, for the folder's name.
-        command: that the settings belong to.
-        task: the task in the folder's name; the distiller's by default.
-    """
+    """Open the run folder of a command."""
     run = settings.run
     place = RunPlace(Path(run.runs_dir), task or distiller.task.name, agent, run.seed, run.run_name, command)
     return RunFolder.open(place, resolve(settings, distiller).to_dict(), run.fresh)
@@ -134,13 +120,6 @@ def recorded(
 ) -> Iterator[OnPhase]:
     """Resume a stopped run, and yield the `on_phase` that logs each phase and shows progress.
 
-    Args:
-        folder: of the run.
-        runner: runs the episodes.
-        title: of the progress.
-        tasks: those of the runner.
-        recording: records every example, where that is asked for.
-
     Raises:
         KselectError: training diverged; the last good state, where there is one, is saved in the run folder.
         WorkerDiedError: a process that runs an episode died; a checkpoint is saved in the run folder.
@@ -150,13 +129,13 @@ def recorded(
         step, total = _resume(folder, runner, recording), runner.total_steps
         units = {task.name: task.loss_unit for task in tasks}
         with Progress(total, title, done=step) as progress, Interruption() as interruption:
-            for distiller in runner.distillers:  # none where the teachers are in other processes
+            for distiller in runner.distillers:  # none if the teachers are in other processes
                 distiller.watch_teacher(progress.part(f"Teacher's outputs on {distiller.task.name}"))
 
             def on_phase(record: dict[str, Any]) -> None:
                 nonlocal step
                 step += record["steps"]
-                metrics = {} if recording is None else recording.keep_phase(step)
+                metrics = {} if recording is None else recording.save_phase(step)
                 folder.log_phase({**phase_record(record, runner.spent), **metrics, "step": step})
                 facts = {"selected": describe_selection(record["weights"])}
                 if "reward_loss" in record:
@@ -197,7 +176,7 @@ def _resume(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | 
     step = sum(record["steps"] for record in runner.records)
     folder.rewind(len(runner.records), step)
     if recording is not None:
-        recording.take_up(len(runner.records))
+        recording.resume(len(runner.records))
     if snapshot is not None:
         print(f"Resuming {folder.path} after {step} of {runner.total_steps} training steps.", file=sys.stderr)
     return step
@@ -205,7 +184,7 @@ def _resume(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | 
 
 def warn_of_head(models: Models) -> None:
     """Warn of a student whose head is randomly initialised."""
-    if models.fresh_head:
+    if models.head_is_random:
         print(
             f"The student's head, {models.student.head.name}, is randomly initialised, with the seed of the run.",
             file=sys.stderr,
@@ -241,7 +220,7 @@ def describe_metrics(metrics: dict[str, float], task: Task) -> str:
 
 
 def no_better(split: str, score: float, constant: float) -> list[str]:
-    """Return a line about a score that is not above the constant prediction's; no line about another."""
+    """Return a warning if a score is not above that of the constant prediction."""
     if score > constant:
         return []
     same = "scores as the constant prediction does, and may have become one"

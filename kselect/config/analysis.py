@@ -33,15 +33,15 @@ class AblationConfig(Config):
     gold_share: float = 0.5
     """Share of gold labels in the loss of every student but the fine-tuned one; the rest is that of its level."""
     measure: Literal["score", "loss"] = setting("score", may_differ_on_extension=True)
-    """Unit of a gain: points of the task's score on dev, or nats that the gold loss on dev is lower."""
+    """Unit of gains: points of the task's score on dev, or the reduction in the gold loss on dev, in nats."""
     temperature: float | str = 1.0
     """Softening of teacher's and student's logits, or a schedule such as 4->1; the KL is multiplied by its square."""
     label_smoothing: float | None = None
-    """Share of the gold label that label smoothing gives to all classes alike; by default so much that wrong classes
-    get as much as from the teacher on train."""
+    """Share of the probability that label smoothing distributes evenly over all classes; by default such that wrong
+    classes get as much as from the teacher on train."""
     similarity_mass: float | None = None
-    """Probability that kd-sim leaves to wrong classes, shared as they are alike; by default as much as the teacher on
-    train."""
+    """Probability that kd-sim gives to wrong classes, distributed by their similarity; by default as much as the
+    teacher gives them on train."""
     similarity_temperature: float = 0.3
     """Divisor of the cosines of the teacher's output weights in kd-sim and kd-pt-sim; 1 leaves them near flat."""
     top_k: list[float] = setting(default_factory=lambda: [0.25, 0.5], may_differ_on_extension=True)
@@ -61,11 +61,7 @@ class AblationConfig(Config):
             self.knowledge(share)
 
     def knowledge(self, top_k: float | None = None) -> KnowledgeConfig:
-        """Return what is on offer to a student: the `top_k` largest probabilities or, without it, all other levels.
-
-        Raises:
-            KselectError: a value out of range.
-        """
+        """Return what is on offer to a student: the `top_k` largest probabilities or, without it, all other levels."""
         names = ("temperature", "similarity_mass", "similarity_temperature", "teacher_cache", "cache_dir")
         settings = {name: getattr(self, name) for name in names}
         settings |= {} if self.label_smoothing is None else {"label_smoothing": self.label_smoothing}
@@ -79,10 +75,9 @@ class RecordingConfig(Config):
     """Recording: what is recorded of every example, to see why a distillation works (see docs/insight.md)."""
 
     record: bool = setting(False, affects_result=False)
-    """Record how confident both models are of each example, and how its gradient is rescaled, at every training
-    step."""
+    """Record the confidence of both models in each example, and its gradient rescaling, at every training step."""
     record_plots: bool = setting(False, affects_result=False)
-    """Plot the recording, too, which takes matplotlib."""
+    """Also plot the recording; needs matplotlib."""
 
     def validate(self) -> None:
         """Refuse plots of nothing."""

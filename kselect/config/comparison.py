@@ -28,9 +28,9 @@ class CompareConfig(Config):
     )
     """Format of the report on standard output, and of output where its suffix says nothing else."""
     output: str | None = setting(None, affects_result=False, may_differ_on_resume=True)
-    """File for the report, too: .md, .csv or .json."""
+    """Also write the report to this file: .md, .csv or .json."""
     plot: str | None = setting(None, affects_result=False, may_differ_on_resume=True)
-    """File for a plot of the differences with their 95 % intervals, which takes matplotlib."""
+    """Plot the differences with their 95 % intervals to this file; needs matplotlib."""
 
     def validate(self) -> None:
         """Refuse no agents, equal labels, and a baseline that is not among them."""

@@ -31,7 +31,7 @@ class TaskConfig(Config):
     """Folder of GLUE's data, TSV files or saved by datasets, and of other files that are not in the working folder; by
     default the environment variable KSELECT_DATA or, without it, the hub."""
     train_file: str | None = setting(None, describes_data=True, is_data_source=True)
-    """Custom dataset: a TSV, CSV, JSONL or Parquet file; for tags one of columns or CoNLL-U, for trees CoNLL-U."""
+    """Custom dataset: a TSV, CSV, JSONL or Parquet file; column files or CoNLL-U for tags, CoNLL-U for trees."""
     unlabelled_file: str | None = setting(None, group="texts and tags", describes_data=True)
     """Texts or sentences to learn from in place of train's, by knowledge that needs no labels, such as text of another
     language; train_file then gives the labels and, held out of it, the reward split and, where there is no dev_file,
@@ -43,7 +43,7 @@ class TaskConfig(Config):
     dataset: str | None = setting(None, group="texts and tags", describes_data=True, is_data_source=True)
     """Texts or tags in place of files: a folder that datasets saved, or a dataset on the hub."""
     dataset_config: str | None = setting(None, group="texts and tags", describes_data=True)
-    """Which configuration of a dataset on the hub."""
+    """Configuration of a dataset on the hub."""
     word_column: int | str | None = setting(None, group="tags")
     """Column of the words in files of tags, counted from 0 or from -1 backwards, 0 by default; in a dataset, JSONL or
     Parquet its name, tokens by default."""
@@ -55,7 +55,7 @@ class TaskConfig(Config):
     file_scheme: FileScheme | None = setting(None, group="tags", describes_data=True)
     """Scheme of the tags in the files; by default that of train."""
     strict: bool = setting(False, group="tags")
-    """Whether to refuse tags that are impossible in their scheme, which are repaired otherwise."""
+    """Refuse tags that are impossible in their scheme; by default they are repaired."""
     text_columns: list[str] | None = setting(None, group="texts")
     """Column of the text in the files, or the two of a pair."""
     label_column: str | None = setting(None, group="texts")
@@ -63,18 +63,18 @@ class TaskConfig(Config):
     labels: list[str] | None = setting(None, group="texts")
     """The labels in the files, in the order of their ids; by default those of train_file, sorted."""
     regression: bool = setting(False, group="texts")
-    """Whether the labels in the files are scores."""
+    """The labels in the files are scores."""
     metrics: list[str] | None = setting(None, group="texts")
     """Metrics for the files, out of accuracy, f1, macro_f1, matthews and, for scores, pearson, spearman."""
     id_column: str | None = setting(None, group="texts")
-    """Column of a name for each example, which is written with its prediction."""
+    """Column of ids, which are written with the predictions."""
     max_length: int | None = None
     """Longest input in tokens; longer texts are cut, longer sentences of words read in pieces, and both are counted; by
     default 128 for texts, or what the model takes."""
     reward_fraction: float = 0.1
-    """Share of train held out to measure rewards, and for any choice."""
+    """Share of train held out to measure rewards and to make choices."""
     train_limit: int | None = setting(None, describes_data=True)
-    """Use only this many examples of train, and of dev (stratified slices), for a quick look."""
+    """Maximum number of examples of train, and of dev (stratified), for a quick trial."""
     data_seed: int = 0
     """Seed of the splits and of the synthetic data; independent of the seed of a run."""
 
@@ -84,14 +84,7 @@ class TaskConfig(Config):
         return any(path is not None for path in (self.train_file, self.test_file, self.dataset))
 
     def require_labels(self, reader: str) -> None:
-        """Refuse to train on sentences without labels what reads labels.
-
-        Args:
-            reader: names what reads them, at the beginning of the message.
-
-        Raises:
-            KselectError: there is an `unlabelled_file`.
-        """
+        """Refuse to train on sentences without labels what reads labels."""
         require(
             self.unlabelled_file is None,
             f"{reader} reads the labels of the training data, and unlabelled_file has none: leave that file out.",

@@ -18,7 +18,7 @@ class EvaluationConfig(Config):
     batch_size: int = 64
     """Examples per forward pass."""
     precision: Precision = "auto"
-    """Arithmetic of forward passes; auto takes bf16 where the hardware multiplies it natively."""
+    """Precision of forward passes; auto is bf16 where the hardware supports it natively."""
 
     def validate(self) -> None:
         """Refuse no model, and no examples."""

@@ -56,27 +56,29 @@ class KnowledgeConfig(Config):
     temperature: float | str = setting(2.0, group="comparison", set_by_agent=True)
     """Softening of teacher's and student's logits, or a schedule such as 4->1; the KL is multiplied by its square."""
     label_smoothing: float = 0.1
-    """Share of the gold label that label-smoothing gives to all classes alike."""
+    """Share of the probability that label-smoothing distributes evenly over all classes."""
     similarity_temperature: float = 0.3
     """Divisor of the cosines of the teacher's output weights in kd-sim and kd-pt-sim; 1 leaves them near flat."""
     similarity_mass: float | None = None
-    """Probability that kd-sim leaves to wrong classes, shared as they are alike; by default that of the cosines."""
+    """Probability that kd-sim gives to wrong classes, distributed by their similarity; by default that of the cosines.
+    """
     top_k: float = 0.5
     """Share of the classes whose probabilities kd-top-k transfers."""
     marginals_temperature: float | str = setting(1.0, group="structures")
     """Softening of marginals, or a schedule; scores are divided by it, or marginals flattened: see softening."""
     softening: Literal["global", "local"] = setting("global", group="structures")
-    """Whether marginals are softened by their scores (global), or one by one (local), where that is sound."""
+    """Soften marginals through their scores (global) or one by one (local, where that is sound)."""
     arc_marginals: Literal["heads", "non-projective", "projective"] = setting("heads", group="structures")
     """Marginals of a parser: of each word's head alone, or of trees, with crossing arcs or without."""
     transitions: bool = setting(False, group="structures")
-    """Whether substructures of two CRFs are pairs of tags, rather than tags."""
+    """Compare pairs of neighbouring tags of two CRFs, rather than single tags, as substructures."""
     layer_map: str = setting("uniform", group="comparison", set_by_agent=True)
     """Teacher layer that each student layer is compared with: uniform, last, skip, first, or pairs such as 1:2,2:4."""
     layer_maps: dict[str, str] = setting(default_factory=dict, group="comparison", set_by_agent=True)
     """Another layer map for one kind of knowledge, such as hidden-cosine=last."""
     relation_heads: int | None = setting(None, group="comparison", set_by_agent=True)
-    """Heads that queries, keys and values are cut into for their relations; by default as many as fit both models."""
+    """Number of relation heads that queries, keys and values are split into; by default the largest that fits both
+    models."""
     scales: dict[str, float | Literal["measured"]] = setting(
         default_factory=dict, group="comparison", set_by_agent=True
     )

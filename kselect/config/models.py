@@ -17,11 +17,7 @@ HeadName = Literal["tagger", "crf", "spans", "parser", "second-order-parser", "t
 
 
 def check_head_of(task_type: str, head: str | None) -> None:
-    """Refuse a head that does not answer tasks of this type.
-
-    Raises:
-        KselectError: with the heads that do.
-    """
+    """Refuse a head that does not answer tasks of this type."""
     known = HEADS[task_type]
     remedy = f"give {', '.join(known[:-1])} or {known[-1]}" if known else "leave it out"
     require(head is None or head in known, f"head is {head}, which is not for task_type {task_type}: {remedy}.", "head")

@@ -13,7 +13,7 @@ class DemoConfig(Config):
     """Run: the seed, and where results go."""
 
     seed: int = 0
-    """Seed of everything random in this run but the splits."""
+    """Random seed of the run; the splits have data_seed."""
     runs_dir: str = setting("runs", affects_result=False, may_differ_on_resume=True)
     """Folder that holds the run folders."""
 
@@ -29,7 +29,7 @@ class FolderConfig(DemoConfig):
     run_name: str | None = setting(None, affects_result=False, may_differ_on_resume=True, may_differ_on_extension=True)
     """Name of this run's folder; <task>-<agent>-<seed>-<time> by default."""
     fresh: bool = setting(False, affects_result=False, may_differ_on_resume=True, may_differ_on_extension=True)
-    """Start over, and set aside the unfinished run that would be resumed, or what the folder run_name holds."""
+    """Start over: archive the unfinished run that would be resumed, or the content of the folder run_name."""
 
     def validate(self) -> None:
         """Refuse a name that is a path."""
@@ -55,13 +55,13 @@ class StudyConfig(Config):
     """Run: the seeds, and where results go."""
 
     seeds: list[int] = setting(default_factory=lambda: [0, 1, 2], may_differ_on_extension=True)
-    """Seeds of everything random but the splits; each repeats all the runs that are compared once."""
+    """Random seeds, but for the splits; every run is repeated with each seed."""
     runs_dir: str = setting("runs", affects_result=False, may_differ_on_resume=True)
     """Folder that holds the run folders."""
     run_name: str | None = setting(None, affects_result=False, may_differ_on_resume=True, may_differ_on_extension=True)
     """Name of the folder of all these runs; <task>-<command>-<seeds>-<time> by default."""
     fresh: bool = setting(False, affects_result=False, may_differ_on_resume=True, may_differ_on_extension=True)
-    """Start over, and set aside the unfinished folder that would be resumed, or what the folder run_name holds."""
+    """Start over: archive the unfinished folder that would be resumed, or the content of the folder run_name."""
 
     def validate(self) -> None:
         """Refuse no seeds, equal ones, and a name that is a path."""

@@ -60,7 +60,7 @@ class PhaseConfig(Config):
     """Phases: when the agent decides, and when its reward is measured."""
 
     phases: Literal["constant", "growing", "adaptive"] = "growing"
-    """How long phases last: all alike, each longer than the last, or longer as the agent settles."""
+    """Length of phases: constant, growing, or growing as the agent's decisions settle."""
     phase_steps: int | None = None
     """Training steps of the first phase; by default chosen so that an episode has about 12 phases."""
     phase_growth: float = 1.1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
-from kselect.config.validation import Config, hints_of
+from kselect.config.validation import Config
 from kselect.errors import KselectError, unknown
 
 Self = TypeVar("Self", bound="Settings")
@@ -23,21 +23,17 @@ class Settings:
         self.validate()
 
     def validate(self) -> None:
-        """Refuse contradictions between the groups; each group has checked itself.
-
-        Raises:
-            KselectError: in one line, with the name of the setting.
-        """
+        """Refuse contradictions between the groups; each group has checked itself."""
 
     @classmethod
     def groups(cls) -> dict[str, type[Config]]:
         """Return the classes of the groups, by the name of the group."""
-        return hints_of(cls)
+        return get_type_hints(cls)
 
     @classmethod
     def hints(cls) -> dict[str, Any]:
         """Return the type of every setting, by name."""
-        return {name: hint for group in cls.groups().values() for name, hint in hints_of(group).items()}
+        return {name: hint for group in cls.groups().values() for name, hint in get_type_hints(group).items()}
 
     @classmethod
     def required(cls) -> tuple[str, ...]:
@@ -47,11 +43,7 @@ class Settings:
 
     @classmethod
     def from_dict(cls: type[Self], values: Mapping[str, Any]) -> Self:
-        """Fill the groups from a flat mapping; a setting that it lacks has its default.
-
-        Raises:
-            KselectError: an unknown or missing setting, or a value that its group refuses.
-        """
+        """Fill the groups from a flat mapping; a setting that it lacks has its default."""
         known = cls.hints()
         for name in values:
             if name not in known:
@@ -61,7 +53,7 @@ class Settings:
                 raise KselectError(f"{name} is missing: give it.", setting=name)
         groups, defaults = {}, cls._default_groups()
         for name, group in cls.groups().items():
-            given = {key: values[key] for key in hints_of(group) if key in values}
+            given = {key: values[key] for key in get_type_hints(group) if key in values}
             groups[name] = replace(defaults[name], **given) if name in defaults else group(**given)
         return cls(**groups)
 
@@ -79,11 +71,7 @@ class Settings:
         return {name: value for group in asdict(self).values() for name, value in group.items()}
 
     def replace(self: Self, **changes: Any) -> Self:
-        """Return a copy with other values for the settings that are named.
-
-        Raises:
-            KselectError: an unknown setting, or a value that its group refuses.
-        """
+        """Return a copy with other values for the settings that are named."""
         return type(self).from_dict({**self.to_dict(), **changes})
 
     def select(self, settings: type[Self]) -> Self:

@@ -20,7 +20,7 @@ class TrainingConfig(Config):
     batch_size: int = 32
     """Examples per training step, over all accumulated parts."""
     accumulation: int = 1
-    """Parts a batch is cut into, whose gradients are added up."""
+    """Micro-batches that each batch is split into for gradient accumulation."""
     learning_rate: float = 1e-4
     """Peak learning rate of AdamW; rises over the warm-up, then falls linearly to 0."""
     warmup: float = 0.1
@@ -28,7 +28,7 @@ class TrainingConfig(Config):
     weight_decay: float = 0.01
     """Decoupled weight decay, on weight matrices only."""
     max_grad_norm: float = 1.0
-    """Norm that longer gradients are clipped to."""
+    """Maximum norm of the gradient, which is clipped to it."""
     precision: Precision = "auto"
     """Arithmetic of forward passes; auto takes bf16 where the hardware multiplies it natively."""
 

@@ -43,12 +43,7 @@ def setting(default: Any = MISSING, *, default_factory: Callable[[], Any] | None
 
 
 def names_with(*configs: type[Any], **facts: Any) -> tuple[str, ...]:
-    """Return the names of all settings with these facts, in the order of the classes and their fields.
-
-    Args:
-        configs: subclasses of `Config`, or of `kselect.config.Settings`, whose groups are then read.
-        facts: attributes of `Facts` and the values they must have; without any, every setting is returned.
-    """
+    """Return the names of all settings with these facts, in the order of the classes and their fields."""
     names = []
     for declared in (member for config in configs for member in _declared(config)):
         known = declared.metadata.get("facts", Facts())
@@ -60,12 +55,7 @@ def names_with(*configs: type[Any], **facts: Any) -> tuple[str, ...]:
 def _declared(config: type[Any]) -> list[Field[Any]]:
     if issubclass(config, Config):
         return list(fields(config))
-    return [member for group in hints_of(config).values() for member in fields(group)]
-
-
-def hints_of(config: type[Any]) -> dict[str, Any]:
-    """Return the type of each field of a dataclass, by name."""
-    return get_type_hints(config)
+    return [member for group in get_type_hints(config).values() for member in fields(group)]
 
 
 @dataclass(frozen=True)
@@ -73,7 +63,7 @@ class Config:
     """A group of settings: a frozen dataclass that refuses values of a wrong type, then what `validate` refuses."""
 
     def __post_init__(self) -> None:
-        for name, hint in hints_of(type(self)).items():
+        for name, hint in get_type_hints(type(self)).items():
             value = getattr(self, name)
             if (text := _without_paths(value)) is not value:
                 object.__setattr__(self, name, text)
@@ -81,11 +71,7 @@ class Config:
         self.validate()
 
     def validate(self) -> None:
-        """Refuse contradictions.
-
-        Raises:
-            KselectError: in one line, with the name of the setting.
-        """
+        """Refuse contradictions."""
 
     def require(self, name: str, condition: bool, advice: str) -> None:
         """Raise a KselectError that gives a setting's name and value, and the advice, unless `condition` holds."""
@@ -114,11 +100,7 @@ def merge_settings(overrides: Mapping[str, Any], defaults: Mapping[str, Any]) ->
 
 
 def check_type(name: str, value: Any, hint: Any) -> None:
-    """Refuse a value of another type than a setting has.
-
-    Raises:
-        KselectError: in one line, with the nearest of a closed set of values.
-    """
+    """Refuse a value of another type than a setting has."""
     if matches(value, hint):
         return
     choices = [str(choice) for member in members(hint) if get_origin(member) is Literal for choice in get_args(member)]

@@ -7,7 +7,7 @@ import types
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
-from kselect.config.yaml_file import parse, parse_texts
+from kselect.config.yaml_file import Loader, TextLoader, parse
 
 LARGEST = 2**63
 """Whole numbers are below it, as in arrays."""
@@ -51,7 +51,7 @@ def _from_text(text: str, kind: Any, kinds: list[Any]) -> Any:
     if origin not in (list, dict):
         return text
     if text.lstrip().startswith(("[", "{")):
-        return _from_object(parse_texts(text) if arguments[0] is str and origin is list else parse(text), kind)
+        return _from_object(parse(text, TextLoader if origin is list and arguments[0] is str else Loader), kind)
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if origin is dict:
         return _pairs(parts, arguments[1], text)

@@ -59,15 +59,7 @@ MALFORMED = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
 
 
 def read(path: str, option: str = "--config") -> dict[str, Any]:
-    """Read a mapping of settings.
-
-    Args:
-        path: a YAML file.
-        option: the option that gave the path.
-
-    Raises:
-        KselectError: the file is missing, is not YAML (with the line), or is not a mapping of names to values.
-    """
+    """Read a mapping of settings."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -98,17 +90,8 @@ def read(path: str, option: str = "--config") -> dict[str, Any]:
     return values
 
 
-def parse(text: str) -> Any:
-    """Return the value of a text in YAML's flow style, such as `{gold: 1}`; the text where it is none."""
-    return _parse(text, Loader)
-
-
-def parse_texts(text: str) -> Any:
-    """Return the same with every scalar a text."""
-    return _parse(text, TextLoader)
-
-
-def _parse(text: str, loader: Any) -> Any:
+def parse(text: str, loader: Any = Loader) -> Any:
+    """Return the value of a text in YAML's flow style, such as `{gold: 1}`; the text itself if it is not YAML."""
     try:
         return yaml.load(text, loader)
     except MALFORMED:

@@ -30,9 +30,6 @@ def make_encoder(config: EncoderConfig, task: Task, max_length: int | None, seed
         task: the task.
         max_length: longest input in tokens of an encoder from scratch; `SCRATCH_LENGTH` by default.
         seed: for the initialisation.
-
-    Raises:
-        KselectError: no encoder is set, and the task is not a synthetic one; or the head does not fit the task.
     """
     if config.encoder is not None:
         return load_encoder(config.encoder, task, seed, config.head)
@@ -54,18 +51,15 @@ class Models:
     """The task and the models of a run, before the first training step.
 
     Attributes:
-        task: the task.
-        teachers: the teachers.
-        student: the student.
         parser: reads the same texts; None if none is set.
-        fresh_head: whether the student's head is randomly initialised.
+        head_is_random: whether the student's head is randomly initialised.
     """
 
     task: Task
     teachers: list[Classifier]
     student: Classifier
     parser: Classifier | None
-    fresh_head: bool = False
+    head_is_random: bool = False
 
     def distiller(self, training: TrainingConfig, knowledge: KnowledgeConfig, max_length: int | None) -> Distiller:
         """Create the distiller of these models."""
@@ -73,43 +67,29 @@ class Models:
 
 
 def make_models(task: TaskConfig, student: StudentConfig, seed: int = 0, loaded: Task[Any] | None = None) -> Models:
-    """Load the task and the teachers, and shrink a student from the first teacher or load one.
-
-    Args:
-        task: settings of the task.
-        student: settings of the models.
-        seed: for the head of a student that has none, or a different one than is set.
-        loaded: the task, if it has been loaded already.
-
-    Raises:
-        KselectError: a setting is wrong, or one of them cannot be loaded.
-    """
+    """Load the task and the teachers, and shrink a student from the first teacher or load one."""
     check_head_of(task.task_type, student.head)
     if student.parser is not None and task.task_type != "text":
         raise KselectError(
             f"parser is for whole texts, but task_type is {task.task_type}: leave it out.", setting="parser"
         )
     loaded = make_task(task) if loaded is None else loaded
-    fresh_head = False
+    head_is_random = False
     teachers = [load_classifier(path, loaded) for path in student.teachers]
     if student.student is not None:
-        fresh_head = not is_text(loaded) and not is_trained(student.student, loaded, student.head)
+        head_is_random = not is_text(loaded) and not is_trained(student.student, loaded, student.head)
         learner = load_student(student.student, loaded, seed, student.head)
     else:
         assert student.kept_layers is not None
         learner = shrink(teachers[0], student.kept_layers)
         if student.head not in (None, learner.head.name):
-            learner, fresh_head = with_head(learner, loaded, student.head, seed), True
+            learner, head_is_random = with_head(learner, loaded, student.head, seed), True
     parser = None if student.parser is None else load_parser(student.parser)
-    return Models(loaded, teachers, learner, parser, fresh_head)
+    return Models(loaded, teachers, learner, parser, head_is_random)
 
 
 def make_distiller(
     task: TaskConfig, student: StudentConfig, training: TrainingConfig, knowledge: KnowledgeConfig, seed: int = 0
 ) -> Distiller:
-    """Create the models, see `make_models`, and their distiller.
-
-    Raises:
-        KselectError: a setting is wrong, or one of them cannot be loaded.
-    """
+    """Create the models, see `make_models`, and their distiller."""
     return make_models(task, student, seed).distiller(training, knowledge, task.max_length)

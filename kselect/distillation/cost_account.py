@@ -19,10 +19,6 @@ class CostAccount:
     Time measured inside another purpose is not counted twice. On an accelerator, the device is synchronised at both
     ends of a measurement, except for `student` and `teacher`, which must not be slowed down: unfinished work of the
     teacher is counted as the student's.
-
-    Attributes:
-        device: device to synchronise with.
-        seconds: time by purpose.
     """
 
     def __init__(self, device: torch.device | None = None) -> None:

@@ -12,11 +12,7 @@ from kselect.errors import KselectError
 
 
 def default_device() -> torch.device:
-    """Return the CUDA device if there is one, otherwise the CPU.
-
-    Raises:
-        KselectError: a launcher has started several processes.
-    """
+    """Return the CUDA device if there is one, otherwise the CPU."""
     state = PartialState(cpu=not torch.cuda.is_available())
     if state.num_processes > 1:
         raise KselectError(

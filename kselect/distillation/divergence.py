@@ -40,14 +40,7 @@ def check_finite(
     computed: Sequence[str],
     learning_rate: float,
 ) -> None:
-    """Check the losses and gradient norms of several steps.
-
-    Args:
-        first_step: number of steps before the first row.
-        losses: `[steps, k]`.
-        grad_norms: `[steps]`.
-        computed: names of the k kinds of knowledge.
-        learning_rate: for the message.
+    """Check the losses `[steps, k]` and the gradient norms `[steps]` of several steps.
 
     Raises:
         TrainingDivergedError: a value is not finite; names the first such step and kind of knowledge.

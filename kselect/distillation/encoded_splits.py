@@ -14,12 +14,7 @@ from kselect.tasks.task import Task
 
 
 class EncodedSplits:
-    """The splits of a task, each encoded on first use, so that splits that are only reported cost nothing before.
-
-    Attributes:
-        tokenizer: the tokenizer of all models.
-        max_length: longest input in tokens.
-    """
+    """The splits of a task, each encoded on first use, so that splits that are only reported cost nothing before."""
 
     def __init__(self, task: Task[Any], tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
         """Encode the splits that training and choosing read: all but those that are only reported."""

@@ -27,7 +27,6 @@ class Evaluation:
     Attributes:
         loss: mean gold loss in nats; mean squared error in a regression.
         metrics: the task's metrics by name.
-        examples: number of examples.
     """
 
     loss: float
@@ -111,14 +110,6 @@ def forward_batches(
     needs: Needs | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor], ModelOutputs]]:
     """Run the classifier without dropout, in batches of similar length; the caller disables gradients.
-
-    Args:
-        classifier: the model and its head.
-        encoded: the split.
-        indices: the examples, `[N]`.
-        batch_size: examples per batch.
-        dtype: dtype of forward passes.
-        needs: inner outputs wanted in addition to logits.
 
     Yields:
         Positions of the batch's examples in `indices`, the batch, and the outputs.

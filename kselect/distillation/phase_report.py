@@ -24,11 +24,6 @@ def compute_signals(student: Answer, teacher: Answer | None, labels: Tensor) -> 
     against gold labels; agreement is that of the two models' most probable classes. For labelled words, all are means
     over words. Values are NaN if the teacher was not read or no label is known. Agreement is 0 between heads with
     different classes. In a regression, values that could be read are 0.
-
-    Args:
-        student: the student's answer.
-        teacher: the teacher's answer; None if it was not read.
-        labels: gold labels as in the batch.
     """
     unread = torch.full((len(TEACHER_SIGNALS),), math.nan, device=labels.device)
     if student.choices_of is None:
@@ -64,7 +59,6 @@ class PhaseReport:
 
     Attributes:
         first_step: number of training steps before the phase.
-        steps: number of training steps in the phase.
         losses: mean loss of each kind of knowledge that was computed, before scale and weight.
         slopes: change of that loss from the first half of the phase to the second, relative to the first.
         signals: means of those in `SIGNALS` that were read, by name.

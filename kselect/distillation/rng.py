@@ -14,10 +14,6 @@ class RandomStream:
 
     Inside `active()`, the global generators of the CPU and of `device` continue this stream; afterwards they are
     restored. Two runs in one process cannot affect each other, and a snapshot is one tensor per device.
-
-    Attributes:
-        device: device whose generator is part of the stream.
-        state: state of each generator, by device type.
     """
 
     def __init__(self, device: torch.device, seed: int = 0) -> None:

@@ -32,11 +32,7 @@ class Snapshot:
     facts: dict[str, Any]
 
     def save(self, path: str | Path) -> None:
-        """Write one safetensors file atomically.
-
-        Raises:
-            KselectError: it cannot be written.
-        """
+        """Write one safetensors file atomically."""
         tensors = {name: tensor.contiguous() for name, tensor in self.tensors.items()}
         # Stored as a tensor, since a long history would exceed the size limit of metadata in the header.
         facts = torch.frombuffer(bytearray(json.dumps(self.facts).encode()), dtype=torch.uint8)

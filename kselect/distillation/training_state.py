@@ -21,27 +21,12 @@ Moment = tuple[BatchPosition, dict[str, Tensor]]
 
 
 class TrainingState:
-    """Weights, optimizer, position in the data, random stream of dropout, and number of steps.
-
-    Attributes:
-        trained: all modules that are trained.
-        sampler: the training batches.
-        dropout: the random stream of dropout.
-        optimizer: the optimizer of `trained`.
-        step: number of training steps taken.
-    """
+    """Weights, optimizer, position in the data, random stream of dropout, and number of steps."""
 
     def __init__(
         self, trained: nn.Module, lengths: NDArray[np.int32], training: TrainingConfig, device: torch.device
     ) -> None:
-        """Remember the current weights as the initial ones.
-
-        Args:
-            trained: all modules that are trained.
-            lengths: length of each training example in tokens, `[N]`.
-            training: settings of the training steps.
-            device: device of `trained`.
-        """
+        """Remember the current weights as the initial ones."""
         self.trained = trained
         self.sampler = BucketSampler(lengths, training.batch_size)
         self.dropout = RandomStream(device)
@@ -81,11 +66,7 @@ class TrainingState:
         return Snapshot(copies, {"step": self.step, "batches": self.sampler.position, **facts})
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Return to the state of `snapshot`.
-
-        Raises:
-            KselectError: the snapshot was taken on another kind of device.
-        """
+        """Return to the state of `snapshot`."""
         groups: dict[str, dict[str, Tensor]] = {"trained": {}, "optimizer": {}, "random": {}}
         for name, value in snapshot.tensors.items():
             group, _, rest = name.partition("/")

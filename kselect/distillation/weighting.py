@@ -101,11 +101,6 @@ def make_weighting(
 ) -> Weighting:
     """Create the weighting of a run.
 
-    Args:
-        kind: name of the weighting.
-        names: names of the kinds of knowledge on offer.
-        regression: whether the task is a regression.
-
     Raises:
         KselectError: an unknown weighting; dynamic weighting of a regression, or without the kinds that it weights.
     """

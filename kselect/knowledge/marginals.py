@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -117,8 +117,11 @@ class Softening:
         return torch.log_softmax(log_p / self.temperature, -1) if self.kind == "local" else log_p
 
 
-def chain_to_chain(teacher: ChainAnswer, student: ChainAnswer, softening: Softening) -> Tensor:
-    """Case 1a: KL of two linear chains, whose parts are pairs of neighbouring tags."""
+StructureAnswer = TypeVar("StructureAnswer", ChainAnswer, SpanAnswer)
+
+
+def like_to_like(teacher: StructureAnswer, student: StructureAnswer, softening: Softening) -> Tensor:
+    """Case 1a: KL of two linear chains, whose parts are pairs of neighbouring tags, or of two sets of spans."""
     t = softening.temperature
     return per_word(kl(teacher.at(t), student.at(t)), student.mask) * t**2
 
@@ -148,12 +151,6 @@ def tags_to_tags(teacher: Answer, student: Answer, softening: Softening) -> Tens
     """Both heads tag words independently: token-level KD."""
     log_p = teacher.choices.log_probabilities(softening.temperature)
     return divergence(log_p, student.choices, softening)
-
-
-def spans_to_spans(teacher: SpanAnswer, student: SpanAnswer, softening: Softening) -> Tensor:
-    """KL of two distributions over span sets."""
-    t = softening.temperature
-    return per_word(kl(teacher.at(t), student.at(t)), student.mask) * t**2
 
 
 def trees_to_trees(teacher: TreeAnswer, student: TreeAnswer, softening: Softening) -> Tensor:
@@ -210,12 +207,12 @@ class HeadPair:
 
 
 HEAD_PAIRS: dict[tuple[str, str], HeadPair] = {
-    ("crf", "crf"): HeadPair(chain_to_chain, local=False),
+    ("crf", "crf"): HeadPair(like_to_like, local=False),
     ("crf", "tagger"): HeadPair(chain_to_tags, local=True),
     ("tagger", "crf"): HeadPair(tags_to_chain, local=True),
     ("tagger", "tagger"): HeadPair(tags_to_tags, local=True),
     ("spans", "tagger"): HeadPair(spans_to_tags, local=True),
-    ("spans", "spans"): HeadPair(spans_to_spans, local=False),
+    ("spans", "spans"): HeadPair(like_to_like, local=False),
     ("parser", "parser"): HeadPair(trees_to_trees, local=True),
     ("second-order-parser", "parser"): HeadPair(trees_to_trees, local=True),
     ("second-order-parser", "second-order-parser"): HeadPair(trees_to_trees, local=True),

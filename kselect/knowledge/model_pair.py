@@ -26,9 +26,6 @@ class ModelPair:
     """Everything that a kind of knowledge may depend on when it is built.
 
     Attributes:
-        name: name of the kind of knowledge.
-        config: the settings.
-        student: the student.
         teacher: the first teacher; None if there is none.
         parser: parses the sentences of the texts; None if there is none.
     """
@@ -41,11 +38,7 @@ class ModelPair:
 
     @property
     def required_teacher(self) -> Classifier:
-        """The teacher.
-
-        Raises:
-            KselectError: there is none.
-        """
+        """The teacher."""
         if self.teacher is None:
             raise KselectError(
                 f"knowledge {self.name} needs a teacher: give one, or offer only gold.", setting="teacher"
@@ -54,11 +47,7 @@ class ModelPair:
 
     @property
     def layer_map(self) -> LayerMap:
-        """Pairs (student layer, teacher layer) for this kind of knowledge.
-
-        Raises:
-            KselectError: the map does not fit these models.
-        """
+        """Pairs (student layer, teacher layer) for this kind of knowledge."""
         text, setting = self.config.layer_map, "layer_map"
         if self.name in self.config.layer_maps:
             text, setting = self.config.layer_maps[self.name], f"layer_maps {self.name}"
@@ -66,11 +55,7 @@ class ModelPair:
 
     @property
     def heads(self) -> tuple[str, str]:
-        """Names of the teacher's and the student's head.
-
-        Raises:
-            KselectError: the task classifies whole texts, but this kind of knowledge compares labels of words.
-        """
+        """Names of the teacher's and the student's head."""
         names = self.required_teacher.head.name, self.student.head.name
         if self.student.head.name in (Classes.name, Score.name):
             raise KselectError(
@@ -79,11 +64,7 @@ class ModelPair:
         return names
 
     def check_same_choices(self) -> None:
-        """Check that both heads choose among the same classes.
-
-        Raises:
-            IncomparableError: they do not.
-        """
+        """Check that both heads choose among the same classes."""
         student, teacher = (CHOICES.get(model.head.name) for model in (self.student, self.required_teacher))
         if student != teacher:
             raise IncomparableError(
@@ -91,11 +72,7 @@ class ModelPair:
             )
 
     def check_logits(self) -> None:
-        """Check that both heads have logits.
-
-        Raises:
-            KselectError: a head of spans or arcs, whose scores `substructures` compares.
-        """
+        """Check that both heads have logits."""
         self.check_same_choices()
         if CHOICES.get(self.student.head.name) in ("spans", "arcs"):
             raise KselectError(
@@ -105,11 +82,7 @@ class ModelPair:
             )
 
     def check_parser(self) -> None:
-        """Check that there are whole texts and a parser to read them.
-
-        Raises:
-            KselectError: labelled words, or no parser.
-        """
+        """Check that there are whole texts and a parser to read them."""
         if self.student.labels is not None:
             raise KselectError(
                 f"knowledge {self.name} is for whole texts, not for labelled words: leave it out.", setting="knowledge"
@@ -120,11 +93,7 @@ class ModelPair:
             )
 
     def check_classes(self, model: Classifier) -> None:
-        """Check that a model has an output layer over classes.
-
-        Raises:
-            KselectError: it predicts a score, or its head is of spans or arcs.
-        """
+        """Check that a model has an output layer over classes."""
         if CHOICES.get(model.head.name) not in ("classes", "tags", "arc tags"):
             raise KselectError(
                 f"knowledge {self.name} compares classes, which the head {model.head.name} does not have: leave it "
@@ -134,11 +103,7 @@ class ModelPair:
 
     @property
     def class_similarities(self) -> Tensor:
-        """Similarities of the teacher's output weights for any two classes, `[K, K]`, see `class_similarities`.
-
-        Raises:
-            KselectError: models without classes, or a temperature so low that a class has no similar ones.
-        """
+        """Similarities of the teacher's output weights for any two classes, `[K, K]`, see `class_similarities`."""
         for model in (self.student, self.required_teacher):
             self.check_classes(model)
         self.check_same_choices()
@@ -157,9 +122,6 @@ class ModelPair:
 
         The default is the largest number that divides both widths and does not exceed the larger number of attention
         heads.
-
-        Raises:
-            KselectError: the number set does not divide both widths, or a model does not expose that projection.
         """
         needs = Needs(**{projection: frozenset({1})})
         models = (self.student.model, self.required_teacher.model)

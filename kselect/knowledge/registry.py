@@ -195,11 +195,7 @@ def kinds_on_offer(config: KnowledgeConfig, student: Classifier, parser: Classif
 
 
 def check_kinds(config: KnowledgeConfig, kinds: Collection[str]) -> None:
-    """Check that all names are known, and that per-kind settings are for `kinds`, the kinds on offer.
-
-    Raises:
-        KselectError: an unknown kind, or a setting for a kind that is not on offer.
-    """
+    """Check that all names are known, and that per-kind settings are for `kinds`, the kinds on offer."""
     for name in [*kinds, *config.scales, *config.layer_maps]:
         if name not in BUILDERS:
             raise unknown("knowledge", name, BUILDERS)

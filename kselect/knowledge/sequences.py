@@ -28,11 +28,7 @@ class Posterior(Knowledge):
     name: ClassVar[str] = "posterior"
 
     def __init__(self, teacher: str, student: str) -> None:
-        """Compare the tags of two heads, given by their names.
-
-        Raises:
-            KselectError: a head that does not tag words.
-        """
+        """Compare the tags of two heads, given by their names."""
         for head in (teacher, student):
             if head not in TAGGING_HEADS:
                 raise KselectError(
@@ -56,11 +52,7 @@ class BestSequences(Knowledge):
     name: ClassVar[str] = "best-sequences"
 
     def __init__(self, teacher: str, student: str, weights: Sequence[float] = (1.0, 0.1, 0.1)) -> None:
-        """Learn the best sequences of a chain, one for each of `weights`.
-
-        Raises:
-            KselectError: the teacher's head is not a chain, or the student's does not tag words.
-        """
+        """Learn the best sequences of a chain, one for each of `weights`."""
         if teacher != "crf" or student not in TAGGING_HEADS:
             raise KselectError(
                 f"knowledge best-sequences needs a teacher's crf and a student's crf or tagger, not {teacher} and "

@@ -40,10 +40,6 @@ class Substructures(Knowledge):
             teacher: name of the teacher's head.
             student: name of the student's head.
             transitions: whether to compare pairs of tags of two chains, instead of single tags.
-
-        Raises:
-            IncomparableError: the heads score different substructures.
-            KselectError: transitions of a head that has none.
         """
         if not any(teacher in heads and student in heads for heads in COMPARABLE_HEADS):
             groups = "; ".join(", ".join(heads) for heads in COMPARABLE_HEADS)

@@ -39,9 +39,6 @@ def check_labels(classifier: Classifier, task: TextTask, path: str | Path, unnam
     """Refuse labels that clearly mean others of the task's, named or not.
 
     Labels without names are reported, and so is a model that is worse than the constant prediction.
-
-    Raises:
-        KselectError: another order is clearly meant, see `Order`.
     """
     labels = ", ".join(task.labels)
     if unnamed:
@@ -72,11 +69,7 @@ def check_labels(classifier: Classifier, task: TextTask, path: str | Path, unnam
 
 
 def check_unit(classifier: Classifier, task: TextTask, path: str | Path) -> None:
-    """Refuse scores in another unit than the task's; report scores that are worse than the mean score.
-
-    Raises:
-        KselectError: a line through (prediction, score) explains the scores, and is far from the identity.
-    """
+    """Refuse scores in another unit than the task's; report scores that are worse than the mean score."""
     examples = _examples(classifier, task)
     if sum(map(len, examples)) < FEW:
         return
@@ -98,11 +91,7 @@ def check_unit(classifier: Classifier, task: TextTask, path: str | Path) -> None
 
 
 def check_scheme(classifier: Classifier, task: TaggingTask, path: str | Path) -> None:
-    """Refuse tags in IOB1 where the task has IOB2, and the reverse, which have the same names.
-
-    Raises:
-        KselectError: the predictions at words where the two schemes differ clearly are of the other one.
-    """
+    """Refuse tags in IOB1 where the task has IOB2, and the reverse, which have the same names."""
     other = OTHER_SCHEMES.get(task.tag_set.scheme)
     if other is None:
         return

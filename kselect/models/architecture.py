@@ -1,4 +1,4 @@
-"""What an encoder's architecture takes and gives."""
+"""What an encoder's architecture accepts and returns."""
 
 from __future__ import annotations
 
@@ -23,22 +23,19 @@ def check_readable(model: PreTrainedModel, needs: Needs, what: str) -> None:
     """Refuse to read inside an attention that does not go through the library's attention interface.
 
     Such an architecture returns attention after dropout, and no queries, keys or values.
-
-    Raises:
-        IncomparableError: `needs` reads inside the attention of such a model; the message begins with `what`.
     """
     if needs.inside_attention and not model._supports_attention_backend:
         raise IncomparableError(
-            f"{what} reads inside the attention, which {model.config.model_type} does not show before dropout",
+            f"{what} reads inside the attention, which {model.config.model_type} does not return before dropout",
             "offer kinds that read logits or hidden states.",
         )
 
 
 def input_names(model: PreTrainedModel) -> frozenset[str]:
-    """Return which entries of a batch the model takes; token types only where it tells some apart."""
+    """Return the entries of a batch that the model accepts; token types only if it has several."""
     names = {"input_ids", "attention_mask"}
-    tells_types_apart = (getattr(model.config, "type_vocab_size", None) or 0) > 1
-    if tells_types_apart and "token_type_ids" in _parameters(type(model).forward):
+    has_token_types = (getattr(model.config, "type_vocab_size", None) or 0) > 1
+    if has_token_types and "token_type_ids" in _parameters(type(model).forward):
         names.add("token_type_ids")
     return frozenset(names)
 
@@ -49,9 +46,9 @@ def _parameters(function: Callable[..., Any]) -> frozenset[str]:
 
 
 def positions(model: PreTrainedModel) -> int | None:
-    """Return how many tokens the model has positions for, None where it does not say.
+    """Return the number of tokens that the model has positions for; None if its config does not say.
 
-    Architectures that number positions from behind the padding index (RoBERTa and its kin) lose those before it.
+    Architectures that number positions from the padding index (such as RoBERTa) lose those before it.
     """
     count = getattr(model.config, "max_position_embeddings", None)
     for name, module in model.named_modules():

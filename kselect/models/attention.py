@@ -1,8 +1,8 @@
-"""What happens inside the attention: projections, scores and probabilities, as they are before dropout.
+"""Projections, scores and probabilities of attention, as they are before dropout.
 
-The library's eager attention returns what is left after dropout, whose rows no longer sum to 1; no distance between
-two such matrices means anything. This implementation of the attention interface keeps what a pass asks for instead, and
-runs through the fused kernel in every layer whose matrices nobody asks for.
+The library's eager attention returns probabilities after dropout, whose rows no longer sum to 1, so that distances
+between two such matrices mean nothing. This implementation of the attention interface stores what a pass asks for
+instead, and uses the fused kernel in every layer whose matrices are not needed.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ READABLE = "kselect"
 
 
 class Reading:
-    """What one forward pass keeps from inside its attention: by kind of output, by layer.
+    """Stores outputs of one forward pass from inside its attention, by kind and layer.
 
-    Layers are told apart by the order in which they run, so layers that share their weights are layers of their own.
+    Layers are identified by the order in which they run, so layers that share weights count separately.
     """
 
     def __init__(self, needs: Needs) -> None:
-        """Keep what `needs` names."""
+        """Store the outputs that `needs` names."""
         self.needs = needs
         self.layers = 0
-        self.kept: defaultdict[str, dict[int, Tensor]] = defaultdict(dict)
+        self.stored: defaultdict[str, dict[int, Tensor]] = defaultdict(dict)
 
     def enter(self) -> bool:
-        """Go on to the next layer; returns whether its attention must be worked out as matrices."""
+        """Move to the next layer; return whether its attention matrices are needed."""
         self.layers += 1
         return any(self.layers in self.needs.layers(kind) for kind in MATRICES)
 
-    def keep(self, **outputs: Tensor) -> None:
-        """Keep those outputs of this layer that are wanted."""
+    def store(self, **outputs: Tensor) -> None:
+        """Store those outputs of this layer that are needed."""
         for kind, value in outputs.items():
             if self.layers in self.needs.layers(kind):
-                self.kept[kind][self.layers] = value
+                self.stored[kind][self.layers] = value
 
 
 _current: ContextVar[Reading | None] = ContextVar("reading", default=None)
@@ -53,7 +53,7 @@ _current: ContextVar[Reading | None] = ContextVar("reading", default=None)
 
 @contextmanager
 def reading(needs: Needs) -> Iterator[Reading]:
-    """Keep what `needs` names of the forward pass inside."""
+    """Store the outputs that `needs` names of the forward pass inside."""
     current = Reading(needs)
     token = _current.set(current)
     try:
@@ -65,12 +65,12 @@ def reading(needs: Needs) -> Iterator[Reading]:
 def readable_attention(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, Tensor | None]:
-    """Attention of the next layer, with matrices where they are to be read, fused where not; see the former."""
+    """Compute the attention of the next layer, with matrices where they are needed, otherwise fused."""
     current = _current.get()
     if current is None:
         return ALL_ATTENTION_FUNCTIONS["sdpa"](module, query, key, value, attention_mask, **kwargs)
     with_matrices = current.enter()
-    current.keep(queries=query, keys=_for_each_head(key, query), values=_for_each_head(value, query))
+    current.store(queries=query, keys=_for_each_head(key, query), values=_for_each_head(value, query))
     attend = attention_with_matrices if with_matrices else ALL_ATTENTION_FUNCTIONS["sdpa"]
     return attend(module, query, key, value, attention_mask, **kwargs)
 
@@ -97,16 +97,16 @@ def attention_with_matrices(
     probabilities = torch.softmax(_masked(scores, attention_mask), dim=-1, dtype=torch.float32)
     current = _current.get()
     if current is not None:
-        current.keep(attention_scores=scores, attentions=probabilities)
+        current.store(attention_scores=scores, attentions=probabilities)
     dropped = nn.functional.dropout(probabilities.to(value.dtype), p=dropout, training=module.training)
     return torch.matmul(dropped, value).transpose(1, 2).contiguous(), probabilities
 
 
 def readable_mask(*, allow_is_bidirectional_skip: bool = False, **kwargs: Any) -> Tensor | None:
-    """Mask of the fused kernel, left out where a batch has no padding, if finding that out holds up nothing.
+    """Return the mask of the fused kernel; None for a batch without padding, if this is known without synchronising.
 
-    Looking at the values of a tensor makes an accelerator wait, in every training step. There every batch has a mask,
-    and the library takes a fused kernel that reads one, never the one (flash) that takes none.
+    Reading values of a tensor would make an accelerator wait in every training step. There every batch has a mask, and
+    the library uses a fused kernel that reads one, never the one (flash) that takes none.
     """
     padding = kwargs.get("attention_mask")
     looks = allow_is_bidirectional_skip and (padding is None or padding.device.type == "cpu")

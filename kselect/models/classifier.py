@@ -28,12 +28,12 @@ class Classifier:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     head: Head = field(default_factory=Classes)
-    """Makes answers of what the model gives; what it learns is saved beside the model."""
+    """Turns the model's output into answers; its weights are saved next to the model."""
     labels: tuple[str, ...] | None = None
-    """Names of what it answers with, where the model's config does not tell them."""
+    """Names of the labels of words; None where the model's config has them."""
 
     def __post_init__(self) -> None:
-        """Take a single label of a model of texts for a score."""
+        """Treat a text model with a single label as a regression."""
         if isinstance(self.head, Classes) and self.model.config.num_labels == 1:
             self.head = Score()
 
@@ -60,13 +60,13 @@ class Classifier:
 
     @property
     def num_labels(self) -> int:
-        """How many labels it tells apart; 1 where it gives a score."""
+        """Number of labels; 1 for a regression."""
         return int(self.model.config.num_labels or 0) if self.labels is None else len(self.labels)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model and tokenizer as plain transformers files, readable without this package.
 
-        What the head of a model of words is, and what it has learned, lies beside them, as JSON and safetensors.
+        The head of a model of words is written next to them, as JSON and safetensors.
         """
         self.model.set_attn_implementation(fused_attention(self.model))
         with quiet():
@@ -106,11 +106,7 @@ LONGEST = 512  # where neither task nor model sets a limit
 
 
 def input_length(classifier: Classifier, max_length: int | None, usual: int | None = DEFAULT_LENGTH) -> int:
-    """Return how many tokens an input may have: `max_length` or, unless given, `usual` or what the model takes if less.
-
-    Raises:
-        KselectError: `max_length` is more than the model has positions for.
-    """
+    """Return the longest input in tokens: `max_length` or, by default, `usual` or what the model takes if less."""
     available = positions(classifier.model)
     if max_length is None:
         return min(length for length in (usual, available, LONGEST) if length is not None)

@@ -1,4 +1,4 @@
-"""Reaching the hub, or knowing at once that it cannot be reached; what lies there beside a model."""
+"""Access to models on the Hugging Face Hub and in its local cache."""
 
 from __future__ import annotations
 
@@ -15,12 +15,9 @@ from kselect.models.paths import check_location
 
 @cache
 def source_settings(path: str | Path) -> dict[str, Any]:
-    """Return what `from_pretrained` must be told about where `path` lies: a folder, the hub, or the hub's cache.
+    """Return the arguments of `from_pretrained` for `path`: a local folder, the hub, or the hub's cache.
 
-    The hub is asked once, without retries. Where it does not answer, a copy in the cache serves.
-
-    Raises:
-        KselectError: the hub does not answer, and the cache does not have the model.
+    The hub is asked once, without retries. If it does not answer, a copy in the cache is used.
     """
     if Path(path).is_dir():
         return {}
@@ -28,8 +25,8 @@ def source_settings(path: str | Path) -> dict[str, Any]:
     try:
         get_hf_file_metadata(hf_hub_url(name, "config.json"))
     except (HfHubHTTPError, HFValidationError):
-        pass  # the hub is there, or need not be asked; loading the model says what is wrong with it
-    except Exception as error:  # whichever HTTP client the hub library is built on, with errors of its own
+        pass  # the hub can be reached; loading the model reports what is wrong
+    except Exception as error:  # the hub library may use any HTTP client, each with its own errors
         if isinstance(try_to_load_from_cache(name, "config.json"), str):
             return {"local_files_only": True}
         raise KselectError(
@@ -39,13 +36,10 @@ def source_settings(path: str | Path) -> dict[str, Any]:
     return {}
 
 
-def file_beside(path: str | Path, name: str) -> Path | None:
-    """Return where a file lies that was saved beside a model: in its folder or, once it is fetched, in the hub's cache.
+def saved_file(path: str | Path, name: str) -> Path | None:
+    """Return the path of a file saved next to a model: in its folder or, after a download, in the hub's cache.
 
-    None where there is none of that name, or no such model, as loading the model says.
-
-    Raises:
-        KselectError: no such folder, or a hub that does not give it, and has no copy of the model in the cache.
+    None if there is no such file, or no such model; loading the model reports the latter.
     """
     if Path(path).is_dir():
         file = Path(path, name)
@@ -57,5 +51,5 @@ def file_beside(path: str | Path, name: str) -> Path | None:
         return None
     except HfHubHTTPError as error:
         raise KselectError(
-            f"The hub does not give {name} of {path} ({str(error).splitlines()[0]}): try again, or give a local folder."
+            f"The hub does not serve {name} of {path} ({str(error).splitlines()[0]}): try again or give a local folder."
         ) from error

@@ -14,11 +14,7 @@ from kselect.tasks.task import Task
 
 
 def declared_names(config: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
-    """Return the label names of a config.json that has label2id alone, as entries of a config; empty elsewhere.
-
-    Raises:
-        KselectError: id2label and label2id contradict each other.
-    """
+    """Return the label names of a config.json that has label2id alone, as entries of a config; empty elsewhere."""
     by_name = config.get("label2id") or {}
     if not isinstance(by_name, dict) or _is_default(by_name):
         return {}

@@ -1,4 +1,4 @@
-"""The order of labels that a classifier's predictions mean."""
+"""The order of labels that a classifier's predictions imply."""
 
 from __future__ import annotations
 

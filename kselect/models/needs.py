@@ -1,4 +1,4 @@
-"""Which inner outputs of a model somebody wants to read."""
+"""Inner outputs of a model that are to be read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ MATRICES = ("attentions", "attention_scores")
 
 @dataclass(frozen=True)
 class Needs:
-    """Inner outputs to be kept from a forward pass, by layer; what is not named here is not computed or not held.
+    """Inner outputs to store during a forward pass, by layer; anything else is not computed, or not stored.
 
-    Layers are counted from 1, the layer nearest the embeddings; in `hidden_states` 0 stands for the embeddings
-    themselves. Logits always come. What each output is, `ModelOutputs` says.
+    Layers are counted from 1, the layer nearest the embeddings; layer 0 of `hidden_states` is the embeddings. Logits
+    are always returned. See `ModelOutputs` for each output.
     """
 
     hidden_states: frozenset[int] = frozenset()
@@ -36,12 +36,12 @@ class Needs:
         return [(kind, self.layers(kind)) for kind in KINDS]
 
     def only(self, kinds: Iterable[str]) -> Needs:
-        """Return these needs without the outputs that are not of `kinds`."""
+        """Return these needs restricted to `kinds`."""
         return Needs(**{kind: self.layers(kind) for kind in kinds})
 
     @property
     def matrices(self) -> bool:
-        """Whether attention must be worked out as matrices, which the fused kernel never holds."""
+        """Whether attention matrices are needed, which the fused kernel does not compute."""
         return any(self.layers(kind) for kind in MATRICES)
 
     @property

@@ -1,4 +1,4 @@
-"""The head of a classifier: what stands behind its encoder, up to the layer that gives the logits."""
+"""The output layer of a classifier: everything behind its encoder."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from transformers import PreTrainedModel
 from kselect.errors import KselectError
 from kselect.tasks.task import Task, TextTask
 
-DEVIATION = 0.02  # of first weights, where a config gives none
+DEVIATION = 0.02  # of initial weights, for configs that do not set it
 
 
 def redraw(model: PreTrainedModel, unfit: Collection[str]) -> None:
-    """Draw the output layer anew, and with it what the checkpoint did not fill: the tensors named `unfit`.
+    """Reinitialise the output layer, and every module whose weights are not in the checkpoint (`unfit`).
 
-    What else it brought along is pretrained, and stays; the whole head goes where it was fine-tuned for some task.
-
-    Raises:
-        KselectError: the architecture's output layer cannot be told.
+    Other pretrained weights stay, unless the checkpoint was fine-tuned for some task: then the whole head is replaced.
     """
     output = output_layer(model)
     fine_tuned = any("SequenceClassification" in name for name in model.config.architectures or ())
@@ -32,7 +29,7 @@ def redraw(model: PreTrainedModel, unfit: Collection[str]) -> None:
 
 
 def centre(model: PreTrainedModel, task: Task) -> None:
-    """Let the answers of a regression start at train's mean score, which a short training would only be spent on."""
+    """Initialise the bias of a regression to the mean score of train, so that training need not learn it."""
     bias = output_layer(model).bias
     if isinstance(task, TextTask) and task.regression and bias is not None:
         nn.init.constant_(bias, float(np.mean(task.labelled.labels)))
@@ -40,25 +37,17 @@ def centre(model: PreTrainedModel, task: Task) -> None:
 
 @torch.no_grad()
 def reorder(model: PreTrainedModel, order: Sequence[int]) -> None:
-    """Put the labels in another order: the label at `order[i]` comes to i.
-
-    Raises:
-        KselectError: the architecture's output layer cannot be told.
-    """
+    """Reorder the labels: the label at `order[i]` moves to i."""
     for parameter in output_layer(model).parameters():
         parameter.copy_(parameter[list(order)])
 
 
 def output_layer(model: PreTrainedModel) -> nn.Linear:
-    """Return the layer that gives the logits.
-
-    Raises:
-        KselectError: there is none that can be told.
-    """
+    """Return the layer that gives the logits."""
     labels = model.config.num_labels
     linear = [one for _, one in _modules(model) if isinstance(one, nn.Linear) and one.out_features == labels]
     if not linear:
-        raise KselectError(f"Cannot tell the output layer of a {type(model).__name__}: give another architecture.")
+        raise KselectError(f"Cannot find the output layer of a {type(model).__name__}: give another architecture.")
     return linear[-1]
 
 

@@ -1,4 +1,4 @@
-"""One forward pass that returns what is needed and no more."""
+"""A forward pass that returns the outputs that are needed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from kselect.models.needs import KINDS, Needs
 
 @dataclass(frozen=True)
 class ModelOutputs:
-    """What a model gave for a batch of B texts of at most n tokens.
+    """Outputs of a model for a batch of B texts of at most n tokens.
 
-    output: what a head reads: logits `[B, K]` or, of W words, `[B, W, K]`; of an encoder without an output layer of its
-    own, the last hidden states of words, `[B, W, D]`. attention_mask: `[B, n]`, 1 on real tokens. By layer:
-    hidden_states `[B, n, D]`, 0 being the embeddings; attentions, probabilities before dropout, and attention_scores,
-    what the softmax takes before the mask, `[B, H, n, n]`; queries, keys and values as they enter the attention
-    (rotated, where positions are), `[B, H, n, d]`. word_mask: `[B, W]`, True on real words; None where texts are read
-    as a whole. head: what turns the output into an answer.
+    Shapes: output, the input of the head, is logits `[B, K]` or, for W words, `[B, W, K]`; without an output layer, the
+    last hidden states of words, `[B, W, D]`. attention_mask is `[B, n]`, 1 on real tokens. By layer: hidden_states `[B,
+    n, D]`, where layer 0 is the embeddings; attentions, probabilities before dropout, and attention_scores, logits of
+    the softmax before the mask, `[B, H, n, n]`; queries, keys and values as they enter the attention (after rotary
+    embeddings), `[B, H, n, d]`. word_mask is `[B, W]`, True on real words; None where whole texts are classified. head
+    turns the output into an answer.
     """
 
     output: Tensor
@@ -45,12 +45,12 @@ class ModelOutputs:
     def of(output: Tensor, batch: dict[str, Tensor], inner: Mapping[str, dict[int, Tensor]]) -> ModelOutputs:
         """Return the outputs for a batch; `inner` has those by layer, under their names in `Needs`.
 
-        Of words in padding the output is 0, lest what lies there, be it no number, be of any effect.
+        The output of padding words is set to 0, so that NaN or infinite values there have no effect.
         """
-        found: dict[str, Any] = {kind: inner.get(kind, {}) for kind in KINDS}
+        layers: dict[str, Any] = {kind: inner.get(kind, {}) for kind in KINDS}
         words = batch.get("word_mask")
         output = output if words is None else torch.where(words[..., None], output, 0.0)
-        return ModelOutputs(output, batch["attention_mask"], **found, word_mask=words)
+        return ModelOutputs(output, batch["attention_mask"], **layers, word_mask=words)
 
     @property
     def logits(self) -> Tensor:
@@ -59,12 +59,12 @@ class ModelOutputs:
 
     @cached_property
     def answer(self) -> Answer:
-        """What the head makes of the output."""
+        """The answer that the head reads from the output."""
         answer: Answer = self.head(self.output, self.word_mask)
         return answer
 
     def under(self, head: Head) -> ModelOutputs:
-        """Return the same outputs, to be read by another head."""
+        """Return the same outputs with another head."""
         return replace(self, head=head)
 
     def layers(self, kind: str) -> dict[int, Tensor]:
@@ -73,13 +73,9 @@ class ModelOutputs:
 
 
 def forward(model: PreTrainedModel, batch: dict[str, Tensor], needs: Needs) -> ModelOutputs:
-    """Run `model` on `batch` and keep the layers that `needs` names.
+    """Run `model` on `batch` and store the layers that `needs` names.
 
-    Attention runs through the fused kernel in each layer whose matrices are not wanted, and what nobody reads is not
-    held.
-
-    Raises:
-        KselectError: the architecture does not give what is needed.
+    Attention runs through the fused kernel in every layer whose matrices are not needed.
     """
     check_readable(model, needs, "What is needed")
     implementation = fused_attention(model)
@@ -98,44 +94,40 @@ def forward(model: PreTrainedModel, batch: dict[str, Tensor], needs: Needs) -> M
     if "word_positions" in batch:
         output = _at_words(outputs.last_hidden_state if output is None else output, batch["word_positions"])
     if output is None:
-        raise KselectError(f"This {model.config.model_type} gives no logits: give another architecture.")
+        raise KselectError(f"This {model.config.model_type} returns no logits: give another architecture.")
     if needs.hidden_states and getattr(outputs, "hidden_states", None) is None:
         raise KselectError(
-            f"This {model.config.model_type} shows no hidden states: offer kinds that read logits alone."
+            f"This {model.config.model_type} returns no hidden states: offer only kinds that read logits."
         )
     if any(outputs.hidden_states[layer].size(1) != batch["input_ids"].size(1) for layer in needs.hidden_states):
         raise KselectError(
-            f"This {model.config.model_type} shows hidden states of fewer tokens than it reads: offer kinds that read "
-            f"logits alone."
+            f"This {model.config.model_type} returns hidden states of fewer tokens than its input has: offer "
+            f"only kinds that read logits."
         )
     layers = model.config.num_hidden_layers
     counted = inside.layers if needs.inside_attention else layers
     counted = len(outputs.hidden_states) - 1 if needs.hidden_states else counted
     if counted != layers:
         raise KselectError(
-            f"This {model.config.model_type} shows {counted} layers where its config has {layers}, so that none can be "
-            f"told: offer kinds that read logits alone."
+            f"This {model.config.model_type} returns {counted} layers where its config has {layers}, so layers "
+            f"cannot be identified: offer only kinds that read logits."
         )
-    kept = {**inside.kept, "hidden_states": {layer: outputs.hidden_states[layer] for layer in needs.hidden_states}}
-    return ModelOutputs.of(output, batch, kept)
+    stored = {**inside.stored, "hidden_states": {layer: outputs.hidden_states[layer] for layer in needs.hidden_states}}
+    return ModelOutputs.of(output, batch, stored)
 
 
 def _at_words(values: Tensor, positions: Tensor) -> Tensor:
-    """Return what stands at the first token of each word, `[B, W, ...]`, out of `values [B, n, ...]`."""
+    """Return the values at the first token of each word, `[B, W, ...]`, from `values [B, n, ...]`."""
     return values.gather(1, positions[..., None].expand(-1, -1, values.size(-1)))
 
 
 def has_logits(model: PreTrainedModel) -> bool:
-    """Whether the model has an output layer of its own: it is not a bare encoder."""
+    """Whether the model has an output layer, in contrast to a bare encoder."""
     return model.base_model is not model
 
 
 def projection_width(model: PreTrainedModel, kind: str) -> int:
-    """Return how many dimensions the queries, keys or values (`kind`) of all heads have, which no config tells of all.
-
-    Raises:
-        KselectError: the architecture does not show them.
-    """
+    """Return the total width of the queries, keys or values (`kind`) of all heads, measured on one token."""
     token = torch.ones(1, 1, dtype=torch.long, device=model.device)
     batch = {"input_ids": token, "attention_mask": token}
     with torch.no_grad(), torch.random.fork_rng():
@@ -144,12 +136,12 @@ def projection_width(model: PreTrainedModel, kind: str) -> int:
 
 
 def average(outputs: Sequence[ModelOutputs]) -> ModelOutputs:
-    """Return the mean of several models' logits on one batch, in float32; of one model all that it gave.
+    """Return the mean of several models' logits on one batch, in float32; for a single model, all of its outputs.
 
-    The mean of logits is the geometric mean of class distributions. Inner outputs of different models have no basis in
-    common, and no mean.
+    The mean of logits is the geometric mean of class distributions. Inner outputs of different models have no common
+    basis, so they are not averaged.
     """
     if len(outputs) == 1:
         return outputs[0]
-    mean = torch.stack([one.output.float() for one in outputs]).mean(0)
+    mean = torch.stack([output.output.float() for output in outputs]).mean(0)
     return ModelOutputs(mean, outputs[0].attention_mask, word_mask=outputs[0].word_mask)

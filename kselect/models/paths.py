@@ -13,11 +13,7 @@ ADAPTER = "adapter_config.json"
 
 
 def check_location(path: str | Path) -> None:
-    """Refuse a folder without a whole model, or the path of a folder that does not exist.
-
-    Raises:
-        KselectError: in one line, with the nearest folder that exists.
-    """
+    """Refuse a folder without a whole model, or the path of a folder that does not exist."""
     folder = Path(path)
     if folder.is_dir():
         _check_adapter(folder)

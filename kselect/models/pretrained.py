@@ -31,11 +31,7 @@ SENTENCEPIECE_FILES = ("spm.model", "spiece.model", "sentencepiece.bpe.model", "
 
 
 def load_config(path: str | Path) -> PreTrainedConfig:
-    """Load a model's config.
-
-    Raises:
-        KselectError: no model there, or one that `load_pretrained` refuses by its config.
-    """
+    """Load a model's config."""
     _read_config(path)
     source = source_settings(path)
     try:
@@ -89,11 +85,7 @@ def load_pretrained(
 
 
 def load_tokenizer(path: str | Path, model: PreTrainedModel) -> PreTrainedTokenizerBase:
-    """Load the tokenizer saved with a model.
-
-    Raises:
-        KselectError: there is none, or it is another model's.
-    """
+    """Load the tokenizer saved with a model."""
     source = source_settings(path)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, **source)
@@ -119,7 +111,7 @@ def load_tokenizer(path: str | Path, model: PreTrainedModel) -> PreTrainedTokeni
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the library's load report and progress of shards; the checks here refuse what it would report."""
+    """Silence the library's load report and progress bars; the checks here refuse what it would report."""
     verbosity, progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -33,11 +33,7 @@ def new_classifier(
     max_length: int = 128,
     seed: int = 0,
 ) -> Classifier:
-    """Make a BERT classifier for `task` with random weights drawn from `seed`.
-
-    Raises:
-        KselectError: `hidden_size` is not a multiple of `heads`.
-    """
+    """Make a BERT classifier for `task` with random weights drawn from `seed`."""
     if hidden_size % heads:
         raise KselectError(f"hidden_size {hidden_size} is not a multiple of heads {heads}: change one of them.")
     config = BertConfig(

@@ -71,7 +71,7 @@ def _fit_to_config(model: PreTrainedModel) -> None:
     try:
         with torch.device("meta"):
             built = type(model)(copy.deepcopy(model.config))
-    except Exception as error:  # whatever an architecture says of a config that names more layers elsewhere
+    except Exception as error:  # any error of an architecture whose config names more layers elsewhere
         raise KselectError(
             f"Cannot shrink a {type(model).__name__}, whose config does not fit fewer layers: "
             f"{' '.join(str(error).split())} Give a smaller student."

@@ -1,4 +1,4 @@
-"""Models that label words: loaded, made of an encoder, or given another head."""
+"""Models that label words: loaded, built on an encoder, or given another head."""
 
 from __future__ import annotations
 
@@ -67,11 +67,7 @@ def load_word_classifier(path: str | Path, task: Task) -> Classifier:
 
 
 def load_parser(path: str | Path) -> Classifier:
-    """Load a model that scores arcs, whatever its relations, for texts of other tasks.
-
-    Raises:
-        KselectError: no such model there.
-    """
+    """Load a model that scores arcs, under any relations, to parse texts of other tasks."""
     facts = saved_facts(path)
     if facts.get("head") not in PARSERS:
         raise KselectError(
@@ -82,11 +78,7 @@ def load_parser(path: str | Path) -> Classifier:
 
 
 def new_word_classifier(path: str | Path, task: Task, head: str | None = None, seed: int = 0) -> Classifier:
-    """Load a pretrained encoder under a new head, drawn with `seed`; by default the task's usual one.
-
-    Raises:
-        KselectError: no model there, one whose encoder is incomplete, or a head for other tasks.
-    """
+    """Load a pretrained encoder under a new head, drawn with `seed`; by default the task's usual one."""
     name = head or heads_of(task)[0]
     check_head(name, task)
     labels = output_labels(name, task)
@@ -99,11 +91,7 @@ def new_word_classifier(path: str | Path, task: Task, head: str | None = None, s
 
 
 def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> Classifier:
-    """Return a copy of a model under a new head of another kind, drawn with `seed`.
-
-    Raises:
-        KselectError: a head for other tasks.
-    """
+    """Return a copy of a model under a new head of another kind, drawn with `seed`."""
     check_head(head, task)
     labels = output_labels(head, task)
     config = copy.deepcopy(classifier.model.config)

@@ -29,7 +29,7 @@ class Recipe:
 
     @property
     def knowledge(self) -> tuple[str, ...] | None:
-        """The kinds of knowledge it weighs, in the order of their first use; None for whatever is on offer."""
+        """The kinds of knowledge it weighs, in the order of their first use; None for all on offer."""
         return None if self.stages is None else stage_knowledge(self.stages)
 
     def schedule(self, offered: Sequence[str]) -> AgentConfig:
@@ -42,7 +42,7 @@ _PUBLISHED = {
     "vanilla-kd": Recipe(
         "gold labels and the teacher's logits, equally (Hinton et al. 2015)", [{"weights": {"gold": 1, "logits": 1}}]
     ),
-    "all": Recipe("every knowledge on offer, equally"),
+    "all": Recipe("all kinds of knowledge on offer, equally"),
     # (1 - a) CE + a KL + b |difference|^2 with a = 0.5 and b = 1 on a mean over layers of a sum over dimensions. The
     # authors' code takes a mean over both, where the same is b = 768 at 768 dimensions; the paper's b is 10 to 1000.
     "pkd": Recipe(
@@ -104,12 +104,12 @@ _PUBLISHED = {
     # one layer adds 2 (1 - cosine) / D, so that it is 2 L / D times hidden-cosine: 1 / 64 for 6 layers of 768
     # dimensions, or 3 of 384.
     "dynamic-kd": Recipe(
-        "gold, and logits or hidden states as each example's uncertainty says (Li et al. 2021)",
+        "gold, and logits or hidden states by each example's uncertainty (Li et al. 2021)",
         [{"weights": {"gold": 1, "logits": 1, "hidden-cosine": 1}}],
         {"weighting": "dynamic", "scales": {"hidden-cosine": 1 / 64}},
     ),
     "uncertainty": Recipe(
-        "every knowledge on offer, weighed by learned variances (Kendall et al. 2018)",
+        "all kinds of knowledge on offer, weighted by learned variances (Kendall et al. 2018)",
         None,
         {"weighting": "uncertainty"},
     ),

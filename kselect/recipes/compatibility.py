@@ -1,4 +1,4 @@
-"""Which recipes two models can serve: those whose knowledge they have in common."""
+"""Recipes whose knowledge two models have in common."""
 
 from __future__ import annotations
 
@@ -14,12 +14,9 @@ from kselect.recipes.catalog import RECIPES, Recipe
 def check_served(
     agent: AgentConfig, student: Classifier, teachers: Sequence[Classifier], is_labelled: bool = True
 ) -> None:
-    """Refuse a recipe that weighs what these models do not have in common, and name those that can be given.
+    """Refuse a recipe whose knowledge these models do not have in common, and name those that they can serve.
 
-    Where what is learned from is not labelled, a recipe that reads labels is refused.
-
-    Raises:
-        KselectError: in one line.
+    Without labels, recipes that read labels are refused.
     """
     recipe = RECIPES.get(agent.agent)
     obstacle = None if recipe is None else _obstacle(recipe, student, teachers, is_labelled)

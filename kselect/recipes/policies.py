@@ -32,34 +32,26 @@ class PolicySetup:
 
 
 def build_trainable_agent(config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int) -> PolicySetup:
-    """Build a new agent that learns a policy.
-
-    Raises:
-        KselectError: an agent that is unknown, or that has nothing to learn.
-    """
+    """Build an untrained agent that learns a policy."""
     check_learner(config.agent)
-    return _fresh(config.agent, config, distiller, phases, seed, learning=True)
+    return _build(config.agent, config, distiller, phases, seed, learning=True)
 
 
 def build_policy(config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int) -> PolicySetup:
-    """Build the agent of one distillation: a trained policy, a baseline, or an agent that learns on the way.
-
-    Raises:
-        KselectError: an agent that is unknown, that would need training first, or that does not fit this knowledge.
-    """
+    """Build the agent of one distillation: a trained policy, a baseline, or an agent that learns on the way."""
     name = config.agent
     check_decider(name)
     if name in ONLINE:
-        return _fresh(ONLINE[name], config, distiller, phases, seed, learning=True)
+        return _build(ONLINE[name], config, distiller, phases, seed, learning=True)
     if name not in NAMED and Path(name).is_dir():
         return _trained(config, distiller, phases)
     check(config, distiller.offered)
     if name in RECIPES:
         config = RECIPES[name].schedule(distiller.names)
-    return _fresh(config.agent, config, distiller, phases, seed, learning=False)
+    return _build(config.agent, config, distiller, phases, seed, learning=False)
 
 
-def _fresh(
+def _build(
     name: str, config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int, learning: bool
 ) -> PolicySetup:
     actions: Literal["hard", "soft"] = "hard" if wants_soft(name) is False else "soft"

@@ -16,7 +16,7 @@ from kselect.recipes.catalog import NAMED, RECIPES
 COMPARISON = "knowledge.json"
 COMPARED = names_with(KnowledgeConfig, group="comparison")
 OF_STRUCTURES = names_with(KnowledgeConfig, group="structures")
-"""The same of words; a policy that was saved without them has their defaults."""
+"""Likewise for words; a policy that was saved without them has their defaults."""
 
 
 def save_comparison(folder: Path, knowledge: KnowledgeConfig) -> None:
@@ -82,7 +82,7 @@ def recipe_defaults(agent: AgentConfig, overrides: Mapping[str, Any]) -> dict[st
     if needed:
         settings["knowledge"] = list(needed)
     if overrides.get("layer_map") is not None:
-        settings.pop("layer_maps", None)  # one map for all was asked for
+        settings.pop("layer_maps", None)  # a single map for all kinds was given
     offered = overrides.get("knowledge") or settings.get("knowledge")
     for setting in ("layer_maps", "scales"):
         if setting in settings and offered:
@@ -91,11 +91,7 @@ def recipe_defaults(agent: AgentConfig, overrides: Mapping[str, Any]) -> dict[st
 
 
 def check(agent: AgentConfig, knowledge: KnowledgeConfig) -> None:
-    """Refuse knowledge that an agent by name cannot work with; what the models are yet to settle is not refused.
-
-    Raises:
-        KselectError: it lacks what the agent needs, or its weighting is not the agent's.
-    """
+    """Refuse knowledge that an agent by name cannot work with; what the models are yet to settle is not refused."""
     name, recipe, kinds = agent.agent, RECIPES.get(agent.agent), knowledge.knowledge
     if recipe is None:
         if name in AGENTS and kinds is not None:
@@ -114,11 +110,7 @@ def check(agent: AgentConfig, knowledge: KnowledgeConfig) -> None:
 
 
 def check_learner(name: str) -> None:
-    """Refuse an agent that no policy can be learned by.
-
-    Raises:
-        KselectError: it is unknown, has nothing to learn, or learns in a distillation only.
-    """
+    """Refuse an agent that no policy can be learned by."""
     if name in ONLINE:
         raise KselectError(f"{name} learns while it distils: to train a policy, give {ONLINE[name]}.", setting="agent")
     if name not in NAMED:
@@ -128,11 +120,7 @@ def check_learner(name: str) -> None:
 
 
 def check_decider(name: str) -> None:
-    """Refuse an agent that cannot decide in a distillation; the folder of a policy can.
-
-    Raises:
-        KselectError: it is unknown, or would need training first.
-    """
+    """Refuse an agent that cannot decide in a distillation; the folder of a policy can."""
     if learns(name):
         raise KselectError(
             f"{name} has no policy yet: give the folder of a trained policy, or online.", setting="agent"

@@ -12,7 +12,7 @@ COST = 0.01
 
 
 class Checkpoint:
-    """One file, replaced now and then by a newer state; a kill at any moment leaves the old one or the new one."""
+    """A file with the latest state; a process killed at any moment leaves the old state or the new one."""
 
     def __init__(self, path: Path, every: float = 30.0) -> None:
         """Save states to `path`, at most once in `every` seconds; 0 is whenever asked.
@@ -26,15 +26,11 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
-        """Whether it is time for a new one."""
+        """Whether the next save is due."""
         return time.monotonic() - self._saved >= (max(self.every, self._cost / COST) if self.every else 0.0)
 
     def save(self, take: Callable[[], Snapshot]) -> None:
-        """Write the snapshot that `take` returns.
-
-        Raises:
-            KselectError: it cannot be written.
-        """
+        """Write the snapshot that `take` returns."""
         start = time.monotonic()
         take().save(self.path)
         self._saved = time.monotonic()
@@ -45,9 +41,5 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
     def load(self) -> Snapshot | None:
-        """Return the last saved state; None if there is none yet.
-
-        Raises:
-            KselectError: the file is damaged, or is not a checkpoint.
-        """
+        """Return the last saved state; None if there is none yet."""
         return Snapshot.load(self.path) if self.path.exists() else None

@@ -56,7 +56,7 @@ ANSWERS = {
     "second-order-parser": "the best tree, whose arcs, and pairs of arcs, the head scores",
     "tree-tagger": "the best tree that the head makes of all tags of arcs",
 }
-"""The prediction of a model of words by its head, where words are not predicted independently."""
+"""How each head predicts labels of words, for heads that do not predict them independently."""
 
 
 def model_card(results: Mapping[str, Any], command: str, model_folder: str = "student") -> str:
@@ -70,9 +70,6 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
             and "cost" (part to share of wall time).
         command: the command that repeats the run.
         model_folder: Folder of the model, relative to the card.
-
-    Raises:
-        KeyError: "task", "metrics" or "examples" is not in the results.
     """
     task = results["task"]
     title = f"{'Student' if 'agent' in results else 'Teacher'} for {task}"

@@ -1,4 +1,4 @@
-"""Where a run took place: what a reader needs to explain a number that does not come out again."""
+"""The environment of a run: what is needed to explain a number that cannot be reproduced."""
 
 from __future__ import annotations
 

@@ -31,11 +31,7 @@ def is_empty(path: Path) -> bool:
 
 
 def can_resume(path: Path, config: Mapping[str, Any]) -> bool:
-    """Return whether a named folder holds an unfinished run of these settings; False where it is empty.
-
-    Raises:
-        KselectError: it holds something else: a finished run, one that diverged or has other settings, or no run.
-    """
+    """Return whether a named folder holds an unfinished run of these settings; False where it is empty."""
     ensure_available(path)
     if is_empty(path):
         return False
@@ -50,11 +46,7 @@ def can_resume(path: Path, config: Mapping[str, Any]) -> bool:
 
 
 def ensure_available(path: Path) -> None:
-    """Refuse a named folder whose content no settings could resume.
-
-    Raises:
-        KselectError: it holds a finished run, one that diverged, or no run at all.
-    """
+    """Refuse a named folder whose content no settings could resume."""
     if is_empty(path):
         return
     obstacle = _obstacle(path)
@@ -63,11 +55,7 @@ def ensure_available(path: Path) -> None:
 
 
 def ensure_same_settings(path: Path, config: Mapping[str, Any], except_for: Sequence[str]) -> None:
-    """Refuse a run folder, finished or not, whose settings differ in more than those named in `except_for`.
-
-    Raises:
-        KselectError: its settings are others, or it is no run folder.
-    """
+    """Refuse a run folder, finished or not, whose settings differ in more than those named in `except_for`."""
     if not (path / "config.yaml").exists():
         raise KselectError(f"{path} holds no run.")
     both = _config(path), yaml.safe_load(yaml.safe_dump(dict(config)))
@@ -85,11 +73,7 @@ def find(runs_dir: Path, stem: str, config: Mapping[str, Any]) -> list[Path]:
 
 
 def archive(path: Path) -> None:
-    """Rename a run folder to `<name>.old-<number>`, where nothing looks for it.
-
-    Raises:
-        KselectError: it is no run folder.
-    """
+    """Rename a run folder to `<name>.old-<number>`, which is never resumed."""
     if is_empty(path):
         return
     if not (path / "config.yaml").exists():
@@ -105,7 +89,7 @@ def is_archived(path: Path) -> bool:
 
 
 def _obstacle(path: Path) -> str | None:
-    """Return why a folder that is not empty cannot be resumed; None where it can."""
+    """Return why a folder that is not empty cannot be resumed; None if it can."""
     if (path / "results.json").exists():
         return "is not empty, its run is finished"
     if (path / DIVERGED).exists():
@@ -135,15 +119,13 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class RunPlace:
-    """What names a run.
+    """Names of a run: its folder, and what the folder is named after.
 
     Attributes:
         runs_dir: folder of the run folders; made if need be.
         task: task's name, for the folder's name.
         agent: agent's name, or the folder of its policy.
-        seed: seed of the run; of several that are compared, all.
         name: name of the folder; <task>-<agent>-<seed>-<time> by default.
-        command: the command that the run's settings belong to.
     """
 
     runs_dir: Path
@@ -155,21 +137,17 @@ class RunPlace:
 
     @property
     def stem(self) -> str:
-        """What a name by default begins with."""
+        """Default beginning of the folder's name."""
         seeds = self.seed if isinstance(self.seed, Sequence) else [self.seed]
         return "-".join((_slug(self.task), _slug(Path(self.agent).name), *map(str, seeds)))
 
     @property
     def named(self) -> Path | None:
-        """The folder of the name that was given."""
+        """The folder `name`, if it is given."""
         return None if self.name is None else self.runs_dir / self.name
 
     def make(self) -> Path:
-        """Make the folder.
-
-        Raises:
-            KselectError: one of that name holds something already, or it cannot be made.
-        """
+        """Make the folder."""
         try:
             if self.named is None:
                 return _make_new(self.runs_dir, f"{self.stem}-{datetime.now():%Y%m%d-%H%M%S}")

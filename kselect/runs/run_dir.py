@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import yaml
@@ -36,8 +35,6 @@ class RunFolder:
 
     Attributes:
         path: the folder; models, policies and checkpoints go below it.
-        config: every setting of the run, by name.
-        command: the command that the settings belong to.
         checkpoint: The state that a stopped run resumes from; removed once the run has results.
         resumed: Whether the folder existed, and its run is resumed.
     """
@@ -55,17 +52,10 @@ class RunFolder:
 
     @classmethod
     def create(cls, place: RunPlace, config: Mapping[str, Any]) -> RunFolder:
-        """Make the folder and write config.yaml and provenance.json into it.
+        """Make the folder and write config.yaml and environment.json into it.
 
         `kselect <command> --config <folder>/config.yaml` repeats the run into a new folder: the file holds
         every setting but `run_name`, which names this folder only, and `fresh`.
-
-        Args:
-            place: what names the run.
-            config: every setting by name, as `Settings.to_dict` returns them.
-
-        Raises:
-            KselectError: a folder of that name holds something already, or the folder cannot be made.
         """
         path, config = place.make(), _recorded(config)
         folder = cls(path, config, place.command)  # locked before config.yaml makes it look like an unfinished run
@@ -92,9 +82,6 @@ class RunFolder:
 
         That is the folder of the place's name or, without a name, the newest <task>-<agent>-<seed>-<time>. With
         `fresh` a folder in the way is archived first. Call `rewind` on a folder that is `resumed`.
-
-        Raises:
-            KselectError: the folder of that name holds anything else, or the folder cannot be made.
         """
         recorded = yaml.safe_load(yaml.safe_dump(_recorded(config)))
         if place.named is not None:
@@ -120,7 +107,7 @@ class RunFolder:
         return folder
 
     def rewind(self, records: int, step: int) -> None:
-        """Go back to the moment after so many phases and training steps: what was written later is dropped."""
+        """Return to the moment after so many phases and training steps: what was written later is dropped."""
         metrics = self.path / "metrics.jsonl"
         if records == 0:
             for path in (metrics, *self.path.glob("events.out.*")):
@@ -177,12 +164,11 @@ class RunFolder:
         Returns the message, with where that state is.
         """
         io.write_text(self.path / resume.DIVERGED, message + "\n")
-        self.checkpoint.drop()
-        if last_good is None:
-            return message
         path = self.path / resume.LAST_GOOD
-        last_good.save(path)
-        return f"{message} The last good state is saved in {path}."
+        if last_good is not None:
+            last_good.save(path)
+        self.checkpoint.drop()
+        return message if last_good is None else f"{message} The last good state is saved in {path}."
 
     def write_card(self, text: str) -> None:
         """Write README.md, the model card."""
@@ -197,9 +183,7 @@ class RunFolder:
     def __enter__(self) -> RunFolder:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -20,21 +20,13 @@ class Ledger:
 
     In a mapping, such as settings, None counts as missing, so that a ledger outlives settings that come or go. An entry
     with an `error` is of a run that failed.
-
-    Attributes:
-        path: The file, which need not exist yet.
-        key: Names of the fields that identify a run.
     """
 
     path: Path
     key: tuple[str, ...]
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return all entries, in the order they were recorded.
-
-        Raises:
-            KselectError: A line is damaged.
-        """
+        """Return all entries, in the order they were recorded."""
         return [self._entry(number, line) for number, line in enumerate(self._lines(), 1)]
 
     def latest(self) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from numpy.typing import NDArray
@@ -14,8 +13,8 @@ from torch.utils.tensorboard.summary import hparams
 
 # The tab "Custom scalars" draws each of these groups in one chart, however many knowledge types a run has.
 LAYOUT = {
-    "Selection": {"weight of each knowledge": ["Multiline", [r"selection/.+"]]},
-    "Losses": {"loss of each knowledge": ["Multiline", [r"loss/.+"]]},
+    "Selection": {"weight by kind of knowledge": ["Multiline", [r"selection/.+"]]},
+    "Losses": {"loss by kind of knowledge": ["Multiline", [r"loss/.+"]]},
     "Reward": {"reward of each phase": ["Multiline", [r"reward/.+"]]},
     "Cost": {"share of wall time": ["Multiline", [r"cost/.+"]]},
 }
@@ -27,7 +26,7 @@ class EventLog:
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
         """Write into `folder`; from `purge_step` on, readers forget what earlier files of the run say."""
         if purge_step is not None:
-            _outwait(folder)
+            _wait_for_later_name(folder)
         self._writer = SummaryWriter(str(folder), purge_step=purge_step)
         if purge_step is None:
             self._writer.add_custom_scalars(LAYOUT)
@@ -65,16 +64,8 @@ class EventLog:
         """Write what is pending and close the file."""
         self._writer.close()
 
-    def __enter__(self) -> EventLog:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def _outwait(folder: Path) -> None:
+def _wait_for_later_name(folder: Path) -> None:
     """Wait until a new name sorts after those there: readers go by names, which begin with the second of making."""
     made = [int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")]
     time.sleep(min(max(max(made, default=0) + 1 - time.time(), 0.0), 1.0))

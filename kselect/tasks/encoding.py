@@ -1,4 +1,4 @@
-"""Texts turned into token ids once, and batches cut from them."""
+"""Texts encoded as token ids, and batches of them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class EncodedSplit:
     lengths: NDArray[np.int32]
     """Number of tokens of each example [n]."""
     truncated: int
-    """How many examples were longer than `max_length` and lost tokens."""
+    """Number of examples that were longer than `max_length` and truncated."""
     pad_token_id: int
-    """Fills a batch behind each example's end."""
+    """Padding token."""
     max_length: int
     """No batch is wider than this, padding included."""
 
@@ -47,34 +47,34 @@ class EncodedSplit:
 
     @property
     def numbers(self) -> NDArray[np.int64]:
-        """Which example of its split each one here is, or is a piece of, `[n]`."""
+        """Index in the split of each example, or of the one that it is a piece of, `[n]`."""
         return np.arange(len(self))
 
     @property
     def first_words(self) -> NDArray[np.int64]:
-        """Which word of its example of the split each one here begins with, counted from 0, `[n]`."""
+        """Index of the first word of each example in its example of the split, `[n]`."""
         return np.zeros(len(self), dtype=np.int64)
 
     @property
     def in_pieces(self) -> int:
-        """How many examples of the split were longer than `max_length` and are several here."""
+        """Number of examples of the split that are longer than `max_length` and are divided into pieces."""
         return int((np.bincount(self.numbers) > 1).sum())
 
     def whole_examples(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return `indices`, and those of the other pieces of the examples that these are pieces of, ascending."""
+        """Return `indices`, and those of other pieces of the same examples, ascending."""
         return np.flatnonzero(np.isin(self.numbers, self.numbers[indices]))
 
     def trimmed(self, answer: NDArray[Any], index: int) -> NDArray[Any]:
-        """Return an answer to the example at `index` without what a batch's padding added to it."""
+        """Return the answer to the example at `index` without padding."""
         return answer
 
     def gold(self, rows: list[int]) -> NDArray[Any]:
-        """Return the labels of the examples `rows`, padded where they are of words."""
+        """Return the labels of the examples `rows`, padded if they are of words."""
         labels: NDArray[Any] = self.labels[rows]
         return labels
 
     def width(self, indices: Sequence[int] | NDArray[np.integer], pad_to_multiple_of: int = 8) -> int:
-        """Return how many tokens wide the batch of the examples at `indices` [b] is, padding included."""
+        """Return the width in tokens of the batch of the examples at `indices` `[b]`, padding included."""
         longest = int(self.lengths[indices].max())
         return min(-(-longest // pad_to_multiple_of) * pad_to_multiple_of, self.max_length)
 

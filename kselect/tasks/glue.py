@@ -30,8 +30,6 @@ class GlueFormat:
 
     Attributes:
         folder: folder of the TSV files.
-        labels: label names in id order; none for a regression.
-        metrics: names of its metrics.
         tsv: columns of the TSV files.
         hub: columns of the data set on the hub.
         written: what TSV files and submissions have for each label, where it is not the name.
@@ -159,9 +157,6 @@ def glue_source(name: str, data_dir: str | Path | None) -> Source:
         data_dir: a folder that holds the task as `datasets` saved it, or the task's folder, or a folder "glue" with it;
             the task's folder has TSV files, Parquet files as on the hub, or a saved data set. By default the
             environment variable KSELECT_DATA.
-
-    Raises:
-        KselectError: the folder does not hold the task, or no folder is given and the hub cannot be reached.
     """
     format = GLUE_FORMATS[name]
     given = data_dir or os.environ.get("KSELECT_DATA")

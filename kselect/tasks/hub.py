@@ -26,9 +26,6 @@ def open_dataset(name: str, config: str | None = None) -> DatasetDict | Dataset:
     Args:
         name: a folder that `save_to_disk` wrote or, where there is no such folder, a data set on the hub.
         config: which configuration of a data set on the hub.
-
-    Raises:
-        KselectError: a file, a damaged folder, or a name that the hub does not serve.
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -51,11 +48,7 @@ def split_names(data: DatasetDict | Dataset) -> tuple[str, ...]:
 
 
 def select_split(data: DatasetDict | Dataset, split: str, source: str) -> Dataset:
-    """Return one split of a data set; a data set without splits as it is.
-
-    Raises:
-        KselectError: there is no such split; the message lists those there are.
-    """
+    """Return one split of a data set; a data set without splits as it is."""
     if not isinstance(data, dict):
         return data
     if split not in data:
@@ -77,11 +70,7 @@ def class_names(features: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def load_saved(folder: Path) -> DatasetDict | Dataset:
-    """Load what `save_to_disk` wrote into a folder.
-
-    Raises:
-        KselectError: it is damaged, or there is none.
-    """
+    """Load what `save_to_disk` wrote into a folder."""
     import pyarrow
     from datasets import load_from_disk
 

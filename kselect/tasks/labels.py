@@ -13,7 +13,7 @@ from kselect.logging import get_logger
 from kselect.tasks.table import Table
 
 FEW_LABELS = 20
-"""Up to this many labels are plausible however few the rows."""
+"""Up to this number of labels are plausible however few the rows."""
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 """Soft hyphens, zero-width characters and byte-order marks."""
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
@@ -58,12 +58,7 @@ def first_variants(names: Iterable[str], key: Callable[[str], Hashable] = spelli
 
 
 def find_labels(table: Table, column: str) -> list[str]:
-    """Return the labels in a column: those that the table declares, or else those it has, sorted.
-
-    Raises:
-        KselectError: two spellings of one label, or a column that is not one of labels: it has one value, very many, or
-            decimals.
-    """
+    """Return the labels in a column: those that the table declares, or else those it has, sorted."""
     names = table.names(column)
     if declared := table.class_names.get(column):
         labels = list(declared)

@@ -1,4 +1,4 @@
-"""Where data files are: as their path is given or, failing that, in the data folder."""
+"""Paths of data files: as given or, failing that, in the data folder."""
 
 from __future__ import annotations
 
@@ -21,11 +21,7 @@ def resolve_path(path: str, data_dir: str | Path | None = None) -> str:
 
 
 def find_file(path: str, data_dir: str | Path | None = None) -> Path:
-    """Return a file's path as `resolve_path` does.
-
-    Raises:
-        KselectError: it exists in neither folder; the message has the nearest name in one of them.
-    """
+    """Return a file's path as `resolve_path` does."""
     resolved = Path(resolve_path(path, data_dir))
     try:
         resolved.expanduser().stat()

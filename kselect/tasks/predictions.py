@@ -15,19 +15,13 @@ from kselect.tasks.glue import GLUE_FORMATS
 from kselect.tasks.task import TextTask
 
 GLUE_SCORES = (0.0, 5.0)
-"""Range of the scores of similarity that GLUE accepts."""
+"""Range of the similarity scores that GLUE accepts."""
 TABLE_SUFFIXES = (".tsv", ".csv", ".jsonl")
 """Suffixes of the formats of a table, the default first."""
 
 
 def glue_submission(task: TextTask, ids: Sequence[str], logits: NDArray[np.floating]) -> str:
-    """Return the text of a submission to GLUE: an index and a label (STS-B: a score, clipped to [0, 5]) a line.
-
-    Args:
-        task: one of GLUE's.
-        ids: of the examples, `[n]`.
-        logits: of the model, `[n, K]`.
-    """
+    """Return the text of a submission to GLUE: an index and a label (STS-B: a score, clipped to [0, 5]) a line."""
     answers = task.predict(logits)
     if task.regression:
         written = [f"{score:.3f}" for score in np.clip(answers, *GLUE_SCORES)]
@@ -43,18 +37,7 @@ def table_predictions(
     id_name: str = "index",
     suffix: str = TABLE_SUFFIXES[0],
 ) -> str:
-    """Return a table of ids, predictions and, unless they are scores, a column of probabilities for each class.
-
-    Args:
-        task: whose labels the predictions are.
-        ids: of the examples, `[n]`.
-        logits: of the model, `[n, K]`.
-        id_name: name of the column of ids.
-        suffix: of the table's format, one of `TABLE_SUFFIXES`.
-
-    Raises:
-        KselectError: as TSV, an id or a label that holds a tab or a line break.
-    """
+    """Return a table of ids, predictions and, unless they are scores, a column of probabilities for each class."""
     from scipy.special import softmax
 
     header = (id_name, "prediction", *(f"p({label})" for label in task.labels))

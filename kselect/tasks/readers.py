@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 BYTE_ORDER_MARK = "\ufeff"
-"""Character that some programs begin a file with."""
+"""Byte-order mark, which some programs begin a file with."""
 LONGEST_CELL = 2**31 - 1
 """Characters in a cell of a CSV file, the most that the csv module counts on every platform."""
 
@@ -43,25 +43,14 @@ def read_table(path: str | Path) -> Table:
 
 
 def read_utf8(path: Path) -> str:
-    """Return a file's text without a byte-order mark.
-
-    Raises:
-        KselectError: the file is missing, unreadable or, by line, not UTF-8.
-    """
+    """Return a file's text without a byte-order mark."""
     return read_marked(path)[1]
 
 
 def read_marked(path: Path) -> tuple[str, str]:
     """Return the byte-order mark that a file begins with, or nothing, and its text; raises as `read_utf8` does."""
-    text = _decoded(path)
-    if text.startswith(BYTE_ORDER_MARK):
-        return BYTE_ORDER_MARK, text.removeprefix(BYTE_ORDER_MARK)
-    return "", text
-
-
-def _decoded(path: Path) -> str:
     try:
-        return path.read_bytes().decode()
+        text = path.read_bytes().decode()
     except IsADirectoryError:
         raise KselectError(f"{path} is not a file: put the file there, or give another path.") from None
     except FileNotFoundError:
@@ -71,14 +60,12 @@ def _decoded(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise KselectError(f"{path}:{line} is not UTF-8: save the file in that encoding.") from None
+    rest = text.removeprefix(BYTE_ORDER_MARK)
+    return text[: len(text) - len(rest)], rest
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return a file's lines without the empty ones at its end.
-
-    Raises:
-        KselectError: as `read_utf8` does, and for lines that end in carriage returns alone.
-    """
+    """Return a file's lines without the empty ones at its end."""
     text = read_utf8(path).rstrip("\r\n")
     if "\r" in text and "\n" not in text:
         raise KselectError(f"{path} ends its lines with carriage returns alone: save it with line feeds.")
@@ -186,11 +173,7 @@ def _check_fields(place: str, count: int, columns: Sequence[str]) -> None:
 
 
 def _by_column(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
-    """Turn rows into columns by name.
-
-    Raises:
-        KselectError: two columns have one name.
-    """
+    """Turn rows into columns by name."""
     for name in names:
         if names.count(name) > 1:
             raise KselectError(f"{path} names two columns '{name}': rename one of them.")

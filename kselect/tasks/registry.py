@@ -76,16 +76,7 @@ def load_task(
 def load_test(
     name: str, data_dir: str | Path | None = None, *, files: TextFiles | None = None
 ) -> dict[str, Unlabelled]:
-    """Load the examples to predict, by the name of their predictions (that of GLUE's submission, such as "MNLI-m").
-
-    Args:
-        name: as `load_task` takes it.
-        data_dir: likewise.
-        files: likewise.
-
-    Raises:
-        KselectError: as `load_task` does, and for a task that has no test examples.
-    """
+    """Load the examples to predict, by the name of their predictions (that of GLUE's submission, such as "MNLI-m")."""
     if files is not None:
         if data_dir is not None:
             files = replace(files, data_dir=data_dir)
@@ -100,11 +91,7 @@ def load_test(
 
 
 def canonical(name: str) -> str:
-    """Return the name that a known task has in `TASKS`.
-
-    Raises:
-        KselectError: an unknown task.
-    """
+    """Return the name that a known task has in `TASKS`."""
     by_letters = {_letters(known): known for known in TASKS}
     if _letters(name) not in by_letters:
         raise unknown("task", name, TASKS)
@@ -112,11 +99,7 @@ def canonical(name: str) -> str:
 
 
 def custom_name(name: str) -> str:
-    """Return the name of a custom dataset.
-
-    Raises:
-        KselectError: it is that of a known task.
-    """
+    """Return the name of a custom dataset."""
     if _letters(name) in map(_letters, TASKS):
         raise KselectError(
             f"{name} is the name of a known task with its own data: give yours another name.", setting="task"
@@ -129,11 +112,7 @@ def _letters(name: str) -> str:
 
 
 def make_task(config: TaskConfig) -> Task:
-    """Load the task that `config` describes.
-
-    Raises:
-        KselectError: an unknown task, or a fault in its data.
-    """
+    """Load the task that `config` describes."""
     return load_task(
         task_name(config),
         config.data_dir,

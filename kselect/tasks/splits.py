@@ -39,7 +39,7 @@ class Examples(ABC):
 
     @abstractmethod
     def keys(self) -> Sequence[Hashable]:
-        """Return the text of each example without its label, `[n]`: equal keys are duplicates."""
+        """Return the text of each example without its label, `[n]`; equal texts are duplicates."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Split(Examples):
     @property
     def scored(self) -> bool:
         """Whether the labels are scores."""
-        return any(isinstance(label, float) for label in self.labels)
+        return len(self) > 0 and np.asarray(self.labels).dtype.kind == "f"
 
     @property
     def is_labelled(self) -> bool:
@@ -161,9 +161,6 @@ def hold_out(split: AnyExamples, fraction: float, seed: int, name: str = "reward
         fraction: expected size of the share, of 1; at least one example is held out.
         seed: of the sample.
         name: of the share, for messages.
-
-    Raises:
-        KselectError: `fraction` is not between 0 and 1, or nothing would be left of the rest.
     """
     if not 0 < fraction < 1:
         raise KselectError(
@@ -200,7 +197,7 @@ def make_splits(
 ) -> dict[str, AnyExamples]:
     """Hold the reward split out of train, and before it dev where there is none; then take slices where asked.
 
-    Slices are taken last, so the reward split is the same set whatever `train_limit` is, and no model that was trained
+    Slices are taken last, so the reward split does not depend on `train_limit`, and no model that was trained
     on any slice of train has read it.
 
     Args:
@@ -208,9 +205,6 @@ def make_splits(
         reward_fraction: share of train that becomes the reward split.
         seed: of the splits and slices.
         train_limit: use at most this many examples of train and of each split for reporting.
-
-    Raises:
-        KselectError: `train_limit` is not positive, or there are too few examples.
     """
     if train_limit is not None and train_limit < 1:
         raise KselectError(f"train_limit is {train_limit}: give a positive number of examples.", setting="train_limit")

@@ -47,11 +47,7 @@ class Table:
         return replace(self, columns=columns, class_names=names)
 
     def values(self, column: str) -> Sequence[Any]:
-        """Return a column.
-
-        Raises:
-            KselectError: there is no such column; the message lists those there are, and the nearest.
-        """
+        """Return a column."""
         if len(self.columns) == 1 and ";" in next(iter(self.columns)):
             raise KselectError(f"{self.source} seems to be separated by semicolons: save it with commas, or as TSV.")
         if column not in self.columns:
@@ -62,11 +58,7 @@ class Table:
         return self.columns[column]
 
     def texts(self, column: str) -> list[str]:
-        """Return a column of texts.
-
-        Raises:
-            KselectError: a value that is not a text.
-        """
+        """Return a column of texts."""
         values = self.values(column)
         for row, value in enumerate(values):
             if not isinstance(value, str):
@@ -75,11 +67,7 @@ class Table:
         return list(values)
 
     def names(self, column: str) -> list[str]:
-        """Return a column of labels or ids as texts.
-
-        Raises:
-            KselectError: an empty cell, or a list.
-        """
+        """Return a column of labels or ids as texts."""
         values = self.values(column)
         for row, value in enumerate(values):
             if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
@@ -100,11 +88,7 @@ class Table:
             ) from None
 
     def ids(self, column: str) -> list[str]:
-        """Return a column of ids.
-
-        Raises:
-            KselectError: an id is missing, or given twice.
-        """
+        """Return a column of ids."""
         ids = self.names(column)
         first: dict[str, int] = {}
         for row, name in enumerate(ids):
@@ -117,11 +101,7 @@ class Table:
         return ids
 
     def scores(self, column: str) -> list[float]:
-        """Return a column of scores.
-
-        Raises:
-            KselectError: a value that is not a finite number.
-        """
+        """Return a column of scores."""
         scores = []
         for row, value in enumerate(self.values(column)):
             try:
@@ -144,11 +124,7 @@ def _named(value: Any, names: Sequence[str]) -> Any:
 
 
 def concatenate(source: str, tables: Sequence[Table]) -> Table:
-    """Return the rows of several tables, one after the other; they have the columns of the first.
-
-    Raises:
-        KselectError: a table lacks one of them.
-    """
+    """Return the rows of several tables, one after the other; they have the columns of the first."""
     columns: dict[str, Sequence[Any]] = {
         name: [value for table in tables for value in table.values(name)] for name in tables[0].columns
     }

@@ -26,18 +26,18 @@ S = TypeVar("S", bound=Examples)
 
 @dataclass(frozen=True)
 class Task(ABC, Generic[S]):
-    """What is learned, whatever its examples are."""
+    """A task: examples with labels, splits and metrics."""
 
     name: str
-    """The name it is loaded by."""
+    """Name of the task, as `load_task` accepts it."""
     labels: tuple[str, ...]
     """Label names in the order of their ids, as a model's `id2label` has them; empty for a regression."""
     splits: Mapping[str, S]
-    """"train" to learn from, "reward" (held out of train) to choose by, "dev" and "dev_..." for reporting only."""
+    """"train" to learn from, "reward" (held out of train) for rewards, "dev" and "dev_..." for reporting only."""
     metrics: tuple[str, ...]
     """Names of the metrics whose plain mean is the "score"."""
     usual_length: ClassVar[int | None] = 128
-    """Longest input in tokens unless another is asked for; None for as many as the model takes."""
+    """Default of the longest input in tokens; None for as many as the model takes."""
 
     @property
     def num_labels(self) -> int:
@@ -61,32 +61,32 @@ class Task(ABC, Generic[S]):
         return {"dev": "", **extra}
 
     def has_one_label(self, split: str) -> bool:
-        """Whether all examples of a split have the same label, so that a right model's predictions are constant."""
+        """Whether all examples of a split have the same label, so that constant predictions are right."""
         return False
 
     @property
     def loss_unit(self) -> str:
-        """What the gold loss, and so a reward, is counted in."""
+        """Unit of the gold loss, and so of rewards."""
         return "of squared error" if self.regression else "nats"
 
     @property
     @abstractmethod
     def uninformed_loss(self) -> float:
-        """Gold loss of knowing nothing, in nats."""
+        """Gold loss of an uninformed prediction, in nats."""
 
     @abstractmethod
     def encode(self, split: S, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
-        """Turn examples into token ids, at most `max_length` an example."""
+        """Encode examples as token ids, at most `max_length` per example."""
 
     @abstractmethod
     def score_rows(
         self, predictions: Sequence[NDArray[Any]], encoded: EncodedSplit, indices: NDArray[np.int64]
     ) -> dict[str, float]:
-        """Return each metric, and "score", of what a model said of the examples `indices` of an encoded split."""
+        """Return each metric, and "score", of predictions for the examples `indices` of an encoded split."""
 
     @abstractmethod
     def constant_score(self, split: str = "dev") -> dict[str, float]:
-        """Return what the best answer that is the same for all examples earns."""
+        """Return the score of the best constant prediction."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class TextTask(Task[Split]):
 
     @property
     def uninformed_loss(self) -> float:
-        """Gold loss of knowing nothing: log K in nats, or in a regression the variance of the labels to learn from."""
+        """Gold loss of an uninformed prediction: log K in nats, or the variance of the scores in a regression."""
         return float(np.var(self.labelled.labels)) if self.regression else math.log(self.num_labels)
 
     def has_one_label(self, split: str) -> bool:
@@ -118,7 +118,7 @@ class TextTask(Task[Split]):
         return len(set(self.splits[split].labels)) == 1
 
     def encode(self, split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
-        """Turn examples into token ids, at most `max_length` an example; see `kselect.tasks.encoding.encode`."""
+        """Encode examples as token ids, at most `max_length` per example; see `kselect.tasks.encoding.encode`."""
         return encode(split, tokenizer, max_length)
 
     def predict(self, logits: NDArray[np.floating]) -> NDArray[np.generic]:
@@ -128,7 +128,7 @@ class TextTask(Task[Split]):
     def score_rows(
         self, predictions: Sequence[NDArray[Any]], encoded: EncodedSplit, indices: NDArray[np.int64]
     ) -> dict[str, float]:
-        """Return each metric of what a model said of the examples `indices` of an encoded split, in their order."""
+        """Return each metric of logits for the examples `indices` of an encoded split, in their order."""
         return self.score(np.stack(predictions), encoded.labels[indices])
 
     def score(self, predictions: ArrayLike, labels: ArrayLike) -> dict[str, float]:

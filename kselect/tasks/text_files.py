@@ -17,13 +17,7 @@ from kselect.tasks.table import Table
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of a table's columns.
-
-    Attributes:
-        texts: one column, or two for a pair.
-        label: column of labels.
-        id: column of ids, where there is one.
-    """
+    """Names of a table's columns."""
 
     texts: tuple[str, ...]
     label: str
@@ -60,21 +54,13 @@ class Source:
     remedy: str = "fix or remove that row"
 
     def split(self, part: str) -> Split:
-        """Return labelled examples.
-
-        Raises:
-            KselectError: a fault in the data; the message says where.
-        """
+        """Return labelled examples."""
         table = self.read(part)
         text_a, text_b = self._texts(table)
         return Split(text_a, text_b, self._labels(table))
 
     def unlabelled(self, part: str) -> Unlabelled:
-        """Return examples without their labels.
-
-        Raises:
-            KselectError: a fault in the data; the message says where.
-        """
+        """Return examples without their labels."""
         table = self.read(part)
         text_a, text_b = self._texts(table)
         has_ids = self.columns.id is not None and self.columns.id in table.columns
@@ -149,11 +135,7 @@ class TextFiles:
             raise KselectError(f"labels names one twice: {', '.join(self.labels)}.", setting="labels")
 
     def labelled(self) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Split]]:
-        """Return the labels, the metrics, and the splits "train" and, where the data has it, "dev".
-
-        Raises:
-            KselectError: a fault in the data, or train without two labels.
-        """
+        """Return the labels, the metrics, and the splits "train" and, where the data has it, "dev"."""
         tables = self._tables() if self.dataset is None else self._dataset_tables()
         labels: tuple[str, ...] = ()
         usual: tuple[str, ...] = ("pearson", "spearman")
@@ -166,22 +148,14 @@ class TextFiles:
         return labels, tuple(self.metrics or usual), {part: source.split(part) for part in tables}
 
     def unlabelled_train(self) -> Split | None:
-        """Return the texts to learn from in place of train's, without labels; None unless there is such a file.
-
-        Raises:
-            KselectError: a fault in the file.
-        """
+        """Return the texts to learn from in place of train's, without labels; None unless there is such a file."""
         if self.unlabelled_file is None:
             return None
         split = Source(self._read, self._columns, None).unlabelled("unlabelled").split
         return Split(split.text_a, split.text_b, [0.0 if self.regression else 0] * len(split)).unlabelled()
 
     def unlabelled(self) -> Unlabelled:
-        """Return the examples to predict: the test file or, without one, the data set's test split.
-
-        Raises:
-            KselectError: a fault in the data, or none given.
-        """
+        """Return the examples to predict: the test file or, without one, the data set's test split."""
         if self.test_file is None and self.dataset is not None:
             return Source(self._split_table, self._columns, None).unlabelled("test")
         return Source(self._read, self._columns, None).unlabelled("test")

@@ -95,11 +95,7 @@ def run_distillation(settings: Mapping[str, Any], report: Report) -> dict[str, A
 
 
 def evaluate_teachers(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metrics of the teachers, in `teacher_metrics` each, and in `metrics` those of the first.
-
-    Args:
-        settings: Those of `kselect.config.DistillSettings`.
-    """
+    """Return the metrics of the teachers, in `teacher_metrics` each, and in `metrics` those of the first."""
     typed = DistillSettings.from_dict(settings)
     distiller = _distiller(_key(typed))
     teachers = evaluated_teachers(distiller)

@@ -33,7 +33,6 @@ class Row:
     """One agent on one task.
 
     Attributes:
-        label: Of the agent.
         metrics: Over the seeds, by name; empty where every run failed.
         difference: Of the score from the baseline's under the same seeds; None for the baseline and without such seeds.
         p_value: Of the difference, adjusted for all rows; None where the noise is unknown.
@@ -58,12 +57,9 @@ class Comparison:
     """Agents on one task.
 
     Attributes:
-        task: Name of the task.
-        metrics: Names of the metrics, in order.
         baseline: Label of the agent that the others are compared with.
         examples: Number of examples of dev; None where every run failed.
         references: Metrics of the constant prediction and, where it was evaluated, of the teacher, by label.
-        rows: One per agent.
     """
 
     task: str
@@ -80,9 +76,6 @@ def compare(entries: Iterable[Entry], baseline: str | None = None) -> list[Compa
     Args:
         entries: See `KEY` and `kselect.training.cells.run_distillation`; failed ones have an `error`.
         baseline: Label of the agent that the others are compared with; the first by default.
-
-    Raises:
-        KselectError: No such label.
     """
     entries = list(entries)
     tasks = dict.fromkeys(entry["task"] for entry in entries)
@@ -98,12 +91,12 @@ def _of_task(entries: Sequence[Entry], task: str, baseline: str) -> Comparison:
     finished = [entry for entry in entries if "error" not in entry]
     runs = [entry for entry in finished if entry["label"] != TEACHER]
     teacher = next((entry["metrics"] for entry in finished if entry["label"] == TEACHER), None)
-    metrics = _metric_names(runs)
+    metrics, names = _metric_names(runs), list(runs[0]["constant"]) if runs else []
     base = {entry["seed"]: entry for entry in runs if entry["label"] == baseline}
     rows = []
     for label in dict.fromkeys(entry["label"] for entry in entries if entry["label"] != TEACHER):
         of_label = [entry for entry in entries if entry["label"] == label]
-        rows.append(_row(label, of_label, metrics, {} if label == baseline else base, base))
+        rows.append(_row(label, of_label, names, {} if label == baseline else base, base))
     references = {CONSTANT: finished[0]["constant"]} if finished else {}
     references |= {} if teacher is None else {TEACHER: teacher}
     return Comparison(task, metrics, baseline, finished[0]["examples"] if finished else None, references, rows)
@@ -206,8 +199,8 @@ def records(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
             found.append({**about, "agent": label, **{name: 100 * values[name] for name in comparison.metrics}})
         for row in comparison.rows:
             record: dict[str, Any] = {**about, "agent": row.label}
-            for name, value in row.metrics.items():
-                record |= {name: value.mean, f"{name}_sd": _finite(value.sd)}
+            for name in comparison.metrics if row.metrics else ():
+                record |= {name: row.metrics[name].mean, f"{name}_sd": _finite(row.metrics[name].sd)}
             if row.difference is not None:
                 bounds = {"low": _finite(row.difference.low), "high": _finite(row.difference.high)}
                 record |= {"difference": row.difference.mean, **bounds, "p_holm": row.p_value}

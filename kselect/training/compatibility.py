@@ -14,11 +14,7 @@ PROBE_TOLERANCE = 1e-3  # relative: far above the effect of other hardware, far 
 
 
 def check_same_spaces(envs: Sequence[gymnasium.Env[Any, Any]]) -> None:
-    """Check that one policy can act in all of these environments.
-
-    Raises:
-        KselectError: They differ in their knowledge, or in their observations or actions.
-    """
+    """Check that one policy can act in all of these environments."""
     check_same_names([env.get_wrapper_attr("names") for env in envs])
     for env in envs[1:]:
         if (env.observation_space, env.action_space) != (envs[0].observation_space, envs[0].action_space):
@@ -29,11 +25,7 @@ def check_same_spaces(envs: Sequence[gymnasium.Env[Any, Any]]) -> None:
 
 
 def check_same_names(names_of_envs: Sequence[Sequence[str]]) -> None:
-    """Check that every environment offers the same kinds of knowledge in the same order.
-
-    Raises:
-        KselectError: One differs.
-    """
+    """Check that every environment offers the same kinds of knowledge in the same order."""
     first = names_of_envs[0]
     for names in names_of_envs[1:]:
         if tuple(names) != tuple(first):
@@ -45,11 +37,7 @@ def check_same_names(names_of_envs: Sequence[Sequence[str]]) -> None:
 
 
 def check_losses(saved: Sequence[dict[str, float]], current: Sequence[dict[str, float]]) -> None:
-    """Recognise another teacher, or other data, by each environment's losses before the first step.
-
-    Raises:
-        KselectError: A loss differs by more than hardware explains.
-    """
+    """Recognise another teacher, or other data, by each environment's losses before the first step."""
     for before, after in zip(saved, current, strict=True):
         for name, loss in before.items():
             value = after.get(name, np.nan)

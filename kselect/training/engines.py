@@ -8,6 +8,7 @@ import signal
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
@@ -78,7 +79,8 @@ class ProcessEngine:
         def assign(connection: Connection) -> None:
             if waiting:
                 index = waiting.popleft()
-                connection.send(runs[index])
+                with suppress(ConnectionError):  # its process has died, as `recv` finds
+                    connection.send(runs[index])
                 busy[connection] = (index, 0, 1)
 
         try:

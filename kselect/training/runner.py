@@ -38,9 +38,6 @@ class _Round:
     """One episode of each environment of a vector, under way.
 
     Attributes:
-        observation: The last one, batched.
-        histories: The records of each environment's episode.
-        is_over: Of each environment, whether its episode has ended.
         costs: Seconds by part that each episode has taken, earlier attempts included.
         active: The environments that took the last phase, whose costs are not final.
         before: Probing that each episode starts with.
@@ -204,11 +201,7 @@ class EpisodeRunner:
         )
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Return to a `snapshot` of a runner that was made alike; costs add up over the attempts.
-
-        Raises:
-            KselectError: The teacher or the data have changed, or the snapshot is from another version.
-        """
+        """Return to a `snapshot` of a runner that was made alike; costs add up over the attempts."""
         facts = snapshot.facts
         if "costs" not in facts:
             raise KselectError("The checkpoint was written by another version of kselect.", setting="fresh")

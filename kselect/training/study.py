@@ -34,14 +34,7 @@ class Study:
     def __init__(
         self, cells: Sequence[Cell], function: RunFunction, ledger: Ledger, engine: Engine | None = None
     ) -> None:
-        """Plan the runs.
-
-        Args:
-            cells: All runs, those first that can share what they load.
-            function: Computes a run from the settings of its cell, see `kselect.training.engines.RunFunction`.
-            ledger: Where finished and failed runs are recorded.
-            engine: Where they are computed; in this process by default.
-        """
+        """Plan the runs."""
         self.cells = cells
         self.function = function
         self.ledger = ledger
@@ -87,11 +80,7 @@ class Study:
 
 
 def check_failures(entries: Sequence[dict[str, Any]], hint: str = "") -> list[dict[str, Any]]:
-    """Return the entries if every run finished.
-
-    Raises:
-        KselectError: Runs failed; `hint` says how to try them again.
-    """
+    """Return the entries if every run finished."""
     failed = [entry for entry in entries if "error" in entry]
     if failed:
         raise KselectError(f"{len(failed)} of {len(entries)} runs failed ({failed[0]['error']}).{hint}")

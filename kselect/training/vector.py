@@ -1,9 +1,8 @@
-"""Environments as Gymnasium vectors, and what comes out of one."""
+"""Environments as Gymnasium vectors, and their outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import gymnasium
@@ -25,11 +24,7 @@ class _VectorOfOne(SyncVectorEnv):
 
 def as_vector(env: Env) -> SyncVectorEnv:
     """Return one environment as a vector."""
-    return _VectorOfOne([partial(_itself, env)])
-
-
-def _itself(env: Env) -> Env:
-    return env
+    return _VectorOfOne([lambda: env])
 
 
 def local_envs(vector: VectorEnv) -> list[DistillationEnv]:

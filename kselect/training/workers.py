@@ -25,14 +25,7 @@ class WorkerDiedError(KselectError):
 
 @dataclass(frozen=True)
 class EnvSpec:
-    """Settings that make an environment again in another process.
-
-    Attributes:
-        settings: Settings of task, models, training, knowledge and phases.
-        actions: Kind of actions.
-        observe_cls: Whether observations include [CLS].
-        seed: Of the initial weights of a student's head, where the student comes without one.
-    """
+    """Settings that make an environment again in another process."""
 
     settings: EnvSettings
     actions: Literal["hard", "soft"] = "hard"
@@ -48,11 +41,7 @@ class EnvSpec:
 
 @contextmanager
 def worker_errors() -> Iterator[None]:
-    """Turn the broken pipe of a process that died into one line.
-
-    Raises:
-        WorkerDiedError: A process died.
-    """
+    """Turn the broken pipe of a process that died into one line."""
     try:
         yield
     except (EOFError, ConnectionError) as error:

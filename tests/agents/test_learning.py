@@ -91,7 +91,7 @@ def test_updates_are_due_every_so_often_and_at_the_end(kind: type[Learner], ever
 
 @pytest.mark.parametrize("kind", [ActorCritic, DeterministicActorCritic])
 @pytest.mark.parametrize("reward", [0.0, 0.25, 1e-12, 1e6])
-def test_rewards_that_tell_nothing_do_no_harm(kind: type[Learner], reward: float):
+def test_uninformative_rewards_do_no_harm(kind: type[Learner], reward: float):
     env = IdentityEnv(soft=kind is DeterministicActorCritic)
     agent = kind(env.observation_space, env.action_space)
     observation, _ = env.reset()

@@ -196,7 +196,7 @@ def test_profile_of_two_classes_has_neither_relations_nor_top_k() -> None:
     assert profile.relations is profile.similarity_kl is held_out_of(profile).top_k is None
 
 
-def test_profile_gold_range_of_constant_confidence_is_narrow_whatever_the_probe() -> None:
+def test_profile_gold_range_of_constant_confidence_is_narrow_for_any_probe() -> None:
     """Rescaling factors differ by what the probe knows alone."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, SIZE)

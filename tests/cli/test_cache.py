@@ -28,7 +28,7 @@ def filled(cache_dir: Path) -> Path:
     return cache_dir
 
 
-def test_list_tells_what_is_there(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_shows_the_entries(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"Teacher outputs in {filled}"
@@ -47,7 +47,7 @@ def test_list_tells_what_is_there(filled: Path, capsys: pytest.CaptureFixture[st
     assert lines[-1].split()[0] == "total"
 
 
-def test_verify_names_a_damaged_file_and_how_to_mend_it(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_names_a_damaged_file_and_how_to_fix_it(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache", "verify"]) == 0
     assert capsys.readouterr().out == "4 files of 2 entries are what was written.\n"
     (path,) = filled.glob("*/hidden_states-2.npy")
@@ -89,9 +89,7 @@ def test_an_empty_entry_does_not_mean_all(filled: Path, capsys: pytest.CaptureFi
     assert len(CacheFolder().entries()) == 2
 
 
-def test_clear_says_what_it_deleted_beside_what_is_being_filled(
-    filled: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_clear_reports_deleted_entries_and_those_being_filled(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = CacheFolder().entries()
     size = f"{first.bytes / 2**20:.1f}"
     with second.filling():

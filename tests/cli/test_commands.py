@@ -297,7 +297,7 @@ def test_bad_yaml(capsys, tmp_path, text, said):
     assert said in fails(capsys, "distill", "--teacher", "t", "--config", str(path))
 
 
-def test_a_file_that_was_made_for_other_commands_is_told_as_such(capsys, tmp_path):
+def test_a_file_for_other_commands_is_reported_as_such(capsys, tmp_path):
     said = fails(capsys, "train-teacher", "--config", str(ROOT / "configs" / "mrpc.yaml"))
     assert re.search(r"mrpc\.yaml has settings of .*distill.*, and 'teacher' is none of train-teacher's: give it", said)
     (tmp_path / "own.yaml").write_text("task: mrpc\nteacher: t\nfigures: all\n")

@@ -34,13 +34,13 @@ def test_examples_in_the_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
 
-def test_without_a_terminal_only_the_end_is_told_of_a_short_job():
+def test_without_a_terminal_only_the_end_of_a_short_job_is_shown():
     stream = io.StringIO()
     with Progress(100, "Distilling mrpc", stream=stream) as progress:
         for step in range(100):
             progress.advance(1, loss=f"{step / 100:.2f}", selection="gold+logits")
     assert stream.getvalue() == (
-        "Distilling mrpc: 100/100 steps (100 %), 0:00:00 gone, loss 0.99, selection gold+logits\n"
+        "Distilling mrpc: 100/100 steps (100 %), 0:00:00 elapsed, loss 0.99, selection gold+logits\n"
     )
 
 
@@ -71,7 +71,7 @@ def test_on_a_terminal_a_bar_is_drawn(terminal):
     assert "4/4\x1b[0m steps" in text
     assert "selection gold+logits" in text
     assert "Distilling [mrpc]" in text
-    assert "gone" not in text
+    assert "elapsed" not in text
 
 
 def test_a_narrow_terminal_still_shows_how_far_the_job_is(terminal, monkeypatch):
@@ -87,7 +87,7 @@ def test_a_dumb_terminal_gets_lines(terminal, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     with Progress(4, "Distilling", stream=terminal) as progress:
         progress.advance(4)
-    assert terminal.getvalue() == "Distilling: 4/4 steps (100 %), 0:00:00 gone\n"
+    assert terminal.getvalue() == "Distilling: 4/4 steps (100 %), 0:00:00 elapsed\n"
 
 
 def test_a_table_on_a_terminal_shows_every_cell(terminal):
@@ -107,7 +107,7 @@ def test_a_row_of_another_length_is_refused():
         console.aligned("T", ["agent", "f1"], [["all"]])
 
 
-def test_a_part_without_a_terminal_is_told_of_where_it_takes_long():
+def test_a_part_without_a_terminal_is_shown_if_it_takes_long():
     stream = io.StringIO()
     with Progress(10, "Distilling", every=0.05, stream=stream) as progress:
         show = progress.part("Teacher's outputs")

@@ -113,7 +113,7 @@ def test_a_lost_part_is_named(teacher: str, tmp_path: Path, capsys: pytest.Captu
     assert main([*words, "--run_name", "mine", "--fresh"]) == 0
 
 
-def test_of_words_the_geometry_is_told(tmp_path: Path) -> None:
+def test_geometry_is_recorded_for_words(tmp_path: Path) -> None:
     word_files.write(tmp_path)
     files = ["--train_file", str(tmp_path / "train.conll"), "--dev_file", str(tmp_path / "dev.conll")]
     task = ["--task_type", "tags", *files, "--epochs", "1", "--precision", "fp32", "--runs_dir", str(tmp_path)]

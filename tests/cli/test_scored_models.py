@@ -69,7 +69,7 @@ def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return captured.err.strip()
 
 
-def test_results_have_the_mismatched_part_beside_dev(place: Path) -> None:
+def test_results_have_the_mismatched_part_next_to_dev(place: Path) -> None:
     results = json.loads((place / "runs" / "student" / "results.json").read_text())
     assert set(results["metrics"]) == {
         prefix + name for prefix in ("", "mismatched/") for name in ("accuracy", "score", "loss")
@@ -92,7 +92,7 @@ def test_results_have_the_mismatched_part_beside_dev(place: Path) -> None:
     assert teacher == pytest.approx(of_its_own_run, rel=1e-5)
 
 
-def test_a_score_that_the_constant_prediction_has_as_well_is_told(
+def test_a_score_equal_to_the_constant_prediction_is_reported(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = AutoModelForSequenceClassification.from_pretrained(place / "runs" / "student" / "student")
@@ -132,7 +132,7 @@ def test_what_is_given_wins_over_the_settings_of_the_run(place: Path, capsys: py
     assert "mnli, 6 examples of dev_mismatched (cut to train_limit 6)\n" in capsys.readouterr().out
 
 
-def test_the_limit_of_a_run_is_told_and_can_be_taken_off(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_limit_of_a_run_is_reported_and_can_be_removed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(place / "runs" / "student", place / "runs" / "limited")
     config = place / "runs" / "limited" / "config.yaml"
     config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "train_limit": 6}))
@@ -149,7 +149,7 @@ def test_the_runs_own_task_by_name_keeps_its_data(place: Path, capsys: pytest.Ca
     assert "mnli, 12 examples of dev\n" in capsys.readouterr().out
 
 
-def test_a_teacher_is_told_and_so_is_how_many_texts_were_cut(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_teacher_is_named_and_truncated_texts_are_counted(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(place / "runs" / "teacher" / "model", place / "alone")
     task = ["--task", "mnli", "--data_dir", str(place / "glue"), "--max_length", "8"]
     for path, kind in ((place / "runs" / "teacher" / "model", "teacher"), (place / "alone", "model")):
@@ -169,7 +169,7 @@ def test_other_files_are_read_as_those_of_the_run(
     assert "text_columns is missing" in error
 
 
-def test_a_single_text_is_told_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_single_text_is_reported_in_the_singular(capsys: pytest.CaptureFixture[str]) -> None:
     warn_long(1, 2, 8)
     assert capsys.readouterr().err.splitlines() == [
         "1 text is longer than max_length (8 tokens) and was cut.",

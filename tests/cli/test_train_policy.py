@@ -49,7 +49,7 @@ def folder(teachers: Path) -> Path:
     return folder
 
 
-def test_tasks_take_turns_and_the_run_tells_of_each(folder: Path) -> None:
+def test_tasks_alternate_and_the_run_logs_each(folder: Path) -> None:
     assert folder.name.startswith("synthetic-acceptability-synthetic-entailment-policy-actor-critic-0-")
     results = json.loads((folder / "results.json").read_text())
     assert results["tasks"] == 2 * ["synthetic-acceptability", "synthetic-entailment"]

@@ -61,7 +61,7 @@ def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 @pytest.mark.parametrize(("kind", "head"), [("tags", "tagger"), ("trees", "tree-tagger")])
-def test_a_student_under_another_head_is_scored_beside_the_constant(
+def test_a_student_under_another_head_is_scored_next_to_the_constant(
     place: Path, kind: str, head: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = place / "runs" / kind
@@ -76,7 +76,7 @@ def test_a_student_under_another_head_is_scored_beside_the_constant(
         assert shown[name] == [f"{results['metrics'][name]:.4f}", f"{constant:.4f}"]
 
 
-def test_a_head_that_nobody_has_trained_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_untrained_head_is_reported(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["distill", *data(place, "tags"), *of_teacher(place, "tags"), "--agent", "fine-tune", "--epochs", "1"]
     for head, told in (("tagger", True), ("crf", False)):
         assert main([*words, "--head", head, "--run_name", f"fresh-{head}"]) == 0
@@ -84,12 +84,12 @@ def test_a_head_that_nobody_has_trained_is_told(place: Path, capsys: pytest.Capt
         assert (line in capsys.readouterr().err.splitlines()) == told
 
 
-def test_a_run_keeps_what_it_was_told_of_the_tags(place: Path) -> None:
+def test_a_run_stores_its_settings_of_tags(place: Path) -> None:
     config = yaml.safe_load((place / "runs" / "tags" / "config.yaml").read_text())
     assert (config["scheme"], config["file_scheme"], config["max_length"]) == ("iob2", "iob2", 16)
 
 
-def test_the_card_tells_what_loads_the_model(place: Path) -> None:
+def test_the_card_shows_how_to_load_the_model(place: Path) -> None:
     student = place / "runs" / "tags" / "student"
     card = (student.parent / "README.md").read_text()
     assert 'model = AutoModelForTokenClassification.from_pretrained("student")' in card
@@ -149,7 +149,7 @@ def test_tags_are_written_where_they_belong(place: Path, test: str, tmp_path: Pa
     assert {tag for sentence in read_columns(output).sentences for tag in sentence.tags} <= known
 
 
-def test_a_model_without_its_run_is_told_the_kind_of_task(place: Path, tmp_path: Path) -> None:
+def test_a_model_without_its_run_needs_the_task_type(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "runs" / "tags" / "student", tmp_path / "alone")
     words = ["--task_type", "tags", "--test_file", str(place / "dev.conll"), "--output"]
     assert main(["predict", str(tmp_path / "alone"), *words, str(tmp_path / "bioes"), "--file_scheme", "bioes"]) == 0
@@ -422,7 +422,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert sorted(one.name for one in tmp_path.iterdir()) == [path.name]
 
 
-def test_what_is_repaired_and_what_train_has_none_of_is_told(
+def test_repaired_tags_and_those_that_train_lacks_are_reported(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "train.conll").write_text(columns(SENTENCES).replace("B-animal", "I-animal", 1))

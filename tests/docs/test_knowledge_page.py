@@ -50,7 +50,7 @@ def test_every_kind_is_in_the_table() -> None:
     assert tuple(name for name, offered in kinds.items() if offered == "by default") == DEFAULT_KNOWLEDGE
 
 
-def test_what_a_parser_offers_is_told() -> None:
+def test_the_page_names_what_a_parser_offers() -> None:
     assert [name for name in PARSER_KNOWLEDGE if f"there is `{name}`" not in PAGE] == []
 
 

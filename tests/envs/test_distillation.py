@@ -158,7 +158,7 @@ def test_phases_of_one_step_are_possible() -> None:
     assert all(step[2]["steps"] == 1 for step in trace[1:])
 
 
-def test_the_observation_tells_what_happened() -> None:
+def test_the_observation_describes_the_last_phase() -> None:
     env = DistillationEnv(tiny_distiller(), actions="soft", phases=PhaseConfig("constant", 4))
     observation, _ = env.reset(seed=0)
     assert env.observation_space.contains(observation)
@@ -178,7 +178,7 @@ def test_the_observation_tells_what_happened() -> None:
     assert relative == pytest.approx(info["losses"]["gold"] / env.distiller.initial_losses["gold"], rel=1e-5)
 
 
-def test_a_loss_that_starts_at_nothing_is_told_relative_to_knowing_nothing() -> None:
+def test_a_loss_that_starts_at_0_is_relative_to_the_uninformed_loss() -> None:
     distiller = tiny_distiller({"knowledge": ["gold", "embeddings"]})
     assert distiller.initial_losses["embeddings"] == 0  # the student has its teacher's
     env = DistillationEnv(distiller, measure_rewards=False)
@@ -189,7 +189,7 @@ def test_a_loss_that_starts_at_nothing_is_told_relative_to_knowing_nothing() -> 
     assert 0 < relative < LIMIT
 
 
-def test_rows_are_told_apart_by_their_names() -> None:
+def test_rows_are_distinguished_by_their_names() -> None:
     codes = {name: tuple(name_code(name)) for name in (*KNOWLEDGE_NAMES, "marginals", "substructures", "embeddings")}
     assert len(set(codes.values())) == len(codes)
     assert set(np.concatenate([name_code(name) for name in codes])) == {-1.0, 1.0}

@@ -329,7 +329,7 @@ def test_build_knowledge_refuses_unreadable_architectures(architecture: str, nam
     with pytest.raises(KselectError) as error:
         build_knowledge(KnowledgeConfig(knowledge=[name]), shrink(teacher, 2), [teacher])
     assert str(error.value) == (
-        f"knowledge {name} reads inside the attention, which {architecture} does not show before dropout: "
+        f"knowledge {name} reads inside the attention, which {architecture} does not return before dropout: "
         f"offer kinds that read logits or hidden states."
     )
 

@@ -120,7 +120,7 @@ def test_attention_is_taken_before_dropout_in_training_too(architecture: str, ba
 def test_an_attention_that_cannot_be_read_is_refused(
     architecture: str, kind: str, batch: dict[str, torch.Tensor]
 ) -> None:
-    with pytest.raises(KselectError, match=f"which {architecture} does not show before dropout"):
+    with pytest.raises(KselectError, match=f"which {architecture} does not return before dropout"):
         forward(made(architecture).model, batch, Needs(**{kind: frozenset({1})}))
 
 
@@ -187,7 +187,7 @@ def test_layers_keep_their_reach(batch: dict[str, torch.Tensor]) -> None:
 
 
 @every_architecture
-def test_an_encoder_gets_a_fresh_head(architecture: str, tmp_path: Path) -> None:
+def test_an_encoder_gets_a_new_head(architecture: str, tmp_path: Path) -> None:
     trained = made(architecture)
     trained.save_pretrained(tmp_path)
     task = tiny_task()
@@ -220,20 +220,20 @@ def test_a_teacher_is_loaded_and_an_untrained_one_refused(architecture: str, tmp
 
 
 @pytest.mark.parametrize("kind", ["attentions", "queries", "hidden_states"])
-def test_layers_that_cannot_be_told_apart_are_refused(kind: str, batch: dict[str, torch.Tensor]) -> None:
+def test_forward_refuses_layers_that_cannot_be_identified(kind: str, batch: dict[str, torch.Tensor]) -> None:
     """ALBERT may run several layers for each that its config counts."""
     nested = made("albert").model.config
     nested.inner_group_num = 2
     model = type(made("albert").model)(nested).eval()
     assert forward(model, batch, Needs()).logits.isfinite().all()
-    with pytest.raises(KselectError, match=r"This albert shows [48] layers where its config has 4"):
+    with pytest.raises(KselectError, match=r"This albert returns [48] layers where its config has 4"):
         forward(model, batch, Needs(**{kind: frozenset({2})}))
 
 
 def test_what_an_architecture_does_not_give_is_refused_by_name(batch: dict[str, torch.Tensor]) -> None:
     bart = UNTOLD["bart"](tiny_task()).model.eval()
     assert forward(bart, batch, Needs()).logits.isfinite().all()
-    with pytest.raises(KselectError, match="This bart shows no hidden states: offer kinds that read logits alone"):
+    with pytest.raises(KselectError, match="This bart returns no hidden states: offer only kinds that read logits"):
         forward(bart, batch, Needs(hidden_states=frozenset({1})))
 
 

@@ -61,7 +61,7 @@ def test_an_untrained_head_is_no_teacher(saved: Path, tmp_path: Path) -> None:
     )
 
 
-def test_an_encoder_gets_a_fresh_head_whatever_it_brings(saved: Path, tmp_path: Path) -> None:
+def test_an_encoder_gets_a_new_head_in_any_case(saved: Path, tmp_path: Path) -> None:
     trained = tiny_classifier(tiny_task())
     fresh = load_encoder(saved, tiny_task("synthetic-entailment"), seed=1)
     assert not torch.equal(fresh.model.classifier.weight, trained.model.classifier.weight)
@@ -103,7 +103,7 @@ def test_labels_in_another_order_or_case_are_the_same_labels(architecture: str, 
         assert model.config.label2id == {label: i for i, label in enumerate(task.labels)}
 
 
-def test_labels_that_differ_in_case_alone_are_told_apart(tmp_path: Path) -> None:
+def test_labels_that_differ_in_case_alone_are_distinguished(tmp_path: Path) -> None:
     task = replace(tiny_task(), labels=("us", "US"))
     theirs = classifier("bert", replace(task, labels=("US", "us")))
     theirs.save_pretrained(tmp_path)

@@ -28,7 +28,7 @@ def test_chance_is_not_clear() -> None:
 
 
 @pytest.mark.parametrize(("swapped", "clear"), [(49, False), (51, True)])
-def test_an_order_that_few_answers_tell_of_is_none_however_many_there_are(swapped: int, clear: bool) -> None:
+def test_an_order_supported_by_few_answers_is_not_clear(swapped: int, clear: bool) -> None:
     gold = np.repeat([2, 0], [1000 - swapped, swapped]).repeat(2)  # one of each pair chooses, one judges
     answers = np.where(gold == 0, 1, gold)
     order = best_order(answers, gold, 3)

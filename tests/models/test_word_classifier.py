@@ -132,7 +132,7 @@ def test_a_shrunk_model_keeps_its_head(head: str, tmp_path: Path) -> None:
 
 
 @every_head
-def test_a_fresh_head_stands_on_a_trained_encoder(head: str, tmp_path: Path) -> None:
+def test_a_new_head_is_put_on_a_trained_encoder(head: str, tmp_path: Path) -> None:
     """Of a checkpoint that was trained under the same head all but the head is kept."""
     made = word_classifier(head)
     made.save_pretrained(tmp_path)
@@ -198,7 +198,7 @@ def test_other_labels_are_refused_and_so_is_another_order_of_ones_own(tmp_path: 
         load_classifier(tmp_path, tagging_task())
 
 
-def test_a_tagger_in_another_scheme_is_told_which(tmp_path: Path) -> None:
+def test_a_tagger_in_another_scheme_is_refused_with_the_scheme_to_give(tmp_path: Path) -> None:
     task = tagging_task()  # in BIOES
     made = word_classifier("tagger")
     name_labels(made, TagSet("iob2", task.tag_set.labels).tags)

@@ -299,7 +299,7 @@ def test_every_recipe_is_data_in_order() -> None:
         assert set(recipe.settings) <= {"scales", "layer_maps", "temperature", "weighting"}
 
 
-def test_a_folder_that_holds_no_policy_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_a_policy_is_reported(tmp_path: Path) -> None:
     with pytest.raises(KselectError, match="No trained policy"):
         resolved(str(tmp_path))
 

@@ -30,7 +30,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert checkpoint.load() is None
 
 
-def test_the_old_one_is_kept_until_the_new_one_is_whole(tmp_path: Path) -> None:
+def test_the_old_checkpoint_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "latest.safetensors")
     checkpoint.save(lambda: STATE)
     unwritable = Snapshot(STATE.tensors, {"n": object()})

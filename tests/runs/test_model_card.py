@@ -42,7 +42,7 @@ def test_front_matter():
     assert {metric["type"]: metric["value"] for metric in scored["metrics"]} == RESULTS["metrics"]
 
 
-def test_a_student_card_tells_where_it_comes_from_and_what_it_scores():
+def test_a_student_card_has_its_origin_and_scores():
     card = model_card(RESULTS, COMMAND)
     for said in (
         "# Student for mrpc",
@@ -68,7 +68,7 @@ def test_which_examples_further_scores_are_of():
     ) in card
 
 
-def test_the_teachers_scores_stand_beside_the_students():
+def test_the_teachers_scores_are_next_to_the_students():
     scored = {
         **RESULTS,
         "metrics": {"accuracy": 0.75, "loss": 0.5},
@@ -118,7 +118,7 @@ def test_what_loads_a_model_of_words():
     assert "head.json" not in model_card(RESULTS, COMMAND)
 
 
-def test_what_transformers_alone_does_not_answer_is_told():
+def test_the_card_names_predictions_that_transformers_alone_does_not_make():
     for head in (*HEADS["tags"], *HEADS["trees"]):
         card = model_card({**RESULTS, "head": head}, COMMAND)
         assert ("the model's answer,**\nwhich is the best" in card) == (head != "tagger")

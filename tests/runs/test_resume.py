@@ -189,7 +189,7 @@ def test_what_was_written_after_the_checkpoint_is_dropped(tmp_path: Path) -> Non
     assert [event.step for event in events.Scalars("result/accuracy")] == [4]
 
 
-def test_pieces_run_elsewhere_are_told(tmp_path: Path) -> None:
+def test_pieces_run_elsewhere_are_recorded(tmp_path: Path) -> None:
     path = stopped(tmp_path, "mine")
     with open_run(tmp_path, "mine"):
         assert "earlier" not in json.loads((path / "environment.json").read_text())

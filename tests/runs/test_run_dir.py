@@ -34,13 +34,13 @@ def make(tmp_path: Path, **more: object) -> RunFolder:
     return RunFolder.create(RunPlace(tmp_path / "runs", **naming), config)
 
 
-def test_the_name_tells_task_agent_seed_and_time(tmp_path):
+def test_the_name_has_task_agent_seed_and_time(tmp_path):
     with make(tmp_path, agent="runs/my policy/policy/") as run:
         assert run.path.parent == tmp_path / "runs"
         assert re.fullmatch(r"mrpc-policy-3-\d{8}-\d{6}", run.path.name)
 
 
-def test_its_commands_can_be_typed_whatever_its_path(tmp_path):
+def test_its_commands_are_quoted_for_any_path(tmp_path):
     with make(tmp_path / "my work", name="mine") as run:
         config = str(tmp_path / "my work" / "runs" / "mine" / "config.yaml")
         assert shlex.split(run.repeat) == ["kselect", "distill", "--config", config]
@@ -157,7 +157,7 @@ def test_tensorboard_reads_one_event_file(tmp_path):
     }
 
 
-def test_tensorboard_knows_the_settings_beside_the_results(tmp_path):
+def test_tensorboard_has_the_settings_next_to_the_results(tmp_path):
     config = {"epochs": 2.0, "knowledge": ["gold", "logits"], "train_limit": None}
     with make(tmp_path, config=config) as run:
         run.write_results(RESULTS)

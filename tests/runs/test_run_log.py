@@ -34,7 +34,7 @@ def test_a_line_that_was_cut_off_is_no_run_and_goes_with_the_next(tmp_path: Path
     assert ledger.path.read_text() == '{"seed": 0}\n{"seed": 2}\n'
 
 
-def test_a_damaged_line_is_told_by_its_number(tmp_path: Path) -> None:
+def test_a_damaged_line_is_reported_by_its_number(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "runs.jsonl", ("seed",))
     ledger.path.write_text('{"seed": 0}\n{"seed": \n{"seed": 2}\n')
     with pytest.raises(KselectError, match=r"runs\.jsonl:2 is not JSON: fix that line"):
@@ -57,7 +57,7 @@ def test_several_may_add_at_once(tmp_path: Path) -> None:
     assert len({entry["seed"] for entry in ledger.entries()}) == len(ledger.entries()) == 100
 
 
-def test_settings_left_alone_do_not_tell_runs_apart(tmp_path: Path) -> None:
+def test_unset_settings_do_not_distinguish_runs(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "runs.jsonl", ("settings",))
     ledger.append({"settings": {"epochs": 3, "gone": None}})
     assert ledger.holds({"settings": {"epochs": 3, "new": None}})

@@ -67,10 +67,10 @@ def test_a_text_without_words_has_one_that_stands_for_it() -> None:
     assert found.examples.tolist() == [0, 1, 2]
 
 
-def test_tokenizers_that_do_not_tell_words_are_refused() -> None:
+def test_tokenizers_that_do_not_map_tokens_to_words_are_refused() -> None:
     from tokenizers import Tokenizer, models
 
     whole = Tokenizer(models.Unigram([("<unk>", 0.0), (" ", -1.0), *((letter, -1.0) for letter in LETTERS)], unk_id=0))
     one = PreTrainedTokenizerFast(tokenizer_object=whole, unk_token="<unk>", pad_token="<unk>")
-    with pytest.raises(KselectError, match="does not cut texts into words: give a model with another tokenizer"):
+    with pytest.raises(KselectError, match="does not split texts into words: give a model with another tokenizer"):
         words_of_texts(Split(["ab cd"], None, [0]), one, LONGEST)

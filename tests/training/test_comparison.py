@@ -40,6 +40,8 @@ def test_compare_pairs_by_seed_and_adjusts_for_all_rows() -> None:
     assert base.difference is None
     assert better.metrics["accuracy"].mean == pytest.approx(75)
     assert better.metrics["accuracy"].sd == pytest.approx(3)
+    assert better.metrics["score"] == better.metrics["accuracy"]
+    assert all("score" not in record for record in records([found]))
     assert better.difference is not None
     assert better.difference.mean == pytest.approx(5)
     assert better.difference.se == pytest.approx(1 / math.sqrt(3))

@@ -275,7 +275,7 @@ def test_streams_that_are_reset_otherwise_are_refused(mode: AutoresetMode) -> No
         learn(agent, SyncVectorEnv([Stream], autoreset_mode=mode), 1)
 
 
-def test_a_process_that_is_gone_is_told_in_a_line_and_deaf_ones_are_ended() -> None:
+def test_a_dead_process_is_reported_in_a_line_and_the_others_are_killed() -> None:
     streams = AsyncVectorEnv([Stream, DeafStream], context="spawn")
     env = IdentityEnv(soft=False)
     agent = ActorCritic(env.observation_space, env.action_space)
@@ -313,7 +313,7 @@ def test_episodes_that_do_not_fill_a_round_are_refused() -> None:
         learn(agent, SyncVectorEnv([Stream, Stream]), 3)
 
 
-def test_a_policy_from_processes_side_by_side_distils(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_policy_from_parallel_processes_distils(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--train_limit", "80", "--max_length", "32", "--batch_size", "8", "--precision", "fp32", "--layers", "1"]
     words += ["--runs_dir", str(tmp_path / "runs"), "--epochs", "1"]
     for name in ("acceptability", "entailment"):

@@ -16,7 +16,7 @@ LITTLE = 0.01  # nats beyond a label smoothing, below which a teacher has almost
 CERTAIN = 0.95  # certainty above which all targets are nearly gold labels
 FLAT = 0.1  # certainty below which all targets are nearly uniform
 UNEQUAL = 1.25  # ratio of two masses from which on the difference in mass alone may separate two levels
-NEGLIGIBLE = 0.001  # difference in mass that is ignored whatever the ratio
+NEGLIGIBLE = 0.001  # difference in mass that is ignored at any ratio
 EVEN = 0.02  # nats from uniform, below which shares of wrong classes are practically uniform: two of 60 and 40 %
 ABLE = 0.5  # skill on train from which on flat targets are due to the temperature
 SINGLE = (UNIVERSE, DOMAIN, INSTANCE, BOTH)
@@ -37,13 +37,7 @@ def outcome(explanation: Explanation) -> list[str]:
 
 
 def identities(conditions: Sequence[Condition], classes: int, teacher: AblationTeacher) -> list[str]:
-    """Report which conditions are identical by arithmetic; these are not trained.
-
-    Args:
-        conditions: The conditions of the ablation.
-        classes: Number of classes.
-        teacher: The teacher of the ablation.
-    """
+    """Report which conditions are identical by arithmetic; these are not trained."""
     sentences = []
     if classes == 2:
         sentences.append(

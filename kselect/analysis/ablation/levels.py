@@ -27,7 +27,6 @@ class Condition:
     """One way to train the student.
 
     Attributes:
-        name: Name of the condition.
         level: What of the teacher's knowledge it transfers.
         knowledge: The kind of knowledge that does so; None for gold labels alone.
         top_k: Share of the classes whose probabilities are transferred; None unless it is a top-k condition.
@@ -53,10 +52,6 @@ def conditions(config: AblationConfig, classes: int) -> list[Condition]:
     of the gold class: `kd-pt` and `kd-pt-sim` are `kd`, and `kd-sim` is a label smoothing, that of `label-smoothing`
     where both leave the same probability to wrong classes as the teacher. Top-k that leaves out at most one class is
     `kd`, too, and a label smoothing of 0 is fine-tuning.
-
-    Args:
-        config: Settings of the ablation, before `match_smoothing`.
-        classes: Number of classes.
     """
     two = KD if classes == 2 else None
     one_smoothing = two and config.label_smoothing is None and config.similarity_mass is None
@@ -75,11 +70,7 @@ def conditions(config: AblationConfig, classes: int) -> list[Condition]:
 
 
 def count_classes(task: Task, student: Classifier, teacher: Classifier) -> int:
-    """Return the number of classes that both models choose among at each position.
-
-    Raises:
-        KselectError: There are none, or the choices depend on each other, so that there are no levels of knowledge.
-    """
+    """Return the number of classes that both models choose among at each position."""
     if task.regression:
         raise KselectError(f"{task.name} is a regression: without classes there are no levels of knowledge.")
     for role, model in (("teacher", teacher), ("student", student)):
@@ -100,10 +91,6 @@ def match_smoothing(config: AblationConfig, predictions: Predictions) -> Ablatio
 
     Both then leave as much probability to wrong classes as the teacher does on average at temperature 1, at which these
     two are learned. Otherwise a stronger smoothing could be mistaken for better knowledge.
-
-    Args:
-        config: Settings of the ablation.
-        predictions: The teacher's predictions on train.
     """
     mass, classes = float(predictions.non_target_mass().mean()), predictions.classes
     smoothing, similarity = config.label_smoothing, config.similarity_mass

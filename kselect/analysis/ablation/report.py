@@ -27,11 +27,9 @@ class Explanation:
     """The finished runs of an ablation and their effects.
 
     Attributes:
-        classes: Number of classes.
         measure: What gains are measured in, "score" or "loss".
         conditions: The conditions in order.
         runs: The runs by condition and seed; a condition that is identical to another has the other's runs.
-        teacher: The teacher.
         decomposition: Gains, shares and the order of the levels.
     """
 
@@ -80,19 +78,7 @@ def explain(
     measure: str,
     teacher: AblationTeacher,
 ) -> Explanation:
-    """Compute the effects of the conditions from finished runs.
-
-    Args:
-        entries: The runs, as the run log of the ablation has them.
-        conditions: The conditions in order.
-        seeds: The seeds, each of which every condition has a run of.
-        classes: Number of classes.
-        measure: "score" or "loss".
-        teacher: The teacher.
-
-    Raises:
-        KeyError: A run is missing.
-    """
+    """Compute the effects of the conditions from finished runs."""
     by_key = {(entry["rung"], entry["seed"]): entry for entry in entries}
     runs = {
         condition.name: {seed: by_key[condition.same_as or condition.name, seed] for seed in seeds}

@@ -40,16 +40,6 @@ def ablation_study(
 
     An entry has the `rung` and the `seed`, and of `summarise_run` the `metrics`, the number of `examples` they are of,
     the `constant` prediction's metrics, and the `seconds`.
-
-    Args:
-        distiller_of: Gives the run for a seed and a share of top-k.
-        rungs: Conditions of the ablation; see `levels.conditions`.
-        seeds: One repetition each.
-        gold_share: Share of gold labels in the loss of every student but the fine-tuned one.
-        ledger: Under `KEY`.
-
-    Raises:
-        KselectError: Teacher or data are not those of the runs in the ledger.
     """
     known = [entry for entry in ledger.latest().values() if entry["seed"] in seeds and "error" not in entry]
     if known:  # refused now, and not after other seeds have been trained
@@ -79,11 +69,7 @@ def ablation_study(
 def run_ablation(
     distiller_of: DistillerOf, rungs: Sequence[Condition], seeds: Sequence[int], gold_share: float, ledger: Ledger
 ) -> list[dict[str, Any]]:
-    """Run an `ablation_study`, and return its entries.
-
-    Raises:
-        KselectError: Teacher or data are not those of the runs in the ledger, or a run failed.
-    """
+    """Run an `ablation_study`, and return its entries."""
     return check_failures(ablation_study(distiller_of, rungs, seeds, gold_share, ledger).run())
 
 
@@ -91,9 +77,6 @@ def check_runs(distiller: Distiller, seed: int, entries: Iterable[Mapping[str, A
     """Check that finished runs have the distiller's teacher and data, by the losses before the first step.
 
     Those of top-k may be of different shares, and are not compared.
-
-    Raises:
-        KselectError: A run of this seed began with other losses than the distiller, which is of it.
     """
     current = {name: loss for name, loss in distiller.initial_losses.items() if name != TopK.name}
     for entry in entries:

@@ -53,13 +53,7 @@ def predict_train(
 
 
 def profile_ablation_teacher(distiller: Distiller, config: AblationConfig, predictions: Predictions) -> AblationTeacher:
-    """Evaluate the teacher on dev, and measure its predictions on train.
-
-    Args:
-        distiller: Of any run of the ablation.
-        config: Settings of the ablation, after `match_smoothing`.
-        predictions: The result of `predict_train`.
-    """
+    """Evaluate the teacher on dev, and measure its predictions on train."""
     (metrics,) = evaluated_teachers(distiller)
     profile = profile_teacher(
         predictions,

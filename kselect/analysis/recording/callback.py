@@ -23,9 +23,6 @@ class ExampleRecorder(DistillerCallback):
 
     Values are computed on the device from what the step has computed anyway, and copied to the host at the end of a
     phase. Where the run is rewound, to its start or to a snapshot, so is the recording.
-
-    Attributes:
-        phases: The rows of each phase.
     """
 
     def __init__(self, distiller: Distiller) -> None:

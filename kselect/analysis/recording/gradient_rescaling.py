@@ -26,11 +26,7 @@ FORMULAS = (Gold.loss, Logits.loss, TargetLevel.loss)
 
 
 def check_softmax(head: str) -> None:
-    """Check that the examples of a student have a rescaling factor.
-
-    Raises:
-        KselectError: The head predicts a score, or a structure over the whole sentence.
-    """
+    """Check that the examples of a student have a rescaling factor."""
     if head not in SOFTMAX_HEADS:
         raise KselectError(
             f"The head {head} has no softmax over classes at each position, so there is no gradient rescaling to "

@@ -72,11 +72,7 @@ class ExampleTable:
         return ExampleTable(**columns)
 
     def save(self, path: str | Path) -> None:
-        """Write one Parquet file atomically.
-
-        Raises:
-            KselectError: The file cannot be written.
-        """
+        """Write one Parquet file atomically."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -85,11 +81,7 @@ class ExampleTable:
 
     @staticmethod
     def load(path: str | Path) -> ExampleTable:
-        """Read a file that `save` wrote.
-
-        Raises:
-            KselectError: The file is missing, or not a recording.
-        """
+        """Read a file that `save` wrote."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 

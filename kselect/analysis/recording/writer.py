@@ -24,33 +24,22 @@ class RunRecording:
     """Writes the rows of an `ExampleRecorder` to a run folder, phase by phase, and summarises them at the end."""
 
     def __init__(self, distiller: Distiller, recorder: ExampleRecorder, folder: RunFolder, plots: bool = False) -> None:
-        """Record a run.
-
-        Args:
-            distiller: The run.
-            recorder: Attached to the distiller.
-            folder: The run folder.
-            plots: Whether to draw the recording as well.
-        """
+        """Record a run."""
         self.distiller = distiller
         self.recorder = recorder
         self.folder = folder
         self.plots = plots
         self._saved = 0
 
-    def take_up(self, phases: int) -> None:
-        """Return to the state after a number of phases: later ones are deleted, and the others loaded.
-
-        Raises:
-            KselectError: A phase is missing or damaged.
-        """
+    def resume(self, phases: int) -> None:
+        """Return to the state after a number of phases: later ones are deleted, and the others loaded."""
         for path in (self.folder.path / PARTS).glob("*.parquet"):
             if int(path.stem) >= phases:
                 path.unlink()
         self.recorder.phases = [ExampleTable.load(self._part(phase)) for phase in range(phases)]
         self._saved = phases
 
-    def keep_phase(self, step: int) -> dict[str, float | None]:
+    def save_phase(self, step: int) -> dict[str, float | None]:
         """Save the phase that has just ended at `step`; return its scalars by TensorBoard tag, None for NaN."""
         rows = self.recorder.phases[-1]
         rows.save(self._part(self._saved))

@@ -19,9 +19,6 @@ class ArrayWriter:
 
     Writing in order needs no memory for the whole array and computes the checksum on the way. A full disk raises an
     error in `write`, where a memory-mapped file would end the process by a signal.
-
-    Attributes:
-        bytes: number of bytes written so far.
     """
 
     def __init__(self, file: BinaryIO, size: int, dtype: DTypeLike) -> None:
@@ -51,12 +48,6 @@ def map_array(path: Path, size: int, dtype: DTypeLike, file_bytes: int) -> NDArr
 
     The header is compared with the expected one instead of being parsed, since NumPy's parser raises many kinds of
     errors for damaged headers. Padding after the header is ignored, since it depends on the version of NumPy.
-
-    Args:
-        path: the file.
-        size: number of values expected.
-        dtype: dtype expected.
-        file_bytes: file size expected.
 
     Returns:
         The values, `[size]`; None if the file is missing, or its length or header is different.

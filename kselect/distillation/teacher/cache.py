@@ -30,11 +30,7 @@ class CacheFolder:
         return CacheEntry(self.path / key)
 
     def entries(self, prefix: str = "") -> list[CacheEntry]:
-        """Return the existing entries whose key starts with `prefix`, most recently used first.
-
-        Raises:
-            KselectError: no key starts with `prefix`, or the folder cannot be read.
-        """
+        """Return the existing entries whose key starts with `prefix`, most recently used first."""
         try:
             # The folder may hold unrelated files, which must be neither listed nor deleted.
             keys = [path.name for path in self.path.iterdir() if KEY.fullmatch(path.name) and path.is_dir()]
@@ -51,11 +47,7 @@ class CacheFolder:
         return sorted(map(self.entry, matching), key=lambda entry: -entry.last_used)
 
     def ensure_exists(self) -> None:
-        """Create the folder if it is missing.
-
-        Raises:
-            KselectError: it cannot be created.
-        """
+        """Create the folder if it is missing."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

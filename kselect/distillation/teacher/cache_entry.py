@@ -48,11 +48,6 @@ class CacheEntry:
 
     Only a process that holds the entry's lock writes. Files are replaced atomically, the index last, so readers need no
     lock.
-
-    Attributes:
-        folder: the folder, which may not exist yet.
-        key: its name, derived from what the entry holds, see `fingerprint.cache_key`.
-        index: the index as it was last read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -138,9 +133,6 @@ class CacheEntry:
         """Hold the entry's lock, waiting for it if necessary, and read the index again.
 
         No process can clear the entry meanwhile.
-
-        Raises:
-            KselectError: the folder is not writable, or the disk is full.
         """
         try:
             with self._acquired():
@@ -164,10 +156,6 @@ class CacheEntry:
     @contextmanager
     def adding(self, layouts: Mapping[str, RaggedLayout], about: Mapping[str, Any]) -> Iterator[Addition]:
         """Write arrays, within `filling`; on exit, those not dropped are added to the index.
-
-        Args:
-            layouts: layout of each array, by name.
-            about: description of the entry for people.
 
         Raises:
             OSError: the disk does not have enough room.
@@ -202,9 +190,6 @@ class CacheEntry:
         """Delete the folder, unless a process is filling it; returns whether it is gone.
 
         Processes that have mapped its files can still read them.
-
-        Raises:
-            KselectError: no permission to delete it.
         """
         try:
             with self._lock.acquire(blocking=False), suppress(FileNotFoundError):  # cleared by another process

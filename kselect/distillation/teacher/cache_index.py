@@ -27,7 +27,6 @@ class CacheIndex:
 
     Attributes:
         about: description of the entry for people: task, teacher, precision, and the numbers of examples and tokens.
-        arrays: the arrays that are complete, by name.
         overflowing: sorted names of arrays with values outside half precision, which are not stored.
         damaged: whether there is an index file that could not be read.
     """

@@ -37,11 +37,6 @@ def cache_key(models: Sequence[PreTrainedModel], dtype: torch.dtype, examples: E
     transformers, whose code turns weights into outputs, but not that of torch, which, like the number of threads,
     changes only the last bits. Labels are not read by a model.
 
-    Args:
-        models: the teachers.
-        dtype: dtype of forward passes.
-        examples: the encoded examples.
-
     Returns:
         32 hexadecimal digits.
     """

@@ -43,20 +43,7 @@ class TeacherOutputs:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        """Move the teachers to `device`; they are never changed.
-
-        Args:
-            teachers: one, several whose logits can be averaged, or none.
-            train: the training examples.
-            knowledge: the kinds of knowledge that may be selected.
-            offered: settings of the cache.
-            task: name of the task, to describe cache entries.
-            device: device of the batches.
-            dtype: dtype of forward passes.
-
-        Raises:
-            KselectError: the cache folder cannot be created.
-        """
+        """Move the teachers to `device`; they are never changed."""
         self._offered, self._task, self._device, self._dtype = offered, task, device, dtype
         models = [teacher.to(device).model for teacher in teachers]
         self._live = LiveTeacher(models, dtype) if models else None
@@ -67,11 +54,7 @@ class TeacherOutputs:
         self.parsed: ParsedTexts | None = None
 
     def add_parser(self, parser: Classifier, words: TextWords) -> None:
-        """Add a parser that reads the training texts, of these `words`.
-
-        Raises:
-            KselectError: a sentence is longer than the parser's input.
-        """
+        """Add a parser that reads the training texts, of these `words`."""
         self.parsed = ParsedTexts(parser, words, self._device, self._dtype, partial(self._cached, needs=Needs()))
 
     def set_progress(self, progress: ProgressCallback) -> None:
@@ -83,14 +66,7 @@ class TeacherOutputs:
     def outputs_for(
         self, indices: NDArray[np.int64], batch: dict[str, Tensor], needs: Needs, live: bool = False
     ) -> ModelOutputs:
-        """Return the teachers' outputs for training examples.
-
-        Args:
-            indices: the examples, `[B]`.
-            batch: the same examples as tensors.
-            needs: the layers wanted.
-            live: whether to bypass the cache.
-        """
+        """Return the teachers' outputs for training examples."""
         source = self._live if live else self.source
         assert source is not None
         assert self._head is not None

@@ -23,12 +23,7 @@ from kselect.tasks.words.sentence import WordSplit
 
 
 class ParsedTexts:
-    """Parses the sentences of training texts word by word; hidden states are cached like a teacher's, scores are not.
-
-    Attributes:
-        words: the words of the texts.
-        source: source of the parser's hidden states.
-    """
+    """Parses training texts word by word; hidden states are cached like a teacher's, scores are not."""
 
     def __init__(
         self,
@@ -38,18 +33,7 @@ class ParsedTexts:
         dtype: torch.dtype,
         make_source: Callable[[LiveTeacher, EncodedSplit], TeacherSource],
     ) -> None:
-        """Encode the sentences with the parser's tokenizer.
-
-        Args:
-            parser: the parser.
-            words: the words of the texts.
-            device: device of the batches.
-            dtype: dtype of forward passes.
-            make_source: makes a source that may cache the parser's outputs.
-
-        Raises:
-            KselectError: a sentence is longer than the parser's input.
-        """
+        """Encode the sentences with the parser's tokenizer."""
         origin = Origin("train")
         sentences = [ParsedSentence(sentence, (), (), (), origin) for sentence in words.sentences]
         length = input_length(parser, None, None)

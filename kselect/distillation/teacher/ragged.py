@@ -47,12 +47,7 @@ class RaggedLayout:
         return self.size * self.dtype.itemsize
 
     def pack(self, indices: NDArray[np.int64], padded: Tensor) -> NDArray[np.generic]:
-        """Return the values of the real tokens of `padded`, flat and in stored order.
-
-        Args:
-            indices: the examples, `[B]`.
-            padded: `[B, *shape]`, with the padded length for None.
-        """
+        """Return the values of the real tokens of `padded`, flat and in stored order."""
         values = padded.to(TORCH_DTYPES[self.dtype.name]).cpu().numpy()
         return np.concatenate([values[row][self._real_tokens(index)].ravel() for row, index in enumerate(indices)])
 

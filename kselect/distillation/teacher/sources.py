@@ -46,12 +46,7 @@ class TeacherSource(Protocol):
 
 
 class LiveTeacher:
-    """Runs a forward pass for every batch, without gradient or dropout; averages the logits of several teachers.
-
-    Attributes:
-        models: the teachers, on the device of the batches.
-        dtype: dtype of forward passes.
-    """
+    """Runs a forward pass for every batch, without gradient or dropout; averages the logits of several teachers."""
 
     def __init__(self, models: Sequence[PreTrainedModel], dtype: torch.dtype) -> None:
         """Run `models` in `dtype`."""
@@ -74,10 +69,6 @@ class CachedTeacher:
     outside half precision, is computed live.
 
     Attributes:
-        live: the teacher.
-        examples: the training split.
-        offered: all outputs that may ever be read.
-        limit_bytes: how much of the cache this run may use.
         progress: called during a canonical pass, if set.
     """
 
@@ -142,11 +133,7 @@ class CachedTeacher:
         return sum(self._layouts[name].bytes for name in names)
 
     def outputs_for(self, indices: NDArray[np.int64], batch: dict[str, Tensor], needs: Needs) -> ModelOutputs:
-        """Look up examples, after computing for all examples what is missing.
-
-        Raises:
-            KselectError: the cache is not writable, or its disk is full.
-        """
+        """Look up examples, after computing for all examples what is missing."""
         if self.can_cache(needs):
             self._load([kind for kind, layers in needs.items() if layers])
         if not self.can_cache(needs):  # checked again, since computed values may turn out to overflow

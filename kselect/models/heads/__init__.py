@@ -1,4 +1,4 @@
-"""What stands behind a transformer, and turns what it gives into answers."""
+"""Heads: they turn the output of a transformer into answers."""
 
 from kselect.models.heads.answer import IMPOSSIBLE, Answer, Choices, Head
 from kselect.models.heads.classes import ClassAnswer, Classes, Score, ScoreAnswer

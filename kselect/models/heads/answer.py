@@ -1,4 +1,4 @@
-"""What a model answers, whatever is asked of it: classes, scores, tags, spans or trees."""
+"""Answers of a model: distributions over classes, scores, tags, spans or trees."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Choices:
-    """Scores of K classes at each of U places of B examples, of which one class is right at each place.
+    """Scores of K classes at each of U positions of B examples, where exactly one class is right at each position.
 
-    scores: `[B, U, K]`, in float32; what cannot be is `IMPOSSIBLE`, which no softmax gives a probability. mask:
-    `[B, U]`, True at real places. Texts that are classified as a whole have one place.
+    scores is `[B, U, K]` in float32, `IMPOSSIBLE` for impossible classes, whose softmax is 0. mask is `[B, U]`, True at
+    real positions. A text that is classified as a whole has one position.
     """
 
     scores: Tensor
@@ -29,23 +29,23 @@ class Choices:
 
     @cached_property
     def detached(self) -> Tensor:
-        """The log-softmax of the scores, `[B, U, K]`, for what only looks on: no gradient flows from it."""
+        """The log-softmax of the scores, `[B, U, K]`, detached from the graph."""
         return torch.log_softmax(self.scores.detach(), dim=-1)
 
     @cached_property
     def possible(self) -> Tensor:
-        """Which classes can be at each place, `[B, U, K]`."""
+        """Which classes are possible at each position, `[B, U, K]`."""
         return self.scores > IMPOSSIBLE / 2
 
     def mean(self, values: Tensor) -> Tensor:
-        """Return the mean of `values [B, U]` over the real places of each example, `[B]`; 0 where there is none."""
+        """Return the mean of `values [B, U]` over the real positions of each example, `[B]`; 0 where there is none."""
         return torch.where(self.mask, values, 0.0).sum(1) / self.mask.sum(1).clamp(min=1)
 
     @property
     def uncertainty(self) -> Tensor:
-        """Entropy over log K, averaged over real places, `[B]` in [0, 1]; no gradient flows from it.
+        """Entropy divided by log K, averaged over real positions, `[B]` in [0, 1]; detached from the graph.
 
-        K counts what can be, so that how far a batch is padded is of no effect.
+        K counts possible classes only, so that the amount of padding has no effect.
         """
         scores = self.scores.detach()
         possible = torch.count_nonzero(self.possible, dim=-1).clamp(min=2)
@@ -54,42 +54,42 @@ class Choices:
 
 
 class Answer(ABC):
-    """A distribution over what may be said of each of B examples."""
+    """A distribution over the possible answers to each of B examples."""
 
     choices_of: ClassVar[str | None] = None
-    """What a place's classes are, such as "tags"; None for a score, which is no choice."""
+    """What the classes of a position are, such as "tags"; None for a regression."""
 
     @property
     @abstractmethod
     def choices(self) -> Choices:
-        """The scores that the answer is made of, place by place; what hangs together is not asked."""
+        """The scores that the answer is made of, position by position, ignoring constraints between positions."""
 
     @abstractmethod
     def right_choices(self, labels: Tensor) -> Tensor:
-        """Return which class is the gold one at each place, `[B, U]`; below 0 where that is not known."""
+        """Return the gold class at each position, `[B, U]`; below 0 where it is unknown."""
 
     @abstractmethod
     def gold_loss(self, labels: Tensor) -> Tensor:
-        """Return the negative log-likelihood of gold labels, as a batch has them, for each example, `[B]` in nats.
+        """Return the negative log-likelihood of gold labels for each example, `[B]` in nats.
 
-        For an example of n words, n-th of it, so that long sentences weigh no more than others.
+        That of an example of n words is divided by n, so that long sentences weigh no more than others.
         """
 
     @abstractmethod
     def predict(self) -> Tensor:
-        """Return the most probable answer to each example, in the form that labels have."""
+        """Return the most probable answer to each example, in the format of labels."""
 
 
 class Head(nn.Module, ABC):
-    """Turns what a transformer gives into an answer; what it learns is trained along with the model."""
+    """Turns the output of a transformer into an answer; its weights are trained along with the model."""
 
     name: ClassVar[str]
     sizes: Mapping[str, int] = {}
-    """Of the layers it learns."""
+    """Sizes of its layers, by the name of the argument."""
 
     @abstractmethod
     def forward(self, output: Tensor, mask: Tensor | None) -> Answer:
-        """Read what the transformer gave.
+        """Return the answer for the output of the transformer.
 
         Args:
             output: logits `[B, K]`; of words, logits `[B, W, K]` or hidden states `[B, W, D]`.
@@ -98,21 +98,21 @@ class Head(nn.Module, ABC):
 
 
 IMPOSSIBLE = -1e9
-"""Score of what cannot be; finite, so that it times a probability of 0 is 0."""
+"""Score of an impossible class; finite, so that its product with a probability of 0 is 0."""
 
 
 def per_word(values: Tensor, mask: Tensor) -> Tensor:
-    """Divide what is summed over the words of each sentence, `[B]`, by how many there are, of `mask [B, W]`."""
+    """Divide sums over the words of each sentence, `[B]`, by the number of words, from `mask [B, W]`."""
     return values / mask.sum(1).clamp(min=1)
 
 
 def known_mean(log_probabilities: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean over places with a known label of its negative log-probability, `[B]`; 0 where there is none.
+    """Return the mean over positions with a known label of its negative log-probability, `[B]`; 0 where there is none.
 
     Args:
         log_probabilities: `[B, U, K]`.
         labels: `[B, U]`, below 0 where none is known.
-        mask: which places are real, `[B, U]`; labels elsewhere are not read.
+        mask: which positions are real, `[B, U]`; labels elsewhere are not read.
     """
     known = (labels >= 0) & mask
     found = log_probabilities.gather(-1, labels.clamp(min=0)[..., None]).squeeze(-1)

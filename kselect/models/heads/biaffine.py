@@ -1,4 +1,4 @@
-"""A score for every pair of words."""
+"""Scores for all pairs of words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Biaffine(nn.Module):
-    """`[x, 1]ᵀ U_r [y, 1]` of two states, each behind a layer of its own (Dozat and Manning 2017), for R labels."""
+    """Biaffine scores `[x, 1]ᵀ U_r [y, 1]` of states after a layer each (Dozat and Manning 2017), for R labels."""
 
     def __init__(self, first: int, second: int, labels: int, size: int, dropout: float = 0.1) -> None:
         """Read states `first` and `second` wide through layers of `size`."""

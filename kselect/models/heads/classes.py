@@ -1,4 +1,4 @@
-"""Texts as a whole: one of several classes, or a score."""
+"""Answers about whole texts: one of several classes, or a score."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ClassAnswer(Answer):
 
     @cached_property
     def choices(self) -> Choices:
-        """One place, the text."""
+        """The scores of a single position, the text."""
         logits = self.logits.float()[:, None]
         return Choices(logits, torch.ones(logits.shape[:2], dtype=torch.bool, device=logits.device))
 
@@ -52,12 +52,12 @@ class ScoreAnswer(Answer):
 
     @property
     def choices(self) -> Choices:
-        """There are none to be had."""
-        raise TypeError("A score is no choice among classes.")
+        """Not defined for a score."""
+        raise TypeError("A score has no classes.")
 
     def right_choices(self, labels: Tensor) -> Tensor:
-        """There are none to be had."""
-        raise TypeError("A score is no choice among classes.")
+        """Not defined for a score."""
+        raise TypeError("A score has no classes.")
 
     def gold_loss(self, labels: Tensor) -> Tensor:
         """Return the squared error, `[B]`, in the square of the score's unit."""
@@ -69,7 +69,7 @@ class ScoreAnswer(Answer):
 
 
 class Classes(Head):
-    """What a classifier's own output layer gave, as a softmax over classes."""
+    """A softmax over the logits of a classifier's output layer."""
 
     name: ClassVar[str] = "classes"
 
@@ -79,7 +79,7 @@ class Classes(Head):
 
 
 class Score(Head):
-    """What a regression's own output layer gave."""
+    """The output of a regression's output layer."""
 
     name: ClassVar[str] = "score"
 

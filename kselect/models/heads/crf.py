@@ -1,4 +1,4 @@
-"""Words in a row: a linear-chain CRF over tags."""
+"""A linear-chain CRF over the tags of a sentence."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ChainAnswer(Answer):
         return labels
 
     def gold_loss(self, labels: Tensor) -> Tensor:
-        """Return n-th of the negative log-likelihood of the tags that are known, summed over all others, `[B]`."""
+        """Return the negative log-likelihood of the known tags, summed over all others and divided by n, `[B]`."""
         unknown = (labels < 0) & self.mask
         if not bool(unknown.any()):
             return per_word(-self.chain.log_prob(labels), self.mask)
@@ -66,12 +66,12 @@ class ChainAnswer(Answer):
 
 
 class Crf(Head):
-    """Transitions, start and end scores that are learned, beside a token classifier's logits as emissions."""
+    """Learned transition, start and end scores, on top of a token classifier's logits as emissions."""
 
     name: ClassVar[str] = "crf"
 
     def __init__(self, tags: int) -> None:
-        """Begin with every transition as good as any other."""
+        """Initialise all transitions alike."""
         super().__init__()
         self.transitions = nn.Parameter(torch.zeros(tags, tags))
         self.start = nn.Parameter(torch.zeros(tags))

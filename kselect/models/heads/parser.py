@@ -16,7 +16,7 @@ from kselect.models.heads.relations import best_relations
 from kselect.structure import DependencyTrees, NonProjectiveTrees, ProjectiveTrees, mean_field
 
 TREES: dict[str, type[DependencyTrees]] = {"non-projective": NonProjectiveTrees, "projective": ProjectiveTrees}
-"""Distributions over heads that arc scores stand for, beside that of each word's head by itself."""
+"""Marginals over the heads of words: of each word independently, or of a distribution over trees."""
 assert ("heads", *TREES) == ARC_MARGINALS
 
 
@@ -46,7 +46,7 @@ class TreeAnswer(Answer):
         return self.arcs.float().masked_fill(~self.possible, IMPOSSIBLE)
 
     def head_log_probabilities(self, temperature: float = 1.0) -> Tensor:
-        """Return the log-probability of each head of each word by itself, `[B, W, 1 + W]`."""
+        """Return the log-probability of each head of each word independently, `[B, W, 1 + W]`."""
         return torch.log_softmax(self.arc_scores / temperature, -1)
 
     def relation_log_probabilities(self, temperature: float = 1.0) -> Tensor:
@@ -58,14 +58,14 @@ class TreeAnswer(Answer):
         return TREES[kind](self.arc_scores / temperature, self.mask)
 
     def arc_marginals(self, kind: str, temperature: float = 1.0) -> Tensor:
-        """Return how probable each head of each word is, `[B, W, 1 + W]`, by a name in `ARC_MARGINALS`."""
+        """Return the probability of each head of each word, `[B, W, 1 + W]`, by a name in `ARC_MARGINALS`."""
         if kind == "heads":
             return self.head_log_probabilities(temperature).exp() * self.mask[..., None]
         return self.trees(kind, temperature).marginals
 
     @cached_property
     def choices(self) -> Choices:
-        """A place for each word: any head with any relation to it, `[B, W, (1 + W) * R]`."""
+        """One position per word, whose classes are all pairs of head and relation, `[B, W, (1 + W) * R]`."""
         joint = self.head_log_probabilities()[..., None] + self.relation_log_probabilities()
         return Choices(joint.flatten(2), self.mask)
 
@@ -82,16 +82,16 @@ class TreeAnswer(Answer):
         return known_mean(self.head_log_probabilities(), heads, self.mask) + relation_loss
 
     def predict(self) -> Tensor:
-        """Return the heads of the most probable tree, and the best relation to each that may be, `[B, W, 2]`."""
+        """Return the heads of the most probable tree, and the best possible relation to each, `[B, W, 2]`."""
         heads = NonProjectiveTrees(self.head_log_probabilities(), self.mask).argmax
         return torch.stack([heads, best_relations(_at_heads(self.relations, heads), heads, self.root_relation)], -1)
 
 
 @dataclass(frozen=True)
 class SecondOrderAnswer(TreeAnswer):
-    """Arcs that are scored in pairs, too; what a word's head is, mean field tells (Wang and Tu 2020).
+    """Arcs with additional scores of pairs; the marginals of heads are by mean field (Wang and Tu 2020).
 
-    siblings, grandparents: `[B, W, W, 1 + W]`, see `kselect.structure.mean_field`.
+    siblings and grandparents are `[B, W, W, 1 + W]`, see `kselect.structure.mean_field`.
     """
 
     siblings: Tensor = field(default_factory=lambda: torch.empty(0))
@@ -100,13 +100,13 @@ class SecondOrderAnswer(TreeAnswer):
 
     def head_log_probabilities(self, temperature: float = 1.0) -> Tensor:
         """Return the log-probability of each head of each word, all scores divided by `temperature`."""
-        return self._as_they_are if temperature == 1.0 else self._found(temperature)
+        return self._at_temperature_1 if temperature == 1.0 else self._compute(temperature)
 
     @cached_property
-    def _as_they_are(self) -> Tensor:
-        return self._found(1.0)
+    def _at_temperature_1(self) -> Tensor:
+        return self._compute(1.0)
 
-    def _found(self, temperature: float) -> Tensor:
+    def _compute(self, temperature: float) -> Tensor:
         scores = (self.arcs.float() / temperature, self.siblings.float() / temperature)
         found = mean_field(*scores, self.grandparents.float() / temperature, self.mask, self.iterations)
         tiny = torch.finfo(found.dtype).tiny
@@ -118,9 +118,9 @@ class SecondOrderAnswer(TreeAnswer):
 
 
 def possible_heads(mask: Tensor) -> Tensor:
-    """Return which heads each word can have, `[B, W, 1 + W]`, given which words are real, `[B, W]`.
+    """Return the possible heads of each word, `[B, W, 1 + W]`, given which words are real, `[B, W]`.
 
-    Padding has the root, so that its softmax is one.
+    Padding words have the root, so that their softmax is defined.
     """
     own = torch.eye(mask.size(1), dtype=torch.bool, device=mask.device)
     words = mask[:, :, None] & mask[:, None] & ~own
@@ -142,7 +142,7 @@ class Parser(Head):
     ) -> None:
         """Read states of `width` through layers of `arc_size` for heads and `relation_size` for relations.
 
-        `root_relation` is the id of the relation to the root, where one is kept for it.
+        `root_relation` is the id of the relation to the root, if one is reserved for it.
         """
         super().__init__()
         self.root_relation = root_relation
@@ -164,7 +164,7 @@ class Parser(Head):
 
 
 class SecondOrderParser(Parser):
-    """A parser that scores siblings and grandparents, too, by products of three states in `rank` dimensions."""
+    """A parser that also scores siblings and grandparents, by trilinear products in `rank` dimensions."""
 
     name: ClassVar[str] = "second-order-parser"
 
@@ -182,7 +182,7 @@ class SecondOrderParser(Parser):
         self.sizes = {**self.sizes, "rank": rank}
         layers = {name: nn.Linear(width, rank) for name in ROLES}
         for layer in layers.values():
-            nn.init.normal_(layer.weight, std=0.5 * width**-0.5)  # products of three begin small
+            nn.init.normal_(layer.weight, std=0.5 * width**-0.5)  # initialise trilinear products near 0
         self.roles = nn.ModuleDict(layers)
 
     def forward(self, output: Tensor, mask: Tensor | None) -> SecondOrderAnswer:

@@ -1,4 +1,4 @@
-"""Heads by name, and as files beside a model."""
+"""Heads by name, and their files next to a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kselect.models.heads.relations import root_relation
 from kselect.models.heads.spans import Spans
 from kselect.models.heads.tagger import Tagger
 from kselect.models.heads.tree_tagger import ArcTags, TreeTagger
-from kselect.models.hub import file_beside
+from kselect.models.hub import saved_file
 from kselect.tasks.task import Task, TextTask
 from kselect.tasks.words.parsing_task import ParsingTask
 from kselect.tasks.words.tagging_task import TaggingTask
@@ -40,14 +40,14 @@ CHOICES = {
     "second-order-parser": "arcs",
     "tree-tagger": "arc tags",
 }
-"""What each head chooses among at its places; a score is no choice."""
+"""What the classes of each head's positions are."""
 
 FACTS, WEIGHTS = "head.json", "head.safetensors"
 RAREST_ARC_TAG = 2
 
 
 def heads_of(task: Task) -> tuple[str, ...]:
-    """Return the names of the heads that answer a task, the usual one first."""
+    """Return the names of the heads for a task, the default first."""
     if isinstance(task, TaggingTask):
         return TAGGING
     if isinstance(task, ParsingTask):
@@ -56,11 +56,7 @@ def heads_of(task: Task) -> tuple[str, ...]:
 
 
 def check_head(name: str, task: Task) -> None:
-    """Refuse a head that does not answer a task.
-
-    Raises:
-        KselectError: it does not exist, or is for other tasks; the spans head and a scheme other than BIOES.
-    """
+    """Refuse an unknown head, one for other tasks, and the spans head for a scheme other than BIOES."""
     if name not in heads_of(task):
         raise unknown(f"head for {task.name}", name, heads_of(task))
     if name == Spans.name and isinstance(task, TaggingTask) and task.tag_set.scheme != "bioes":
@@ -86,15 +82,7 @@ def output_labels(name: str, task: Task) -> tuple[str, ...]:
 def new_head(
     name: str, task: Task, width: int, labels: tuple[str, ...], sizes: Mapping[str, int] | None = None
 ) -> Head:
-    """Make a head of random weights.
-
-    Args:
-        name: one of `heads_of(task)`.
-        task: what it is to answer.
-        width: of the encoder's hidden states.
-        labels: of the token classifier before it, where there is one.
-        sizes: of its layers, as `Head.sizes` tells them; by default the usual ones.
-    """
+    """Make a randomly initialised head."""
     if name == Crf.name:
         return Crf(len(labels))
     if name == TreeTagger.name:
@@ -111,7 +99,7 @@ def new_head(
 
 
 def save_head(head: Head, labels: tuple[str, ...], folder: str | Path) -> None:
-    """Write what a head is, and what it has learned, beside its model: JSON and safetensors."""
+    """Write the description and the weights of a head next to its model, as JSON and safetensors."""
     facts = {"head": head.name, "labels": list(labels), "sizes": head.sizes}
     Path(folder, FACTS).write_text(json.dumps(facts, indent=2) + "\n")
     weights = {name: value.contiguous() for name, value in head.state_dict().items()}
@@ -120,12 +108,8 @@ def save_head(head: Head, labels: tuple[str, ...], folder: str | Path) -> None:
 
 
 def saved_facts(model: str | Path) -> dict[str, Any]:
-    """Return what lies beside a model, in a folder or on the hub, of its head; empty where nothing does.
-
-    Raises:
-        KselectError: it cannot be read, or no such model can be had.
-    """
-    path = file_beside(model, FACTS)
+    """Return the description of the head saved with a model, in a folder or on the hub; empty if there is none."""
+    path = saved_file(model, FACTS)
     if path is None:
         return {}
     try:
@@ -133,28 +117,24 @@ def saved_facts(model: str | Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise KselectError(f"{path} cannot be read ({error}): save the model again.") from error
     if not isinstance(facts, dict) or "head" not in facts:
-        raise KselectError(f"{path} does not say what the head is: save the model again.")
+        raise KselectError(f"{path} does not name the head: save the model again.")
     return facts
 
 
 def load_weights(head: Head, model: str | Path) -> None:
-    """Fill a head with what was saved of it beside a model, in a folder or on the hub.
-
-    Raises:
-        KselectError: weights that are missing, or of another shape.
-    """
+    """Load the weights of a head saved with a model, in a folder or on the hub."""
     if not head.state_dict():
         return
-    path = file_beside(model, WEIGHTS) or Path(model, WEIGHTS)
+    path = saved_file(model, WEIGHTS) or Path(model, WEIGHTS)
     try:
         head.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise KselectError(
-            f"{path} does not fit the head that {FACTS} tells of ({reason}): save the model again."
+            f"{path} does not fit the head that {FACTS} describes ({reason}): save the model again."
         ) from error
 
 
 def is_text(task: Task) -> bool:
-    """Whether a task is of whole texts, which transformers' own classifiers answer."""
+    """Whether a task classifies whole texts, with transformers' classifiers."""
     return isinstance(task, TextTask)

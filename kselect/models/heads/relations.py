@@ -1,4 +1,4 @@
-"""Which relation a word has, once its head is known."""
+"""Relations of words whose heads are known."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kselect.tasks.words.conllu import ROOT_RELATION
 
 
 def root_relation(relations: Sequence[str]) -> int | None:
-    """Return the id of the relation to the root; None in treebanks that do not call it so."""
+    """Return the id of the relation to the root; None in treebanks without a relation of that name."""
     return relations.index(ROOT_RELATION) if ROOT_RELATION in relations else None
 
 
@@ -21,7 +21,7 @@ def best_relations(scores: Tensor, heads: Tensor, root: int | None) -> Tensor:
     Args:
         scores: of each relation of each word, `[B, W, R]`.
         heads: `[B, W]`, 0 for the root.
-        root: id of the relation to the root; None where any relation can be one to any head.
+        root: id of the relation to the root; None where any relation can lead to any head.
     """
     if root is None:
         return scores.argmax(-1)

@@ -1,4 +1,4 @@
-"""Spans of words: each from its first and last word (Yu et al. 2020), all that do not overlap being one answer."""
+"""Sets of labelled, non-overlapping spans, each scored by its first and last word (Yu et al. 2020)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SpanAnswer(Answer):
 
     @cached_property
     def choices(self) -> Choices:
-        """A place for each span: no span at all, or a label, `[B, W * W, 1 + R]`."""
+        """One position per span, whose classes are no span and the labels, `[B, W * W, 1 + R]`."""
         scores = self.scores.float()
         spans = self.mask[:, :, None] & self.mask[:, None] & torch.ones_like(scores[0, ..., 0], dtype=torch.bool).triu()
         return Choices(torch.cat([torch.zeros_like(scores[..., :1]), scores], -1).flatten(1, 2), spans.flatten(1))
@@ -50,9 +50,10 @@ class SpanAnswer(Answer):
         return torch.where(_inside(self._unknown(labels, found)) > 0, -1, choices).flatten(1)
 
     def gold_loss(self, labels: Tensor) -> Tensor:
-        """Return n-th of the negative log-likelihood of gold spans, summed over all that unknown words may be, `[B]`.
+        """Return the negative log-likelihood of gold spans over n, summed over all values of unknown words, `[B]`.
 
-        Unknown are tags below 0, and those that spell no whole span, such as the ends of one that a cut divides.
+        Unknown words have a tag below 0, or tags that form no complete span, such as the ends of one that a cut
+        divides.
         """
         found = to_spans(labels, self.scores.size(-1))
         unknown = self._unknown(labels, found)
@@ -70,7 +71,7 @@ class SpanAnswer(Answer):
         return to_tags(self.spans.argmax)
 
     def _unknown(self, labels: Tensor, found: Tensor) -> Tensor:
-        """Return which words are not known, `[B, W]`, given the spans that their tags spell, `[B, W, W, R]`."""
+        """Return which words are unknown, `[B, W]`, given the spans in their tags, `[B, W, W, R]`."""
         spans = found.any(-1)
         first, last = spans.any(2).int(), spans.any(1).int()
         covered = first.cumsum(1) - last.cumsum(1) + last > 0
@@ -78,13 +79,13 @@ class SpanAnswer(Answer):
 
 
 def _inside(words: Tensor) -> Tensor:
-    """Return how many of some words, `[B, W]`, each span from a first word to a last has, `[B, W, W]`."""
+    """Return the number of the given words, `[B, W]`, in each span from a first word to a last, `[B, W, W]`."""
     count = words.int().cumsum(1)
     return count[:, None] - (count - words.int())[:, :, None]
 
 
 def to_spans(tags: Tensor, labels: int) -> Tensor:
-    """Return which whole spans BIOES tag ids `[B, W]` spell, `[B, W, W, R]`."""
+    """Return the complete spans in BIOES tag ids `[B, W]`, `[B, W, W, R]`."""
     width = tags.size(1)
     letter, label = (tags - 1).clamp(min=0) % 4, (tags - 1).clamp(min=0) // 4
     inside = tags > 0
@@ -99,7 +100,7 @@ def to_spans(tags: Tensor, labels: int) -> Tensor:
 
 
 def to_tags(spans: Tensor) -> Tensor:
-    """Return the BIOES tag ids `[B, W]` that spell spans `[B, W, W, R]`, which do not overlap."""
+    """Return the BIOES tag ids `[B, W]` of non-overlapping spans `[B, W, W, R]`."""
     single = spans.diagonal(dim1=1, dim2=2).transpose(1, 2)
     first, last = (spans.any(2) & ~single).int(), (spans.any(1) & ~single).int()
     inside = first.cumsum(1) - first - last.cumsum(1)

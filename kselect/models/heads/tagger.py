@@ -1,4 +1,4 @@
-"""Words one by one: a softmax over tags for each."""
+"""A softmax over tags for each word."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TagAnswer(Answer):
 
     @cached_property
     def choices(self) -> Choices:
-        """A place for each word."""
+        """One position per word."""
         return Choices(self.logits.float(), self.mask)
 
     def right_choices(self, labels: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class TagAnswer(Answer):
 
 
 class Tagger(Head):
-    """What a token classifier's own output layer gave at the first token of each word."""
+    """The logits of a token classifier's output layer at the first token of each word."""
 
     name: ClassVar[str] = "tagger"
 

@@ -1,4 +1,4 @@
-"""Dependency parsing as tagging: a word's tag says how far away its head is, and the relation to it."""
+"""Dependency parsing as tagging: a tag has the relative position of a word's head, and the relation to it."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ SEPARATOR = "_"
 
 @dataclass(frozen=True)
 class ArcTags:
-    """Tags such as `-2_nsubj`, the head being two words before, or `root_root`, a head that is the root."""
+    """Tags such as `-2_nsubj`, whose head is two words before, or `root_root`, whose head is the root."""
 
     offsets: tuple[int, ...]
-    """Where the head of each tag is, seen from the word; 0 for the root."""
+    """Position of each tag's head relative to the word; 0 for the root."""
     relations: tuple[str, ...]
     """Relation of each tag."""
 
     @staticmethod
     def of(train: Iterable[ParsedSentence], least: int = 1) -> ArcTags:
-        """Collect the tags that training has at least `least` times."""
+        """Collect the tags that occur at least `least` times in training."""
         counts = Counter(
             (head - i if head else 0, relation)
             for sentence in train
@@ -42,14 +42,14 @@ class ArcTags:
 
     @staticmethod
     def named(names: Sequence[str]) -> ArcTags:
-        """Return the tags of these names."""
+        """Parse the names of tags."""
         pairs = [name.partition(SEPARATOR)[::2] for name in names]
         offsets = (0 if offset == ROOT else int(offset) for offset, _ in pairs)
         return ArcTags(tuple(offsets), tuple(relation for _, relation in pairs))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the tags are called."""
+        """Names of the tags."""
         pairs = zip(self.offsets, self.relations, strict=True)
         return tuple(f"{offset or ROOT}{SEPARATOR}{relation}" for offset, relation in pairs)
 
@@ -83,17 +83,17 @@ class ArcTagAnswer(Answer):
 
     @cached_property
     def possible(self) -> Tensor:
-        """Which tags name a head that the sentence has, `[B, W, K]`; in padding, all do."""
+        """Which tags have a head within the sentence, `[B, W, K]`; all tags in padding."""
         lengths = self.mask.sum(1)[:, None, None]
         return ((self.heads >= 0) & (self.heads <= lengths)) | ~self.mask[..., None]
 
     @cached_property
     def choices(self) -> Choices:
-        """A place for each word."""
+        """One position per word."""
         return Choices(self.logits.float().masked_fill(~self.possible, IMPOSSIBLE), self.mask)
 
     def right_choices(self, labels: Tensor) -> Tensor:
-        """Return the tag of head and relation, `[B, W]`; -1 where there is none like it."""
+        """Return the tag of head and relation, `[B, W]`; -1 where there is no such tag."""
         heads, relations = labels.unbind(-1)
         words = torch.arange(1, labels.size(1) + 1, device=labels.device)
         offsets = torch.where(heads == 0, 0, heads - words)
@@ -102,14 +102,14 @@ class ArcTagAnswer(Answer):
         return torch.where(known, found.int().argmax(-1), -1)
 
     def gold_loss(self, labels: Tensor) -> Tensor:
-        """Return the mean of `-log q(tag)` over the words that a tag is known for, `[B]`."""
+        """Return the mean of `-log q(tag)` over the words with a known tag, `[B]`."""
         return known_mean(self.choices.log_probabilities(), self.right_choices(labels), self.mask)
 
     def predict(self) -> Tensor:
         """Return the most probable tree's heads, and the best relation to each, `[B, W, 2]`.
 
-        What the tags give each head is what its arc is worth. A relation that no tag has at that distance is the word's
-        most probable one at any.
+        The score of an arc is the total probability of its tags. If no tag has a relation at that distance, the word's
+        most probable relation at any distance is taken.
         """
         probabilities = self.choices.log_probabilities().exp()
         count, width = self.mask.shape
@@ -124,7 +124,7 @@ class ArcTagAnswer(Answer):
     def of_arcs(self, marginals: Tensor, relations: Tensor) -> Tensor:
         """Return the log-probabilities of tags under probabilities of arcs and relations, `[B, W, K]`.
 
-        What falls on arcs that no tag names is shared by those that have one, in proportion.
+        The probability of arcs without a tag is distributed over the others in proportion.
 
         Args:
             marginals: of each head of each word, `[B, W, 1 + W]`.
@@ -138,12 +138,12 @@ class ArcTagAnswer(Answer):
 
 
 class TreeTagger(Head):
-    """What a token classifier's own output layer gave, read as arcs; its labels are the names of `ArcTags`."""
+    """The logits of a token classifier's output layer, read as arcs; its labels are the names of `ArcTags`."""
 
     name: ClassVar[str] = "tree-tagger"
 
     def __init__(self, tags: ArcTags, relations: Sequence[str]) -> None:
-        """Read `tags`, whose relations are among `relations`, by whose places they are told."""
+        """Read `tags`, and number relations by their position in `relations`."""
         super().__init__()
         self.tags = tags
         self.root_relation = root_relation(relations)

@@ -30,7 +30,7 @@ class SyntheticTask:
     noise: float
     """Share of each class's training labels that are flipped, to any of the others."""
     vocabulary: Callable[[], tuple[str, ...]] = lexicon.vocabulary
-    """Gives all words of its texts."""
+    """Returns all words of its texts."""
 
     def generate(self, seed: int) -> tuple[Split, Split]:
         """Return (train, dev), balanced and without a text in common, the same for the same seed."""

@@ -17,7 +17,7 @@ def synthetic_tokenizer(model_max_length: int = 64, words: Sequence[str] | None 
     """Return BERT's fast tokenizer over `words`, or else over the grammar's, one token a word.
 
     There are no pieces of words, so WordPiece is word-level here: what is not among them becomes [UNK].
-    Pairs get BERT's template and token types. Saved beside a model it loads with `AutoTokenizer`.
+    Pairs get BERT's template and token types. Saved with a model it loads with `AutoTokenizer`.
     """
     from transformers import BertTokenizer
 

@@ -1,7 +1,8 @@
-"""Texts on topics that lie in fields: classes whose likeness to each other, and examples whose difficulty, are set.
+"""Texts on topics that are grouped in fields, with adjustable similarity of classes and difficulty of examples.
 
-Some words belong to one topic, some to a field of topics, the others to none; a text is so many of each, in any order.
-The more words topics share with their field, the more alike they are; the fewer tell the topic, the harder the text.
+Some words belong to one topic, some to a field of topics, the others to none; a text has a fixed number of each, in any
+order. The more words topics share with their field, the more similar they are; the fewer words belong to the topic, the
+harder the text.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ class Topics:
     """Classes in a hierarchy of two levels, as in the synthetic setting of Tang et al. (2020, arXiv 2002.03532).
 
     A topic is called `a1`, the first of the first field; its words are `a1w0`, ..., those of its field `aw0`, ..., and
-    those of none `w0`, .... What a text can be told by is known: a word of a topic gives it away, and one of a field
-    leaves its topics alike.
+    those of none `w0`, .... A word of a topic identifies it; a word of a field leaves all of its topics equally likely.
     """
 
     fields: int = 4
@@ -27,17 +27,17 @@ class Topics:
     per_field: int = 3
     """Topics of each field."""
     own: tuple[int, ...] = (0, 1, 2, 3)
-    """How many words of a text are its topic's: any of these, drawn for each text, whatever its topic."""
+    """Possible numbers of words of the topic in a text, drawn for each text independently of its topic."""
     shared: tuple[int, ...] = (0, 1, 2, 3)
-    """Likewise, its field's."""
+    """Likewise for words of its field."""
     common: int = 6
-    """How many are of none."""
+    """Likewise for words of no field."""
     own_words: int = 6
     """Vocabulary of a topic."""
     field_words: int = 12
     """Vocabulary of a field."""
     common_words: int = 24
-    """Vocabulary that tells nothing."""
+    """Vocabulary of words of no field."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.fields <= len(_LETTERS):

@@ -27,11 +27,9 @@ class ColumnFile:
     """A file as it was read, into which predictions can be written.
 
     Attributes:
-        source: path of the file.
         lines: every line, without its line feed.
         separator: a tab, or a blank for any number of them.
         tag_column: counted from 0; None where no tags were read.
-        sentences: what was read.
         mark: the byte-order mark before all lines, where there is one.
     """
 

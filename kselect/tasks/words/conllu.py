@@ -32,7 +32,7 @@ class TreeError(NamedTuple):
 
 
 def find_tree_error(heads: Sequence[int]) -> TreeError | None:
-    """Return why n heads are not a tree with one root, as UD requires; None where they are."""
+    """Return why n heads are not a tree with one root, as UD requires; None if they are."""
     n = len(heads)
     for i, head in enumerate(heads):
         if not 0 <= head <= n:
@@ -75,14 +75,7 @@ def universal(relation: str) -> str:
 
 @dataclass(frozen=True)
 class Treebank:
-    """A file as it was read, into which predictions can be written.
-
-    Attributes:
-        source: path of the file.
-        lines: every line, without its line feed, with multiword tokens, empty nodes and comments.
-        sentences: what was read.
-        mark: the byte-order mark before all lines, where there is one.
-    """
+    """A file as it was read, into which predictions can be written."""
 
     source: str
     lines: tuple[str, ...]
@@ -98,14 +91,6 @@ class Treebank:
         """Return the file's text with other trees or parts of speech, and all else as it was.
 
         The enhanced graph in DEPS stays, too, and so describes the old tree.
-
-        Args:
-            heads: of each sentence, `[n]` each; by default those of the file.
-            relations: likewise.
-            upos: likewise.
-
-        Raises:
-            ValueError: other numbers of sentences or words.
         """
         lines = list(self.lines)
         for column, written in ((HEAD, heads), (DEPREL, relations), (UPOS, upos)):

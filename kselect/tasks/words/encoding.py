@@ -1,4 +1,4 @@
-"""Sentences turned into token ids once, with the place of every word."""
+"""Sentences encoded as token ids, with the positions of their words."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Piece:
 
 @dataclass(frozen=True)
 class EncodedWords(EncodedSplit):
-    """Sentences as token ids; one that the model cannot take whole is several examples, cut between words.
+    """Sentences as token ids; one longer than the model's input is divided into several examples, between words.
 
     `labels` are an object array, `[n]`, of the labels of each example's words, `[w, ...]`.
     """
 
     word_positions: list[NDArray[np.int32]]
-    """Where the first token of each word stands, by example."""
+    """Position of each word's first token, by example."""
     pieces: list[Piece]
-    """Which words of which sentence each example has, in order."""
+    """The words of each example, in order."""
     split: WordSplit[Any]
-    """What was encoded."""
+    """The sentences."""
 
     @property
     def word_counts(self) -> NDArray[np.int32]:
@@ -49,16 +49,16 @@ class EncodedWords(EncodedSplit):
 
     @property
     def numbers(self) -> NDArray[np.int64]:
-        """Which sentence of the split each example is, or is a piece of, `[n]`."""
+        """Sentence of each example, `[n]`."""
         return np.asarray([piece.sentence for piece in self.pieces], dtype=np.int64)
 
     @property
     def first_words(self) -> NDArray[np.int64]:
-        """Which word of its sentence each example begins with, counted from 0, `[n]`."""
+        """First word of each example in its sentence, counted from 0, `[n]`."""
         return np.asarray([piece.first for piece in self.pieces], dtype=np.int64)
 
     def trimmed(self, answer: NDArray[Any], index: int) -> NDArray[Any]:
-        """Return an answer to the example at `index`, `[W, ...]`, for its own words, `[w, ...]`."""
+        """Return the answer to the example at `index`, `[W, ...]`, for its words, `[w, ...]`."""
         return answer[: len(self.word_positions[index])]
 
     def batch(
@@ -89,7 +89,7 @@ class EncodedWords(EncodedSplit):
         return padded
 
     def whole(self, answers: Sequence[NDArray[Any]], indices: NDArray[np.int64]) -> dict[int, list[tuple[Piece, Any]]]:
-        """Put answers to the examples `indices` together, by sentence; one that lacks a piece is left out."""
+        """Join answers to the examples `indices` by sentence; a sentence that lacks a piece is left out."""
         found: dict[int, list[tuple[Piece, Any]]] = {}
         for answer, index in sorted(zip(answers, indices.tolist(), strict=True), key=lambda pair: pair[1]):
             piece = self.pieces[index]
@@ -112,14 +112,6 @@ def encode_words(
 
     A word of which the tokenizer makes nothing (a control character, say) stands as its unknown token. One that alone
     is longer than `max_length` keeps its first tokens.
-
-    Arguments:
-        split: the sentences.
-        tokenizer: of the model that is to read them; a fast one, which knows words.
-        max_length: tokens that an example may have, special ones included.
-        label: gives the labels of a piece's words, `[w, ...]`.
-
-    Raises `KselectError` for a tokenizer that cannot be used, or a `max_length` that has no room for words.
     """
     if tokenizer.pad_token_id is None or tokenizer.padding_side != "right":
         raise KselectError(f"{type(tokenizer).__name__} does not pad on the right: give a model whose tokenizer does.")
@@ -170,9 +162,9 @@ def _around(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
 
 
 def _token_ids(split: WordSplit[Sentence], tokenizer: PreTrainedTokenizerBase, room: int) -> Iterator[list[list[int]]]:
-    """Give the tokens of each word of each sentence."""
+    """Yield the tokens of each word of each sentence."""
     if not tokenizer.is_fast:
-        raise KselectError(f"{type(tokenizer).__name__} does not tell which token is of which word: give a fast one.")
+        raise KselectError(f"{type(tokenizer).__name__} does not map tokens to words: give a fast one.")
     space = _space(tokenizer)
     sentences = [[word if i == 0 else space + word for i, word in enumerate(one.words)] for one in split.sentences]
     encoded = tokenizer(sentences, is_split_into_words=True, add_special_tokens=False, verbose=False)
@@ -185,9 +177,9 @@ def _token_ids(split: WordSplit[Sentence], tokenizer: PreTrainedTokenizerBase, r
 
 
 def _space(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Return what words but the first need before them, to be read as they stand in a text.
+    """Return the prefix that all words but the first need to be tokenised as in a text.
 
-    A space, where the tokenizer reads it as a part of the word and does not add it by itself (RoBERTa, ModernBERT).
+    It is a space where the tokenizer reads it as part of the word and does not add it (RoBERTa, ModernBERT).
     """
 
     def ids(texts: str | list[str]) -> list[int]:
@@ -200,7 +192,7 @@ def _space(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def _cuts(words: Sequence[Sequence[int]], room: int) -> Iterator[tuple[int, int]]:
-    """Give spans of words, one after the other, that have at most `room` tokens and are about as long as each other."""
+    """Yield consecutive spans of words with at most `room` tokens, of similar length."""
     ends = np.concatenate([[0], np.cumsum([len(word) for word in words])])
     first = 0
     while first < len(words):

@@ -43,17 +43,7 @@ def read_token_labels(
 
 
 def table_sentences(table: Table, word_column: str, tag_column: str | None) -> list[TaggedSentence]:
-    """Return the sentences in a table; rows without words are left out.
-
-    Args:
-        table: rows of lists.
-        word_column: each row a list of texts.
-        tag_column: each row a list of tags, as names or as ids that `table.class_names` names; None for data to
-            predict.
-
-    Raises:
-        KselectError: as `read_token_labels` does.
-    """
+    """Return the sentences in a table; rows without words are left out."""
     columns = {"word_column": word_column, "tag_column": tag_column}
     lists = {setting: table.values(column) for setting, column in columns.items() if column is not None}
     names = None if tag_column is None else table.class_names.get(tag_column)
@@ -82,7 +72,7 @@ def table_sentences(table: Table, word_column: str, tag_column: str | None) -> l
 def write_jsonl(
     sentences: Sequence[TaggedSentence], tags: Sequence[Sequence[str]], word_column: str, tag_column: str
 ) -> str:
-    """Return predicted tags as JSON, an object with the row's number a line."""
+    """Return predicted tags as JSON lines, objects with the row's number."""
     rows = (
         {"row": sentence.origin.row, word_column: sentence.words, tag_column: predicted}
         for sentence, predicted in zip(sentences, tags, strict=True)

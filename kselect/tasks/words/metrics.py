@@ -95,7 +95,7 @@ def _share(hits: Iterable[bool]) -> float:
 
 
 def constant_tag(train: Iterable[TaggedSentence], scheme: str) -> str:
-    """Return the one tag for every word: O in a scheme, where it finds no span; train's most frequent plain one."""
+    """Return the constant tag: O in a scheme, where no span is found; otherwise train's most frequent one."""
     if scheme != PLAIN:
         return OUTSIDE
     return _most_frequent(tag for sentence in train for tag in sentence.tags)
@@ -103,7 +103,7 @@ def constant_tag(train: Iterable[TaggedSentence], scheme: str) -> str:
 
 @dataclass(frozen=True)
 class ConstantTree:
-    """Every word hangs from its neighbour on one side under one relation, and the word without one from the root.
+    """Every word depends on its neighbour on one side under one relation, and the word without one on the root.
 
     No other constant offset of heads makes a tree with one root of every sentence.
     """
@@ -114,7 +114,7 @@ class ConstantTree:
 
     @classmethod
     def of(cls, train: Sequence[ParsedSentence]) -> ConstantTree:
-        """Take the side where train's words have their heads more often (as often: before), and what they then are."""
+        """Choose the side on which most of train's words have their heads (ties: before), and the relations there."""
         arcs = Counter(
             (head - i, relation)
             for sentence in train
@@ -133,6 +133,6 @@ class ConstantTree:
 
 
 def _most_frequent(names: Iterable[str]) -> str:
-    """Return the name met most often; of several, the first in their order."""
+    """Return the most frequent name (ties: the first in their order)."""
     counts = Counter(names)
     return min(counts, key=lambda name: (-counts[name], name))

@@ -57,11 +57,7 @@ class WordSource(ABC):
     def task(
         self, name: str, *, reward_fraction: float = 0.1, seed: int = 0, train_limit: int | None = None
     ) -> WordTask[Any]:
-        """Read the labelled sentences; arguments are those of `kselect.tasks.splits.make_splits`.
-
-        Raises:
-            KselectError: a fault in the data, or train without two labels.
-        """
+        """Read the labelled sentences; arguments are those of `kselect.tasks.splits.make_splits`."""
 
     @abstractmethod
     def task_of(self, name: str, labels: Sequence[str]) -> WordTask[Any]:
@@ -69,18 +65,10 @@ class WordSource(ABC):
 
     @abstractmethod
     def unlabelled(self, task: WordTask[Any]) -> UnlabelledWords[Any]:
-        """Read the sentences that a model of `task` is to predict.
-
-        Raises:
-            KselectError: a fault in the data, or none given.
-        """
+        """Read the sentences that a model of `task` is to predict."""
 
     def _file(self, part: str) -> Path:
-        """Return a split's file.
-
-        Raises:
-            KselectError: none is given, or it does not exist.
-        """
+        """Return a split's file."""
         path = {"train": self.train_file, "dev": self.dev_file, "test": self.test_file}[part]
         if path is None:
             raise KselectError(

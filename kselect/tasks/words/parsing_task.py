@@ -1,4 +1,4 @@
-"""A head and a relation for each word: dependency parsing."""
+"""Dependency parsing: a head and a relation for each word."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ Tree = tuple[tuple[int, ...], tuple[str, ...]]
 """Heads, from 1 and 0 for the root, and relations, `[n]` each."""
 
 PARATAXIS = "parataxis"
-"""UD's relation between clauses that stand side by side."""
+"""UD's relation between parallel clauses."""
 
 
 @dataclass(frozen=True)
 class ParsingTask(WordTask[ParsedSentence]):
     """Dependency trees; a label is a word's head, from 1 and 0 for the root, and the id of its relation, `[2]`.
 
-    `labels` are the relations. In a sentence that the model cannot take whole, a head beyond a piece is not learned,
-    and each piece is parsed by itself: the root of the first is the sentence's, and the others' hang from it. These are
-    `root` no more, where they were, but side by side with it: `parataxis`.
+    `labels` are the relations. A sentence that is longer than the model's input is parsed in pieces, and heads in other
+    pieces are not learned. The root of the first piece becomes that of the sentence; the roots of the others depend on
+    it, by `parataxis` where they were predicted as `root`.
     """
 
     @property
     def uninformed_loss(self) -> float:
-        """Mean over train's sentences of log(n) + log R: any other word or the root for a head, any relation."""
+        """Mean over train's sentences of log(n) + log R, for uniform heads and relations."""
         lengths = [len(sentence) for sentence in self.splits["train"].sentences]
         return float(np.mean(np.log(lengths))) + math.log(len(self.labels))
 
     def encode(
         self, split: WordSplit[ParsedSentence], tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> EncodedWords:
-        """Turn sentences into token ids; see `kselect.tasks.words.encoding.encode_words`."""
+        """Encode sentences as token ids; see `kselect.tasks.words.encoding.encode_words`."""
         return encode_words(split, tokenizer, max_length, self._arcs)
 
     def answers(
         self, predictions: Sequence[NDArray[Any]], encoded: EncodedWords, indices: NDArray[np.int64]
     ) -> dict[int, Tree]:
-        """Return the trees that heads and relation ids `[w, 2]` stand for, by sentence; see `EncodedWords.whole`."""
+        """Return the trees of heads and relation ids `[w, 2]`, by sentence; see `EncodedWords.whole`."""
         return {number: self._joined(pieces) for number, pieces in encoded.whole(predictions, indices).items()}
 
     def score_rows(
@@ -64,7 +64,7 @@ class ParsingTask(WordTask[ParsedSentence]):
         return _scores(list(found.values()), [encoded.split.sentences[number] for number in found])
 
     def constant_score(self, split: str = "dev") -> dict[str, float]:
-        """Return what the same offset and relation for every word earns; see `ConstantTree`."""
+        """Return the scores of the best constant offset and relation; see `ConstantTree`."""
         constant, gold = ConstantTree.of(self.splits["train"].sentences), self.splits[split].sentences
         return _scores([constant.parse(len(sentence)) for sentence in gold], gold)
 
@@ -80,7 +80,7 @@ class ParsingTask(WordTask[ParsedSentence]):
         return tuple(heads), tuple(relations)
 
     def _arcs(self, sentence: ParsedSentence, piece: Piece) -> NDArray[np.int64]:
-        if not sentence.heads:  # to be predicted: stand-ins
+        if not sentence.heads:  # placeholders, to be predicted
             return np.zeros((piece.last - piece.first, 2), dtype=np.int64)
         ids = {relation: i for i, relation in enumerate(self.labels)}
         span = range(piece.first, piece.last)

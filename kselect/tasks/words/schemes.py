@@ -49,7 +49,7 @@ SCHEMES = {
 }
 """Letters of each scheme that a model can predict in."""
 FILE_SCHEMES = {**SCHEMES, "bmes": Letters("B", "M", "E", "S"), "bmewo": Letters("B", "M", "E", "W")}
-"""Letters of each scheme that files can be in; tags that fit several equally well are taken for the first of them."""
+"""Letters of each scheme that files can be in; of schemes that fit equally well, the first is taken."""
 MODEL_SCHEMES = {"bmes": "bioes", "bmewo": "bioes"}
 """Default scheme of a model of files in another one, where it is not the same."""
 ALIASES = {"bio": "iob2"}
@@ -125,9 +125,6 @@ def detect(sentences: Sequence[TaggedSentence]) -> str:
     A span's first word that does not follow another span of its label is B in IOB2, and never is in IOB1, so that only
     tags without spans, and faulty ones, can be of both. Tags are plain where none is a letter of a scheme, "-" and a
     label (and not all of them are such letters or O).
-
-    Raises:
-        KselectError: some tags have that form, and others are neither of that form nor O.
     """
     tags = {tag for sentence in sentences for tag in sentence.tags}
     others = {tag for tag in tags if tag != OUTSIDE and TAG.fullmatch(tag) is None}
@@ -258,11 +255,7 @@ class TagSet:
         return [self._ids.get(tag, IGNORED) for tag in tags]
 
     def names(self, ids: Iterable[int]) -> tuple[str, ...]:
-        """Return the tags of ids, `[n]`.
-
-        Raises:
-            ValueError: an id outside of 0 to K - 1.
-        """
+        """Return the tags of ids, `[n]`."""
         names = tuple(ids)
         if not all(0 <= i < len(self) for i in names):
             raise ValueError(f"Ids of tags are 0 to {len(self) - 1}, not {names}.")

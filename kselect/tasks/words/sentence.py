@@ -1,4 +1,4 @@
-"""Sentences of words, and what is said of each word: a tag, or a head and a relation."""
+"""Sentences of words with a tag, or a head and a relation, for each word."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kselect.tasks.splits import Examples, spread_sample
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a sentence was read."""
+    """Source of a sentence."""
 
     source: str
     """The file or data set, as messages name it."""
@@ -20,10 +20,10 @@ class Origin:
     row: int = 0
     """Row in the data set, from 0, where there are no lines."""
     name: str | None = None
-    """What the file calls the sentence."""
+    """Name of the sentence in the file."""
 
     def place(self, word: int = 0) -> str:
-        """Say where a word, from 0, is to be found."""
+        """Return the place of a word, counted from 0, for messages."""
         if not self.lines:
             return f"{self.source}, row {self.row + 1}, word {word + 1}"
         return f"{self.source}:{self.lines[word]}" + (f" (sentence {self.name})" if self.name else "")
@@ -36,7 +36,7 @@ class TaggedSentence:
     words: tuple[str, ...]
     """`[n]`."""
     tags: tuple[str, ...]
-    """`[n]`; empty where there are none to be read."""
+    """`[n]`; empty where unknown."""
     origin: Origin
 
     def __len__(self) -> int:
@@ -50,16 +50,16 @@ class TaggedSentence:
 
 @dataclass(frozen=True)
 class ParsedSentence:
-    """n > 0 words, each hanging from another one or, one of them, from the root."""
+    """n > 0 words, each of which depends on another one or, exactly one of them, on the root."""
 
     words: tuple[str, ...]
     """`[n]`."""
     upos: tuple[str, ...]
     """Universal part of speech, `[n]`."""
     heads: tuple[int, ...]
-    """Position of each word's head, from 1, and 0 for the root's, `[n]`; empty where there are none to be read."""
+    """Position of each word's head, from 1, and 0 for the root's, `[n]`; empty where unknown."""
     relations: tuple[str, ...]
-    """Relation of each word to its head, `[n]`; empty where there are none to be read."""
+    """Relation of each word to its head, `[n]`; empty where unknown."""
     origin: Origin
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Sentences of several splits brought into one tagging scheme, with warnings of what was unusual."""
+"""Sentences of several splits in one tagging scheme, with warnings of unusual tags."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def tagged_data(
     model_scheme: str | None = None,
     strict: bool = False,
 ) -> TaggedData:
-    """Bring sentences into one scheme; warnings name what was repaired, and what train does not have.
+    """Convert sentences to one scheme; warn of tags that were repaired, and of those that train does not have.
 
     Args:
         parts: sentences with tags; "train" is among them.
@@ -99,11 +99,7 @@ def tagged_data(
 
 
 def check_spellings(parts: Mapping[str, Sequence[TaggedSentence]], ignore_case: bool = True) -> None:
-    """Refuse tags that are two spellings of one; such that differ in case alone are refused if `ignore_case`.
-
-    Raises:
-        KselectError: the place of the second spelling, and both.
-    """
+    """Refuse tags that are two spellings of one; such that differ in case alone are refused if `ignore_case`."""
     places: dict[str, str] = {}
     for sentences in parts.values():
         for sentence in sentences:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WordTask(Task[WordSplit[Sentence]]):
-    """Something is said of each word of a sentence; a model reads as many tokens as it takes."""
+    """A task with a label for each word of a sentence; sentences longer than the model's input are divided."""
 
     usual_length: ClassVar[int | None] = None
 
@@ -32,7 +32,7 @@ class WordTask(Task[WordSplit[Sentence]]):
     def answers(
         self, predictions: Sequence[NDArray[Any]], encoded: EncodedWords, indices: NDArray[np.int64]
     ) -> dict[int, Any]:
-        """Return what predictions stand for, as files have it, by sentence; see `EncodedWords.whole`."""
+        """Return predictions in the format of files, by sentence; see `EncodedWords.whole`."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class TaggingTask(WordTask[TaggedSentence]):
     tag_set: TagSet
     """The tags, in the order of `labels`."""
     file_scheme: str
-    """The scheme that the data was written in, and predictions are."""
+    """Scheme of the data and of written predictions."""
 
     @property
     def uninformed_loss(self) -> float:
@@ -57,15 +57,15 @@ class TaggingTask(WordTask[TaggedSentence]):
     def encode(
         self, split: WordSplit[TaggedSentence], tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> EncodedWords:
-        """Turn sentences into token ids; see `kselect.tasks.words.encoding.encode_words`."""
+        """Encode sentences as token ids; see `kselect.tasks.words.encoding.encode_words`."""
         return encode_words(split, tokenizer, max_length, self._ids)
 
     def tags(
         self, predictions: Sequence[NDArray[Any]], encoded: EncodedWords, indices: NDArray[np.int64]
     ) -> dict[int, tuple[str, ...]]:
-        """Return the tags that ids `[w]` stand for, in the scheme of `tag_set`, by sentence; see `EncodedWords.whole`.
+        """Return the tags of ids `[w]` in the scheme of `tag_set`, by sentence; see `EncodedWords.whole`.
 
-        Tags that are impossible in the scheme are read as spans the way conlleval reads them.
+        Tags that are impossible in the scheme are read as conlleval reads them.
         """
         return {
             number: convert(self.tag_set.names(i for _, ids in pieces for i in ids.tolist()), self.tag_set.scheme)
@@ -75,7 +75,7 @@ class TaggingTask(WordTask[TaggedSentence]):
     def answers(
         self, predictions: Sequence[NDArray[Any]], encoded: EncodedWords, indices: NDArray[np.int64]
     ) -> dict[int, tuple[str, ...]]:
-        """Return the tags that ids `[w]` stand for, in the scheme of the data, by sentence."""
+        """Return the tags of ids `[w]` in the scheme of the data, by sentence."""
         found = self.tags(predictions, encoded, indices)
         return {number: convert(tags, self.file_scheme) for number, tags in found.items()}
 

@@ -298,7 +298,7 @@ def parsed(heads: tuple[int, ...], relations: tuple[str, ...]) -> ParsedSentence
     return ParsedSentence(tuple("abcdef"[: len(heads)]), ("X",) * len(heads), heads, relations, Origin("made"))
 
 
-def test_arc_tags_are_those_of_train_and_their_names_tell_them() -> None:
+def test_arc_tags_are_those_of_train_and_restored_from_their_names() -> None:
     one = parsed((2, 0, 2), ("nmod:poss", "root", "a_b:c_d"))
     other = parsed((2, 0), ("nmod:poss", "root"))
     tags = ArcTags.of([one, other])

@@ -65,7 +65,7 @@ def test_what_was_read_is_written_byte_for_byte(write: Write, text: str) -> None
     assert file.text([sentence.tags for sentence in file.sentences]).encode() == path.read_bytes()
 
 
-def test_comments_are_told_from_words_that_begin_alike(write: Write) -> None:
+def test_comments_are_distinguished_from_words_that_begin_alike(write: Write) -> None:
     file = read_columns(write("# source: a b c d\n#tag\tO\n#\tO\n\n#\thttp://a\tb\na\tO\n"))
     assert [sentence.words for sentence in file.sentences] == [("#tag", "#"), ("a",)]
     pounds = read_columns(write("# # B-NP\n10 CD I-NP\n"))

@@ -114,7 +114,7 @@ def test_bad_sentences(write: Write, message_of: Callable[..., str], rows: list[
     assert message_of(read_treebank, path) == f"{path}:{line} (sentence s) {message}"
 
 
-def test_a_sentence_without_a_name_is_told_by_its_line(write: Write, message_of: Callable[..., str]) -> None:
+def test_a_sentence_without_a_name_is_identified_by_its_line(write: Write, message_of: Callable[..., str]) -> None:
     path = write(TEXT + row(1, "a", 1, "x"))
     assert message_of(read_treebank, path).startswith(f"{path}:15 begins a sentence without a root")
 

@@ -106,7 +106,7 @@ def test_a_length_without_room_and_a_tokenizer_that_will_not_do_are_refused() ->
         task.encode(task.splits["train"], left, 24)
 
 
-def test_a_batch_holds_words_beside_tokens() -> None:
+def test_batch_has_words_and_tokens() -> None:
     task = parsing_task()
     found = encoded(task, 24)
     rows = [5, 0, 9, 3]

@@ -160,7 +160,7 @@ def test_strict_refuses_with_the_place(sentence: Make, message_of: Callable[...,
         (["-LRB- NN"], PLAIN),
     ],
 )
-def test_schemes_are_told_from_tags(sentence: Make, tags: list[str], scheme: str) -> None:
+def test_detect_infers_schemes_from_tags(sentence: Make, tags: list[str], scheme: str) -> None:
     assert detect([sentence(line) for line in tags]) == scheme
 
 

@@ -88,7 +88,7 @@ def test_relations_of_a_treebank(folder: Path, message_of: Refuse) -> None:
     )
 
 
-def test_predictions_go_over_the_tags_or_beside_what_is_there(folder: Path) -> None:
+def test_predictions_replace_the_tags_or_follow_the_last_column(folder: Path) -> None:
     task = load_task("mine", files=TaggedSource(str(folder / "train.conll")))
     expected = {
         "a\tB-animal\n": "a\tI-person\n",
@@ -145,7 +145,7 @@ def test_iob2_is_called_bio_too(folder: Path) -> None:
     assert called.task_of("mine", task.labels).tag_set == task.tag_set
 
 
-def test_relations_that_train_has_none_of_are_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_relations_that_train_lacks_are_reported(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     for count, message in ((1, "1 relation"), (2, "2 relations")):
         caplog.clear()
         (folder / "dev.conllu").write_text(treebank(SENTENCES[:count]).replace("amod", "new"))
@@ -154,7 +154,7 @@ def test_relations_that_train_has_none_of_are_told(folder: Path, caplog: pytest.
         assert line.endswith(f"dev.conllu has {message} that train does not have and no prediction gets right: new.")
 
 
-def test_there_must_be_something_to_tell_apart(folder: Path, message_of: Refuse) -> None:
+def test_sentences_without_anything_to_parse_are_refused(folder: Path, message_of: Refuse) -> None:
     (folder / "words.conllu").write_text("1\tyes\t_\tX\t_\t_\t0\troot\t_\t_\n\n" * 9)
     assert "has no sentence of two words or more" in message_of(TreeSource(str(folder / "words.conllu")).task, "ud")
     assert message_of(TreeSource().task, "ud") == "train_file is missing: give the file with the train sentences."

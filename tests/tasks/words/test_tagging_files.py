@@ -33,7 +33,7 @@ def test_ids_and_names(sentence: Make) -> None:
             tag_set.names([wrong])
 
 
-def test_parts_are_repaired_converted_and_told_about(sentence: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_parts_are_repaired_converted_and_reported(sentence: Make, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "kselect"):
         data = tagged_data(
             {"train": [sentence("B-a I-a O B-a")], "dev": [sentence("I-a O"), sentence("B-b I-b B-c")]},
@@ -51,12 +51,12 @@ def test_parts_are_repaired_converted_and_told_about(sentence: Make, caplog: pyt
     ]
 
 
-def test_the_first_of_several_repairs_is_told(sentence: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_first_of_several_repairs_is_reported(sentence: Make, caplog: pytest.LogCaptureFixture) -> None:
     tagged_data({"train": [sentence("B-a I-a O"), sentence("O O I-a I-a O I-a")]}, scheme="iob2")
     assert caplog.messages == ["train.txt has 2 tags impossible in IOB2, the first at train.txt:3, now repaired."]
 
 
-def test_a_single_tag_that_train_has_none_of_is_told_as_one(sentence: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_single_unseen_tag_is_reported_in_the_singular(sentence: Make, caplog: pytest.LogCaptureFixture) -> None:
     tagged_data({"train": [sentence("B-a I-a O")], "dev": [sentence("B-b O B-a")]}, scheme="iob2")
     assert caplog.messages == ["train.txt has 1 tag that train does not have and no prediction gets right: B-b."]
 
