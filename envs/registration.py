@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from kselect.config import EnvSettings
+from kselect.errors import KselectError
 
 if TYPE_CHECKING:
     from kselect.envs.distillation import DistillationEnv
@@ -32,6 +33,10 @@ def make_distillation_env(
     Raises:
         KselectError: an unknown setting, no teacher, or an invalid task, teacher or student.
     """
+    if "teacher" not in settings:
+        raise KselectError(
+            "teacher is missing: give the folder or hub id of a fine-tuned classifier.", setting="teacher"
+        )
     config = EnvSettings.from_dict(settings)
     from kselect.distillation.builders import make_distiller
     from kselect.envs.distillation import DistillationEnv  # torch comes with them, only after the checks above

@@ -46,7 +46,7 @@ def test_a_run_folder_holds_what_it_should(runs: Path) -> None:
     assert results["examples"] == 160
     assert results["constant"]["accuracy"] == 0.5
     steps = [phase["steps"] for phase in results["history"]]
-    assert sum(steps) == results["history"][-1]["step"] == 18
+    assert sum(steps) == results["history"][-1]["step"] == 20
     phases = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [phase["step"] for phase in phases] == [phase["step"] for phase in results["history"]]
 

@@ -36,23 +36,34 @@ def listing(title: str, lines: Mapping[str, str]) -> str:
     return "\n".join([f"{title}:", *(f"  {name:<{width}}  {line}" for name, line in lines.items())])
 
 
-DECIDERS = {
-    "FOLDER": f"a policy that `kselect train-policy` saved, of {', '.join(LEARNERS)}",
-    "gold:1,logits:0.5": "constant weights, short for `fixed`",
-    **{name: f"{learner}, which learns in this one run" for name, learner in ONLINE.items()},
-    **{name: line for name, line in NAMED.items() if name not in LEARNERS},
-}
+def list_learners() -> str:
+    """Return the agents that `train-policy` trains, for its help."""
+    return listing("Agents", LEARNERS)
+
+
+def list_deciders() -> str:
+    """Return the agents that a distillation can run under, for the help; other packages may add some."""
+    return listing(
+        "Agents",
+        {
+            "FOLDER": f"a policy that `kselect train-policy` saved, of {', '.join(LEARNERS)}",
+            "gold:1,logits:0.5": "constant weights, short for `fixed`",
+            **{name: f"{learner}, which learns in this one run" for name, learner in ONLINE.items()},
+            **{name: line for name, line in NAMED.items() if name not in LEARNERS},
+        },
+    )
+
 
 COMMANDS: dict[str, Command[Any]] = {
     command.name: command
     for command in (
         Command("train-teacher", TrainTeacherSettings),
         Command("doctor", DoctorSettings),
-        Command("train-policy", TrainPolicySettings, epilog=listing("Agents", LEARNERS), defaults_from=agent_defaults),
-        Command("distill", DistillSettings, epilog=listing("Agents", DECIDERS), defaults_from=agent_defaults),
+        Command("train-policy", TrainPolicySettings, epilog=list_learners, defaults_from=agent_defaults),
+        Command("distill", DistillSettings, epilog=list_deciders, defaults_from=agent_defaults),
         Command("evaluate", EvaluateSettings, positional="model", defaults_from=task_defaults),
         Command("predict", PredictSettings, positional="model", defaults_from=task_defaults),
-        Command("compare", CompareSettings, epilog=listing("Agents", DECIDERS)),
+        Command("compare", CompareSettings, epilog=list_deciders),
         Command("explain", ExplainSettings),
         Command("cache", CacheSettings, positional="action"),
         Command("demo", DemoSettings),

@@ -24,7 +24,7 @@ def make_parser(command: Command[Any]) -> jsonargparse.ArgumentParser:
         prog=f"kselect {command.name}",
         usage=f"kselect {command.name}{operand} [--config FILE] [options]",
         description=command.help,
-        epilog=command.epilog,
+        epilog=None if command.epilog is None else command.epilog(),
         formatter_class=Formatter,
         exit_on_error=False,
     )

@@ -51,14 +51,14 @@ class Command(Generic[S]):
 
     Attributes:
         positional: the setting that needs no option before it.
-        epilog: text below the options in the help.
+        epilog: returns the text below the options in the help.
         defaults_from: returns further defaults for settings, from the values that are given.
     """
 
     name: str
     settings_class: type[S]
     positional: str | None = None
-    epilog: str | None = None
+    epilog: Callable[[], str] | None = None
     defaults_from: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
     module: str = ""
 

@@ -60,6 +60,12 @@ class DistillSettings(EnvSettings):
     run: RunConfig = field(default_factory=RunConfig)
     recording: RecordingConfig = field(default_factory=RecordingConfig)
 
+    def validate(self) -> None:
+        """Refuse, in addition, to record what has no labels."""
+        super().validate()
+        if self.recording.record:
+            self.task.require_labels("A recording")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPolicySettings(EnvSettings):

@@ -74,7 +74,7 @@ def test_clear_deletes_and_says_how_much(filled: Path, capsys: pytest.CaptureFix
         assert main(["cache", "clear"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert f"A run is filling {second.key[:12]}: clear that when it has stopped." in err
+    assert f"A run is filling {second.key[:12]}: clear it once the run has stopped." in err
     assert main(["cache", "clear", "--cache_dir", str(filled)]) == 0
     assert list(filled.glob("*/*.npy")) == []
     capsys.readouterr()

@@ -211,15 +211,15 @@ def test_a_stopped_parallel_run_goes_on_from_its_last_round(
     launcher: Launcher, teacher: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = command("train-policy", teacher, tmp_path, "--episodes", "4", "--epochs", "4", "--parallel", "2")
-    folder, phases = tmp_path / "killed", 2 * 9  # of 36 training steps in a round of two
+    folder, phases = tmp_path / "killed", 2 * 10  # of 40 training steps in a round of two
     more = ["--run_name", "killed"]
     code, said = launcher.kill([*words, *more], folder, signal.SIGTERM, phases=phases + 1, group=True)
     assert code == 130
     assert "Traceback" not in said
-    assert "kselect: interrupted at step 72 of 144; to resume, " in said.strip().splitlines()[-1]
+    assert "kselect: interrupted at step 80 of 160; to resume, " in said.strip().splitlines()[-1]
     capsys.readouterr()
     assert main([*words, *more]) == 0
-    assert capsys.readouterr().err.startswith(f"Resuming {folder} after 72 of 144 training steps.")
+    assert capsys.readouterr().err.startswith(f"Resuming {folder} after 80 of 160 training steps.")
     phases_told = told(folder)
     assert len(phases_told) == 2 * phases
     assert {line["episode"] for line in phases_told} == {0, 1, 2, 3}
@@ -273,7 +273,7 @@ def test_other_settings_are_refused_and_fresh_starts_over(
     assert main([*stopped, "--fresh"]) == 0
     assert "Going on" not in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "mine.old-1"]
-    assert len(told(tmp_path / "mine")) == 23
+    assert len(told(tmp_path / "mine")) == 25
     assert main(stopped) == 2
     assert "mine is not empty, its run is finished" in capsys.readouterr().err
     assert main([*stopped, "--fresh"]) == 0
@@ -295,8 +295,8 @@ def test_a_run_stopped_before_its_first_checkpoint_starts_over(
     (tmp_path / "mine" / "checkpoints" / "latest.safetensors").unlink()
     assert main(stopped) == 0
     assert capsys.readouterr().err.startswith(f"Starting {tmp_path / 'mine'} over: it was stopped before")
-    assert [line["step"] for line in told(tmp_path / "mine")] == [*range(4, 90, 4), 90]
-    assert [step for step, _ in curves(tmp_path / "mine")["loss/gold"]] == [*range(4, 90, 4), 90]
+    assert [line["step"] for line in told(tmp_path / "mine")] == [*range(4, 104, 4)]
+    assert [step for step, _ in curves(tmp_path / "mine")["loss/gold"]] == [*range(4, 104, 4)]
 
 
 def test_a_run_that_diverged_is_not_gone_on_with(

@@ -80,7 +80,7 @@ def test_an_untrained_head_is_reported(place: Path, capsys: pytest.CaptureFixtur
     words = ["distill", *data(place, "tags"), *of_teacher(place, "tags"), "--agent", "fine-tune", "--epochs", "1"]
     for head, told in (("tagger", True), ("crf", False)):
         assert main([*words, "--head", head, "--run_name", f"fresh-{head}"]) == 0
-        line = f"The student's head, {head}, is fresh: its weights are random, drawn with the seed."
+        line = f"The student's head, {head}, is randomly initialised, with the seed of the run."
         assert (line in capsys.readouterr().err.splitlines()) == told
 
 
@@ -317,7 +317,7 @@ def test_a_parser_teaches_a_classifier_of_texts(place: Path, capsys: pytest.Capt
     ):
         assert said in fails(capsys, "distill", *texts, *runs, *student, "--parser", str(wrong))
     words = [*data(place, "tags"), *of_teacher(place, "tags"), "--parser", str(parser)]
-    assert fails(capsys, "distill", *words) == "parser is for whole texts, but task_type is tags: leave it out."
+    assert fails(capsys, "distill", *words) == "parser is for whole texts, but task_type is tags: leave it out. (--parser)"
 
 
 def test_what_is_named_and_does_not_fit_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -378,7 +378,7 @@ def test_several_teachers_must_be_taggers(place: Path, tmp_path: Path, capsys: p
     shutil.copytree(teacher, tmp_path / "other")
     words = ["--teacher", f"{teacher},{tmp_path / 'other'}", "--layers", "1", "--agent", "vanilla-kd"]
     error = fails(capsys, "distill", *data(place, "tags"), *words, "--run_name", "several")
-    assert error == "Only the logits of taggers can be averaged: give one teacher, or several with the head tagger."
+    assert error == "Only the logits of taggers can be averaged: give one teacher, or several with the head tagger. (--teacher)"
     assert not (place / "runs" / "several").exists()
 
 

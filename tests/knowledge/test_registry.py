@@ -135,7 +135,7 @@ def test_build_knowledge_refuses_wrong_settings(settings: dict[str, object], mes
         ({"temperature": "warm"}, "temperature is 'warm': give a number, or a schedule over the run such as 4->1."),
         ({"temperature": "4->0"}, "temperature is 4->0: give a positive number, or a schedule between two."),
         ({"scales": {"hidden": -1.0}}, "scales gives hidden -1.0: give a positive number, or measured."),
-        ({"scales": {"hidden": "big"}}, "scales gives hidden big: give a positive number, or measured."),
+        ({"scales": {"hidden": "big"}}, "scales is {'hidden': 'big'}: expected name=value pairs"),
         ({"relation_heads": 0}, "relation_heads is 0: give a positive number."),
     ],
 )

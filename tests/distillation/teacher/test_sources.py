@@ -248,7 +248,7 @@ def test_check_compatible_refuses_other_vocabularies() -> None:
 
 def test_check_compatible_refuses_other_tokenisation() -> None:
     words = {"The": len(VOCABULARY), "Dog": len(VOCABULARY) + 1}
-    texts = ["the dog runs", *["The Dog runs"] * 39]
+    texts = ["the dog runs", *("The Dog runs" + " runs" * i for i in range(39))]
     task = build_task("x", ["a", "b"], {"train": Split(texts, None, [i % 2 for i in range(40)])}, ["accuracy"])
     cased, uncased = classifier("bert", task), classifier("bert", task, layers=2)
     for model, lower in ((cased, False), (uncased, True)):
