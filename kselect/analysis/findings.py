@@ -34,7 +34,7 @@ def teacher_findings(profile: TeacherProfile) -> Iterator[Finding]:
         )
     if held_out.never_predicted:
         names = ", ".join(held_out.never_predicted)
-        yield Finding("never-predicted", f"The teacher never predicts {names}, which occur held out.")
+        yield Finding("never-predicted", f"The teacher never predicts {names}, which the held-out examples contain.")
     gain, information = held_out.gain_over_constant, held_out.information_gain
     if gain.low <= 0 and information.low <= 0:
         yield Finding(

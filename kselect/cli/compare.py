@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
@@ -77,14 +78,14 @@ def run(settings: CompareSettings, data: Sequence[Task[Any]]) -> Path:
         entries = run_study(
             study,
             folder,
-            f"Comparing {len(agents)} agents on {names}",
+            f"Comparing {len(agents)} agent{'s' * (len(agents) != 1)} on {names}",
             lambda cell: 0 if cell.identity["label"] == TEACHER else steps[cell.identity["task"]],
         )
         order = {label: index for index, label in enumerate(agents)}
         entries.sort(key=lambda entry: order.get(entry["label"], -1))
         comparisons = compare(entries, settings.comparison.baseline_label)
         _write(settings, folder, comparisons, entries, names)
-    print(f"runs: {folder.path}")
+    print(f"runs: {folder.path}", file=sys.stdout if settings.comparison.format == "table" else sys.stderr)
     return folder.path
 
 

@@ -47,7 +47,7 @@ class EnvSettings(Settings):
         check_head_of(self.task.task_type, self.model.head)
         require(
             self.model.parser is None or self.task.task_type == "text",
-            f"parser is for whole texts, and task_type is {self.task.task_type}: leave it out.",
+            f"parser is for whole texts, but task_type is {self.task.task_type}: leave it out.",
             "parser",
         )
 

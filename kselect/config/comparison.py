@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kselect.config.selection import is_number
 from kselect.config.validation import Config, require, setting
 
 TEACHER, CONSTANT = "teacher", "constant prediction"
+OUTPUT_SUFFIXES = (".md", ".csv", ".json", ".txt")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class CompareConfig(Config):
     )
     """Format of the report on standard output, and of output where its suffix says nothing else."""
     output: str | None = setting(None, affects_result=False, may_differ_on_resume=True)
-    """Also write the report to this file: .md, .csv or .json."""
+    """Also write the report to this file: .md, .csv, .json or .txt."""
     plot: str | None = setting(None, affects_result=False, may_differ_on_resume=True)
     """Plot the differences with their 95 % intervals to this file; needs matplotlib."""
 
@@ -43,6 +45,8 @@ class CompareConfig(Config):
         known = self.baseline is None or self.baseline in labels
         require(known, f"baseline is '{self.baseline}': give one of {', '.join(labels)}.", "baseline")
         self.require("processes", self.processes > 0, "give a positive number")
+        known = self.output is None or self.output.endswith(OUTPUT_SUFFIXES)
+        require(known, f"output is {self.output}: give a file that ends in {', '.join(OUTPUT_SUFFIXES)}.", "output")
 
     @property
     def labelled(self) -> dict[str, str]:
@@ -74,7 +78,7 @@ def _join_weights(parts: list[str]) -> list[str]:
     agents: list[str] = []
     for part in parts:
         kind, _, weight = part.partition(":")
-        further = weight.replace(".", "", 1).isdigit() and "=" not in kind
+        further = is_number(weight) and "=" not in kind
         if further and agents and _is_weights(agents[-1]):
             agents[-1] += f",{part}"
         else:
@@ -84,4 +88,4 @@ def _join_weights(parts: list[str]) -> list[str]:
 
 def _is_weights(text: str) -> bool:
     weights = split_label(text)[1].split(",")
-    return all(weight.partition(":")[2].replace(".", "", 1).isdigit() for weight in weights)
+    return all(is_number(weight.partition(":")[2]) for weight in weights)

@@ -22,11 +22,12 @@ class AgentConfig(Config):
 
     def validate(self) -> None:
         """Refuse an agent that is neither a name, nor a folder, nor weights; take weights for those of `fixed`."""
+        require(bool(self.agent), "agent is empty: give a name or the folder of a policy.", "agent")
         if ":" not in self.agent or _is_folder(self.agent):
             return
         weights = [item.partition(":")[::2] for item in self.agent.split(",")]
         require(
-            all(kind and _is_number(weight) for kind, weight in weights) and len(dict(weights)) == len(weights),
+            all(kind and is_number(weight) for kind, weight in weights) and len(dict(weights)) == len(weights),
             f"agent is '{self.agent}', which is not a policy folder: give one, or a weight for each kind of knowledge "
             "as in gold:1,logits:0.5.",
             "agent",
@@ -47,7 +48,8 @@ def _is_folder(text: str) -> bool:
         return False
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Return whether a text reads as a number."""
     try:
         float(text)
     except ValueError:

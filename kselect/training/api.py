@@ -15,6 +15,7 @@ from kselect.distillation.callback import DistillerCallback
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import Evaluation, evaluate
 from kselect.envs.distillation import DistillationEnv
+from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.tasks.task import Task
 from kselect.training.episode import Episode, OnPhase
@@ -108,6 +109,8 @@ def learn(
         KselectError: Environments that one policy cannot serve, or a number of episodes that is not a multiple of the
             number of environments in a vector.
     """
+    if episodes < 1:
+        raise KselectError(f"episodes is {episodes}: give a positive number.", setting="episodes")
     envs = [env] if isinstance(env, gymnasium.Env) else env
     return make_runner(agent, envs, episodes, seed=seed, callbacks=callbacks).run(on_phase, on_episode)
 

@@ -91,6 +91,8 @@ class EpisodeRunner:
             KselectError: Environments that differ in their knowledge or their spaces, a vector with another
                 autoreset_mode, or a number of episodes that does not fill its rounds.
         """
+        if not isinstance(agent, Agent):
+            raise KselectError(f"agent is {agent!r}: give an Agent, such as `make_agent` and `load_agent` return.")
         if isinstance(envs, VectorEnv):
             if envs.metadata["autoreset_mode"] != AutoresetMode.NEXT_STEP:
                 raise KselectError("The vector of environments needs autoreset_mode NEXT_STEP.", setting="env")

@@ -317,7 +317,9 @@ def test_a_parser_teaches_a_classifier_of_texts(place: Path, capsys: pytest.Capt
     ):
         assert said in fails(capsys, "distill", *texts, *runs, *student, "--parser", str(wrong))
     words = [*data(place, "tags"), *of_teacher(place, "tags"), "--parser", str(parser)]
-    assert fails(capsys, "distill", *words) == "parser is for whole texts, but task_type is tags: leave it out. (--parser)"
+    assert (
+        fails(capsys, "distill", *words) == "parser is for whole texts, but task_type is tags: leave it out. (--parser)"
+    )
 
 
 def test_what_is_named_and_does_not_fit_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -378,7 +380,10 @@ def test_several_teachers_must_be_taggers(place: Path, tmp_path: Path, capsys: p
     shutil.copytree(teacher, tmp_path / "other")
     words = ["--teacher", f"{teacher},{tmp_path / 'other'}", "--layers", "1", "--agent", "vanilla-kd"]
     error = fails(capsys, "distill", *data(place, "tags"), *words, "--run_name", "several")
-    assert error == "Only the logits of taggers can be averaged: give one teacher, or several with the head tagger. (--teacher)"
+    assert (
+        error
+        == "Only the logits of taggers can be averaged: give one teacher, or several with the head tagger. (--teacher)"
+    )
     assert not (place / "runs" / "several").exists()
 
 
