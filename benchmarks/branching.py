@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import statistics
 from functools import partial
+from typing import Any
 
-from measure import CLOCKS, ratios, read_options, report, spread, take_turns, wait
+from measure import CLOCKS, Case, ratios, read_options, report, spread, take_turns, wait
 from pair import BATCH, HEAD, make_distiller, make_task, make_teacher
 
 BAR = 0.5
@@ -44,10 +45,11 @@ def main() -> None:
         wait()
         return CLOCKS[options.clock]() - before
 
-    cases = {STEP: step, "snapshot": distiller.snapshot, "restore": partial(distiller.restore, start)}
+    cases: dict[str, Case] = {STEP: step, "snapshot": distiller.snapshot, "restore": partial(distiller.restore, start)}
     seconds = take_turns(cases, options.rounds, options.clock)
     size = sum(tensor.nbytes for tensor in start.tensors.values())
-    rows, data = [], {}
+    rows: list[list[str]] = []
+    data: dict[str, Any] = {}
     for name in cases:
         share = ratios(seconds, name, STEP)
         data[name] = {"seconds": seconds[name], "to_a_step": share}

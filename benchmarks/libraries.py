@@ -159,7 +159,9 @@ def trainer(race: Race, seed: int, default: bool) -> Run:
         def get_train_dataloader(self) -> DataLoader[Any]:
             return self.accelerator.prepare(loader)
 
-        def compute_loss(self, model: nn.Module, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
+        def compute_loss(
+            self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
             own = model(**inputs, output_hidden_states=True)
             with torch.no_grad():
                 given = teacher(**inputs, output_hidden_states=True)
@@ -173,7 +175,7 @@ def trainer(race: Race, seed: int, default: bool) -> Run:
             return (loss, own) if return_outputs else loss
 
     with tempfile.TemporaryDirectory() as folder:
-        quiet = {} if default else {"save_strategy": "no", "logging_strategy": "no"}
+        quiet: dict[str, Any] = {} if default else {"save_strategy": "no", "logging_strategy": "no"}
         arguments = TrainingArguments(
             output_dir=folder,
             num_train_epochs=settings.epochs,

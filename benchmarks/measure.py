@@ -65,7 +65,7 @@ def take_turns(cases: Mapping[str, Case], rounds: int, clock: str = "wall", warm
     """
     seconds: Seconds = {name: [] for name in cases}
     for number in range(-1 if warm_up else 0, rounds):
-        order = list(cases) if number % 2 == 0 else list(reversed(cases))
+        order = list(cases) if number % 2 == 0 else list(cases)[::-1]
         for name in order:
             start = CLOCKS[clock]()
             told = cases[name]()

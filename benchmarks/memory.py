@@ -32,8 +32,8 @@ WATCHED = ("logits", "all")  # the least and the most
 KINDS = ("resident", "anonymous")
 WAYS = ("live", "first", "later")
 KNOWLEDGE = ("logits", "hidden", "attention", "relations")
-COLUMNS = ("knowledge", "cache bytes/token", "resident: live", "first", "later", "anonymous: live", "first", "later")
-COLUMNS += ("first / live", "later / live", "bar")
+PEAKS = ("resident: live", "first", "later", "anonymous: live", "first", "later")
+COLUMNS = ("knowledge", "cache bytes/token", *PEAKS, "first / live", "later / live", "bar")
 STATUS = Path("/proc/self/status")
 
 
@@ -126,6 +126,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        print(json.dumps(one_run(*sys.argv[2:4], *(int(size) for size in sys.argv[4:]))))
+        print(json.dumps(one_run(sys.argv[2], sys.argv[3], *map(int, sys.argv[4:]))))
     else:
         main()

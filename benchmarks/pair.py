@@ -53,10 +53,17 @@ def make_teacher(
     task: Task, tokens: int, hidden_size: int, layers: int = 6, vocabulary: int = VOCABULARY
 ) -> Classifier:
     """Make a BERT with heads of 32; `hidden_size` is a multiple of that. Its vocabulary is BERT's, mostly unused."""
-    sizes = {"vocab_size": vocabulary, "hidden_size": hidden_size, "num_attention_heads": hidden_size // HEAD}
-    sizes |= {"intermediate_size": 4 * hidden_size, "num_hidden_layers": layers, "max_position_embeddings": tokens}
+    config = BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=hidden_size,
+        num_attention_heads=hidden_size // HEAD,
+        intermediate_size=4 * hidden_size,
+        num_hidden_layers=layers,
+        max_position_embeddings=tokens,
+        **label_settings(task),
+    )
     with seeded(0):
-        model = BertForSequenceClassification(BertConfig(**label_settings(task), **sizes))
+        model = BertForSequenceClassification(config)
     return Classifier(model, synthetic_tokenizer(tokens))
 
 

@@ -11,7 +11,7 @@ is not the outer one's. It tells where the time goes on a CPU: of an accelerator
 from __future__ import annotations
 
 import statistics
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import wraps
@@ -35,7 +35,7 @@ class Stopwatch:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._inner: list[float] = []
 
     def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,7 +88,7 @@ def main() -> None:
     teacher = make_teacher(task, options.tokens, options.hidden_size)
     # A run so long that its warm-up never gets going: the student stays where it is, and every step costs the same.
     distiller = make_distiller(task, teacher, options.tokens, steps=10**7)
-    taken: dict[str, list[Counter[str]]] = {name: [] for name in SELECTIONS}
+    taken: dict[str, list[dict[str, float]]] = {name: [] for name in SELECTIONS}
     for number in range(-1, options.rounds):  # the first fills the cache
         for name in SELECTIONS if number % 2 == 0 else reversed(SELECTIONS):
             watch = Stopwatch(CLOCKS[options.clock])
@@ -105,7 +105,7 @@ def main() -> None:
         [part, *(f"{1000 * one:.1f}" for one in medians(part))]
         for part in sorted(parts, key=lambda part: -medians(part)[-1])
     ]
-    whole = [statistics.median(step.total() for step in steps) for steps in taken.values()]
+    whole = [statistics.median(sum(step.values()) for step in steps) for steps in taken.values()]
     rows.append(["whole step", *(f"{1000 * one:.1f}" for one in whole)])
     rows.append(["/ gold", *(f"{one / whole[0]:.3f}" for one in whole)])
     title = f"Milliseconds of a step, 6 -> 3 layers, {options.hidden_size} wide, {BATCH} x {options.tokens} tokens"

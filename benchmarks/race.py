@@ -58,11 +58,11 @@ class Race:
 
     def student(self, dtype: torch.dtype) -> PreTrainedModel:
         """Return a fresh student whose forward pass is in arithmetic of `dtype`."""
-        return _in(dtype, shrink(self.teacher, 3).model.to(self.device))
+        return _in(dtype, shrink(self.teacher, 3).to(self.device).model)
 
     def teacher_model(self, dtype: torch.dtype) -> PreTrainedModel:
         """Return a copy of the teacher whose forward pass is in arithmetic of `dtype`."""
-        return _in(dtype, copy.deepcopy(self.teacher.model).to(self.device).eval())
+        return _in(dtype, copy.deepcopy(self.teacher).to(self.device).model.eval())
 
     def loader(self, padding: Padding, seed: int) -> DataLoader[Any]:
         """Return batches: kselect's own; in random order, padded to the longest; the same, padded to `max_length`."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,7 +82,9 @@ def by_backward(losses: Losses, direction: Direction, batch: dict[str, Tensor], 
 
 def example(outputs: ModelOutputs, rows: slice) -> ModelOutputs:
     """Return the outputs of some examples of a batch."""
-    inner = {kind: {layer: value[rows] for layer, value in outputs.layers(kind).items()} for kind, _ in Needs().items()}
+    inner: dict[str, Any] = {
+        kind: {layer: value[rows] for layer, value in outputs.layers(kind).items()} for kind, _ in Needs().items()
+    }
     return ModelOutputs(outputs.logits[rows], outputs.attention_mask[rows], **inner)
 
 

@@ -35,8 +35,9 @@ def code_lines(text: str) -> int:
 def complexities(paths: list[Path]) -> list[int]:
     """Return the McCabe complexity of every function with more than one branch, as ruff computes it."""
     options = ["--isolated", "--exit-zero", "--select", "C901", "--config", "lint.mccabe.max-complexity=1"]
-    command = [Path(sys.executable).with_name("ruff"), "check", *options, "--output-format", "json", *paths]
-    output = subprocess.run(command, capture_output=True, check=True).stdout
+    ruff = Path(sys.executable).with_name("ruff")
+    command = [ruff, "check", *options, "--output-format", "json", *paths]
+    output = subprocess.run([str(word) for word in command], capture_output=True, check=True).stdout
     return [int(re.findall(r"\((\d+) > ", item["message"])[0]) for item in json.loads(output)]
 
 

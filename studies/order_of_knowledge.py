@@ -105,14 +105,20 @@ def predictions(distiller: Distiller, split: str) -> list[float]:
     """Return the student's predictions on a split, in its order."""
     from kselect.distillation.evaluation import predict_logits
     from kselect.tasks.encoding import encode
+    from kselect.tasks.task import TextTask
 
     encoded = encode(distiller.task.splits[split], distiller.student.tokenizer, distiller.max_length)
     logits = predict_logits(distiller.student, encoded, np.arange(len(encoded)), 64, distiller.dtype)
-    return [round(value, 4) for value in distiller.task.predict(logits.numpy()).tolist()]
+    task = distiller.task
+    assert isinstance(task, TextTask)
+    return [round(value, 4) for value in task.predict(logits.numpy()).tolist()]
 
 
 def scores(task: Task, split: str, predicted: list[float]) -> dict[str, float]:
     """Return the task's metrics of predictions on a split."""
+    from kselect.tasks.task import TextTask
+
+    assert isinstance(task, TextTask)
     return task.score(np.array(predicted), np.array(task.splits[split].labels))
 
 
@@ -163,7 +169,7 @@ def print_pairs(task: str, runs: Runs, seeds: list[int]) -> None:
 def print_halves(task: str, runs: Runs, seeds: list[int]) -> None:
     """Print by how much a selection in one half lifts the mean over all in the other, with the standard error."""
     count = len(SELECTIONS)
-    pairs = list(product(SELECTIONS, repeat=2))  # those of one first half follow each other
+    pairs = list(product(SELECTIONS, SELECTIONS))  # those of one first half follow each other
     dev = np.array([[100 * runs[pair, seed]["dev"]["score"] for pair in pairs] for seed in seeds])
     grid = dev.reshape(len(seeds), count, count)
     grid = grid - grid.mean(axis=(1, 2), keepdims=True)
@@ -179,12 +185,14 @@ def print_difference(task: str, runs: Runs, seeds: list[int], data_dir: str | No
     """Print what is chosen on the reward split of all seeds but one scores on dev of the one left out."""
     from kselect.config import TaskConfig
     from kselect.tasks.registry import make_task
+    from kselect.tasks.task import TextTask
 
     settings = next(iter(runs.values()))["settings"]
     given = {field.name: settings[field.name] for field in fields(TaskConfig) if field.name in settings}
     loaded = make_task(TaskConfig(**given, data_dir=data_dir))
+    assert isinstance(loaded, TextTask)
     constant = [(name, name) for name in SELECTIONS]
-    pieces = [pair for pair in product(SELECTIONS, repeat=2) if pair not in constant]
+    pieces = [pair for pair in product(SELECTIONS, SELECTIONS) if pair not in constant]
 
     def best(pairs: list[Schedule], by: list[int]) -> Schedule:
         return max(pairs, key=lambda pair: statistics.mean(runs[pair, seed]["reward"]["score"] for seed in by))
@@ -205,15 +213,15 @@ def print_difference(task: str, runs: Runs, seeds: list[int], data_dir: str | No
     def predicted(pair: Schedule, seed: int) -> np.ndarray:
         return np.array(runs[pair, seed]["predictions"])
 
-    def difference(seed: int, rows: np.ndarray) -> float:
-        one, two = (loaded.score(predicted(pair, seed)[rows], gold[rows])["score"] for pair in chosen[seed])
+    def difference(seed: int, drawn: np.ndarray) -> float:
+        one, two = (loaded.score(predicted(pair, seed)[drawn], gold[drawn])["score"] for pair in chosen[seed])
         return 100 * (two - one)
 
     generator = np.random.default_rng(0)
     draws = []
     for _ in range(DRAWS):
-        rows = generator.integers(len(gold), size=len(gold))
-        draws.append(statistics.mean(difference(seed, rows) for seed in generator.choice(seeds, len(seeds))))
+        drawn = generator.integers(len(gold), size=len(gold))
+        draws.append(statistics.mean(difference(seed, drawn) for seed in generator.choice(seeds, len(seeds))))
     mean = statistics.mean(difference(seed, np.arange(len(gold))) for seed in seeds)
     print(f"\nTwo pieces against one: {mean:+.1f}, standard error {statistics.stdev(draws):.1f}.")
 

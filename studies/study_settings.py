@@ -42,7 +42,8 @@ def print_table(columns: list[str], rows: list[list[str]]) -> None:
 
 def run_main(parser: argparse.ArgumentParser, act: Callable[[argparse.Namespace], None]) -> None:
     """Read the command line, with unknown options in `settings`, and act; an error is one line and exit code 2."""
-    options, options.settings = parser.parse_known_args()
+    options, words = parser.parse_known_args()
+    options.settings = words
     try:
         act(options)
     except KselectError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from itertools import pairwise, product
 from typing import Any
 
@@ -26,7 +25,7 @@ ARC_TAGS = ArcTags.named(["-2_b_c", "-1_a", "-1_nmod:poss", "root_a", "root_b_c"
 HEADS = ("tagger", "crf", "spans", "parser", "second-order-parser", "tree-tagger")
 
 Scores = dict[str, Tensor]
-Table = dict[Hashable, float]
+Table = dict[Any, float]
 """Log-probability of each structure of one sentence: tag ids, span sets, or a (head, relation) of each word."""
 
 
@@ -55,7 +54,7 @@ def build(head: str, scores: Scores, mask: Tensor | None = None) -> Answer:
     mask = mask_of() if mask is None else mask
     if head == "tree-tagger":
         ids = torch.tensor([RELATIONS.index(name) for name in ARC_TAGS.relations])
-        return ArcTagAnswer(**scores, mask=mask, offsets=torch.tensor(ARC_TAGS.offsets), relations=ids)
+        return ArcTagAnswer(scores["logits"], mask=mask, offsets=torch.tensor(ARC_TAGS.offsets), relations=ids)
     kinds: dict[str, type[Any]] = {
         "tagger": TagAnswer,
         "crf": ChainAnswer,

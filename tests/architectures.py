@@ -98,7 +98,7 @@ def _sizes(task: Task) -> dict[str, Any]:
 # Architectures whose config tells less than others' do, or of which something is refused.
 UNTOLD: dict[str, Callable[[Task], Classifier]] = {
     "xlm": lambda task: _made(
-        XLMConfig(n_words=len(VOCABULARY), emb_dim=16, n_layers=2, n_heads=2, pad_index=1, **_common(task))
+        XLMConfig(vocab_size=len(VOCABULARY), emb_dim=16, n_layers=2, n_heads=2, **_common(task))
     ),
     "bart": lambda task: _made(
         BartConfig(

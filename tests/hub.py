@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 COMMIT = "0" * 40
 
@@ -27,7 +28,9 @@ def serve(repository: str, files: Mapping[str, bytes]) -> Iterator[str]:
                 content = files.get(resolved[1])
                 self._answer(content, {"X-Error-Code": "EntryNotFound"} if content is None else _tag(content))
             elif listed := re.fullmatch(rf"/api/datasets/{repository}/tree/[^/]+/?(.*)", path):
-                entries = [{"type": "directory", "path": name, "oid": "0"} for name in _folders(files, listed[1])]
+                entries: list[dict[str, Any]] = [
+                    {"type": "directory", "path": name, "oid": "0"} for name in _folders(files, listed[1])
+                ]
                 entries += [
                     {"type": "file", "path": name, "size": len(content), "oid": "0"}
                     for name, content in files.items()

@@ -7,19 +7,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from benchmarks.measure import ratios, slope, spread, take_turns
+from measure import ratios, slope, spread, take_turns
 
 ROOT = Path(__file__).parent.parent
 
 
 def test_cases_take_turns_back_and_forth_after_a_warm_up():
     order: list[str] = []
-    seconds = take_turns({name: lambda name=name: order.append(name) for name in "abc"}, rounds=2)
+    seconds = take_turns({name: partial(order.append, name) for name in "abc"}, rounds=2)
     assert "".join(order) == "cba" + "abc" + "cba"
     assert {name: len(taken) for name, taken in seconds.items()} == {"a": 2, "b": 2, "c": 2}
 

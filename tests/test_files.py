@@ -6,6 +6,7 @@ import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,8 @@ def full_disk() -> Iterator[None]:
 
 
 def save_rows(path: Path, noise: np.ndarray) -> None:
-    ExampleTable(**{name: noise.astype(np.int32) for name in DTYPES}).save(path)
+    table: dict[str, Any] = {name: noise.astype(np.int32) for name in DTYPES}
+    ExampleTable(**table).save(path)
 
 
 WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {

@@ -7,6 +7,7 @@ import math
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_a_learning_agent_sees_finite_numbers_throughout() -> None:
     distiller = tiny_distiller(task=scored_task())
     env = DistillationEnv(distiller, actions="hard")
     agent = kselect.ActorCritic(env.observation_space, env.action_space)
-    seen = []
+    seen: list[dict[str, Any]] = []
     result = kselect.rollout(agent, env, learning=True, on_phase=seen.append)
     assert len(seen) == len(result.history) > 1
     assert all(math.isfinite(record["reward"]) for record in seen)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from kselect.config import KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
@@ -33,7 +35,7 @@ def tiny_classifier(
         task, synthetic_tokenizer(), layers=layers, hidden_size=hidden_size, heads=2, max_length=32, seed=seed
     )
     for module in classifier.model.modules():
-        if type(module).__name__ == "Dropout":
+        if isinstance(module, torch.nn.Dropout):
             module.p = dropout
     with torch.no_grad():
         for parameter in classifier.model.parameters():
@@ -54,3 +56,11 @@ def tiny_distiller(
     settings: dict[str, Any] = {"batch_size": 8, "epochs": 2, "learning_rate": 1e-3, "precision": "fp32", **training}
     offered = KnowledgeConfig(**(knowledge or {}))
     return Distiller(task, teacher, shrink(teacher, 2), TrainingConfig(**settings), offered, max_length=32)
+
+
+def save_encoder(classifier: Classifier, folder: Path) -> None:
+    """Save a model without its head, as plain transformers files."""
+    encoder = classifier.model.base_model
+    assert isinstance(encoder, PreTrainedModel)
+    encoder.save_pretrained(folder)
+    classifier.tokenizer.save_pretrained(folder)

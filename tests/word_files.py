@@ -67,8 +67,15 @@ def write(folder: Path) -> None:
 def save_encoder(folder: Path) -> None:
     """A random encoder of two layers, and the tokenizer of the generated words."""
     tokenizer = synthetic_tokenizer(POSITIONS)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=POSITIONS, initializer_range=0.2, **sizes)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=POSITIONS,
+        initializer_range=0.2,
+    )
     with torch.random.fork_rng():
         torch.manual_seed(0)
         BertModel(config).save_pretrained(folder)

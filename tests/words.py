@@ -24,7 +24,7 @@ from kselect.models.scratch import seeded
 from kselect.tasks.words import Origin, ParsedSentence, TaggedSentence, TagSet
 from kselect.tasks.words.parsing_task import ParsingTask
 from kselect.tasks.words.sentence import WordSplit
-from kselect.tasks.words.tagging_task import TaggingTask
+from kselect.tasks.words.tagging_task import TaggingTask, WordTask
 from tests.architectures import CONFIGS
 
 WORDS = ("ab", "cd", "efg", "h", "abcd", "ghh", "b", "ef")
@@ -43,11 +43,10 @@ def tokenizer() -> PreTrainedTokenizerBase:
 
 def byte_tokenizer(**settings: Any) -> PreTrainedTokenizerBase:
     """RoBERTa's kind, in which a space belongs to the word behind it; merges make it one token with its letter."""
+    merges: Any = [("Ġ", letter) for letter in LETTERS]
     alphabet = [*"<>/", *LETTERS, "Ġ", *(f"Ġ{letter}" for letter in LETTERS)]
     vocabulary = {token: i for i, token in enumerate(("<s>", "<pad>", "</s>", "<unk>", "<mask>", *alphabet))}
-    return RobertaTokenizer(
-        vocab=vocabulary, merges=[("Ġ", letter) for letter in LETTERS], model_max_length=POSITIONS, **settings
-    )
+    return RobertaTokenizer(vocab=vocabulary, merges=merges, model_max_length=POSITIONS, **settings)
 
 
 def unigram_tokenizer() -> PreTrainedTokenizerBase:
@@ -107,7 +106,7 @@ def parsing_task(train: int = 24) -> ParsingTask:
     return ParsingTask("trees", ("a_b", "nmod:poss", "root"), splits, ("las",))
 
 
-def task_for(head: str) -> TaggingTask | ParsingTask:
+def task_for(head: str) -> WordTask[Any]:
     return tagging_task() if head in heads_of(tagging_task()) else parsing_task()
 
 

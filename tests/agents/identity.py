@@ -64,6 +64,7 @@ class TowerEnv(IdentityEnv):
         self.teacher = np.ones(teacher, dtype=np.float32)
         widths = {"student_cls": rows + 1, "teacher_cls": teacher}
         boxes = {part: spaces.Box(-5, 5, (width,), np.float32) for part, width in widths.items()}
+        assert isinstance(self.observation_space, spaces.Dict)
         self.observation_space = spaces.Dict({**self.observation_space.spaces, **boxes})
 
     def _observe(self) -> dict[str, np.ndarray]:

@@ -1,20 +1,21 @@
 """The learning agents learn, from a start that does not know the answer, in seconds."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from kselect.agents import ActorCritic, DeterministicActorCritic, TowerActorCritic
-from kselect.agents.learner import Learner
 from tests.agents.identity import IdentityEnv, TimingEnv, TowerEnv, distance, train
 
+Kind = type[ActorCritic | DeterministicActorCritic]
 LEARNERS = [(ActorCritic, 16, 0.1), (DeterministicActorCritic, 24, 0.05)]  # every one of seeds 0 to 7 did
 
 
 @pytest.mark.parametrize(("kind", "episodes", "bar"), LEARNERS)
-def test_learns_the_identity(kind: type[Learner], episodes: int, bar: float):
+def test_learns_the_identity(kind: Kind, episodes: int, bar: float):
     env = IdentityEnv(soft=kind is DeterministicActorCritic)
     agent = kind(env.observation_space, env.action_space)
     assert distance(agent, env) > 0.2
@@ -23,7 +24,7 @@ def test_learns_the_identity(kind: type[Learner], episodes: int, bar: float):
 
 
 @pytest.mark.parametrize(("kind", "episodes", "bar"), LEARNERS)
-def test_what_was_learned_serves_other_knowledge_too(kind: type[Learner], episodes: int, bar: float, tmp_path: Path):
+def test_what_was_learned_serves_other_knowledge_too(kind: Kind, episodes: int, bar: float, tmp_path: Path):
     env = IdentityEnv(soft=kind is DeterministicActorCritic)
     agent = kind(env.observation_space, env.action_space)
     train(agent, env, episodes)
@@ -52,7 +53,7 @@ def test_a_thresholded_actor_takes_or_leaves():
 
 
 @pytest.mark.parametrize(("kind", "episodes"), [(ActorCritic, 64), (DeterministicActorCritic, 24)])
-def test_learns_when_to_change(kind: type[Learner], episodes: int):
+def test_learns_when_to_change(kind: Kind, episodes: int):
     """No constant selection is nearer than 1/2 (hard) or 1/4 (soft): being nearer is timing."""
     soft = kind is DeterministicActorCritic
     env = TimingEnv(soft=soft)
@@ -81,9 +82,9 @@ def test_learns_within_a_single_long_run():
 
 @pytest.mark.parametrize("every", [None, 6])
 @pytest.mark.parametrize("kind", [ActorCritic, DeterministicActorCritic])
-def test_updates_are_due_every_so_often_and_at_the_end(kind: type[Learner], every: int | None):
+def test_updates_are_due_every_so_often_and_at_the_end(kind: Kind, every: int | None):
     env = IdentityEnv(soft=kind is DeterministicActorCritic)
-    options = {"warmup": 1} if kind is DeterministicActorCritic else {}
+    options: dict[str, Any] = {"warmup": 1} if kind is DeterministicActorCritic else {}
     agent = kind(env.observation_space, env.action_space, update_every=every, **options)
     # 16 decisions an episode: after 6, 12 and 16, or after 16 alone; two episodes
     assert len(train(agent, env, 2)) == 2 * (1 if every is None else 3)
@@ -91,7 +92,7 @@ def test_updates_are_due_every_so_often_and_at_the_end(kind: type[Learner], ever
 
 @pytest.mark.parametrize("kind", [ActorCritic, DeterministicActorCritic])
 @pytest.mark.parametrize("reward", [0.0, 0.25, 1e-12, 1e6])
-def test_uninformative_rewards_do_no_harm(kind: type[Learner], reward: float):
+def test_uninformative_rewards_do_no_harm(kind: Kind, reward: float):
     env = IdentityEnv(soft=kind is DeterministicActorCritic)
     agent = kind(env.observation_space, env.action_space)
     observation, _ = env.reset()

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tests.agents.identity import IdentityEnv, TowerEnv
 NAMES = ("gold", "logits", "hidden", "relations")
 
 
-def make(name: str, *, soft: bool = False, names: tuple[str, ...] = NAMES, **settings: object) -> agents.Agent:
+def make(name: str, *, soft: bool = False, names: tuple[str, ...] = NAMES, **settings: Any) -> agents.Agent:
     env = TowerEnv(rows=len(names)) if name == "paper" else IdentityEnv(soft=soft, rows=len(names))
     return make_agent(name, env.observation_space, env.action_space, names, **settings)
 
@@ -26,7 +27,11 @@ def observation(rows: int = 4) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", AGENTS)
 @pytest.mark.parametrize("explore", [False, True])
 def test_every_agent_acts_in_its_space(name: str, explore: bool):
-    settings = {"fixed": {"weights": {"gold": 1}}, "schedule": {"stages": [{"weights": {"gold": 1}}]}}.get(name, {})
+    by_agent: dict[str, dict[str, Any]] = {
+        "fixed": {"weights": {"gold": 1}},
+        "schedule": {"stages": [{"weights": {"gold": 1}}]},
+    }
+    settings = by_agent.get(name, {})
     names = knowledge_of(name, settings) or NAMES
     kinds = [False, True] if wants_soft(name) is None else [bool(wants_soft(name))]
     for soft in kinds:

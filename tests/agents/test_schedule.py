@@ -66,6 +66,7 @@ def test_a_schedule_is_saved_with_its_stages(tmp_path: Path) -> None:
     agent = schedule([{"until": 0.5, "weights": [1, 0], "to": [0, 0.5]}, {"weights": [0, 1]}])
     agent.save(tmp_path)
     loaded = load_agent(tmp_path)
+    assert isinstance(loaded, Schedule)
     for progress in (0.0, 0.2, 0.5, 0.9):
-        assert weights_at(loaded, progress) == weights_at(agent, progress)  # a Schedule
+        assert weights_at(loaded, progress) == weights_at(agent, progress)
     assert loaded.boundaries == agent.boundaries

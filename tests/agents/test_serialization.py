@@ -1,11 +1,13 @@
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
+from gymnasium import Space, spaces
 
 from kselect.agents import (
     ActorCritic,
@@ -17,11 +19,15 @@ from kselect.agents import (
     TowerActorCritic,
     load_agent,
 )
+from kselect.agents.exploration import CountBonus
 from kselect.agents.learner import Learner
 from kselect.errors import KselectError
 from tests.agents.identity import IdentityEnv, TowerEnv, train
 
 LEARNERS = [ActorCritic, DeterministicActorCritic]
+
+
+A = TypeVar("A", bound=Agent)
 
 
 def place(kind: type[Agent], rows: int = 4, seed: int = 0) -> IdentityEnv:
@@ -31,9 +37,14 @@ def place(kind: type[Agent], rows: int = 4, seed: int = 0) -> IdentityEnv:
     return IdentityEnv(soft=kind in (DeterministicActorCritic, RandomSoft), rows=rows, seed=seed)
 
 
-def make(kind: type[Agent], rows: int = 4, **settings: object) -> tuple[Agent, IdentityEnv]:
+def make(kind: type[A], rows: int = 4, **settings: Any) -> tuple[A, IdentityEnv]:
     env = place(kind, rows)
     return kind(env.observation_space, env.action_space, **settings), env
+
+
+def global_streams() -> tuple[Any, ...]:
+    numpy_state: Any = np.random.get_state()
+    return numpy_state[1].tolist(), random.getstate(), torch.get_rng_state().tolist()
 
 
 def play(agent: Agent, seed: int, episodes: int = 2) -> tuple[list, list]:
@@ -70,9 +81,9 @@ def test_the_seed_decides_all_and_global_streams_are_left_alone(kind: type[Agent
     np.random.seed(1)
     random.seed(1)
     torch.manual_seed(1)
-    before = (np.random.get_state()[1].tolist(), random.getstate(), torch.get_rng_state().tolist())
+    before = global_streams()
     first = play(make(kind, seed=5)[0], seed=2)
-    assert (np.random.get_state()[1].tolist(), random.getstate(), torch.get_rng_state().tolist()) == before
+    assert global_streams() == before
     np.random.seed(2)
     torch.manual_seed(2)
     assert play(make(kind, seed=5)[0], seed=2) == first
@@ -118,6 +129,7 @@ def test_counts_and_memory_of_as_many_rows_of_other_names_are_dropped(tmp_path: 
     for names, kept in ((["gold", "hidden"], 16), (None, 16), (["gold", "logits"], 0), (["hidden", "gold"], 0)):
         loaded = ActorCritic.load(tmp_path, env.observation_space, env.action_space, names)
         assert len(loaded.decisions) == kept
+        assert isinstance(loaded.bonus, CountBonus)
         assert sum(loaded.bonus.counts.values()) == kept
 
 
@@ -144,7 +156,9 @@ def test_saving_again_replaces_and_leaves_no_litter(tmp_path: Path):
         "agent.safetensors",
         "config.yaml",
     ]
-    assert len(load_agent(tmp_path).decisions) == 16
+    loaded = load_agent(tmp_path)
+    assert isinstance(loaded, Learner)
+    assert len(loaded.decisions) == 16
 
 
 def test_a_failed_save_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -173,7 +187,7 @@ def test_an_agent_of_ones_own_loads_by_its_class(tmp_path: Path):
     assert type(load_agent(tmp_path)) is Custom
 
 
-def refused(message: str, call: object, *arguments: object) -> None:
+def refused(message: str, call: Callable[..., object], *arguments: object) -> None:
     with pytest.raises(KselectError) as caught:
         call(*arguments)
     assert message in str(caught.value)
@@ -205,7 +219,7 @@ def test_damage_is_noticed(tmp_path: Path):
 
 def test_names_of_the_knowledge_are_saved_and_held_against_what_is_on_offer(tmp_path: Path):
 
-    def spaces_of(env: IdentityEnv):
+    def spaces_of(env: IdentityEnv) -> tuple[Space, Space]:
         return env.observation_space, env.action_space
 
     for kind, settings in ((Schedule, {"stages": [{"weights": [1, 0]}]}), (ActorCritic, {})):

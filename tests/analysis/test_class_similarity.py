@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from kselect.analysis.predictions import Predictions
 RANDOM = np.random.default_rng(0)
 
 
-def relations(*sample: object, temperature: float = 1.0, shares: object = None) -> ClassRelations:
+def relations(*sample: Any, temperature: float = 1.0, shares: Any = None) -> ClassRelations:
     found = ClassRelations.of(Predictions.of(*sample), temperature, shares)
     assert found is not None
     return found
@@ -47,7 +48,9 @@ def test_class_relations_are_explained_by_their_own_shares_and_not_by_uniform_on
     assert relations(logits, labels, shares=(1 - np.eye(4)) / 3).explained_by_similarity == pytest.approx(0)
     mistaken = shares[:, ::-1] * (1 - np.eye(4)) + 0.01
     mistaken /= mistaken.sum(1, keepdims=True)
-    assert relations(logits, labels, shares=mistaken).explained_by_similarity < 0
+    explained = relations(logits, labels, shares=mistaken).explained_by_similarity
+    assert explained is not None
+    assert explained < 0
     assert relations(logits, labels).explained_by_similarity is None
 
 

@@ -158,7 +158,7 @@ def test_examine_cost_has_the_steps_of_the_run() -> None:
 
 
 def test_examine_cost_of_an_uncached_teacher_is_that_of_every_step() -> None:
-    logits_do_not_fit = {"of": words_to_tag(), "knowledge": KnowledgeConfig(teacher_cache=1e-9)}
+    logits_do_not_fit: dict[str, Any] = {"of": words_to_tag(), "knowledge": KnowledgeConfig(teacher_cache=1e-9)}
     tagger = word_classifier("tagger")
     for found, kept in (
         (examined(), True),

@@ -31,8 +31,8 @@ def test_target_information_is_that_of_plain_sums() -> None:
     right = [row[label] for row, label in zip(rows, gold, strict=True)]
     mean = float(np.mean(right))
     wrong = [np.delete(row, label) for row, label in zip(rows, gold, strict=True)]
-    typical = {label: sum(w for w, other in zip(wrong, gold, strict=True) if other == label) for label in set(gold)}
-    typical = {label: total / total.sum() for label, total in typical.items()}
+    by_class = {label: [w for w, other in zip(wrong, gold, strict=True) if other == label] for label in set(gold)}
+    typical = {label: np.sum(members, axis=0) / np.sum(members) for label, members in by_class.items()}
     parts = {
         "instance": [divergence(np.array([c, 1 - c]), np.array([mean, 1 - mean])) for c in right],
         # In the mean over the positions of a class, w may replace the typical one before the logarithm.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -36,7 +38,7 @@ def held_out_of(profile: TeacherProfile) -> HeldOutProfile:
     return profile.held_out
 
 
-def codes(held_out: Predictions, train: Predictions, **more: object) -> list[str]:
+def codes(held_out: Predictions, train: Predictions, **more: Any) -> list[str]:
     return [finding.code for finding in teacher_findings(profile_teacher(train, held_out, **more))]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -20,8 +21,9 @@ from kselect.runs.run_log import Ledger
 from tests.analysis.synthetic import World
 
 
-def config_of(**settings: object) -> AblationConfig:
-    return AblationConfig(**{"temperature": 1.0, "top_k": [], "teacher_cache": 0.0, **settings})
+def config_of(**settings: Any) -> AblationConfig:
+    given: dict[str, Any] = {"temperature": 1.0, "top_k": [], "teacher_cache": 0.0, **settings}
+    return AblationConfig(**given)
 
 
 def matched_in(

@@ -19,6 +19,7 @@ from kselect.cli.main import main
 from kselect.cli.parser import Command
 from kselect.config import DemoSettings
 from kselect.recipes import NAMED
+from tests.command_line import settings_of
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -30,7 +31,7 @@ def run(settings, data):
 
 
 def distill(*words: str):
-    return COMMANDS["distill"].settings(["--teacher", "t", *words])
+    return settings_of("distill", ["--teacher", "t", *words])
 
 
 def fails(capsys, *words: str) -> str:
@@ -51,7 +52,7 @@ def test_defaults_are_those_of_the_dataclasses_unless_a_command_has_its_own():
     settings = distill()
     assert settings.training == TrainingConfig()
     assert settings.agent.agent == "online"
-    policy = COMMANDS["train-policy"].settings(["--teacher", "t"])
+    policy = settings_of("train-policy", ["--teacher", "t"])
     assert policy.agent.agent == "actor-critic"
     assert policy.policy.episodes == 8
 
@@ -117,10 +118,9 @@ def test_negative_values_are_values(capsys):
 
 
 def test_evaluate_takes_its_model_without_an_option():
-    command = COMMANDS["evaluate"]
-    settings = command.settings(["runs/x/student", "--task", "mrpc"])
+    settings = settings_of("evaluate", ["runs/x/student", "--task", "mrpc"])
     assert (settings.model.model, settings.task.task) == ("runs/x/student", "mrpc")
-    assert command.settings(["--task", "mrpc", "runs/x/student"]) == settings
+    assert settings_of("evaluate", ["--task", "mrpc", "runs/x/student"]) == settings
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -128,9 +128,9 @@ def test_flat_settings_repeat_themselves(name, tmp_path):
     command = COMMANDS[name]
     needed = {"teacher": "t", "model": "m"}
     given = [word for key in needed if key in command.hints for word in (f"--{key}", needed[key])]
-    settings = command.settings(given)
+    settings = settings_of(name, given)
     (tmp_path / "flat.yaml").write_text(json.dumps(settings.to_dict()))
-    assert command.settings(["--config", str(tmp_path / "flat.yaml")]) == settings
+    assert settings_of(name, ["--config", str(tmp_path / "flat.yaml")]) == settings
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -138,13 +138,14 @@ def test_shipped_configs_load_into_the_commands_that_they_name(path):
     named = set(re.findall(rf"kselect (\S+) +--config configs/{path.name}", path.read_text()))
     assert named
     for name in named:
-        assert path.stem.startswith(COMMANDS[name].settings(["--config", str(path)]).task.task)
+        assert path.stem.startswith(settings_of(name, ["--config", str(path)]).task.task)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_can_run(name):
     module = import_module(f"kselect.cli.{name.replace('-', '_')}")
     assert COMMANDS[name].name == name
+    assert module.__doc__ is not None
     assert module.__doc__.startswith(COMMANDS[name].summary)
     assert callable(module.run)
     assert module.run.__doc__

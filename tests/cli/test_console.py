@@ -123,6 +123,7 @@ def test_a_part_on_a_terminal_has_a_bar_of_its_own_until_it_is_done(terminal):
     with Progress(10, "Distilling", stream=terminal) as progress:
         show = progress.part("Teacher's outputs")
         show(16, 64)
+        assert progress._bar is not None
         progress._bar.refresh()
         assert "Teacher's outputs" in terminal.getvalue()
         assert "16/64\x1b[0m examples" in terminal.getvalue()

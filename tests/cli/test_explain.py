@@ -15,13 +15,13 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kselect.analysis.plotting import can_draw
-from kselect.cli.commands import COMMANDS
 from kselect.cli.main import main
 from kselect.models.scratch import new_classifier
 from kselect.tasks import load_task
 from kselect.tasks.synthetic.tasks import TOPICS
 from kselect.tasks.synthetic.tokenizer import synthetic_tokenizer
 from tests import word_files
+from tests.command_line import settings_of
 from tests.tiny import tiny_classifier, tiny_task
 from tests.word_files import SENTENCES
 
@@ -307,8 +307,7 @@ def test_shipped_configs_and_their_commands_are_accepted(path: Path, monkeypatch
     assert [shlex.split(line)[1] for line in lines] == ["train-teacher", "explain"]
     for line in lines:
         name, *words = shlex.split(line)[1:]
-        settings = COMMANDS[name].settings(words)
-        assert settings is not None
+        settings = settings_of(name, words)
     assert words == ["--config", f"configs/explain/{path.name}"]
     (teacher,) = re.findall(r"--run_name (\S+)", lines[0])
     assert settings.model.teacher == f"runs/{teacher}/model"

@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from kselect.cli.commands import COMMANDS
 from kselect.cli.console import Interruption, Progress
+from tests.command_line import settings_of
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -46,7 +46,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
     ],
 )
 def test_fresh_needs_no_value(words: list[str], fresh: bool) -> None:
-    assert COMMANDS["distill"].settings(["--teacher", "t", *words]).run.fresh is fresh
+    assert settings_of("distill", ["--teacher", "t", *words]).run.fresh is fresh
 
 
 def test_progress_counts_what_was_done_before_but_not_its_time(capsys: pytest.CaptureFixture[str]) -> None:

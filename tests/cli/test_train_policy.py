@@ -18,7 +18,8 @@ from kselect.cli.train_policy import env_specs
 from kselect.cli.training_run import build_distiller
 from kselect.recipes.policies import build_trainable_agent
 from kselect.training.api import Episode, learn
-from tests.tiny import tiny_classifier, tiny_task
+from tests.command_line import settings_of
+from tests.tiny import save_encoder, tiny_classifier, tiny_task
 
 TASKS = ("acceptability", "entailment")
 
@@ -113,8 +114,7 @@ def test_bad_further_tasks(
 
 def headless(task: str, folder: Path) -> Path:
     classifier = tiny_classifier(tiny_task(task), layers=2)
-    classifier.model.base_model.save_pretrained(folder)
-    classifier.tokenizer.save_pretrained(folder)
+    save_encoder(classifier, folder)
     return folder
 
 
@@ -122,8 +122,7 @@ def test_a_further_task_may_load_its_student(tmp_path: Path) -> None:
     also = tmp_path / "also.yaml"
     also.write_text("task: rte\nteacher: t\nstudent: s")
     command = COMMANDS["train-policy"]
-    settings = command.settings(["--teacher", "t", "--episodes", "2", "--also", str(also)])
-    assert settings is not None
+    settings = settings_of(command.name, ["--teacher", "t", "--episodes", "2", "--also", str(also)])
     _, further = settings_of_tasks(settings, settings.policy.also, COMMANDS["train-policy"])
     assert (further.model.student, further.model.kept_layers) == ("s", None)
     assert settings.model.kept_layers == 3
@@ -133,7 +132,7 @@ def test_processes_train_the_students_that_a_serial_run_trains(teachers: Path, t
     student = headless("synthetic-acceptability", tmp_path / "student")
     small = ["--train_limit", "80", "--max_length", "32", "--batch_size", "8", "--precision", "fp32", "--epochs", "1"]
     run = ["--config", str(teachers / "acceptability.yaml"), "--student", str(student), "--seed", "5"]
-    settings = COMMANDS["train-policy"].settings([*run, *small])
+    settings = settings_of("train-policy", [*run, *small])
     distiller = build_distiller(settings)
 
     def learned(streams: bool) -> Episode:
@@ -152,11 +151,11 @@ def test_other_data_are_not_learned_from_by_the_first_tasks_sentences(teachers: 
         also = ["--also", str(tmp_path / "other.yaml")]
         (tmp_path / "other.yaml").write_text(yaml.safe_dump({"task": "other", "teacher": "t", **more}))
         command = COMMANDS["train-policy"]
-        settings = command.settings([*words, "--teacher", str(teachers / TASKS[0]), *also])
+        settings = settings_of(command.name, [*words, "--teacher", str(teachers / TASKS[0]), *also])
         first, other = settings_of_tasks(settings, settings.policy.also, command)
         assert (first.task.unlabelled_file, other.task.unlabelled_file) == ("words.txt", kept)
 
 
 def test_several_files_are_one_option(teachers: Path) -> None:
-    settings = COMMANDS["train-policy"].settings(["--teacher", "t", "--also", "a.yaml,b.yaml"])
+    settings = settings_of("train-policy", ["--teacher", "t", "--also", "a.yaml,b.yaml"])
     assert settings.policy.also == ["a.yaml", "b.yaml"]

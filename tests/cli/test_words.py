@@ -17,6 +17,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer, BertFor
 import kselect
 from kselect.cli.main import main
 from kselect.config import DEFAULT_KNOWLEDGE, DEFAULT_OF_WORDS
+from kselect.envs import DistillationEnv
 from kselect.tasks.words import TreeSource, convert, read_columns, read_treebank
 from tests import word_files
 from tests.word_files import LONG, SENTENCES, columns, tags_of, treebank
@@ -220,16 +221,19 @@ def test_long_sentences_are_read_in_pieces(place: Path, tmp_path: Path, capsys: 
 
 
 def test_a_reward_of_a_sample_reads_whole_sentences(place: Path) -> None:
-    files = {"task_type": "trees", "train_file": str(place / "train.conllu"), "task": "my-trees", "max_length": 6}
     env = gymnasium.make(
         "kselect/Distillation-v0",
-        **files,
+        task_type="trees",
+        train_file=str(place / "train.conllu"),
+        task="my-trees",
+        max_length=6,
         teacher=str(place / "runs" / "trees-teacher" / "model"),
         layers=1,
         head="second-order-parser",
         knowledge=["gold", "hidden"],
         precision="fp32",
     )
+    assert isinstance(env.unwrapped, DistillationEnv)
     distiller = env.unwrapped.distiller
     assert distiller.student.head.name == "second-order-parser"
     assert distiller.in_pieces["train"] == len(distiller.task.splits["train"])

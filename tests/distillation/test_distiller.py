@@ -216,7 +216,9 @@ def counted(distiller: Distiller) -> Iterator[dict[str, int]]:
     hooks = [
         distiller.student.model.register_forward_hook(count("student")),
         distiller.teacher.model.register_forward_hook(count("teacher")),
-        distiller.student.model.bert.encoder.layer[0].attention.self.register_forward_hook(count_attention),
+        distiller.student.model.get_submodule("bert.encoder.layer.0.attention.self").register_forward_hook(
+            count_attention
+        ),
     ]
     yield counts
     for hook in hooks:
@@ -294,14 +296,17 @@ def test_scales_equalise_initial_losses() -> None:
 
 
 @pytest.mark.parametrize(("broken", "named"), [(2, "the loss of hidden"), (None, "the gradient of gold + hidden")])
-def test_advance_diverged_keeps_the_last_good_state(broken: int | None, named: str) -> None:
+def test_advance_diverged_keeps_the_last_good_state(
+    broken: int | None, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     distiller = tiny_distiller()
     distiller.reset(1)
     distiller.advance([1, 0, 1, 0, 0], 3)
     good = distiller.snapshot()
     if broken is not None:
         distiller.scales[broken] = np.nan
-        distiller.knowledge[broken].loss = lambda *_: torch.full((8,), torch.nan, requires_grad=True)
+        undefined = torch.full((8,), torch.nan, requires_grad=True)
+        monkeypatch.setattr(distiller.knowledge[broken], "loss", lambda *_: undefined)
     else:
         distiller.scales[2] = np.inf
     with pytest.raises(TrainingDivergedError) as error:

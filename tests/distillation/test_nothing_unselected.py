@@ -106,7 +106,7 @@ def layers_alive(model: nn.Module) -> Iterator[Callable[[], list[int]]]:
 
         return hook
 
-    layers = model.bert.encoder.layer
+    layers = model.get_submodule("bert.encoder.layer").children()
     hooks = [layer.register_forward_hook(remember(number)) for number, layer in enumerate(layers, 1)]
     yield lambda: [number for number, output in held.items() if output() is not None]
     for hook in hooks:
@@ -226,9 +226,16 @@ def test_readable_mask_is_checked_only_on_the_cpu(padded: bool) -> None:
     def mask(device: str) -> Tensor | None:
         padding = torch.ones(2, 4, dtype=torch.bool)
         padding[1, 3] = not padded
-        settings = {"batch_size": 2, "q_length": 4, "kv_length": 4, "mask_function": bidirectional_mask_function}
-        settings |= {"allow_is_causal_skip": False, "allow_is_bidirectional_skip": True, "device": device}
-        return readable_mask(attention_mask=padding.to(device), **settings)
+        return readable_mask(
+            batch_size=2,
+            q_length=4,
+            kv_length=4,
+            mask_function=bidirectional_mask_function,
+            attention_mask=padding.to(device),
+            allow_is_causal_skip=False,
+            allow_is_bidirectional_skip=True,
+            device=device,
+        )
 
     assert (mask("cpu") is None) == (not padded)
     elsewhere = mask("meta")  # whose values nobody can look at

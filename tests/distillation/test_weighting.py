@@ -143,6 +143,7 @@ def test_restore_includes_the_weighting(kind: str, tmp_path: Path) -> None:
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     if kind == "uncertainty":
+        assert isinstance(straight.weighting, UncertaintyWeighting)
         variances = straight.weighting.log_variances.detach()
         assert variances.abs().min() > 0.01
         straight.reset(1)
@@ -162,11 +163,11 @@ def test_dynamic_weighting_in_a_training_step() -> None:
 
 def test_make_weighting_refuses_missing_knowledge() -> None:
     with pytest.raises(KselectError, match=r"Unknown weighting 'dynamics': did you mean 'dynamic'\?"):
-        make_weighting("dynamics", NAMES, regression=False)  # a slip
+        make_weighting("dynamics", NAMES, regression=False)  # type: ignore[arg-type]  # a slip
     with pytest.raises(KselectError, match="which a regression does not have: leave it out"):
         make_weighting("dynamic", NAMES, regression=True)
     with pytest.raises(KselectError, match="hidden is not on offer: add it to knowledge"):
         make_weighting("dynamic", ("gold", "logits"), regression=False)
     with pytest.raises(KselectError, match="Unknown weighting"):
-        KnowledgeConfig(weighting="mean")  # a slip
+        KnowledgeConfig(weighting="mean")  # type: ignore[arg-type]  # a slip
     assert replace(KnowledgeConfig(), weighting="uncertainty").weighting == "uncertainty"

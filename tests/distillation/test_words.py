@@ -94,7 +94,9 @@ def test_cached_teacher_stores_word_states_in_half_precision() -> None:
         assert isinstance(run.teacher_source, CachedTeacher)
         arrays = run.teacher_source.entry.arrays
         assert list(arrays) == [name.removesuffix("-")]
-        words = int(run.encoded("train").word_counts.sum())
+        counts = run.encoded("train").word_counts
+        assert counts is not None
+        words = int(counts.sum())
         assert arrays[name.removesuffix("-")].bytes - words * width * (16 if head == "parser" else 9) in range(64, 129)
 
 
@@ -103,8 +105,9 @@ def test_cached_teacher_of_words_over_the_limit_stays_live(beyond: str) -> None:
     teacher = word_classifier("parser")
     if beyond == "half precision":
         with torch.no_grad():
-            teacher.model.encoder.layer[-1].output.LayerNorm.weight.mul_(1e6)
-            teacher.head.root.zero_()
+            last = f"encoder.layer.{teacher.layers - 1}.output.LayerNorm.weight"
+            teacher.model.get_parameter(last).mul_(1e6)
+            teacher.head.get_parameter("root").zero_()
     runs = [
         distiller_for(teacher, "parser", ["marginals", "hidden"], teacher_cache=cache)
         for cache in (0, 1 if beyond == "half precision" else 1e-7)
@@ -192,6 +195,7 @@ def test_several_teachers_of_words_are_averaged() -> None:
 def test_distiller_refuses_other_arc_tags() -> None:
     teacher = word_classifier("tree-tagger")
     student = student_of(teacher, "tree-tagger")
+    assert isinstance(student.head, TreeTagger)
     tags = student.head.tags
     turned = ArcTags(tags.offsets[::-1], tags.relations[::-1])
     student.head = TreeTagger(turned, task_for("tree-tagger").labels)

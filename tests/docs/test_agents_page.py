@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -52,7 +53,7 @@ def test_its_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
     code, sb3_code = blocks("python")
     tiny_classifier(tiny_task()).save_pretrained(tmp_path / "runs" / "teacher" / "model")
-    names = {"__name__": "example"}
+    names: dict[str, Any] = {"__name__": "example"}
     exec(compile(code, "docs/agents.md", "exec"), names)
     weights = [list(phase["weights"].values()) for phase in names["result"].history]
     assert len({tuple(row) for row in weights}) > 1  # it changes its mind as losses fall

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     tiny_classifier(tiny_task()).save_pretrained(tmp_path / "runs" / "teacher" / "model")
     monkeypatch.chdir(tmp_path)
-    space: dict[str, object] = {}
+    space: dict[str, Any] = {}
     try:
         exec(compile(program, "docs/knowledge.md", "exec"), space)
     finally:

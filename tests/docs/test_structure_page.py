@@ -59,5 +59,5 @@ def test_the_agents_of_a_case_are_those_of_its_configuration() -> None:
         named = set(re.findall(r"`([^`]+)`", " ".join(agents)))
         for name in re.findall(r"`([a-z0-9-]+)`", names):
             text = (ROOT / "configs" / f"{name}.yaml").read_text().replace("\\\n#", " ")
-            agents = CompareConfig(re.findall(r"--agents (\S+)", text)[0].split(",")).labelled
-            assert named | {"fine-tune"} == {*agents.values(), "fine-tune"}, name
+            compared = CompareConfig(re.findall(r"--agents (\S+)", text)[0].split(",")).labelled
+            assert named | {"fine-tune"} == {*compared.values(), "fine-tune"}, name

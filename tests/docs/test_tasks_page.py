@@ -36,7 +36,8 @@ def run(example: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_with_its_labels_in_order(name: str) -> None:
-    labels = {**GLUE_FORMATS, **SYNTHETIC_TASKS}[name].labels
+    tasks: dict[str, Any] = {**GLUE_FORMATS, **SYNTHETIC_TASKS}
+    labels = tasks[name].labels
     assert ROWS[name].split(" | ")[1] == (", ".join(labels) or "a score from 0 to 5")
 
 

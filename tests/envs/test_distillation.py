@@ -73,7 +73,7 @@ def test_seeing_cls_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("phases", ["constant", "growing", "adaptive"])
-def test_a_phase_ends_where_the_agent_must_be_asked(phases: str) -> None:
+def test_a_phase_ends_where_the_agent_must_be_asked(phases: Any) -> None:
     env = DistillationEnv(tiny_distiller(), actions="soft", phases=PhaseConfig(phases, 6))
     env.decide_at([0.3, 0.5])  # of 16 steps: 4.8 is in the fifth, 8 at the end of the eighth
     ends = [step[2]["step"] for step in play(env, 0, [1, 0, 0, 0, 0])[1:]]
@@ -204,7 +204,7 @@ def test_info_holds_no_wall_clock() -> None:
 
 @pytest.mark.parametrize("algorithm", ["A2C", "PPO"])
 @pytest.mark.parametrize("actions", ["hard", "soft"])
-def test_stable_baselines_trains_on_it_unchanged(algorithm: str, actions: str, tmp_path: Path) -> None:
+def test_stable_baselines_trains_on_it_unchanged(algorithm: str, actions: Any, tmp_path: Path) -> None:
     sb3 = pytest.importorskip("stable_baselines3", reason="stable-baselines3 is not installed")
     from stable_baselines3.common.env_checker import check_env as sb3_check_env
 

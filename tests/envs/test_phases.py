@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,8 @@ from kselect.envs.phases import SCHEDULERS, PhaseScheduler
 
 def lengths(scheduler: PhaseScheduler, selections: list[list[float]]) -> list[int]:
     """Lengths of the phases of one run, the last selection going on to the end."""
-    done, result = 0, []
+    done = 0
+    result: list[int] = []
     while done < scheduler.total_steps:
         selection = selections[min(len(result), len(selections) - 1)]
         length = min(scheduler.start_phase(np.array(selection, dtype=np.float32), done), scheduler.total_steps - done)
@@ -39,7 +42,7 @@ def test_adaptive_grows_while_the_agent_repeats_itself_and_falls_back() -> None:
 
 
 @pytest.mark.parametrize("phases", sorted(SCHEDULERS))
-def test_looking_at_the_length_changes_nothing(phases: str) -> None:
+def test_looking_at_the_length_changes_nothing(phases: Any) -> None:
     scheduler, selection = make(PhaseConfig(phases, 10), 100), np.ones(2, dtype=np.float32)
     for step in (0, 10):
         steps = scheduler.start_phase(selection, step)
@@ -51,13 +54,13 @@ def test_looking_at_the_length_changes_nothing(phases: str) -> None:
 
 @pytest.mark.parametrize("phases", ["constant", "growing"])
 @pytest.mark.parametrize("total_steps", [200, 600, 5000])
-def test_about_twelve_phases_by_default(phases: str, total_steps: int) -> None:
+def test_about_twelve_phases_by_default(phases: Any, total_steps: int) -> None:
     assert 10 <= len(lengths(make(PhaseConfig(phases), total_steps), [[1, 0]])) <= 13
 
 
 @pytest.mark.parametrize("phases", sorted(SCHEDULERS))
 @pytest.mark.parametrize("total_steps", [1, 2, 7])
-def test_short_runs_have_phases_too(phases: str, total_steps: int) -> None:
+def test_short_runs_have_phases_too(phases: Any, total_steps: int) -> None:
     found = lengths(make(PhaseConfig(phases), total_steps), [[1, 0]])
     assert sum(found) == total_steps
     assert min(found) >= 1

@@ -209,6 +209,6 @@ def test_marginals_refuse_arcs_of_a_teacher_without_them() -> None:
 
 def test_marginals_refuse_unknown_softenings_and_arcs() -> None:
     with pytest.raises(KselectError, match="Unknown softening 'locally': did you mean 'local'"):
-        Marginals("crf", "tagger", 2.0, "locally")
+        Marginals("crf", "tagger", 2.0, "locally")  # type: ignore[arg-type]
     with pytest.raises(KselectError, match="Unknown arc_marginals 'projectiv': did you mean 'projective'"):
         Marginals("parser", "parser", arcs="projectiv")

@@ -69,7 +69,7 @@ def test_parser_trees_equal_a_sum_over_all_trees(seed: int) -> None:
     given = parsed(seed)
     ours, theirs = ([x.requires_grad_() for x in attention(seed)] for _ in range(2))
     loss = KNOWLEDGE.loss(outputs(*ours), None, Batch(LABELS, parsed=given))
-    exact = by_hand(*theirs, given)
+    exact = by_hand(theirs[0], theirs[1], given)
     assert loss.shape == (3,)
     torch.testing.assert_close(loss.double(), exact, rtol=1e-5, atol=1e-6)
     loss.sum().backward()

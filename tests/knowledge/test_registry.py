@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -122,7 +122,7 @@ def test_parse_layer_map_skip_needs_two_layers() -> None:
         ),
     ],
 )
-def test_build_knowledge_refuses_wrong_settings(settings: dict[str, object], message: str) -> None:
+def test_build_knowledge_refuses_wrong_settings(settings: dict[str, Any], message: str) -> None:
     teacher = tiny_classifier(tiny_task())
     with pytest.raises(KselectError) as error:
         build_knowledge(KnowledgeConfig(**settings), shrink(teacher, 2), [teacher])
@@ -139,7 +139,7 @@ def test_build_knowledge_refuses_wrong_settings(settings: dict[str, object], mes
         ({"relation_heads": 0}, "relation_heads is 0: give a positive number."),
     ],
 )
-def test_knowledge_config_refuses_meaningless_values(settings: dict[str, object], message: str) -> None:
+def test_knowledge_config_refuses_meaningless_values(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(KselectError) as error:
         KnowledgeConfig(**settings)
     assert str(error.value).startswith(message)
@@ -155,7 +155,7 @@ def test_build_knowledge_requires_a_teacher(name: str) -> None:
         build_knowledge(config, student, [])
 
 
-def by_default(student: Classifier, teacher: Classifier, **settings: object) -> list[str]:
+def by_default(student: Classifier, teacher: Classifier, **settings: Any) -> list[str]:
     return [knowledge.name for knowledge in build_knowledge(KnowledgeConfig(**settings), student, [teacher])]
 
 
@@ -247,7 +247,8 @@ def test_build_knowledge_layer_maps_per_kind() -> None:
     config = KnowledgeConfig(
         knowledge=["hidden", "hidden-cls", "hidden-cosine"], layer_maps={"hidden-cls": "skip", "hidden-cosine": "last"}
     )
-    maps = [k.teacher_needs.hidden_states for k in build_knowledge(config, shrink(teacher, 2), [teacher])]
+    needs = [k.teacher_needs for k in build_knowledge(config, shrink(teacher, 2), [teacher])]
+    maps = [need.hidden_states for need in needs if need is not None]
     assert maps == [{2, 4}, {2}, {4}]
 
 

@@ -68,7 +68,7 @@ def test_tree_divergence_forward_mode_agrees_with_backward() -> None:
     def total(queries: Tensor) -> Tensor:
         return KNOWLEDGE.loss(outputs(queries, keys), outputs(*teacher), BATCH).sum()
 
-    _, along = torch.func.jvp(total, (queries,), (direction,))
+    _, along, *_ = torch.func.jvp(total, (queries,), (direction,))
     torch.testing.assert_close(along, (torch.func.grad(total)(queries) * direction).sum())
 
 
@@ -92,4 +92,4 @@ def test_latent_trees_ignore_what_the_softmax_ignores() -> None:
     torch.testing.assert_close(KNOWLEDGE.loss(outputs(queries, keys + 1.0), outputs(*teacher), BATCH), straight)
     order = torch.cat([torch.randperm(min(LENGTHS[:2])), torch.arange(min(LENGTHS[:2]), TOKENS)])
     permuted = [outputs(*(x[:, :, order] for x in model)) for model in (student, teacher)]
-    torch.testing.assert_close(KNOWLEDGE.loss(*permuted, BATCH)[:2], straight[:2])
+    torch.testing.assert_close(KNOWLEDGE.loss(permuted[0], permuted[1], BATCH)[:2], straight[:2])

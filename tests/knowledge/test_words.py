@@ -13,7 +13,7 @@ from kselect.knowledge.logits import Gold, Logits, LogitsMse
 from kselect.knowledge.marginals import HEAD_PAIRS, Marginals
 from kselect.knowledge.sequences import BestSequences, Posterior
 from kselect.knowledge.substructures import COMPARABLE_HEADS, Substructures
-from kselect.models.heads import Head
+from kselect.models.heads import Answer, Head
 from kselect.models.heads.crf import Crf
 from kselect.models.heads.parser import Parser, SecondOrderParser
 from kselect.models.heads.spans import Spans
@@ -50,7 +50,7 @@ class Given(Head):
         super().__init__()
         self.given = build(head, scores, mask)
 
-    def forward(self, output: Tensor, mask: Tensor | None) -> object:
+    def forward(self, output: Tensor, mask: Tensor | None) -> Answer:
         return self.given
 
 
@@ -74,7 +74,7 @@ def test_substructures_compare_emissions(heads: tuple[str, str]) -> None:
     by_hand = []
     for row, n in enumerate(LENGTHS):
         p, q = sentence(theirs, row), sentence(ours, row)
-        d = (q.get("logits", q.get("emissions")) - p.get("logits", p.get("emissions")))[:n]
+        d = (q["logits" if "logits" in q else "emissions"] - p["logits" if "logits" in p else "emissions"])[:n]
         by_hand.append(float(((d - d.mean(-1, keepdims=True)) ** 2).mean()))
     assert_by_hand(loss(Substructures(*heads), outputs(heads[1], ours), outputs(heads[0], theirs)), by_hand)
 
@@ -267,8 +267,8 @@ def test_losses_ignore_nan_in_padding(teacher: str, student: str) -> None:
             theirs = ModelOutputs.of(values["t"], batch, {}).under(heads[teacher])
             found.append(knowledge.loss(ours, theirs, Batch(labels)))
             found[-1].sum().backward()
+            assert values["s"].grad is not None
             gradients.append(values["s"].grad)
         torch.testing.assert_close(found[1], found[0], rtol=0, atol=0)
         assert torch.equal(*gradients), knowledge.name
-        assert gradients[1] is not None
         assert not gradients[1][~mask].any()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,8 +66,8 @@ def test_check_labels_warns_of_a_model_below_the_constant_prediction(
     teacher = sure(task, (0, 1, 2))
     for label, expected in ((0, False), (1, True)):  # it always says the frequent label, or the rare one
         with torch.no_grad():
-            teacher.model.classifier.weight.zero_()
-            teacher.model.classifier.bias.copy_(torch.eye(3)[label])
+            teacher.model.get_parameter("classifier.weight").zero_()
+            teacher.model.get_parameter("classifier.bias").copy_(torch.eye(3)[label])
         teacher.save_pretrained(tmp_path)
         load_classifier(tmp_path, replace(task, splits=rare))
         assert ("and the constant prediction 'a' on 90%: it was not trained" in caplog.text) == expected
@@ -81,7 +82,7 @@ def scores_task() -> TextTask:
 def scorer(task: TextTask, scale: float, shift: float = 0.0) -> Classifier:
     """A regression that gives `scale` times the score, plus `shift`, nearly."""
     made = sure(first_word_task(), (0, 1, 2))
-    model = made.model
+    model: Any = made.model.eval()  # without dropout, which would make the regression random
     values = torch.zeros(3, 16)
     values[0] = model.classifier.weight[0]
     with torch.no_grad():
@@ -124,10 +125,15 @@ def test_check_unit_warns_of_scores_worse_than_the_mean(tmp_path: Path, caplog: 
 def tagger(tags: tuple[str, ...], by_word: dict[str, str]) -> Classifier:
     """A token classifier that gives each word its tag, whatever is next to it."""
     tokenizer = synthetic_tokenizer(32)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     names = dict(enumerate(tags))
     config = BertConfig(
-        vocab_size=len(tokenizer), id2label=names, label2id={tag: i for i, tag in names.items()}, **sizes
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        id2label=names,
+        label2id={tag: i for i, tag in names.items()},
     )
     model = BertForTokenClassification(config)
     with torch.no_grad():
@@ -135,8 +141,10 @@ def tagger(tags: tuple[str, ...], by_word: dict[str, str]) -> Classifier:
             if "LayerNorm" not in name:
                 parameter.zero_()
         for word, tag in by_word.items():
-            model.bert.embeddings.word_embeddings.weight[tokenizer.convert_tokens_to_ids(word), tags.index(tag)] = 9.0
-        model.classifier.weight[:, : len(tags)].copy_(torch.eye(len(tags)))
+            model.get_parameter("bert.embeddings.word_embeddings.weight")[
+                tokenizer.convert_tokens_to_ids(word), tags.index(tag)
+            ] = 9.0
+        model.get_parameter("classifier.weight")[:, : len(tags)].copy_(torch.eye(len(tags)))
     return Classifier(model.eval(), tokenizer, Tagger(), tags)
 
 

@@ -18,7 +18,7 @@ from kselect.models.outputs import forward
 from kselect.models.shrink import shrink
 from kselect.tasks.encoding import encode
 from tests.architectures import CONFIGS, POSITIONS, SHOWS_ATTENTION, UNTOLD, classifier, tokenizer
-from tests.tiny import tiny_task
+from tests.tiny import save_encoder, tiny_task
 
 LAYERS = frozenset({1, 2, 3, 4})
 EVERYTHING = Needs(frozenset({0, *LAYERS}), LAYERS, LAYERS, LAYERS, LAYERS, LAYERS)
@@ -213,8 +213,7 @@ def test_a_teacher_is_loaded_and_an_untrained_one_refused(architecture: str, tmp
     before, after = trained.model.state_dict(), loaded.model.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    trained.model.base_model.save_pretrained(tmp_path / "encoder")
-    trained.tokenizer.save_pretrained(tmp_path / "encoder")
+    save_encoder(trained, tmp_path / "encoder")
     with pytest.raises(KselectError, match=r"is not fine-tuned: .* would be random"):
         load_classifier(tmp_path / "encoder", task)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, ModernBertForMaskedLM
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, ModernBertConfig, ModernBertForMaskedLM
 
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
@@ -22,7 +22,7 @@ from kselect.tasks.encoding import encode
 from kselect.tasks.splits import Split
 from kselect.tasks.task import Task, build_task
 from tests.architectures import UNTOLD, classifier, tiny_regression
-from tests.tiny import tiny_classifier, tiny_task
+from tests.tiny import save_encoder, tiny_classifier, tiny_task
 
 
 @pytest.fixture(scope="module")
@@ -49,27 +49,31 @@ def test_plain_transformers_loads_it_with_the_same_logits(saved: Path) -> None:
 def test_an_untrained_head_is_no_teacher(saved: Path, tmp_path: Path) -> None:
     task = tiny_task()
     classifier = tiny_classifier(task)
-    classifier.model.base_model.save_pretrained(tmp_path)
-    classifier.tokenizer.save_pretrained(tmp_path)
+    save_encoder(classifier, tmp_path)
     with pytest.raises(KselectError, match=r"is not fine-tuned: classifier.bias, classifier.weight would be random"):
         load_classifier(tmp_path, task)
     encoder = load_encoder(tmp_path, task, seed=3)
     again = load_encoder(tmp_path, task, seed=3)
-    assert torch.equal(encoder.model.classifier.weight, again.model.classifier.weight)
+    assert torch.equal(encoder.model.get_parameter("classifier.weight"), again.model.get_parameter("classifier.weight"))
     assert torch.equal(
-        encoder.model.bert.embeddings.word_embeddings.weight, classifier.model.bert.embeddings.word_embeddings.weight
+        encoder.model.get_parameter("bert.embeddings.word_embeddings.weight"),
+        classifier.model.get_parameter("bert.embeddings.word_embeddings.weight"),
     )
 
 
 def test_an_encoder_gets_a_new_head_in_any_case(saved: Path, tmp_path: Path) -> None:
     trained = tiny_classifier(tiny_task())
     fresh = load_encoder(saved, tiny_task("synthetic-entailment"), seed=1)
-    assert not torch.equal(fresh.model.classifier.weight, trained.model.classifier.weight)
-    assert torch.equal(fresh.model.bert.pooler.dense.weight, trained.model.bert.pooler.dense.weight)
+    assert not torch.equal(
+        fresh.model.get_parameter("classifier.weight"), trained.model.get_parameter("classifier.weight")
+    )
+    assert torch.equal(
+        fresh.model.get_parameter("bert.pooler.dense.weight"), trained.model.get_parameter("bert.pooler.dense.weight")
+    )
     three = AutoModelForSequenceClassification.from_pretrained(saved, num_labels=3, ignore_mismatched_sizes=True)
     three.save_pretrained(tmp_path)
     trained.tokenizer.save_pretrained(tmp_path)
-    assert load_encoder(tmp_path, tiny_task(), seed=1).model.classifier.weight.shape[0] == 2
+    assert load_encoder(tmp_path, tiny_task(), seed=1).model.get_parameter("classifier.weight").shape[0] == 2
 
 
 def test_damaged_and_incomplete_folders_are_refused(saved: Path, tmp_path: Path) -> None:
@@ -107,8 +111,8 @@ def test_labels_that_differ_in_case_alone_are_distinguished(tmp_path: Path) -> N
     task = replace(tiny_task(), labels=("us", "US"))
     theirs = classifier("bert", replace(task, labels=("US", "us")))
     theirs.save_pretrained(tmp_path)
-    weight = load_classifier(tmp_path, task).model.classifier.weight
-    assert torch.equal(weight, theirs.model.classifier.weight[[1, 0]])
+    weight = load_classifier(tmp_path, task).model.get_parameter("classifier.weight")
+    assert torch.equal(weight, theirs.model.get_parameter("classifier.weight")[[1, 0]])
     with pytest.raises(KselectError, match="names its labels US, us, synthetic-acceptability has us, Us"):
         load_classifier(tmp_path, replace(task, labels=("us", "Us")))
 
@@ -159,15 +163,15 @@ def sure(task: Task, order: tuple[int, ...]) -> Classifier:
         for name, parameter in model.named_parameters():
             if "LayerNorm" not in name:
                 parameter.zero_()
-        words = model.bert.embeddings.word_embeddings.weight
+        words = model.get_parameter("bert.embeddings.word_embeddings.weight")
         for label, token in enumerate(first):
             words[token, label] = 9.0
-        for layer in model.bert.encoder.layer:
-            layer.attention.self.value.weight.copy_(torch.eye(16))
-            layer.attention.output.dense.weight.copy_(torch.eye(16))
-        model.bert.pooler.dense.weight.copy_(torch.eye(16))
+        for layer in model.get_submodule("bert.encoder.layer").children():
+            layer.get_parameter("attention.self.value.weight").copy_(torch.eye(16))
+            layer.get_parameter("attention.output.dense.weight").copy_(torch.eye(16))
+        model.get_parameter("bert.pooler.dense.weight").copy_(torch.eye(16))
         for row, label in enumerate(order):
-            model.classifier.weight[row, label] = 5.0
+            model.get_parameter("classifier.weight")[row, label] = 5.0
     return teacher
 
 
@@ -197,7 +201,10 @@ def test_labels_that_are_called_as_unnamed_ones_are_names(tmp_path: Path, caplog
     task = replace(tiny_task(), labels=("LABEL_1", "LABEL_0"))
     theirs = tiny_classifier(replace(task, labels=("LABEL_0", "LABEL_1")))
     theirs.save_pretrained(tmp_path)
-    assert torch.equal(load_classifier(tmp_path, task).model.classifier.weight, theirs.model.classifier.weight[[1, 0]])
+    assert torch.equal(
+        load_classifier(tmp_path, task).model.get_parameter("classifier.weight"),
+        theirs.model.get_parameter("classifier.weight")[[1, 0]],
+    )
     assert not caplog.messages
 
 
@@ -212,7 +219,7 @@ def test_a_score_is_no_label_and_a_label_no_score(saved: Path, tmp_path: Path) -
 
 
 def head(student: Classifier) -> torch.Tensor:
-    return student.model.classifier.weight
+    return student.model.get_parameter("classifier.weight")
 
 
 def test_a_student_keeps_a_head_for_its_labels_and_gets_one_otherwise(saved: Path, tmp_path: Path) -> None:
@@ -223,8 +230,7 @@ def test_a_student_keeps_a_head_for_its_labels_and_gets_one_otherwise(saved: Pat
     assert torch.equal(head(one), head(again))
     assert not torch.equal(head(one), head(another))
     assert one.model.config.id2label == dict(enumerate(other.labels))
-    trained.model.base_model.save_pretrained(tmp_path)
-    trained.tokenizer.save_pretrained(tmp_path)
+    save_encoder(trained, tmp_path)
     assert not torch.equal(head(load_student(tmp_path, task, seed=1)), head(trained))
 
 
@@ -269,6 +275,7 @@ def test_a_former_regression_learns_classes_as_classes(tmp_path: Path) -> None:
 def test_a_pretrained_head_is_kept_and_a_fine_tuned_one_is_not(tmp_path: Path) -> None:
     task = tiny_task()
     tuned = classifier("modernbert", task)
+    assert isinstance(tuned.model.config, ModernBertConfig)
     pretrained = ModernBertForMaskedLM(tuned.model.config)
     with torch.no_grad():
         pretrained.head.dense.weight.fill_(0.5)
@@ -276,13 +283,15 @@ def test_a_pretrained_head_is_kept_and_a_fine_tuned_one_is_not(tmp_path: Path) -
         model.save_pretrained(tmp_path / name)
         tuned.tokenizer.save_pretrained(tmp_path / name)
     one, again = (load_encoder(tmp_path / "pretrained", task, seed=1).model for _ in range(2))
-    assert torch.equal(one.head.dense.weight, pretrained.head.dense.weight)
-    assert torch.equal(one.classifier.weight, again.classifier.weight)
+    assert torch.equal(one.get_parameter("head.dense.weight"), pretrained.head.dense.weight)
+    assert torch.equal(one.get_parameter("classifier.weight"), again.get_parameter("classifier.weight"))
     assert not torch.equal(
-        one.classifier.weight, load_encoder(tmp_path / "pretrained", task, 2).model.classifier.weight
+        one.get_parameter("classifier.weight"),
+        load_encoder(tmp_path / "pretrained", task, 2).model.get_parameter("classifier.weight"),
     )
     assert not torch.equal(
-        load_encoder(tmp_path / "tuned", task).model.head.dense.weight, tuned.model.head.dense.weight
+        load_encoder(tmp_path / "tuned", task).model.get_parameter("head.dense.weight"),
+        tuned.model.get_parameter("head.dense.weight"),
     )
 
 
@@ -334,7 +343,7 @@ def test_a_hub_that_cannot_be_reached_is_named_at_once_unless_its_cache_serves(t
 
 def test_a_regressions_answers_start_at_the_mean_score(saved: Path) -> None:
     task = tiny_regression()
-    bias = load_encoder(saved, task).model.classifier.bias
+    bias = load_encoder(saved, task).model.get_parameter("classifier.bias")
     assert bias.tolist() == pytest.approx([sum(task.splits["train"].labels) / len(task.splits["train"])])
 
 

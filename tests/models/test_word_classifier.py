@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +29,8 @@ from kselect.models.outputs import forward
 from kselect.models.shrink import shrink
 from kselect.models.word_classifier import saved_head, with_head
 from kselect.tasks.words import TagSet
+from kselect.tasks.words.encoding import EncodedWords
+from kselect.tasks.words.tagging_task import WordTask
 from tests.answers import HEADS
 from tests.tiny import tiny_task
 from tests.words import ARCHITECTURES, parsing_task, tagging_task, task_for, word_classifier
@@ -35,7 +38,7 @@ from tests.words import ARCHITECTURES, parsing_task, tagging_task, task_for, wor
 every_head = pytest.mark.parametrize("head", HEADS)
 
 
-def answers(classifier: Classifier, head: str) -> tuple[list[list[int]], list[float]]:
+def answers(classifier: Classifier, head: str) -> tuple[list[Any], list[float]]:
     task = task_for(head)
     encoded = task.encode(task.splits["dev"], classifier.tokenizer, 24)
     found = predict(classifier, encoded, np.arange(len(encoded)), 4, torch.float32)
@@ -69,6 +72,7 @@ def test_plain_transformers_reads_what_every_architecture_saves(head: str, archi
     made = word_classifier(head, architecture)
     task = task_for(head)
     encoded = task.encode(task.splits["dev"], made.tokenizer, 24)
+    assert isinstance(encoded, EncodedWords)
     batch = encoded.batch([0, 1, 2])
     ours = forward(made.model, batch, Needs())
     made.save_pretrained(tmp_path)
@@ -115,6 +119,7 @@ def test_another_head_stands_on_the_same_encoder(architecture: str, pair: tuple[
 def test_the_word_under_the_root_alone_is_called_root(head: str, tmp_path: Path) -> None:
     made = word_classifier(head)
     made.save_pretrained(tmp_path)
+    assert made.labels is not None
     root = made.labels.index("root")
     for model in (made, shrink(made, 1), load_classifier(tmp_path, task_for(head))):
         for arcs in answers(model, head)[0]:
@@ -234,7 +239,8 @@ def test_a_student_under_another_head_than_is_asked_for_gets_that(tmp_path: Path
 def test_heads_for_other_tasks_are_refused(head: str, task: str, tmp_path: Path) -> None:
     made = word_classifier(head)
     made.save_pretrained(tmp_path)
-    given = {"tags": tagging_task(), "trees": parsing_task()}[task]
+    tasks: dict[str, WordTask[Any]] = {"tags": tagging_task(), "trees": parsing_task()}
+    given = tasks[task]
     with pytest.raises(KselectError, match=f"Unknown head for {task} '{head}'"):
         load_classifier(tmp_path, given)
     with pytest.raises(KselectError, match=f"Unknown head for {task} '{head}'"):

@@ -10,7 +10,6 @@ import pytest
 from torch import Tensor
 
 from kselect.agents.registry import LEARNERS, load_agent
-from kselect.cli.commands import COMMANDS
 from kselect.config import AgentConfig, PhaseConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.errors import KselectError
@@ -21,6 +20,7 @@ from kselect.recipes.policies import build_policy, build_trainable_agent
 from kselect.tasks.splits import Split
 from kselect.tasks.task import Task, TextTask
 from kselect.training.api import run_episode
+from tests.command_line import settings_of
 from tests.tiny import tiny_classifier, tiny_distiller, tiny_task
 from tests.words import task_for, word_classifier
 
@@ -49,7 +49,7 @@ def test_a_schedule_switches_at_its_very_step() -> None:
 
 def test_the_schedule_that_is_shipped_runs() -> None:
     config = Path(__file__).parents[2] / "configs" / "mrpc-schedule.yaml"
-    agent = COMMANDS["distill"].settings(["--config", str(config)]).agent
+    agent = settings_of("distill", ["--config", str(config)]).agent
     distiller = distiller_for(agent)
     assert distiller.names == ("hidden", "attention", "gold", "logits")
     history = play(agent, distiller)

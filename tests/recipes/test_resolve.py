@@ -88,7 +88,8 @@ def test_weights_alone_are_the_agent_fixed(tmp_path: Path, monkeypatch: pytest.M
 def test_what_is_resolved_resolves_to_itself(name: str) -> None:
     once = resolved(name)
     assert resolve(AgentConfig(name), **vars(once)) == once
-    assert once.knowledge == (list(RECIPES[name].knowledge) if RECIPES[name].knowledge else None)
+    knowledge = RECIPES[name].knowledge
+    assert once.knowledge == (list(knowledge) if knowledge else None)
     for setting, value in RECIPES[name].settings.items():
         assert getattr(once, setting) == value
 
@@ -274,7 +275,7 @@ def test_dynamic_kd_is_the_loss_of_the_authors_code() -> None:
         ModelOutputs(scores, mask, dict(zip(range(1, 7), states, strict=True)))
         for scores, states in ((student, student_states), (teacher, teacher_states))
     )
-    kinds = (Gold(), Logits(Schedule.parse(2.0, "temperature")), HiddenCosine([(i, i) for i in range(1, 7)]))
+    kinds = (Gold(), Logits(Schedule.parse(2.0, "temperature")), HiddenCosine(tuple((i, i) for i in range(1, 7))))
     assert knowledge.knowledge == [kind.name for kind in kinds]
     assert RECIPES["dynamic-kd"].stages is not None
     weights = torch.tensor([float(RECIPES["dynamic-kd"].stages[0]["weights"][kind.name]) for kind in kinds])

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock, Timeout
@@ -28,9 +29,9 @@ def settings_of(*words: str):
     return COMMANDS["distill"].settings(words)
 
 
-def make(tmp_path: Path, **more: object) -> RunFolder:
+def make(tmp_path: Path, **more: Any) -> RunFolder:
     config = more.pop("config", {"epochs": 2.0, "run_name": "x"})
-    naming = {"task": "mrpc", "agent": "online", "seed": 3, **more}
+    naming: dict[str, Any] = {"task": "mrpc", "agent": "online", "seed": 3, **more}
     return RunFolder.create(RunPlace(tmp_path / "runs", **naming), config)
 
 
@@ -128,7 +129,7 @@ def test_the_environment_names_versions_seed_device_and_commit(tmp_path):
 
 
 def test_phases_are_read_back_line_by_line(tmp_path):
-    records = [
+    records: list[dict[str, Any]] = [
         {"step": 10, "phase": 0, "loss/gold": 0.6, "selection/gold": 1.0, "reward/phase": None},
         {"step": 25, "phase": 1, "loss/gold": float("nan"), "selection/gold": 0.0, "reward/phase": 0.02},
     ]

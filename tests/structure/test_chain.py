@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -68,7 +70,7 @@ def test_linear_chain_equals_a_sum_over_all_sequences(case: tuple[int, list[int]
     seed, lengths, scale, forbidden = case
     scores = draw(seed, lengths, scale=scale, forbidden=forbidden)
     chain = LinearChain(**scores)
-    close = {"atol": 1e-9 * max(scale, 1), "rtol": 1e-12}
+    close: dict[str, Any] = {"atol": 1e-9 * max(scale, 1), "rtol": 1e-12}
     for row, n in enumerate(lengths):
         listed = Enumerated(scores, row)
         torch.testing.assert_close(chain.log_partition[row], listed.log_partition, **close)
@@ -146,7 +148,7 @@ def test_scaled_agrees_with_logarithmic_where_sound(scale: float) -> None:
     scores = draw(4, [30, 1, 17, 8] * 8, scale=scale)
     chain = LinearChain(**scores)
     fast, sound = fast_way(chain)
-    slow = forward_backward.logarithmic(*chain._scores, chain.lengths)
+    slow = forward_backward.logarithmic(chain._scores[0], chain._scores[1], chain.lengths)
     assert sound.all() if scale <= 30 else not sound.all()
     torch.testing.assert_close(fast.labels[sound], slow.labels[sound], atol=1e-9, rtol=0)
     torch.testing.assert_close(fast.transitions[sound], slow.transitions[sound], atol=1e-9, rtol=0)
@@ -210,7 +212,7 @@ def test_scaled_is_sound_for_large_negative_transitions() -> None:
         found = LinearChain(emissions, transitions, torch.ones(2, 40))
         fast, sound = fast_way(found)
         assert sound.all()
-        slow = forward_backward.logarithmic(*found._scores, found.lengths)
+        slow = forward_backward.logarithmic(found._scores[0], found._scores[1], found.lengths)
         torch.testing.assert_close(fast.labels, slow.labels, atol=1e-12, rtol=0)
         torch.testing.assert_close(fast.log_partition, slow.log_partition)
     only = torch.full((9, 9), -1e4)

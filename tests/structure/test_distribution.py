@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -19,8 +20,9 @@ from kselect.structure import (
     kl,
     mean_field,
 )
+from kselect.structure.distribution import Distribution
 
-Build = Callable[[Tensor], LinearChain | NonProjectiveTrees | ProjectiveTrees | SpanSets]
+Build = Callable[[Tensor], Distribution[Any]]
 MASK = torch.tensor([[1, 1, 1], [1, 1, 0]])
 
 
@@ -58,7 +60,8 @@ def test_log_partition_second_derivative(kind: str, scale: float) -> None:
 def test_log_partition_first_derivative_needs_no_recursion(kind: str) -> None:
     scores = draw(kind).requires_grad_()
     found = BUILDS[kind][0](scores)
-    nodes, seen = [found.log_partition.grad_fn], 0
+    nodes: list[Any] = [found.log_partition.grad_fn]
+    seen = 0
     while nodes:
         node = nodes.pop()
         seen += 1
@@ -77,7 +80,7 @@ def test_forward_mode_agrees_with_reverse_mode(kind: str) -> None:
         return build(scores).entropy
 
     for measure in (log_partition, entropy):
-        value, forwards = torch.func.jvp(measure, (scores,), (direction,))
+        value, forwards, *_ = torch.func.jvp(measure, (scores,), (direction,))
         torch.testing.assert_close(value, measure(scores))
         differences = (measure(scores + 1e-6 * direction) - measure(scores - 1e-6 * direction)) / 2e-6
         torch.testing.assert_close(forwards, differences, atol=1e-7, rtol=0)
@@ -90,14 +93,15 @@ def test_float32_is_exact_to_its_last_digits(kind: str, scale: float) -> None:
     one, other = draw(kind, scale=scale).float(), draw(kind, 1, scale=scale).float()
     near = one + 1e-3 * other / scale
     eps = torch.finfo(torch.float32).eps
-    for measure in (
+    measures: tuple[Callable[..., Tensor], ...] = (
         lambda p, q: p.log_partition,
         lambda p, q: p.entropy,
         cross_entropy,
         kl,
         lambda p, q: p.score(p.argmax),
         lambda p, q: p.log_prob(q.argmax),
-    ):
+    )
+    for measure in measures:
         for p, q in ((one, other), (one, near)):
             single = measure(build(p), build(q))
             assert single.dtype == torch.float32
@@ -164,7 +168,8 @@ def test_kl_refuses_other_structures() -> None:
     mask = torch.ones(2, 3)
     chain = LinearChain(torch.zeros(2, 3, 4), torch.zeros(4, 4), mask)
     trees, projective = (kind(torch.zeros(2, 3, 4), mask) for kind in (NonProjectiveTrees, ProjectiveTrees))
-    for p, q in ((trees, projective), (chain, trees), (trees, chain), (chain, projective)):
+    pairs: tuple[Any, ...] = ((trees, projective), (chain, trees), (trees, chain), (chain, projective))
+    for p, q in pairs:
         for measure in (cross_entropy, kl):
             with pytest.raises(
                 TypeError, match=f"p, {type(p).__name__}, has structures that q, {type(q).__name__}, does not"

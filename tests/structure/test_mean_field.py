@@ -80,15 +80,17 @@ def test_mean_field_converges_to_a_fixed_point() -> None:
 
 def test_mean_field_ignores_padding_and_has_correct_gradients() -> None:
     arcs, siblings, grandparents = draw(3, 1.0)
-    padded = [torch.nn.functional.pad(arcs, (0, 2, 0, 2), value=5.0)]
-    padded += [torch.nn.functional.pad(scores, (0, 2, 0, 2, 0, 2), value=5.0) for scores in (siblings, grandparents)]
+    padded = torch.nn.functional.pad(arcs, (0, 2, 0, 2), value=5.0)
+    pairs = [torch.nn.functional.pad(scores, (0, 2, 0, 2, 0, 2), value=5.0) for scores in (siblings, grandparents)]
     mask = torch.tensor([[1, 1, 1, 0, 0]])
-    found = mean_field(*padded, mask)
+    found = mean_field(padded, pairs[0], pairs[1], mask)
     torch.testing.assert_close(found[:, :N, : N + 1], mean_field(arcs, siblings, grandparents, torch.ones(1, N)))
     assert (found[:, N:] == 0).all()
     assert (found[:, :, N + 1 :] == 0).all()
     given = tuple(scores.requires_grad_() for scores in (arcs, siblings, grandparents))
-    assert torch.autograd.gradcheck(lambda *scores: mean_field(*scores, torch.ones(1, N)), given)
+    assert torch.autograd.gradcheck(
+        lambda *scores: mean_field(scores[0], scores[1], scores[2], torch.ones(1, N)), given
+    )
 
 
 def test_mean_field_refuses_mismatched_shapes() -> None:

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 import torch
+from inference import PEERS, Chain, Kselect, load, tag_marginals
 from torch import Tensor
 
-from benchmarks.inference import PEERS, Chain, Kselect, load, tag_marginals
 from kselect.structure import LinearChain, SpanSets
 
 ROOT = Path(__file__).parents[2]
 LENGTHS = torch.tensor([7, 3, 5, 2])
 MASK = torch.arange(7) < LENGTHS[:, None]
-CLOSE = {"atol": 1e-4, "rtol": 1e-5}  # torch-struct adds 1e-5 to every weight of a matrix of arcs
+CLOSE: dict[str, Any] = {"atol": 1e-4, "rtol": 1e-5}  # torch-struct adds 1e-5 to every weight of a matrix of arcs
 
 MODULES = {"torch-struct": "torch_struct", "supar": "supar", "pytorch-crf": "torchcrf"}
 both = pytest.mark.parametrize("name", ["torch-struct", "supar"])

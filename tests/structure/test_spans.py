@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -52,7 +54,7 @@ class Enumerated:
 def test_span_sets_equal_a_sum_over_all_sets(seed: int, lengths: list[int], scale: float, forbidden: float) -> None:
     given = draw(seed, lengths, scale=scale, forbidden=forbidden)
     found = SpanSets(**given)
-    close = {"atol": 1e-9 * scale, "rtol": 1e-12}
+    close: dict[str, Any] = {"atol": 1e-9 * scale, "rtol": 1e-12}
     for row in range(len(lengths)):
         listed = Enumerated(given, row)
         torch.testing.assert_close(found.log_partition[row], listed.log_partition, **close)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -60,7 +61,7 @@ def test_trees_equal_a_sum_over_all_trees(
 ) -> None:
     given = draw(seed, lengths, scale=scale, forbidden=forbidden)
     found = kind(**given)
-    close = {"atol": 1e-9 * scale, "rtol": 1e-9}
+    close: dict[str, Any] = {"atol": 1e-9 * scale, "rtol": 1e-9}
     for row, n in enumerate(lengths):
         listed = Enumerated(given, row, kind)
         torch.testing.assert_close(found.log_partition[row], listed.log_partition, **close)

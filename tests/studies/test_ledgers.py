@@ -37,6 +37,8 @@ def test_agents_have_the_published_figures(compare_agents) -> None:
     assert row.difference is not None
     assert f"{row.difference.mean:+.1f} ± {row.difference.se:.1f}" == "+2.5 ± 1.8"
     assert f"{row.deciding:.1f}" == "13.8"
+    assert row.seconds is not None
+    assert row.deciding is not None
     assert round(row.seconds.mean - row.deciding) == 347
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def rte_folder(tmp_path: Path) -> Path:
 def real_task() -> Callable[..., object]:
     """Load a task from the folder that KSELECT_DATA names, or skip."""
 
-    def load(name: str, **kwargs: object) -> object:
+    def load(name: str, **kwargs: Any) -> object:
         if not os.environ.get("KSELECT_DATA"):
             pytest.skip("GLUE's files are not here: set KSELECT_DATA to a folder in GLUE's TSV layout")
         try:

@@ -17,8 +17,8 @@ def test_take_keeps_the_given_order() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_scored_recognises_scores_of_any_precision(dtype: type[np.floating]) -> None:
-    assert Split(["a", "b"], None, np.array([1.5, 2.5], dtype=dtype)).scored
-    assert not Split(["a", "b"], None, np.array([1, 2])).scored
+    assert Split(["a", "b"], None, list(np.array([1.5, 2.5], dtype=dtype))).scored
+    assert not Split(["a", "b"], None, list(np.array([1, 2]))).scored
 
 
 @pytest.mark.parametrize("columns", [(["a"], None, [0, 1]), (["a"], ["x", "y"], [0])])

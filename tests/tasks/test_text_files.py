@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from kselect.tasks import TextFiles, load_task, load_test
 from kselect.tasks.splits import UNLABELLED
 
 
-def write(path: Path, labels: list[object], **columns: object) -> str:
+def write(path: Path, labels: Sequence[object], **columns: object) -> str:
     """Write a JSONL file of pairs with these labels."""
     rows = [
         {"name": f"{path.stem}-{i}", "premise": f"first {i}", "claim": f"second {i}", "verdict": label, **columns}
@@ -101,8 +102,8 @@ def test_bad_input(tmp_path: Path, message_of: Callable[..., str]) -> None:
     empty = tmp_path / "empty.csv"
     empty.write_text("premise,verdict\n")
 
-    def refusal(**settings: object) -> str:
-        given = {"text_columns": PAIRS, "train_file": train, "label_column": "verdict", **settings}
+    def refusal(**settings: Any) -> str:
+        given: dict[str, Any] = {"text_columns": PAIRS, "train_file": train, "label_column": "verdict", **settings}
         return message_of(lambda: load_task("t", files=TextFiles(**given)))  # bad on purpose
 
     assert refusal(text_columns=["premis", "claim"]).startswith(
@@ -198,7 +199,8 @@ def test_text_files_warn_of_marks_of_missing_labels(
 
 
 def test_text_files_do_not_warn_of_ordinary_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for labels in ([-1, 1], [0, 1, 2], ["neg", "pos"]):
+    ordinary: list[list[Any]] = [[-1, 1], [0, 1, 2], ["neg", "pos"]]
+    for labels in ordinary:
         train = write(tmp_path / "train.jsonl", labels * 9)
         load_task("t", files=TextFiles(PAIRS, train, label_column="verdict"))
     assert caplog.text == ""

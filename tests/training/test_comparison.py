@@ -87,6 +87,7 @@ def test_compare_adjusts_over_tasks_too() -> None:
     both = entries() + [{**run, "task": "other"} for run in entries()]
     (one,), two = compare(entries(), "base"), compare(both, "base")
     assert [comparison.task for comparison in two] == ["mine", "other"]
+    assert one.rows[1].p_value is not None
     assert two[0].rows[1].p_value == pytest.approx(2 * one.rows[1].p_value)
 
 

@@ -53,8 +53,8 @@ class Stream(IdentityEnv):
     def decide_at(self, shares: Sequence[float]) -> None: ...
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        *told, _ = super().step(action)
-        return (*told, {"weights": dict.fromkeys("abcd", 0.25)})
+        observation, reward, terminated, truncated, _ = super().step(action)
+        return observation, reward, terminated, truncated, {"weights": dict.fromkeys("abcd", 0.25)}
 
 
 class DeafStream(Stream):
@@ -71,7 +71,7 @@ class DivergingStream(Stream):
         raise TrainingDivergedError.at(3, "the loss of gold", 0.1)
 
 
-def distillation(phases: str = "growing", **knowledge: Any) -> DistillationEnv:
+def distillation(phases: Any = "growing", **knowledge: Any) -> DistillationEnv:
     return DistillationEnv(tiny_distiller(knowledge), phases=PhaseConfig(phases, 3))
 
 
@@ -149,9 +149,11 @@ def test_advantages_do_not_run_from_one_stream_into_another() -> None:
 
 
 @pytest.mark.parametrize("kind", [ActorCritic, DeterministicActorCritic])
-def test_an_update_due_in_one_stream_is_not_forgotten_by_the_next(kind: type[Learner]) -> None:
+def test_an_update_due_in_one_stream_is_not_forgotten_by_the_next(
+    kind: type[ActorCritic | DeterministicActorCritic],
+) -> None:
     env = IdentityEnv(soft=kind is DeterministicActorCritic)
-    options = {"warmup": 1} if kind is DeterministicActorCritic else {}
+    options: dict[str, Any] = {"warmup": 1} if kind is DeterministicActorCritic else {}
     agent = kind(env.observation_space, env.action_space, update_every=None, **options)
     observation, _ = env.reset()
     action = agent.act(observation, explore=True)
@@ -207,6 +209,8 @@ def test_stopped_rounds_go_on_from_the_last_that_was_over(tmp_path: Path, phases
     assert len(resumed.episodes) % 2 == 0
     resumed.run()
     assert [episode.history for episode in resumed.episodes] == [episode.history for episode in straight.episodes]
+    assert isinstance(resumed.agent, Learner)
+    assert isinstance(straight.agent, Learner)
     assert same_state(resumed.agent, straight.agent)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
+from gymnasium.vector import SyncVectorEnv
 
+from kselect.agents.learner import Learner
 from kselect.agents.registry import make_agent, wants_soft
 from kselect.config import PhaseConfig
 from kselect.distillation.cost_account import PARTS
@@ -23,18 +26,21 @@ class StopError(Exception):
     pass
 
 
-def make(agent: str = "actor-critic", phases: str = "adaptive", episodes: int = 2, tasks: int = 1) -> EpisodeRunner:
-    names = ("synthetic-acceptability", "synthetic-entailment")
-    actions = "soft" if wants_soft(agent) or agent == "schedule" else "hard"
+def make(agent: str = "actor-critic", phases: Any = "adaptive", episodes: int = 2, tasks: int = 1) -> EpisodeRunner:
+    of_tasks = ("synthetic-acceptability", "synthetic-entailment")
+    actions: Literal["hard", "soft"] = "soft" if wants_soft(agent) or agent == "schedule" else "hard"
     envs = [
         DistillationEnv(tiny_distiller(task=tiny_task(name)), actions, PhaseConfig(phases, 3, reward_every=2))
-        for name in names[:tasks]
+        for name in of_tasks[:tasks]
     ]
     spaces = (envs[0].observation_space, envs[0].action_space)
     names = envs[0].distiller.names
     moving = [{"weights": {"hidden": 1}, "to": {"gold": 1}}]
-    settings = {"fixed": {"weights": dict.fromkeys(names, 1)}, "schedule": {"stages": moving}}.get(agent, {})
-    learner = make_agent(agent, *spaces, names, **settings)
+    by_agent: dict[str, dict[str, Any]] = {
+        "fixed": {"weights": dict.fromkeys(names, 1)},
+        "schedule": {"stages": moving},
+    }
+    learner = make_agent(agent, *spaces, names, **by_agent.get(agent, {}))
     return EpisodeRunner(learner, envs, episodes, seeds=[3, 4][:tasks], learning=learner.learns)
 
 
@@ -138,6 +144,7 @@ def test_costs_begin_anew_in_each_episode() -> None:
 def test_the_agent_learns_from_rewards_in_units_of_the_task() -> None:
     runner = make(episodes=1)
     (episode,) = runner.run()
+    assert isinstance(runner.agent, Learner)
     rewards = runner.agent.decisions.read()["reward"]
     (unit,) = runner.vector.get_attr("reward_unit")
     assert rewards * unit == pytest.approx([record["reward"] for record in episode.history], abs=1e-6)
@@ -172,7 +179,10 @@ def test_another_teacher_of_a_task_whose_turn_it_is_not_is_noticed(tmp_path: Pat
 def test_an_episode_cut_off_does_not_join_the_next(tmp_path: Path) -> None:
     stopped = make(phases="constant", episodes=1)
     stop_after(stopped, 2, Checkpoint(tmp_path / "state.safetensors"))
-    later = EpisodeRunner(stopped.agent, stopped.vectors[0].envs, 1, seeds=[3], learning=True)
+    (vector,) = stopped.vectors
+    assert isinstance(vector, SyncVectorEnv)
+    assert isinstance(stopped.agent, Learner)
+    later = EpisodeRunner(stopped.agent, vector.envs, 1, seeds=[3], learning=True)
     later.run()
     assert np.flatnonzero(stopped.agent.decisions.read()["starts"]).tolist() == [0, 2]
 

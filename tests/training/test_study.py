@@ -53,7 +53,8 @@ def make_study(tmp_path: Path, function: Any = square, engine: Engine | None = N
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_study_computes_each_cell_once(tmp_path: Path, engine: Engine) -> None:
-    study, steps, entries = make_study(tmp_path, engine=engine), [], []
+    study, steps = make_study(tmp_path, engine=engine), []
+    entries: list[dict[str, Any]] = []
     results = study.run(lambda cell, done, total: steps.append((cell, done, total)), entries.append)
     assert [(entry["number"], entry["square"]) for entry in results] == [(0, 0), (1, 1), (2, 4)]
     assert sorted(entry["number"] for entry in entries) == [0, 1, 2]

@@ -37,7 +37,8 @@ ALL = values(
 
 
 def test_decompose_of_equal_conditions_returns_a_verdict_at_most_once_in_forty_times() -> None:
-    generator, orders, times = np.random.default_rng(0), Counter(), 2000
+    generator, times = np.random.default_rng(0), 2000
+    orders: Counter[str] = Counter()
     for _ in range(times):
         found = {name: dict(enumerate(generator.standard_normal(4))) for name in ALL}
         orders[decompose(found, classes=5).order] += 1

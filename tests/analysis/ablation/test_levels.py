@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -16,7 +18,7 @@ from tests.words import tagging_task, task_for, word_classifier
 AT_ONE = Schedule(1.0, 1.0)
 
 
-def named(classes: int, **settings: object) -> dict[str, Condition]:
+def named(classes: int, **settings: Any) -> dict[str, Condition]:
     return {condition.name: condition for condition in conditions(AblationConfig(**settings), classes)}
 
 
@@ -80,7 +82,7 @@ def test_condition_agent_weighs_as_vanilla_kd_unless_another_share_is_given() ->
         ({"label_smoothing": 1.0}, "label_smoothing is 1.0: give a share below 1."),
     ],
 )
-def test_bad_settings(settings: dict[str, object], said: str) -> None:
+def test_bad_settings(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(KselectError, match=said):
         AblationConfig(**settings)
 

@@ -23,6 +23,7 @@ def test_match_smoothing_leaves_as_much_to_wrong_classes_as_the_teacher(classes:
     sample, weight = drawn(classes)
     config = match_smoothing(AblationConfig(), sample)
     labels, every = torch.from_numpy(sample.labels)[:, None], torch.ones(80, 1, classes, dtype=torch.bool)
+    assert config.label_smoothing is not None
     smoothed = LabelSmoothing(config.label_smoothing).target(None, labels, every)
     alike = Similarity(class_similarities(weight, 0.3), config.similarity_mass).target(None, labels, every)
     expected = 1 - sample.gold_probability().mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,12 @@ from kselect.errors import KselectError
 from tests.analysis.ablation.test_findings import explained
 
 pytestmark = pytest.mark.skipif(not can_draw(), reason="matplotlib is not installed: pip install 'kselect[plots]'")
-GAINS = {"label_smoothing": 0.01, "kd_sim": -0.02, "kd_pt": 0.03, "kd_pt_sim": 0.036, "kd": 0.04}
+GAINS: dict[str, Any] = {"label_smoothing": 0.01, "kd_sim": -0.02, "kd_pt": 0.03, "kd_pt_sim": 0.036, "kd": 0.04}
 
 
 def test_ablation_figure_has_a_bar_for_every_gain_and_its_interval() -> None:
     found = explained(5, 0.9, **GAINS)
+    axes: Any
     (axes,) = ablation_figure(found, "topics").axes
     bars = dict(zip(reversed(found.decomposition.gains), axes.patches, strict=True))
     for name, gain in found.decomposition.gains.items():

@@ -22,7 +22,8 @@ class Distillers:
     """Creates distillers, and records the arguments."""
 
     def __init__(self, world: World = SHORT, config: AblationConfig = CONFIG) -> None:
-        self.world, self.config, self.asked = world, config, []
+        self.world, self.config = world, config
+        self.asked: list[tuple[int, float | None]] = []
 
     def __call__(self, seed: int, top_k: float | None) -> Distiller:
         self.asked.append((seed, top_k))

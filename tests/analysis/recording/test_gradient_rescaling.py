@@ -24,7 +24,7 @@ from kselect.knowledge.base import Batch, Knowledge
 from kselect.knowledge.logits import Gold, Logits
 from kselect.knowledge.marginals import Marginals
 from kselect.knowledge.target_levels import Confidence, ConfidenceSimilarity, LabelSmoothing, Similarity, TopK
-from kselect.models.heads import Answer, Choices
+from kselect.models.heads import Choices
 from kselect.models.heads.tagger import TagAnswer, Tagger
 from kselect.models.outputs import ModelOutputs
 from kselect.schedule import Schedule
@@ -41,7 +41,7 @@ class ExactTags(TagAnswer):
 
 
 class ExactTagger(Tagger):
-    def forward(self, output: Tensor, mask: Tensor | None) -> Answer:
+    def forward(self, output: Tensor, mask: Tensor | None) -> TagAnswer:
         assert mask is not None
         return ExactTags(output, mask)
 
@@ -168,8 +168,8 @@ def test_rescaling_factor_of_a_certain_student_is_exact_in_float32(gap: float) -
     torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
     others = np.exp(np.array([0.0, 0.5]) - gap)
     soft = np.exp((np.array([0.0, 0.5]) - gap) / 2)
-    theirs = np.exp((np.array([0.0, 1.0]) - 4) / 2)
-    left = [float(one.sum() / (1 + one.sum())) for one in (others, soft, theirs)]
+    given = np.exp((np.array([0.0, 1.0]) - 4) / 2)
+    left = [float(one.sum() / (1 + one.sum())) for one in (others, soft, given)]
     assert found[1][0, 0].item() == pytest.approx(2 * (left[1] - left[2]) / left[0], rel=1e-9)
 
 

@@ -196,7 +196,7 @@ def test_cache_key_depends_on_content_only(examples: EncodedSplit, tmp_path: Pat
     one_token[5][1] += 1
     others.append(cache_key([model], torch.float32, replace(examples, input_ids=one_token)))
     with torch.no_grad():
-        copy.classifier.bias[0] += 1e-6
+        copy.get_parameter("classifier.bias")[0] += 1e-6
     others.append(cache_key([copy], torch.float32, examples))
     copy.load_state_dict(model.state_dict())
     copy.config.hidden_act = "relu"

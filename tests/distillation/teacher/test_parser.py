@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,11 @@ import torch
 from kselect.agents.registry import make_agent
 from kselect.config import DEFAULT_KNOWLEDGE, KnowledgeConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.teacher.sources import CachedTeacher
+from kselect.distillation.teacher.sources import CachedTeacher, TeacherSource
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
+from kselect.models.heads.parser import SecondOrderAnswer, TreeAnswer
 from kselect.models.needs import Needs
 from kselect.models.outputs import forward
 from kselect.models.shrink import shrink
@@ -28,13 +31,19 @@ LENGTH = 32
 
 
 def distiller_for(
-    task: Task | None = None, parser: Classifier | None = None, knowledge: list[str] | None = None, **settings: object
+    task: Task | None = None, parser: Classifier | None = None, knowledge: list[str] | None = None, **settings: Any
 ) -> Distiller:
     task = task or tiny_task("synthetic-entailment")
     teacher = tiny_classifier(task, dropout=0.0)
     offered = KnowledgeConfig(knowledge=knowledge or ["gold", "parser-trees"], **settings)
     training = TrainingConfig(batch_size=8, epochs=2, learning_rate=3e-3, precision="fp32")
     return Distiller(task, teacher, shrink(teacher, 2), training, offered, LENGTH, parser or word_classifier("parser"))
+
+
+def source_of(run: Distiller) -> TeacherSource:
+    """What the parser gives to a run that offers its trees."""
+    assert run.parsed is not None
+    return run.parsed.source
 
 
 @pytest.mark.parametrize("task", ["synthetic-entailment", "synthetic-acceptability"])
@@ -57,6 +66,7 @@ def test_parse_equals_the_parser_on_each_sentence(task: str, head: str) -> None:
                 answer = forward(parser.model, alone, Needs()).under(parser.head).answer
             n = len(words)
             assert found.mask[row].sum() == n
+            assert isinstance(answer, TreeAnswer | SecondOrderAnswer)
             expected = answer.head_log_probabilities()[0].exp()
             torch.testing.assert_close(found.heads[row, :n, : n + 1], expected, rtol=2e-2, atol=5e-3)
 
@@ -69,9 +79,10 @@ def test_parsed_texts_cached_agree_with_live() -> None:
         reports.append(run.advance([1, 1], 6))
     live, cached, again = reports
     assert cached == again
-    assert isinstance(runs[1].parsed.source, CachedTeacher)
-    assert list(runs[1].parsed.source.entry.arrays) == ["word_states"]
-    assert not isinstance(runs[0].parsed.source, CachedTeacher)
+    uncached, source = source_of(runs[0]), source_of(runs[1])
+    assert isinstance(source, CachedTeacher)
+    assert list(source.entry.arrays) == ["word_states"]
+    assert not isinstance(uncached, CachedTeacher)
     assert cached.losses["parser-trees"] == pytest.approx(live.losses["parser-trees"], rel=2e-2)
 
 
@@ -92,7 +103,9 @@ def test_advance_learns_parser_trees_and_keeps_the_parser() -> None:
 def test_parsed_texts_are_computed_only_if_selected() -> None:
     run = distiller_for()
     run.advance([1, 0], 3)
-    assert not run.parsed.source.entry.arrays
+    source = source_of(run)
+    assert isinstance(source, CachedTeacher)
+    assert not source.entry.arrays
     assert distiller_for(knowledge=["gold", "hidden"]).parsed is None
 
 
@@ -101,7 +114,9 @@ def test_initial_losses_read_the_parser_live() -> None:
     student = tiny_classifier(task, layers=2)
     run = Distiller(task, None, student, None, offered, LENGTH, word_classifier("parser"))
     assert run.initial_losses["parser-trees"] > 0
-    assert not run.parsed.source.entry.arrays  # nobody has been told yet how far a pass over all texts is
+    source = source_of(run)
+    assert isinstance(source, CachedTeacher)
+    assert not source.entry.arrays  # nobody has been told yet how far a pass over all texts is
 
 
 def test_rollout_with_parser_trees() -> None:

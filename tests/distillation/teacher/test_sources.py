@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -157,7 +159,7 @@ def test_advance_in_bf16_gives_finite_losses(architecture: str) -> None:
     assert np.isfinite(list(report.losses.values())).all()
 
 
-def across_widths(**training: object) -> Distiller:
+def across_widths(**training: Any) -> Distiller:
     task = tiny_task()
     teacher, student = classifier("bert", task, width=24), classifier("bert", task, layers=2, seed=1)
     settings = TrainingConfig(**{"batch_size": 8, "epochs": 2, "precision": "fp32", **training})

@@ -14,7 +14,7 @@ from scipy.special import log_softmax, softmax
 from kselect.models.heads import Answer
 from kselect.models.heads.relations import best_relations, root_relation
 from kselect.models.heads.spans import to_spans, to_tags
-from kselect.models.heads.tree_tagger import ArcTags
+from kselect.models.heads.tree_tagger import ArcTagAnswer, ArcTags
 from kselect.tasks.words import Origin, ParsedSentence, find_tree_error
 from tests.answers import (
     ARC_TAGS,
@@ -197,9 +197,9 @@ def test_the_only_relation_may_be_that_to_the_root() -> None:
 def best_tree_of_tags(logits: np.ndarray, n: int) -> list[list[int]]:
     rows = []
     for word in range(n):
-        row = tag_row(logits[word], word, n, 1.0)
+        log_p = tag_row(logits[word], word, n, 1.0)
         rows.append(
-            [(tag_heads(word)[tag], RELATIONS.index(ARC_TAGS.relations[tag]), np.exp(p)) for tag, p in row.items()]
+            [(tag_heads(word)[tag], RELATIONS.index(ARC_TAGS.relations[tag]), np.exp(p)) for tag, p in log_p.items()]
         )
 
     def worth(tree: tuple[int, ...]) -> float:
@@ -312,6 +312,7 @@ def test_arc_tags_are_those_of_train_and_restored_from_their_names() -> None:
 
 def test_arc_tags_name_heads_within_the_sentence_alone() -> None:
     answer = build("tree-tagger", draw("tree-tagger", 0))
+    assert isinstance(answer, ArcTagAnswer)
     for row, n in enumerate(LENGTHS):
         for word, tag in product(range(n), range(len(ARC_TAGS))):
             head = tag_heads(word)[tag]
@@ -330,6 +331,7 @@ def test_words_without_any_possible_tag_teach_nothing() -> None:
     found = answer.gold_loss(labels)
     found.sum().backward()
     assert found.tolist() == [0.0]
+    assert logits.grad is not None
     assert not logits.grad.any()
     assert answer.predict().tolist()[0][0][0] == 0
 

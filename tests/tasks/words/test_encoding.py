@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,8 @@ from transformers import PreTrainedTokenizerBase, XLNetTokenizer
 from kselect.errors import KselectError
 from kselect.tasks.words import IGNORED, ParsedSentence, TaggedSentence, find_tree_error
 from kselect.tasks.words.encoding import EncodedWords
-from kselect.tasks.words.parsing_task import ParsingTask
 from kselect.tasks.words.sentence import WordSplit
-from kselect.tasks.words.tagging_task import TaggingTask
+from kselect.tasks.words.tagging_task import WordTask
 from tests.words import ORIGIN, byte_tokenizer, parsing_task, tagging_task, tokenizer, unigram_tokenizer
 
 TOKENIZERS: dict[str, Callable[[], PreTrainedTokenizerBase]] = {
@@ -27,11 +27,13 @@ every_tokenizer = pytest.mark.parametrize("kind", TOKENIZERS)
 LENGTHS = (3, 4, 5, 7, 24)
 
 
-def encoded(task: TaggingTask | ParsingTask, max_length: int, kind: str = "wordpiece") -> EncodedWords:
-    return task.encode(task.splits["train"], TOKENIZERS[kind](), max_length)
+def encoded(task: WordTask[Any], max_length: int, kind: str = "wordpiece") -> EncodedWords:
+    words = task.encode(task.splits["train"], TOKENIZERS[kind](), max_length)
+    assert isinstance(words, EncodedWords)
+    return words
 
 
-def text(tokens: list[str]) -> str:
+def text(tokens: str | list[str]) -> str:
     return "".join(token.removeprefix("##").lstrip("Ġ▁") for token in tokens)
 
 
@@ -187,14 +189,14 @@ def test_pieces_that_are_trees_make_one_tree(max_length: int) -> None:
         found.pieces[i].sentence: int(np.flatnonzero(a[:, 0] == 0)[0]) + 1
         for i, a in reversed(list(enumerate(answers)))
     }
-    for number, (heads, relations) in trees.items():
-        assert find_tree_error(heads) is None
-        assert heads[tops[number] - 1] == 0
+    for number, (tree, relations) in trees.items():
+        assert find_tree_error(tree) is None
+        assert tree[tops[number] - 1] == 0
         for piece, answer in zip(found.pieces, answers, strict=True):
             if piece.sentence == number:
                 for word, (head, relation) in enumerate(answer.tolist()):
                     top = 0 if piece.first == 0 else tops[number]
-                    assert heads[piece.first + word] == (head + piece.first if head else top)
+                    assert tree[piece.first + word] == (head + piece.first if head else top)
                     joined = piece.first > 0 and head == 0 and task.labels[relation] == "root"
                     assert relations[piece.first + word] == ("parataxis" if joined else task.labels[relation])
 

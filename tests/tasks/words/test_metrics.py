@@ -68,7 +68,7 @@ def test_spans_of_possible_tags_are_counted_as_sets(data: st.DataObject, scheme:
         "recall": hits / len(gold) if gold else 0.0,
         "f1": 2 * hits / (len(ours) + len(gold)) if hits else 0.0,
     }
-    assert span_scores(*sides, scheme) == pytest.approx(expected)
+    assert span_scores(sides[0], sides[1], scheme) == pytest.approx(expected)
 
 
 def test_constant_tags(sentence: Callable[[str], TaggedSentence]) -> None:

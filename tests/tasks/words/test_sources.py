@@ -14,6 +14,7 @@ from kselect.config import TaskConfig
 from kselect.tasks import load_task
 from kselect.tasks.registry import make_task, resolve_paths
 from kselect.tasks.words import TaggedSource, TagSet, TreeSource
+from kselect.tasks.words.tagging_task import TaggingTask
 from tests.word_files import SENTENCES, columns, tags_of, treebank
 
 Refuse = Callable[..., str]
@@ -63,6 +64,7 @@ def test_what_is_learned_from_may_have_no_tags(folder: Path, suffix: str, messag
 
 def test_parts_of_speech_of_a_treebank(folder: Path, message_of: Refuse) -> None:
     task = load_task("upos", files=TaggedSource(str(folder / "train.conllu")))
+    assert isinstance(task, TaggingTask)
     assert (task.labels, task.file_scheme) == (("ADJ", "ADV", "DET", "NOUN", "VERB"), "plain")
     (folder / "named.txt").write_text(treebank(SENTENCES).replace("VERB", "_"))
     bare = TaggedSource(str(folder / "named.txt"), tag_column="upos")
@@ -90,6 +92,7 @@ def test_relations_of_a_treebank(folder: Path, message_of: Refuse) -> None:
 
 def test_predictions_replace_the_tags_or_follow_the_last_column(folder: Path) -> None:
     task = load_task("mine", files=TaggedSource(str(folder / "train.conll")))
+    assert isinstance(task, TaggingTask)
     expected = {
         "a\tB-animal\n": "a\tI-person\n",
         "a\tNN\n": "a\tNN\tI-person\n",
@@ -122,6 +125,7 @@ def test_predictions_of_parts_of_speech_and_trees(folder: Path) -> None:
 def test_entities_do_not_go_over_the_parts_of_speech_of_a_treebank(folder: Path, message_of: Refuse) -> None:
     path = str(folder / "train.conllu")
     task = load_task("mine", files=TaggedSource(str(folder / "train.conll")))
+    assert isinstance(task, TaggingTask)
     assert message_of(TaggedSource(test_file=path).unlabelled, task) == (
         f"{path} is CoNLL-U, which has a column for parts of speech and none for tags in IOB2: give a column file, or "
         "upos as tag_column to write over them."
@@ -260,6 +264,7 @@ def test_tagged_source_reads_lists(suffix: str, folder: Path, message_of: Refuse
     assert (task.labels, task.is_labelled) == (plain.labels, False)
     assert [len(task.splits[name]) for name in ("train", "reward", "dev")] == [32, 3, 3]
     assert [s.tags for s in task.splits["dev"].sentences] == [s.tags for s in plain.splits["dev"].sentences]
+    assert isinstance(task, TaggingTask)
     test = source.unlabelled(task)
     written = [json.loads(line) for line in test.text([tags_of(text) for text in SENTENCES]).splitlines()]
     assert test.file_name == "train.jsonl"
