@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from kselect.analysis.recording.writer import RunRecording
 
 
+FEW = 20  # examples, below which a score moves by five points or more with a single one
+
 S = TypeVar(
     "S",
     TrainTeacherSettings,
@@ -213,7 +215,9 @@ def describe_metrics(metrics: dict[str, float], task: Task) -> str:
     for split, prefix in task.reported.items():
         constant = task.constant_score(split)
         shown = ", ".join(f"{name} {metrics[prefix + name]:.4f}" for name in constant)
-        lines.append(f"{split}: {shown} (constant prediction: score {constant['score']:.4f})")
+        count = len(task.splits[split])
+        examples = f"{count} example{'s' * (count != 1)}{', too few to judge a model by' * (count < FEW)}"
+        lines.append(f"{split} ({examples}): {shown} (constant prediction: score {constant['score']:.4f})")
         if not task.has_one_label(split):
             lines += no_better(split, metrics[prefix + "score"], constant["score"])
     return "\n".join(lines)
