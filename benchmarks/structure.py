@@ -275,8 +275,8 @@ def main() -> None:
         slopes = [slope([n for n, _ in sizes], row) for row in zip(*seconds.values(), strict=True)]
         data[name] = {"seconds": seconds, "slopes": slopes}
         label = f"{name.partition(',')[0]}, growth{name.partition(',')[2]}: {', '.join(seconds)}"
-        told = f"{_time(seconds[str(sizes[0][0])])} to {_time(seconds[str(sizes[-1][0])])}"
-        rows.append([label, f"theory {theory}", "", told, f"slope {spread(slopes, 2)}", "none"])
+        times = f"{_time(seconds[str(sizes[0][0])])} to {_time(seconds[str(sizes[-1][0])])}"
+        rows.append([label, f"theory {theory}", "", times, f"slope {spread(slopes, 2)}", "none"])
 
     title = f"Inference over structures, {options.batch} sentences, {options.threads} threads, {options.clock} clock"
     versions = {name: metadata.version(name) for name in peers}

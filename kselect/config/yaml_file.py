@@ -22,14 +22,14 @@ class _Plain:
     _depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()  # type: ignore[attr-defined]
+        event = self.peek_event()  # type: ignore[attr-defined]  # mixed into a loader, which the stubs do not say
         mark: Any = event.start_mark
         self._depth += 1
         if isinstance(event, yaml.AliasEvent):
             raise yaml.composer.ComposerError(None, None, "it has an alias: write the value out", mark)
         if self._depth > DEEPEST:
             raise yaml.composer.ComposerError(None, None, "it is nested too deeply", mark)
-        node = super().compose_node(parent, index)  # type: ignore[misc]
+        node = super().compose_node(parent, index)  # type: ignore[misc]  # as above
         self._depth -= 1
         return node
 
@@ -40,7 +40,7 @@ class _Plain:
                 if key.value in seen:
                     raise yaml.constructor.ConstructorError(None, None, f"it gives '{key.value}' twice", key.start_mark)
                 seen.add(key.value)
-        return super().construct_mapping(node, deep)  # type: ignore[misc]
+        return super().construct_mapping(node, deep)  # type: ignore[misc]  # as above
 
 
 class Loader(_Plain, yaml.SafeLoader):

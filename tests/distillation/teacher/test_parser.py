@@ -116,7 +116,7 @@ def test_initial_losses_read_the_parser_live() -> None:
     assert run.initial_losses["parser-trees"] > 0
     source = source_of(run)
     assert isinstance(source, CachedTeacher)
-    assert not source.entry.arrays  # nobody has been told yet how far a pass over all texts is
+    assert not source.entry.arrays  # the pass over all texts has not started
 
 
 def test_rollout_with_parser_trees() -> None:
