@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kselect.cli.commands import COMMANDS
-from kselect.cli.preflight import knowledge_of
+from kselect.cli.compared_tasks import settings_of_run
 from kselect.config import AgentConfig, check_head_of
 from kselect.recipes import check, check_decider
 
@@ -46,4 +46,4 @@ def test_its_agents_can_be_compared(path: Path, monkeypatch: pytest.MonkeyPatch)
             assert settings is not None
             for agent in map(AgentConfig, settings.comparison.labelled.values()):
                 check_decider(agent.agent)
-                check(agent, knowledge_of(agent, settings))
+                check(agent, settings_of_run(settings, agent, 0).knowledge)

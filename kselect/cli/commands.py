@@ -7,6 +7,7 @@ from typing import Any
 
 from kselect.agents.registry import LEARNERS, ONLINE
 from kselect.cli.artifacts import task_defaults
+from kselect.cli.compared_tasks import CompareCommand
 from kselect.cli.parser import Command
 from kselect.config import (
     AgentConfig,
@@ -63,7 +64,7 @@ COMMANDS: dict[str, Command[Any]] = {
         Command("distill", DistillSettings, epilog=list_deciders, defaults_from=agent_defaults),
         Command("evaluate", EvaluateSettings, positional="model", defaults_from=task_defaults),
         Command("predict", PredictSettings, positional="model", defaults_from=task_defaults),
-        Command("compare", CompareSettings, epilog=list_deciders),
+        CompareCommand("compare", CompareSettings, epilog=list_deciders),
         Command("explain", ExplainSettings),
         Command("cache", CacheSettings, positional="action"),
         Command("demo", DemoSettings),

@@ -12,7 +12,8 @@ Examples:
   kselect compare --config configs/mrpc.yaml --agents fine-tune,vanilla-kd,all --seeds 0,1,2
   kselect compare --task mrpc --teacher runs/teacher/model --agents fine-tune,learned=runs/policy/policy
   kselect compare --config configs/mrpc.yaml --agents all,half=gold:1,logits:1 --processes 2 --output table.md
-  kselect compare --config configs/mrpc.yaml --also configs/rte.yaml --baseline vanilla-kd --plot compare.png
+  kselect compare --tasks configs/mrpc.yaml,configs/rte.yaml --baseline vanilla-kd --plot compare.png
+  kselect compare --tasks mrpc,cola --teacher runs/{task}-teacher/model --layers 3
 """
 
 from __future__ import annotations
@@ -20,17 +21,15 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from kselect import io
-from kselect.cli.commands import COMMANDS
+from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
 from kselect.cli.console import aligned, markdown, print_table
-from kselect.cli.further_tasks import settings_of_tasks
-from kselect.cli.preflight import knowledge_of
 from kselect.cli.study_run import retry_hint, run_study
 from kselect.cli.training_run import resolve_task
 from kselect.config import (
@@ -38,17 +37,17 @@ from kselect.config import (
     CompareSettings,
     DistillSettings,
     EnvSettings,
-    RunConfig,
 )
 from kselect.config.comparison import TEACHER
+from kselect.errors import KselectError
 from kselect.io import to_json
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
 from kselect.runs.run_log import Ledger
 from kselect.tasks.task import Task
-from kselect.training.cells import run_cell, run_settings
+from kselect.training.cells import check_run, run_cell, run_settings
 from kselect.training.comparison import KEY, MEANINGS, Comparison, compare, records, save_figure, table
-from kselect.training.engines import make_engine
+from kselect.training.engines import Engine, make_engine
 from kselect.training.study import Cell, Study, check_failures
 
 RUNS, TABLE, CHECKPOINTS = "runs.jsonl", "table.md", "checkpoints"
@@ -57,65 +56,99 @@ FORMATS = {".md": "markdown", ".csv": "csv", ".json": "json", ".txt": "table"}
 
 def run(settings: CompareSettings, data: Sequence[Task[Any]]) -> Path:
     """Compute the runs and report them in a run folder, whose path is returned."""
-    every = settings_of_tasks(settings, settings.comparison.also, COMMANDS["compare"])
-    tasks = [each.select(EnvSettings) for each in every]
+    every = tasks_of(settings)
     agents = {label: AgentConfig(agent) for label, agent in settings.comparison.labelled.items()}
-    also = [json.dumps(resolve_task(task, loaded).to_dict()) for task, loaded in zip(tasks[1:], data[1:], strict=True)]
-    config = resolve_task(settings, data[0]).replace(also=also).to_dict()
     names = " + ".join(task.name for task in data)
+    by_task = [cells_of(each, task, agents) for each, task in zip(every, data, strict=True)]
+    check_cells(cell for cells in by_task for cell in cells if cell.identity["seed"] == settings.run.seeds[0])
     place = RunPlace(
         Path(settings.run.runs_dir), names, "compare", settings.run.seeds, settings.run.run_name, "compare"
     )
-    with RunFolder.open(place, config, settings.run.fresh) as folder:
+    with RunFolder.open(place, _resolved(settings, every, data).to_dict(), settings.run.fresh) as folder:
         if folder.resumed:
             folder.rewind(0, 0)  # nothing is logged but the outcome
-        cells = [
-            cell for task, loaded in zip(tasks, data, strict=True) for cell in cells_of(settings, task, loaded, agents)
-        ]
+        ledger, engine = Ledger(folder.path / RUNS, KEY), make_engine(settings.comparison.processes)
+        teachers = evaluate_teachers([_teacher_cell(cells[0]) for cells in by_task], folder, ledger, engine)
+        cells = [cell for cells in by_task for cell in cells]
         cells = [_with_checkpoint(cell, folder.path, index) for index, cell in enumerate(cells)]
-        steps = {task.name: _steps(setting, task) for setting, task in zip(tasks, data, strict=True)}
-        study = Study(cells, run_cell, Ledger(folder.path / RUNS, KEY), make_engine(settings.comparison.processes))
-        entries = run_study(
-            study,
+        steps = {task.name: _steps(each, task) for each, task in zip(every, data, strict=True)}
+        runs = run_study(
+            Study(cells, run_cell, ledger, engine),
             folder,
             f"Comparing {len(agents)} agent{'s' * (len(agents) != 1)} on {names}",
-            lambda cell: 0 if cell.identity["label"] == TEACHER else steps[cell.identity["task"]],
+            lambda cell: steps[cell.identity["task"]],
         )
-        order = {label: index for index, label in enumerate(agents)}
-        entries.sort(key=lambda entry: order.get(entry["label"], -1))
-        comparisons = compare(entries, settings.comparison.baseline_label)
-        _write(settings, folder, comparisons, entries, names)
+        order = list(agents)
+        runs.sort(key=lambda entry: order.index(entry["label"]))
+        comparisons = compare([*teachers, *runs], settings.comparison.baseline_label)
+        _write(settings, folder, comparisons, runs, names)
     print(f"runs: {folder.path}", file=sys.stdout if settings.comparison.format == "table" else sys.stderr)
     return folder.path
 
 
-def cells_of(
-    settings: CompareSettings, task: EnvSettings, data: Task[Any], agents: dict[str, AgentConfig]
-) -> list[Cell]:
+def cells_of(settings: CompareSettings, task: Task[Any], agents: Mapping[str, AgentConfig]) -> list[Cell]:
     """Return the runs on one task, those that read the same knowledge under one seed next to each other."""
     cells = []
     for seed in settings.run.seeds:
         of_seed = []
         for label, agent in agents.items():
-            knowledge = knowledge_of(agent, settings)
-            distill = DistillSettings(**{**vars(task), "knowledge": knowledge}, agent=agent, run=RunConfig(seed=seed))
-            identity = {"task": data.name, "label": label, "seed": seed, "settings": run_settings(distill)}
+            distill = settings_of_run(settings, agent, seed)
+            identity = {"task": task.name, "label": label, "seed": seed, "settings": run_settings(distill)}
             of_seed.append(Cell(identity, distill.to_dict()))
         cells += sorted(of_seed, key=lambda cell: str(cell.settings["knowledge"]))
-    teacher = cells[0]
-    identity = {**teacher.identity, "label": TEACHER, "seed": None}
-    return [Cell(identity, {**teacher.settings, "agent": None, "knowledge": ["gold"]}), *cells]
+    return cells
+
+
+def check_cells(cells: Iterable[Cell]) -> None:
+    """Refuse what any of these runs would refuse of its settings and models, before the first one starts."""
+    for cell in cells:
+        with naming_run(cell.identity["label"], cell.identity["task"]):
+            check_run(DistillSettings.from_dict(cell.settings))
+
+
+def evaluate_teachers(cells: Sequence[Cell], folder: RunFolder, ledger: Ledger, engine: Engine) -> list[dict[str, Any]]:
+    """Return the entries of the teachers, which are evaluated once and are not among the runs."""
+    study = Study(cells, run_cell, ledger, engine)
+    if study.pending:
+        tasks = " and ".join(cell.identity["task"] for cell in study.pending)
+        print(f"Evaluating the teacher of {tasks}.", file=sys.stderr)
+    try:
+        entries = study.run()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"before the first run; to resume, give the same command again, or {folder.resume_command}"
+        ) from None
+    failed = next((entry for entry in entries if "error" in entry), None)
+    if failed is not None:
+        raise KselectError(
+            f"The teacher of {failed['task']} could not be evaluated: {failed['error']}."
+            + retry_hint(folder, ledger.path)
+        )
+    return entries
+
+
+def _teacher_cell(run: Cell) -> Cell:
+    """Return the evaluation of the teacher of a run, with the knowledge of that run, which its data can serve."""
+    return Cell({**run.identity, "label": TEACHER, "seed": None}, {**run.settings, "agent": None})
+
+
+def _resolved(
+    settings: CompareSettings, every: Sequence[CompareSettings], data: Sequence[Task[Any]]
+) -> CompareSettings:
+    """Return settings that repeat the comparison on their own."""
+    resolved = [resolve_task(each, task) for each, task in zip(every, data, strict=True)]
+    if not settings.comparison.tasks:
+        return resolved[0]
+    return resolved[0].replace(tasks=[json.dumps(each.select(EnvSettings).to_dict()) for each in resolved])
 
 
 def _with_checkpoint(cell: Cell, folder: Path, index: int) -> Cell:
-    if cell.identity["label"] == TEACHER:
-        return cell
     return replace(
         cell, settings={**cell.settings, "checkpoint": str(folder / CHECKPOINTS / f"run-{index}.safetensors")}
     )
 
 
-def _steps(settings: EnvSettings, task: Task[Any]) -> int:
+def _steps(settings: CompareSettings, task: Task[Any]) -> int:
     batches = -(-len(task.splits["train"]) // settings.training.batch_size)
     return settings.training.total_steps(batches)
 
@@ -124,7 +157,7 @@ def _write(
     settings: CompareSettings,
     folder: RunFolder,
     comparisons: list[Comparison],
-    entries: list[dict[str, Any]],
+    runs: list[dict[str, Any]],
     names: str,
 ) -> None:
     """Print the report and leave it in the run folder; a comparison with failed runs is left unfinished."""
@@ -139,7 +172,7 @@ def _write(
         io.write_text(path, report(comparisons, FORMATS.get(path.suffix, comparison.format)))
     if comparison.plot is not None:
         save_figure(comparisons, Path(comparison.plot))
-    check_failures(entries, retry_hint(folder, folder.path / RUNS))
+    check_failures(runs, retry_hint(folder, folder.path / RUNS))
     scores = {
         f"score/{each.task}/{row.label}": row.metrics["score"].mean
         for each in comparisons

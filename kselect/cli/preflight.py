@@ -10,8 +10,7 @@ from typing import Any
 
 from kselect.analysis.plotting import can_draw, check_drawable
 from kselect.cli.artifacts import find_model, find_policy
-from kselect.cli.commands import COMMANDS
-from kselect.cli.further_tasks import settings_of_tasks
+from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
 from kselect.cli.parser import unreadable_paths
 from kselect.config import (
     KNOWLEDGE_NAMES,
@@ -38,7 +37,7 @@ from kselect.config import (
 from kselect.errors import KselectError, unknown
 from kselect.models.paths import check_location
 from kselect.plugins import plugin_names
-from kselect.recipes import check, check_decider, check_learner, resolve
+from kselect.recipes import check, check_decider, check_learner
 from kselect.runs.resume import ensure_available
 from kselect.tasks.paths import find_file
 from kselect.tasks.registry import canonical, load_test, make_task, task_name, text_files, word_source
@@ -181,15 +180,14 @@ def _(settings: CompareSettings) -> list[Task]:
             )
     if settings.comparison.plot is not None and not can_draw():
         raise KselectError("plot needs matplotlib: pip install 'kselect[plots]', or leave it out.", setting="plot")
-    every = settings_of_tasks(settings, settings.comparison.also, COMMANDS["compare"])
-    for agent in map(AgentConfig, settings.comparison.labelled.values()):
+    every = tasks_of(settings)
+    agents = {label: AgentConfig(agent) for label, agent in settings.comparison.labelled.items()}
+    for agent in agents.values():
         check_decider(agent.agent)
-        knowledge_of(agent, settings)
+    for each in every:
+        for group in vars(each).values():
+            check_exists(group)
+        for label, agent in agents.items():
+            with naming_run(label, task_name(each.task)):
+                settings_of_run(each, agent, settings.run.seeds[0])
     return [make_task(each.task) for each in every]
-
-
-def knowledge_of(agent: AgentConfig, settings: CompareSettings) -> KnowledgeConfig:
-    """Return the knowledge of a compared agent: its own, overridden by settings that differ from the defaults."""
-    default = KnowledgeConfig()
-    given = {name: value for name, value in vars(settings.knowledge).items() if value != getattr(default, name)}
-    return resolve(agent, **given)

@@ -21,8 +21,9 @@ class CompareConfig(Config):
     weights need if they follow other weights."""
     baseline: str | None = None
     """Label of the agent that the others are compared with, under the same seed; the first agent by default."""
-    also: list[str] = field(default_factory=list)
-    """Further tasks: a YAML file for each, with its task, its teacher and what else differs there."""
+    tasks: list[str] = field(default_factory=list)
+    """Several tasks, in place of task: names of built-in tasks, or YAML files with the settings of a task, such as
+    mrpc,configs/rte.yaml. Options win over these files; {task} in teacher becomes the name of each task."""
     processes: int = setting(1, affects_result=False, may_differ_on_resume=True)
     """Runs computed in parallel, each in its own process."""
     format: Literal["table", "markdown", "csv", "json"] = setting(

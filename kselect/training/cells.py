@@ -12,9 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from kselect.agents.registry import ONLINE
 from kselect.config import DistillSettings, StudentConfig, TaskConfig, names_with
 from kselect.distillation.builders import Models, make_models
+from kselect.distillation.compatibility import check_compatible
 from kselect.distillation.distiller import Distiller
+from kselect.errors import IncomparableError
+from kselect.knowledge.registry import build_knowledge
+from kselect.models.classifier import input_length
+from kselect.recipes import NAMED, check
+from kselect.recipes.compatibility import check_served
 from kselect.recipes.policies import build_policy
 from kselect.runs.checkpoint import Checkpoint
 from kselect.runs.provenance import describe
@@ -36,6 +43,30 @@ def run_settings(settings: DistillSettings) -> dict[str, Any]:
     values = settings.to_dict()
     names = names_with(type(settings), affects_result=True)
     return {name: values[name] for name in names if name not in APART}
+
+
+def check_run(settings: DistillSettings) -> None:
+    """Refuse a run whose models do not fit each other, its task, its knowledge or its agent; nothing is trained.
+
+    Only a saved policy needs the run to be built in full; for other agents, texts are not encoded.
+
+    Raises:
+        KselectError: as building the run would.
+    """
+    models = _models(_key_of_models(settings))
+    check_compatible(models.student, models.teachers, models.task)
+    for classifier in (models.student, *models.teachers):
+        input_length(classifier, settings.task.max_length, models.task.usual_length)
+    try:
+        kinds = build_knowledge(
+            settings.knowledge, models.student, models.teachers, models.parser, models.task.is_labelled
+        )
+    except IncomparableError:
+        check_served(settings.agent, models.student, models.teachers, models.task.is_labelled)
+        raise
+    check(settings.agent, replace(settings.knowledge, knowledge=[kind.name for kind in kinds]))
+    if settings.agent.agent not in NAMED and settings.agent.agent not in ONLINE:
+        build_policy(settings.agent, _distiller(_key(settings)), settings.phases, settings.run.seed)
 
 
 def run_cell(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -113,10 +144,14 @@ def _key(settings: DistillSettings) -> str:
 def _distiller(key: str) -> Distiller:
     """Return the run of these settings; the last one is held for the next agent that reads the same."""
     settings = DistillSettings.from_dict(json.loads(key))
-    own = {"task": asdict(settings.task), "model": asdict(settings.model), "seed": settings.run.seed}
-    models = _models(json.dumps(own, sort_keys=True))
+    models = _models(_key_of_models(settings))
     models = replace(models, student=copy.deepcopy(models.student))  # training changes it
     return models.distiller(settings.training, settings.knowledge, settings.task.max_length)
+
+
+def _key_of_models(settings: DistillSettings) -> str:
+    own = {"task": asdict(settings.task), "model": asdict(settings.model), "seed": settings.run.seed}
+    return json.dumps(own, sort_keys=True)
 
 
 @lru_cache(maxsize=1)
