@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import KselectError
+from kselect.io import UnwritableError
 from kselect.runs.resume import LAST_GOOD, RunPlace
 from kselect.runs.run_dir import RunFolder
 
@@ -129,6 +130,18 @@ def test_a_finished_run_is_refused_and_a_diverged_one_too(tmp_path: Path) -> Non
         with pytest.raises(KselectError, match=said):
             open_run(tmp_path, "notes", fresh=fresh)
     assert (tmp_path / "notes" / "a.txt").read_text() == "mine"
+
+
+def test_a_run_is_marked_as_diverged_before_anything_can_fail(tmp_path: Path) -> None:
+    """Stopped at any point of it, the run is not resumed, which would make it diverge again."""
+    with open_run(tmp_path, "mine") as run:
+        run.checkpoint.save(lambda: STATE)
+        (run.path / LAST_GOOD).mkdir()  # so that the last good state cannot be saved
+        with pytest.raises(UnwritableError, match=Path(LAST_GOOD).name):
+            run.write_diverged("It diverged.", STATE)
+        assert run.checkpoint.path.exists()  # dropped last
+    with pytest.raises(KselectError, match="mine is not empty, its run diverged"):
+        open_run(tmp_path, "mine")
 
 
 @pytest.mark.parametrize("name", [None, "mine"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,6 +91,25 @@ def test_study_records_an_unexpected_error_with_its_traceback(tmp_path: Path) ->
 
 def test_a_process_that_dies_fails_its_run_alone(tmp_path: Path) -> None:
     entries = make_study(tmp_path, die, ProcessEngine(2)).run()
+    assert [entry.get("square", entry.get("error")) for entry in entries] == [0, DIED, 4]
+
+
+def die_afterwards(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Square a number; the process of the first one dies a second later, when it waits for the next."""
+    if settings["number"] == 0:
+        report(1, 2)
+        threading.Timer(1, os._exit, (1,)).start()
+    return {"square": settings["number"] ** 2}
+
+
+def test_a_process_that_dies_between_runs_keeps_its_finished_run_and_fails_the_next(tmp_path: Path) -> None:
+    def wait_for_death(cell: Cell, done: int, total: int) -> None:
+        patience = time.monotonic() + 60
+        while multiprocessing.active_children() and (done, total) == (1, 2):
+            assert time.monotonic() < patience
+            time.sleep(0.05)
+
+    entries = make_study(tmp_path, die_afterwards, ProcessEngine(1)).run(wait_for_death)
     assert [entry.get("square", entry.get("error")) for entry in entries] == [0, DIED, 4]
 
 
