@@ -11,6 +11,7 @@ from kselect.cli.parser import Command
 from kselect.config import (
     AgentConfig,
     CacheSettings,
+    CollectSettings,
     CompareSettings,
     DemoSettings,
     DistillSettings,
@@ -65,6 +66,7 @@ COMMANDS: dict[str, Command[Any]] = {
         Command("predict", PredictSettings, positional="model", defaults_from=task_defaults),
         Command("compare", CompareSettings, epilog=list_deciders),
         Command("explain", ExplainSettings),
+        Command("collect", CollectSettings),
         Command("cache", CacheSettings, positional="action"),
         Command("demo", DemoSettings),
     )

@@ -6,8 +6,10 @@ Facts about a setting are declared with `setting`, and read with `names_with`.
 """
 
 from kselect.config.analysis import FEWEST, AblationConfig, DoctorConfig, RecordingConfig
+from kselect.config.collection import CollectConfig
 from kselect.config.commands import (
     CacheSettings,
+    CollectSettings,
     CompareSettings,
     DemoSettings,
     DistillSettings,
@@ -61,6 +63,8 @@ __all__ = [
     "AgentConfig",
     "CacheConfig",
     "CacheSettings",
+    "CollectConfig",
+    "CollectSettings",
     "CompareConfig",
     "CompareSettings",
     "Config",
