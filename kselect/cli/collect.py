@@ -82,6 +82,7 @@ def cells_of(suite: Suite, config: CollectConfig, pool: Path) -> list[Cell]:
                     "knowledge": suite.knowledge_values,
                     "encoder": config.encoder,
                     "dev_examples": suite.dev_examples,
+                    "teachers": str(pool / "teachers"),
                 }
                 plain = run_settings(condition, suite.tasks, seed, place, **shared)
                 identity = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kselect import io
 from kselect.collection.suite import Condition
@@ -18,17 +20,20 @@ from kselect.tasks.words.parsing_task import ParsingTask
 from kselect.tasks.words.sentence import ParsedSentence, TaggedSentence
 from kselect.tasks.words.tagging_task import TaggingTask
 
+ORDER, NOISE = 17, 18  # separate the random streams of one seed
+HELD_OUT_OF_TEACHER = 0.02  # its reward split, which nothing reads
 TEXTS, LABEL = ("text_a", "text_b"), "label"
 WORDS, TAGS = "tokens", "ner_tags"
 
 
 def draw(
-    condition: Condition, tasks: dict[str, TaskConfig], seed: int, dev_examples: int, folder: Path
+    condition: Condition, tasks: Mapping[str, TaskConfig], seed: int, dev_examples: int, folder: Path
 ) -> dict[str, TaskConfig]:
     """Sample a condition's data, and write them to a folder.
 
     The teacher's examples, the student's (labelled and held out) and the texts without labels are disjoint samples of
-    the task's train. Dev is the same sample under every seed.
+    the task's train. They are taken from the two ends of one order for each task and seed, so that conditions share as
+    many as they can, and teachers that differ in nothing else are the same. Dev is the same sample under every seed.
 
     Returns:
         The settings of the `teacher`'s and the `student`'s data.
@@ -37,42 +42,41 @@ def draw(
         KselectError: the task has too few examples.
     """
     task = make_task(tasks[condition.task])
-    generator = np.random.default_rng([seed, 17])
     pool = task.splits["train"]
-    order = _covering(task, generator.permutation(len(pool)))
-    sizes = [condition.teacher.examples, condition.labelled + condition.held_out]
+    order = _covering(task, np.random.default_rng([seed, ORDER]).permutation(len(pool)))
     own_texts = condition.unlabelled if condition.texts_of is None else 0
-    if sum(sizes) + own_texts > len(pool):
+    of_teacher, of_student = condition.teacher.examples, condition.labelled + condition.held_out
+    if of_teacher + of_student + own_texts > len(pool):
         raise KselectError(
-            f"Condition {condition.name} needs {sum(sizes) + own_texts} examples of {task.name}, whose train has "
-            f"{len(pool)}: give smaller numbers."
+            f"Condition {condition.name} needs {of_teacher + of_student + own_texts} examples of {task.name}, whose "
+            f"train has {len(pool)}: give smaller numbers."
         )
-    teacher, student, texts, _ = np.split(order, np.cumsum([*sizes, own_texts]))
-    suffix = ".conllu" if isinstance(task, ParsingTask) else ".jsonl"
-    paths = {name: folder / f"{name}{suffix}" for name in ("teacher", "student", "texts", "dev")}
-    labelled = _noisy(task, pool.take(student), condition.label_noise, generator)
-    _write(task, pool.take(teacher), paths["teacher"])
-    _write(task, labelled, paths["student"])
+    teacher, student = pool.take(order[:of_teacher]), pool.take(order[::-1][:of_student])
+    paths = {name: folder / f"{name}{_suffix(task)}" for name in ("teacher", "student", "texts", "dev")}
+    _write(task, teacher, paths["teacher"])
+    _write(task, _noisy(task, student, condition.label_noise, seed), paths["student"])
     _write(task, subsample(task.splits["dev"], dev_examples, 0), paths["dev"])
-    if condition.texts_of is not None:
-        other = make_task(tasks[condition.texts_of]).splits["train"]
-        texts_split = other.take(generator.permutation(len(other))[: condition.unlabelled])
-    else:
-        texts_split = pool.take(texts)
     if condition.unlabelled:
-        _write(task, texts_split, paths["texts"])
+        texts = pool.take(order[::-1][of_student : of_student + condition.unlabelled])
+        if condition.texts_of is not None:
+            other = make_task(tasks[condition.texts_of]).splits["train"]
+            texts = subsample(other, condition.unlabelled, seed)
+        _write(task, texts.unlabelled() if isinstance(texts, Split) else texts, paths["texts"])
     shared = _format(task, tasks[condition.task], paths["dev"])
-    fraction = condition.held_out / (condition.labelled + condition.held_out)
     return {
-        "teacher": TaskConfig(**shared, train_file=str(paths["teacher"]), reward_fraction=0.02),
+        "teacher": TaskConfig(**shared, train_file=str(paths["teacher"]), reward_fraction=HELD_OUT_OF_TEACHER),
         "student": TaskConfig(
             **shared,
             train_file=str(paths["student"]),
             transfer_file=str(paths["texts"]) if condition.unlabelled else None,
-            reward_fraction=fraction,
+            reward_fraction=condition.held_out / of_student,
             data_seed=seed,
         ),
     }
+
+
+def _suffix(task: Task[Any]) -> str:
+    return ".conllu" if isinstance(task, ParsingTask) else ".jsonl"
 
 
 def _format(task: Task[Any], config: TaskConfig, dev: Path) -> dict[str, Any]:
@@ -101,10 +105,11 @@ def _format(task: Task[Any], config: TaskConfig, dev: Path) -> dict[str, Any]:
     }
 
 
-def _covering(task: Task[Any], order: np.ndarray) -> np.ndarray:
-    """Move to the front of an order of sentences, for each label in turn, the first sentence that has it.
+def _covering(task: Task[Any], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Put at both ends of an order of sentences, for each label in turn, the first sentence that has it.
 
-    The tags of words are those of the training data, so that a sample without a rare one would be another task.
+    The tags of words are those of the training data, so that a sample without a rare one would be another task. These
+    sentences are the only ones that a teacher and its student may share.
     """
     if isinstance(task, TextTask):
         return order
@@ -118,13 +123,15 @@ def _covering(task: Task[Any], order: np.ndarray) -> np.ndarray:
             first.append(index)
             seen |= labels
     rest = order[~np.isin(order, first)]
-    return np.concatenate([np.asarray(first, dtype=order.dtype), rest])
+    ends = np.asarray(first, dtype=order.dtype)
+    return np.concatenate([ends, rest, ends])
 
 
-def _noisy(task: Task[Any], split: Any, share: float, generator: np.random.Generator) -> Any:
+def _noisy(task: Task[Any], split: Any, share: float, seed: int) -> Any:
     """Replace the labels of a share of the examples."""
     if share == 0:
         return split
+    generator = np.random.default_rng([seed, NOISE])
     if not isinstance(split, Split):
         raise KselectError("label_noise is for whole texts: leave it out.")
     labels = np.asarray(split.labels)
@@ -139,12 +146,12 @@ def _noisy(task: Task[Any], split: Any, share: float, generator: np.random.Gener
 
 def _write(task: Task[Any], split: Any, path: Path) -> None:
     if isinstance(split, Split):
-        second = [{} if text is None else {TEXTS[1]: text} for text in split.text_b or [None] * len(split)]
-        labels = [task.labels[int(label)] if task.labels else label for label in split.labels]
-        rows: list[dict[str, Any]] = [
-            {TEXTS[0]: text, **more, LABEL: label}
-            for text, more, label in zip(split.text_a, second, labels, strict=True)
-        ]
+        columns: list[list[Any]] = [split.text_a, *([] if split.text_b is None else [split.text_b])]
+        names = TEXTS[: len(columns)]
+        if split.is_labelled:
+            columns.append([task.labels[int(label)] if task.labels else label for label in split.labels])
+            names = (*names, LABEL)
+        rows: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
     elif isinstance(split.sentences[0], TaggedSentence):
         rows = [{WORDS: list(one.words), TAGS: list(one.tags)} for one in split.sentences]
     else:

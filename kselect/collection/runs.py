@@ -36,7 +36,8 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
     Args:
         settings: `condition` and its `tasks` as plain values, `seed`, `stages` of the selection, `knowledge` on offer,
-            `encoder`, `dev_examples`, the `folder` of the condition under this seed, and the `arrays` file to write.
+            `encoder`, `dev_examples`, the `folder` of the condition under this seed, the folder of all `teachers`, and
+            the `arrays` file to write.
         report: called after each phase.
 
     Returns:
@@ -85,7 +86,7 @@ def _prepare(condition: Condition, settings: Mapping[str, Any], folder: Path) ->
     else:
         tasks = {name: TaskConfig(**values) for name, values in settings["tasks"].items()}
         data = draw(condition, tasks, seed, settings["dev_examples"], folder / "data")
-    teacher = train_teacher(condition, data["teacher"], encoder, seed, folder / "teacher")
+    teacher = train_teacher(condition, data["teacher"], encoder, seed, Path(settings["teachers"]))
     student = student_config(condition, data["student"], teacher, encoder, seed, folder / "student")
     if not kept.is_file():
         io.write_json(kept, {name: vars(config) for name, config in data.items()})

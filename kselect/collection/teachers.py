@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from kselect import io
-from kselect.collection.suite import Condition
+from kselect.collection.suite import Condition, TeacherSpec
 from kselect.config import StudentConfig, TaskConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import evaluate
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
-from kselect.models.loading import load_encoder
+from kselect.models.loading import load_classifier, load_encoder
 from kselect.models.output_layer import output_layer
 from kselect.models.scratch import seeded
 from kselect.models.shrink import shrink
@@ -27,19 +29,33 @@ BATCH_SIZE = 32
 
 
 def train_teacher(condition: Condition, data: TaskConfig, encoder: str, seed: int, folder: Path) -> Path:
-    """Fine-tune the encoder as the condition says, and save the teacher; one that is there already is kept."""
-    if (folder / "config.json").is_file():
-        return folder
-    spec, task = condition.teacher, make_task(data)
-    teacher = load_encoder(encoder, task, seed, spec.head)
-    training = TrainingConfig(epochs=spec.epochs, learning_rate=spec.learning_rate, batch_size=BATCH_SIZE)
-    distiller = Distiller(task, None, teacher, training, max_length=data.max_length)
-    distiller.reset(seed)
-    distiller.advance(np.ones(1), distiller.total_steps)
-    if spec.logit_factor != 1:
-        _scale_logits(teacher, spec.logit_factor)
-    teacher.save_pretrained(folder)
-    return folder
+    """Fine-tune the encoder as the condition says, and return the teacher's folder below `folder`.
+
+    Conditions whose teachers are trained alike share one.
+    """
+    spec = condition.teacher
+    path = folder / f"{condition.task}-{seed}-{_name(spec)}"
+    with FileLock(folder / f".{path.name}.lock"):
+        if (path / "config.json").is_file():
+            return path
+        task = make_task(data)
+        if spec.logit_factor != 1:
+            alike = replace(condition, teacher=replace(spec, logit_factor=1.0))
+            teacher = load_classifier(train_teacher(alike, data, encoder, seed, folder), task)
+            _scale_logits(teacher, spec.logit_factor)
+        else:
+            teacher = load_encoder(encoder, task, seed, spec.head)
+            training = TrainingConfig(epochs=spec.epochs, learning_rate=spec.learning_rate, batch_size=BATCH_SIZE)
+            distiller = Distiller(task, None, teacher, training, max_length=data.max_length)
+            distiller.reset(seed)
+            distiller.advance(np.ones(1), distiller.total_steps)
+        teacher.save_pretrained(path)
+    return path
+
+
+def _name(spec: TeacherSpec) -> str:
+    parts = [f"{spec.examples}x{spec.epochs:g}", f"{spec.learning_rate:g}", spec.head, f"factor{spec.logit_factor:g}"]
+    return "-".join(part for part in parts if part is not None)
 
 
 @torch.no_grad()
@@ -72,7 +88,7 @@ def _narrow(encoder: str, layers: int | list[int], seed: int, folder: Path) -> P
     """Save a randomly initialised encoder of half the width, with the tokenizer of `encoder`."""
     config = AutoConfig.from_pretrained(encoder)
     config.num_hidden_layers = layers if isinstance(layers, int) else len(layers)
-    for name in ("hidden_size", "intermediate_size", "num_attention_heads"):
+    for name in ("hidden_size", "intermediate_size"):
         setattr(config, name, getattr(config, name) // 2)
     with seeded(seed):
         model = AutoModel.from_config(config)
