@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from kselect.config import TEXT_SOURCES
 from kselect.distillation.phase_report import SIGNALS, PhaseReport
 from kselect.tasks.task import Task
 
@@ -51,10 +52,11 @@ class Observer:
     """Turns the reports of a run into observations that do not depend on the scale of a task or loss.
 
     Losses are relative to their initial values (see `Distiller.reference_losses`); ages and progress to the length of
-    the run. A loss that is not measured keeps its last value while its age grows.
+    the run. A loss that is not measured keeps its last value while its age grows. Rows of further texts have no loss,
+    and the age of their last use.
 
     Args:
-        names: The kinds of knowledge on offer.
+        names: The kinds of knowledge on offer, and further texts.
         reference_losses: What the losses are divided by, by name.
         total_steps: Length of the run.
         task: The task; rewards are divided by the loss of a prediction that ignores the input.
@@ -79,7 +81,7 @@ class Observer:
             reward_loss: Initial loss on the reward split, in nats.
         """
         self.rows = np.zeros((len(self.names), len(FEATURES)), dtype=np.float32)
-        self.rows[:, FEATURES.index("relative_loss")] = 1.0
+        self.rows[:, FEATURES.index("relative_loss")] = [name in self.reference_losses for name in self.names]
         self.context = dict.fromkeys(CONTEXT, 0.0)
         self.context |= {"learning_rate": learning_rate, "reward_loss": reward_loss / self.uninformed_loss}
         self.context["regression"] = float(self.regression)
@@ -94,7 +96,8 @@ class Observer:
             learning_rate: As a share of the peak.
         """
         step = report.first_step + report.steps
-        for name in report.losses:
+        used = [name for name, weight in zip(self.names, weights, strict=True) if name in TEXT_SOURCES and weight > 0]
+        for name in (*report.losses, *used):
             self.last_seen[name] = step
         if "agreement" in report.signals:
             self.last_seen["teacher"] = step

@@ -32,6 +32,7 @@ FLOORS = [
     ["kselect.envs"],
     ["kselect.recipes", "kselect.runs", "kselect.stats"],
     ["kselect.training", "kselect.analysis"],
+    ["kselect.collection"],
     ["kselect.cli"],
 ]
 

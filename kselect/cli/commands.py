@@ -12,6 +12,7 @@ from kselect.cli.parser import Command
 from kselect.config import (
     AgentConfig,
     CacheSettings,
+    CollectSettings,
     CompareSettings,
     DemoSettings,
     DistillSettings,
@@ -66,6 +67,7 @@ COMMANDS: dict[str, Command[Any]] = {
         Command("predict", PredictSettings, positional="model", defaults_from=task_defaults),
         CompareCommand("compare", CompareSettings, epilog=list_deciders),
         Command("explain", ExplainSettings),
+        Command("collect", CollectSettings),
         Command("cache", CacheSettings, positional="action"),
         Command("demo", DemoSettings),
     )

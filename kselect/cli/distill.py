@@ -38,7 +38,7 @@ def run(settings: DistillSettings, task: Task) -> Path:
         result = evaluated(runner.run(on_phase)[0], setup.env)
         results = summarise_run(result, task, seed=seed, agent=agent, model=settings.model)
         results["teacher_metrics"] = evaluated_teachers(distiller)
-        results["scales"] = dict(zip(distiller.names, distiller.scales.tolist(), strict=True))
+        results["scales"] = dict(zip(distiller.kinds, distiller.scales.tolist(), strict=True))
         if recording is not None:
             results["recording"] = recording.finish()
         save_model(folder, results, result.student, "student")

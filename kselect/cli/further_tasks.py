@@ -25,6 +25,7 @@ def settings_of_tasks(settings: S, also: Sequence[str], command: Command[S]) -> 
             if key in command.hints and key not in names_with(EnvSettings):
                 raise KselectError(f"{name}: {key} is shared by all tasks: leave it out there, and give it once.")
         if not changes.keys().isdisjoint(names_with(TaskConfig, is_data_source=True)):
-            changes = {"unlabelled_file": None, **changes}  # the first task's sentences belong to its own data
+            first = dict.fromkeys(("unlabelled_file", "transfer_file"))  # these belong to the first task's own data
+            changes = {**first, **changes}
         every.append(command.override(settings, changes, name))
     return every

@@ -5,16 +5,31 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kselect.cli.console import Interruption, Progress
-from kselect.runs.run_dir import RunFolder
 from kselect.training.study import Cell, Study
+
+
+class StudyFolder(Protocol):
+    """The folder of a study: a `RunFolder`, or one that further runs may be added to at any time."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+
+    @property
+    def resumed(self) -> bool:
+        """Whether a stopped study is resumed."""
+
+    @property
+    def resume_command(self) -> str:
+        """The command line that resumes the study where it was stopped."""
 
 
 def run_study(
     study: Study,
-    folder: RunFolder,
+    folder: StudyFolder,
     title: str,
     steps_of: Callable[[Cell], int],
     on_entry: Callable[[dict[str, Any]], None] | None = None,
@@ -63,10 +78,10 @@ def run_study(
 
 def describe_cell(identity: Any) -> str:
     """Name a run in a few words."""
-    names = [str(identity[name]) for name in ("task", "label", "rung") if name in identity]
+    names = [str(identity[name]) for name in ("task", "condition", "label", "selection", "rung") if name in identity]
     return ", ".join([*names, *([f"seed {identity['seed']}"] if identity.get("seed") is not None else [])])
 
 
-def retry_hint(folder: RunFolder, ledger: Path) -> str:
+def retry_hint(folder: StudyFolder, ledger: Path) -> str:
     """Return how to repeat failed runs, as the end of a message."""
     return f" See {ledger}; to try them again, give the same command, or {folder.resume_command}."

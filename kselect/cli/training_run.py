@@ -79,7 +79,7 @@ def resolve(settings: S, distiller: Distiller) -> S:
         "max_length": distiller.max_length,
     }
     if "knowledge" in known:
-        changes["knowledge"] = list(distiller.names)
+        changes["knowledge"] = list(distiller.kinds)
     if student.labels is not None:
         changes["head"] = student.head.name
     return resolve_task(settings, distiller.task).replace(**changes)

@@ -6,8 +6,10 @@ Facts about a setting are declared with `setting`, and read with `names_with`.
 """
 
 from kselect.config.analysis import FEWEST, AblationConfig, DoctorConfig, RecordingConfig
+from kselect.config.collection import CollectConfig
 from kselect.config.commands import (
     CacheSettings,
+    CollectSettings,
     CompareSettings,
     DemoSettings,
     DistillSettings,
@@ -31,6 +33,7 @@ from kselect.config.knowledge import (
     PARSER_KNOWLEDGE,
     SOFTENINGS,
     TEXT_KNOWLEDGE,
+    TEXT_SOURCES,
     WEIGHTINGS,
     WORD_KNOWLEDGE,
     KnowledgeConfig,
@@ -53,12 +56,15 @@ __all__ = [
     "PARSER_KNOWLEDGE",
     "SOFTENINGS",
     "TEXT_KNOWLEDGE",
+    "TEXT_SOURCES",
     "WEIGHTINGS",
     "WORD_KNOWLEDGE",
     "AblationConfig",
     "AgentConfig",
     "CacheConfig",
     "CacheSettings",
+    "CollectConfig",
+    "CollectSettings",
     "CompareConfig",
     "CompareSettings",
     "Config",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kselect.config.analysis import AblationConfig, DoctorConfig, RecordingConfig
+from kselect.config.collection import CollectConfig
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig
@@ -139,6 +140,13 @@ class CompareSettings(EnvSettings):
 
     comparison: CompareConfig = field(default_factory=CompareConfig)
     run: StudyConfig = field(default_factory=StudyConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectSettings(Settings):
+    """Settings of `kselect collect`."""
+
+    collection: CollectConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,13 @@ class TaskConfig(Config):
     """Texts or sentences to learn from in place of train's, by knowledge that needs no labels, such as text of another
     language; train_file then gives the labels and, held out of it, the reward split and, where there is no dev_file,
     dev."""
+    transfer_file: str | None = setting(None, group="texts and tags", describes_data=True)
+    """Further texts or sentences without labels, which a teacher labels; how many of the batches are drawn from them is
+    part of each selection, as transfer (see docs/texts.md)."""
+    transfer_columns: list[str] | None = None
+    """Column of the text in transfer_file, or the two of a pair; by default those of the task."""
+    transfer_limit: int | None = setting(None, describes_data=True)
+    """Maximum number of texts of transfer_file."""
     dev_file: str | None = setting(None, describes_data=True)
     """Examples for reporting; by default a tenth of train is held out."""
     test_file: str | None = setting(None, describes_data=True)
@@ -85,11 +92,12 @@ class TaskConfig(Config):
 
     def require_labels(self, reader: str) -> None:
         """Refuse to train on sentences without labels what reads labels."""
-        require(
-            self.unlabelled_file is None,
-            f"{reader} reads the labels of the training data, and unlabelled_file has none: leave that file out.",
-            "unlabelled_file",
-        )
+        for name in ("unlabelled_file", "transfer_file"):
+            require(
+                getattr(self, name) is None,
+                f"{reader} reads the labels of the training data, and {name} has none: leave that file out.",
+                name,
+            )
 
     def validate(self) -> None:
         """Refuse settings for another type of task or of data, and numbers out of range."""
@@ -128,6 +136,19 @@ class TaskConfig(Config):
         self.require("reward_fraction", 0 < self.reward_fraction < 1, "give a share of train between 0 and 1")
         limited = self.train_limit is None or self.train_limit > 0
         self.require("train_limit", limited, "give a positive number of examples")
+        limited = self.transfer_limit is None or self.transfer_limit > 0
+        self.require("transfer_limit", limited, "give a positive number of texts")
+        for name in ("transfer_columns", "transfer_limit"):
+            require(
+                self.transfer_file is not None or not self._is_given(name),
+                f"{name} is of transfer_file: give transfer_file, too.",
+                "transfer_file",
+            )
+        require(
+            self.transfer_columns is None or self.task_type == "text",
+            f"transfer_columns is for whole texts, and task_type is {self.task_type}: leave it out.",
+            "transfer_columns",
+        )
 
     def _check_sources(self) -> None:
         """Refuse contradictions in where a custom dataset is."""
@@ -174,7 +195,8 @@ class TaskConfig(Config):
             f"task_type {self.task_type} has no data: give train_file{in_place}, or to predict test_file.",
             "train_file",
         )
-        files = filter(None, (self.train_file, self.dev_file, self.test_file, self.unlabelled_file))
+        parts = (self.train_file, self.dev_file, self.test_file, self.unlabelled_file, self.transfer_file)
+        files = filter(None, parts)
         has_rows = self.dataset is not None or any(Path(file).suffix.lower() in ROW_FILES for file in files)
         of_treebank = f" or, in CoNLL-U, {' or '.join(TREEBANK_TAGS)}"
         for name, other in (("word_column", ""), ("tag_column", of_treebank)):

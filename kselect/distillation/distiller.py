@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from kselect.config import KnowledgeConfig, TrainingConfig
+from kselect.config import TEXT_SOURCES, KnowledgeConfig, TrainingConfig
 from kselect.distillation.callback import DistillerCallback, MicroBatch, TrainingControl
 from kselect.distillation.compatibility import check_compatible, shared_tokenizer
 from kselect.distillation.cost_account import CostAccount
@@ -23,6 +24,7 @@ from kselect.distillation.optimizer import learning_rate_factor
 from kselect.distillation.pair_forward import PairForward, PairOutputs
 from kselect.distillation.phase_report import SIGNALS, PhaseReport, compute_signals
 from kselect.distillation.snapshot import Snapshot
+from kselect.distillation.source_sampler import SourceSampler
 from kselect.distillation.teacher.outputs import TeacherOutputs
 from kselect.distillation.teacher.parser import ParsedTexts
 from kselect.distillation.teacher.sources import ProgressCallback, TeacherSource
@@ -55,6 +57,7 @@ class Distiller:
         training: settings of the training steps.
         offered: settings of the knowledge on offer, with the kinds that the models support.
         knowledge: the kinds of knowledge on offer, in the order of a selection.
+        sources: names of the further texts that a selection draws batches from, after the kinds of knowledge.
         scales: factor on each kind's loss, `[k]`.
         initial_losses: loss of each kind on a few training examples before the first step, by name.
         reference_losses: the losses that observations are relative to, by name: the initial loss, or the loss of an
@@ -120,7 +123,8 @@ class Distiller:
             config = KnowledgeConfig() if self.teachers else KnowledgeConfig(knowledge=["gold"])
         built = build_knowledge(config, self.student, self.teachers, parser, self.task.is_labelled)
         self.knowledge: tuple[Knowledge, ...] = built
-        self.offered = replace(config, knowledge=list(self.names))
+        self.sources = tuple(name for name in TEXT_SOURCES if name in self.task.splits)
+        self.offered = replace(config, knowledge=list(self.kinds))
 
     def _encode(self) -> None:
         """Encode the splits that training reads with one tokenizer for all models."""
@@ -128,7 +132,7 @@ class Distiller:
         if "token_type_ids" in input_names(self.student.model):
             self.student.tokenizer = tokenizer  # saved with the student, which is trained on its token types
         self._splits = EncodedSplits(self.task, tokenizer, self.max_length)
-        self._train = self._splits["train"]
+        self._train, self._sizes = self._splits.training()
 
     def _connect_teachers(self, parser: Classifier | None) -> None:
         """Move the models to the device, and connect the sources of teacher outputs."""
@@ -137,7 +141,8 @@ class Distiller:
             self.teachers, self._train, self.knowledge, self.offered, self.task.name, self.device, self.dtype
         )
         if parser is not None and any(kind.reads_parser for kind in self.knowledge):
-            words = words_of_texts(self.task.splits["train"], self._splits.tokenizer, self.max_length)
+            texts = self.task.splits["train"].joined([self.task.splits[name] for name in self.sources])
+            words = words_of_texts(texts, self._splits.tokenizer, self.max_length)
             self._teacher_outputs.add_parser(parser, words)
         self._pair = PairForward(
             self.student, self._teacher_outputs, self._train, self.account, self.device, self.dtype
@@ -146,11 +151,12 @@ class Distiller:
 
     def _prepare_training(self) -> None:
         """Collect everything that is trained."""
-        self.weighting = make_weighting(self.offered.weighting, self.names, self.task.regression)
+        self.weighting = make_weighting(self.offered.weighting, self.kinds, self.task.regression)
         modules = {kind.name: kind.modules for kind in self.knowledge if kind.modules is not None}
         further = {"knowledge": nn.ModuleDict(modules), "weighting": self.weighting}
         trained = nn.ModuleDict({"student": self._model, "head": self.student.head, **further})
-        self._state = TrainingState(trained.to(self.device), self._train.lengths, self.training, self.device)
+        sampler = SourceSampler(self._train.lengths, self._sizes, self.training.batch_size)
+        self._state = TrainingState(trained.to(self.device), sampler, self.training, self.device)
         self.total_steps = self.training.total_steps(self._state.sampler.batches_per_epoch)
 
     def _set_scales(self) -> None:
@@ -181,9 +187,14 @@ class Distiller:
         return self._teacher_outputs.parsed
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the knowledge on offer, in the order of a selection."""
+    def kinds(self) -> tuple[str, ...]:
+        """Names of the kinds of knowledge on offer."""
         return tuple(kind.name for kind in self.knowledge)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of what a selection weights, in its order: the kinds of knowledge on offer, and further texts."""
+        return (*self.kinds, *self.sources)
 
     @property
     def step(self) -> int:
@@ -211,7 +222,7 @@ class Distiller:
         """Share of padding among the tokens of the current epoch's batches, in [0, 1)."""
         micro_batches = [part for indices in self._state.sampler.epoch_batches for part in self._split(indices)]
         padded = sum(len(indices) * self._train.width(indices) for indices in micro_batches)
-        return 1 - int(self._train.lengths.sum()) / padded
+        return 1 - int(self._train.lengths[: self._sizes[0]].sum()) / padded
 
     def reset(self, seed: int) -> None:
         """Restore the initial weights and start a run; `seed` determines the order of examples and dropout."""
@@ -226,7 +237,8 @@ class Distiller:
         """Take up to `steps` training steps under a selection.
 
         Args:
-            selection: weights in [0, 1], `[k]` for all steps, or `[steps, k]` for each of them.
+            selection: weights in [0, 1] in the order of `names`, `[k]` for all steps, or `[steps, k]` for each of
+                them.
             steps: number of steps; the run ends after `total_steps`.
 
         Returns:
@@ -242,17 +254,21 @@ class Distiller:
         weights = np.atleast_2d(selection_weights(selection, self.names))
         if len(weights) not in (1, steps):
             raise ValueError(f"A selection for each step has {steps} rows, not {len(weights)}.")
-        selected = np.flatnonzero(weights.any(axis=0))
+        of_kinds, of_sources = np.split(weights, [len(self.knowledge)], axis=1)
+        selected = np.flatnonzero(of_kinds.any(axis=0))
         computed = tuple(self.names[i] for i in selected)
         scales = send(torch.from_numpy(self.scales[selected]), self.device)
-        by_step = send(torch.from_numpy(weights.take(selected, axis=1)), self.device).expand(steps, -1)
-        first_step, rows, moments = self.step, [], []
+        by_step = send(torch.from_numpy(of_kinds.take(selected, axis=1)), self.device).expand(steps, -1)
+        batches = self._batches(selected, of_kinds, np.broadcast_to(of_sources, (steps, len(self.sources))))
+        first_step, rows, moments, read = self.step, [], [], []
         self._model.train()
         self.student.head.train()
         with self.account.measure("student"), self._state.dropout.active():
             for weights_of_step in by_step:
                 moments.append(self._state.moment())
-                rows.append(self._take_step(selected, weights_of_step, scales))
+                indices, kinds = next(batches)
+                rows.append(self._take_step(indices, selected, kinds, weights_of_step, scales))
+                read.append(kinds)
                 self._state.step += 1
                 for callback in self.callbacks:
                     callback.on_step_end(self._state.step, self.control)
@@ -263,7 +279,9 @@ class Distiller:
                 callback.on_advance_end()
         losses, signals, grad_norms = np.split(table, [len(selected), len(selected) + len(SIGNALS)], axis=1)
         try:
-            check_finite(first_step, losses, grad_norms[:, 0], computed, self.training.learning_rate)
+            check_finite(
+                first_step, np.where(read, losses, 0.0), grad_norms[:, 0], computed, self.training.learning_rate
+            )
         except TrainingDivergedError as error:
             # The optimizer has skipped that step and all later ones, so that only the rest is undone.
             self._state.rewind(error.step - 1, moments[error.step - 1 - first_step])
@@ -271,14 +289,46 @@ class Distiller:
             raise
         return PhaseReport.of_steps(first_step, losses, signals, grad_norms[:, 0], computed)
 
-    def _take_step(self, selected: NDArray[np.int64], weights: Tensor, scales: Tensor) -> Tensor:
-        """Take one step; returns its losses, signals and gradient norm in one row, still on the device."""
-        indices = self._state.sampler.next_batch()
-        names = tuple(self.names[i] for i in selected)
-        row = torch.zeros(len(selected) + len(SIGNALS), device=self.device)
+    def _batches(
+        self, selected: NDArray[np.int64], weights: NDArray[np.float32], of_sources: NDArray[np.float32]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+        """Yield the batch of each step, and which of the selected kinds are computed on it.
+
+        Kinds that read labels are left out on texts without labels; where nothing else is selected, these are not read.
+        """
+        unlabelled = np.array([not self.knowledge[i].reads_labels for i in selected])
+        every = np.ones(len(selected), dtype=bool)
+        for step, shares in enumerate(of_sources):
+            weights_of_step = weights[min(step, len(weights) - 1)]
+            readable = (weights_of_step[selected] > 0) & unlabelled
+            indices, is_labelled = self._state.sampler.next_batch(shares if readable.any() else ())
+            yield indices, every if is_labelled else unlabelled
+
+    def _take_step(
+        self,
+        indices: NDArray[np.int64],
+        selected: NDArray[np.int64],
+        kinds: NDArray[np.bool_],
+        weights: Tensor,
+        scales: Tensor,
+    ) -> Tensor:
+        """Take one step; returns its losses, signals and gradient norm in one row, still on the device.
+
+        Args:
+            indices: the batch.
+            selected: indices of the selected kinds of knowledge, `[k]`.
+            kinds: which of them are computed, `[k]`; the loss of the others is NaN.
+            weights: of the selected kinds, `[k]`.
+            scales: of the selected kinds, `[k]`.
+        """
+        if not kinds.all():
+            chosen = torch.from_numpy(np.flatnonzero(kinds)).to(self.device)
+            weights, scales = weights[chosen] / weights[chosen].sum(), scales[chosen]
+        names = tuple(self.names[i] for i in selected[kinds])
+        row = torch.zeros(len(names) + len(SIGNALS), device=self.device)
         for part in self._split(indices):
             share = len(part) / len(indices)
-            micro_batch = self._compare(part, selected)
+            micro_batch = self._compare(part, selected[kinds])
             total = self.weighting(micro_batch.losses, weights, scales, names, micro_batch.student)
             for callback in self.callbacks:
                 callback.on_losses(micro_batch, total)
@@ -286,9 +336,11 @@ class Distiller:
             signals = compute_signals(micro_batch.student, micro_batch.teacher, micro_batch.batch.labels)
             row += torch.cat([micro_batch.losses.detach().mean(0), signals]) * share
         grad_norm = clip_grad_norm_(self._state.trained.parameters(), self.training.max_grad_norm)
-        finite = torch.isfinite(grad_norm) & torch.isfinite(row[: len(selected)]).all()
-        self._state.optimizer.step(self.learning_rate, finite)
-        return torch.cat([row, grad_norm.detach().reshape(1)])
+        losses, signals = row[: len(names)], row[len(names) :]
+        self._state.optimizer.step(self.learning_rate, torch.isfinite(grad_norm) & torch.isfinite(losses).all())
+        if not kinds.all():
+            losses = torch.full((len(kinds),), math.nan, device=self.device).index_copy(0, chosen, losses)
+        return torch.cat([losses, signals, grad_norm.detach().reshape(1)])
 
     def _split(self, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Split a batch into micro-batches."""
@@ -350,10 +402,10 @@ class Distiller:
         """Return the loss of each kind of knowledge on a few training examples, without dropout."""
         self._set_eval()
         losses = self._compare(self._probe_sample(), range(len(self.knowledge)), live=True).losses
-        return dict(zip(self.names, losses.mean(0).tolist(), strict=True))
+        return dict(zip(self.kinds, losses.mean(0).tolist(), strict=True))
 
     def _probe_sample(self) -> NDArray[np.int64]:
-        return fixed_sample(len(self._train), PROBE_EXAMPLES)
+        return fixed_sample(self._sizes[0], PROBE_EXAMPLES)
 
     def _set_eval(self) -> None:
         self._model.eval()

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from kselect.config import TEXT_SOURCES
 from kselect.distillation.evaluation import fixed_sample
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.task import Task
@@ -25,6 +26,15 @@ class EncodedSplits:
         for name in task.splits:
             if name == "dev" or name not in task.reported:
                 _ = self[name]
+
+    def training(self) -> tuple[EncodedSplit, list[int]]:
+        """Return all texts to learn from, those of train first, and how many examples are of each source."""
+        train, sizes = self["train"], [len(self["train"])]
+        for name in TEXT_SOURCES:
+            if name in self._task.splits:
+                train = train.joined(self[name])
+                sizes.append(len(self[name]))
+        return train, sizes
 
     def __getitem__(self, name: str) -> EncodedSplit:
         if name not in self._encoded:

@@ -84,19 +84,23 @@ class PhaseReport:
 
         Args:
             first_step: number of training steps before the phase.
-            losses: `[steps, k]`, of the k kinds of knowledge that were computed.
+            losses: `[steps, k]`, of the k kinds of knowledge that were selected, NaN in steps where one was not
+                computed, since it reads labels and the texts had none.
             signals: `[steps, 6]`, NaN where not read.
             grad_norms: `[steps]`, before clipping.
             names: of the columns of `losses`.
         """
-        computed = {name: losses[:, i] for i, name in enumerate(names)}
+        columns = {name: losses[:, i][~np.isnan(losses[:, i])] for i, name in enumerate(names)}
+        computed = {name: column for name, column in columns.items() if len(column)}
         return PhaseReport(
             first_step=first_step,
             steps=len(losses),
             losses={name: float(column.mean()) for name, column in computed.items()},
             slopes={name: _slope(column) for name, column in computed.items()},
             signals={
-                name: float(signals[:, i].mean()) for i, name in enumerate(SIGNALS) if not np.isnan(signals[:, i]).any()
+                name: float(np.nanmean(signals[:, i]))
+                for i, name in enumerate(SIGNALS)
+                if not np.isnan(signals[:, i]).all()
             },
             grad_norm=float(grad_norms.mean()),
         )

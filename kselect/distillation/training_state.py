@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kselect.config import TrainingConfig
 from kselect.distillation.optimizer import StudentOptimizer
 from kselect.distillation.rng import RandomStream
-from kselect.distillation.sampler import BatchPosition, BucketSampler
 from kselect.distillation.snapshot import Snapshot
+from kselect.distillation.source_sampler import SourcePosition, SourceSampler
 from kselect.errors import KselectError
 
-Moment = tuple[BatchPosition, dict[str, Tensor]]
+Moment = tuple[SourcePosition, dict[str, Tensor]]
 """Position in the data, and state of the random generators."""
 
 
@@ -24,11 +22,11 @@ class TrainingState:
     """Weights, optimizer, position in the data, random stream of dropout, and number of steps."""
 
     def __init__(
-        self, trained: nn.Module, lengths: NDArray[np.int32], training: TrainingConfig, device: torch.device
+        self, trained: nn.Module, sampler: SourceSampler, training: TrainingConfig, device: torch.device
     ) -> None:
         """Remember the current weights as the initial ones."""
         self.trained = trained
-        self.sampler = BucketSampler(lengths, training.batch_size)
+        self.sampler = sampler
         self.dropout = RandomStream(device)
         self._training = training
         self._device = device
@@ -81,5 +79,5 @@ class TrainingState:
         self._start(seed=0)
         self.optimizer.restore(groups["optimizer"])
         self.dropout.state = {device: value.clone() for device, value in groups["random"].items()}
-        self.sampler.position = cast(BatchPosition, snapshot.facts["batches"])
+        self.sampler.position = cast(SourcePosition, snapshot.facts["batches"])
         self.step = snapshot.facts["step"]

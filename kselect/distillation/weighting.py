@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from kselect.config import WEIGHTINGS
+from kselect.config import TEXT_SOURCES, WEIGHTINGS
 from kselect.errors import KselectError, unknown
 from kselect.models.heads import Answer
 
@@ -129,14 +129,14 @@ def make_weighting(
 
 
 def selection_weights(selection: ArrayLike, names: Sequence[str]) -> NDArray[np.float32]:
-    """Normalise a selection to weights that sum to 1.
+    """Normalise a selection to weights of the kinds of knowledge that sum to 1; those of further texts stay.
 
     Adam is invariant to a common factor, so that only ratios of weights matter. Selecting nothing means gold labels or,
     if they are not on offer, equal weights.
 
     Args:
         selection: weights in [0, 1], `[k]`, or `[n, k]` for n steps.
-        names: names of the k kinds of knowledge.
+        names: names of what is selected, kinds of knowledge first, then those in `kselect.config.TEXT_SOURCES`.
 
     Raises:
         ValueError: a selection of another shape, or outside [0, 1].
@@ -148,6 +148,8 @@ def selection_weights(selection: ArrayLike, names: Sequence[str]) -> NDArray[np.
     shaped = chosen.ndim in (1, 2) and chosen.shape[-1] == len(names)
     if not shaped or not ((chosen >= 0) & (chosen <= 1)).all():
         raise ValueError(f"A selection is {len(names)} numbers in [0, 1] ({', '.join(names)}), not {chosen}.")
-    default = np.array([name == "gold" or "gold" not in names for name in names], dtype=np.float32)
-    chosen = np.where(chosen.any(axis=-1, keepdims=True), chosen, default)
-    return chosen / chosen.sum(axis=-1, keepdims=True)
+    kinds = [name for name in names if name not in TEXT_SOURCES]
+    default = np.array([name == "gold" or "gold" not in kinds for name in kinds], dtype=np.float32)
+    of_kinds, of_sources = np.split(chosen, [len(kinds)], axis=-1)
+    of_kinds = np.where(of_kinds.any(axis=-1, keepdims=True), of_kinds, default)
+    return np.concatenate([of_kinds / of_kinds.sum(axis=-1, keepdims=True), of_sources], axis=-1)

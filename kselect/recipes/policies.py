@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from kselect.agents.agent import Agent
 from kselect.agents.registry import ONLINE, agent_class, find_class, load_agent, make_agent, wants_soft
 from kselect.agents.serialization import read_description
-from kselect.config import AgentConfig, PhaseConfig
+from kselect.agents.stages import stage_knowledge
+from kselect.config import TEXT_SOURCES, AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller
 from kselect.envs.distillation import CLS, DistillationEnv
 from kselect.errors import KselectError
@@ -48,7 +50,29 @@ def build_policy(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
     check(config, distiller.offered)
     if name in RECIPES:
         config = RECIPES[name].schedule(distiller.names)
+    config = AgentConfig(config.agent, _with_texts(config.agent_settings, distiller.sources))
     return _build(config.agent, config, distiller, phases, seed, learning=False)
+
+
+def _with_texts(settings: Mapping[str, Any], sources: Sequence[str]) -> dict[str, Any]:
+    """Return an agent's settings, whose weights have 1 for further texts that they do not name."""
+    unnamed = dict.fromkeys(sources, 1)
+    found = {**settings}
+    if "weights" in found:
+        found["weights"] = unnamed | found["weights"]
+    if "stages" in found:
+        found["stages"] = [
+            {**stage, **{key: unnamed | stage[key] for key in ("weights", "to") if stage.get(key)}}
+            for stage in found["stages"]
+        ]
+    named = stage_knowledge([{"weights": found.get("weights")}, *found.get("stages", ())])
+    missing = next((name for name in named if name in TEXT_SOURCES and name not in sources), None)
+    if missing is not None:
+        raise KselectError(
+            f"The weights name {missing}, and there are no such texts: give transfer_file, or leave it out.",
+            setting="transfer_file",
+        )
+    return found
 
 
 def _build(

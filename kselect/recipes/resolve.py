@@ -9,7 +9,7 @@ from typing import Any
 from kselect import io
 from kselect.agents.registry import AGENTS, LEARNERS, ONLINE, check_offer, knowledge_of, learns
 from kselect.agents.validation import check_names
-from kselect.config import AgentConfig, KnowledgeConfig, merge_settings, names_with
+from kselect.config import TEXT_SOURCES, AgentConfig, KnowledgeConfig, merge_settings, names_with
 from kselect.errors import KselectError, unknown
 from kselect.recipes.catalog import NAMED, RECIPES
 
@@ -79,8 +79,9 @@ def recipe_defaults(agent: AgentConfig, overrides: Mapping[str, Any]) -> dict[st
         )
 
         settings, needed = read_comparison(Path(name)), read_description(Path(name)).get("names")
-    if needed:
-        settings["knowledge"] = list(needed)
+    kinds = [kind for kind in needed or () if kind not in TEXT_SOURCES]
+    if kinds:
+        settings["knowledge"] = kinds
     if overrides.get("layer_map") is not None:
         settings.pop("layer_maps", None)  # a single map for all kinds was given
     offered = overrides.get("knowledge") or settings.get("knowledge")
@@ -95,7 +96,7 @@ def check(agent: AgentConfig, knowledge: KnowledgeConfig) -> None:
     name, recipe, kinds = agent.agent, RECIPES.get(agent.agent), knowledge.knowledge
     if recipe is None:
         if name in AGENTS and kinds is not None:
-            check_offer(name, agent.agent_settings, kinds)
+            check_offer(name, agent.agent_settings, [*kinds, *TEXT_SOURCES])
         return
     check_names(name, agent.agent_settings, ())
     for kind in recipe.knowledge or ():

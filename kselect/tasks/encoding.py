@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,6 +63,20 @@ class EncodedSplit:
     def whole_examples(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return `indices`, and those of other pieces of the same examples, ascending."""
         return np.flatnonzero(np.isin(self.numbers, self.numbers[indices]))
+
+    def joined(self, other: EncodedSplit) -> EncodedSplit:
+        """Return the examples of both splits, which one tokenizer encoded, these ones first."""
+        segments = None
+        if self.token_type_ids is not None and other.token_type_ids is not None:
+            segments = self.token_type_ids + other.token_type_ids
+        return replace(
+            self,
+            input_ids=self.input_ids + other.input_ids,
+            token_type_ids=segments,
+            labels=np.concatenate([self.labels, other.labels]),
+            lengths=np.concatenate([self.lengths, other.lengths]),
+            truncated=self.truncated + other.truncated,
+        )
 
     def trimmed(self, answer: NDArray[Any], index: int) -> NDArray[Any]:
         """Return the answer to the example at `index` without padding."""

@@ -11,16 +11,17 @@ from kselect.config import TaskConfig
 from kselect.errors import KselectError, unknown
 from kselect.tasks.glue import GLUE_FORMATS, glue_source
 from kselect.tasks.paths import resolve_path
-from kselect.tasks.splits import subsample
+from kselect.tasks.splits import Examples, subsample
 from kselect.tasks.synthetic.tasks import SYNTHETIC_TASKS
 from kselect.tasks.task import Task, build_task
 from kselect.tasks.text_files import TextFiles, Unlabelled
+from kselect.tasks.transfer import with_transfer
 from kselect.tasks.words import TaggedSource, TreeSource
 from kselect.tasks.words.parsing_files import WordSource
 
 TASKS: tuple[str, ...] = (*SYNTHETIC_TASKS, *GLUE_FORMATS)
 """Names that `load_task` knows."""
-FILES = ("train_file", "unlabelled_file", "dev_file", "test_file", "dataset")
+FILES = ("train_file", "unlabelled_file", "transfer_file", "dev_file", "test_file", "dataset")
 """Settings that name a custom dataset."""
 WORD_SOURCES: dict[str, type[TaggedSource] | type[TreeSource]] = {"tags": TaggedSource, "trees": TreeSource}
 
@@ -113,7 +114,7 @@ def _letters(name: str) -> str:
 
 def make_task(config: TaskConfig) -> Task:
     """Load the task that `config` describes."""
-    return load_task(
+    task = load_task(
         task_name(config),
         config.data_dir,
         files=custom_data(config),
@@ -121,6 +122,38 @@ def make_task(config: TaskConfig) -> Task:
         seed=config.data_seed,
         train_limit=config.train_limit,
     )
+    if config.transfer_file is None:
+        return task
+    return with_transfer(task, _transfer_texts(config, task), config.transfer_limit, config.data_seed)
+
+
+def _transfer_texts(config: TaskConfig, task: Task[Any]) -> Examples:
+    """Read `transfer_file`, in the format of the task's own files."""
+    if config.task_type != "text":
+        source = replace(word_source(config), data_dir=config.data_dir)
+        assert isinstance(source, TaggedSource)
+        return source.untagged(str(config.transfer_file))
+    columns = config.transfer_columns or config.text_columns
+    if columns is None and task.name in GLUE_FORMATS:
+        columns = list(GLUE_FORMATS[task.name].tsv.texts)
+    if columns is None:
+        raise KselectError(
+            "transfer_columns is missing: name the column of the text in transfer_file, or two.",
+            setting="transfer_columns",
+        )
+    files = TextFiles(
+        columns, unlabelled_file=config.transfer_file, regression=task.regression, data_dir=config.data_dir
+    )
+    texts = files.unlabelled_train()
+    assert texts is not None
+    is_pair = task.splits["train"].text_b is not None
+    if is_pair != (texts.text_b is not None):
+        raise KselectError(
+            f"{task.name} reads {'pairs of texts' if is_pair else 'single texts'}: name "
+            f"{'two columns' if is_pair else 'one column'} of transfer_file as transfer_columns.",
+            setting="transfer_columns",
+        )
+    return texts
 
 
 def task_name(config: TaskConfig) -> str:

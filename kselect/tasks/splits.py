@@ -86,6 +86,16 @@ class Split(Examples):
             labels=[self.labels[row] for row in rows],
         )
 
+    def joined(self, others: Sequence[Split]) -> Split:
+        """Return these examples, and then those of the other splits."""
+        every = (self, *others)
+        pairs = [split.text_b for split in every if split.text_b is not None]
+        return Split(
+            text_a=[text for split in every for text in split.text_a],
+            text_b=None if self.text_b is None else [text for texts in pairs for text in texts],
+            labels=[label for split in every for label in split.labels],
+        )
+
     def sample(self, count: int, seed: int) -> list[int]:
         """Return indices of examples whose labels have the shares, or whose scores have the spread, of all."""
         return (spread_sample if self.scored else stratified_sample)(self.labels, count, seed)

@@ -92,7 +92,7 @@ def run_distillation(settings: Mapping[str, Any], report: Report) -> dict[str, A
     typed = DistillSettings.from_dict({name: value for name, value in settings.items() if name != "checkpoint"})
     checkpoint = None if path is None else Checkpoint(Path(path), typed.run.checkpoint_every)
     seed = typed.run.seed
-    distiller = _distiller(_key(typed))
+    distiller = cached_distiller(typed)
     setup = build_policy(typed.agent, distiller, typed.phases, seed)
     runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=setup.learning)
     snapshot = checkpoint.load() if checkpoint is not None else None
@@ -128,21 +128,21 @@ def run_distillation(settings: Mapping[str, Any], report: Report) -> dict[str, A
 def evaluate_teachers(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the metrics of the teachers, in `teacher_metrics` each, and in `metrics` those of the first."""
     typed = DistillSettings.from_dict(settings)
-    distiller = _distiller(_key(typed))
+    distiller = cached_distiller(typed)
     teachers = evaluated_teachers(distiller)
     examples = len(distiller.encoded("dev"))
     constant = constant_metrics(distiller.task)
     return {"metrics": teachers[0], "teacher_metrics": teachers, "examples": examples, "constant": constant}
 
 
-def _key(settings: DistillSettings) -> str:
+def cached_distiller(settings: DistillSettings) -> Distiller:
+    """Return the distiller of these settings; the last one is held for the next agent that reads the same."""
     values = settings.to_dict()
-    return json.dumps({name: value for name, value in values.items() if name not in OF_AGENT}, sort_keys=True)
+    return _distiller(json.dumps({name: each for name, each in values.items() if name not in OF_AGENT}, sort_keys=True))
 
 
 @lru_cache(maxsize=1)
 def _distiller(key: str) -> Distiller:
-    """Return the run of these settings; the last one is held for the next agent that reads the same."""
     settings = DistillSettings.from_dict(json.loads(key))
     models = _models(_key_of_models(settings))
     models = replace(models, student=copy.deepcopy(models.student))  # training changes it

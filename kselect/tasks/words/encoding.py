@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +56,19 @@ class EncodedWords(EncodedSplit):
     def first_words(self) -> NDArray[np.int64]:
         """First word of each example in its sentence, counted from 0, `[n]`."""
         return np.asarray([piece.first for piece in self.pieces], dtype=np.int64)
+
+    def joined(self, other: EncodedSplit) -> EncodedWords:
+        """Return the sentences of both splits; see `EncodedSplit.joined`."""
+        joined = super().joined(other)
+        assert isinstance(joined, EncodedWords)
+        assert isinstance(other, EncodedWords)
+        count = len(self.split)
+        return replace(
+            joined,
+            word_positions=self.word_positions + other.word_positions,
+            pieces=self.pieces + [replace(piece, sentence=count + piece.sentence) for piece in other.pieces],
+            split=WordSplit([*self.split.sentences, *other.split.sentences]),
+        )
 
     def trimmed(self, answer: NDArray[Any], index: int) -> NDArray[Any]:
         """Return the answer to the example at `index`, `[W, ...]`, for its words, `[w, ...]`."""

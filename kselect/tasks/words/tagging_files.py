@@ -77,9 +77,13 @@ class TaggedSource(WordSource):
         splits = {part: WordSplit(sentences) for part, sentences in data.parts.items()}
         splits = make_splits(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
         if self.unlabelled_file is not None:
-            train = WordSplit(self._untagged(find_file(self.unlabelled_file, self.data_dir)))
+            train = self.untagged(self.unlabelled_file)
             splits["train"] = subsample(train, train_limit or len(train), seed)
         return _task(name, data.tag_set, data.file_scheme, splits)
+
+    def untagged(self, path: str) -> WordSplit[TaggedSentence]:
+        """Read the sentences of a file without their tags."""
+        return WordSplit(self._untagged(find_file(path, self.data_dir)))
 
     def task_of(self, name: str, labels: Sequence[str]) -> TaggingTask:
         """Return the task of predicting these tags; see `WordSource.task_of`."""

@@ -1,0 +1,1 @@
+"""Experience for policies: students distilled under many conditions, each by many selections."""

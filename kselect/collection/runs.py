@@ -1,0 +1,155 @@
+"""One run of a collection: a student distilled in a condition, under a seed, by a selection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from kselect import io
+from kselect.collection.draws import draw
+from kselect.collection.suite import Condition, plain
+from kselect.collection.teachers import student_config, teacher_scores, train_teacher
+from kselect.config import AgentConfig, DistillSettings, KnowledgeConfig, RunConfig, TaskConfig
+from kselect.distillation.distiller import Distiller
+from kselect.distillation.evaluation import predict_logits
+from kselect.recipes.policies import build_policy
+from kselect.training.cells import cached_distiller
+from kselect.training.engines import Report
+from kselect.training.results import constant_metrics
+from kselect.training.runner import EpisodeRunner
+
+MARKS = (0.25, 0.5, 1.0)
+"""Shares of a run at which the student is evaluated, besides rewards."""
+
+
+def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Compute a run.
+
+    The data of a condition under a seed, its teacher and the teacher's scores are made by the first of its runs, and
+    kept in its folder for the others.
+
+    Args:
+        settings: `condition` and its `tasks` as plain values, `seed`, `stages` of the selection, `knowledge` on offer,
+            `encoder`, `dev_examples`, the `folder` of the condition under this seed, the folder of all `teachers`, and
+            the `arrays` file to write.
+        report: called after each phase.
+
+    Returns:
+        Metrics of the student on dev and on the reward split at each of `MARKS`, those of the teacher and of the
+        constant prediction, the numbers of steps and examples, and the seconds by part. The arrays hold the
+        observations, actions and rewards of all decisions, and the logits on the reward split at each mark.
+    """
+    condition, seed = Condition.from_dict(settings["condition"]), settings["seed"]
+    folder = Path(settings["folder"])
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):  # parallel processes wait for the one that makes the teacher
+        distill = _prepare(condition, settings, folder)
+        distiller = cached_distiller(distill)
+        teacher = teacher_scores(distiller, folder / "teacher-scores.json")
+    setup = build_policy(distill.agent, distiller, distill.phases, seed)
+    setup.env.measure_rewards = True
+    recorder = _Recorder(distiller, Path(settings["arrays"]))
+    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=False)
+    setup.env.decide_at(sorted({*setup.agent.boundaries, *MARKS[:-1]}))
+    distiller.reset(seed)
+    distiller.advance(np.ones(len(distiller.names)), 1)  # fills the cache; the run starts over after it
+
+    def on_phase(record: dict[str, Any]) -> None:
+        recorder.add(record, setup.env.observer.observation())
+        report(record["step"], runner.total_steps)
+
+    episode = runner.run(on_phase)[0]
+    recorder.save()
+    return {
+        "marks": recorder.marks,
+        "teacher": teacher,
+        "constant": constant_metrics(distiller.task),
+        "steps": runner.total_steps,
+        "examples": {split: len(distiller.encoded(split)) for split in ("train", "reward", "dev", *distiller.sources)},
+        "initial_losses": distiller.initial_losses,
+        "scales": dict(zip(distiller.kinds, distiller.scales.tolist(), strict=True)),
+        "seconds": {name: value for name, value in episode.seconds.items() if name != "other"},
+    }
+
+
+def _prepare(condition: Condition, settings: Mapping[str, Any], folder: Path) -> DistillSettings:
+    """Make the data and the models of a condition where they are missing, and return the run's settings."""
+    seed, encoder, kept = settings["seed"], settings["encoder"], folder / "data.json"
+    if kept.is_file():
+        data = {name: TaskConfig(**values) for name, values in io.read_json(kept).items()}
+    else:
+        tasks = {name: TaskConfig(**values) for name, values in settings["tasks"].items()}
+        data = draw(condition, tasks, seed, settings["dev_examples"], folder / "data")
+    teacher = train_teacher(condition, data["teacher"], encoder, seed, Path(settings["teachers"]))
+    student = student_config(condition, data["student"], teacher, encoder, seed, folder / "student")
+    if not kept.is_file():
+        io.write_json(kept, {name: vars(config) for name, config in data.items()})
+    return DistillSettings(
+        task=data["student"],
+        model=student,
+        training=condition.training,
+        knowledge=KnowledgeConfig(**settings["knowledge"]),
+        agent=AgentConfig("schedule", {"stages": settings["stages"]}),
+        run=RunConfig(seed=seed),
+    )
+
+
+class _Recorder:
+    """Keeps what happens at each decision, and evaluates the student at each mark."""
+
+    def __init__(self, distiller: Distiller, path: Path) -> None:
+        self.distiller = distiller
+        self.path = path
+        self.marks: dict[str, dict[str, dict[str, float]]] = {}
+        self.arrays: dict[str, NDArray[Any]] = {}
+        self.decisions: list[dict[str, NDArray[Any]]] = []
+
+    def add(self, record: Mapping[str, Any], observation: Mapping[str, NDArray[Any]]) -> None:
+        """Keep a phase: what the environment shows after it, and how it was rewarded."""
+        weights = np.array(list(record["weights"].values()), dtype=np.float32)
+        numbers = {"weights": weights, "reward": np.asarray(record["reward"]), "step": np.asarray(record["step"])}
+        self.decisions.append({**observation, **numbers})
+        share = record["step"] / self.distiller.total_steps
+        for mark in MARKS:
+            if str(mark) not in self.marks and share >= mark - 1e-9:
+                self._evaluate(mark)
+
+    def _evaluate(self, mark: float) -> None:
+        distiller = self.distiller
+        found = {}
+        for split in ("reward", "dev"):
+            result = distiller.evaluate(split)
+            found[split] = {**result.metrics, "loss": result.loss}
+        self.marks[str(mark)] = found
+        if distiller.student.labels is None:
+            encoded = distiller.encoded("reward")
+            every = np.arange(len(encoded))
+            logits = predict_logits(distiller.student, encoded, every, distiller.training.batch_size, distiller.dtype)
+            self.arrays[f"logits-{mark}"] = logits.numpy().astype(np.float16)
+            self.arrays["labels"] = encoded.labels
+
+    def save(self) -> None:
+        """Write the arrays."""
+        for name in self.decisions[0]:
+            self.arrays[name] = np.stack([decision[name] for decision in self.decisions])
+        with io.replacing(self.path) as (partial,), partial.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **self.arrays)
+
+
+def run_settings(
+    condition: Condition, tasks: Mapping[str, TaskConfig], seed: int, folder: Path, **shared: Any
+) -> dict[str, Any]:
+    """Return the plain settings of a run; see `collect_run`."""
+    own = {name: vars(tasks[name]) for name in (condition.task, condition.texts_of) if name is not None}
+    return {"condition": plain(condition), "tasks": own, "seed": seed, "folder": str(folder), **shared}
+
+
+def steps_of(condition: Condition) -> int:
+    """Return the training steps of a run in a condition."""
+    return condition.training.total_steps(math.ceil(condition.labelled / condition.training.batch_size))

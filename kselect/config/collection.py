@@ -1,0 +1,35 @@
+"""Which runs `kselect collect` computes, and where it keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kselect.config.validation import Config, require
+
+
+@dataclass(frozen=True)
+class CollectConfig(Config):
+    """Collection: a suite of conditions, and the pool of its runs."""
+
+    suite: str
+    """YAML file of the suite: its tasks, conditions and selections (see docs/collecting.md)."""
+    encoder: str = "sentence-transformers/all-MiniLM-L6-v2"
+    """Folder or hub id of the pretrained encoder that every teacher is fine-tuned from."""
+    pool: str = "runs/pool"
+    """Folder of the runs. Runs that it holds are not computed again."""
+    conditions: list[str] = field(default_factory=lambda: ["*"])
+    """Conditions to run, names or patterns such as sst2-*; all by default."""
+    selections: list[str] = field(default_factory=lambda: ["*"])
+    """Selections to run, names or patterns; all by default."""
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    """Random seeds; each draws the data anew, and trains a teacher on them."""
+    processes: int = 1
+    """Runs computed in parallel, each in its own process."""
+
+    def validate(self) -> None:
+        """Refuse an empty list, equal seeds and numbers out of range."""
+        for name in ("conditions", "selections", "seeds"):
+            require(len(getattr(self, name)) > 0, f"{name} is empty: give at least one.", name)
+        require(len(set(self.seeds)) == len(self.seeds), "seeds names one twice.", "seeds")
+        require(all(seed >= 0 for seed in self.seeds), "seeds has a negative number: give 0 or more.", "seeds")
+        self.require("processes", self.processes > 0, "give a positive number")
