@@ -16,8 +16,9 @@ from kselect.collection.draws import draw
 from kselect.collection.suite import Condition, plain
 from kselect.collection.teachers import student_config, teacher_scores, train_teacher
 from kselect.config import AgentConfig, DistillSettings, KnowledgeConfig, RunConfig, TaskConfig
-from kselect.distillation.distiller import Distiller
+from kselect.distillation.callback import DistillerCallback, TrainingControl
 from kselect.distillation.evaluation import predict_logits
+from kselect.envs.distillation import DistillationEnv
 from kselect.recipes.policies import build_policy
 from kselect.training.cells import cached_distiller
 from kselect.training.engines import Report
@@ -43,7 +44,8 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
     Returns:
         Metrics of the student on dev and on the reward split at each of `MARKS`, those of the teacher and of the
         constant prediction, the numbers of steps and examples, and the seconds by part. The arrays hold the
-        observations, actions and rewards of all decisions, and the logits on the reward split at each mark.
+        observations before and after all decisions, their weights and rewards, and the logits on the reward split at
+        each mark.
     """
     condition, seed = Condition.from_dict(settings["condition"]), settings["seed"]
     folder = Path(settings["folder"])
@@ -54,17 +56,12 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
         teacher = teacher_scores(distiller, folder / "teacher-scores.json")
     setup = build_policy(distill.agent, distiller, distill.phases, seed)
     setup.env.measure_rewards = True
-    recorder = _Recorder(distiller, Path(settings["arrays"]))
-    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=False)
+    recorder = _Recorder(setup.env, Path(settings["arrays"]))
+    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=False, callbacks=[recorder])
     setup.env.decide_at(sorted({*setup.agent.boundaries, *MARKS[:-1]}))
     distiller.reset(seed)
     distiller.advance(np.ones(len(distiller.names)), 1)  # fills the cache; the run starts over after it
-
-    def on_phase(record: dict[str, Any]) -> None:
-        recorder.add(record, setup.env.observer.observation())
-        report(record["step"], runner.total_steps)
-
-    episode = runner.run(on_phase)[0]
+    episode = runner.run(lambda record: report(record["step"], runner.total_steps))[0]
     recorder.save()
     return {
         "marks": recorder.marks,
@@ -100,21 +97,27 @@ def _prepare(condition: Condition, settings: Mapping[str, Any], folder: Path) ->
     )
 
 
-class _Recorder:
+class _Recorder(DistillerCallback):
     """Keeps what happens at each decision, and evaluates the student at each mark."""
 
-    def __init__(self, distiller: Distiller, path: Path) -> None:
-        self.distiller = distiller
+    def __init__(self, env: DistillationEnv, path: Path) -> None:
+        self.env = env
+        self.distiller = env.distiller
         self.path = path
         self.marks: dict[str, dict[str, dict[str, float]]] = {}
         self.arrays: dict[str, NDArray[Any]] = {}
+        self.observations: list[dict[str, NDArray[Any]]] = []
         self.decisions: list[dict[str, NDArray[Any]]] = []
 
-    def add(self, record: Mapping[str, Any], observation: Mapping[str, NDArray[Any]]) -> None:
-        """Keep a phase: what the environment shows after it, and how it was rewarded."""
+    def on_phase_begin(self, episode: int, phase: int, control: TrainingControl) -> None:
+        """Keep what the environment shows."""
+        self.observations.append(self.env.observer.observation())
+
+    def on_phase_end(self, record: dict[str, Any], control: TrainingControl) -> None:
+        """Keep the selection and its reward."""
         weights = np.array(list(record["weights"].values()), dtype=np.float32)
-        numbers = {"weights": weights, "reward": np.asarray(record["reward"]), "step": np.asarray(record["step"])}
-        self.decisions.append({**observation, **numbers})
+        numbers = {"reward": np.asarray(record["reward"]), "step": np.asarray(record["step"])}
+        self.decisions.append({"weights": weights, **numbers})
         share = record["step"] / self.distiller.total_steps
         for mark in MARKS:
             if str(mark) not in self.marks and share >= mark - 1e-9:
@@ -136,8 +139,9 @@ class _Recorder:
 
     def save(self) -> None:
         """Write the arrays."""
-        for name in self.decisions[0]:
-            self.arrays[name] = np.stack([decision[name] for decision in self.decisions])
+        self.observations.append(self.env.observer.observation())
+        for rows in (self.observations, self.decisions):
+            self.arrays |= {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         with io.replacing(self.path) as (partial,), partial.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **self.arrays)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,6 +119,10 @@ class Suite:
         return {name: value for name, value in vars(self.knowledge).items() if value != getattr(default, name)}
 
 
+SECTIONS = {"tasks": dict, "knowledge": dict, "selections": dict, "conditions": list}
+"""Sections that every suite has, and what each is."""
+
+
 def read_suite(path: str | Path) -> Suite:
     """Read a suite from YAML.
 
@@ -129,15 +133,20 @@ def read_suite(path: str | Path) -> Suite:
         KselectError: a file that is missing or malformed; an unknown name; values out of range.
     """
     content = read(str(path), "suite")
-    keys = ("tasks", "knowledge", "selections", "defaults", "conditions", "dev_examples")
+    if not isinstance(content, dict):
+        raise KselectError(f"{path} is not a mapping: give {', '.join(SECTIONS)}.", setting="suite")
     for key in content:
-        if key not in keys:
-            raise unknown(f"key of {path}", key, keys)
+        if key not in (*SECTIONS, "defaults", "dev_examples"):
+            raise unknown(f"section of {path}", key, SECTIONS)
+    for key, kind in SECTIONS.items():
+        if not isinstance(content.get(key), kind) or not content[key]:
+            noun = "list" if kind is list else "mapping"
+            raise KselectError(f"{path} has no {noun} of {key}: give one.", setting="suite")
     tasks = {name: TaskConfig(**{"task": name, **(values or {})}) for name, values in content["tasks"].items()}
     defaults = content.get("defaults") or {}
     found: dict[str, Condition] = {}
     for values in content["conditions"]:
-        condition = Condition.from_dict(_merged(defaults, values))
+        condition = Condition.from_dict(_merged(defaults, values) if isinstance(values, dict) else values)
         if condition.name in found:
             raise KselectError(f"{path} has the condition {condition.name} twice: rename one.")
         for task in (condition.task, condition.texts_of):
@@ -168,10 +177,15 @@ def _merged(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str,
 
 def _filled(kind: Any, values: Mapping[str, Any]) -> Any:
     """Make a dataclass of plain values, and those within it."""
-    known = {member.name: member.type for member in fields(kind)}
+    if not isinstance(values, Mapping):
+        raise KselectError(f"{values!r} is no mapping of settings: give one for each condition and group.")
+    known = {member.name: member.default is MISSING and member.default_factory is MISSING for member in fields(kind)}
     for name in values:
         if name not in known:
             raise unknown("setting of a condition", name, known)
+    for name, is_required in known.items():
+        if is_required and name not in values:
+            raise KselectError(f"{name} is missing in a condition ({values.get('name', 'without a name')}): give it.")
     groups = {"teacher": TeacherSpec, "student": StudentSpec, "training": TrainingConfig}
     inner = {name: _filled(group, values[name]) for name, group in groups.items() if name in known and name in values}
     return kind(**{**values, **inner})

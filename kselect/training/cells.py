@@ -66,7 +66,7 @@ def check_run(settings: DistillSettings) -> None:
         raise
     check(settings.agent, replace(settings.knowledge, knowledge=[kind.name for kind in kinds]))
     if settings.agent.agent not in NAMED and settings.agent.agent not in ONLINE:
-        build_policy(settings.agent, _distiller(_key(settings)), settings.phases, settings.run.seed)
+        build_policy(settings.agent, cached_distiller(settings), settings.phases, settings.run.seed)
 
 
 def run_cell(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kselect.collection.suite import Condition, plain, read_suite
+from kselect.errors import KselectError
+
+SUITE = """
+tasks:
+  sst2:
+  mine: {train_file: mine.tsv, text_columns: [text]}
+knowledge: {knowledge: [gold, logits]}
+selections:
+  both: {gold: 1, logits: 1}
+  late: [{until: 0.5, weights: {logits: 1}}, {weights: {gold: 1}}]
+defaults:
+  labelled: 100
+  teacher: {examples: 300, epochs: 2.0}
+conditions:
+  - {name: plain, task: sst2, stratum: as it is}
+  - {name: weak, task: mine, stratum: weak teacher, teacher: {examples: 50}, training: {epochs: 1.0}}
+"""
+
+
+def read(folder: Path, text: str) -> object:
+    (folder / "suite.yaml").write_text(text)
+    return read_suite(folder / "suite.yaml")
+
+
+def test_a_condition_has_the_defaults_where_it_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text(SUITE)
+    suite = read_suite(tmp_path / "suite.yaml")
+    assert list(suite.conditions) == ["plain", "weak"]
+    weak = suite.conditions["weak"]
+    assert (weak.labelled, weak.teacher.examples, weak.teacher.epochs, weak.training.epochs) == (100, 50, 2.0, 1.0)
+    assert suite.tasks["mine"].train_file == "mine.tsv"
+    assert suite.selections["both"] == [{"weights": {"gold": 1, "logits": 1}}]
+    assert len(suite.selections["late"]) == 2
+    assert suite.knowledge_values == {"knowledge": ["gold", "logits"]}
+
+
+def test_plain_values_make_the_condition_again(tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text(SUITE)
+    for condition in read_suite(tmp_path / "suite.yaml").conditions.values():
+        assert Condition.from_dict(plain(condition)) == condition
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("task: mine, stratum", "task: mnie, stratum", "did you mean 'mine'"),
+        ("name: weak", "name: plain", "condition plain twice"),
+        ("teacher: {examples: 50}", "teacher: {exmples: 50}", "did you mean 'examples'"),
+        ("labelled: 100", "labeled: 100", "did you mean 'labelled'"),
+        ("labelled: 100", "labelled: -1", "labelled is -1"),
+        ("until: 0.5, weights: {logits: 1}", "weights: {logits: 1}", "Stage 1 of agent 'late' has no end"),
+        ("selections:", "selection:", "did you mean 'selections'"),
+        ("task: sst2, stratum", "stratum", "task is missing"),
+        ("tasks:\n  sst2:", "tasks: 3\nothers:\n  sst2:", "tasks"),
+        ("conditions:", "conditions: 3\nothers:", "conditions"),
+    ],
+)
+def test_faults_of_a_suite_are_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in SUITE
+    with pytest.raises(KselectError, match=message):
+        read(tmp_path, SUITE.replace(old, new))
+
+
+def test_the_registered_suites_are_valid() -> None:
+    folder = Path(__file__).parents[2] / "studies" / "selecting"
+    suite = read_suite(folder / "texts.yaml")
+    assert len(suite.conditions) >= 40
+    assert len({condition.task for condition in suite.conditions.values()}) == 8
