@@ -47,7 +47,7 @@ from kselect.runs.run_dir import RunFolder
 from kselect.runs.run_log import Ledger
 from kselect.tasks.task import Task
 from kselect.training.cells import run_cell, run_settings
-from kselect.training.comparison import KEY, MEANINGS, Comparison, compare, records, save_figure, table
+from kselect.training.comparison import KEY, MEANINGS, NUMBERS, Comparison, compare, records, save_figure, table
 from kselect.training.engines import make_engine
 from kselect.training.study import Cell, Study, check_failures
 
@@ -74,7 +74,9 @@ def run(settings: CompareSettings, data: Sequence[Task[Any]]) -> Path:
         ]
         cells = [_with_checkpoint(cell, folder.path, index) for index, cell in enumerate(cells)]
         steps = {task.name: _steps(setting, task) for setting, task in zip(tasks, data, strict=True)}
-        study = Study(cells, run_cell, Ledger(folder.path / RUNS, KEY), make_engine(settings.comparison.processes))
+        study = Study(
+            cells, run_cell, Ledger(folder.path / RUNS, KEY, NUMBERS), make_engine(settings.comparison.processes)
+        )
         entries = run_study(
             study,
             folder,

@@ -25,7 +25,7 @@ from kselect import io
 from kselect.analysis.ablation.findings import findings, identities, outcome, symptoms
 from kselect.analysis.ablation.levels import Condition, conditions, count_classes, match_smoothing
 from kselect.analysis.ablation.report import Explanation, ablation_figure, explain, results_of, table
-from kselect.analysis.ablation.runs import KEY, ablation_study, check_runs, pending_runs
+from kselect.analysis.ablation.runs import KEY, NUMBERS, ablation_study, check_runs, pending_runs
 from kselect.analysis.ablation.teacher import predict_train, profile_ablation_teacher
 from kselect.analysis.plotting import can_draw, save
 from kselect.cli.console import Progress, markdown, print_table
@@ -63,7 +63,7 @@ def run(settings: ExplainSettings, task: Task[Any]) -> Path:
     taken_over = [] if earlier is None else _taken_over(earlier, settings, distiller, rungs)
     check_runs(distiller, seeds[0], taken_over)
     with _open_folder(settings, distiller) as folder:
-        ledger = Ledger(folder.path / RUNS, KEY)
+        ledger = Ledger(folder.path / RUNS, KEY, NUMBERS)
         for entry in taken_over:
             if not ledger.holds(entry):
                 ledger.append(entry)
@@ -128,8 +128,10 @@ def _taken_over(
     ensure_same_settings(
         earlier, resolve(settings, distiller).to_dict(), names_with(ExplainSettings, may_differ_on_extension=True)
     )
-    wanted = {(seed, rung.name) for seed, rung in pending_runs(rungs, settings.run.seeds)}
-    return [run for run in Ledger(earlier / RUNS, KEY).entries() if (run["seed"], run["rung"]) in wanted]
+    ledger = Ledger(earlier / RUNS, KEY, NUMBERS)
+    pending = [{"seed": seed, "rung": rung.name} for seed, rung in pending_runs(rungs, settings.run.seeds)]
+    wanted = {ledger.identity(run) for run in pending}
+    return [run for run in ledger.entries() if "error" not in run and ledger.identity(run) in wanted]
 
 
 def _open_folder(settings: ExplainSettings, distiller: Distiller) -> RunFolder:
