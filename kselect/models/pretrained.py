@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,7 @@ def load_pretrained(
 
     Raises:
         KselectError: no model there, one that runs its own code, is quantised or contradicts itself about its labels,
-            or one whose encoder is incomplete.
+            one whose encoder is incomplete, or weights that are not finite.
     """
     settings = {**declared_names(_read_config(path), path), **source_settings(path), **overrides}
     try:
@@ -80,6 +81,13 @@ def load_pretrained(
         raise KselectError(
             f"{path} is not a whole {model.config.model_type} encoder: {', '.join(random[:3])}, ... would be random. "
             "Give a folder that save_pretrained wrote."
+        )
+    # The sum is finite only if every weight is, and is faster than a test of each.
+    damaged = [name for name, weights in model.named_parameters() if not math.isfinite(weights.detach().sum())]
+    if damaged:
+        raise KselectError(
+            f"{path} has weights that are not finite ({', '.join(damaged[:3])}): its training diverged, or its files "
+            "are damaged. Give another model."
         )
     return model, unfit.difference(inside) if is_encoder else unfit
 
