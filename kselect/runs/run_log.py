@@ -76,7 +76,7 @@ class Ledger:
         try:
             entry = io.from_json(line)
         except ValueError:
-            problem = "is not JSON"
+            problem: str | None = "is not JSON"
         else:
             problem = self._problem(entry)
             if problem is None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,9 @@ def test_damaged_entries_are_refused_in_a_line(name: str, tmp_path: Path) -> Non
 
 def test_a_ledger_with_random_damage_is_read_or_refused(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    for content in [damaged(LINES, rng) for _ in range(500)]:
-        entries, _ = read_or_refused(lambda content=content: read_ledger(tmp_path, content)) or ([], set())
+    for _ in range(500):
+        content = damaged(LINES, rng)
+        entries, _ = read_or_refused(partial(read_ledger, tmp_path, content)) or ([], set())
         assert all(set(KEY) <= entry.keys() for entry in entries)
         assert all("error" in entry or isinstance(entry["metrics"]["score"], int | float) for entry in entries)
 
