@@ -28,6 +28,7 @@ from kselect.distillation.teacher.parser import ParsedTexts
 from kselect.distillation.teacher.sources import ProgressCallback, TeacherSource
 from kselect.distillation.training_state import TrainingState
 from kselect.distillation.weighting import make_weighting, selection_weights
+from kselect.errors import check_type
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import input_names
@@ -91,11 +92,16 @@ class Distiller:
             parser: reads the same texts, for the kind of knowledge `parser-trees`.
 
         Raises:
-            KselectError: knowledge that these models do not support, models that cannot be compared, or a `max_length`
-                that exceeds the models' input.
+            KselectError: an argument of another type, knowledge that these models do not support, models that cannot be
+                compared, or a `max_length` that exceeds the models' input.
         """
+        check_type("task", task, Task, "a Task, such as `load_task` and `build_task` return")
         self.task = task
         self.teachers = _as_tuple(teacher)
+        check_type("student", student, Classifier, "a Classifier, such as `load_student` and `shrink` return")
+        check_type("training", training or TrainingConfig(), TrainingConfig, "a TrainingConfig")
+        check_type("knowledge", knowledge or KnowledgeConfig(), KnowledgeConfig, "a KnowledgeConfig")
+        check_type("parser", parser or student, Classifier, "a Classifier, such as `load_parser` returns")
         self.student = student
         self.training = training or TrainingConfig()
         check_compatible(student, self.teachers, task)
@@ -381,4 +387,9 @@ class Distiller:
 def _as_tuple(teacher: Classifier | Sequence[Classifier] | None) -> tuple[Classifier, ...]:
     if teacher is None:
         return ()
-    return (teacher,) if isinstance(teacher, Classifier) else tuple(teacher)
+    teachers = (
+        (teacher,) if isinstance(teacher, Classifier | str) or not isinstance(teacher, Iterable) else tuple(teacher)
+    )
+    for each in teachers:
+        check_type("teacher", each, Classifier, "a Classifier, such as `load_teacher` returns, several or None")
+    return teachers
