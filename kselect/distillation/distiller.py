@@ -67,6 +67,7 @@ class Distiller:
         total_steps: number of training steps of the run.
         account: wall time by purpose.
         callbacks: callbacks that observe the training.
+        control: what they ask of it.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class Distiller:
         self.dtype = resolve_precision(self.training.precision, self.device)
         self.account = CostAccount(self.device)
         self.callbacks: list[DistillerCallback] = []
-        self.control = TrainingControl()
+        self.control = self._own_control = TrainingControl()  # a runner lends its own for its run
         self._encode()
         self._connect_teachers(parser)
         self._prepare_training()
@@ -221,6 +222,7 @@ class Distiller:
 
     def reset(self, seed: int) -> None:
         """Restore the initial weights and start a run; `seed` determines the order of examples and dropout."""
+        self._own_control.should_training_stop = False
         self._state.reset(seed)
         self._notify_rewind()
 

@@ -354,6 +354,7 @@ class EpisodeRunner:
         own, self.control, added = self.callbacks, TrainingControl(), []
         watching = [*own, *(each for distiller in self.distillers for each in distiller.callbacks), functions]
         self.callbacks = list({id(each): each for each in watching}.values())
+        controls = [distiller.control for distiller in self.distillers]
         for distiller in self.distillers:
             distiller.control = self.control
             added.append([each for each in own if each not in distiller.callbacks])
@@ -362,7 +363,8 @@ class EpisodeRunner:
             yield
         finally:
             self.callbacks = own
-            for distiller, callbacks in zip(self.distillers, added, strict=True):
+            for distiller, control, callbacks in zip(self.distillers, controls, added, strict=True):
+                distiller.control = control
                 for callback in callbacks:
                     distiller.callbacks.remove(callback)
 
