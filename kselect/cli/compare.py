@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
@@ -28,7 +27,7 @@ from typing import Any
 
 from kselect import io
 from kselect.cli.commands import COMMANDS
-from kselect.cli.console import aligned, markdown, print_table
+from kselect.cli.console import aligned, markdown, notice, print_table
 from kselect.cli.further_tasks import settings_of_tasks
 from kselect.cli.preflight import knowledge_of
 from kselect.cli.study_run import retry_hint, run_study
@@ -87,7 +86,7 @@ def run(settings: CompareSettings, data: Sequence[Task[Any]]) -> Path:
         entries.sort(key=lambda entry: order.get(entry["label"], -1))
         comparisons = compare(entries, settings.comparison.baseline_label)
         _write(settings, folder, comparisons, entries, names)
-    print(f"runs: {folder.path}", file=sys.stdout if settings.comparison.format == "table" else sys.stderr)
+    (print if settings.comparison.format == "table" else notice)(f"runs: {folder.path}")
     return folder.path
 
 
