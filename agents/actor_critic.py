@@ -125,7 +125,10 @@ class ActorCritic(Learner):
     def restore(self, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
         """Return to the state that `state` returned."""
         super().restore(arrays, facts)
-        self.critic.arrays = {name: arrays[f"critic.{name}"] for name in self.critic.arrays}
+        learned = {name: arrays[f"critic.{name}"] for name in self.critic.arrays}
+        if any(array.shape != self.critic.arrays[name].shape for name, array in learned.items()):
+            raise ValueError("the critic is one of other observations")
+        self.critic.arrays = learned
 
     def _probability(self, observation: Observation) -> NDArray[Any]:
         with single_thread(), torch.inference_mode():
@@ -134,6 +137,10 @@ class ActorCritic(Learner):
     def _extra(self, observation: Observation, action: NDArray[Any]) -> dict[str, Any]:
         """Return each row's probability under the policy, which has not changed since it acted."""
         return {"probability": self._probability(observation)}
+
+    def _decision_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return those of every learner, and of `_extra`."""
+        return {**super()._decision_shapes(), "probability": (self.rows,)}
 
     def _learn(self) -> dict[str, float]:
         fields = self.decisions.read_by_stream()

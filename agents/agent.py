@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from kselect.agents.serialization import FILES, read_description, read_learned, write_agent
+from kselect.agents.serialization import FILES, read_description, read_learned, restoring, write_agent
 from kselect.agents.validation import Range, check_range, setting_names
 from kselect.errors import KselectError
 from kselect.hub import local_folder, model_card, push_folder
@@ -221,10 +221,11 @@ class Agent(ABC):
         observation_space, action_space = observation_space or saved_observation, action_space or saved_action
         if not saved_class.transferable:
             _check_same_knowledge(folder, description, _observation_shape(observation_space)[1], names)
-        agent = saved_class._build(observation_space, action_space, description)
-        _check_shapes(folder, description, agent)
-        agent.names = tuple(names or description.get("names") or ()) or None
-        agent.restore(*learned)
+        with restoring(Path(folder)):
+            agent = saved_class._build(observation_space, action_space, description)
+            _check_shapes(folder, description, agent)
+            agent.names = tuple(names or description.get("names") or ()) or None
+            agent.restore(*learned)
         return agent
 
     @classmethod

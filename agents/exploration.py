@@ -30,7 +30,7 @@ class CountBonus:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Return to the state that `state` returned."""
-        self.counts = dict(state["counts"])
+        self.counts = {str(key): int(count) for key, count in state["counts"].items()}
 
 
 class DissimilarityBonus:
@@ -62,4 +62,7 @@ class DissimilarityBonus:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Return to the state that `state` returned."""
-        self.previous = {int(stream): np.asarray(action) for stream, action in state["previous"].items()}
+        previous = {int(stream): np.asarray(action, dtype=np.float64) for stream, action in state["previous"].items()}
+        if any(action.ndim != 1 or not np.isfinite(action).all() for action in previous.values()):
+            raise ValueError("a previous action is not a list of numbers")
+        self.previous = previous

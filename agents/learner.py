@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -113,6 +113,12 @@ class Learner(Agent):
             self._pending = 0
             self._due += 1
 
+    def _decision_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each field of a stored decision."""
+        shapes = {f"{prefix}{key}": self.shapes[key] for key in self.observation_keys for prefix in ("", "next_")}
+        numbers = ("reward", "bonus", "terminated", "starts", "stream")
+        return {**shapes, "action": (self.rows,), **dict.fromkeys(numbers, ())}
+
     def begin(self) -> None:
         """Start an episode in each stream, even where the previous one was cut off."""
         self._open = set()
@@ -155,14 +161,16 @@ class Learner(Agent):
             for key, tensor in _tensors(arrays, f"optimizer.{name}.").items():
                 index, moment = key.split(".")
                 moments.setdefault(int(index), {})[moment] = tensor
+            _check_moments(optimizer, moments)
             optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
         self.scale.restore(facts["scale"])
         names_differ = self.names is not None and facts.get("names") not in (None, list(self.names))
         if facts["rows"] == self.rows and not names_differ:
             self.bonus.restore(facts["bonus"])
             decisions = {key.removeprefix("memory."): arrays[key] for key in arrays if key.startswith("memory.")}
-            self.decisions.restore(decisions)
-            self._pending, self._due, self._open = facts["pending"], facts["due"], set(facts["open"])
+            self.decisions.restore(decisions, self._decision_shapes())
+            self._pending, self._due = int(facts["pending"]), int(facts["due"])
+            self._open = set(map(int, facts["open"]))
 
 
 @contextmanager
@@ -187,3 +195,15 @@ def _tensors(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, Tensor]:
         for key, array in arrays.items()
         if key.startswith(prefix)
     }
+
+
+def _check_moments(optimizer: torch.optim.Optimizer, moments: Mapping[int, Mapping[str, Tensor]]) -> None:
+    """Refuse the state of Adam where it is not that of these parameters; there is none before the first update."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    wanted = {
+        index: {"step": (), "exp_avg": tuple(parameter.shape), "exp_avg_sq": tuple(parameter.shape)}
+        for index, parameter in enumerate(parameters)
+    }
+    given = {index: {name: tuple(tensor.shape) for name, tensor in of.items()} for index, of in moments.items()}
+    if given and given != wanted:
+        raise ValueError("the moments of the optimizer are not those of its parameters")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -39,11 +40,24 @@ class ReplayBuffer:
         """Return copies of all decisions, grouped by their `stream`, in order within each."""
         return self.read(np.argsort(self.read()["stream"], kind="stable"))
 
-    def restore(self, fields: dict[str, NDArray[np.float32]]) -> None:
-        """Hold exactly the decisions that `read` returned."""
+    def restore(self, fields: dict[str, NDArray[np.float32]], shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Hold exactly the decisions that `read` returned.
+
+        Args:
+            fields: each `[n, ...]`; none, or all that `shapes` names.
+            shapes: of a decision's fields, by name.
+
+        Raises:
+            ValueError: other fields, or fields of other shapes.
+        """
+        count = len(next(iter(fields.values()), ()))
+        wanted = {name: (count, *shape) for name, shape in shapes.items()} if fields else {}
+        given = {name: array.shape for name, array in fields.items()}
+        if given != wanted:
+            raise ValueError(f"decisions have the fields {given}, expected {wanted}")
         self.appended = 0
         self._arrays = {}
-        for index in range(len(next(iter(fields.values()), ()))):
+        for index in range(count):
             self.append(**{name: array[index] for name, array in fields.items()})
 
 
@@ -75,4 +89,4 @@ class RewardScale:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Return to the state that `state` returned."""
-        self.count, self.total, self.squares = state["count"], state["total"], state["squares"]
+        self.count, self.total, self.squares = int(state["count"]), float(state["total"]), float(state["squares"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from kselect.errors import KselectError
-from kselect.io import replacing
+from kselect.errors import KselectError, first_line
+from kselect.io import from_json, replacing
 
 DESCRIPTION = "agent.json"
 LEARNED = "agent.safetensors"
 FILES = (DESCRIPTION, LEARNED)
+LARGEST = 10_000
+"""Largest size of a part of an observation that is read; that of a damaged file could take all memory."""
 
 
 def write_agent(
@@ -47,13 +51,34 @@ def read_description(folder: Path) -> dict[str, Any]:
         advice = f"{nested}, which that run saved" if is_run else "a folder that an agent was saved to"
         raise KselectError(f"No trained policy in {folder}: {DESCRIPTION} is missing; give {advice}.")
     try:
-        description: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
+        description = from_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise KselectError(f"{path} is not JSON ({error}): save the policy again.") from error
+    if not isinstance(description, dict):
+        raise KselectError(f"{path} does not describe an agent: save the policy again.")
     missing = {"class", "settings", "context", "knowledge", "actions"} - set(description)
     if missing:
         raise KselectError(f"{path} lacks {', '.join(sorted(missing))}: save the policy again.")
+    wrong = [name for name, is_valid in ENTRIES.items() if name in description and not is_valid(description[name])]
+    if wrong:
+        raise KselectError(f"{path} has no valid {', '.join(wrong)}: save the policy again.")
     return description
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 < value <= LARGEST
+
+
+ENTRIES: dict[str, Callable[[Any], bool]] = {
+    "class": lambda value: isinstance(value, str),
+    "settings": lambda value: isinstance(value, dict),
+    "context": _is_size,
+    "knowledge": lambda value: isinstance(value, list) and len(value) == 2 and all(map(_is_size, value)),
+    "further": lambda value: isinstance(value, dict) and all(map(_is_size, value.values())),
+    "actions": lambda value: value in ("hard", "soft"),
+    "names": lambda value: value is None or (isinstance(value, list) and all(isinstance(name, str) for name in value)),
+}
+"""Whether the value of each entry of agent.json is valid."""
 
 
 def read_learned(folder: Path, description: dict[str, Any]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -63,10 +88,27 @@ def read_learned(folder: Path, description: dict[str, Any]) -> tuple[dict[str, N
         raise KselectError(f"{path} is missing: copy the whole policy folder, or save the policy again.")
     try:
         with safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {}).get("agent", "{}"))
+            header = from_json((file.metadata() or {}).get("agent", "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except SafetensorError as error:
-        raise KselectError(f"{path} is damaged ({error}): save the policy again.") from error
-    if header.get("description") != description:
+    except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:  # some types NumPy has not
+        raise KselectError(f"{path} is damaged ({first_line(error)}): save the policy again.") from error
+    if not isinstance(header, dict) or header.get("description") != description:
         raise KselectError(f"{path} and {DESCRIPTION} are of two different agents: save the policy again.")
-    return arrays, header["facts"]
+    not_finite = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    if not_finite:
+        raise KselectError(f"{path} has numbers that are not finite ({not_finite[0]}): train the policy again.")
+    return arrays, header.get("facts", {})
+
+
+@contextmanager
+def restoring(folder: Path) -> Iterator[None]:
+    """Report what does not fit in the files of an agent, whose classes restore the state themselves, in one line."""
+    try:
+        yield
+    except KselectError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise KselectError(
+            f"{folder / LEARNED} does not fit the agent that {DESCRIPTION} describes ({reason}): save the policy again."
+        ) from error

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from kselect.config import PhaseConfig
-from kselect.distillation.callback import DistillerCallback
+from kselect.distillation.callback import DistillerCallback, check_callbacks
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.weighting import selection_weights
@@ -20,7 +20,7 @@ from kselect.envs.observation import LIMIT, Observer, observation_space
 from kselect.envs.phases import SCHEDULERS
 from kselect.envs.registration import METADATA
 from kselect.envs.rendering import heat_map_image, heat_map_text
-from kselect.errors import KselectError, unknown
+from kselect.errors import KselectError, check_type, unknown
 
 Observation = dict[str, NDArray[np.float32]]
 
@@ -109,6 +109,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         callbacks: Iterable[DistillerCallback] = (),
         render_mode: Literal["ansi", "rgb_array"] | None = None,
     ) -> None:
+        check_type("distiller", distiller, Distiller, "a Distiller")
         if actions not in ACTION_SPACES:
             raise unknown("kind of actions", actions, ACTION_SPACES)
         if render_mode is not None and render_mode not in METADATA["render_modes"]:
@@ -120,7 +121,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.render_mode = render_mode
         self.selections: list[tuple[int, list[float]]] = []
         self.distiller = distiller
-        distiller.callbacks.extend(callbacks)
+        distiller.callbacks.extend(check_callbacks(callbacks))
         self.actions = actions
         self.phases = phases or PhaseConfig()
         self.measure_rewards = measure_rewards

@@ -88,6 +88,20 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> KselectError:
     return KselectError(f"Unknown {kind} '{name}'{did_you_mean(name, known)} Known: {', '.join(known)}.")
 
 
+def check_type(name: str, value: object, kind: type, advice: str) -> None:
+    """Refuse an argument of another type than it must be; `advice` is what to give.
+
+    >>> check_type("student", "runs/student", dict, "a model that `load_student` returns")
+    Traceback (most recent call last):
+    ...
+    kselect.errors.KselectError: student is 'runs/student': give a model that `load_student` returns.
+    """
+    if not isinstance(value, kind):
+        is_short = value is None or isinstance(value, str | int | float | Path)
+        shown = repr(value) if is_short else f"the class {value.__name__}" if isinstance(value, type) else None
+        raise KselectError(f"{name} is {shown or f'of type {type(value).__name__}'}: give {advice}.", setting=name)
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of another library's error message."""
     return str(error).strip().partition("\n")[0].rstrip()

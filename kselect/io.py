@@ -84,9 +84,21 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not UTF-8 or not JSON.
+        ValueError: see `from_json`.
     """
-    return json.loads(path.read_text(encoding="utf-8"))
+    return from_json(path.read_bytes())
+
+
+def from_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        ValueError: it is not UTF-8, not JSON, or nested too deeply to be read.
+    """
+    try:
+        return json.loads(text if isinstance(text, str) else text.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def to_json(value: Any, indent: int | None = None) -> str:

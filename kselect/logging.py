@@ -47,3 +47,8 @@ def set_verbosity(level: str | int) -> None:
     if not logger.hasHandlers():
         logger.addHandler(_StderrHandler())
     logger.setLevel(LEVELS[level] if isinstance(level, str) else level)
+
+
+def is_quiet() -> bool:
+    """Return whether only errors are shown."""
+    return not get_logger().isEnabledFor(logging.WARNING)

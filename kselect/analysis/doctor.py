@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -36,6 +36,8 @@ from kselect.tasks.task import Task
 
 READABLE = ("classes", "tags")
 SPLITS = ("train", "reward")
+PARTS = ("reading the texts", "the teacher's answers", "what the models have in common", "the time of training steps")
+"""What an examination measures, in this order."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ def examine(
     examples: int = 300,
     max_length: int | None = None,
     seed: int = 0,
+    on_part: Callable[[str], None] | None = None,
 ) -> Examination:
     """Examine a teacher and a student on samples of train and of the reward split; dev is not read.
 
@@ -148,11 +151,14 @@ def examine(
         examples: Most examples of each split that are read.
         max_length: Longest input in tokens; see `Distiller`.
         seed: Seed of the samples.
+        on_part: Called with each of `PARTS` before it is measured.
 
     Raises:
         KselectError: The teacher gives no class probabilities, there are too few examples, an unknown kind of
             knowledge, or a temperature that changes during a run.
     """
+    begin = on_part or (lambda part: None)
+    begin(PARTS[0])
     check_readable(task, teacher)
     training, knowledge = training or TrainingConfig(), knowledge or KnowledgeConfig()
     temperature = fixed_temperature(knowledge)
@@ -166,12 +172,16 @@ def examine(
     else:
         longest = distiller.max_length
         encoded = {name: distiller.encoded(name) for name in sample.splits}
+    begin(PARTS[1])
     outputs = {name: collect_predictions(teacher, split, training.batch_size, dtype) for name, split in encoded.items()}
     samples = {name: predictions for name, (predictions, _) in outputs.items()}
     probe = None if distiller is None else _probe(student, encoded, samples, training.batch_size, dtype)
+    begin(PARTS[2])
     rows = np.arange(len(encoded["reward"]))
     times = train_size / len(sample.splits["train"])
     pair, kept = compare_models(teacher, student, knowledge, encoded["train"], times, dtype)
+    begin(PARTS[3])
+    cost = None if distiller is None else measure_cost(distiller, training, train_size, kept)
     return Examination(
         task=task,
         examples={name: len(split) for name, split in sample.splits.items()},
@@ -190,7 +200,7 @@ def examine(
         ),
         constant=sample.constant_score("reward"),
         pair=pair,
-        cost=None if distiller is None else measure_cost(distiller, training, train_size, kept),
+        cost=cost,
         obstacle=obstacle,
     )
 

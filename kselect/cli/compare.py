@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
@@ -29,7 +28,7 @@ from typing import Any
 
 from kselect import io
 from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
-from kselect.cli.console import aligned, markdown, print_table
+from kselect.cli.console import aligned, markdown, notice, print_table
 from kselect.cli.study_run import retry_hint, run_study
 from kselect.cli.training_run import resolve_task
 from kselect.config import (
@@ -46,7 +45,7 @@ from kselect.runs.run_dir import RunFolder
 from kselect.runs.run_log import Ledger
 from kselect.tasks.task import Task
 from kselect.training.cells import check_run, run_cell, run_settings
-from kselect.training.comparison import KEY, MEANINGS, Comparison, compare, records, save_figure, table
+from kselect.training.comparison import KEY, MEANINGS, NUMBERS, Comparison, compare, records, save_figure, table
 from kselect.training.engines import Engine, make_engine
 from kselect.training.study import Cell, Study, check_failures
 
@@ -67,7 +66,7 @@ def run(settings: CompareSettings, data: Sequence[Task[Any]]) -> Path:
     with RunFolder.open(place, _resolved(settings, every, data).to_dict(), settings.run.fresh) as folder:
         if folder.resumed:
             folder.rewind(0, 0)  # nothing is logged but the outcome
-        ledger, engine = Ledger(folder.path / RUNS, KEY), make_engine(settings.comparison.processes)
+        ledger, engine = Ledger(folder.path / RUNS, KEY, NUMBERS), make_engine(settings.comparison.processes)
         teachers = evaluate_teachers([_teacher_cell(cells[0]) for cells in by_task], folder, ledger, engine)
         cells = [cell for cells in by_task for cell in cells]
         cells = [_with_checkpoint(cell, folder.path, index) for index, cell in enumerate(cells)]
@@ -82,7 +81,7 @@ def run(settings: CompareSettings, data: Sequence[Task[Any]]) -> Path:
         runs.sort(key=lambda entry: order.index(entry["label"]))
         comparisons = compare([*teachers, *runs], settings.comparison.baseline_label)
         _write(settings, folder, comparisons, runs, names)
-    print(f"runs: {folder.path}", file=sys.stdout if settings.comparison.format == "table" else sys.stderr)
+    (print if settings.comparison.format == "table" else notice)(f"runs: {folder.path}")
     return folder.path
 
 
@@ -111,7 +110,7 @@ def evaluate_teachers(cells: Sequence[Cell], folder: RunFolder, ledger: Ledger, 
     study = Study(cells, run_cell, ledger, engine)
     if study.pending:
         tasks = " and ".join(cell.identity["task"] for cell in study.pending)
-        print(f"Evaluating the teacher of {tasks}.", file=sys.stderr)
+        notice(f"Evaluating the teacher of {tasks}.")
     try:
         entries = study.run()
     except KeyboardInterrupt:

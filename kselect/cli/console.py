@@ -20,8 +20,16 @@ from rich.progress import Progress as Bar
 from rich.table import Column, Table
 from rich.text import Text
 
+from kselect.logging import is_quiet
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STOPPING = b"\nkselect: stopping at the end of this phase; Ctrl-C again stops at once\n"
+
+
+def notice(line: str) -> None:
+    """Print a line of information or a warning on standard error, unless only errors are shown."""
+    if not is_quiet():
+        print(line, file=sys.stderr, flush=True)
 
 
 def live_console(stream: TextIO) -> Console | None:
@@ -42,7 +50,8 @@ class Progress:
         title: what the job is, in a few words.
         done: steps done before, by an earlier part of the same job.
         every: seconds between two lines where there is no terminal; the end always has one.
-        stream: where to write; standard error by default, so that standard output holds results only.
+        stream: where to write; standard error by default, so that standard output holds results only, and nowhere
+            then if only errors are shown.
     """
 
     def __init__(
@@ -52,13 +61,14 @@ class Progress:
         self.title = title
         self.done = done
         self._every = every
+        self._is_silent = stream is None and is_quiet()
         self._stream = sys.stderr if stream is None else stream
         self._facts = ""
         self._start = self._last_line = time.monotonic()
         # Time and steps of the first report, since the setup before it takes time only once.
         self._first: tuple[float, int] | None = None
         self._printed = -1
-        self._bar = _bar(self._stream, total)
+        self._bar = None if self._is_silent else _bar(self._stream, total)
 
     def advance(self, steps: int = 1, **facts: str) -> None:
         """Count steps and show facts next to them, such as `loss="0.52"`; the last given ones stay."""
@@ -85,7 +95,7 @@ class Progress:
                 self._bar.update(task, completed=done, total=total, visible=done < total)
             elif time.monotonic() - self._last_line >= self._every:
                 self._last_line = time.monotonic()
-                print(f"{title}: {done}/{total} examples ({100 * done // total} %)", file=self._stream, flush=True)
+                self._write(f"{title}: {done}/{total} examples ({100 * done // total} %)")
 
         return show
 
@@ -102,7 +112,11 @@ class Progress:
             parts.append(f"{_clock(pace * (self.total - self.done))} left")
         if self._facts:
             parts.append(self._facts)
-        print(f"{self.title}: {', '.join(parts)}", file=self._stream, flush=True)
+        self._write(f"{self.title}: {', '.join(parts)}")
+
+    def _write(self, line: str) -> None:
+        if not self._is_silent:
+            print(line, file=self._stream, flush=True)
 
     def __enter__(self) -> Progress:
         if self._bar is not None:

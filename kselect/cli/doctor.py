@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kselect.analysis.doctor import (
+    PARTS,
     Examination,
     check_examinable,
     check_readable,
@@ -25,7 +26,7 @@ from kselect.analysis.doctor import (
     histograms,
     results_of,
 )
-from kselect.cli.console import print_table
+from kselect.cli.console import Progress, print_table
 from kselect.cli.training_run import resolve_task, warn_of_head
 from kselect.config import DoctorSettings
 from kselect.distillation.builders import make_models
@@ -52,16 +53,19 @@ def run(settings: DoctorSettings, task: Task[Any]) -> Path:
     with RunFolder.open(place, resolve_task(settings, task).to_dict(), location.fresh) as folder:
         if folder.resumed:  # there is nothing to resume from
             folder.rewind(0, 0)
-        examination = examine(
-            task,
-            teacher,
-            models.student,
-            settings.training,
-            settings.knowledge,
-            examples=settings.doctor.examples,
-            max_length=settings.task.max_length,
-            seed=settings.task.data_seed,
-        )
+        with Progress(len(PARTS), f"Examining the teacher on {task.name}") as progress:
+            examination = examine(
+                task,
+                teacher,
+                models.student,
+                settings.training,
+                settings.knowledge,
+                examples=settings.doctor.examples,
+                max_length=settings.task.max_length,
+                seed=settings.task.data_seed,
+                on_part=lambda part: progress.advance(int(part != PARTS[0]), measuring=part),
+            )
+            progress.advance()
         folder.log_histograms(histograms(examination), 0)
         about = {"task": task.name, "teacher": settings.model.teachers[0], "seed": seed}
         folder.write_results({**about, **results_of(examination)})

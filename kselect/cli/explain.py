@@ -15,20 +15,19 @@ Examples:
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from kselect import io
-from kselect.analysis.ablation.findings import findings, identities, outcome, symptoms
+from kselect.analysis.ablation.findings import findings, identities, outcome, symptoms, warnings
 from kselect.analysis.ablation.levels import Condition, conditions, count_classes, match_smoothing
 from kselect.analysis.ablation.report import Explanation, ablation_figure, explain, results_of, table
-from kselect.analysis.ablation.runs import KEY, ablation_study, check_runs, pending_runs
+from kselect.analysis.ablation.runs import KEY, NUMBERS, ablation_study, check_runs, pending_runs
 from kselect.analysis.ablation.teacher import predict_train, profile_ablation_teacher
 from kselect.analysis.plotting import can_draw, save
-from kselect.cli.console import Progress, markdown, print_table
+from kselect.cli.console import Progress, markdown, notice, print_table
 from kselect.cli.study_run import retry_hint, run_study
 from kselect.cli.training_run import resolve, warn_of_head, warn_of_length
 from kselect.config import AblationConfig, ExplainSettings, names_with
@@ -58,12 +57,13 @@ def run(settings: ExplainSettings, task: Task[Any]) -> Path:
     distiller = distiller_of(seeds[0], None)
     warn_of_length(distiller)
     teacher = profile_ablation_teacher(distiller, config, sample)
-    for finding in (*identities(rungs, classes, teacher), *symptoms(teacher)):
-        print(finding, file=sys.stderr)
+    constant = first.task.constant_score("dev")["score"]
+    for finding in (*warnings(teacher, constant), *identities(rungs, classes, teacher), *symptoms(teacher)):
+        notice(finding)
     taken_over = [] if earlier is None else _taken_over(earlier, settings, distiller, rungs)
     check_runs(distiller, seeds[0], taken_over)
     with _open_folder(settings, distiller) as folder:
-        ledger = Ledger(folder.path / RUNS, KEY)
+        ledger = Ledger(folder.path / RUNS, KEY, NUMBERS)
         for entry in taken_over:
             if not ledger.holds(entry):
                 ledger.append(entry)
@@ -128,8 +128,10 @@ def _taken_over(
     ensure_same_settings(
         earlier, resolve(settings, distiller).to_dict(), names_with(ExplainSettings, may_differ_on_extension=True)
     )
-    wanted = {(seed, rung.name) for seed, rung in pending_runs(rungs, settings.run.seeds)}
-    return [run for run in Ledger(earlier / RUNS, KEY).entries() if (run["seed"], run["rung"]) in wanted]
+    ledger = Ledger(earlier / RUNS, KEY, NUMBERS)
+    pending = [{"seed": seed, "rung": rung.name} for seed, rung in pending_runs(rungs, settings.run.seeds)]
+    wanted = {ledger.identity(run) for run in pending}
+    return [run for run in ledger.entries() if "error" not in run and ledger.identity(run) in wanted]
 
 
 def _open_folder(settings: ExplainSettings, distiller: Distiller) -> RunFolder:

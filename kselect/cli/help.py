@@ -30,7 +30,7 @@ def make_parser(command: Command[Any]) -> jsonargparse.ArgumentParser:
     )
     parser.add_argument("--config", metavar="FILE", help="YAML file of settings, one a line; options win over it.")
     parser.add_argument("-v", "--verbose", action="store_true", help="Show more messages.")
-    parser.add_argument("-q", "--quiet", action="store_true", help="Show errors only.")
+    parser.add_argument("-q", "--quiet", action="store_true", help="Show results and errors only.")
     for group in command.settings_class.groups().values():
         parser.add_class_arguments(group)
     parser.set_defaults(command.settings_class.defaults())

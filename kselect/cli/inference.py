@@ -15,7 +15,7 @@ from kselect.config import EvaluationConfig
 from kselect.distillation.device import default_device, resolve_precision
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier, input_length
-from kselect.models.heads.registry import saved_facts
+from kselect.models.heads.saved import saved_facts
 from kselect.models.loading import load_classifier
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.splits import Examples

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from kselect import __version__
 from kselect.cli.commands import COMMANDS
 from kselect.errors import KselectError, unknown
-from kselect.logging import set_verbosity
+from kselect.logging import get_logger, set_verbosity
 
 OVERVIEW = """\
 usage: kselect COMMAND [options]
@@ -29,6 +29,7 @@ A small example of every step, in minutes:
   kselect demo
 
   kselect COMMAND --help   the options of a command, and examples
+  kselect COMMAND --quiet  without progress, notices and warnings; results and errors are shown
   kselect --version        the version
 """
 
@@ -57,12 +58,15 @@ def dispatch(words: Sequence[str]) -> None:
     if arguments.wants_help:
         command.parser.print_help()
         return
+    level = get_logger().level
     if arguments.verbosity is not None:
         set_verbosity(arguments.verbosity)
     try:
         command.run(command.build(arguments))
     except KselectError as error:
         raise KselectError(arguments.locate(error, command.settings_class)) from error
+    finally:
+        get_logger().setLevel(level)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from kselect.cli.console import Interruption, Progress
+from kselect.cli.console import Interruption, Progress, notice
 from kselect.training.study import Cell, Study
 
 
@@ -40,9 +40,9 @@ def run_study(
     done, total = (sum(map(steps_of, cells)) for cells in ([c for c in study.cells if c not in pending], study.cells))
     if folder.resumed:
         count = len(study.cells)
-        print(f"Resuming {folder.path} after {count - len(pending)} of {count} runs.", file=sys.stderr)
+        notice(f"Resuming {folder.path} after {count - len(pending)} of {count} runs.")
     elif done:
-        print(f"{len(study.cells) - len(pending)} of {len(study.cells)} runs are finished already.", file=sys.stderr)
+        notice(f"{len(study.cells) - len(pending)} of {len(study.cells)} runs are finished already.")
     progress_of: dict[int, int] = {}
     with Progress(total, title, done=done) as progress, Interruption() as interruption:
 

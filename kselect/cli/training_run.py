@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from kselect.cli.console import Interruption, Progress
+from kselect.cli.console import Interruption, Progress, notice
 from kselect.config import (
     CompareSettings,
     DistillSettings,
@@ -172,7 +171,7 @@ def _resume(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | 
         return 0
     snapshot = folder.checkpoint.load()
     if snapshot is None:
-        print(f"Starting {folder.path} over: it was stopped before its first checkpoint.", file=sys.stderr)
+        notice(f"Starting {folder.path} over: it was stopped before its first checkpoint.")
     else:
         runner.restore(snapshot)
     step = sum(record["steps"] for record in runner.records)
@@ -180,17 +179,14 @@ def _resume(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | 
     if recording is not None:
         recording.resume(len(runner.records))
     if snapshot is not None:
-        print(f"Resuming {folder.path} after {step} of {runner.total_steps} training steps.", file=sys.stderr)
+        notice(f"Resuming {folder.path} after {step} of {runner.total_steps} training steps.")
     return step
 
 
 def warn_of_head(models: Models) -> None:
     """Warn of a student whose head is randomly initialised."""
     if models.head_is_random:
-        print(
-            f"The student's head, {models.student.head.name}, is randomly initialised, with the seed of the run.",
-            file=sys.stderr,
-        )
+        notice(f"The student's head, {models.student.head.name}, is randomly initialised, with the seed of the run.")
 
 
 def warn_of_length(distiller: Distiller) -> None:
@@ -203,10 +199,10 @@ def warn_long(truncated: int, in_pieces: int, max_length: int) -> None:
     beyond = f"longer than max_length ({max_length} tokens)"
     if truncated:
         texts, were = ("text is", "was") if truncated == 1 else ("texts are", "were")
-        print(f"{truncated} {texts} {beyond} and {were} cut.", file=sys.stderr)
+        notice(f"{truncated} {texts} {beyond} and {were} cut.")
     if in_pieces:
         sentences, are = ("sentence is", "is") if in_pieces == 1 else ("sentences are", "are")
-        print(f"{in_pieces} {sentences} {beyond} and {are} read in pieces.", file=sys.stderr)
+        notice(f"{in_pieces} {sentences} {beyond} and {are} read in pieces.")
 
 
 def describe_metrics(metrics: dict[str, float], task: Task) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kselect.errors import check_type, unknown
 from kselect.knowledge.base import Batch, Knowledge
 from kselect.models.heads import Answer
 
@@ -73,7 +74,8 @@ class DistillerCallback:
         on_train_end
         on_evaluate                       (`rollout` only)
 
-    Those of training steps run only where students are trained in this process. `on_save` follows each checkpoint.
+    A method whose name begins with `on_` and that is none of these is refused, as it would never be called. Hooks
+    of training steps run only where students are trained in this process. `on_save` follows each checkpoint.
     """
 
     def on_train_begin(self, control: TrainingControl) -> None:
@@ -129,3 +131,24 @@ class DistillerCallback:
 
     def on_save(self, path: Path, control: TrainingControl) -> None:
         """Called after a checkpoint of the run was written to `path`."""
+
+
+HOOKS = tuple(name for name in vars(DistillerCallback) if name.startswith("on_"))
+
+
+def check_callbacks(callbacks: Iterable[DistillerCallback]) -> list[DistillerCallback]:
+    """Return callbacks as a list.
+
+    Raises:
+        KselectError: a single callback rather than several, what is not a callback, or a method that is called like a
+            hook and is none, such as a misspelt one.
+    """
+    if not isinstance(callbacks, Iterable) or isinstance(callbacks, str):
+        check_type("callbacks", callbacks, list, "a list of callbacks, even of a single one")
+    given = list(callbacks)
+    for callback in given:
+        check_type("callbacks", callback, DistillerCallback, "instances of subclasses of DistillerCallback")
+        for name in dir(callback):
+            if name.startswith("on_") and name not in HOOKS and callable(getattr(callback, name)):
+                raise unknown(f"hook in the callback {type(callback).__name__}", name, HOOKS)
+    return given

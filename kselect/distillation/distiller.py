@@ -30,6 +30,7 @@ from kselect.distillation.teacher.parser import ParsedTexts
 from kselect.distillation.teacher.sources import ProgressCallback, TeacherSource
 from kselect.distillation.training_state import TrainingState
 from kselect.distillation.weighting import make_weighting, selection_weights
+from kselect.errors import check_type
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import input_names
@@ -69,6 +70,7 @@ class Distiller:
         total_steps: number of training steps of the run.
         account: wall time by purpose.
         callbacks: callbacks that observe the training.
+        control: what they ask of it.
     """
 
     def __init__(
@@ -94,11 +96,16 @@ class Distiller:
             parser: reads the same texts, for the kind of knowledge `parser-trees`.
 
         Raises:
-            KselectError: knowledge that these models do not support, models that cannot be compared, or a `max_length`
-                that exceeds the models' input.
+            KselectError: an argument of another type, knowledge that these models do not support, models that cannot be
+                compared, or a `max_length` that exceeds the models' input.
         """
+        check_type("task", task, Task, "a Task, such as `load_task` and `build_task` return")
         self.task = task
         self.teachers = _as_tuple(teacher)
+        check_type("student", student, Classifier, "a Classifier, such as `load_student` and `shrink` return")
+        check_type("training", training or TrainingConfig(), TrainingConfig, "a TrainingConfig")
+        check_type("knowledge", knowledge or KnowledgeConfig(), KnowledgeConfig, "a KnowledgeConfig")
+        check_type("parser", parser or student, Classifier, "a Classifier, such as `load_parser` returns")
         self.student = student
         self.training = training or TrainingConfig()
         check_compatible(student, self.teachers, task)
@@ -109,7 +116,7 @@ class Distiller:
         self.dtype = resolve_precision(self.training.precision, self.device)
         self.account = CostAccount(self.device)
         self.callbacks: list[DistillerCallback] = []
-        self.control = TrainingControl()
+        self.control = self._own_control = TrainingControl()  # a runner lends its own for its run
         self._encode()
         self._connect_teachers(parser)
         self._prepare_training()
@@ -226,6 +233,7 @@ class Distiller:
 
     def reset(self, seed: int) -> None:
         """Restore the initial weights and start a run; `seed` determines the order of examples and dropout."""
+        self._own_control.should_training_stop = False
         self._state.reset(seed)
         self._notify_rewind()
 
@@ -433,4 +441,9 @@ class Distiller:
 def _as_tuple(teacher: Classifier | Sequence[Classifier] | None) -> tuple[Classifier, ...]:
     if teacher is None:
         return ()
-    return (teacher,) if isinstance(teacher, Classifier) else tuple(teacher)
+    teachers = (
+        (teacher,) if isinstance(teacher, Classifier | str) or not isinstance(teacher, Iterable) else tuple(teacher)
+    )
+    for each in teachers:
+        check_type("teacher", each, Classifier, "a Classifier, such as `load_teacher` returns, several or None")
+    return teachers

@@ -14,7 +14,7 @@ from kselect.errors import KselectError
 from kselect.hub import model_card, push_folder
 from kselect.models.architecture import fused_attention, positions
 from kselect.models.heads import Classes, Head, Score
-from kselect.models.heads.registry import save_head
+from kselect.models.heads.saved import save_head
 from kselect.models.pretrained import quiet
 
 if TYPE_CHECKING:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kselect.errors import KselectError
+from kselect.errors import KselectError, check_type
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import PARSING
 from kselect.models.text_classifier import load_text_classifier, load_text_student, new_text_classifier
 from kselect.models.word_classifier import is_trained, load_word_classifier, new_word_classifier, saved_head
 from kselect.tasks.task import Task, TextTask
+
+TASKS = "a Task, such as `load_task` and `build_task` return"
 
 
 def load_classifier(path: str | Path, task: Task) -> Classifier:
@@ -26,6 +28,7 @@ def load_classifier(path: str | Path, task: Task) -> Classifier:
         KselectError: no model there, or one of words for a task of texts; weights that the checkpoint does not have; or
             labels other than the task's, clearly in another order, in another scheme or in another unit.
     """
+    check_type("task", task, Task, TASKS)
     if isinstance(task, TextTask):
         _refuse_words(path, task)
         return load_text_classifier(path, task)
@@ -47,6 +50,7 @@ def load_encoder(path: str | Path, task: Task, seed: int = 0, head: str | None =
     Raises:
         KselectError: no model there, or one whose encoder is incomplete.
     """
+    check_type("task", task, Task, TASKS)
     if isinstance(task, TextTask):
         return new_text_classifier(path, task, seed)
     return new_word_classifier(path, task, head, seed)
@@ -67,6 +71,7 @@ def load_student(path: str | Path, task: Task, seed: int = 0, head: str | None =
     Raises:
         KselectError: no model there, or one whose encoder is incomplete.
     """
+    check_type("task", task, Task, TASKS)
     if isinstance(task, TextTask):
         return load_text_student(path, task, seed)
     if is_trained(path, task, head):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,9 @@ from kselect.models.paths import check_location
 LOADING_ERRORS = (OSError, ValueError, RuntimeError, ImportError, SafetensorError)
 """Errors with which transformers refuses a model or a tokenizer."""
 SENTENCEPIECE_FILES = ("spm.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "tokenizer.model")
+
+SENTENCEPIECE_PACKAGES = {"sentencepiece": "sentencepiece", "google.protobuf": "protobuf"}
+"""The packages that read these files, by their modules."""
 
 
 def load_config(path: str | Path) -> PreTrainedConfig:
@@ -55,7 +60,7 @@ def load_pretrained(
 
     Raises:
         KselectError: no model there, one that runs its own code, is quantised or contradicts itself about its labels,
-            or one whose encoder is incomplete.
+            one whose encoder is incomplete, or weights that are not finite.
     """
     settings = {**declared_names(_read_config(path), path), **source_settings(path), **overrides}
     try:
@@ -81,6 +86,13 @@ def load_pretrained(
             f"{path} is not a whole {model.config.model_type} encoder: {', '.join(random[:3])}, ... would be random. "
             "Give a folder that save_pretrained wrote."
         )
+    # The sum is finite only if every weight is, and is faster than a test of each.
+    damaged = [name for name, weights in model.named_parameters() if not math.isfinite(weights.detach().sum())]
+    if damaged:
+        raise KselectError(
+            f"{path} has weights that are not finite ({', '.join(damaged[:3])}): its training diverged, or its files "
+            "are damaged. Give another model."
+        )
     return model, unfit.difference(inside) if is_encoder else unfit
 
 
@@ -88,8 +100,9 @@ def load_tokenizer(path: str | Path, model: PreTrainedModel) -> PreTrainedTokeni
     """Load the tokenizer saved with a model."""
     source = source_settings(path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, **source)
-    except LOADING_ERRORS as error:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, **source)
+    except Exception as error:  # tokenizers raises errors of no class of its own
         raise KselectError(f"No tokenizer in {path}: {_tokenizer_advice(path, error)}") from error
     # Where its files are missing the library makes an empty tokenizer, to which every word is unknown.
     if len(tokenizer) < model.config.vocab_size // 2:
@@ -144,6 +157,11 @@ def _read_config(path: str | Path) -> Mapping[str, Any]:
 
 def _tokenizer_advice(path: str | Path, error: Exception) -> str:
     """Return what to do about a tokenizer that cannot be loaded."""
-    if "sentencepiece" in str(error).lower() or any(Path(path, name).is_file() for name in SENTENCEPIECE_FILES):
-        return "it is a SentencePiece model, which needs the packages sentencepiece and protobuf: install them."
+    pieces = next((name for name in SENTENCEPIECE_FILES if Path(path, name).is_file()), None)
+    if pieces is not None or "sentencepiece" in str(error).lower():
+        missing = [name for module, name in SENTENCEPIECE_PACKAGES.items() if find_spec(module) is None]
+        if missing:
+            return f"it is a SentencePiece model, which needs the packages {' and '.join(missing)}: install them."
+        if pieces is not None:  # the library takes a damaged one for tiktoken's
+            return f"its SentencePiece model, {pieces}, cannot be read: put the model's own file there."
     return f"{first_line(error)} Save it there with tokenizer.save_pretrained."

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from kselect.errors import KselectError
+from kselect.errors import KselectError, check_type
 from kselect.models.classifier import Classifier
 
 
@@ -34,9 +35,10 @@ def shrink(teacher: Classifier, layers: int | Sequence[int] = 3) -> Classifier:
         layers: how many layers to keep, spread evenly, or which ones, counted from 1, in rising order.
 
     Raises:
-        KselectError: more layers than the teacher has, a layer out of range, layers out of order, or layers by name
-            where they share their weights.
+        KselectError: an argument of another type, more layers than the teacher has, a layer out of range, layers out of
+            order, or layers by name where they share their weights.
     """
+    check_type("teacher", teacher, Classifier, "a Classifier, such as `load_teacher` returns")
     kept = _chosen(layers, teacher.layers)
     model = copy.deepcopy(teacher.model)
     if hasattr(model.config, "num_hidden_groups"):
@@ -88,12 +90,15 @@ def _fit_to_config(model: PreTrainedModel) -> None:
 
 
 def _chosen(layers: int | Sequence[int], available: int) -> list[int]:
-    if isinstance(layers, int):
+    if isinstance(layers, int) and not isinstance(layers, bool):
         if not 1 <= layers <= available:
             raise KselectError(f"layers is {layers}, the teacher has {available}: give a number from 1 to {available}.")
         return uniform_layers(available, layers)
-    kept = list(layers)
+    if isinstance(layers, bool | str) or not isinstance(layers, Iterable):
+        check_type("layers", layers, list, "how many layers to keep, or a list of those to keep")
+    kept = [*layers]  # type: ignore[misc]  # a bool is refused above
     for layer in kept:
+        check_type("layers", layer, Integral, "the numbers of the layers to keep, from 1")
         if not 1 <= layer <= available:
             raise KselectError(f"layers names {layer}, the teacher has 1 to {available}: name layers among those.")
     if not kept or kept != sorted(set(kept)):

@@ -18,11 +18,10 @@ from kselect.models.heads.registry import (
     TOKEN_CLASSIFIERS,
     check_head,
     heads_of,
-    load_weights,
     new_head,
     output_labels,
-    saved_facts,
 )
+from kselect.models.heads.saved import FACTS, load_head, saved_facts
 from kselect.models.heads.tagger import Tagger
 from kselect.models.label_names import label_names, named_labels, order_of
 from kselect.models.output_layer import redraw, reorder
@@ -51,6 +50,8 @@ def load_word_classifier(path: str | Path, task: Task) -> Classifier:
     facts = saved_facts(path)
     name = str(facts.get("head", heads_of(task)[0]))
     check_head(name, task)
+    if not facts and name in PARSERS:
+        raise KselectError(f"{path} has no {FACTS}, without which a model does not predict trees: give one with it.")
     model, unfit = load_pretrained(path, _auto_class(name))
     if unfit:
         raise not_fine_tuned(path, task.name, unfit)
@@ -58,10 +59,9 @@ def load_word_classifier(path: str | Path, task: Task) -> Classifier:
         _adopt_labels(model, task)
     labels = label_names(model.config) if name in TOKEN_CLASSIFIERS else ()
     _check_labels(tuple(facts.get("labels", labels)), task, path)
-    head = new_head(name, task, int(model.config.hidden_size), labels, facts.get("sizes"))
-    load_weights(head, path)
+    head = load_head(name, task, int(model.config.hidden_size), labels, facts.get("sizes"), path)
     classifier = Classifier(model, load_tokenizer(path, model), head.eval(), task.labels)
-    if isinstance(task, TaggingTask) and not facts:
+    if isinstance(task, TaggingTask):
         check_scheme(classifier, task, path)
     return classifier
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,16 @@ class Ledger:
 
     In a mapping, such as settings, None counts as missing, so that a ledger outlives settings that come or go. An entry
     with an `error` is of a run that failed.
+
+    Attributes:
+        path: The file.
+        key: Fields that every entry has, and that identify its run.
+        numbers: Names of the numbers that an entry of a finished run has at least, by field.
     """
 
     path: Path
     key: tuple[str, ...]
+    numbers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def entries(self) -> list[dict[str, Any]]:
         """Return all entries, in the order they were recorded."""
@@ -61,15 +68,48 @@ class Ledger:
             file.write(f"{io.to_json(dict(entry))}\n".encode())
 
     def _lines(self) -> list[bytes]:
-        lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
-        return [line for line in lines if line.endswith(b"\n")]
+        content = self.path.read_bytes() if self.path.exists() else b""
+        *whole, _ = content.split(b"\n")
+        return [line + b"\n" for line in whole]
 
     def _entry(self, number: int, line: bytes) -> dict[str, Any]:
         try:
-            entry: dict[str, Any] = json.loads(line)
+            entry = io.from_json(line)
         except ValueError:
-            raise KselectError(f"{self.path}:{number} is not JSON: fix that line, or remove it with its run.") from None
-        return entry
+            problem: str | None = "is not JSON"
+        else:
+            problem = self._problem(entry)
+            if problem is None:
+                return dict(entry)
+        raise KselectError(f"{self.path}:{number} {problem}: fix that line, or remove it with its run.")
+
+    def _problem(self, entry: Any) -> str | None:
+        """Return what is wrong with an entry, if anything."""
+        if not isinstance(entry, dict):
+            return "is not an entry of a run"
+        missing = [name for name in self.key if name not in entry]
+        if missing:
+            return f"lacks {', '.join(missing)}"
+        try:
+            self.identity(entry)
+        except RecursionError:
+            return "is nested too deeply"
+        if "error" in entry:
+            return None
+        missing = [name for group, names in self.numbers.items() for name in _missing(entry, group, names)]
+        return f"has no {', '.join(missing)}" if missing else None
+
+
+def _missing(entry: Mapping[str, Any], group: str, names: tuple[str, ...]) -> list[str]:
+    """Return the numbers that a group of an entry does not have, or the group itself."""
+    values = entry.get(group)
+    if not isinstance(values, Mapping):
+        return [group]
+    return [f"{group}/{name}" for name in names if not _is_number(values.get(name))]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _given(value: Any) -> Any:

@@ -11,15 +11,15 @@ import gymnasium
 import numpy as np
 
 from kselect.agents.agent import Agent
-from kselect.distillation.callback import DistillerCallback
+from kselect.distillation.callback import DistillerCallback, check_callbacks
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import Evaluation, evaluate
 from kselect.envs.distillation import DistillationEnv
-from kselect.errors import KselectError
+from kselect.errors import KselectError, check_type
 from kselect.models.classifier import Classifier
 from kselect.tasks.task import Task
 from kselect.training.episode import Episode, OnPhase
-from kselect.training.runner import EpisodeRunner
+from kselect.training.runner import ENVIRONMENT, EpisodeRunner
 from kselect.training.vector import Env, VectorEnv
 
 
@@ -111,6 +111,8 @@ def learn(
     """
     if episodes < 1:
         raise KselectError(f"episodes is {episodes}: give a positive number.", setting="episodes")
+    if not isinstance(env, Sequence | VectorEnv):
+        check_type("env", env, gymnasium.Env, f"{ENVIRONMENT}, several, or a vector of them")
     envs = [env] if isinstance(env, gymnasium.Env) else env
     return make_runner(agent, envs, episodes, seed=seed, callbacks=callbacks).run(on_phase, on_episode)
 
@@ -140,7 +142,7 @@ def rollout(
         on_phase: Called after each phase with its record, see `DistillerCallback.on_phase_end`.
         callbacks: May watch the training, and stop it: then the student is evaluated as it is.
     """
-    callbacks = list(callbacks)
+    callbacks = check_callbacks(callbacks)
     episode = run_episode(agent, env, seed=seed, learning=learning, on_phase=on_phase, callbacks=callbacks)
     return evaluated(episode, env, callbacks)
 

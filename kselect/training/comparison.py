@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 KEY = ("task", "label", "seed", "settings")
 """What identifies a run in the ledger of a comparison."""
+NUMBERS = {"metrics": ("score",), "constant": ("score",)}
+"""What is read of a finished run, see `Ledger.numbers`."""
 DECIDING = ("reward", "deciding", "updating")
 """Parts of the cost that an agent adds to training under a fixed selection."""
 MEANINGS = (

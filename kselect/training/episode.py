@@ -49,14 +49,14 @@ class FunctionCallback(DistillerCallback):
     """Plain functions as a callback."""
 
     def __init__(self, on_phase: OnPhase | None, on_episode: Callable[[Episode], None] | None) -> None:
-        self.on_phase, self.on_episode = on_phase, on_episode
+        self._on_phase, self._on_episode = on_phase, on_episode
 
     def on_phase_end(self, record: Record, control: TrainingControl) -> None:
         """Call the function for phases, if any."""
-        if self.on_phase is not None:
-            self.on_phase(record)
+        if self._on_phase is not None:
+            self._on_phase(record)
 
     def on_episode_end(self, episode: Episode, control: TrainingControl) -> None:
         """Call the function for episodes, if any."""
-        if self.on_episode is not None:
-            self.on_episode(episode)
+        if self._on_episode is not None:
+            self._on_episode(episode)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
 from gymnasium.utils.seeding import np_random
@@ -18,12 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kselect.agents.agent import Agent
-from kselect.distillation.callback import DistillerCallback, TrainingControl
+from kselect.distillation.callback import DistillerCallback, TrainingControl, check_callbacks
 from kselect.distillation.cost_account import CostAccount
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.snapshot import Snapshot
 from kselect.envs.distillation import DistillationEnv
-from kselect.errors import KselectError
+from kselect.errors import KselectError, check_type
 from kselect.runs.checkpoint import Checkpoint
 from kselect.training.compatibility import check_losses, check_same_names, check_same_spaces
 from kselect.training.episode import Episode, FunctionCallback, OnPhase, Record, make_phase_record
@@ -31,6 +32,7 @@ from kselect.training.vector import Env, VectorEnv, as_vector, local_envs, obser
 from kselect.training.workers import worker_errors
 
 Costs = Mapping[str, float]
+ENVIRONMENT = "a DistillationEnv, or a wrapper of one"
 
 
 @dataclass
@@ -91,13 +93,14 @@ class EpisodeRunner:
             KselectError: Environments that differ in their knowledge or their spaces, a vector with another
                 autoreset_mode, or a number of episodes that does not fill its rounds.
         """
-        if not isinstance(agent, Agent):
-            raise KselectError(f"agent is {agent!r}: give an Agent, such as `make_agent` and `load_agent` return.")
+        check_type("agent", agent, Agent, "an Agent, such as `make_agent` and `load_agent` return")
         if isinstance(envs, VectorEnv):
             if envs.metadata["autoreset_mode"] != AutoresetMode.NEXT_STEP:
                 raise KselectError("The vector of environments needs autoreset_mode NEXT_STEP.", setting="env")
             self.vectors: Sequence[VectorEnv] = [envs]
         else:
+            for env in envs:
+                check_type("env", env, gymnasium.Env, ENVIRONMENT)
             check_same_spaces(envs)
             self.vectors = [as_vector(env) for env in envs]
         self.size = self.vectors[0].num_envs
@@ -113,7 +116,7 @@ class EpisodeRunner:
         self.count = count
         self.seeds = seeds
         self.learning = learning
-        self.callbacks = list(callbacks)
+        self.callbacks = check_callbacks(callbacks)
         self.control = TrainingControl()
         self.episodes: list[Episode] = []
         self._initial_losses = self._read_initial_losses()
@@ -351,6 +354,7 @@ class EpisodeRunner:
         own, self.control, added = self.callbacks, TrainingControl(), []
         watching = [*own, *(each for distiller in self.distillers for each in distiller.callbacks), functions]
         self.callbacks = list({id(each): each for each in watching}.values())
+        controls = [distiller.control for distiller in self.distillers]
         for distiller in self.distillers:
             distiller.control = self.control
             added.append([each for each in own if each not in distiller.callbacks])
@@ -359,7 +363,8 @@ class EpisodeRunner:
             yield
         finally:
             self.callbacks = own
-            for distiller, callbacks in zip(self.distillers, added, strict=True):
+            for distiller, control, callbacks in zip(self.distillers, controls, added, strict=True):
+                distiller.control = control
                 for callback in callbacks:
                     distiller.callbacks.remove(callback)
 

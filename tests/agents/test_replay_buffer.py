@@ -17,11 +17,11 @@ def test_a_restored_memory_goes_on_alike():
     memory, other = ReplayBuffer(3), ReplayBuffer(3)
     for number in range(4):
         memory.append(reward=float(number))
-    other.restore(memory.read())
+    other.restore(memory.read(), {"reward": ()})
     for each in (memory, other):
         each.append(reward=9.0)
     assert memory.read()["reward"].tolist() == other.read()["reward"].tolist() == [2, 3, 9]
-    other.restore({})
+    other.restore({}, {"reward": ()})
     assert len(other) == 0
 
 

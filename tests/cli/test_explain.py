@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kselect.analysis.plotting import can_draw
@@ -311,3 +312,18 @@ def test_shipped_configs_and_their_commands_are_accepted(path: Path, monkeypatch
     assert words == ["--config", f"configs/explain/{path.name}"]
     (teacher,) = re.findall(r"--run_name (\S+)", lines[0])
     assert settings.model.teacher == f"runs/{teacher}/model"
+
+
+def test_a_teacher_that_learned_nothing_is_reported_before_the_runs(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    teacher = tiny_classifier(tiny_task(), layers=2)
+    with torch.no_grad():
+        teacher.model.get_parameter("classifier.weight").zero_()
+    teacher.save_pretrained(tmp_path / "teacher")
+    capfd.readouterr()
+    task = ["--task", "synthetic-acceptability", "--train_limit", "64", "--teacher", str(tmp_path / "teacher")]
+    assert main(["explain", *task, "--layers", "1", *SMALL, "--seeds", "0", "--runs_dir", str(tmp_path / "runs")]) == 0
+    first, *rest = capfd.readouterr().err.splitlines()
+    assert first.startswith("Warning: the teacher is no better than the constant prediction (")
+    assert any(line.startswith("Explaining synthetic-acceptability: ") for line in rest)

@@ -85,7 +85,7 @@ def test_position_of_all_sources_resumes() -> None:
 
 
 def test_weights_of_texts_are_not_part_of_the_sum() -> None:
-    found = selection_weights([[1, 1, 0.5], [0, 0, 1]], ["gold", "logits", "transfer"])
+    found = selection_weights(np.array([[1, 1, 0.5], [0, 0, 1]]), ["gold", "logits", "transfer"])
     assert found.tolist() == [[0.5, 0.5, 0.5], [1, 0, 1]]
 
 

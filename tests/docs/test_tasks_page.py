@@ -13,11 +13,13 @@ from transformers import BertConfig, BertModel
 
 from kselect.cli.commands import COMMANDS
 from kselect.config import HEADS, TaskConfig, names_with
+from kselect.errors import KselectError
 from kselect.models.loading import load_encoder
 from kselect.models.word_classifier import saved_head
 from kselect.tasks import TASKS, load_task
 from kselect.tasks.glue import GLUE_FORMATS
 from kselect.tasks.metrics import METRICS
+from kselect.tasks.registry import load_test
 from kselect.tasks.synthetic.tasks import SYNTHETIC_TASKS
 from kselect.tasks.words import TaggedSource
 from tests import word_files
@@ -32,6 +34,32 @@ def run(example: str) -> dict[str, Any]:
     names: dict[str, Any] = {}
     exec(compile(example, "docs/tasks.md", "exec"), names)
     return names
+
+
+@pytest.mark.parametrize("name", GLUE_FORMATS)
+def test_the_columns_of_test_files_are_all_that_predictions_need(name: str, tmp_path: Path) -> None:
+    folder = GLUE_FORMATS[name].folder
+    (row,) = (
+        row
+        for row in re.findall(r"^\| ([A-Z].*) \|$", PAGE, re.MULTILINE)
+        if re.search(rf"\b{folder}\b", row.split(" | ")[0])
+    )
+    texts = re.findall(r"`([^`]+)`", row.split(" | ")[1])
+    index = "id" if name == "qqp" else "index"
+    paths = [tmp_path / folder / f"{part}.tsv" for part in GLUE_FORMATS[name].submissions]
+    paths[0].parent.mkdir()
+
+    def ids(columns: list[str]) -> list[list[str]]:
+        rows = [columns, ["7"] * len(columns), ["8"] * len(columns)]
+        for path in paths:
+            path.write_text("".join("\t".join(row) + "\n" for row in rows))
+        return [[str(i) for i in test.ids] for test in load_test(name, str(tmp_path)).values()]
+
+    assert ids([index, *texts]) == [["7", "8"]] * len(paths)
+    assert ids(texts) == [["0", "1"]] * len(paths)
+    for left_out in texts:
+        with pytest.raises(KselectError, match=left_out):
+            ids([index, *(text for text in texts if text != left_out)])
 
 
 @pytest.mark.parametrize("name", TASKS)

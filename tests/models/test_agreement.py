@@ -14,6 +14,7 @@ from transformers import BertConfig, BertForTokenClassification
 from kselect.errors import KselectError
 from kselect.models.agreement import check_scheme
 from kselect.models.classifier import Classifier
+from kselect.models.heads.crf import Crf
 from kselect.models.heads.tagger import Tagger
 from kselect.models.loading import load_classifier
 from kselect.tasks.splits import Split
@@ -157,14 +158,18 @@ def scheme_task(scheme: str) -> TaggingTask:
     return TaggingTask("names", tag_set.tags, splits, ("f1",), tag_set, scheme)
 
 
+@pytest.mark.parametrize("head", [None, "tagger", "crf"])
 @pytest.mark.parametrize(("scheme", "other"), [("iob1", "iob2"), ("iob2", "iob1")])
-def test_check_scheme_compares_iob1_and_iob2(scheme: str, other: str, tmp_path: Path) -> None:
+def test_check_scheme_compares_iob1_and_iob2(scheme: str, other: str, head: str | None, tmp_path: Path) -> None:
     task = scheme_task(scheme)
     for of_teacher in (scheme, other):
         words = dict(zip(("sees", "the", "dog"), convert(("O", "B-x", "I-x"), of_teacher), strict=True))
         teacher = tagger(task.labels, words)
-        teacher.model.save_pretrained(tmp_path)
-        teacher.tokenizer.save_pretrained(tmp_path)
+        if head == "crf":
+            teacher.head = Crf(len(task.labels))
+        teacher.save_pretrained(tmp_path)
+        if head is None:  # a token classifier from elsewhere
+            (tmp_path / "head.json").unlink()
         if of_teacher == scheme:
             load_classifier(tmp_path, task)
         else:

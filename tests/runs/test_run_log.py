@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import json
 import math
 import threading
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from kselect.errors import KselectError
 from kselect.runs.run_log import Ledger
+from tests.damage import damaged, read_or_refused
+
+KEY = ("agent", "seed")
 
 
 def test_what_is_the_same_run_the_key_says(tmp_path: Path) -> None:
@@ -75,3 +82,48 @@ def test_ledger_tries_failed_runs_again(tmp_path: Path) -> None:
     ledger.append({"seed": 0, "score": 0.7})
     assert ledger.holds({"seed": 0})
     assert [entry["score"] for entry in ledger.latest().values()] == [0.7, 0.5]
+
+
+WHOLE = {"agent": "all", "seed": 0, "metrics": {"score": 0.5, "f1": 0.25}, "seconds": 3.5}
+LINES = f"{json.dumps(WHOLE)}\n{json.dumps({**WHOLE, 'seed': 1, 'error': 'out of memory'})}\n".encode()
+DAMAGE = {
+    "empty line": b"\n" + LINES,
+    "not JSON": b"agent: all\n",
+    "not UTF-8": LINES.replace(b"all", b"\xff\xfe\x00"),
+    "BOM": b"\xef\xbb\xbf" + LINES,
+    "a return within": LINES.replace(b'": ', b'": \r', 1).replace(b'"all"', b'"a\rll"', 1),
+    "a text": b'""\n',
+    "a list": b"[]\n",
+    "null": b"null\n",
+    "nested": b"[" * 100_000 + b"\n",
+    "nested key": b'{"agent": "all", "seed": ' + b"[" * 900 + b"]" * 900 + b"}\n",
+    "long number": b'{"agent": "all", "seed": ' + b"9" * 5000 + b"}\n",
+    "no seed": LINES.replace(b'"seed"', b'"sead"'),
+    "no metrics": LINES.replace(b'"metrics"', b'"metrix"'),
+    "no score": LINES.replace(b'"score"', b'"skore"'),
+    "a text for a score": LINES.replace(b"0.5", b'"0.5"'),
+    "null for a score": LINES.replace(b"0.5", b"null"),
+    "a list for metrics": LINES.replace(b'{"score": 0.5, "f1": 0.25}', b"[0.5]"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damaged_entries_are_refused_in_a_line(name: str, tmp_path: Path) -> None:
+    assert read_ledger(tmp_path, LINES)[1] == {Ledger(tmp_path, KEY).identity(WHOLE)}
+    with pytest.raises(KselectError, match=r"runs\.jsonl:\d+ .*: fix that line, or remove it with its run\.$"):
+        read_ledger(tmp_path, DAMAGE[name])
+
+
+def test_a_ledger_with_random_damage_is_read_or_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        content = damaged(LINES, rng)
+        entries, _ = read_or_refused(partial(read_ledger, tmp_path, content)) or ([], set())
+        assert all(set(KEY) <= entry.keys() for entry in entries)
+        assert all("error" in entry or isinstance(entry["metrics"]["score"], int | float) for entry in entries)
+
+
+def read_ledger(folder: Path, content: bytes) -> tuple[list[dict[str, Any]], set[str]]:
+    ledger = Ledger(folder / "runs.jsonl", KEY, {"metrics": ("score",)})
+    ledger.path.write_bytes(content)
+    return ledger.entries(), ledger.finished()

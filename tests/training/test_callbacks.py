@@ -140,3 +140,25 @@ def test_on_save_is_called_with_the_checkpoint(tmp_path: Path) -> None:
     assert path.exists()
     assert isinstance(control, TrainingControl)
     assert runner.saved_steps == 6
+
+
+def test_a_distiller_without_a_runner_is_stopped_for_one_run() -> None:
+    distiller = tiny_distiller()
+    distiller.callbacks.append(Stop("on_step_end", 2))
+    weights = [1.0] * len(distiller.names)
+    distiller.advance(weights, 5)
+    assert distiller.step == 2
+    distiller.advance(weights, 5)  # the request holds until the next run
+    assert distiller.step == 3
+    distiller.reset(0)
+    distiller.advance(weights, 5)
+    assert distiller.step == 5
+
+
+def test_a_run_that_was_stopped_leaves_nothing_behind_in_its_distiller() -> None:
+    env = make_env()
+    rollout(make_learner(env), env, learning=True, callbacks=[Stop("on_step_end", 2)])
+    assert not env.distiller.control.should_training_stop
+    assert env.distiller.step == 2
+    env.distiller.advance([1.0] * len(env.distiller.names), 3)
+    assert env.distiller.step == 5

@@ -36,6 +36,17 @@ def outcome(explanation: Explanation) -> list[str]:
     return [*_gain(explanation), *_order(explanation), *_weak_teacher(explanation)]
 
 
+def warnings(teacher: AblationTeacher, constant: float) -> list[str]:
+    """Warn of a teacher that scores no better on dev than the constant prediction, before any training."""
+    score = teacher.profile.metrics["score"]
+    if score > constant:
+        return []
+    return [
+        f"Warning: the teacher is no better than the constant prediction ({100 * score:.1f} against "
+        f"{100 * constant:.1f} points of score on dev), so that there is nothing to explain: train it first."
+    ]
+
+
 def identities(conditions: Sequence[Condition], classes: int, teacher: AblationTeacher) -> list[str]:
     """Report which conditions are identical by arithmetic; these are not trained."""
     sentences = []

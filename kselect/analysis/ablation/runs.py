@@ -19,6 +19,8 @@ from kselect.training.study import Cell, Study, check_failures
 
 KEY = ("rung", "seed")
 """The fields that identify a run of an ablation."""
+NUMBERS = {"metrics": ("score", "loss"), "constant": ("score",), "initial_losses": ()}
+"""What is read of a finished run, see `Ledger.numbers`."""
 
 DistillerOf = Callable[[int, float | None], Distiller]
 """Gives the run for a seed and, for a condition of top-k, its share of the classes; the last one may be reused."""

@@ -1,14 +1,8 @@
-"""Heads by name, and their files next to a model."""
+"""Heads by name."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
-
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from kselect.config import HEADS
 from kselect.errors import KselectError, unknown
@@ -20,7 +14,6 @@ from kselect.models.heads.relations import root_relation
 from kselect.models.heads.spans import Spans
 from kselect.models.heads.tagger import Tagger
 from kselect.models.heads.tree_tagger import ArcTags, TreeTagger
-from kselect.models.hub import saved_file
 from kselect.tasks.task import Task, TextTask
 from kselect.tasks.words.parsing_task import ParsingTask
 from kselect.tasks.words.tagging_task import TaggingTask
@@ -42,7 +35,6 @@ CHOICES = {
 }
 """What the classes of each head's positions are."""
 
-FACTS, WEIGHTS = "head.json", "head.safetensors"
 RAREST_ARC_TAG = 2
 
 
@@ -82,57 +74,28 @@ def output_labels(name: str, task: Task) -> tuple[str, ...]:
 def new_head(
     name: str, task: Task, width: int, labels: tuple[str, ...], sizes: Mapping[str, int] | None = None
 ) -> Head:
-    """Make a randomly initialised head."""
+    """Make a randomly initialised head.
+
+    Args:
+        name: name of the head.
+        task: gives the labels.
+        width: dimensions of a hidden state.
+        labels: of the token classifier before the head, if it is one of `TOKEN_CLASSIFIERS`.
+        sizes: of the head's own layers, by the names in `Head.sizes`; by default the usual ones.
+    """
     if name == Crf.name:
         return Crf(len(labels))
     if name == TreeTagger.name:
         return TreeTagger(ArcTags.named(labels), task.labels)
     if name == Spans.name:
         assert isinstance(task, TaggingTask)
-        return Spans(**{"width": width, "labels": len(task.tag_set.labels), **(sizes or {})})
+        return Spans(**{**(sizes or {}), "width": width, "labels": len(task.tag_set.labels)})
     if name in (Parser.name, SecondOrderParser.name):
         kind = Parser if name == Parser.name else SecondOrderParser
-        layers = {"width": width, "relations": len(task.labels), **(sizes or {})}
+        layers = {**(sizes or {}), "width": width, "relations": len(task.labels)}
         return kind(**layers, root_relation=root_relation(task.labels))
     plain: dict[str, Callable[[], Head]] = {Tagger.name: Tagger, Classes.name: Classes, Score.name: Score}
     return plain[name]()
-
-
-def save_head(head: Head, labels: tuple[str, ...], folder: str | Path) -> None:
-    """Write the description and the weights of a head next to its model, as JSON and safetensors."""
-    facts = {"head": head.name, "labels": list(labels), "sizes": head.sizes}
-    Path(folder, FACTS).write_text(json.dumps(facts, indent=2) + "\n")
-    weights = {name: value.contiguous() for name, value in head.state_dict().items()}
-    if weights:
-        save_file(weights, Path(folder, WEIGHTS))
-
-
-def saved_facts(model: str | Path) -> dict[str, Any]:
-    """Return the description of the head saved with a model, in a folder or on the hub; empty if there is none."""
-    path = saved_file(model, FACTS)
-    if path is None:
-        return {}
-    try:
-        facts = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise KselectError(f"{path} cannot be read ({error}): save the model again.") from error
-    if not isinstance(facts, dict) or "head" not in facts:
-        raise KselectError(f"{path} does not name the head: save the model again.")
-    return facts
-
-
-def load_weights(head: Head, model: str | Path) -> None:
-    """Load the weights of a head saved with a model, in a folder or on the hub."""
-    if not head.state_dict():
-        return
-    path = saved_file(model, WEIGHTS) or Path(model, WEIGHTS)
-    try:
-        head.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise KselectError(
-            f"{path} does not fit the head that {FACTS} describes ({reason}): save the model again."
-        ) from error
 
 
 def is_text(task: Task) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from kselect.errors import KselectError
 from kselect.models.heads.answer import IMPOSSIBLE, Answer, Choices, Head, known_mean
 from kselect.models.heads.relations import best_relations, root_relation
 from kselect.structure import NonProjectiveTrees
@@ -18,6 +20,7 @@ from kselect.tasks.words.sentence import ParsedSentence
 
 ROOT = "root"
 SEPARATOR = "_"
+OFFSET = re.compile(rf"-?[1-9][0-9]{{0,8}}|{ROOT}")
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,16 @@ class ArcTags:
 
     @staticmethod
     def named(names: Sequence[str]) -> ArcTags:
-        """Parse the names of tags."""
+        """Parse the names of tags.
+
+        Raises:
+            KselectError: a name that is not of an arc, or no names.
+        """
         pairs = [name.partition(SEPARATOR)[::2] for name in names]
+        wrong = [name for name, (offset, _) in zip(names, pairs, strict=True) if not OFFSET.fullmatch(offset)]
+        if wrong or not names:
+            shown = f"'{wrong[0]}' is not a tag of an arc" if wrong else "There are no tags of arcs"
+            raise KselectError(f"{shown}, such as '-2_nsubj' and 'root_root': give a model with the head tree-tagger.")
         offsets = (0 if offset == ROOT else int(offset) for offset, _ in pairs)
         return ArcTags(tuple(offsets), tuple(relation for _, relation in pairs))
 
@@ -143,8 +154,18 @@ class TreeTagger(Head):
     name: ClassVar[str] = "tree-tagger"
 
     def __init__(self, tags: ArcTags, relations: Sequence[str]) -> None:
-        """Read `tags`, and number relations by their position in `relations`."""
+        """Read `tags`, and number relations by their position in `relations`.
+
+        Raises:
+            KselectError: a tag with another relation.
+        """
         super().__init__()
+        unknown = sorted(set(tags.relations) - set(relations))
+        if unknown:
+            raise KselectError(
+                f"The tag of an arc has the relation '{unknown[0]}', which is none of {', '.join(relations)}: give a "
+                "model that was trained on these relations."
+            )
         self.tags = tags
         self.root_relation = root_relation(relations)
         ids = {relation: i for i, relation in enumerate(relations)}

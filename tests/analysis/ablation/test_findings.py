@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from kselect.analysis.ablation.findings import findings
+from kselect.analysis.ablation.findings import findings, warnings
 from kselect.analysis.ablation.levels import conditions
 from kselect.analysis.ablation.report import Explanation, explain
 from kselect.analysis.ablation.teacher import AblationTeacher
@@ -102,3 +102,13 @@ def test_findings_report_a_teacher_below_its_students_and_what_they_gain() -> No
 def test_findings_and_symptoms_name_no_option_of_the_command_line() -> None:
     for classes in (2, 5):
         assert not any("--" in sentence for sentence in findings(explained(classes, 0.9, seeds=[0], kd=0.01)))
+
+
+def test_warnings_are_of_teachers_that_are_no_better_than_the_constant_prediction() -> None:
+    assert warnings(explained(2, 0.9).teacher, 0.5) == []
+    for score in (0.5, 0.4):
+        (warning,) = warnings(explained(2, score).teacher, 0.5)
+        assert warning.startswith(
+            f"Warning: the teacher is no better than the constant prediction ({100 * score:.1f} against 50.0 points"
+        )
+        assert "\n" not in warning
