@@ -82,10 +82,15 @@ class Observer:
         self.restart(0.0, 0.0)
 
     def show_facts(self, facts: Facts, knowledge: Sequence[Knowledge]) -> None:
-        """Append the facts of the run to the context, and those of each kind of knowledge to its row."""
+        """Append the facts of the run to the context, and those of each kind of knowledge to its row.
+
+        A row that is no kind of knowledge has zeros.
+        """
         self.facts = facts.vector()
-        names = np.stack([name_code(name) for name in self.names])
-        self.codes = np.concatenate([names, kind_facts(knowledge)], axis=1)
+        of_kinds = {kind.name: row for kind, row in zip(knowledge, kind_facts(knowledge), strict=True)}
+        other = np.zeros(len(KIND_FACTS), dtype=np.float32)
+        rows = [np.concatenate([name_code(name), of_kinds.get(name, other)]) for name in self.names]
+        self.codes = np.stack(rows)
 
     def restart(self, learning_rate: float, reward_loss: float) -> None:
         """Start a run.
