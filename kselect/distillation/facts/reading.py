@@ -70,7 +70,8 @@ def read(
         for row, answer in zip(rows, predicted, strict=True):
             answers[row] = encoded.trimmed(answer, int(indices[row]))
         if with_states:
-            for row, state in zip(rows, _states(outputs.hidden_states[last], batch), strict=True):
+            found = token_states(outputs.hidden_states[last], batch).float().cpu().numpy()
+            for row, state in zip(rows, found, strict=True):
                 states[row] = encoded.trimmed(state, int(indices[row]))
     confidence, correct, entropy = (
         (torch.cat(parts).cpu().numpy() for parts in zip(*positions, strict=True)) if positions else (np.empty(0),) * 3
@@ -97,11 +98,8 @@ def _positions(outputs: ModelOutputs, labels: Tensor) -> tuple[Tensor, Tensor, T
     return confidence.exp()[known], (chosen == gold)[known], choices.entropy[known]
 
 
-def _states(states: Tensor, batch: dict[str, Tensor]) -> NDArray[np.float32]:
-    """Return the states `[B, n, D]` of token 0, `[B, 1, D]`, or of the words' first tokens, `[B, W, D]`."""
-    if "word_positions" in batch:
-        positions = batch["word_positions"][..., None].expand(-1, -1, states.size(-1))
-        states = states.gather(1, positions)
-    else:
-        states = states[:, :1]
-    return np.asarray(states.float().cpu().numpy())
+def token_states(states: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """Return the states, out of `[B, n, D]`, of token 0, `[B, 1, D]`, or of the words' first tokens, `[B, W, D]`."""
+    if "word_positions" not in batch:
+        return states[:, :1]
+    return states.gather(1, batch["word_positions"][..., None].expand(-1, -1, states.size(-1)))
