@@ -87,7 +87,7 @@ def new_word_classifier(path: str | Path, task: Task, head: str | None = None, s
         new = redraw(model, unfit) if name in TOKEN_CLASSIFIERS else 0
         made = new_head(name, task, int(model.config.hidden_size), labels)
     new += count_parameters(made)
-    return Classifier(model, load_tokenizer(path, model), made.eval(), task.labels, new)
+    return Classifier(model, load_tokenizer(path, model), made.eval(), task.labels, new_parameters=new)
 
 
 def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> Classifier:
@@ -108,7 +108,7 @@ def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> C
         )
     output = count_parameters(model) - count_parameters(model.base_model)
     new = output + count_parameters(made)
-    return Classifier(model.eval(), classifier.tokenizer, made.eval(), task.labels, new)
+    return Classifier(model.eval(), classifier.tokenizer, made.eval(), task.labels, new_parameters=new)
 
 
 def saved_head(path: str | Path) -> str | None:

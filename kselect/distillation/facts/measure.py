@@ -24,6 +24,7 @@ from kselect.tasks.task import Task
 from kselect.tasks.words.tagging_task import TaggingTask
 
 EXAMPLES = 500  # most of each split that are read: an error of about two points, for a fraction of a short run
+COMPARED = 250  # most of train that the teacher reads: a share needs fewer than a difference of scores does
 TRANSFER = "transfer"  # the split of texts that have no labels, in a task that has any
 
 MEASURED = (
@@ -42,8 +43,8 @@ MEASURED = (
 def measure_facts(distiller: Distiller) -> Facts:
     """Measure the facts of a run before its first training step.
 
-    Teacher and student read at most 500 examples of train and of the reward split once. The measurements are stored
-    next to the teacher's outputs, unless `teacher_cache` is 0. The time is accounted as probing.
+    The student reads at most 500 examples of train and of the reward split once, and the teacher 250 and 500. What is
+    measured is stored next to the teacher's outputs, unless `teacher_cache` is 0. The time is accounted as probing.
 
     Args:
         distiller: The run, with its initial student.
@@ -82,7 +83,7 @@ def _measure(distiller: Distiller) -> dict[str, float | None]:
     defined = len(learned) > 0 and (is_text(task) or isinstance(task, TaggingTask))
     probed = defined and returns_states(distiller.student, train, dtype)
     if len(learned):
-        facts["disagreement"] = disagreement(task, read(teacher, train, learned, dtype))
+        facts["disagreement"] = disagreement(task, read(teacher, train, _sample(train, COMPARED), dtype))
     if len(np.unique(reward.numbers[held_out])) < 2:
         return facts
     said = read(teacher, reward, held_out, dtype)
@@ -182,9 +183,9 @@ def is_labelled(encoded: EncodedSplit) -> NDArray[np.bool_]:
     return ~np.isnan(labels) if labels.dtype.kind == "f" else labels >= 0
 
 
-def _sample(encoded: EncodedSplit) -> NDArray[np.int64]:
-    """Return a fixed sample of the labelled examples, all pieces of each, ascending."""
+def _sample(encoded: EncodedSplit, count: int = EXAMPLES) -> NDArray[np.int64]:
+    """Return a fixed sample of `count` of the labelled examples, all pieces of each, ascending."""
     labelled = np.flatnonzero(is_labelled(encoded))
     if not len(labelled):
         return labelled
-    return encoded.whole_examples(labelled[fixed_sample(len(labelled), EXAMPLES)])
+    return encoded.whole_examples(labelled[fixed_sample(len(labelled), count)])

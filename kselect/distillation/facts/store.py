@@ -23,7 +23,7 @@ FORMAT = 1  # of the files, and of how facts are measured; part of the key
 
 
 class FactStore:
-    """Measured facts by content: whatever they depend on is part of the name of the file.
+    """Measured facts by content: all that they depend on is part of the name of the file.
 
     Attributes:
         path: The file, which need not exist.

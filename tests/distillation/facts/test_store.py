@@ -40,7 +40,7 @@ def test_stored_equals_measured(cache_dir: Path, monkeypatch: pytest.MonkeyPatch
     assert path.read_bytes() == content
 
 
-def test_other_content_is_measured_by_itself(cache_dir: Path) -> None:
+def test_other_content_is_measured_anew(cache_dir: Path) -> None:
     task, teacher = tiny_task(), tiny_classifier(tiny_task())
 
     def stored(**changes: Any) -> set[Path]:
