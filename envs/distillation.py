@@ -15,6 +15,8 @@ from kselect.config import PhaseConfig
 from kselect.distillation.callback import DistillerCallback, check_callbacks
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
+from kselect.distillation.facts.facts import Facts
+from kselect.distillation.facts.measure import measure_facts
 from kselect.distillation.weighting import selection_weights
 from kselect.envs.observation import LIMIT, Observer, observation_space
 from kselect.envs.phases import SCHEDULERS
@@ -61,6 +63,21 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     With `observe_cls` also `student_cls`, `(D_s,)`, and `teacher_cls`, `(D_t,)`: the mean [CLS] of each model's last
     layer over 32 training examples, the same at each decision, without dropout. They are clipped, but not rescaled.
 
+    With `phases.observe_facts`, facts of the run follow in `context`, in the order of `FACTS`, and facts of each kind
+    in its row of `knowledge`, in the order of `KIND_FACTS`. They are measured once, before the first step, and stay the
+    same. See `kselect.distillation.facts.facts.Facts` for their meaning and scale. A fact that is not defined is 0, and
+    so is the indicator in front of it:
+
+    * Of the run: 1 if the next two are known, score of the first teacher less that of the initial student on the reward
+      split (over 0.2), its standard error (over 0.05); the same three for a linear model of the student's hidden states
+      in place of the student; indicator, share of train's labels that are not the teacher's; indicator, calibration
+      error and overconfidence of the teacher on the reward split (over 0.2), its entropy there (over log K); numbers of
+      labelled and of unlabelled examples, classes, steps and epochs, as logarithms; share of the student's parameters
+      that are new, 1 if any is; 1 if there is a teacher, depth and width of the student relative to it; 1 for a
+      regression; 1 where words are labelled.
+    * Of a kind: whether it reads labels, reads the teacher, has a gradient on the student's head, and is projected;
+      index of its teacher.
+
     ## Rewards
     The decrease of the student's cross-entropy, in nats, or in a regression of its squared error, on a reward split
     held out of train. The gain of phases whose reward is not measured is part of the next measured reward, so the
@@ -98,6 +115,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     slope: NDArray[Any] | None = None
     """`[k]`: how fast the weights move from the action during a phase, step by step, as the change over a whole run;
     None where they are constant. To be set before `step`, as `Agent.slope` is after `act`."""
+    facts: Facts | None = None
+    """Facts of the run; None where they are not observed, or before the first `reset`."""
 
     def __init__(
         self,
@@ -131,7 +150,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.observe_cls = observe_cls
         models = dict(zip(CLS, (distiller.student, *distiller.teachers), strict=False)) if observe_cls else {}
         cls_sizes = {key: model.width for key, model in models.items()}
-        self.observation_space = cast(spaces.Space[Observation], observation_space(len(distiller.names), cls_sizes))
+        space = observation_space(len(distiller.names), cls_sizes, self.phases.observe_facts)
+        self.observation_space = cast(spaces.Space[Observation], space)
         self.action_space = cast(spaces.Space[NDArray[Any]], ACTION_SPACES[actions](len(distiller.names)))
         self.reward_unit = distiller.task.uninformed_loss
         self._initial_reward_loss: float | None = None
@@ -148,6 +168,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if self.measure_rewards and self._initial_reward_loss is None:
             self._initial_reward_loss = self._measure_loss()
         self._reward_loss = self._initial_reward_loss or 0.0
+        if self.phases.observe_facts and self.facts is None:
+            self._show(measure_facts(self.distiller))
         self.observer.restart(self._relative_learning_rate(), self._reward_loss)
         return self._observation(), {"step": 0, "total_steps": self.distiller.total_steps}
 
@@ -252,6 +274,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
             "observer": self.observer.state(),
             "reward_loss": self._reward_loss,
             "initial_reward_loss": self._initial_reward_loss,
+            "facts": None if self.facts is None else self.facts.to_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -261,6 +284,12 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.observer.restore(state["observer"])
         self.selections = [(steps, weights) for steps, weights in state.get("selections", [])]
         self._reward_loss, self._initial_reward_loss = state["reward_loss"], state["initial_reward_loss"]
+        if state.get("facts") is not None:
+            self._show(Facts.from_dict(state["facts"]))
+
+    def _show(self, facts: Facts) -> None:
+        self.facts = facts
+        self.observer.show_facts(facts, self.distiller.knowledge)
 
     def _measure_loss(self) -> float:
         with self.distiller.account.measure("reward"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from kselect.config import TEXT_SOURCES
+from kselect.distillation.facts.facts import FACTS, KIND_FACTS, Facts, kind_facts
 from kselect.distillation.phase_report import SIGNALS, PhaseReport
+from kselect.knowledge.base import Knowledge
 from kselect.tasks.task import Task
 
 CONTEXT = (
@@ -30,14 +32,20 @@ CODE_SIZE = 16
 LIMIT = 5.0
 
 
-def observation_space(knowledge: int, further: Mapping[str, int] | None = None) -> spaces.Dict:
+def observation_space(
+    knowledge: int, further: Mapping[str, int] | None = None, observe_facts: bool = False
+) -> spaces.Dict:
     """Return the space of observations.
 
     Args:
         knowledge: How many kinds of knowledge are on offer.
         further: Sizes of further entries by their keys.
+        observe_facts: Whether facts of the run and of the kinds of knowledge are observed.
     """
-    shapes = {"context": (len(CONTEXT),), "knowledge": (knowledge, len(FEATURES) + CODE_SIZE)}
+    context, features = len(CONTEXT), len(FEATURES) + CODE_SIZE
+    if observe_facts:
+        context, features = context + len(FACTS), features + len(KIND_FACTS)
+    shapes = {"context": (context,), "knowledge": (knowledge, features)}
     shapes |= {key: (size,) for key, size in (further or {}).items()}
     return spaces.Dict({key: spaces.Box(-LIMIT, LIMIT, shape, np.float32) for key, shape in shapes.items()})
 
@@ -53,7 +61,7 @@ class Observer:
 
     Losses are relative to their initial values (see `Distiller.reference_losses`); ages and progress to the length of
     the run. A loss that is not measured keeps its last value while its age grows. Rows of further texts have no loss,
-    and the age of their last use.
+    and the age of their last use. Facts are behind all else, once `show_facts` has been called.
 
     Args:
         names: The kinds of knowledge on offer, and further texts.
@@ -71,7 +79,19 @@ class Observer:
         self.uninformed_loss = task.uninformed_loss
         self.regression = task.regression
         self.codes = np.stack([name_code(name) for name in names])
+        self.facts = np.empty(0, dtype=np.float32)
         self.restart(0.0, 0.0)
+
+    def show_facts(self, facts: Facts, knowledge: Sequence[Knowledge]) -> None:
+        """Append the facts of the run to the context, and those of each kind of knowledge to its row.
+
+        A row that is no kind of knowledge has zeros.
+        """
+        self.facts = facts.vector()
+        of_kinds = {kind.name: row for kind, row in zip(knowledge, kind_facts(knowledge), strict=True)}
+        other = np.zeros(len(KIND_FACTS), dtype=np.float32)
+        rows = [np.concatenate([name_code(name), of_kinds.get(name, other)]) for name in self.names]
+        self.codes = np.stack(rows)
 
     def restart(self, learning_rate: float, reward_loss: float) -> None:
         """Start a run.
@@ -133,7 +153,8 @@ class Observer:
 
     def observation(self) -> dict[str, NDArray[np.float32]]:
         """Return `context [c]` and `knowledge [k, f]`."""
-        context = np.array([self.context[name] for name in CONTEXT], dtype=np.float32)
+        signals = np.array([self.context[name] for name in CONTEXT], dtype=np.float32)
+        context = np.concatenate([signals, self.facts])
         knowledge = np.concatenate([self.rows, self.codes], axis=1)
         return {
             "context": np.clip(context, -LIMIT, LIMIT),

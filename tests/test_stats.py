@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -14,6 +15,7 @@ from kselect.stats import (
     difference,
     estimate,
     holm,
+    jackknife,
     paired_difference,
     permutation_test,
     ratio,
@@ -122,3 +124,32 @@ def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
     assert holm([]) == []
+
+
+def test_jackknife_of_a_mean_has_its_standard_error() -> None:
+    values = np.random.default_rng(0).normal(size=15)
+    found, expected = jackknife(lambda rows: float(values[rows].mean()), 15), estimate(values)
+    assert (found.mean, found.se) == pytest.approx((expected.mean, expected.se))
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def correlation(pairs: np.ndarray, rows: np.ndarray) -> float:
+    return float(np.corrcoef(pairs[:, rows])[0, 1])
+
+
+def test_jackknife_by_groups_covers_a_correlation_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(1)
+    covered = 0
+    for _ in range(300):
+        x = rng.normal(size=200)
+        y = 0.5 * x + rng.normal(size=200) * math.sqrt(0.75)
+        pairs = np.stack([x, y])
+        found = jackknife(partial(correlation, pairs), 200)
+        covered += found.low <= 0.5 <= found.high
+    assert 0.91 < covered / 300 < 0.98
+
+
+def test_jackknife_without_variance_is_never_significant() -> None:
+    found = jackknife(lambda rows: 0.5, 40)
+    assert (found.mean, found.se) == (0.5, 0.0)
+    assert not found.is_significant

@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kselect.analysis.predictions import Floats, Predictions
-from kselect.distillation.evaluation import fixed_sample
-
-MAX_POSITIONS = 3000  # that a fit reads
-STRENGTH = 0.01  # inverse of the penalty, which suits a few hundred examples of as many dimensions
-FLOOR = 0.05  # share of its probabilities that is spread over all classes, as so quick a fit is overconfident
+from kselect.distillation.facts.probe import classify
 
 
 @dataclass(frozen=True)
@@ -40,23 +35,5 @@ class LinearProbe:
         log_q = np.empty_like(train.logits)
         for half in (owner % 2 == 0, owner % 2 == 1):
             other = ~half if (~half).any() else half
-            log_q[half] = _fit_predict(train_states[other], train.labels[other], train.classes, train_states[half])
-        return LinearProbe(log_q, _fit_predict(train_states, train.labels, train.classes, held_out_states))
-
-
-def _fit_predict(states: Floats, labels: NDArray[np.int64], classes: int, unseen: Floats) -> Floats:
-    """Return log-probabilities `[M, K]` for `unseen [M, D]`; classes missing from `labels [N]` get the floor alone."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    chosen = fixed_sample(len(labels), MAX_POSITIONS)
-    states, labels = states[chosen], labels[chosen]
-    q = np.zeros((len(unseen), classes))
-    present = np.unique(labels)
-    if len(present) == 1:
-        q[:, present] = 1.0
-    elif len(unseen):
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=1000)).fit(states, labels)
-        q[:, present] = model.predict_proba(unseen)
-    return np.asarray(np.log((1 - FLOOR) * q + FLOOR / classes))
+            log_q[half] = classify(train_states[other], train.labels[other], train.classes, train_states[half])
+        return LinearProbe(log_q, classify(train_states, train.labels, train.classes, held_out_states))

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
-from torch import Tensor
 
 from kselect.distillation.evaluation import forward_batches
+from kselect.distillation.facts.reading import token_states
 from kselect.models.classifier import Classifier
 from kselect.models.needs import Needs
 from kselect.stats import Estimate, ratio
@@ -151,13 +151,7 @@ def collect_states(classifier: Classifier, encoded: EncodedSplit, batch_size: in
     last, states = classifier.layers, []
     needs = Needs(hidden_states=frozenset({last}))
     for _, batch, outputs in forward_batches(classifier, encoded, np.arange(len(encoded)), batch_size, dtype, needs):
-        states.append(_at_positions(outputs.hidden_states[last], batch).double().cpu().numpy())
+        found = token_states(outputs.hidden_states[last], batch)
+        known = batch["word_mask"] & (batch["labels"] >= 0) if "word_mask" in batch else slice(None)
+        states.append(found[known].reshape(-1, found.size(-1)).double().cpu().numpy())
     return np.concatenate(states)
-
-
-def _at_positions(states: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    if "word_positions" not in batch:
-        return states[:, 0]
-    known = batch["word_mask"] & (batch["labels"] >= 0)
-    positions = batch["word_positions"][..., None].expand(-1, -1, states.size(-1))
-    return states.gather(1, positions)[known]

@@ -1,7 +1,7 @@
 """List, verify or clear the teacher outputs stored on disk.
 
 An entry holds what one teacher gives on one set of examples at one precision. Nothing is deleted automatically; what is
-cleared is computed again when a run wants it.
+cleared is computed again when a run wants it. Clearing all entries also clears the facts of runs.
 
 Examples:
   kselect cache list
@@ -29,6 +29,8 @@ def run(settings: CacheSettings, data: None = None) -> None:
     config = settings.cache
     folder = CacheFolder(config.cache_dir)
     entries = folder.entries(config.entry or "")
+    if config.action == "clear" and config.entry is None:
+        folder.clear_facts()
     if not entries:
         print(f"{folder.path} holds no teacher outputs.")
     else:

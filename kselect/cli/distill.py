@@ -38,6 +38,8 @@ def run(settings: DistillSettings, task: Task) -> Path:
         result = evaluated(runner.run(on_phase)[0], setup.env)
         results = summarise_run(result, task, seed=seed, agent=agent, model=settings.model)
         results["teacher_metrics"] = evaluated_teachers(distiller)
+        if setup.env.facts is not None:
+            results["facts"] = setup.env.facts.to_dict()
         results["scales"] = dict(zip(distiller.kinds, distiller.scales.tolist(), strict=True))
         if recording is not None:
             results["recording"] = recording.finish()

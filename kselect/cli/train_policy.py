@@ -61,7 +61,10 @@ def run(settings: TrainPolicySettings, task: Task) -> Path:
         with recorded(folder, runner, f"Training a policy on {names}", tasks) as on_phase:
             # Saved after every episode, so that a stopped run leaves what it has learned.
             episodes = runner.run(on_phase, on_episode=save)
-            folder.write_results(summarise_policy(episodes, agent, seed, policy.parallel))
+            results = summarise_policy(episodes, agent, seed, policy.parallel)
+            if runner.facts:
+                results["facts"] = {task: facts.to_dict() for task, facts in runner.facts.items()}
+            folder.write_results(results)
     units = {distiller.task.name: distiller.task.loss_unit for distiller in distillers}
     for i, episode in enumerate(episodes, 1):
         print(f"episode {i}: reward {episode.total_reward:.4f} {units[episode.task]} ({episode.task})")

@@ -59,7 +59,7 @@ def is_number(text: str) -> bool:
 
 @dataclass(frozen=True)
 class PhaseConfig(Config):
-    """Phases: when the agent decides, and when its reward is measured."""
+    """Phases: when the agent decides, what it observes, and when its reward is measured."""
 
     phases: Literal["constant", "growing", "adaptive"] = "growing"
     """Length of phases: constant, growing, or growing as the agent's decisions settle."""
@@ -71,6 +71,9 @@ class PhaseConfig(Config):
     """Phases from one measured reward to the next; what the others earned is added to the next measured one."""
     reward_examples: int | None = None
     """Examples of the reward split that a measurement reads; by default as many as cost a twentieth of the training."""
+    observe_facts: bool = False
+    """Show the agent facts of the run, such as how far the teacher is ahead of the student; a policy that was trained
+    with them always sees them."""
 
     def validate(self) -> None:
         """Refuse numbers out of range."""

@@ -84,6 +84,23 @@ class Knowledge(ABC):
     """Pairs (student layer, teacher layer) to compare; empty if it uses no layer map."""
     modules: nn.Module | None = None
     """Modules trained together with the student, such as projections; never part of the saved student."""
+    teacher_index: int = 0
+    """Which of the teachers it reads, counted from 0."""
+
+    @property
+    def reads_teacher(self) -> bool:
+        """Whether it reads the teacher's outputs or weights."""
+        return self.teacher_needs is not None or self.reads_weights
+
+    @property
+    def trains_head(self) -> bool:
+        """Whether its loss has a gradient on the student's head: it reads answers, not inner outputs."""
+        return not any(layers for _, layers in self.student_needs.items())
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether modules are trained with the student for it, such as a projection."""
+        return self.modules is not None
 
     @abstractmethod
     def loss(self, student: ModelOutputs, teacher: ModelOutputs | None, batch: Batch) -> Tensor:

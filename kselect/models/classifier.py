@@ -31,6 +31,8 @@ class Classifier:
     """Turns the model's output into answers; its weights are saved next to the model."""
     labels: tuple[str, ...] | None = None
     """Names of the labels of words; None where the model's config has them."""
+    new_parameters: int = 0
+    """Number of parameters that were randomly initialised when it was made, such as those of a new head."""
 
     def __post_init__(self) -> None:
         """Treat a text model with a single label as a regression."""
@@ -99,6 +101,11 @@ class Classifier:
         text = f"A {self.model.config.model_type} of {self.layers} layers, distilled or fine-tuned with kselect."
         card = card or model_card("Classifier", text, ["knowledge-distillation"], library_name="transformers")
         return push_folder(self.save_pretrained, repo_id, card, **options)
+
+
+def count_parameters(*modules: nn.Module) -> int:
+    """Return the number of parameters of all modules together."""
+    return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
 
 DEFAULT_LENGTH = 128

@@ -15,17 +15,22 @@ from kselect.tasks.task import Task, TextTask
 DEVIATION = 0.02  # of initial weights, for configs that do not set it
 
 
-def redraw(model: PreTrainedModel, unfit: Collection[str]) -> None:
+def redraw(model: PreTrainedModel, unfit: Collection[str]) -> int:
     """Reinitialise the output layer, and every module whose weights are not in the checkpoint (`unfit`).
 
     Other pretrained weights stay, unless the checkpoint was fine-tuned for some task: then the whole head is replaced.
+
+    Returns:
+        The number of parameters that were reinitialised.
     """
+    count = 0
     output = output_layer(model)
     fine_tuned = any("SequenceClassification" in name for name in model.config.architectures or ())
     for name, module in _modules(model):
         filled = not any(f"{name}.{own}" in unfit for own, _ in module.named_parameters(recurse=False))
         if fine_tuned or module is output or not filled:
-            _initialise(module, getattr(model.config, "initializer_range", DEVIATION))
+            count += _initialise(module, getattr(model.config, "initializer_range", DEVIATION))
+    return count
 
 
 def centre(model: PreTrainedModel, task: Task) -> None:
@@ -57,10 +62,14 @@ def _modules(model: PreTrainedModel) -> list[tuple[str, nn.Module]]:
     ]
 
 
-def _initialise(module: nn.Module, deviation: float) -> None:
+def _initialise(module: nn.Module, deviation: float) -> int:
+    """Reinitialise a linear layer or a norm; returns the number of its parameters, 0 for any other module."""
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=deviation)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, nn.LayerNorm):
         module.reset_parameters()
+    else:
+        return 0
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -9,7 +9,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerBase
 
 from kselect.errors import KselectError
-from kselect.models.classifier import Classifier
+from kselect.models.classifier import Classifier, count_parameters
 from kselect.models.label_names import label_settings
 from kselect.models.output_layer import centre
 from kselect.tasks.task import Task
@@ -54,4 +54,4 @@ def new_classifier(
     with seeded(seed):
         model = BertForSequenceClassification(config)
     centre(model, task)
-    return Classifier(model, tokenizer)
+    return Classifier(model, tokenizer, new_parameters=count_parameters(model))

@@ -36,9 +36,9 @@ def new_text_classifier(path: str | Path, task: TextTask, seed: int = 0) -> Clas
     """Load a pretrained encoder under a new head; see `kselect.models.loading.load_encoder`."""
     with seeded(seed):
         model, unfit = load_pretrained(path, **label_settings(task))
-        redraw(model, unfit)
+        new = redraw(model, unfit)
         centre(model, task)
-    return Classifier(model, load_tokenizer(path, model))
+    return Classifier(model, load_tokenizer(path, model), new_parameters=new)
 
 
 def load_text_student(path: str | Path, task: TextTask, seed: int = 0) -> Classifier:

@@ -12,7 +12,7 @@ from transformers import AutoModel, AutoModelForTokenClassification, PreTrainedM
 
 from kselect.errors import KselectError
 from kselect.models.agreement import check_scheme
-from kselect.models.classifier import Classifier
+from kselect.models.classifier import Classifier, count_parameters
 from kselect.models.heads.parser import Parser, SecondOrderParser
 from kselect.models.heads.registry import (
     TOKEN_CLASSIFIERS,
@@ -84,10 +84,10 @@ def new_word_classifier(path: str | Path, task: Task, head: str | None = None, s
     labels = output_labels(name, task)
     with seeded(seed):
         model, unfit = load_pretrained(path, _auto_class(name), **_label_settings(name, labels))
-        if name in TOKEN_CLASSIFIERS:
-            redraw(model, unfit)
+        new = redraw(model, unfit) if name in TOKEN_CLASSIFIERS else 0
         made = new_head(name, task, int(model.config.hidden_size), labels)
-    return Classifier(model, load_tokenizer(path, model), made.eval(), task.labels)
+    new += count_parameters(made)
+    return Classifier(model, load_tokenizer(path, model), made.eval(), task.labels, new_parameters=new)
 
 
 def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> Classifier:
@@ -106,7 +106,9 @@ def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> C
         raise KselectError(
             f"A {type(classifier.model).__name__} has no {random[0]} for {type(model).__name__}: give another encoder."
         )
-    return Classifier(model.eval(), classifier.tokenizer, made.eval(), task.labels)
+    output = count_parameters(model) - count_parameters(model.base_model)
+    new = output + count_parameters(made)
+    return Classifier(model.eval(), classifier.tokenizer, made.eval(), task.labels, new_parameters=new)
 
 
 def saved_head(path: str | Path) -> str | None:

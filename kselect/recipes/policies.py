@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,9 @@ from kselect.agents.serialization import read_description
 from kselect.agents.stages import stage_knowledge
 from kselect.config import TEXT_SOURCES, AgentConfig, PhaseConfig
 from kselect.distillation.distiller import Distiller
+from kselect.distillation.facts.facts import FACTS
 from kselect.envs.distillation import CLS, DistillationEnv
+from kselect.envs.observation import CONTEXT
 from kselect.errors import KselectError
 from kselect.recipes import NAMED, RECIPES, check, check_decider, check_learner
 
@@ -93,10 +95,11 @@ def _trained(config: AgentConfig, distiller: Distiller, phases: PhaseConfig) -> 
         raise KselectError("agent_settings cannot change a trained policy: leave them out, or train another.")
     description = read_description(Path(config.agent))
     kind = find_class(description["class"])
+    reads_facts = description["context"] == len(CONTEXT) + len(FACTS)
     env = DistillationEnv(
         distiller,
         description["actions"],
-        phases,
+        replace(phases, observe_facts=phases.observe_facts or reads_facts),
         measure_rewards="context" in kind.observation_keys,
         observe_cls=_reads_cls(kind) or not set(CLS).isdisjoint(description.get("further", {})),
     )

@@ -22,6 +22,7 @@ from kselect.agents.agent import Agent
 from kselect.distillation.callback import DistillerCallback, TrainingControl, check_callbacks
 from kselect.distillation.cost_account import CostAccount
 from kselect.distillation.distiller import Distiller
+from kselect.distillation.facts.facts import Facts
 from kselect.distillation.snapshot import Snapshot
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError, check_type
@@ -134,6 +135,16 @@ class EpisodeRunner:
     def distillers(self) -> list[Distiller]:
         """The distillers of this process; none where environments run in others."""
         return [env.distiller for vector in self.vectors for env in local_envs(vector)]
+
+    @property
+    def facts(self) -> dict[str, Facts]:
+        """The facts of each task's run, where they were measured."""
+        found = {
+            task: facts
+            for vector in self.vectors
+            for task, facts in zip(vector.get_attr("task_name"), vector.get_attr("facts"), strict=True)
+        }
+        return {task: facts for task, facts in found.items() if facts is not None}
 
     @property
     def total_steps(self) -> int:

@@ -10,11 +10,11 @@ import pytest
 from kselect.analysis.calibration import (
     CalibrationSummary,
     best_temperature,
-    calibration_error,
     histogram,
     overconfidence_slope,
 )
 from kselect.analysis.predictions import Predictions
+from kselect.distillation.facts.calibration import calibration_error
 from tests.analysis.constructed import calibrated, random_predictions, sound
 
 

@@ -54,6 +54,8 @@ def test_an_untrained_head_is_no_teacher(saved: Path, tmp_path: Path) -> None:
         load_classifier(tmp_path, task)
     encoder = load_encoder(tmp_path, task, seed=3)
     again = load_encoder(tmp_path, task, seed=3)
+    output = encoder.model.get_parameter("classifier.weight").numel() + len(task.labels)
+    assert (encoder.new_parameters, load_classifier(saved, task).new_parameters) == (output, 0)
     assert torch.equal(encoder.model.get_parameter("classifier.weight"), again.model.get_parameter("classifier.weight"))
     assert torch.equal(
         encoder.model.get_parameter("bert.embeddings.word_embeddings.weight"),

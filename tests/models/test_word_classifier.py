@@ -106,6 +106,9 @@ def test_another_head_stands_on_the_same_encoder(architecture: str, pair: tuple[
     assert shared == [name for name in ours if "pooler" not in name]
     assert all(torch.equal(ours[name], theirs[name]) for name in shared)
     assert same(with_head(made, task, pair[1], seed=3).head, other.head)
+    inside = {id(parameter) for parameter in other.model.base_model.parameters()}
+    outside = [*other.head.parameters(), *(p for p in other.model.parameters() if id(p) not in inside)]
+    assert other.new_parameters == sum(parameter.numel() for parameter in outside) > 0
     encoded = task.encode(task.splits["dev"], made.tokenizer, 24)
     last = Needs(hidden_states=frozenset({made.layers}))
     batch = encoded.batch([0, 1])
@@ -151,6 +154,10 @@ def test_a_new_head_is_put_on_a_trained_encoder(head: str, tmp_path: Path) -> No
     if head != "crf":  # one begins without transitions
         assert not same(learned, other.head if head not in TOKEN_CLASSIFIERS else other.model)
     assert not fresh.head.training
+    inside = {id(parameter) for parameter in fresh.model.base_model.parameters()}
+    outside = [*fresh.head.parameters(), *(p for p in fresh.model.parameters() if id(p) not in inside)]
+    assert fresh.new_parameters == sum(parameter.numel() for parameter in outside) > 0
+    assert load_classifier(tmp_path, task_for(head)).new_parameters == 0
 
 
 def test_a_plain_token_classifier_is_a_tagger(tmp_path: Path) -> None:

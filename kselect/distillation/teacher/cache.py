@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 from kselect.distillation.teacher.cache_entry import CacheEntry
@@ -24,6 +25,20 @@ class CacheFolder:
         """Use `path`, which need not exist."""
         caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
         self.path = Path(path or os.environ.get("KSELECT_CACHE") or Path(caches) / "kselect").expanduser()
+
+    @property
+    def facts(self) -> Path:
+        """The folder of the facts of runs, see `kselect.distillation.facts.store`."""
+        return self.path / "facts"
+
+    def clear_facts(self) -> None:
+        """Delete the facts of runs."""
+        try:
+            shutil.rmtree(self.facts)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise KselectError(f"{self.facts} cannot be deleted ({error.strerror}): clear it as its owner.") from None
 
     def entry(self, key: str) -> CacheEntry:
         """Return the entry of `key`, which need not exist."""

@@ -42,15 +42,20 @@ class Choices:
         return torch.where(self.mask, values, 0.0).sum(1) / self.mask.sum(1).clamp(min=1)
 
     @property
-    def uncertainty(self) -> Tensor:
-        """Entropy divided by log K, averaged over real positions, `[B]` in [0, 1]; detached from the graph.
+    def entropy(self) -> Tensor:
+        """Entropy divided by log K at each position, `[B, U]` in [0, 1]; detached from the graph.
 
         K counts possible classes only, so that the amount of padding has no effect.
         """
         scores = self.scores.detach()
         possible = torch.count_nonzero(self.possible, dim=-1).clamp(min=2)
         entropy = -(torch.softmax(scores, -1) * self.detached).sum(-1)
-        return self.mean(entropy / possible.log())
+        return entropy / possible.log()
+
+    @property
+    def uncertainty(self) -> Tensor:
+        """Entropy divided by log K, averaged over real positions, `[B]` in [0, 1]; detached from the graph."""
+        return self.mean(self.entropy)
 
 
 class Answer(ABC):

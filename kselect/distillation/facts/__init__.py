@@ -1,0 +1,1 @@
+"""Facts of a run that decide what is worth learning from, measured before its first training step."""
