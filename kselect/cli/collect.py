@@ -50,7 +50,7 @@ def run(settings: CollectSettings, data: None) -> Path:
     suite = read_suite(config.suite)
     pool = Path(config.pool)
     cells = cells_of(suite, config, pool)
-    ledger = Ledger(pool / RUNS, KEY)
+    ledger = Ledger(Path(config.ledger or pool / RUNS), KEY)
     study = Study(cells, collect_run, ledger, make_engine(config.processes))
     folder = PoolFolder(pool, ledger.path.exists(), f"kselect collect {' '.join(map(shlex.quote, sys.argv[2:]))}")
     steps = {name: steps_of(condition) for name, condition in suite.conditions.items()}

@@ -15,9 +15,10 @@ from kselect import io
 from kselect.collection.draws import draw
 from kselect.collection.suite import Condition, plain
 from kselect.collection.teachers import student_config, teacher_scores, train_teacher
-from kselect.config import AgentConfig, DistillSettings, KnowledgeConfig, RunConfig, TaskConfig
+from kselect.config import AgentConfig, DistillSettings, KnowledgeConfig, PhaseConfig, RunConfig, TaskConfig
 from kselect.distillation.callback import DistillerCallback, TrainingControl
 from kselect.distillation.evaluation import predict_logits
+from kselect.distillation.facts.measure import measure_facts
 from kselect.envs.distillation import DistillationEnv
 from kselect.recipes.policies import build_policy
 from kselect.training.cells import cached_distiller
@@ -43,7 +44,7 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
     Returns:
         Metrics of the student on dev and on the reward split at each of `MARKS`, those of the teacher and of the
-        constant prediction, the numbers of steps and examples, and the seconds by part. The arrays hold the
+        constant prediction, the facts of the run (`kselect.distillation.facts`), the numbers of steps and examples, and the seconds by part. The arrays hold the
         observations before and after all decisions, their weights and rewards, and the logits on the reward split at
         each mark.
     """
@@ -54,6 +55,7 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
         distill = _prepare(condition, settings, folder)
         distiller = cached_distiller(distill)
         teacher = teacher_scores(distiller, folder / "teacher-scores.json")
+        facts = measure_facts(distiller)
     setup = build_policy(distill.agent, distiller, distill.phases, seed)
     setup.env.measure_rewards = True
     recorder = _Recorder(setup.env, Path(settings["arrays"]))
@@ -66,6 +68,7 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
     return {
         "marks": recorder.marks,
         "teacher": teacher,
+        "facts": facts.to_dict(),
         "constant": constant_metrics(distiller.task),
         "steps": runner.total_steps,
         "examples": {split: len(distiller.encoded(split)) for split in ("train", "reward", "dev", *distiller.sources)},
@@ -93,6 +96,7 @@ def _prepare(condition: Condition, settings: Mapping[str, Any], folder: Path) ->
         training=condition.training,
         knowledge=KnowledgeConfig(**settings["knowledge"]),
         agent=AgentConfig("schedule", {"stages": settings["stages"]}),
+        phases=PhaseConfig(observe_facts=True),
         run=RunConfig(seed=seed),
     )
 

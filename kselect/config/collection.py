@@ -17,6 +17,8 @@ class CollectConfig(Config):
     """Folder or hub id of the pretrained encoder that every teacher is fine-tuned from."""
     pool: str = "runs/pool"
     """Folder of the runs. Runs that it holds are not computed again."""
+    ledger: str | None = None
+    """File of the finished runs; by default runs.jsonl in the pool. One that is kept elsewhere outlives the pool."""
     conditions: list[str] = field(default_factory=lambda: ["*"])
     """Conditions to run, names or patterns such as sst2-*; all by default."""
     selections: list[str] = field(default_factory=lambda: ["*"])
