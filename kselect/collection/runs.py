@@ -44,9 +44,9 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
     Returns:
         Metrics of the student on dev and on the reward split at each of `MARKS`, those of the teacher and of the
-        constant prediction, the facts of the run (`kselect.distillation.facts`), the numbers of steps and examples, and the seconds by part. The arrays hold the
-        observations before and after all decisions, their weights and rewards, and the logits on the reward split at
-        each mark.
+        constant prediction, the facts of the run (`kselect.distillation.facts`), the numbers of steps and examples, and
+        the seconds by part. The arrays hold the observations before and after all decisions, their weights and rewards,
+        and the logits on the reward split at each mark.
     """
     condition, seed = Condition.from_dict(settings["condition"]), settings["seed"]
     folder = Path(settings["folder"])
@@ -54,6 +54,7 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
     with FileLock(folder / ".lock"):  # parallel processes wait for the one that makes the teacher
         distill = _prepare(condition, settings, folder)
         distiller = cached_distiller(distill)
+        distiller.reset(seed)  # facts are those of the initial student
         teacher = teacher_scores(distiller, folder / "teacher-scores.json")
         facts = measure_facts(distiller)
     setup = build_policy(distill.agent, distiller, distill.phases, seed)
