@@ -33,6 +33,7 @@ CLASSES = {
     "ActorCritic": "kselect.agents.actor_critic",
     "DeterministicActorCritic": "kselect.agents.ddpg",
     "TowerActorCritic": "kselect.agents.ddpg",
+    "Portfolio": "kselect.agents.portfolio",
     "RandomHard": "kselect.agents.random",
     "RandomSoft": "kselect.agents.random",
     "SB3Agent": "kselect.agents.sb3",

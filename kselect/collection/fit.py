@@ -1,0 +1,173 @@
+"""Fit a portfolio: what each selection gains over a default, from facts of the run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import BayesianRidge
+
+from kselect.agents.portfolio import design
+from kselect.agents.stages import Stages
+from kselect.config import TEXT_SOURCES
+
+LABELS = ("gold",)
+OUTPUTS = ("logits", "marginals", "posterior", "substructures")
+TRAITS = ("labels", "outputs", "inner", "texts", "labels_last")
+"""What describes a selection: shares of the weight, over the whole run, of labels, of the teacher's outputs and of its
+inner states; the weight of further texts; and the share of labels in the last stage."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a table.
+
+    Attributes:
+        group: the condition and the seed; the runs of a group differ in their selection alone.
+        task: name of the task.
+        selection: name of the selection.
+        facts: by name, as `kselect.distillation.facts.Facts.scaled` returns them.
+        score: in points.
+    """
+
+    group: tuple[str, int]
+    task: str
+    selection: str
+    facts: Mapping[str, float]
+    score: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Coefficients of a portfolio, see `kselect.agents.portfolio.Portfolio`.
+
+    Attributes:
+        noise: standard deviation of a run's score.
+        default: the selection with the best mean over the groups.
+    """
+
+    mean: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    noise: float
+    default: str
+
+    def gain(
+        self, selection: str, facts: Mapping[str, float], traits: Mapping[str, Sequence[float]], names: Sequence[str]
+    ) -> tuple[float, float]:
+        """Return the expected gain of a selection over the default, and its standard deviation, in points."""
+        values = (np.array([facts[name] for name in names]) - self.centre) / self.scale
+        difference = _features(selection, traits, values) - _features(self.default, traits, values)
+        variance = float(difference @ self.covariance @ difference)
+        return float(difference @ self.mean), math.sqrt(max(variance, 0.0))
+
+
+def selection_traits(stages: Stages) -> list[float]:
+    """Return the `TRAITS` of a selection.
+
+    >>> stages = [{"until": 0.5, "weights": {"hidden": 1, "logits": 1, "transfer": 1}}, {"weights": {"gold": 1}}]
+    >>> selection_traits(stages)
+    [0.5, 0.25, 0.25, 0.5, 1.0]
+    """
+    totals, start, last = np.zeros(4), 0.0, 0.0
+    for stage in stages:
+        end = stage.get("until", 1.0)
+        weights = {name: weight for name, weight in stage["weights"].items() if name not in TEXT_SOURCES}
+        total = sum(weights.values())
+        shares = {name: weight / total for name, weight in weights.items()} if total else {"gold": 1.0}
+        labels = sum(shares.get(name, 0.0) for name in LABELS)
+        outputs = sum(shares.get(name, 0.0) for name in OUTPUTS)
+        texts = max((stage["weights"].get(name, 0.0) for name in TEXT_SOURCES), default=0.0)
+        totals += (end - start) * np.array([labels, outputs, 1 - labels - outputs, texts])
+        start, last = end, labels
+    found: list[float] = totals.round(6).tolist()
+    return [*found, last]
+
+
+def fit(runs: Sequence[Run], traits: Mapping[str, Sequence[float]], facts: Sequence[str]) -> Fitted:
+    """Fit the gains of all selections by Bayesian ridge regression within groups.
+
+    Scores and features are centred within each group, so that only differences between selections of the same condition
+    and seed count. The strength of the prior and the noise are those of the highest evidence (MacKay 1992), computed by
+    scikit-learn.
+
+    Args:
+        runs: of every selection, in as many conditions as there are; a group may lack some.
+        traits: of each selection, by name.
+        facts: names of the facts that gains may depend on.
+    """
+    groups = by_group(runs)
+    values = np.array([[members[0].facts[name] for name in facts] for members in groups.values()])
+    centre, scale = values.mean(axis=0), values.std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    rows, targets = [], []
+    for members, known in zip(groups.values(), (values - centre) / scale, strict=True):
+        features = np.stack([_features(run.selection, traits, known) for run in members])
+        scores = np.array([run.score for run in members])
+        rows.append(features - features.mean(axis=0))
+        targets.append(scores - scores.mean())
+    model = BayesianRidge(fit_intercept=False, max_iter=1000).fit(np.concatenate(rows), np.concatenate(targets))
+    mean, covariance = np.asarray(model.coef_), np.asarray(model.sigma_)
+    return Fitted(mean, covariance, centre, scale, float(model.alpha_) ** -0.5, best_fixed(runs))
+
+
+def leave_tasks_out(
+    runs: Sequence[Run], traits: Mapping[str, Sequence[float]], facts: Sequence[str]
+) -> dict[str, Fitted]:
+    """Return, for each task, what is fitted to the runs of all others."""
+    tasks = dict.fromkeys(run.task for run in runs)
+    return {task: fit([run for run in runs if run.task != task], traits, facts) for task in tasks}
+
+
+def inflation(
+    runs: Sequence[Run],
+    traits: Mapping[str, Sequence[float]],
+    facts: Sequence[str],
+    fitted: Mapping[str, Fitted] | None = None,
+) -> float:
+    """Return the factor by which errors of expected gains must grow to be right on tasks that were left out.
+
+    It is the root of the mean squared deviation of observed gains from expected ones, less what the noise of two runs
+    explains, over the mean expected variance; at least 1.
+    """
+    fitted = fitted or leave_tasks_out(runs, traits, facts)
+    deviations, variances = [], []
+    for members in by_group(runs).values():
+        model = fitted[members[0].task]
+        scores = {run.selection: run.score for run in members}
+        for run in members:
+            if run.selection != model.default and model.default in scores:
+                mean, error = model.gain(run.selection, run.facts, traits, facts)
+                observed = run.score - scores[model.default]
+                deviations.append((observed - mean) ** 2 - 2 * model.noise**2)
+                variances.append(error**2)
+    return math.sqrt(max(1.0, float(np.mean(deviations)) / float(np.mean(variances)))) if variances else 1.0
+
+
+def by_group(runs: Sequence[Run]) -> dict[tuple[str, int], list[Run]]:
+    """Return the runs of each condition and seed."""
+    groups: dict[tuple[str, int], list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.group, []).append(run)
+    return groups
+
+
+def best_fixed(runs: Sequence[Run]) -> str:
+    """Return the selection with the best mean difference from the others of its groups, each task counting once."""
+    by_task: dict[str, dict[str, list[float]]] = {}
+    for members in by_group(runs).values():
+        mean = float(np.mean([run.score for run in members]))
+        for run in members:
+            by_task.setdefault(run.selection, {}).setdefault(run.task, []).append(run.score - mean)
+    means = {name: float(np.mean([np.mean(each) for each in tasks.values()])) for name, tasks in by_task.items()}
+    return max(means, key=lambda name: means[name])
+
+
+def _features(selection: str, traits: Mapping[str, Sequence[float]], facts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what the coefficients multiply: which selection it is, and its traits times 1 and each fact, `[d]`."""
+    own = np.array([other == selection for other in traits], dtype=np.float64)
+    return np.concatenate([own, design(traits[selection], facts)])
