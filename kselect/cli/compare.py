@@ -41,7 +41,9 @@ from kselect.config import (
     RunConfig,
 )
 from kselect.config.comparison import TEACHER
+from kselect.distillation.overlap import check_overlap
 from kselect.io import to_json
+from kselect.models.loading import saved_texts
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
 from kselect.runs.run_log import Ledger
@@ -66,6 +68,9 @@ def run(settings: CompareSettings, data: Sequence[Task[Any]]) -> Path:
     place = RunPlace(
         Path(settings.run.runs_dir), names, "compare", settings.run.seeds, settings.run.run_name, "compare"
     )
+    for task, loaded in zip(tasks, data, strict=True):
+        if not task.model.allow_overlap:
+            check_overlap(loaded, {path: saved_texts(path) for path in task.model.teachers})
     with RunFolder.open(place, config, settings.run.fresh) as folder:
         if folder.resumed:
             folder.rewind(0, 0)  # nothing is logged but the outcome

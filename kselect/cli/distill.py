@@ -17,6 +17,7 @@ from kselect.analysis.recording.callback import ExampleRecorder
 from kselect.analysis.recording.writer import RunRecording
 from kselect.cli.training_run import build_distiller, describe_metrics, open_folder, recorded, save_model
 from kselect.config import DistillSettings
+from kselect.distillation.overlap import teacher_overlap
 from kselect.recipes.policies import build_policy
 from kselect.tasks.task import Task
 from kselect.training.api import evaluated, evaluated_teachers
@@ -38,6 +39,7 @@ def run(settings: DistillSettings, task: Task) -> Path:
         result = evaluated(runner.run(on_phase)[0], setup.env)
         results = summarise_run(result, task, seed=seed, agent=agent, model=settings.model)
         results["teacher_metrics"] = evaluated_teachers(distiller)
+        results["teacher_overlap"] = teacher_overlap(task, distiller.teachers)
         results["scales"] = dict(zip(distiller.names, distiller.scales.tolist(), strict=True))
         if recording is not None:
             results["recording"] = recording.finish()

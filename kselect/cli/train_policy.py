@@ -24,6 +24,8 @@ from kselect.cli.further_tasks import settings_of_tasks
 from kselect.cli.training_run import build_distiller, open_folder, recorded, resolve
 from kselect.config import EnvSettings, TrainPolicySettings
 from kselect.distillation.distiller import Distiller
+from kselect.distillation.overlap import teacher_overlap
+from kselect.distillation.reward import LOSS, unit_of
 from kselect.envs.distillation import DistillationEnv
 from kselect.recipes import save_comparison
 from kselect.recipes.policies import PolicySetup, build_trainable_agent
@@ -61,8 +63,12 @@ def run(settings: TrainPolicySettings, task: Task) -> Path:
         with recorded(folder, runner, f"Training a policy on {names}", tasks) as on_phase:
             # Saved after every episode, so that a stopped run leaves what it has learned.
             episodes = runner.run(on_phase, on_episode=save)
-            folder.write_results(summarise_policy(episodes, agent, seed, policy.parallel))
-    units = {distiller.task.name: distiller.task.loss_unit for distiller in distillers}
+            overlap = {each.task.name: teacher_overlap(each.task, each.teachers) for each in distillers}
+            folder.write_results(
+                {**summarise_policy(episodes, agent, seed, policy.parallel), "teacher_overlap": overlap}
+            )
+    measure = settings.phases.reward or LOSS
+    units = {distiller.task.name: unit_of(distiller.task, measure)[0] for distiller in distillers}
     for i, episode in enumerate(episodes, 1):
         print(f"episode {i}: reward {episode.total_reward:.4f} {units[episode.task]} ({episode.task})")
     print(f"policy: {folder.path / 'policy'}")

@@ -106,7 +106,7 @@ def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> C
         raise KselectError(
             f"A {type(classifier.model).__name__} has no {random[0]} for {type(model).__name__}: give another encoder."
         )
-    return Classifier(model.eval(), classifier.tokenizer, made.eval(), task.labels)
+    return Classifier(model.eval(), classifier.tokenizer, made.eval(), task.labels, classifier.training_texts)
 
 
 def saved_head(path: str | Path) -> str | None:
