@@ -67,8 +67,10 @@ def run(settings: TrainPolicySettings, task: Task) -> Path:
             folder.write_results(
                 {**summarise_policy(episodes, agent, seed, policy.parallel), "teacher_overlap": overlap}
             )
-    measure = settings.phases.reward or LOSS
-    units = {distiller.task.name: unit_of(distiller.task, measure)[0] for distiller in distillers}
+    units = {
+        distiller.task.name: unit_of(distiller.task, one.phases.reward or LOSS)[0]
+        for one, distiller in zip(every, distillers, strict=True)
+    }
     for i, episode in enumerate(episodes, 1):
         print(f"episode {i}: reward {episode.total_reward:.4f} {units[episode.task]} ({episode.task})")
     print(f"policy: {folder.path / 'policy'}")

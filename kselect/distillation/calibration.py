@@ -68,7 +68,7 @@ def calibrated_losses(batches: Sequence[Positions], count: int) -> NDArray[np.fl
         losses = _rescaled_errors(scores[:, 0].numpy(), gold.double().numpy())
     else:
         losses = _tempered_losses(scores, gold, weights)
-    return np.bincount(rows, weights=weights * losses, minlength=count)
+    return np.asarray(np.bincount(rows, weights=weights * losses, minlength=count), dtype=np.float64)
 
 
 def _tempered_losses(scores: Tensor, gold: Tensor, weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -53,7 +53,7 @@ def constant_metrics(task: Task) -> dict[str, float]:
 
 def _measured(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the standard error of a run's whole reward, what it measures, and its unit; nothing without rewards."""
-    last = next((record for record in reversed(history) if "reward_loss" in record), {})
+    last: Mapping[str, Any] = next((record for record in reversed(history) if "reward_loss" in record), {})
     names = {"return_se": "reward_se", "reward_measure": "reward_measure", "reward_unit": "reward_unit"}
     return {name: last[key] for key, name in names.items() if key in last}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import pytest
@@ -85,7 +86,12 @@ def test_every_command_that_reads_a_teacher_refuses_it(
 
 
 def test_the_environment_refuses_it(place: Path) -> None:
-    settings = {"train_file": str(place / "all.tsv"), "text_columns": ["a"], "task": "my-text", "layers": 1}
+    settings: dict[str, Any] = {
+        "train_file": str(place / "all.tsv"),
+        "text_columns": ["a"],
+        "task": "my-text",
+        "layers": 1,
+    }
     settings |= {"teacher": str(place / "runs" / "text" / "model"), "data_seed": 1, "reward_fraction": 0.3}
     with pytest.raises(KselectError, match="was trained on") as error:
         gymnasium.make("kselect/Distillation-v0", **settings)
