@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def table(options: argparse.Namespace) -> None:
-    """Print gains and errors, as means over seeds, and how many examples make the error a fifth of the gain."""
+    """Print gains, their errors over the gain on all examples, and how many examples would make that a fifth."""
     entries = [entry for entry in Ledger(options.ledger, KEY).latest().values() if "error" not in entry]
     rows = []
     for about in dict.fromkeys(tuple(entry[name] for name in KEY[:-1]) for entry in entries):
@@ -82,8 +82,9 @@ def table(options: argparse.Namespace) -> None:
             for measure in of_task[0]["gains"][name]:
                 found = [entry["gains"][name][measure] for entry in of_task]
                 gains = estimate([each["value"] for each in found])
+                best = estimate([entry["gains"]["all"][measure]["value"] for entry in of_task])
                 error = float(np.sqrt(np.mean([each["se"] ** 2 for each in found])))
-                ratio = abs(error / gains.mean)
+                ratio = abs(error / best.mean)
                 shown = [about[0], f"{of_task[0]['steps']}", measure, f"{name} ({count})", f"{gains.mean:+.3f}"]
                 rows.append(
                     [*shown, f"{error:.3f}", f"{ratio:.2f}", f"{count * (5 * ratio) ** 2:.0f}", f"{len(found)}"]
