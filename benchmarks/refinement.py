@@ -3,7 +3,7 @@
     python benchmarks/refinement.py [--steps 48] [--reward 330] [--rounds 5]
 
 Unrefined, as the algorithm was published, the agent is asked at every training step and rewarded by the whole reward
-split after each. By default it is asked in growing phases, and rewarded by as many examples as cost a twentieth of the
+split after each. By default it is asked in growing phases, and rewarded by as many examples as cost a tenth of the
 training. A 6-layer teacher, 192 wide, its 3-layer student, batches of 32, and a reward split as large as MRPC's. Each
 run is set against its own training steps, since agents that learn select differently; runs take turns.
 """

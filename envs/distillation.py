@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, cast
 
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 from kselect.config import PhaseConfig
 from kselect.distillation.callback import DistillerCallback, check_callbacks
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.facts.facts import Facts
 from kselect.distillation.facts.measure import measure_facts
+from kselect.distillation.reward import LOSS, RewardMeter
 from kselect.distillation.weighting import selection_weights
 from kselect.envs.observation import LIMIT, Observer, observation_space
 from kselect.envs.phases import SCHEDULERS
@@ -80,9 +79,10 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
     ## Rewards
     The decrease of the student's cross-entropy, in nats, or in a regression of its squared error, on a reward split
-    held out of train. The gain of phases whose reward is not measured is part of the next measured reward, so the
-    rewards of an episode add up to the whole decrease. Dividing by `reward_unit`, the loss of a prediction that ignores
-    the input, makes rewards of different tasks comparable.
+    held out of train; with other settings in `phases`, the decrease after calibration, or the gain in the task's
+    metric. The gain of phases whose reward is not measured is part of the next measured reward, so the rewards of an
+    episode add up to the whole gain. Dividing by `reward_unit`, the loss of a prediction that ignores the input (1 for
+    a metric), makes rewards of different tasks comparable. Every measured reward comes with a standard error.
 
     ## Starting State
     The student with its initial weights, before its first training step. `reset(seed=)` fixes the order of the data and
@@ -153,9 +153,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         space = observation_space(len(distiller.names), cls_sizes, self.phases.observe_facts)
         self.observation_space = cast(spaces.Space[Observation], space)
         self.action_space = cast(spaces.Space[NDArray[Any]], ACTION_SPACES[actions](len(distiller.names)))
-        self.reward_unit = distiller.task.uninformed_loss
-        self._initial_reward_loss: float | None = None
-        self._reward_loss = 0.0
+        self.meter = RewardMeter(distiller, self.phases.reward or LOSS, self.reward_examples)
+        self.reward_unit = self.meter.size
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -165,12 +164,11 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.distiller.reset(int(self.np_random.integers(2**31)) if seed is None else seed)
         self.scheduler.restart()
         self.selections = []
-        if self.measure_rewards and self._initial_reward_loss is None:
-            self._initial_reward_loss = self._measure_loss()
-        self._reward_loss = self._initial_reward_loss or 0.0
+        if self.measure_rewards:
+            self.meter.restart()
         if self.phases.observe_facts and self.facts is None:
             self._show(measure_facts(self.distiller))
-        self.observer.restart(self._relative_learning_rate(), self._reward_loss)
+        self.observer.restart(self._relative_learning_rate(), self.meter.loss)
         return self._observation(), {"step": 0, "total_steps": self.distiller.total_steps}
 
     def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -182,7 +180,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         Returns:
             Observation, reward, terminated, truncated (always False) and info: the number of the `phase`, its `steps`,
             the training steps so far (`step`), the normalised `weights` by knowledge, `losses` and `signals`, all means
-            over the phase, and `reward_loss` where it was measured.
+            over the phase, and where a reward was measured the facts that `RewardMeter.reward` returns.
 
         Raises:
             TrainingDivergedError: a loss was not finite; the student is in its last good state.
@@ -209,10 +207,9 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         }
         reward = 0.0
         if self.scheduler.finish_phase(terminated) and self.measure_rewards:
-            loss = self._measure_loss()
-            reward, self._reward_loss = self._reward_loss - loss, loss
-            self.observer.add_reward(reward, loss)
-            info["reward_loss"] = loss
+            reward, facts = self.meter.reward()
+            self.observer.add_reward(reward / self.reward_unit, self.meter.loss)
+            info |= facts
         return self._observation(), reward, terminated, False, info
 
     def decide_at(self, shares: Sequence[float]) -> None:
@@ -272,33 +269,25 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
             "scheduler": self.scheduler.state(),
             "selections": self.selections,
             "observer": self.observer.state(),
-            "reward_loss": self._reward_loss,
-            "initial_reward_loss": self._initial_reward_loss,
             "facts": None if self.facts is None else self.facts.to_dict(),
+            "reward": self.meter.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Return to the state that `state` returned; the distiller must have been restored to the same step."""
+        if "reward" not in state:
+            raise KselectError("The checkpoint was written by another version of kselect.", setting="fresh")
         self.np_random.bit_generator.state = state["random"]
         self.scheduler.restore(state["scheduler"])
         self.observer.restore(state["observer"])
         self.selections = [(steps, weights) for steps, weights in state.get("selections", [])]
-        self._reward_loss, self._initial_reward_loss = state["reward_loss"], state["initial_reward_loss"]
+        self.meter.restore(state["reward"])
         if state.get("facts") is not None:
             self._show(Facts.from_dict(state["facts"]))
 
     def _show(self, facts: Facts) -> None:
         self.facts = facts
         self.observer.show_facts(facts, self.distiller.knowledge)
-
-    def _measure_loss(self) -> float:
-        with self.distiller.account.measure("reward"):
-            loss = self.distiller.measure_loss("reward", self.reward_examples)
-        if not math.isfinite(loss):
-            raise TrainingDivergedError.at(
-                self.distiller.step, "the loss on the reward split", self.distiller.training.learning_rate
-            )
-        return loss
 
     def _relative_learning_rate(self) -> float:
         return self.distiller.learning_rate / self.distiller.training.learning_rate

@@ -136,9 +136,9 @@ class Observer:
         }
 
     def add_reward(self, reward: float, reward_loss: float) -> None:
-        """Include a measured reward and the loss on the reward split after it, both in nats."""
+        """Include a measured reward, in units of `reward_unit`, and the loss on the reward split after it."""
         self.context |= {
-            "last_reward": reward / self.uninformed_loss,
+            "last_reward": reward,
             "reward_loss": reward_loss / self.uninformed_loss,
         }
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from kselect.config import PhaseConfig
 
 DEFAULT_PHASES = 12
-REWARD_SHARE = 0.05
+REWARD_SHARE = 0.1
 PASSES_PER_STEP = 3  # a training step costs about three forward passes: a backward pass costs two
+ENOUGH = 4000  # see docs/reward.md
 SETTLED_DISTANCE = 0.1
 
 
@@ -67,14 +68,20 @@ class PhaseScheduler(ABC):
         return ended or self.phase % self.config.reward_every == 0
 
     def reward_examples(self, batch_size: int) -> int:
-        """Return the number of examples that a reward is measured on.
+        """Return the number of examples that a reward is measured on; more than there are mean the whole split.
 
-        The default is chosen so that all measurements cost 5 % of the training steps, for the default number of phases.
+        The default is as many as let all measurements, the one before the first step included, cost a tenth of the
+        training steps, but at least a batch and at most `ENOUGH`.
         """
         if self.config.reward_examples is not None:
             return self.config.reward_examples
+        measurements = 1 + math.ceil(self._planned_phases() / self.config.reward_every)
         affordable = REWARD_SHARE * self.total_steps * PASSES_PER_STEP * batch_size
-        return max(batch_size, round(affordable / DEFAULT_PHASES))
+        return min(max(batch_size, round(affordable / measurements)), ENOUGH)
+
+    def _planned_phases(self) -> int:
+        """Return the number of phases of a run in which all have the first one's length."""
+        return math.ceil(self.total_steps / self.first_steps)
 
     def _default_first_steps(self) -> int:
         return max(1, round(self.total_steps / DEFAULT_PHASES))
@@ -102,6 +109,13 @@ class GrowingPhases(PhaseScheduler):
         if growth == 1:
             return super()._default_first_steps()
         return max(1, math.ceil(self.total_steps * (growth - 1) / (growth**DEFAULT_PHASES - 1)))
+
+    def _planned_phases(self) -> int:
+        """Return the number of phases of a run, each longer than the one before."""
+        growth = self.config.phase_growth
+        if growth == 1:
+            return super()._planned_phases()
+        return math.ceil(math.log1p(self.total_steps * (growth - 1) / self.first_steps) / math.log(growth))
 
 
 class AdaptivePhases(PhaseScheduler):

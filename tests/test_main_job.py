@@ -63,10 +63,10 @@ def test_tensorboard_shows_losses_selection_reward_and_cost(runs: Path) -> None:
     events.Reload()
     tags = set(events.Tags()["scalars"])
     assert {f"selection/{name}" for name in DEFAULT_KNOWLEDGE} <= tags
-    assert {"reward/phase", "reward/loss", "cost/student", "cost/reward", "cost/deciding"} <= tags
+    assert {"reward/phase", "reward/se", "reward/loss", "cost/student", "cost/reward", "cost/deciding"} <= tags
     assert any(tag.startswith("loss/") for tag in tags)
     weights = sum(events.Scalars(f"selection/{name}")[0].value for name in DEFAULT_KNOWLEDGE)
-    assert weights == pytest.approx(1)
+    assert weights == pytest.approx(1, abs=len(DEFAULT_KNOWLEDGE) * 5e-7)  # each is rounded to six decimals
 
 
 def test_plain_transformers_gives_the_scores_that_the_run_reported(runs: Path) -> None:

@@ -17,6 +17,7 @@ from kselect.analysis.recording.callback import ExampleRecorder
 from kselect.analysis.recording.writer import RunRecording
 from kselect.cli.training_run import build_distiller, describe_metrics, open_folder, recorded, save_model
 from kselect.config import DistillSettings
+from kselect.distillation.overlap import teacher_overlap
 from kselect.recipes.policies import build_policy
 from kselect.tasks.task import Task
 from kselect.training.api import evaluated, evaluated_teachers
@@ -41,6 +42,7 @@ def run(settings: DistillSettings, task: Task) -> Path:
         if setup.env.facts is not None:
             results["facts"] = setup.env.facts.to_dict()
         results["scales"] = dict(zip(distiller.kinds, distiller.scales.tolist(), strict=True))
+        results["teacher_overlap"] = teacher_overlap(task, distiller.teachers)
         if recording is not None:
             results["recording"] = recording.finish()
         save_model(folder, results, result.student, "student")

@@ -30,6 +30,7 @@ from kselect.cli.console import Progress, print_table
 from kselect.cli.training_run import resolve_task, warn_of_head
 from kselect.config import DoctorSettings
 from kselect.distillation.builders import make_models
+from kselect.distillation.overlap import teacher_overlap
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
 from kselect.stats import Estimate
@@ -68,6 +69,7 @@ def run(settings: DoctorSettings, task: Task[Any]) -> Path:
             progress.advance()
         folder.log_histograms(histograms(examination), 0)
         about = {"task": task.name, "teacher": settings.model.teachers[0], "seed": seed}
+        about["teacher_overlap"] = teacher_overlap(task, models.teachers)
         folder.write_results({**about, **results_of(examination)})
     for title, columns, rows in tables(examination):
         print_table(title, columns, rows)

@@ -34,6 +34,7 @@ from kselect.config import AblationConfig, ExplainSettings, names_with
 from kselect.distillation.builders import Models, make_models
 from kselect.distillation.compatibility import check_compatible
 from kselect.distillation.distiller import Distiller
+from kselect.distillation.overlap import teacher_overlap
 from kselect.runs.resume import RunPlace, ensure_same_settings
 from kselect.runs.run_dir import RunFolder
 from kselect.runs.run_log import Ledger
@@ -90,7 +91,7 @@ def run(settings: ExplainSettings, task: Task[Any]) -> Path:
         )
         check_failures(entries, retry_hint(folder, ledger.path))
         explanation = explain(entries, rungs, seeds, classes, config.measure, teacher)
-        _write(folder, explanation, findings(explanation), distiller.task.name)
+        _write(folder, explanation, findings(explanation), distiller)
     print("\n".join(outcome(explanation)))  # the findings on the teacher were printed before the training
     print(f"table: {folder.path / TABLE}")
     return folder.path
@@ -147,8 +148,9 @@ def _log_scores(folder: RunFolder, entry: Mapping[str, Any]) -> None:
         folder.log_scalars(scalars, entry["seed"])
 
 
-def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str], task: str) -> None:
+def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str], distiller: Distiller) -> None:
     """Write the table, the plot if matplotlib is installed, and the results; print the table."""
+    task = distiller.task.name
     title = f"{task}, {explanation.examples} examples of dev"
     columns, rows = table(explanation)
     lines = "\n".join(f"* {finding}" for finding in findings)
@@ -158,5 +160,6 @@ def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str],
     folder.log_text("explanation", text)
     if can_draw():
         save(ablation_figure(explanation, title), folder.path / PLOT)
-    folder.write_results({"task": task, **results_of(explanation, findings)})
+    overlap = teacher_overlap(distiller.task, distiller.teachers)
+    folder.write_results({"task": task, **results_of(explanation, findings), "teacher_overlap": overlap})
     print_table(title, columns, rows)

@@ -24,6 +24,8 @@ from kselect.cli.further_tasks import settings_of_tasks
 from kselect.cli.training_run import build_distiller, open_folder, recorded, resolve
 from kselect.config import EnvSettings, TrainPolicySettings
 from kselect.distillation.distiller import Distiller
+from kselect.distillation.overlap import teacher_overlap
+from kselect.distillation.reward import LOSS, unit_of
 from kselect.envs.distillation import DistillationEnv
 from kselect.recipes import save_comparison
 from kselect.recipes.policies import PolicySetup, build_trainable_agent
@@ -64,8 +66,14 @@ def run(settings: TrainPolicySettings, task: Task) -> Path:
             results = summarise_policy(episodes, agent, seed, policy.parallel)
             if runner.facts:
                 results["facts"] = {task: facts.to_dict() for task, facts in runner.facts.items()}
+            results["teacher_overlap"] = {
+                each.task.name: teacher_overlap(each.task, each.teachers) for each in distillers
+            }
             folder.write_results(results)
-    units = {distiller.task.name: distiller.task.loss_unit for distiller in distillers}
+    units = {
+        distiller.task.name: unit_of(distiller.task, one.phases.reward or LOSS)[0]
+        for one, distiller in zip(every, distillers, strict=True)
+    }
     for i, episode in enumerate(episodes, 1):
         print(f"episode {i}: reward {episode.total_reward:.4f} {units[episode.task]} ({episode.task})")
     print(f"policy: {folder.path / 'policy'}")

@@ -40,7 +40,7 @@ from kselect.config.knowledge import (
 )
 from kselect.config.models import HEADS, EncoderConfig, StudentConfig, check_head_of
 from kselect.config.run import DemoConfig, FolderConfig, RunConfig, StudyConfig
-from kselect.config.selection import AgentConfig, PhaseConfig, PolicyConfig
+from kselect.config.selection import REWARDS, AgentConfig, PhaseConfig, PolicyConfig
 from kselect.config.settings import Settings
 from kselect.config.training import TrainingConfig
 from kselect.config.validation import Config, Facts, merge_settings, names_with, setting
@@ -54,6 +54,7 @@ __all__ = [
     "KNOWLEDGE_NAMES",
     "LEVELS",
     "PARSER_KNOWLEDGE",
+    "REWARDS",
     "SOFTENINGS",
     "TEXT_KNOWLEDGE",
     "TEXT_SOURCES",

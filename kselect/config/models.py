@@ -71,6 +71,8 @@ class StudentConfig(Config):
     word for parser-trees."""
     head: HeadName | None = None
     """Head for words: the first three predict tags, the others trees; by default that of the teacher, or student."""
+    allow_overlap: bool = setting(False, affects_result=False)
+    """Accept teachers that were trained on texts of the reward split or of dev (see docs/reward.md)."""
 
     def validate(self) -> None:
         """Refuse no teacher, and a student that is both loaded and cut out."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from kselect.config import EncoderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig, check_head_of
 from kselect.distillation.distiller import Distiller
+from kselect.distillation.overlap import check_overlap
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import is_text
@@ -76,6 +77,10 @@ def make_models(task: TaskConfig, student: StudentConfig, seed: int = 0, loaded:
     loaded = make_task(task) if loaded is None else loaded
     head_is_random = False
     teachers = [load_classifier(path, loaded) for path in student.teachers]
+    if not student.allow_overlap:
+        check_overlap(
+            loaded, {path: each.training_texts for path, each in zip(student.teachers, teachers, strict=True)}
+        )
     if student.student is not None:
         head_is_random = not is_text(loaded) and not is_trained(student.student, loaded, student.head)
         learner = load_student(student.student, loaded, seed, student.head)

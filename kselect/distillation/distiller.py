@@ -21,6 +21,7 @@ from kselect.distillation.divergence import TrainingDivergedError, check_finite
 from kselect.distillation.encoded_splits import EncodedSplits
 from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample, mean_loss
 from kselect.distillation.optimizer import learning_rate_factor
+from kselect.distillation.overlap import trained_texts
 from kselect.distillation.pair_forward import PairForward, PairOutputs
 from kselect.distillation.phase_report import SIGNALS, PhaseReport, compute_signals
 from kselect.distillation.snapshot import Snapshot
@@ -120,6 +121,7 @@ class Distiller:
         self._encode()
         self._connect_teachers(parser)
         self._prepare_training()
+        student.training_texts = trained_texts(task, student, self.teachers)
         with self.account.measure("probing"):
             self.initial_losses = self._probe()
         self._set_scales()

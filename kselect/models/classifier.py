@@ -16,6 +16,7 @@ from kselect.models.architecture import fused_attention, positions
 from kselect.models.heads import Classes, Head, Score
 from kselect.models.heads.saved import save_head
 from kselect.models.pretrained import quiet
+from kselect.tasks.fingerprint import Fingerprint, save_fingerprint
 
 if TYPE_CHECKING:
     from kselect.tasks.task import Task
@@ -33,6 +34,8 @@ class Classifier:
     """Names of the labels of words; None where the model's config has them."""
     new_parameters: int = 0
     """Number of parameters that were randomly initialised when it was made, such as those of a new head."""
+    training_texts: Fingerprint | None = field(default=None, repr=False, compare=False)
+    """Hashes of the texts that it was trained on, saved next to the model; None where these are not known."""
 
     def __post_init__(self) -> None:
         """Treat a text model with a single label as a regression."""
@@ -68,7 +71,8 @@ class Classifier:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model and tokenizer as plain transformers files, readable without this package.
 
-        The head of a model of words is written next to them, as JSON and safetensors.
+        The head of a model of words is written next to them, as JSON and safetensors, and so are hashes of the texts
+        that the model was trained on, where these are known (see `kselect.tasks.fingerprint`).
         """
         self.model.set_attn_implementation(fused_attention(self.model))
         with quiet():
@@ -76,6 +80,8 @@ class Classifier:
             self.tokenizer.save_pretrained(folder)
         if self.labels is not None:
             save_head(self.head, self.labels, folder)
+        if self.training_texts is not None:
+            save_fingerprint(self.training_texts, folder)
 
     @classmethod
     def from_pretrained(cls, path: str | Path, task: Task) -> Classifier:

@@ -7,8 +7,10 @@ from pathlib import Path
 from kselect.errors import KselectError, check_type
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import PARSING
+from kselect.models.hub import saved_file
 from kselect.models.text_classifier import load_text_classifier, load_text_student, new_text_classifier
 from kselect.models.word_classifier import is_trained, load_word_classifier, new_word_classifier, saved_head
+from kselect.tasks.fingerprint import FILE, Fingerprint, read_fingerprint
 from kselect.tasks.task import Task, TextTask
 
 TASKS = "a Task, such as `load_task` and `build_task` return"
@@ -31,8 +33,8 @@ def load_classifier(path: str | Path, task: Task) -> Classifier:
     check_type("task", task, Task, TASKS)
     if isinstance(task, TextTask):
         _refuse_words(path, task)
-        return load_text_classifier(path, task)
-    return load_word_classifier(path, task)
+        return _with_texts(load_text_classifier(path, task), path)
+    return _with_texts(load_word_classifier(path, task), path)
 
 
 def load_encoder(path: str | Path, task: Task, seed: int = 0, head: str | None = None) -> Classifier:
@@ -52,8 +54,8 @@ def load_encoder(path: str | Path, task: Task, seed: int = 0, head: str | None =
     """
     check_type("task", task, Task, TASKS)
     if isinstance(task, TextTask):
-        return new_text_classifier(path, task, seed)
-    return new_word_classifier(path, task, head, seed)
+        return _with_texts(new_text_classifier(path, task, seed), path)
+    return _with_texts(new_word_classifier(path, task, head, seed), path)
 
 
 def load_student(path: str | Path, task: Task, seed: int = 0, head: str | None = None) -> Classifier:
@@ -73,10 +75,21 @@ def load_student(path: str | Path, task: Task, seed: int = 0, head: str | None =
     """
     check_type("task", task, Task, TASKS)
     if isinstance(task, TextTask):
-        return load_text_student(path, task, seed)
+        return _with_texts(load_text_student(path, task, seed), path)
     if is_trained(path, task, head):
-        return load_word_classifier(path, task)
-    return new_word_classifier(path, task, head, seed)
+        return _with_texts(load_word_classifier(path, task), path)
+    return _with_texts(new_word_classifier(path, task, head, seed), path)
+
+
+def saved_texts(path: str | Path) -> Fingerprint | None:
+    """Return the hashes of the texts that a saved model was trained on; None where these are not known."""
+    file = saved_file(path, FILE)
+    return None if file is None else read_fingerprint(file)
+
+
+def _with_texts(classifier: Classifier, path: str | Path) -> Classifier:
+    classifier.training_texts = saved_texts(path)
+    return classifier
 
 
 def _refuse_words(path: str | Path, task: TextTask) -> None:

@@ -54,7 +54,8 @@ def shrink(teacher: Classifier, layers: int | Sequence[int] = 3) -> Classifier:
         model.config.layer_types = [model.config.layer_types[i - 1] for i in kept]
     _fit_to_config(model)
     model.train(False)
-    return Classifier(model, teacher.tokenizer, copy.deepcopy(teacher.head), teacher.labels)
+    head = copy.deepcopy(teacher.head)
+    return Classifier(model, teacher.tokenizer, head, teacher.labels, training_texts=teacher.training_texts)
 
 
 def _keep(model: PreTrainedModel, kept: list[int]) -> None:

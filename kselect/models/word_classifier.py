@@ -107,8 +107,14 @@ def with_head(classifier: Classifier, task: Task, head: str, seed: int = 0) -> C
             f"A {type(classifier.model).__name__} has no {random[0]} for {type(model).__name__}: give another encoder."
         )
     output = count_parameters(model) - count_parameters(model.base_model)
-    new = output + count_parameters(made)
-    return Classifier(model.eval(), classifier.tokenizer, made.eval(), task.labels, new_parameters=new)
+    return Classifier(
+        model.eval(),
+        classifier.tokenizer,
+        made.eval(),
+        task.labels,
+        new_parameters=output + count_parameters(made),
+        training_texts=classifier.training_texts,
+    )
 
 
 def saved_head(path: str | Path) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from kselect.distillation.overlap import UNKNOWN
 from kselect.models.heads.registry import TOKEN_CLASSIFIERS
 
 CARD = """\
@@ -66,8 +67,8 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
         results: what results.json holds. Read here: "task"; "metrics", name to number on the dev split, and
             "examples", how many these are; and where they apply "further_examples" (of each further split for
             reporting, by name), "teacher", "agent", "layers" (how many, or which), "seed", "head" (of a model of
-            words), "teacher_metrics" (of each teacher, as "metrics"), "constant" (what the constant prediction scores)
-            and "cost" (part to share of wall time).
+            words), "teacher_overlap" (see `kselect.distillation.overlap`), "teacher_metrics" (of each teacher, as
+            "metrics"), "constant" (what the constant prediction scores) and "cost" (part to share of wall time).
         command: the command that repeats the run.
         model_folder: Folder of the model, relative to the card.
     """
@@ -136,7 +137,17 @@ def _description(results: Mapping[str, Any]) -> str:
     return (
         f"{kind} distilled on {results['task']} from the {teachers}{keeps}."
         f" What to transfer, and when, was decided by the agent `{results['agent']}`.{seed}"
+        f"{_overlap(results.get('teacher_overlap', []))}"
     )
+
+
+def _overlap(teachers: Sequence[Any]) -> str:
+    """Return what is known of held-out texts that the teachers were trained on; nothing where there are none."""
+    known = [counts for counts in teachers if counts != UNKNOWN]
+    shared = [f"{count} of {split}" for counts in known for split, count in counts.items() if count]
+    seen = f" A teacher was trained on texts that are held out here: {', '.join(shared)}." if shared else ""
+    unknown = " Whether a teacher was trained on texts of dev is unknown." if UNKNOWN in teachers else ""
+    return seen + unknown
 
 
 def _scored_on(results: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from kselect.runs.resume import RunPlace
 from kselect.runs.tensorboard import EventLog
 
 CHECKPOINT = "checkpoints/latest.safetensors"
-UNPLOTTED = ("step", "phase", "episode", "task")
+UNPLOTTED = ("step", "phase", "episode", "task", "reward_measure", "reward_unit")
 
 
 class InUseError(KselectError):
@@ -123,8 +123,8 @@ class RunFolder:
 
         Args:
             record: "step" (training steps so far), "phase" (its number), where there are several "episode" and "task",
-                and numbers by tag: loss/<knowledge>, selection/<knowledge>, reward/<what>, cost/<part>. A tag whose
-                value is None was not measured.
+                the names "reward_measure" and "reward_unit", and numbers by tag: loss/<knowledge>,
+                selection/<knowledge>, reward/<what>, cost/<part>. A tag whose value is None was not measured.
         """
         self._last_step = int(record["step"])
         with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:

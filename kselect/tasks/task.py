@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kselect.errors import KselectError
 from kselect.tasks import metrics
+from kselect.tasks.contributions import score_contributions
 from kselect.tasks.encoding import EncodedSplit, encode
 from kselect.tasks.metrics import check_metrics
 from kselect.tasks.splits import Examples, Split, make_splits
@@ -85,6 +86,15 @@ class Task(ABC, Generic[S]):
         """Return each metric, and "score", of predictions for the examples `indices` of an encoded split."""
 
     @abstractmethod
+    def score_contributions(
+        self, predictions: Sequence[NDArray[Any]], encoded: EncodedSplit, indices: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return what each example of the split contributes to the "score" of `score_rows`, `[n]`, in their order.
+
+        See `kselect.tasks.contributions`. The pieces of a sentence are one example.
+        """
+
+    @abstractmethod
     def constant_score(self, split: str = "dev") -> dict[str, float]:
         """Return the score of the best constant prediction."""
 
@@ -130,6 +140,12 @@ class TextTask(Task[Split]):
     ) -> dict[str, float]:
         """Return each metric of logits for the examples `indices` of an encoded split, in their order."""
         return self.score(np.stack(predictions), encoded.labels[indices])
+
+    def score_contributions(
+        self, predictions: Sequence[NDArray[Any]], encoded: EncodedSplit, indices: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return what each text contributes to the score, `[n]`."""
+        return score_contributions(self.metrics, np.stack(predictions), encoded.labels[indices])
 
     def score(self, predictions: ArrayLike, labels: ArrayLike) -> dict[str, float]:
         """Return each metric of this task and their plain mean as "score"; both sides are label ids or scores [n]."""

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from kselect.agents.registry import ONLINE
-from kselect.config import DistillSettings, StudentConfig, TaskConfig, names_with
+from kselect.config import AgentConfig, DistillSettings, PhaseConfig, StudentConfig, TaskConfig, names_with
 from kselect.distillation.builders import Models, make_models
 from kselect.distillation.compatibility import check_compatible
 from kselect.distillation.distiller import Distiller
+from kselect.distillation.overlap import teacher_overlap
 from kselect.errors import IncomparableError
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.classifier import input_length
@@ -30,7 +31,7 @@ from kselect.training.engines import Report
 from kselect.training.results import constant_metrics, summarise_run
 from kselect.training.runner import EpisodeRunner
 
-OF_AGENT = ("agent", "agent_settings", "phases", "phase_steps", "phase_growth", "reward_every", "reward_examples")
+OF_AGENT = names_with(AgentConfig, PhaseConfig)
 """Settings that a distiller does not depend on."""
 
 
@@ -120,6 +121,7 @@ def run_distillation(settings: Mapping[str, Any], report: Report) -> dict[str, A
         **summary,
         "seconds": result.seconds,
         "initial_losses": distiller.initial_losses,
+        "teacher_overlap": teacher_overlap(distiller.task, distiller.teachers),
         "teacher": typed.model.teacher,
         "environment": describe(seed),
     }

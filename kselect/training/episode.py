@@ -20,7 +20,8 @@ class Episode:
 
     Attributes:
         task: Name of the task.
-        total_reward: Sum of the rewards, in nats of cross-entropy on the reward split, or in squared error.
+        total_reward: Sum of the rewards, in the `reward_unit` of its records: by default nats of cross-entropy on the
+            reward split, or squared error.
         seconds: Wall time by part, see `kselect.distillation.cost_account`; `other` is the rest, such as logging.
         history: The record of each phase, see `DistillerCallback.on_phase_end`.
         truncated: Whether a callback stopped it before its last training step.

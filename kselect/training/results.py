@@ -34,6 +34,7 @@ def summarise_run(
         **({"further_examples": result.further_examples} if result.further_examples else {}),
         "constant": constant_metrics(task),
         "reward": result.total_reward if any("reward_loss" in record for record in result.history) else None,
+        **_measured(result.history),
         "seconds": sum(result.seconds.values()),
         "cost": result.shares,
         "padding": result.padding,
@@ -50,10 +51,18 @@ def constant_metrics(task: Task) -> dict[str, float]:
     }
 
 
+def _measured(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the standard error of a run's whole reward, what it measures, and its unit; nothing without rewards."""
+    last: Mapping[str, Any] = next((record for record in reversed(history) if "reward_loss" in record), {})
+    names = {"return_se": "reward_se", "reward_measure": "reward_measure", "reward_unit": "reward_unit"}
+    return {name: last[key] for key, name in names.items() if key in last}
+
+
 def _phase(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a phase in the selection history; a reward that was not measured is None."""
     fields = {key: record[key] for key in ("phase", "step", "steps", "weights")}
-    return {**fields, "reward": record["reward"] if "reward_loss" in record else None}
+    error = {key: record[key] for key in ("reward_se",) if key in record}
+    return {**fields, "reward": record["reward"] if "reward_loss" in record else None, **error}
 
 
 def summarise_policy(episodes: Sequence[Episode], agent: str, seed: int, parallel: int = 1) -> dict[str, Any]:
@@ -72,6 +81,8 @@ def summarise_policy(episodes: Sequence[Episode], agent: str, seed: int, paralle
         "seed": seed,
         "metrics": {"reward" if len(tasks) == 1 else f"reward/{task}": last[task] for task in tasks},
         "rewards": [episode.total_reward for episode in episodes],
+        "reward_errors": [_measured(episode.history).get("reward_se") for episode in episodes],
+        "reward_units": [_measured(episode.history).get("reward_unit") for episode in episodes],
         "tasks": [episode.task for episode in episodes],
         "seconds": total,
         "cost": {part: spent / total for part, spent in seconds.items()},
@@ -86,8 +97,9 @@ def phase_record(record: Mapping[str, Any], spent: Mapping[str, float]) -> dict[
 
     Tags: `loss/<knowledge>` (unscaled), `selection/<knowledge>` (normalised weight), `preference/<knowledge>`
     (how far a learning agent leans to it, in [0, 1]), `signal/<name>`,
-    `reward/phase` and `reward/loss` (nats; None where it was not measured), `agent/<figure>`, and `cost/<part>`, the
-    share of the seconds `spent` so far.
+    `reward/phase` with its standard error `reward/se`, `reward/total` with `reward/total_se`, `reward/value`, of which
+    it is the gain, and `reward/loss` (None where they were not measured), the names `reward_measure` and `reward_unit`
+    where they were, `agent/<figure>`, and `cost/<part>`, the share of the seconds `spent` so far.
     """
     total = sum(spent.values())
     measured = "reward_loss" in record
@@ -97,7 +109,10 @@ def phase_record(record: Mapping[str, Any], spent: Mapping[str, float]) -> dict[
     flat |= {f"selection/{name}": value for name, value in record["weights"].items()}
     flat |= {f"preference/{name}": value for name, value in record.get("preference", {}).items()}
     flat |= {f"signal/{name}": value for name, value in record["signals"].items()}
-    flat |= {"reward/phase": record["reward"] if measured else None, "reward/loss": record.get("reward_loss")}
+    flat |= {"reward/phase": record["reward"] if measured else None, "reward/se": record.get("reward_se")}
+    flat |= {"reward/total": record.get("return"), "reward/total_se": record.get("return_se")}
+    flat |= {"reward/value": record.get("reward_value"), "reward/loss": record.get("reward_loss")}
+    flat |= {name: record[name] for name in ("reward_measure", "reward_unit") if name in record}
     flat |= {f"agent/{name}": value for name, value in record.get("agent", {}).items()}
     flat |= {f"cost/{part}": seconds / total for part, seconds in spent.items()}
     return flat

@@ -225,6 +225,7 @@ def test_a_reward_of_a_sample_reads_whole_sentences(place: Path) -> None:
         "kselect/Distillation-v0",
         task_type="trees",
         train_file=str(place / "train.conllu"),
+        dev_file=str(place / "dev.conllu"),
         task="my-trees",
         max_length=6,
         teacher=str(place / "runs" / "trees-teacher" / "model"),

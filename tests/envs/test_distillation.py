@@ -199,7 +199,8 @@ def test_info_holds_no_wall_clock() -> None:
     env = DistillationEnv(tiny_distiller())
     env.reset(seed=0)
     info = env.step(np.ones(5))[-1]
-    assert set(info) == {"phase", "step", "steps", "weights", "losses", "signals", "reward_loss"}
+    rewarded = {"reward_loss", "reward_value", "reward_measure", "reward_unit", "reward_se", "return", "return_se"}
+    assert set(info) == {"phase", "step", "steps", "weights", "losses", "signals", *rewarded}
 
 
 @pytest.mark.parametrize("algorithm", ["A2C", "PPO"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kselect.config import PhaseConfig
-from kselect.envs.phases import SCHEDULERS, PhaseScheduler
+from kselect.envs.phases import ENOUGH, SCHEDULERS, PhaseScheduler
 
 
 def lengths(scheduler: PhaseScheduler, selections: list[list[float]]) -> list[int]:
@@ -66,10 +66,21 @@ def test_short_runs_have_phases_too(phases: Any, total_steps: int) -> None:
     assert min(found) >= 1
 
 
-def test_measuring_rewards_costs_a_twentieth_of_the_training_by_default() -> None:
-    scheduler = make(PhaseConfig("constant"), 480)
-    forward_passes = 12 * scheduler.reward_examples(batch_size=32) / 32
-    assert forward_passes / (3 * 480) == pytest.approx(0.05)
+@pytest.mark.parametrize("every", [1, 4, 100])
+@pytest.mark.parametrize("config", [{}, {"phase_steps": 20}, {"phase_growth": 1.0}, {"phase_growth": 2.0}])
+@pytest.mark.parametrize("phases", sorted(SCHEDULERS))
+def test_measuring_rewards_costs_a_tenth_of_the_training_by_default(phases: Any, config: Any, every: int) -> None:
+    scheduler = make(PhaseConfig(phases, reward_every=every, **config), 480)
+    changing = [[1.0, 0.0], [0.0, 1.0]] * 50  # so that adaptive phases do not grow
+    count = len(lengths(scheduler, changing if phases == "adaptive" else [[1, 0]]))
+    measurements = 1 + -(-count // every)
+    examples = scheduler.reward_examples(batch_size=8)
+    assert measurements * examples / 8 / (3 * 480) == pytest.approx(0.1, rel=0.1)
+
+
+def test_the_number_of_reward_examples_has_bounds() -> None:
+    assert make(PhaseConfig(), 10).reward_examples(32) == 32
+    assert make(PhaseConfig(), 10**6).reward_examples(32) == ENOUGH
     assert make(PhaseConfig("constant", reward_examples=7), 480).reward_examples(32) == 7
 
 

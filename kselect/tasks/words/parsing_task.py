@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kselect.tasks.contributions import ratio_contributions
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.words.conllu import ROOT_RELATION
 from kselect.tasks.words.encoding import EncodedWords, Piece, encode_words
@@ -62,6 +63,16 @@ class ParsingTask(WordTask[ParsedSentence]):
         assert isinstance(encoded, EncodedWords)
         found = self.answers(predictions, encoded, indices)
         return _scores(list(found.values()), [encoded.split.sentences[number] for number in found])
+
+    def score_contributions(
+        self, predictions: Sequence[NDArray[Any]], encoded: EncodedSplit, indices: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return what each sentence contributes to the score, `[n]`."""
+        assert isinstance(encoded, EncodedWords)
+        found = self.answers(predictions, encoded, indices)
+        pairs = [(tree, encoded.split.sentences[number]) for number, tree in found.items()]
+        right = [_scores([tree], [gold])["las"] * len(gold) for tree, gold in pairs]
+        return ratio_contributions(right, [len(gold) for _, gold in pairs])
 
     def constant_score(self, split: str = "dev") -> dict[str, float]:
         """Return the scores of the best constant offset and relation; see `ConstantTree`."""

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kselect.tasks.contributions import ratio_contributions
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.task import Task
 from kselect.tasks.words.encoding import EncodedWords, Piece, encode_words
 from kselect.tasks.words.metrics import constant_tag, tag_scores
-from kselect.tasks.words.schemes import IGNORED, PLAIN, TagSet, convert
+from kselect.tasks.words.schemes import IGNORED, PLAIN, TagSet, convert, read_spans
 from kselect.tasks.words.sentence import Sentence, TaggedSentence, WordSplit
 
 if TYPE_CHECKING:
@@ -86,6 +87,19 @@ class TaggingTask(WordTask[TaggedSentence]):
         assert isinstance(encoded, EncodedWords)
         found = self.tags(predictions, encoded, indices)
         return self._scores(list(found.values()), [encoded.split.sentences[number].tags for number in found])
+
+    def score_contributions(
+        self, predictions: Sequence[NDArray[Any]], encoded: EncodedSplit, indices: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return what each sentence contributes to the score, `[n]`."""
+        assert isinstance(encoded, EncodedWords)
+        found = self.tags(predictions, encoded, indices)
+        pairs = [(tags, encoded.split.sentences[number].tags) for number, tags in found.items()]
+        if self.tag_set.scheme == PLAIN:
+            right = [sum(p == g for p, g in zip(tags, gold, strict=True)) for tags, gold in pairs]
+            return ratio_contributions(right, [len(gold) for _, gold in pairs])
+        spans = [(set(read_spans(tags)), set(read_spans(gold))) for tags, gold in pairs]
+        return ratio_contributions([2 * len(p & g) for p, g in spans], [len(p) + len(g) for p, g in spans])
 
     def constant_score(self, split: str = "dev") -> dict[str, float]:
         """Return what one tag for every word earns: O, or the most frequent plain one of train, or else of reward."""
