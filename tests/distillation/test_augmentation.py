@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertForMaskedLM, BertTokenizer, PreTrainedTokenizerBase
+from transformers import BertConfig, BertForMaskedLM, BertTokenizer, PreTrainedTokenizerBase, RobertaTokenizer
 
 from kselect.cli.main import main
 from kselect.config import AgentConfig, PhaseConfig, StudentConfig, TaskConfig, TrainingConfig
@@ -96,6 +96,14 @@ def test_whole_words_are_single_tokens_of_content() -> None:
 @pytest.mark.parametrize("made", [byte_tokenizer, unigram_tokenizer])
 def test_whole_words_of_tokenizers_with_spaces_in_tokens(made: Any) -> None:
     assert WholeWords(made()).words == []  # all of its words are single letters
+
+
+def test_whole_words_of_bytes_are_those_after_a_space() -> None:
+    tokens = ("<s>", "<pad>", "</s>", "<unk>", "<mask>", *"catsĠ", "ca", "cat", "Ġcat", "Ġcats", "ts")
+    merges: Any = [("c", "a"), ("ca", "t"), ("Ġ", "cat"), ("Ġcat", "s")]
+    made = RobertaTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=merges)
+    assert [tokens[index] for index in WholeWords(made).ids] == ["Ġcat", "Ġcats"]
+    assert WholeWords(made).words == ["cat", "cats"]
 
 
 def test_neighbours_are_those_of_a_search_by_hand() -> None:
