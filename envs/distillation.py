@@ -44,8 +44,9 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     `MultiBinary(k)` with hard actions, `Box(0, 1, (k,), float32)` with soft ones: one weight for each kind of
     knowledge, in the order of `distiller.names`. Weights are normalised to sum to 1. All zeros mean gold labels
     or, where these are not on offer, equal weights. Weights hold for the whole phase, unless `slope` is set. Where the
-    task has further texts without labels, a last row, `transfer`, is not part of the sum: it says how often batches are
-    drawn from them (`kselect.distillation.source_sampler`), 1 meaning as often as from the labelled ones.
+    task has further texts without labels, the last rows, `transfer` and `augmented`, are not part of the sum: each says
+    how often batches are drawn from its texts (`kselect.distillation.source_sampler`), 1 meaning that each is read as
+    often as a labelled one.
 
     ## Observation Space
     `Dict` of two `Box` spaces. All values are independent of the scale of task and losses, and clipped to [-5, 5]:

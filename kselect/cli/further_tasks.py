@@ -25,7 +25,8 @@ def settings_of_tasks(settings: S, also: Sequence[str], command: Command[S]) -> 
             if key in command.hints and key not in names_with(EnvSettings):
                 raise KselectError(f"{name}: {key} is shared by all tasks: leave it out there, and give it once.")
         if not changes.keys().isdisjoint(names_with(TaskConfig, is_data_source=True)):
-            first = dict.fromkeys(("unlabelled_file", "transfer_file"))  # these belong to the first task's own data
+            names = ("unlabelled_file", "transfer_file", "transfer_columns", "transfer_limit")
+            first = dict.fromkeys(names)  # these belong to the first task's own data
             changes = {**first, **changes}
         every.append(command.override(settings, changes, name))
     return every

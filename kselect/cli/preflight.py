@@ -60,6 +60,8 @@ def check_exists(config: Config) -> None:
 
 @check_exists.register
 def _(config: TaskConfig) -> None:
+    if config.augment_model is not None:
+        check_location(config.augment_model)
     if config.task is None or config.own:
         return
     path = Path("configs", f"{config.task}.yaml")

@@ -39,10 +39,19 @@ class TaskConfig(Config):
     transfer_file: str | None = setting(None, group="texts and tags", describes_data=True)
     """Further texts or sentences without labels, which a teacher labels; how many of the batches are drawn from them is
     part of each selection, as transfer (see docs/texts.md)."""
-    transfer_columns: list[str] | None = None
+    transfer_columns: list[str] | None = setting(None, describes_data=True)
     """Column of the text in transfer_file, or the two of a pair; by default those of the task."""
     transfer_limit: int | None = setting(None, describes_data=True)
     """Maximum number of texts of transfer_file."""
+    augment: int | None = setting(None, group="texts and tags", describes_data=True)
+    """Number of copies of each text of train in which words are replaced by similar ones, as TinyBERT's data
+    augmentation does; a teacher labels them, and how many of the batches are drawn from them is part of each selection,
+    as augmented (see docs/texts.md)."""
+    augment_rate: float | None = setting(None, describes_data=True)
+    """Probability that a word of such a copy is replaced; 0.4 by default."""
+    augment_model: str | None = setting(None, describes_data=True)
+    """Folder or hub id of a pretrained encoder whose masked-language head predicts the replacements; by default they
+    are the nearest neighbours among the teacher's input embeddings."""
     dev_file: str | None = setting(None, describes_data=True)
     """Examples for reporting; by default a tenth of train is held out."""
     test_file: str | None = setting(None, describes_data=True)
@@ -98,6 +107,11 @@ class TaskConfig(Config):
                 f"{reader} reads the labels of the training data, and {name} has none: leave that file out.",
                 name,
             )
+        require(
+            self.augment is None,
+            f"{reader} reads the labels of the training data, and augmented texts have none: leave augment out.",
+            "augment",
+        )
 
     def validate(self) -> None:
         """Refuse settings for another type of task or of data, and numbers out of range."""
@@ -144,11 +158,25 @@ class TaskConfig(Config):
                 f"{name} is of transfer_file: give transfer_file, too.",
                 "transfer_file",
             )
+        self._check_augmentation()
         require(
             self.transfer_columns is None or self.task_type == "text",
             f"transfer_columns is for whole texts, and task_type is {self.task_type}: leave it out.",
             "transfer_columns",
         )
+
+    def _check_augmentation(self) -> None:
+        """Refuse numbers out of range, and settings of copies where there are none."""
+        rate = self.augment_rate
+        self.require("augment", self.augment is None or self.augment > 0, "give a positive number of copies")
+        self.require("augment_rate", rate is None or 0 < rate <= 1, "give a probability above 0 and up to 1")
+        self.require("augment_model", self.augment_model != "", "give the folder of an encoder, or leave it out")
+        for name in ("augment_rate", "augment_model"):
+            require(
+                self.augment is not None or getattr(self, name) is None,
+                f"{name} is of augmented texts: give augment, the number of copies, too.",
+                "augment",
+            )
 
     def _check_sources(self) -> None:
         """Refuse contradictions in where a custom dataset is."""

@@ -29,7 +29,7 @@ TEXT_KNOWLEDGE = (
 PARSER_KNOWLEDGE = ("parser-trees",)
 WORD_KNOWLEDGE = ("marginals", "substructures", "posterior", "best-sequences")
 KNOWLEDGE_NAMES = (*TEXT_KNOWLEDGE, *PARSER_KNOWLEDGE, *WORD_KNOWLEDGE)
-TEXT_SOURCES = ("transfer",)
+TEXT_SOURCES = ("transfer", "augmented")
 """Rows of a selection that say how many of the batches are drawn from further texts, rather than what is learned."""
 SOFTENINGS = ("global", "local")
 ARC_MARGINALS = ("heads", "non-projective", "projective")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from kselect.config import EncoderConfig, KnowledgeConfig, StudentConfig, TaskConfig, TrainingConfig, check_head_of
+from kselect.distillation.augmentation import RATE, augment
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.overlap import check_overlap
 from kselect.errors import KselectError
@@ -54,6 +56,7 @@ class Models:
     Attributes:
         parser: reads the same texts; None if none is set.
         head_is_random: whether the student's head is randomly initialised.
+        augmenting: seconds that it took to augment the texts of the task.
     """
 
     task: Task
@@ -61,14 +64,17 @@ class Models:
     student: Classifier
     parser: Classifier | None
     head_is_random: bool = False
+    augmenting: float = 0.0
 
     def distiller(self, training: TrainingConfig, knowledge: KnowledgeConfig, max_length: int | None) -> Distiller:
-        """Create the distiller of these models."""
-        return Distiller(self.task, self.teachers, self.student, training, knowledge, max_length, self.parser)
+        """Create the distiller of these models; the time of augmentation is accounted as probing."""
+        made = Distiller(self.task, self.teachers, self.student, training, knowledge, max_length, self.parser)
+        made.account.seconds["probing"] += self.augmenting
+        return made
 
 
 def make_models(task: TaskConfig, student: StudentConfig, seed: int = 0, loaded: Task[Any] | None = None) -> Models:
-    """Load the task and the teachers, and shrink a student from the first teacher or load one."""
+    """Load the task and the teachers, and shrink a student from the first teacher or load one; augment the texts."""
     check_head_of(task.task_type, student.head)
     if student.parser is not None and task.task_type != "text":
         raise KselectError(
@@ -90,7 +96,11 @@ def make_models(task: TaskConfig, student: StudentConfig, seed: int = 0, loaded:
         if student.head not in (None, learner.head.name):
             learner, head_is_random = with_head(learner, loaded, student.head, seed), True
     parser = None if student.parser is None else load_parser(student.parser)
-    return Models(loaded, teachers, learner, parser, head_is_random)
+    start = time.perf_counter()
+    if task.augment is not None:
+        rate = RATE if task.augment_rate is None else task.augment_rate
+        loaded = augment(loaded, teachers[0], task.augment, rate, task.augment_model, task.data_seed)
+    return Models(loaded, teachers, learner, parser, head_is_random, time.perf_counter() - start)
 
 
 def make_distiller(

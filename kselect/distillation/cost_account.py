@@ -15,10 +15,10 @@ class CostAccount:
     """Wall time by purpose, in seconds.
 
     The purposes are `student` (training steps), `teacher` (its forward passes), `probing` (forward passes outside
-    training steps: initial losses, and facts and [CLS] states for agents that observe them), `reward`, `deciding` and
-    `updating`. Time measured inside another purpose is not counted twice. On an accelerator, the device is synchronised
-    at both ends of a measurement, except for `student` and `teacher`, which must not be slowed down: unfinished work of
-    the teacher is counted as the student's.
+    training steps: initial losses, and facts and [CLS] states for agents that observe them; making augmented texts),
+    `reward`, `deciding` and `updating`. Time measured inside another purpose is not counted twice. On an accelerator,
+    the device is synchronised at both ends of a measurement, except for `student` and `teacher`, which must not be
+    slowed down: unfinished work of the teacher is counted as the student's.
     """
 
     def __init__(self, device: torch.device | None = None) -> None:

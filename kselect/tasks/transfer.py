@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
+from kselect.config import TEXT_SOURCES
 from kselect.errors import KselectError
 from kselect.logging import get_logger
 from kselect.tasks.splits import Examples, subsample
 from kselect.tasks.task import Task
+
+AnyExamples = TypeVar("AnyExamples", bound=Examples)
 
 TRANSFER = "transfer"
 """Name of the split, and of its row in a selection."""
@@ -26,18 +29,24 @@ def with_transfer(task: Task[Any], texts: Examples, limit: int | None = None, se
     Raises:
         KselectError: no text is left.
     """
-    splits = [split for name, split in task.splits.items() if name != "train"]
-    held_out = set().union(*(split.keys() for split in splits))
-    rest = [index for index, text in enumerate(texts.keys()) if text not in held_out]
-    if not rest:
+    kept = without_held_out(task, texts, TRANSFER)
+    if not len(kept):
         raise KselectError(
             "Every text of transfer_file is in the splits that are held out: give others.", setting="transfer_file"
         )
+    return replace(task, splits={**task.splits, TRANSFER: subsample(kept, limit or len(kept), seed)})
+
+
+def without_held_out(task: Task[Any], texts: AnyExamples, name: str) -> AnyExamples:
+    """Return those of the texts, called `name`, that no split of the task but those to learn from contains."""
+    splits = [split for split_name, split in task.splits.items() if split_name not in ("train", *TEXT_SOURCES)]
+    held_out = set().union(*(split.keys() for split in splits))
+    rest = [index for index, text in enumerate(texts.keys()) if text not in held_out]
     if len(rest) < len(texts):
         get_logger().info(
-            "%d of %d transfer texts are in a split that is held out, and are left out.",
+            "%d of %d %s texts are in a split that is held out, and are left out.",
             len(texts) - len(rest),
             len(texts),
+            name,
         )
-    kept = texts.take(rest)
-    return replace(task, splits={**task.splits, TRANSFER: subsample(kept, limit or len(kept), seed)})
+    return texts.take(rest)

@@ -21,7 +21,6 @@ from kselect.models.heads.registry import is_text
 from kselect.stats import jackknife
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.task import Task
-from kselect.tasks.transfer import TRANSFER
 from kselect.tasks.words.tagging_task import TaggingTask
 
 EXAMPLES = 500  # most of each split that are read: an error of about two points, for a fraction of a short run
@@ -106,10 +105,10 @@ def _given(distiller: Distiller) -> dict[str, Any]:
     task, teacher, student = distiller.task, distiller.teacher, distiller.student
     train = distiller.encoded("train")
     labelled = len(np.unique(train.numbers[is_labelled(train)]))
-    transfer = len(task.splits[TRANSFER]) if TRANSFER in task.splits else 0
+    further = sum(len(task.splits[name]) for name in distiller.sources)
     return {
         "labelled": labelled,
-        "unlabelled": len(task.splits["train"]) - labelled + transfer,
+        "unlabelled": len(task.splits["train"]) - labelled + further,
         "classes": task.num_labels,
         "steps": distiller.total_steps,
         "epochs": float(distiller.training.epochs),
