@@ -24,7 +24,7 @@ from kselect.knowledge.base import Batch, Knowledge
 from kselect.knowledge.logits import Gold, Logits
 from kselect.knowledge.marginals import Marginals
 from kselect.knowledge.target_levels import Confidence, ConfidenceSimilarity, LabelSmoothing, Similarity, TopK
-from kselect.models.heads import Choices
+from kselect.models.heads import Answer, Choices
 from kselect.models.heads.tagger import TagAnswer, Tagger
 from kselect.models.outputs import ModelOutputs
 from kselect.schedule import Schedule
@@ -66,8 +66,8 @@ def seen(
 ) -> MicroBatch:
     ours, theirs, batch = outputs(student.requires_grad_()), outputs(teacher), Batch(labels, progress)
     losses = torch.stack([kind.loss(ours, theirs, batch) for kind in kinds], 1)
-    answers = ours.answer, {(0,): theirs.answer}
-    return MicroBatch(1, np.arange(len(labels)), tuple(kinds), losses, ours.output, *answers, batch)
+    teachers: dict[tuple[int, ...], Answer] = {(0,): theirs.answer}
+    return MicroBatch(1, np.arange(len(labels)), tuple(kinds), losses, ours.output, ours.answer, teachers, batch)
 
 
 def ratio(part: MicroBatch, total: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ def test_rescaling_factor_reads_each_kinds_own_teacher() -> None:
     kinds, batch = [Logits(2.0), Logits(2.0)], Batch(labels_of(5))
     kinds[1].teachers = (1,)
     ours = outputs(draw(5, 1).requires_grad_())
-    theirs = {(i,): outputs(draw(5, 2 + i)) for i in (0, 1)}
+    theirs = {kind.teachers: outputs(draw(5, 2 + i)) for i, kind in enumerate(kinds)}
     losses = torch.stack([kind.loss(ours, theirs[kind.teachers], batch) for kind in kinds], 1)
     answers = {read: each.answer for read, each in theirs.items()}
     part = MicroBatch(1, np.arange(len(MASK)), tuple(kinds), losses, ours.output, ours.answer, answers, batch)
