@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from kselect.config import KnowledgeConfig, TrainingConfig
+from kselect.config.knowledge import entries_of
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.teacher.cache import CacheFolder
 from kselect.distillation.teacher.outputs import GIBIBYTE
@@ -72,8 +73,7 @@ def build_each(config: KnowledgeConfig, student: Classifier, teacher: Classifier
     built: Built = {}
     for name in kinds:
         settings: dict[str, Any] = {
-            setting: {kind: value for kind, value in getattr(config, setting).items() if kind == name}
-            for setting in ("scales", "layer_maps")
+            setting: entries_of(getattr(config, setting), [name]) for setting in ("scales", "layer_maps")
         }
         try:
             (built[name],) = build_knowledge(replace(config, knowledge=[name], **settings), student, [teacher])

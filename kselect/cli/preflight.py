@@ -34,6 +34,7 @@ from kselect.config import (
     TrainPolicySettings,
     TrainTeacherSettings,
 )
+from kselect.config.knowledge import kind_of
 from kselect.errors import KselectError, unknown
 from kselect.models.paths import check_location
 from kselect.plugins import plugin_names
@@ -80,8 +81,8 @@ def _(config: KnowledgeConfig) -> None:
     builtin: Collection[str] = (*KNOWLEDGE_NAMES, *plugin_names("kselect.knowledge"))
     known = builtin if registry is None else registry.BUILDERS
     for name in (*(config.knowledge or ()), *config.scales, *config.layer_maps):
-        if name not in known:
-            raise unknown("knowledge", name, known)
+        if kind_of(name) not in known:
+            raise unknown("knowledge", kind_of(name), known)
 
 
 @check_exists.register

@@ -44,8 +44,9 @@ class EnvSettings(Settings):
     phases: PhaseConfig = field(default_factory=PhaseConfig)
 
     def validate(self) -> None:
-        """Refuse a head for another type of task, and a parser where whole texts are not labelled."""
+        """Refuse a head for another type of task, a teacher beyond those given, and a parser of no whole texts."""
         check_head_of(self.task.task_type, self.model.head)
+        self.knowledge.check_teachers(len(self.model.teachers))
         require(
             self.model.parser is None or self.task.task_type == "text",
             f"parser is for whole texts, but task_type is {self.task.task_type}: leave it out.",

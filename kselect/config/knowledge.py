@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from kselect.config.validation import Config, require, setting
+from kselect.errors import KselectError
 from kselect.schedule import Schedule
+
+T = TypeVar("T")
 
 LEVELS = ("label-smoothing", "kd-sim", "kd-pt", "kd-pt-sim", "kd-top-k")
 TEXT_KNOWLEDGE = (
@@ -39,6 +44,43 @@ DEFAULT_OF_WORDS = ("marginals", "substructures")
 WEIGHTINGS = ("selection", "dynamic", "uncertainty")
 
 
+def split_name(name: str) -> tuple[str, int | None]:
+    """Return the kind of knowledge that a name is for, and the number of the teacher that it reads, if it has one.
+
+    Raises:
+        KselectError: what follows the @ does not number a teacher.
+
+    >>> split_name("logits@2"), split_name("logits")
+    (('logits', 2), ('logits', None))
+    """
+    kind, at, number = name.partition("@")
+    if not at:
+        return name, None
+    if not re.fullmatch("[1-9][0-9]*", number):
+        raise KselectError(f"{name} does not number a teacher: count from 1, as in {kind}@1.", setting="knowledge")
+    return kind, int(number)
+
+
+def kind_of(name: str) -> str:
+    """Return the kind of knowledge that a name is for, without the number of a teacher."""
+    return split_name(name)[0]
+
+
+def key_of(name: str, values: Container[str]) -> str | None:
+    """Return the key in `values` that is for the knowledge `name`: this name, or else its kind for all teachers.
+
+    >>> key_of("hidden@2", ["hidden"]), key_of("hidden@2", ["hidden", "hidden@2"]), key_of("hidden", ["hidden@2"])
+    ('hidden', 'hidden@2', None)
+    """
+    return next((key for key in (name, kind_of(name)) if key in values), None)
+
+
+def entries_of(values: Mapping[str, T], names: Collection[str]) -> dict[str, T]:
+    """Return the entries of a setting by kind of knowledge, such as `scales`, that are for the knowledge `names`."""
+    used = {key_of(name, values) for name in names}
+    return {key: value for key, value in values.items() if key in used}
+
+
 @dataclass(frozen=True)
 class KnowledgeConfig(Config):
     """Knowledge: which kinds of knowledge a teacher offers, and how each is compared."""
@@ -49,7 +91,8 @@ class KnowledgeConfig(Config):
     latent-trees, label-smoothing, kd-sim, kd-pt, kd-pt-sim, kd-top-k, with a parser parser-trees and, of words,
     marginals, substructures, posterior, best-sequences; by default those that the agent's recipe reads or a policy was
     trained with, or else, as far as both models have them, gold, logits, hidden, attention, relations, with a parser
-    parser-trees and, of words, marginals, substructures."""
+    parser-trees and, of words, marginals, substructures. With several teachers, a number says which one a kind
+    reads, as in logits@2 (first: 1), and logits alone reads the mean of their logits."""
     weighting: Literal["selection", "dynamic", "uncertainty"] = setting(
         "selection", group="comparison", set_by_agent=True
     )
@@ -77,7 +120,7 @@ class KnowledgeConfig(Config):
     layer_map: str = setting("uniform", group="comparison", set_by_agent=True)
     """Teacher layer that each student layer is compared with: uniform, last, skip, first, or pairs such as 1:2,2:4."""
     layer_maps: dict[str, str] = setting(default_factory=dict, group="comparison", set_by_agent=True)
-    """Another layer map for one kind of knowledge, such as hidden-cosine=last."""
+    """Another layer map for one kind of knowledge, such as hidden-cosine=last or, under one teacher, hidden@2=last."""
     relation_heads: int | None = setting(None, group="comparison", set_by_agent=True)
     """Number of relation heads that queries, keys and values are split into; by default the largest that fits both
     models."""
@@ -98,6 +141,8 @@ class KnowledgeConfig(Config):
             require(len(self.knowledge) > 0, "knowledge is empty: name at least gold.", "knowledge")
             twice = len(set(self.knowledge)) < len(self.knowledge)
             require(not twice, f"knowledge names a kind twice: {named}.", "knowledge")
+        for name in (*(self.knowledge or ()), *self.scales, *self.layer_maps):
+            split_name(name)
         mass, heads = self.similarity_mass, self.relation_heads
         self.require("label_smoothing", 0 <= self.label_smoothing < 1, "give a share below 1")
         self.require("similarity_temperature", self.similarity_temperature > 0, "give a positive number")
@@ -114,4 +159,15 @@ class KnowledgeConfig(Config):
                 scale == "measured" if isinstance(scale, str) else scale > 0,
                 f"scales gives {name} {scale}: give a positive number, or measured.",
                 "scales",
+            )
+
+    def check_teachers(self, teachers: int) -> None:
+        """Refuse a kind of knowledge with a number beyond that of the teachers."""
+        for name in self.knowledge or ():
+            number = split_name(name)[1] or 1
+            require(
+                not teachers or number <= teachers,
+                f"knowledge {name} reads teacher {number} of {teachers}: give a number up to {teachers}, or more "
+                f"teachers.",
+                "knowledge",
             )

@@ -61,7 +61,8 @@ class StudentConfig(Config):
     """Model: the teacher, and the student, which is cut out of it or loaded."""
 
     teacher: str | list[str]
-    """Folder or hub id of a fine-tuned classifier, such as `kselect train-teacher` makes; of several, their mean."""
+    """Folder or hub id of a fine-tuned classifier, such as `kselect train-teacher` makes; of several, the mean of their
+    logits or, as in logits@2, each one."""
     layers: int | list[int] | None = None
     """Number of the teacher's layers that the student keeps, or which ones, such as 1,3,5 (first: 1); 3 by default."""
     student: str | None = None

@@ -32,7 +32,8 @@ class MicroBatch:
         losses: loss of each example for each of them, `[B, k]`, before scale and weight.
         output: input of the student's head, see `ModelOutputs`.
         student: the student's answer.
-        teacher: the teacher's answer; None if no selected kind reads the teacher.
+        teachers: the teachers' answers, by which of them each is of (`Knowledge.teachers`), the first teacher first;
+            empty if no selected kind reads a teacher.
         batch: labels, and how far the run is.
     """
 
@@ -42,8 +43,13 @@ class MicroBatch:
     losses: Tensor
     output: Tensor
     student: Answer
-    teacher: Answer | None
+    teachers: Mapping[tuple[int, ...], Answer]
     batch: Batch
+
+    @property
+    def teacher(self) -> Answer | None:
+        """The answer of the first teacher that was read; None if none was."""
+        return next(iter(self.teachers.values()), None)
 
 
 @dataclass

@@ -20,8 +20,8 @@ def check_compatible(student: Classifier, teachers: Sequence[Classifier], task: 
     """Check that models can be compared on a task.
 
     Raises:
-        KselectError: student and teacher are one model; labels differ from the task's or between models; the answers of
-            several teachers cannot be averaged; texts are tokenised differently.
+        KselectError: student and teacher are one model; labels differ from the task's or between models; texts are
+            tokenised differently.
     """
     if any(teacher.model is student.model for teacher in teachers):
         raise KselectError(
@@ -33,11 +33,6 @@ def check_compatible(student: Classifier, teachers: Sequence[Classifier], task: 
                 f"A model has {classifier.num_labels} labels, but {task.name} has {task.num_labels}: give models "
                 f"fine-tuned on {task.name}."
             )
-    if len(teachers) > 1 and student.labels is not None and any(teacher.head.name != "tagger" for teacher in teachers):
-        raise KselectError(
-            "Only the logits of taggers can be averaged: give one teacher, or several with the head tagger.",
-            setting="teacher",
-        )
     heads = [classifier.head for classifier in (student, *teachers)]
     if len({head.tags for head in heads if isinstance(head, TreeTagger)}) > 1:
         raise KselectError(

@@ -22,7 +22,7 @@ from kselect.distillation.encoded_splits import EncodedSplits
 from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample, mean_loss
 from kselect.distillation.optimizer import learning_rate_factor
 from kselect.distillation.overlap import trained_texts
-from kselect.distillation.pair_forward import PairForward, PairOutputs
+from kselect.distillation.pair_forward import PairForward
 from kselect.distillation.phase_report import SIGNALS, PhaseReport, compute_signals
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.source_sampler import SourceSampler
@@ -37,7 +37,7 @@ from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import input_names
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.needs import Needs
-from kselect.models.outputs import forward
+from kselect.models.outputs import ModelOutputs, forward
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.task import Task
 from kselect.tasks.word_alignment import words_of_texts
@@ -88,7 +88,8 @@ class Distiller:
 
         Args:
             task: the task.
-            teacher: the teacher; several are averaged in their logits; None to train on gold labels only.
+            teacher: the teacher; several, whose logits are averaged unless a kind of knowledge names one of them
+                (`logits@2`); None to train on gold labels only.
             student: the classifier to train, in place.
             training: settings of the training steps.
             knowledge: settings of the knowledge on offer; by default only gold if there is no teacher, otherwise see
@@ -187,8 +188,8 @@ class Distiller:
 
     @property
     def teacher_source(self) -> TeacherSource | None:
-        """Source of the teachers' outputs in training steps; None without a teacher."""
-        return self._teacher_outputs.source
+        """Source of outputs in training steps, of the first teacher that is read; None without a teacher."""
+        return next(iter(self._teacher_outputs.sources.values()), None)
 
     @property
     def parsed(self) -> ParsedTexts | None:
@@ -398,14 +399,17 @@ class Distiller:
         return outputs.hidden_states[last][:, 0].float().mean(0).cpu().numpy()
 
     @torch.no_grad()
-    def model_outputs(self, indices: NDArray[np.int64]) -> PairOutputs:
+    def model_outputs(self, indices: NDArray[np.int64]) -> tuple[dict[str, Tensor], ModelOutputs, ModelOutputs | None]:
         """Return training examples as a batch, and the outputs of student and teacher, without dropout.
 
-        The teacher's outputs come from the same source as in training steps. The time is accounted as probing.
+        The teacher is the first that is read; its outputs come from the same source as in training steps. The time is
+        accounted as probing.
         """
         with self.account.measure("probing"):
             self._set_eval()
-            return self._pair.outputs(indices, Needs(), Needs() if self.teachers else None)
+            first = [*self._teacher_outputs.sources][:1]
+            batch, student, teachers = self._pair.outputs(indices, Needs(), dict.fromkeys(first, Needs()))
+            return batch, student, next(iter(teachers.values()), None)
 
     @torch.no_grad()
     def _probe(self) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,19 +12,19 @@ from torch import Tensor
 from kselect.distillation.callback import MicroBatch
 from kselect.distillation.cost_account import CostAccount
 from kselect.distillation.device import autocast, send
-from kselect.distillation.teacher.outputs import TeacherOutputs
+from kselect.distillation.teacher.outputs import TeacherOutputs, needs_by_teachers
 from kselect.knowledge.base import Batch, Knowledge, ParsedSentences
 from kselect.models.classifier import Classifier
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs, forward
 from kselect.tasks.encoding import EncodedSplit
 
-PairOutputs = tuple[dict[str, Tensor], ModelOutputs, ModelOutputs | None]
-"""A batch of training examples, and the outputs of student and teacher."""
+PairOutputs = tuple[dict[str, Tensor], ModelOutputs, dict[tuple[int, ...], ModelOutputs]]
+"""A batch of training examples, and the outputs of student and teachers, by which of them each is of."""
 
 
 class PairForward:
-    """Runs student and teacher on training examples, computing only what the given kinds of knowledge read."""
+    """Runs student and teachers on training examples, computing only what the given kinds of knowledge read."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class PairForward:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        """Run models on `device` in `dtype`; the time of the teacher is charged to `account`."""
+        """Run models on `device` in `dtype`; the time of the teachers is charged to `account`."""
         self._student = student
         self._teachers = teachers
         self._train = train
@@ -60,32 +60,33 @@ class PairForward:
             progress: share of the run that is over, in [0, 1).
             live: whether to bypass the cache of teacher outputs.
         """
-        teacher_needs = [kind.teacher_needs for kind in knowledge if kind.teacher_needs is not None]
-        batch, student, teacher = self.outputs(
-            indices,
-            Needs.union(kind.student_needs for kind in knowledge),
-            Needs.union(teacher_needs) if teacher_needs else None,
-            live,
-        )
+        student_needs = Needs.union(kind.student_needs for kind in knowledge)
+        batch, student, teachers = self.outputs(indices, student_needs, needs_by_teachers(knowledge), live)
         parsed: ParsedSentences | None = None
         if self._teachers.parsed is not None and any(kind.reads_parser for kind in knowledge):
             with self._account.measure("teacher"):
                 parsed = self._teachers.parsed.parse(indices, live)
         examples = Batch(batch["labels"], progress, self._dtype, parsed)
-        losses = torch.stack([kind.loss(student, teacher, examples) for kind in knowledge], dim=1)
-        answers = student.answer, teacher.answer if teacher else None
-        return MicroBatch(step, indices, tuple(knowledge), losses, student.output, *answers, examples)
+        losses = torch.stack([kind.loss(student, teachers.get(kind.teachers), examples) for kind in knowledge], dim=1)
+        answers = {read: outputs.answer for read, outputs in teachers.items()}
+        return MicroBatch(step, indices, tuple(knowledge), losses, student.output, student.answer, answers, examples)
 
     def outputs(
-        self, indices: NDArray[np.int64], student_needs: Needs, teacher_needs: Needs | None, live: bool = False
+        self,
+        indices: NDArray[np.int64],
+        student_needs: Needs,
+        teacher_needs: Mapping[tuple[int, ...], Needs],
+        live: bool = False,
     ) -> PairOutputs:
-        """Return training examples as a batch, and the outputs of both models; no teacher's if its needs are None."""
+        """Return training examples as a batch, and the outputs of the student and of the teachers with needs."""
         batch = {name: send(value, self._device) for name, value in self._train.batch(indices).items()}
-        teacher: ModelOutputs | None = None
-        if teacher_needs is not None:
+        teachers: dict[tuple[int, ...], ModelOutputs] = {}
+        if teacher_needs:
             with self._account.measure("teacher"):
-                teacher = self._teachers.outputs_for(indices, batch, teacher_needs, live)
+                for read, needs in teacher_needs.items():
+                    teachers[read] = self._teachers.outputs_for(read, indices, batch, needs, live)
         with autocast(self._device, self._dtype):
             student = forward(self._student.model, batch, student_needs).under(self._student.head)
-            _ = student.answer, teacher.answer if teacher else None  # cached properties: computed in the same dtype
-        return batch, student, teacher
+            for outputs in (student, *teachers.values()):
+                _ = outputs.answer  # a cached property: computed in the same dtype
+        return batch, student, teachers

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from kselect.config import TEXT_SOURCES, WEIGHTINGS
+from kselect.config.knowledge import kind_of
 from kselect.errors import KselectError, unknown
 from kselect.models.heads import Answer
 
@@ -55,7 +56,7 @@ class DynamicWeighting(Weighting):
         """Return the loss of each example, `[B]`; see `Weighting`."""
         u = answer.choices.uncertainty
         shares = {"logits": 1 - u, **dict.fromkeys(HIDDEN, u)}
-        by_example = torch.stack([shares.get(name, torch.ones_like(u)) for name in selected], dim=1)
+        by_example = torch.stack([shares.get(kind_of(name), torch.ones_like(u)) for name in selected], dim=1)
         return (losses * by_example) @ (weights * scales)
 
 
@@ -116,8 +117,9 @@ def make_weighting(
             "it out, or use another agent than dynamic-kd.",
             setting="weighting",
         )
-    missing = [name for name in ("gold", "logits") if name not in names]
-    if not set(HIDDEN) & set(names):
+    kinds = {kind_of(name) for name in names}
+    missing = [kind for kind in ("gold", "logits") if kind not in kinds]
+    if not kinds.intersection(HIDDEN):
         missing.append("hidden")
     if missing:
         raise KselectError(

@@ -59,7 +59,7 @@ class Knowledge(ABC):
     """A kind of knowledge: which outputs of both models it reads, and a loss that measures their distance.
 
     Attributes:
-        name: its name in settings and selections.
+        name: its name in settings and selections, with the number of its teacher where it has one (`logits@2`).
         scale: factor on its loss. None measures it at the start of a run, so that the initial loss equals the gold
             loss of an uninformed model: log K, or the variance of the labels in a regression.
     """
@@ -84,13 +84,18 @@ class Knowledge(ABC):
     """Pairs (student layer, teacher layer) to compare; empty if it uses no layer map."""
     modules: nn.Module | None = None
     """Modules trained together with the student, such as projections; never part of the saved student."""
-    teacher_index: int = 0
-    """Which of the teachers it reads, counted from 0."""
+    teachers: tuple[int, ...] = (0,)
+    """Which teachers it reads, counted from 0; of several, the mean of their logits."""
 
     @property
     def reads_teacher(self) -> bool:
         """Whether it reads the teacher's outputs or weights."""
         return self.teacher_needs is not None or self.reads_weights
+
+    @property
+    def teacher_index(self) -> int:
+        """The first of the teachers that it reads, counted from 0."""
+        return self.teachers[0]
 
     @property
     def trains_head(self) -> bool:

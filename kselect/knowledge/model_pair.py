@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from kselect.config import KnowledgeConfig
+from kselect.config.knowledge import key_of
 from kselect.errors import IncomparableError, KselectError
 from kselect.knowledge.hidden_states import Projection
 from kselect.knowledge.layer_map import LayerMap, parse_layer_map
@@ -26,22 +27,35 @@ class ModelPair:
     """Everything that a kind of knowledge may depend on when it is built.
 
     Attributes:
-        teacher: the first teacher; None if there is none.
+        name: its name, such as logits, or logits@2 for the second teacher.
+        teachers: the teachers that it reads, possibly none; of several, the mean of their logits.
         parser: parses the sentences of the texts; None if there is none.
     """
 
     name: str
     config: KnowledgeConfig
     student: Classifier
-    teacher: Classifier | None
+    teachers: Sequence[Classifier]
     parser: Classifier | None = None
 
     @property
+    def teacher(self) -> Classifier | None:
+        """The first teacher; None if there is none."""
+        return next(iter(self.teachers), None)
+
+    @property
     def required_teacher(self) -> Classifier:
-        """The teacher."""
+        """The first teacher, whose answers, where there are several, can be averaged with those of the others."""
         if self.teacher is None:
             raise KselectError(
                 f"knowledge {self.name} needs a teacher: give one, or offer only gold.", setting="teacher"
+            )
+        of_words = self.student.labels is not None
+        if of_words and len(self.teachers) > 1 and any(teacher.head.name != "tagger" for teacher in self.teachers):
+            raise KselectError(
+                f"Only the logits of taggers can be averaged: give one teacher, several with the head tagger, or offer "
+                f"each one's knowledge, as in {self.name}@1.",
+                setting="teacher",
             )
         return self.teacher
 
@@ -49,8 +63,9 @@ class ModelPair:
     def layer_map(self) -> LayerMap:
         """Pairs (student layer, teacher layer) for this kind of knowledge."""
         text, setting = self.config.layer_map, "layer_map"
-        if self.name in self.config.layer_maps:
-            text, setting = self.config.layer_maps[self.name], f"layer_maps {self.name}"
+        key = key_of(self.name, self.config.layer_maps)
+        if key is not None:
+            text, setting = self.config.layer_maps[key], f"layer_maps {key}"
         return parse_layer_map(text, self.student.layers, self.required_teacher.layers, setting)
 
     @property

@@ -12,6 +12,7 @@ from kselect.config import (
     PARSER_KNOWLEDGE,
     KnowledgeConfig,
 )
+from kselect.config.knowledge import entries_of, key_of, kind_of, split_name
 from kselect.errors import IncomparableError, KselectError, unknown
 from kselect.knowledge.attention import Attention, AttentionScores
 from kselect.knowledge.base import Knowledge
@@ -147,7 +148,8 @@ def build_knowledge(
 ) -> tuple[Knowledge, ...]:
     """Build the kinds of knowledge that `config` names, in its order, or the default ones.
 
-    Default kinds that these models do not support are left out; named ones raise.
+    Default kinds that these models do not support are left out; named ones raise. A kind with a number reads that
+    teacher alone (`logits@2`, first: 1), one without a number the mean of the logits of all.
 
     Args:
         config: the settings.
@@ -157,18 +159,20 @@ def build_knowledge(
         is_labelled: whether all training examples have labels; kinds that read labels need them.
 
     Raises:
-        KselectError: an unknown kind; a kind that needs a teacher where there is none; a setting for a kind that is not
-            on offer or does not read it; models that a named kind cannot compare.
+        KselectError: an unknown kind; a kind that needs a teacher where there is none, or one beyond those given; a
+            setting for a kind that is not on offer or does not read it; models that a named kind cannot compare.
     """
     kinds = kinds_on_offer(config, student, parser)
     check_kinds(config, kinds)
+    config.check_teachers(len(teachers))
     if teachers and config.layer_map != KnowledgeConfig.layer_map:
-        parse_layer_map(config.layer_map, student.layers, teachers[0].layers)
+        numbers = [number for _, number in map(split_name, kinds) if number]
+        parse_layer_map(config.layer_map, student.layers, teachers[min(numbers, default=1) - 1].layers)
     built: dict[str, Knowledge] = {}
     obstacles: list[IncomparableError] = []
     for name in kinds:
         try:
-            knowledge = _build(ModelPair(name, config, student, next(iter(teachers), None), parser), teachers)
+            knowledge = _build(name, config, student, teachers, parser)
             if knowledge.reads_labels and not is_labelled:
                 raise IncomparableError(
                     f"knowledge {name} reads labels, which the sentences of unlabelled_file do not have",
@@ -197,37 +201,57 @@ def kinds_on_offer(config: KnowledgeConfig, student: Classifier, parser: Classif
 def check_kinds(config: KnowledgeConfig, kinds: Collection[str]) -> None:
     """Check that all names are known, and that per-kind settings are for `kinds`, the kinds on offer."""
     for name in [*kinds, *config.scales, *config.layer_maps]:
-        if name not in BUILDERS:
-            raise unknown("knowledge", name, BUILDERS)
-    for setting, names in (("scales", config.scales), ("layer_maps", config.layer_maps)):
-        for name in names:
-            if name not in kinds:
+        if kind_of(name) not in BUILDERS:
+            raise unknown("knowledge", kind_of(name), BUILDERS)
+    for setting, values in (("scales", config.scales), ("layer_maps", config.layer_maps)):
+        read = entries_of(values, kinds)
+        for name in values:
+            if name not in read:
                 raise KselectError(
                     f"{setting} names {name}, which is not on offer: add it to knowledge, or remove it from {setting}.",
                     setting=setting,
                 )
 
 
-def _build(pair: ModelPair, teachers: Sequence[Classifier]) -> Knowledge:
-    knowledge = BUILDERS[pair.name](pair)
-    if pair.name in pair.config.layer_maps and not knowledge.layer_map:
+def _build(
+    name: str, config: KnowledgeConfig, student: Classifier, teachers: Sequence[Classifier], parser: Classifier | None
+) -> Knowledge:
+    kind, number = split_name(name)
+    read = range(len(teachers)) if number is None else range(number - 1, min(number, len(teachers)))
+    pair = ModelPair(name, config, student, [teachers[i] for i in read], parser)
+    knowledge = BUILDERS[kind](pair)
+    knowledge.name = name  # type: ignore[misc]  # of this row; without a number that of its class
+    if read:
+        knowledge.teachers = tuple(read)
+    _check_read(knowledge, pair)
+    layer_map, scale = key_of(name, config.layer_maps), key_of(name, config.scales)
+    if layer_map is not None and not knowledge.layer_map:
         raise KselectError(
-            f"layer_maps names {pair.name}, which does not use a layer map: remove it from layer_maps.",
+            f"layer_maps names {layer_map}, which does not use a layer map: remove it from layer_maps.",
             setting="layer_maps",
         )
+    if knowledge.teacher_needs is not None:
+        _check_comparable(knowledge, pair)
+    if scale is not None:
+        given = config.scales[scale]
+        knowledge.scale = None if given == "measured" else float(given)
+    return knowledge
+
+
+def _check_read(knowledge: Knowledge, pair: ModelPair) -> None:
+    """Refuse a number where no teacher is read, and inner layers of several teachers."""
+    kind, number = split_name(pair.name)
+    if number is not None and not knowledge.reads_teacher:
+        raise KselectError(
+            f"knowledge {pair.name} names a teacher, and {kind} reads none: give it as {kind}.", setting="knowledge"
+        )
     needs = knowledge.teacher_needs
-    if len(teachers) > 1 and (knowledge.reads_weights or (needs and any(layers for _, layers in needs.items()))):
+    if len(pair.teachers) > 1 and (knowledge.reads_weights or (needs and any(layers for _, layers in needs.items()))):
         raise KselectError(
             f"knowledge {pair.name} reads inner layers of its teachers, which cannot be averaged over several: offer "
-            f"kinds that read logits, or give one teacher.",
+            f"kinds that read logits, one teacher's as in {pair.name}@1, or give one teacher.",
             setting="knowledge",
         )
-    if needs is not None:
-        _check_comparable(knowledge, pair)
-    if pair.name in pair.config.scales:
-        scale = pair.config.scales[pair.name]
-        knowledge.scale = None if scale == "measured" else float(scale)
-    return knowledge
 
 
 def _check_comparable(knowledge: Knowledge, pair: ModelPair) -> None:

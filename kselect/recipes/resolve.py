@@ -10,6 +10,7 @@ from kselect import io
 from kselect.agents.registry import AGENTS, LEARNERS, ONLINE, check_offer, knowledge_of, learns
 from kselect.agents.validation import check_names
 from kselect.config import TEXT_SOURCES, AgentConfig, KnowledgeConfig, merge_settings, names_with
+from kselect.config.knowledge import entries_of
 from kselect.errors import KselectError, unknown
 from kselect.recipes.catalog import NAMED, RECIPES
 
@@ -87,7 +88,7 @@ def recipe_defaults(agent: AgentConfig, overrides: Mapping[str, Any]) -> dict[st
     offered = overrides.get("knowledge") or settings.get("knowledge")
     for setting in ("layer_maps", "scales"):
         if setting in settings and offered:
-            settings[setting] = {kind: value for kind, value in settings[setting].items() if kind in offered}
+            settings[setting] = entries_of(settings[setting], offered)
     return settings
 
 

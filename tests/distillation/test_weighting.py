@@ -68,7 +68,11 @@ def test_dynamic_weighting_of_all_kinds_of_hidden_states(name: str) -> None:
         DynamicWeighting()(losses, weights, scales, ("gold", "logits", kind, "attention"), ClassAnswer(logits))
         for kind in ("hidden", name)
     ]
-    assert torch.equal(*totals)
+    of_second = ("gold", "logits@2", f"{name}@2", "attention@1")
+    totals.append(DynamicWeighting()(losses, weights, scales, of_second, ClassAnswer(logits)))
+    assert torch.equal(totals[0], totals[1])
+    assert torch.equal(totals[0], totals[2])
+    assert isinstance(make_weighting("dynamic", of_second, regression=False), DynamicWeighting)
     assert isinstance(make_weighting("dynamic", ("gold", "logits", name), regression=False), DynamicWeighting)
 
 

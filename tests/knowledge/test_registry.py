@@ -116,6 +116,12 @@ def test_parse_layer_map_skip_needs_two_layers() -> None:
         ({"layer_maps": {"hidden": "1:9"}}, "layer_maps hidden names teacher layer 9: the teacher has 1 to 4."),
         ({"knowledge": ["gold", "logits"], "layer_map": "nonsense"}, "Unknown layer map 'nonsense'"),
         ({"layer_map": "1:9"}, "layer_map names teacher layer 9: the teacher has 1 to 4."),
+        ({"knowledge": ["gold@1"]}, "knowledge gold@1 names a teacher, and gold reads none: give it as gold."),
+        ({"knowledge": ["logits@2"]}, "knowledge logits@2 reads teacher 2 of 1: give a number up to 1, or more"),
+        ({"knowledge": ["logit@1"]}, "Unknown knowledge 'logit': did you mean 'logits'?"),
+        ({"knowledge": ["logits@1"], "scales": {"logits@2": 1}}, "scales names logits@2, which is not on offer"),
+        ({"knowledge": ["hidden"], "layer_maps": {"hidden@1": "last"}}, "layer_maps names hidden@1, which is not on"),
+        ({"knowledge": ["logits@1"], "layer_maps": {"logits": "last"}}, "layer_maps names logits, which does not use"),
         (
             {"knowledge": ["key-relations"], "relation_heads": 3},
             "relation_heads is 3: give a divisor of both widths, 16 (student) and 16 (teacher).",
@@ -133,6 +139,9 @@ def test_build_knowledge_refuses_wrong_settings(settings: dict[str, Any], messag
     ("settings", "message"),
     [
         ({"temperature": "warm"}, "temperature is 'warm': give a number, or a schedule over the run such as 4->1."),
+        ({"knowledge": ["logits@0"]}, "logits@0 does not number a teacher: count from 1, as in logits@1."),
+        ({"knowledge": ["logits@"]}, "logits@ does not number a teacher: count from 1, as in logits@1."),
+        ({"scales": {"hidden@01": 1.0}}, "hidden@01 does not number a teacher: count from 1, as in hidden@1."),
         ({"temperature": "4->0"}, "temperature is 4->0: give a positive number, or a schedule between two."),
         ({"scales": {"hidden": -1.0}}, "scales gives hidden -1.0: give a positive number, or measured."),
         (
@@ -350,8 +359,30 @@ def test_build_knowledge_of_several_teachers_needs_logits() -> None:
             build_knowledge(KnowledgeConfig(knowledge=[*from_logits, name]), student, teachers)
         assert str(error.value) == (
             f"knowledge {name} reads inner layers of its teachers, which cannot be averaged over several: offer kinds "
-            f"that read logits, or give one teacher."
+            f"that read logits, one teacher's as in {name}@1, or give one teacher."
         )
+        build_knowledge(KnowledgeConfig(knowledge=[f"{name}@2", *from_logits]), student, teachers)
+
+
+def test_build_knowledge_settings_of_one_teacher_and_of_all() -> None:
+    task = tiny_task()
+    teachers = [classifier("bert", task, layers=layers, seed=layers) for layers in (4, 3)]
+    names = ["hidden@1", "hidden@2", "relations@2"]
+    config = KnowledgeConfig(
+        knowledge=names,
+        scales={"hidden": 2.0, "hidden@2": "measured"},
+        layer_maps={"hidden": "last", "hidden@1": "skip"},
+    )
+    built = {kind.name: kind for kind in build_knowledge(config, shrink(teachers[0], 2), teachers)}
+    assert list(built) == names
+    assert {name: kind.scale for name, kind in built.items()} == {
+        "hidden@1": 2.0,
+        "hidden@2": None,
+        "relations@2": None,
+    }
+    maps = {name: kind.layer_map for name, kind in built.items()}
+    assert maps == {"hidden@1": ((1, 2),), "hidden@2": ((2, 3),), "relations@2": ((1, 1), (2, 3))}
+    assert [kind.teachers for kind in built.values()] == [(0,), (1,), (1,)]
 
 
 def test_model_pair_relation_heads_use_inner_widths() -> None:

@@ -143,8 +143,7 @@ class Positions:
         temperature = kind.temperature(part.batch.progress)
         choices, p = part.student.choices, None
         if kind.teacher_needs is not None:
-            assert part.teacher is not None
-            p = part.teacher.choices.log_probabilities(temperature).exp()
+            p = part.teachers[kind.teachers].choices.log_probabilities(temperature).exp()
         target = p if isinstance(kind, Logits) else kind.target(p, self.labels, choices.possible)
         assert target is not None
         log_p = target.masked_fill(self.gold, 0.0).sum(-1).log()

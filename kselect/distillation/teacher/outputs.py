@@ -25,11 +25,21 @@ from kselect.tasks.word_alignment import TextWords
 GIBIBYTE = 2**30
 
 
+def needs_by_teachers(knowledge: Sequence[Knowledge]) -> dict[tuple[int, ...], Needs]:
+    """Return what kinds of knowledge read, by the teachers that they read it of, the first teacher first."""
+    needs: dict[tuple[int, ...], Needs] = {}
+    for kind in sorted(knowledge, key=lambda kind: kind.teachers):
+        if kind.teacher_needs is not None:
+            needs[kind.teachers] = needs.get(kind.teachers, Needs()) | kind.teacher_needs
+    return needs
+
+
 class TeacherOutputs:
     """Outputs of the teachers, and of a parser, for training examples; cached as far as settings allow.
 
     Attributes:
-        source: source of the teachers' outputs in training steps; None without a teacher.
+        sources: sources of outputs in training steps, by the teachers whose outputs they are (`Knowledge.teachers`),
+            the first teacher first; of those that knowledge on offer reads, or else of all. Empty without a teacher.
         parsed: source of the parser's outputs; None without a parser.
     """
 
@@ -46,11 +56,15 @@ class TeacherOutputs:
         """Move the teachers to `device`; they are never changed."""
         self._offered, self._task, self._device, self._dtype = offered, task, device, dtype
         models = [teacher.to(device).model for teacher in teachers]
-        self._live = LiveTeacher(models, dtype) if models else None
-        # A copy without dropout or gradients, independent of the student, which may share the teacher's head.
-        self._head = copy.deepcopy(teachers[0].head).eval().requires_grad_(False) if teachers else None
-        needs = Needs.union(kind.teacher_needs for kind in knowledge if kind.teacher_needs is not None)
-        self.source = None if self._live is None else self._cached(self._live, train, needs)
+        # Copies without dropout or gradients, independent of the student, which may share a teacher's head.
+        self._heads = [copy.deepcopy(teacher.head).eval().requires_grad_(False) for teacher in teachers]
+        needs = needs_by_teachers(knowledge)
+        if teachers and not needs:
+            needs = {tuple(range(len(teachers))): Needs()}
+        self._live = {read: LiveTeacher([models[i] for i in read], dtype) for read in needs}
+        self.sources = {
+            read: self._cached(live, train, needs[read], share=1 / len(needs)) for read, live in self._live.items()
+        }
         self.parsed: ParsedTexts | None = None
 
     def add_parser(self, parser: Classifier, words: TextWords) -> None:
@@ -59,22 +73,28 @@ class TeacherOutputs:
 
     def set_progress(self, progress: ProgressCallback) -> None:
         """Call `progress` whenever outputs are computed for the cache."""
-        for source in (self.source, self.parsed.source if self.parsed else None):
+        for source in (*self.sources.values(), self.parsed.source if self.parsed else None):
             if isinstance(source, CachedTeacher):
                 source.progress = progress
 
     def outputs_for(
-        self, indices: NDArray[np.int64], batch: dict[str, Tensor], needs: Needs, live: bool = False
+        self,
+        teachers: tuple[int, ...],
+        indices: NDArray[np.int64],
+        batch: dict[str, Tensor],
+        needs: Needs,
+        live: bool = False,
     ) -> ModelOutputs:
-        """Return the teachers' outputs for training examples."""
-        source = self._live if live else self.source
-        assert source is not None
-        assert self._head is not None
-        return source.outputs_for(indices, batch, needs).under(self._head)
+        """Return the outputs of one of `sources` for training examples; see `TeacherSource.outputs_for`."""
+        source = self._live[teachers] if live else self.sources[teachers]
+        return source.outputs_for(indices, batch, needs).under(self._heads[teachers[0]])
 
-    def _cached(self, live: LiveTeacher, examples: EncodedSplit, needs: Needs) -> TeacherSource:
-        """Return a source that caches the outputs of `live` on `examples`; `live` itself if the cache is off."""
-        limit = self._offered.teacher_cache * GIBIBYTE
+    def _cached(self, live: LiveTeacher, examples: EncodedSplit, needs: Needs, share: float = 1.0) -> TeacherSource:
+        """Return a source that caches the outputs of `live` on `examples`; `live` itself if the cache is off.
+
+        It takes up to a `share` of the size limit, since what one teacher leaves must not depend on another.
+        """
+        limit = self._offered.teacher_cache * GIBIBYTE * share
         if limit == 0:
             return live
         folder = CacheFolder(self._offered.cache_dir)

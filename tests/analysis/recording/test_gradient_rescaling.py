@@ -24,7 +24,7 @@ from kselect.knowledge.base import Batch, Knowledge
 from kselect.knowledge.logits import Gold, Logits
 from kselect.knowledge.marginals import Marginals
 from kselect.knowledge.target_levels import Confidence, ConfidenceSimilarity, LabelSmoothing, Similarity, TopK
-from kselect.models.heads import Choices
+from kselect.models.heads import Answer, Choices
 from kselect.models.heads.tagger import TagAnswer, Tagger
 from kselect.models.outputs import ModelOutputs
 from kselect.schedule import Schedule
@@ -66,7 +66,8 @@ def seen(
 ) -> MicroBatch:
     ours, theirs, batch = outputs(student.requires_grad_()), outputs(teacher), Batch(labels, progress)
     losses = torch.stack([kind.loss(ours, theirs, batch) for kind in kinds], 1)
-    return MicroBatch(1, np.arange(len(labels)), tuple(kinds), losses, ours.output, ours.answer, theirs.answer, batch)
+    teachers: dict[tuple[int, ...], Answer] = {(0,): theirs.answer}
+    return MicroBatch(1, np.arange(len(labels)), tuple(kinds), losses, ours.output, ours.answer, teachers, batch)
 
 
 def ratio(part: MicroBatch, total: Tensor) -> Tensor:
@@ -118,6 +119,19 @@ def test_rescaling_factor_of_all_kinds_with_weights_per_example(progress: float)
     torch.testing.assert_close(found, ratio(part, total), rtol=1e-6, atol=1e-6)
 
 
+def test_rescaling_factor_reads_each_kinds_own_teacher() -> None:
+    kinds, batch = [Logits(2.0), Logits(2.0)], Batch(labels_of(5))
+    kinds[1].teachers = (1,)
+    ours = outputs(draw(5, 1).requires_grad_())
+    theirs = {kind.teachers: outputs(draw(5, 2 + i)) for i, kind in enumerate(kinds)}
+    losses = torch.stack([kind.loss(ours, theirs[kind.teachers], batch) for kind in kinds], 1)
+    answers = {read: each.answer for read, each in theirs.items()}
+    part = MicroBatch(1, np.arange(len(MASK)), tuple(kinds), losses, ours.output, ours.answer, answers, batch)
+    total = losses @ torch.tensor([0.3, 0.7]).double()
+    found = rescaling_factor(part, total)[batch.labels >= 0]
+    torch.testing.assert_close(found, ratio(part, total), rtol=1e-6, atol=1e-6)
+
+
 def test_rescaling_factor_is_that_of_the_formula() -> None:
     labels = torch.where(MASK, labels_of(5).clamp(min=0), -100)  # all words known, as the formula has it
     student, teacher, t = draw(5, 1), draw(5, 2), 2.5
@@ -132,7 +146,7 @@ def test_rescaling_factor_is_that_of_the_formula() -> None:
 
 def test_rescaling_factor_of_gold_alone_is_its_weight() -> None:
     part = seen([Gold()], draw(5, 1), draw(5, 2), labels_of(5))
-    alone = MicroBatch(**{**vars(part), "teacher": None})
+    alone = MicroBatch(**{**vars(part), "teachers": {}})
     assert rescaling_factor(alone, part.losses @ torch.tensor([0.25]).double()).unique().tolist() == [0.25]
 
 
@@ -163,7 +177,7 @@ def test_rescaling_factor_of_a_certain_student_is_exact_in_float32(gap: float) -
         theirs = outputs(torch.tensor([[[4.0, 0.0, 1.0]] * 2], dtype=dtype), mask)
         batch, kind = Batch(labels), Logits(2.0)
         losses = kind.loss(ours, theirs, batch)[:, None]
-        part = MicroBatch(1, np.arange(1), (kind,), losses, ours.output, ours.answer, theirs.answer, batch)
+        part = MicroBatch(1, np.arange(1), (kind,), losses, ours.output, ours.answer, {(0,): theirs.answer}, batch)
         found.append(rescaling_factor(part, losses[:, 0]).double())
     torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
     others = np.exp(np.array([0.0, 0.5]) - gap)

@@ -139,5 +139,5 @@ def test_facts_of_kinds() -> None:
         "label-smoothing": [1, 0, 1, 0, 0],
         "kd-sim": [1, 1, 1, 0, 0],
     }
-    distiller.knowledge[1].teacher_index = 1
+    distiller.knowledge[1].teachers = (1,)
     assert kind_facts(distiller.knowledge)[1, -1] == 1
