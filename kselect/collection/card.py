@@ -8,6 +8,7 @@ from typing import Any
 
 from huggingface_hub import DatasetCardData
 
+from kselect.agents.stages import stage_knowledge
 from kselect.collection.table import RUNS, Run
 from kselect.config import CollectConfig
 
@@ -38,9 +39,11 @@ It resumes the pool where runs are missing, and with more conditions, selections
 |---|---|---|---|
 {strata}
 
-| selection | conditions | runs |
+| selection | weights | runs |
 |---|---|---|
 {by_selection}
+
+Where a condition has no texts without labels, their weight, `transfer`, is left out.
 
 ## Files
 
@@ -96,22 +99,41 @@ def pool_card(
         encoder=config.encoder,
         command=command,
         ledger=config.ledger or RUNS,
-        strata=_table(runs, lambda run: run.stratum, tasks=True),
-        by_selection=_table(runs, lambda run: run.selection),
+        strata=_table(runs, lambda run: run.stratum, _tasks, _conditions),
+        by_selection=_table(runs, lambda run: run.selection, _weights),
         versions="\n".join(
             f"| {name} | {value} |" for name, value in versions.items() if name not in LEFT_OUT and value is not None
         ),
     )
 
 
-def _table(runs: Sequence[Run], key: Callable[[Run], str], tasks: bool = False) -> str:
-    """Return the lines of a table of how many runs there are by what `key` returns, in the order of their first."""
+def _table(runs: Sequence[Run], key: Callable[[Run], str], *columns: Callable[[Sequence[Run]], str]) -> str:
+    """Return the lines of a table of runs by what `key` returns, in the order of their first, with further columns."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(key(run), []).append(run)
-    lines = []
-    for name, found in groups.items():
-        of_tasks = [", ".join(dict.fromkeys(run.task for run in found))] if tasks else []
-        cells = [name, *of_tasks, str(len({run.condition for run in found})), str(len(found))]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    rows = [[name, *(column(found) for column in columns), str(len(found))] for name, found in groups.items()]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _tasks(runs: Sequence[Run]) -> str:
+    return ", ".join(dict.fromkeys(run.task for run in runs))
+
+
+def _conditions(runs: Sequence[Run]) -> str:
+    return ", ".join(dict.fromkeys(run.condition for run in runs))
+
+
+def _weights(runs: Sequence[Run]) -> str:
+    """Return what a selection weights, stage by stage, where it has most to weight."""
+    stages = max((run.stages for run in runs), key=lambda each: len(stage_knowledge(each)))
+    texts = []
+    for stage in stages:
+        text = _listed(stage["weights"])
+        text += f" moving to {_listed(stage['to'])}" if stage.get("to") else ""
+        texts.append(text + (f" until {stage['until']:g}" if stage.get("until", 1) < 1 else ""))
+    return "; then ".join(texts)
+
+
+def _listed(weights: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {weight:g}" for name, weight in weights.items())

@@ -62,7 +62,7 @@ def write_datasets(runs: Sequence[Run], pool: Path, name: str) -> dict[str, int]
             episodes = [_episode(run, pool) for run in group]
             _check_sizes(group, episodes)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # author and e-mail are whose who publishes it
+                warnings.simplefilter("ignore", UserWarning)  # author and e-mail are for its publisher to give
                 made = minari.create_dataset_from_buffers(
                     dataset,
                     episodes,
@@ -155,8 +155,8 @@ def _check_sizes(runs: Sequence[Run], episodes: Sequence[EpisodeBuffer]) -> None
     for run, sizes in zip(runs[1:], others, strict=True):
         if sizes != first:
             raise KselectError(
-                f"Observations of {run.selection} in {run.condition} under seed {run.seed} have another size than "
-                f"those of {runs[0].selection} in {runs[0].condition} under seed {runs[0].seed}: collect one of them again."
+                f"Observations in {run.condition} under seed {run.seed} ({run.selection}) have another size than those "
+                f"in {runs[0].condition} under seed {runs[0].seed} ({runs[0].selection}): collect one of them again."
             )
 
 

@@ -196,10 +196,8 @@ def _conditions(given: list[Any], defaults: Any) -> dict[str, Condition]:
 
 def _task(name: str, values: Any) -> TaskConfig:
     given = {} if values is None else values
-    config: TaskConfig = _filled(
-        TaskConfig, {"task": name, **given} if isinstance(given, Mapping) else given, f"task {name}"
-    )
-    return config
+    values = {"task": name, **given} if isinstance(given, Mapping) else given
+    return _filled(TaskConfig, values, f"task {name}")
 
 
 def _stages(name: str, given: Any, knowledge: Sequence[str] | None) -> Stages:

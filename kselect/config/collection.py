@@ -29,8 +29,8 @@ class CollectConfig(Config):
     processes: int = 1
     """Runs computed in parallel, each in its own process."""
     minari: str | None = None
-    """Name under which the finished runs of the pool are written as Minari datasets, too (needs the package of that
-    name). What is extended since is a new version."""
+    """Also write the finished runs of the pool as Minari datasets whose names begin with this, such as selecting; a
+    pool that has changed becomes a new version. Needs pip install 'kselect[collect]'."""
 
     def validate(self) -> None:
         """Refuse an empty list, equal seeds, numbers out of range and a name that no dataset can have."""

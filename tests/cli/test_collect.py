@@ -122,8 +122,10 @@ def test_the_card_says_what_the_pool_holds(pool: Path) -> None:
     assert card.data.license == "other"
     assert "6 students" in card.text
     assert "4 conditions" in card.text
-    assert "| texts | synthetic-acceptability | 1 | 3 |" in card.text
-    assert "| gold | 4 | 4 |" in card.text
+    assert "| texts | synthetic-acceptability | texts | 3 |" in card.text
+    assert "| gold | gold 1, transfer 0 | 4 |" in card.text
+    switched = "logits 1, hidden 1, transfer 1 until 0.5; then gold 1, transfer 0"
+    assert f"| texts>gold | {switched} | 1 |" in card.text
     assert "| kselect | " in card.text
     assert "Of further runs" not in card.text
 
@@ -151,6 +153,16 @@ def test_runs_are_written_as_minari_datasets(
     env = dataset.recover_environment(teacher=str(teacher), layers=2, **data)
     assert env.observation_space == dataset.observation_space
     assert env.action_space == dataset.action_space
+
+
+def test_a_run_that_fails_fails_the_command_and_is_counted_in_the_card(
+    pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "suite.yaml").write_text(SUITE.replace("name: new,", "name: new, labelled: 100000,"))
+    options = ["--suite", str(tmp_path / "suite.yaml"), "--pool", str(tmp_path / "pool"), "--conditions", "new"]
+    assert collect(pool, *options) == 2
+    assert "1 of 1 runs failed (Condition new needs" in capsys.readouterr().err
+    assert "Of further runs, 1 failed." in (tmp_path / "pool" / "README.md").read_text()
 
 
 def test_without_minari_there_is_a_line(

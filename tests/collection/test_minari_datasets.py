@@ -108,7 +108,7 @@ def test_arrays_that_are_not_of_the_run_are_refused(runs: list[Run], tmp_path: P
         arrays = dict(file)
     arrays["context"] = arrays["context"][:, :4]
     np.savez(runs[1].arrays(tmp_path), allow_pickle=False, **arrays)
-    with pytest.raises(KselectError, match="Observations of logits in weak under seed 0 have another size"):
+    with pytest.raises(KselectError, match=r"Observations in weak under seed 0 \(logits\) have another size"):
         write_datasets(runs, tmp_path, "mine")
     with pytest.raises(KselectError, match="No run has finished"):
         write_datasets([], tmp_path, "mine")
