@@ -3,34 +3,41 @@
 A suite is a YAML file of tasks, conditions (data, teacher and student) and selections (fixed weights, or stages of
 them). Under each seed a condition's data are drawn and its teacher is trained once; then each selection distils a
 student, which is evaluated at a quarter, at half and at the end of its run. A stopped collection resumes with the same
-command, and a finished one is extended by more conditions, selections or seeds.
+command, and a finished one is extended by more conditions, selections or seeds. README.md in the pool says how it was
+made. With --minari, the runs are written as Minari datasets, too, for offline reinforcement learning.
 
 Examples:
-  kselect collect --suite studies/selecting/suite.yaml --encoder all-MiniLM-L6-v2
+  kselect collect --suite studies/selecting/texts.yaml --encoder all-MiniLM-L6-v2
   kselect collect --suite suite.yaml --conditions "sst2-*,mrpc-*" --selections gold,all --seeds 0 --processes 2
+  kselect collect --suite suite.yaml --minari selecting
 """
 
 from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from kselect import io
 from kselect.agents.stages import Stages
+from kselect.cli.console import notice
 from kselect.cli.study_run import retry_hint, run_study
+from kselect.collection.card import pool_card
+from kselect.collection.minari_datasets import write_datasets
 from kselect.collection.runs import collect_run, run_settings, steps_of
-from kselect.collection.suite import Condition, Suite, read_suite
+from kselect.collection.suite import Condition, Suite, matching
+from kselect.collection.table import ARRAYS, RUNS, Run, failures, folder_of, read_pool
 from kselect.config import CollectConfig, CollectSettings
-from kselect.errors import KselectError, unknown
+from kselect.errors import KselectError
+from kselect.runs.provenance import describe
 from kselect.runs.run_log import Ledger
 from kselect.tasks.transfer import TRANSFER
 from kselect.training.engines import make_engine
 from kselect.training.study import Cell, Study, check_failures
 
-RUNS = "runs.jsonl"
 KEY = ("condition", "seed", "selection", "settings")
 """What identifies a run in a pool."""
 
@@ -44,35 +51,47 @@ class PoolFolder:
     resume_command: str
 
 
-def run(settings: CollectSettings, data: None) -> Path:
+def run(settings: CollectSettings, data: Suite) -> Path:
     """Compute what is missing in the pool, whose folder is returned."""
-    config = settings.collection
-    suite = read_suite(config.suite)
+    config, suite = settings.collection, data
     pool = Path(config.pool)
     cells = cells_of(suite, config, pool)
+    if not cells:
+        raise KselectError("Every selection reads further texts, which none of the conditions has: give others.")
     ledger = Ledger(Path(config.ledger or pool / RUNS), KEY)
     study = Study(cells, collect_run, ledger, make_engine(config.processes))
-    folder = PoolFolder(pool, ledger.path.exists(), f"kselect collect {' '.join(map(shlex.quote, sys.argv[2:]))}")
+    command = f"kselect collect {' '.join(map(shlex.quote, sys.argv[2:]))}"
+    folder = PoolFolder(pool, ledger.path.exists(), command)
     steps = {name: steps_of(condition) for name, condition in suite.conditions.items()}
-    entries = run_study(
-        study,
-        folder,
-        f"Collecting {len(cells)} runs",
-        lambda cell: steps[cell.identity["condition"]],
-    )
+    title = f"Collecting {len(cells)} runs"
+    entries = run_study(study, folder, title, lambda cell: steps[cell.identity["condition"]])
+    runs = read_pool(ledger.path)
+    card = pool_card(runs, failures(ledger.path), config, command, describe(config.seeds))
+    io.write_text(pool / "README.md", card)
     check_failures(entries, retry_hint(folder, ledger.path))
     print(f"pool: {pool}")
+    if config.minari is not None:
+        _write_minari(runs, pool, config.minari)
     return pool
+
+
+def _write_minari(runs: Sequence[Run], pool: Path, name: str) -> None:
+    """Write the runs whose arrays are in the pool as Minari datasets."""
+    here = [run for run in runs if run.arrays(pool).is_file()]
+    if len(here) < len(runs):
+        notice(f"{len(runs) - len(here)} runs of the ledger have no arrays in {pool}, and are not in Minari datasets.")
+    for dataset, episodes in write_datasets(here, pool, name).items():
+        print(f"minari: {dataset} ({episodes} episodes)")
 
 
 def cells_of(suite: Suite, config: CollectConfig, pool: Path) -> list[Cell]:
     """Return the runs of a collection: seed by seed, and in each condition those of all selections in a row."""
-    conditions = _matching("condition", list(suite.conditions), config.conditions)
-    selections = _matching("selection", list(suite.selections), config.selections)
+    conditions = matching("condition", suite.conditions, config.conditions)
+    selections = matching("selection", suite.selections, config.selections)
     cells = []
     for seed in config.seeds:
         for condition in map(suite.conditions.__getitem__, conditions):
-            place = pool / "conditions" / f"{condition.name}-{seed}"
+            place = folder_of(pool, condition.name, seed)
             for selection in selections:
                 stages = stages_in(condition, suite.selections[selection])
                 if stages is None:
@@ -91,7 +110,7 @@ def cells_of(suite: Suite, config: CollectConfig, pool: Path) -> list[Cell]:
                     "selection": selection,
                     "settings": {name: plain[name] for name in ("condition", "stages", "knowledge")},
                 }
-                cells.append(Cell(identity, {**plain, "arrays": str(place / f"{selection}.npz")}))
+                cells.append(Cell(identity, {**plain, "arrays": str(place / f"{selection}{ARRAYS}")}))
     return cells
 
 
@@ -110,13 +129,3 @@ def stages_in(condition: Condition, stages: Stages) -> list[dict[str, Any]] | No
 def without(weights: dict[str, float]) -> dict[str, float]:
     """Return weights without that of further texts."""
     return {name: weight for name, weight in weights.items() if name != TRANSFER}
-
-
-def _matching(noun: str, known: list[str], patterns: list[str]) -> list[str]:
-    """Return the names that match any of the patterns, in their order."""
-    for pattern in patterns:
-        if not any(fnmatch(name, pattern) for name in known):
-            if "*" in pattern:
-                raise KselectError(f"No {noun} matches {pattern}: give one of {', '.join(known)}.")
-            raise unknown(noun, pattern, known)
-    return [name for name in known if any(fnmatch(name, pattern) for pattern in patterns)]

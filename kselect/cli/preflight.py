@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection
 from functools import singledispatch
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ from kselect.analysis.plotting import can_draw, check_drawable
 from kselect.cli.artifacts import find_model, find_policy
 from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
 from kselect.cli.parser import unreadable_paths
+from kselect.collection.suite import Suite, matching, read_suite
 from kselect.config import (
     KNOWLEDGE_NAMES,
     AgentConfig,
+    CollectConfig,
+    CollectSettings,
     CompareSettings,
     Config,
     DistillSettings,
@@ -117,9 +121,19 @@ def _(config: EvaluationConfig) -> None:
         check_location(find_model(config.model))
 
 
+@check_exists.register
+def _(config: CollectConfig) -> None:
+    check_location(config.encoder)
+    if config.minari is not None and find_spec("minari") is None:
+        raise KselectError(
+            "minari needs Minari, which is not installed: pip install 'kselect[collect]', or leave minari out.",
+            setting="minari",
+        )
+
+
 @singledispatch
 def load_data(settings: Settings) -> Any:
-    """Return the data that a command runs on: its task or, to predict, test examples; None for other commands."""
+    """Return the data that a command runs on: its task; test examples to predict; a suite. Else None."""
 
 
 @load_data.register
@@ -156,6 +170,22 @@ def _(settings: ExplainSettings) -> Task:
             f"earlier is {earlier}, which holds no runs of an ablation: give a folder of `explain`.", setting="earlier"
         )
     return make_task(settings.task)
+
+
+@load_data.register
+def _(settings: CollectSettings) -> Suite:
+    config = settings.collection
+    suite = read_suite(config.suite)
+    check_exists(suite.knowledge)
+    for task in suite.tasks.values():
+        if not task.own:
+            canonical(task_name(task))
+        for path in (task.train_file, task.dev_file):
+            if path is not None:
+                find_file(path, task.data_dir)
+    matching("condition", suite.conditions, config.conditions)
+    matching("selection", suite.selections, config.selections)
+    return suite
 
 
 @load_data.register

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from fnmatch import fnmatch
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from kselect.agents.stages import Stages, check_stages
-from kselect.config import KnowledgeConfig, TaskConfig, TrainingConfig
+from kselect.agents.stages import Stages, check_stages, stage_knowledge
+from kselect.agents.validation import SHARE, check_range
+from kselect.config import TEXT_SOURCES, KnowledgeConfig, TaskConfig, TrainingConfig
 from kselect.config.models import HeadName
-from kselect.config.validation import Config
+from kselect.config.validation import Config, check_type, require
 from kselect.config.yaml_file import read
 from kselect.errors import KselectError, unknown
 
@@ -91,7 +94,7 @@ class Condition(Config):
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Condition:
         """Make a condition of plain values, as `asdict` returns and YAML files hold them."""
-        return _filled(cls, values)
+        return _filled(cls, values, f"a condition ({_name_of(values)})")
 
 
 @dataclass(frozen=True)
@@ -142,28 +145,76 @@ def read_suite(path: str | Path) -> Suite:
         if not isinstance(content.get(key), kind) or not content[key]:
             noun = "list" if kind is list else "mapping"
             raise KselectError(f"{path} has no {noun} of {key}: give one.", setting="suite")
-    tasks = {name: TaskConfig(**{"task": name, **(values or {})}) for name, values in content["tasks"].items()}
-    defaults = content.get("defaults") or {}
-    found: dict[str, Condition] = {}
-    for values in content["conditions"]:
-        condition = Condition.from_dict(_merged(defaults, values) if isinstance(values, dict) else values)
-        if condition.name in found:
-            raise KselectError(f"{path} has the condition {condition.name} twice: rename one.")
-        for task in (condition.task, condition.texts_of):
-            if task is not None and task not in tasks:
-                raise unknown("task", task, tasks)
-        found[condition.name] = condition
-    return Suite(
-        conditions=found,
-        tasks=tasks,
-        knowledge=KnowledgeConfig(**content["knowledge"]),
-        selections={name: _stages(name, stages) for name, stages in content["selections"].items()},
+    knowledge = _filled(KnowledgeConfig, content["knowledge"], "knowledge")
+    suite = Suite(
+        conditions=_conditions(content["conditions"], content.get("defaults") or {}),
+        tasks={name: _task(name, values) for name, values in content["tasks"].items()},
+        knowledge=knowledge,
+        selections={name: _stages(name, given, knowledge.knowledge) for name, given in content["selections"].items()},
         dev_examples=content.get("dev_examples", Suite.dev_examples),
     )
+    check_type("dev_examples", suite.dev_examples, int)
+    require(suite.dev_examples > 0, f"dev_examples is {suite.dev_examples}: give a positive number.")
+    for condition in suite.conditions.values():
+        for task in (condition.task, condition.texts_of):
+            if task is not None and task not in suite.tasks:
+                raise unknown("task", task, suite.tasks)
+    return suite
 
 
-def _stages(name: str, given: Any) -> Stages:
-    return check_stages(name, [{"weights": given}] if isinstance(given, dict) else given)
+def matching(noun: str, known: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    """Return the names that match any of the patterns, in their order.
+
+    Args:
+        noun: what is named, for messages.
+        known: all names.
+        patterns: names, or patterns such as sst2-*.
+
+    Raises:
+        KselectError: a pattern that matches none.
+    """
+    known = list(known)
+    for pattern in patterns:
+        if not any(fnmatch(name, pattern) for name in known):
+            if "*" in pattern:
+                raise KselectError(f"No {noun} matches {pattern}: give one of {', '.join(known)}.")
+            raise unknown(noun, pattern, known)
+    return [name for name in known if any(fnmatch(name, pattern) for pattern in patterns)]
+
+
+def _conditions(given: list[Any], defaults: Any) -> dict[str, Condition]:
+    if not isinstance(defaults, dict):
+        raise KselectError(f"defaults is {defaults!r}: give a mapping of settings of conditions.")
+    found: dict[str, Condition] = {}
+    for values in given:
+        condition = Condition.from_dict(_merged(defaults, values) if isinstance(values, dict) else values)
+        if condition.name in found:
+            raise KselectError(f"The suite has the condition {condition.name} twice: rename one.")
+        found[condition.name] = condition
+    return found
+
+
+def _task(name: str, values: Any) -> TaskConfig:
+    given = {} if values is None else values
+    values = {"task": name, **given} if isinstance(given, Mapping) else given
+    return _filled(TaskConfig, values, f"task {name}")
+
+
+def _stages(name: str, given: Any, knowledge: Sequence[str] | None) -> Stages:
+    stages = check_stages(name, [{"weights": given}] if isinstance(given, dict) else given)
+    ends = [stage.get("until", 1.0) for stage in stages]
+    for end in ends:
+        check_range(f"until in selection {name}", end, SHARE)
+    if ends[-1] != 1 or any(a >= b for a, b in pairwise([0.0, *ends])):
+        raise KselectError(
+            f"The stages of selection {name} last until {', '.join(f'{end:g}' for end in ends)}: give rising shares of "
+            "the run above 0, the last one 1."
+        )
+    if knowledge is not None:
+        for kind in stage_knowledge(stages):
+            if kind not in (*knowledge, *TEXT_SOURCES):
+                raise unknown(f"knowledge in selection {name}", kind, [*knowledge, *TEXT_SOURCES])
+    return stages
 
 
 def _merged(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,20 +226,24 @@ def _merged(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str,
     return {**defaults, **both}
 
 
-def _filled(kind: Any, values: Mapping[str, Any]) -> Any:
+def _filled(kind: Any, values: Any, place: str) -> Any:
     """Make a dataclass of plain values, and those within it."""
     if not isinstance(values, Mapping):
-        raise KselectError(f"{values!r} is no mapping of settings: give one for each condition and group.")
+        raise KselectError(f"{values!r} is no mapping of settings: give one for {place}.")
     known = {member.name: member.default is MISSING and member.default_factory is MISSING for member in fields(kind)}
     for name in values:
         if name not in known:
-            raise unknown("setting of a condition", name, known)
+            raise unknown(f"setting of {place}", str(name), known)
     for name, is_required in known.items():
         if is_required and name not in values:
-            raise KselectError(f"{name} is missing in a condition ({values.get('name', 'without a name')}): give it.")
-    groups = {"teacher": TeacherSpec, "student": StudentSpec, "training": TrainingConfig}
-    inner = {name: _filled(group, values[name]) for name, group in groups.items() if name in known and name in values}
+            raise KselectError(f"{name} is missing in {place}: give it.")
+    groups = {"teacher": TeacherSpec, "student": StudentSpec, "training": TrainingConfig} if kind is Condition else {}
+    inner = {name: _filled(groups[name], values[name], f"{name} of {place}") for name in groups if name in values}
     return kind(**{**values, **inner})
+
+
+def _name_of(values: Any) -> str:
+    return str(values.get("name", "without a name")) if isinstance(values, Mapping) else "without a name"
 
 
 def plain(condition: Condition) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from kselect.config.validation import Config, require
@@ -27,11 +28,17 @@ class CollectConfig(Config):
     """Random seeds; each draws the data anew, and trains a teacher on them."""
     processes: int = 1
     """Runs computed in parallel, each in its own process."""
+    minari: str | None = None
+    """Also write the finished runs of the pool as Minari datasets whose names begin with this, such as selecting; a
+    pool that has changed becomes a new version. Needs pip install 'kselect[collect]'."""
 
     def validate(self) -> None:
-        """Refuse an empty list, equal seeds and numbers out of range."""
+        """Refuse an empty list, equal seeds, numbers out of range and a name that no dataset can have."""
         for name in ("conditions", "selections", "seeds"):
             require(len(getattr(self, name)) > 0, f"{name} is empty: give at least one.", name)
         require(len(set(self.seeds)) == len(self.seeds), "seeds names one twice.", "seeds")
         require(all(seed >= 0 for seed in self.seeds), "seeds has a negative number: give 0 or more.", "seeds")
         self.require("processes", self.processes > 0, "give a positive number")
+        if self.minari is not None:
+            named = re.fullmatch(r"\w[-\w]+(/\w[-\w]+)*", self.minari, re.ASCII) is not None
+            self.require("minari", named, "give a name of letters, digits, - and _, such as selecting or kselect/texts")

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from huggingface_hub import DatasetCard
 
 from kselect.cli.main import main
+from kselect.collection.replay import race, switch
+from kselect.collection.table import read_pool
 from tests.tiny import save_encoder, tiny_classifier, tiny_task
 
 SUITE = """
@@ -99,11 +102,83 @@ def test_decisions_are_kept_for_learning(pool: Path) -> None:
     assert arrays["logits-1.0"].shape == (len(arrays["labels"]), 2)
 
 
+def test_the_table_of_a_pool_is_read_and_replayed(pool: Path) -> None:
+    runs = read_pool(pool / "pool" / "runs.jsonl")
+    by_name = {(run.condition, run.selection): run for run in runs}
+    assert set(by_name) == set(entries(pool))
+    assert by_name["texts", "gold"].rows == ("gold", "logits", "hidden", "transfer")
+    assert by_name["new", "gold"].rows == ("gold", "logits", "hidden")
+    texts = [run for run in runs if run.condition == "texts"]
+    assert switch(texts, "texts", "gold", 0.5)[0].score == by_name["texts", "texts>gold"].score(1.0, "dev")
+    assert race(texts, ["texts", "texts>gold"], 0.5)[0].cost == 1.0  # they are one student until then
+    for run in runs:
+        facts = run.facts_vector()
+        observed = np.load(run.arrays(pool / "pool"))["context"][0][-len(facts) :]
+        np.testing.assert_array_equal(observed, np.clip(facts, -5, 5))
+
+
+def test_the_card_says_what_the_pool_holds(pool: Path) -> None:
+    card = DatasetCard.load(pool / "pool" / "README.md")
+    assert card.data.license == "other"
+    assert "6 students" in card.text
+    assert "4 conditions" in card.text
+    assert "| texts | synthetic-acceptability | texts | 3 |" in card.text
+    assert "| gold | gold 1, transfer 0 | 4 |" in card.text
+    switched = "logits 1, hidden 1, transfer 1 until 0.5; then gold 1, transfer 0"
+    assert f"| texts>gold | {switched} | 1 |" in card.text
+    assert "| kselect | " in card.text
+    assert "Of further runs" not in card.text
+
+
+def test_runs_are_written_as_minari_datasets(
+    pool: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    minari = pytest.importorskip("minari", reason="Minari is not installed: pip install 'kselect[collect]'")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    assert collect(pool, "--minari", "mine") == 0
+    said = capsys.readouterr().out
+    assert "minari: mine/4-rows-v0 (3 episodes)" in said
+    assert "minari: mine/3-rows-v0 (3 episodes)" in said
+    dataset = minari.load_dataset("mine/4-rows-v0")
+    for episode in dataset.iterate_episodes():
+        condition, selection = episode.infos["condition"][0], episode.infos["selection"][0]
+        arrays = np.load(pool / "pool" / "conditions" / f"{condition}-0" / f"{selection}.npz")
+        np.testing.assert_array_equal(episode.observations["knowledge"], arrays["knowledge"])
+        np.testing.assert_array_equal(episode.actions, arrays["weights"])
+        np.testing.assert_array_equal(episode.rewards, arrays["reward"])
+        found = entries(pool)[condition, selection]["marks"]["1.0"]
+        assert episode.infos["final_dev_score"][0] == found["dev"]["score"]
+    data = json.loads((pool / "pool" / "conditions" / "texts-0" / "data.json").read_text())["student"]
+    (teacher,) = (path for path in (pool / "pool" / "teachers").glob("*-factor1") if path.is_dir())
+    env = dataset.recover_environment(teacher=str(teacher), layers=2, **data)
+    assert env.observation_space == dataset.observation_space
+    assert env.action_space == dataset.action_space
+
+
+def test_a_run_that_fails_fails_the_command_and_is_counted_in_the_card(
+    pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "suite.yaml").write_text(SUITE.replace("name: new,", "name: new, labelled: 100000,"))
+    options = ["--suite", str(tmp_path / "suite.yaml"), "--pool", str(tmp_path / "pool"), "--conditions", "new"]
+    assert collect(pool, *options) == 2
+    assert "1 of 1 runs failed (Condition new needs" in capsys.readouterr().err
+    assert "Of further runs, 1 failed." in (tmp_path / "pool" / "README.md").read_text()
+
+
+def test_without_minari_there_is_a_line(
+    pool: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kselect.cli.preflight.find_spec", lambda name: None)
+    assert collect(pool, "--minari", "mine") == 2
+    assert "pip install 'kselect[collect]'" in capsys.readouterr().err
+
+
 def test_what_is_wrong_is_said_in_a_line(pool: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for options, message in (
         (["--conditions", "text"], "did you mean 'texts'"),
         (["--conditions", "x*"], "No condition matches x*"),
         (["--selections", "gould"], "did you mean 'gold'"),
+        (["--conditions", "new", "--selections", "texts"], "reads further texts, which none"),
         (["--seeds", "0,0"], "seeds names one twice"),
         (["--suite", "nowhere.yaml"], "nowhere.yaml"),
     ):

@@ -62,8 +62,24 @@ REFUSED = [
     (["distill", "--task", "mrpc", "--run_name", "done"], "runs/done is not empty, its run is finished: give another"),
     (["explain", "--task", "mrpc", "--run_name", "done"], "runs/done is not empty, its run is finished: give another"),
     (["train-teacher", "--task", "mrpc", "--run_name", "teacher"], "runs/teacher is not empty, and holds no run"),
+    (["collect", "--suite", "none.yaml"], "none.yaml does not exist in the current folder"),
+    (
+        ["collect", "--suite", "misspelt.yaml"],
+        "misspelt.yaml 'condition': did you mean 'conditions'?",
+    ),
+    (["collect", "--suite", "strange.yaml"], "Unknown task 'mprc': did you mean 'mrpc'?"),
+    (["collect", "--suite", "suite.yaml", "--conditions", "gold"], "Unknown condition 'gold'"),
+    (["collect", "--suite", "suite.yaml", "--selections", "all*"], "No selection matches all*: give one of gold."),
+    (["collect", "--suite", "suite.yaml", "--encoder", "./none"], "No such model folder: ./none"),
+    (["collect", "--suite", "suite.yaml", "--minari", "mine-v0."], "minari is mine-v0.: give a name of letters"),
     (["predict", "runs/teacher/model"], "No model in runs/teacher/model: config.json is missing."),
 ]
+SUITE = """
+tasks: {one: {task: mrpc}}
+knowledge: {knowledge: [gold]}
+selections: {gold: {gold: 1}}
+conditions: [{name: one, task: one, stratum: as it is}]
+"""
 OF_TEACHERS = ("distill", "train-policy", "doctor", "explain")
 SCRIPT = """
 import contextlib, io, json, sys
@@ -91,6 +107,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, list[st
     (place / "one.csv").write_text("a,label\nfine,0\npoor,1\n")
     (place / "ragged.csv").write_text("a,label\nfine,0\npoor,1,2\n")
     (place / "ragged.conll").write_text("A O\nword\n\n")
+    (place / "suite.yaml").write_text(SUITE)
+    (place / "strange.yaml").write_text(SUITE.replace("mrpc", "mprc"))
+    (place / "misspelt.yaml").write_text(SUITE.replace("conditions", "condition"))
     (place / "mine" / "teacher" / "config.yaml").touch()  # as a run under --runs_dir mine has it
     lines = [
         [*words, "--teacher", "t"] if words[0] in OF_TEACHERS and "--teacher" not in words else words

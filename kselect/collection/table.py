@@ -1,0 +1,140 @@
+"""The finished runs of a pool as a compact table: what was selected where, and the scores along the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kselect.agents.stages import Stages
+from kselect.distillation.facts.facts import Facts
+from kselect.errors import KselectError
+from kselect.runs.run_log import Ledger
+
+RUNS = "runs.jsonl"
+"""The ledger of a pool, in its folder."""
+ARRAYS = ".npz"
+RUN = ("condition", "seed", "selection")
+"""What a run is found by; a run that was computed again, under other settings, too, takes the place of the former."""
+SPLITS = ("reward", "dev")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        condition: name of the condition.
+        task: name of its task.
+        stratum: the group of conditions that it is reported with.
+        seed: under which data were drawn and models were trained.
+        selection: name of the selection.
+        stages: the selection as it is in this condition.
+        rows: what it weights, in the order of the arrays: the kinds of knowledge on offer, and further texts.
+        knowledge: settings of `kselect.config.KnowledgeConfig` that differ from their defaults.
+        marks: metrics by share of the run at which they were measured, by split (reward, dev).
+        teacher: the metrics of its teacher, by split.
+        facts: by name, see `kselect.distillation.facts.facts.Facts`; None where a run has none.
+        seconds: wall time of the run, without the making of its teacher.
+    """
+
+    condition: str
+    task: str
+    stratum: str
+    seed: int
+    selection: str
+    stages: Stages
+    rows: tuple[str, ...]
+    knowledge: Mapping[str, Any]
+    marks: Mapping[float, Mapping[str, Mapping[str, float]]]
+    teacher: Mapping[str, Mapping[str, float]]
+    facts: Mapping[str, Any] | None
+    seconds: float
+
+    def score(self, mark: float, split: str) -> float:
+        """Return the task's score at a mark, NaN where it is not defined.
+
+        Raises:
+            KselectError: an unknown mark or split.
+        """
+        if mark not in self.marks or split not in self.marks[mark]:
+            marks = ", ".join(f"{known:g}" for known in self.marks)
+            raise KselectError(f"Runs are evaluated at {marks}, on {' and '.join(SPLITS)}: not at {mark} on {split}.")
+        value = self.marks[mark][split]["score"]
+        return math.nan if value is None else float(value)
+
+    def facts_vector(self) -> NDArray[np.float32]:
+        """Return the facts as numbers of about [-1, 1], see `kselect.distillation.facts.facts.Facts.vector`.
+
+        Raises:
+            KselectError: the run has no facts, or those of another version of kselect.
+        """
+        try:
+            return Facts.from_dict(self.facts or {}).vector()
+        except (KeyError, TypeError) as error:
+            raise KselectError(
+                f"The run of {self.selection} in {self.condition} under seed {self.seed} lacks facts ({error}): "
+                "collect it again."
+            ) from None
+
+    def arrays(self, pool: Path) -> Path:
+        """Return the file of its arrays."""
+        return folder_of(pool, self.condition, self.seed) / f"{self.selection}{ARRAYS}"
+
+
+def folder_of(pool: Path, condition: str, seed: int) -> Path:
+    """Return the folder of a condition under a seed."""
+    return pool / "conditions" / f"{condition}-{seed}"
+
+
+def read_pool(ledger: str | Path) -> list[Run]:
+    """Return the finished runs of a ledger, in the order of their first entries.
+
+    Of several entries of a run, the last finished one counts; runs that only failed are left out.
+
+    Raises:
+        KselectError: the file is missing, or an entry is not of a run of `kselect collect`.
+    """
+    return [_run(entry, ledger) for entry in _latest(ledger) if "error" not in entry]
+
+
+def failures(ledger: str | Path) -> int:
+    """Return the number of runs that failed and never finished."""
+    return sum("error" in entry for entry in _latest(ledger))
+
+
+def _latest(ledger: str | Path) -> list[dict[str, Any]]:
+    if not Path(ledger).is_file():
+        raise KselectError(f"{ledger} does not exist: give the {RUNS} of a pool.", setting="ledger")
+    return list(Ledger(Path(ledger), RUN).latest().values())
+
+
+def _run(entry: Mapping[str, Any], ledger: str | Path) -> Run:
+    try:
+        condition = entry["settings"]["condition"]
+        sources = [name for name in entry["examples"] if name not in ("train", *SPLITS)]
+        return Run(
+            condition=condition["name"],
+            task=condition["task"],
+            stratum=condition["stratum"],
+            seed=entry["seed"],
+            selection=entry["selection"],
+            stages=entry["settings"]["stages"],
+            rows=(*entry["scales"], *sources),
+            knowledge=entry["settings"]["knowledge"],
+            marks={float(mark): metrics for mark, metrics in entry["marks"].items()},
+            teacher=entry["teacher"],
+            facts=entry.get("facts"),
+            seconds=sum(entry["seconds"].values()),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        named = ", ".join(str(entry[name]) for name in RUN)
+        raise KselectError(
+            f"{ledger} has an entry ({named}) that is not of a collected run ({type(error).__name__}: {error}): "
+            "remove it."
+        ) from None
