@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -64,6 +64,7 @@ class Portfolio(Agent):
         centre: Mean of each fact over the runs that it was fitted to, `[p]`.
         scale: Standard deviation of each fact over these, `[p]`.
         chosen: Name of the selection of the current episode; None before its first decision.
+        expected: What that is expected to gain over the default; None where it is the default.
     """
 
     ranges: ClassVar[dict[str, Range]] = {"confidence": Range(0.5, 1.0)}
@@ -94,19 +95,21 @@ class Portfolio(Agent):
         self.mean, self.covariance = np.zeros(size), np.zeros((size, size))
         self.centre, self.scale = np.zeros(len(self.facts)), np.ones(len(self.facts))
         self.chosen: str | None = None
+        self.expected: Gain | None = None
         self._schedule: Schedule | None = None
         ends = {stage.get("until", 1.0) for selection in self.selections.values() for stage in selection["stages"]}
         self.boundaries = tuple(sorted(end for end in ends if end < 1))
 
     def begin(self) -> None:
         """Forget the choice of the last episode."""
-        self.chosen, self._schedule = None, None
+        self.chosen, self.expected, self._schedule = None, None, None
 
     def act(self, observation: Observation, *, explore: bool = False) -> NDArray[Any]:
         """Return the weights `[k]` of the selection that is chosen at the first decision."""
         self._check(observation)
         if self.chosen is None:
             self.chosen = self.choose(observation)
+            self.expected = self.gains(observation).get(self.chosen)
         if self._schedule is None:
             self._schedule = Schedule(self.observation_space, self.action_space, stages=self._stages(self.chosen))
         action = self._schedule.act(observation)
@@ -157,7 +160,8 @@ class Portfolio(Agent):
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the coefficients, and the choice of the current episode; see `Agent.state`."""
         arrays = {name: getattr(self, name) for name in LEARNED}
-        return {**super().state()[0], **arrays}, {**super().state()[1], "chosen": self.chosen}
+        expected = None if self.expected is None else asdict(self.expected)
+        return {**super().state()[0], **arrays}, {**super().state()[1], "chosen": self.chosen, "expected": expected}
 
     def restore(self, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
         """Return to the state that `state` returned."""
@@ -167,6 +171,7 @@ class Portfolio(Agent):
                 raise KselectError(f"The portfolio's {name} has the shape {arrays[name].shape}: fit it again.")
             setattr(self, name, np.asarray(arrays[name], dtype=np.float64))
         self.chosen, self._schedule = facts["chosen"], None
+        self.expected = None if facts["expected"] is None else Gain(**facts["expected"])
 
 
 LEARNED = ("mean", "covariance", "centre", "scale")

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kselect.agents.portfolio import Portfolio
 from kselect.analysis.recording.callback import ExampleRecorder
 from kselect.analysis.recording.writer import RunRecording
 from kselect.cli.training_run import build_distiller, describe_metrics, open_folder, recorded, save_model
 from kselect.config import DistillSettings
 from kselect.distillation.overlap import teacher_overlap
+from kselect.recipes.choice import describe_choice
 from kselect.recipes.policies import build_policy
 from kselect.tasks.task import Task
 from kselect.training.api import evaluated, evaluated_teachers
@@ -41,6 +43,9 @@ def run(settings: DistillSettings, task: Task) -> Path:
         results["teacher_metrics"] = evaluated_teachers(distiller)
         if setup.env.facts is not None:
             results["facts"] = setup.env.facts.to_dict()
+            if isinstance(setup.agent, Portfolio):
+                results["choice"], line = describe_choice(setup.agent, setup.env.facts)
+                print(line)
         results["scales"] = dict(zip(distiller.kinds, distiller.scales.tolist(), strict=True))
         results["teacher_overlap"] = teacher_overlap(task, distiller.teachers)
         if recording is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,9 @@ from sklearn.linear_model import BayesianRidge
 
 from kselect.agents.portfolio import design
 from kselect.agents.stages import Stages
+from kselect.collection.table import Run
 from kselect.config import TEXT_SOURCES
+from kselect.distillation.facts.facts import Facts
 
 LABELS = ("gold",)
 OUTPUTS = ("logits", "marginals", "posterior", "substructures")
@@ -22,15 +24,15 @@ inner states; the weight of further texts; and the share of labels in the last s
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run of a table.
+class Trial:
+    """One run, as far as a fit reads it.
 
     Attributes:
-        group: the condition and the seed; the runs of a group differ in their selection alone.
+        group: the condition and the seed; the trials of a group differ in their selection alone.
         task: name of the task.
         selection: name of the selection.
-        facts: by name, as `kselect.distillation.facts.Facts.scaled` returns them.
-        score: in points.
+        facts: by name, as `kselect.distillation.facts.facts.Facts.scaled` returns them.
+        score: at the end of the run, in points.
     """
 
     group: tuple[str, int]
@@ -38,6 +40,21 @@ class Run:
     selection: str
     facts: Mapping[str, float]
     score: float
+
+
+def trials(runs: Iterable[Run], split: str = "dev") -> list[Trial]:
+    """Return the runs of a table that have facts and a score."""
+    return [
+        Trial(
+            (run.condition, run.seed),
+            run.task,
+            run.selection,
+            Facts.from_dict(run.facts).scaled(),
+            100 * run.score(1.0, split),
+        )
+        for run in runs
+        if run.facts is not None and not math.isnan(run.score(1.0, split))
+    ]
 
 
 @dataclass(frozen=True)
@@ -88,7 +105,7 @@ def selection_traits(stages: Stages) -> list[float]:
     return [*found, last]
 
 
-def fit(runs: Sequence[Run], traits: Mapping[str, Sequence[float]], facts: Sequence[str]) -> Fitted:
+def fit(runs: Sequence[Trial], traits: Mapping[str, Sequence[float]], facts: Sequence[str]) -> Fitted:
     """Fit the gains of all selections by Bayesian ridge regression within groups.
 
     Scores and features are centred within each group, so that only differences between selections of the same condition
@@ -116,7 +133,7 @@ def fit(runs: Sequence[Run], traits: Mapping[str, Sequence[float]], facts: Seque
 
 
 def leave_tasks_out(
-    runs: Sequence[Run], traits: Mapping[str, Sequence[float]], facts: Sequence[str]
+    runs: Sequence[Trial], traits: Mapping[str, Sequence[float]], facts: Sequence[str]
 ) -> dict[str, Fitted]:
     """Return, for each task, what is fitted to the runs of all others."""
     tasks = dict.fromkeys(run.task for run in runs)
@@ -124,7 +141,7 @@ def leave_tasks_out(
 
 
 def inflation(
-    runs: Sequence[Run],
+    runs: Sequence[Trial],
     traits: Mapping[str, Sequence[float]],
     facts: Sequence[str],
     fitted: Mapping[str, Fitted] | None = None,
@@ -148,15 +165,15 @@ def inflation(
     return math.sqrt(max(1.0, float(np.mean(deviations)) / float(np.mean(variances)))) if variances else 1.0
 
 
-def by_group(runs: Sequence[Run]) -> dict[tuple[str, int], list[Run]]:
+def by_group(runs: Sequence[Trial]) -> dict[tuple[str, int], list[Trial]]:
     """Return the runs of each condition and seed."""
-    groups: dict[tuple[str, int], list[Run]] = {}
+    groups: dict[tuple[str, int], list[Trial]] = {}
     for run in runs:
         groups.setdefault(run.group, []).append(run)
     return groups
 
 
-def best_fixed(runs: Sequence[Run]) -> str:
+def best_fixed(runs: Sequence[Trial]) -> str:
     """Return the selection with the best mean difference from the others of its groups, each task counting once."""
     by_task: dict[str, dict[str, list[float]]] = {}
     for members in by_group(runs).values():

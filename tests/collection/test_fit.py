@@ -13,7 +13,7 @@ from gymnasium import spaces
 from kselect.agents.portfolio import Portfolio
 from kselect.agents.registry import load_agent
 from kselect.collection.fit import (
-    Run,
+    Trial,
     best_fixed,
     by_group,
     fit,
@@ -40,7 +40,7 @@ def true_score(selection: str, ahead: float) -> float:
     return 70 + 4 * ahead * outputs + 4 * ahead * texts - 1.0 * inner
 
 
-def table(noise: float, tasks: int = 6, seeds: int = 3, seed: int = 0, blur: float = 0.05) -> list[Run]:
+def table(noise: float, tasks: int = 6, seeds: int = 3, seed: int = 0, blur: float = 0.05) -> list[Trial]:
     generator = np.random.default_rng(seed)
     runs = []
     for task in range(tasks):
@@ -50,7 +50,7 @@ def table(noise: float, tasks: int = 6, seeds: int = 3, seed: int = 0, blur: flo
                 level = generator.normal(0, 10)  # of the condition: no selection has a part in it
                 facts = {"ahead": ahead + blur * generator.normal(), "unrelated": generator.normal()}
                 runs += [
-                    Run(
+                    Trial(
                         (f"{task}-{condition}", number),
                         str(task),
                         name,
@@ -109,7 +109,7 @@ def test_errors_grow_where_tasks_differ_in_what_no_fact_says() -> None:
 def test_each_task_counts_once_for_the_best_fixed_selection() -> None:
     facts = {"ahead": 0.0, "unrelated": 0.0}
     scores = [("a", number, {"gold": 1.0, "all": 0.0}) for number in range(5)] + [("b", 0, {"gold": 0.0, "all": 3.0})]
-    runs = [Run((t, n), t, name, facts, score) for t, n, both in scores for name, score in both.items()]
+    runs = [Trial((t, n), t, name, facts, score) for t, n, both in scores for name, score in both.items()]
     assert best_fixed(runs) == "all"
 
 

@@ -1,0 +1,131 @@
+"""A portfolio as a saved policy, and what it would have chosen on tasks that it was not fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from gymnasium import spaces
+from scipy.stats import norm
+
+from kselect.agents.portfolio import Portfolio
+from kselect.agents.stages import Stages
+from kselect.collection.fit import (
+    Fitted,
+    Trial,
+    by_group,
+    fit,
+    inflation,
+    leave_tasks_out,
+    selection_traits,
+)
+from kselect.collection.suite import Suite
+from kselect.config import TEXT_SOURCES
+from kselect.distillation.facts.facts import FACTS
+from kselect.envs.observation import CONTEXT, observation_space
+from kselect.recipes.resolve import save_comparison
+
+READ = ("teacher_less_probe", "disagreement", "entropy", "labelled", "unlabelled", "epochs", "new_head", "width")
+"""The facts that gains depend on, by default."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a portfolio that was fitted to the other tasks chooses in a condition under a seed.
+
+    Attributes:
+        group: the condition and the seed.
+        task: name of the task.
+        selection: what it chooses.
+        default: what it chooses in doubt.
+        score: of the run of its choice, in points.
+        default_score: of the run of the default.
+        best_score: of the best run of the group, which is the best in part by luck.
+        expected: expected gain over the default, and its standard deviation.
+    """
+
+    group: tuple[str, int]
+    task: str
+    selection: str
+    default: str
+    score: float
+    default_score: float
+    best_score: float
+    expected: tuple[float, float]
+
+
+def choose_on_left_out_tasks(
+    observed: Sequence[Trial], selections: Mapping[str, Stages], facts: Sequence[str] = READ, confidence: float = 0.9
+) -> list[Choice]:
+    """Replay the choices of portfolios, each fitted to all tasks but one, on the groups of the task that it lacks."""
+    traits = traits_of(selections)
+    fitted = leave_tasks_out(observed, traits, facts)
+    factor = inflation(observed, traits, facts, fitted)
+    found = []
+    for group, members in by_group(observed).items():
+        model, scores = fitted[members[0].task], {trial.selection: trial.score for trial in members}
+        if model.default not in scores:
+            continue
+        gains = {name: model.gain(name, members[0].facts, traits, facts) for name in scores if name != model.default}
+        sure = {name: mean for name, (mean, error) in gains.items() if _probability(mean, factor * error) > confidence}
+        chosen = max(sure, key=lambda name: sure[name]) if sure else model.default
+        mean, error = gains.get(chosen, (0.0, 0.0))
+        found.append(
+            Choice(
+                group,
+                members[0].task,
+                chosen,
+                model.default,
+                scores[chosen],
+                scores[model.default],
+                max(scores.values()),
+                (mean, factor * error),
+            )
+        )
+    return found
+
+
+def _probability(mean: float, error: float) -> float:
+    return float(norm.cdf(mean / error)) if error > 0 else float(mean > 0)
+
+
+def traits_of(selections: Mapping[str, Stages]) -> dict[str, list[float]]:
+    """Return the traits of each selection, see `kselect.collection.fit.TRAITS`."""
+    return {name: selection_traits(stages) for name, stages in selections.items()}
+
+
+def make_portfolio(
+    observed: Sequence[Trial], suite: Suite, facts: Sequence[str] = READ, confidence: float = 0.9
+) -> Portfolio:
+    """Fit a portfolio to all trials; its errors are those that it has on tasks that are left out."""
+    traits = traits_of(suite.selections)
+    fitted = fit(observed, traits, facts)
+    names = (*(suite.knowledge.knowledge or ()), *TEXT_SOURCES)
+    agent = Portfolio(
+        observation_space(len(names), observe_facts=True),
+        spaces.Box(0.0, 1.0, (len(names),), np.float32),
+        selections={
+            name: {"stages": [dict(stage) for stage in stages], "traits": traits[name]}
+            for name, stages in suite.selections.items()
+        },
+        default=fitted.default,
+        facts={name: len(CONTEXT) + FACTS.index(name) for name in facts},
+        confidence=confidence,
+    )
+    agent.names = names
+    set_coefficients(agent, fitted, inflation(observed, traits, facts))
+    return agent
+
+
+def set_coefficients(agent: Portfolio, fitted: Fitted, factor: float = 1.0) -> None:
+    """Give a portfolio what was fitted, with errors that are larger by a factor."""
+    agent.mean, agent.covariance = fitted.mean, factor**2 * fitted.covariance
+    agent.centre, agent.scale = fitted.centre, fitted.scale
+
+
+def save_policy(agent: Portfolio, suite: Suite, folder: str | Path) -> None:
+    """Save a portfolio as a policy that `kselect distill --agent FOLDER` follows."""
+    agent.save(folder)
+    save_comparison(Path(folder), suite.knowledge)

@@ -1,0 +1,41 @@
+"""What a portfolio chose, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kselect.agents.portfolio import Portfolio
+from kselect.distillation.facts.facts import Facts
+
+
+def _gap(facts: Facts) -> str:
+    gap, error = 100 * (facts.teacher_less_probe or 0.0), 100 * (facts.teacher_less_probe_error or 0.0)
+    return f"the teacher is {abs(gap):.0f} ± {error:.0f} points {'ahead of' if gap > 0 else 'behind'} your labels alone"
+
+
+REASONS: dict[str, Callable[[Facts], str]] = {
+    "teacher_less_probe": _gap,
+    "disagreement": lambda facts: f"the teacher contradicts {100 * (facts.disagreement or 0.0):.0f} % of your labels",
+    "entropy": lambda facts: f"the teacher's predictions have {100 * (facts.entropy or 0.0):.0f} % of the most entropy",
+    "labelled": lambda facts: f"there are {facts.labelled} labelled examples",
+    "unlabelled": lambda facts: f"there are {facts.unlabelled} texts without labels",
+    "epochs": lambda facts: f"the run has {facts.epochs:g} epochs",
+    "new_head": lambda facts: f"the student's head is {'new' if facts.new_head else 'from its teacher'}",
+    "width": lambda facts: f"the student is {facts.width or 1:g} times as wide as its teacher",
+}
+"""How a fact is said, by its name in `Facts.scaled`."""
+
+
+def describe_choice(agent: Portfolio, facts: Facts) -> tuple[dict[str, Any], str]:
+    """Return what a portfolio chose in its current episode, and why: for results.json, and in one line."""
+    assert agent.chosen is not None
+    gain = agent.expected
+    if gain is None:
+        line = f"chose {agent.chosen}, the best fixed selection elsewhere: nothing else is better with certainty"
+        return {"selection": agent.chosen, "default": agent.default}, line
+    known = {name: part for name, part in gain.parts.items() if name in REASONS}
+    reason = REASONS[max(known, key=lambda name: known[name])](facts) if known else "by what is known of the run"
+    line = f"chose {agent.chosen} over {agent.default}: {reason} (expected gain {gain.mean:+.1f} ± {gain.error:.1f} points)"
+    about = {"selection": agent.chosen, "default": agent.default, "gain": gain.mean, "error": gain.error}
+    return {**about, "parts": gain.parts, "reason": reason}, line

@@ -1,0 +1,77 @@
+"""A portfolio as a policy: fitted to a generated pool, saved, and followed by a distillation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kselect.agents.portfolio import Portfolio
+from kselect.agents.registry import load_agent
+from kselect.agents.stages import Stages
+from kselect.cli.main import main
+from kselect.collection.fit import Trial
+from kselect.collection.policy import READ, choose_on_left_out_tasks, make_portfolio, save_policy, traits_of
+from kselect.collection.suite import Suite
+from kselect.config import KnowledgeConfig
+from kselect.io import read_json
+
+SELECTIONS: dict[str, Stages] = {
+    "gold": [{"weights": {"gold": 1, "transfer": 0}}],
+    "logits": [{"weights": {"logits": 1, "transfer": 0}}],
+    "texts": [{"weights": {"logits": 1, "transfer": 1}}],
+    "late": [{"until": 0.5, "weights": {"logits": 1, "transfer": 1}}, {"weights": {"gold": 1, "transfer": 0}}],
+}
+SUITE = Suite({}, {}, KnowledgeConfig(knowledge=["gold", "logits"], scales={"logits": 0.5}), SELECTIONS)
+
+
+def pool(effect: float, tasks: int = 5) -> list[Trial]:
+    """Runs in which the teacher's outputs are worth `effect` times how far it is ahead."""
+    generator, traits = np.random.default_rng(0), traits_of(SELECTIONS)
+    found = []
+    for number in range(tasks * 6):
+        facts = dict.fromkeys(READ, 0.0) | {"teacher_less_probe": float(generator.normal())}
+        for name, (_, outputs, _, texts, _) in traits.items():
+            score = 60 + effect * facts["teacher_less_probe"] * (outputs + texts) + generator.normal()
+            found.append(Trial((f"c{number}", 0), str(number % tasks), name, facts, score))
+    return found
+
+
+def test_choices_on_left_out_tasks_follow_the_facts() -> None:
+    choices = choose_on_left_out_tasks(pool(effect=5.0), SELECTIONS)
+    assert len(choices) == 30
+    gains = np.array([choice.score - choice.default_score for choice in choices])
+    assert gains.mean() > 1.5
+    assert {choice.selection for choice in choices} >= {"gold", "texts"}
+    for choice in choices:
+        assert choice.best_score >= choice.score
+        assert (choice.expected == (0.0, 0.0)) == (choice.selection == choice.default)
+
+
+def test_without_an_effect_the_default_is_kept() -> None:
+    choices = choose_on_left_out_tasks(pool(effect=0.0), SELECTIONS)
+    assert np.mean([choice.selection == choice.default for choice in choices]) > 0.8
+
+
+def test_a_saved_policy_is_followed_by_a_distillation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_policy(make_portfolio(pool(effect=5.0), SUITE), SUITE, tmp_path / "policy")
+    agent = load_agent(tmp_path / "policy")
+    assert isinstance(agent, Portfolio)
+    small = ["--task", "synthetic-acceptability", "--train_limit", "120"]
+    assert main(["train-teacher", *small, "--epochs", "1", "--run_name", "teacher"]) == 0
+    distill = ["distill", *small, "--teacher", "runs/teacher/model", "--layers", "2", "--epochs", "1"]
+    assert main([*distill, "--agent", "policy", "--run_name", "student"]) == 0
+    results = read_json(tmp_path / "runs" / "student" / "results.json")
+    assert results["scales"]["logits"] == 0.5
+    assert results["facts"]["teacher_less_probe"] is not None
+    chosen = results["choice"]["selection"]
+    weights = results["history"][0]["weights"]
+    stage = SELECTIONS[chosen][0]["weights"]
+    assert {name for name, weight in weights.items() if weight} == {
+        name for name, weight in stage.items() if weight and name != "transfer"
+    }
+    assert "chose" in capsys.readouterr().out
