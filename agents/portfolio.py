@@ -50,8 +50,8 @@ class Portfolio(Agent):
     Args:
         observation_space: Of the environment.
         action_space: Of the environment.
-        selections: By name, a mapping with the `stages` of weights by kind of knowledge, and `traits`, numbers that
-            describe it, as many for each.
+        selections: By name, a mapping with the `stages` of weights by kind of knowledge; `traits`, numbers that
+            describe it, as many for each; and, optionally, `requires`, names without which it cannot be taken.
         default: Name of the selection that is taken in doubt.
         facts: Positions in the context of the facts that are read, by name.
         confidence: Probability of being better above which another selection is taken.
@@ -149,8 +149,9 @@ class Portfolio(Agent):
         return np.concatenate([own, design(self.selections[name]["traits"], facts)])
 
     def _is_possible(self, name: str) -> bool:
-        """Return whether every stage of a selection has a weight on something that is on offer."""
-        return all(any(stage["weights"]) for stage in self._stages(name))
+        """Return whether what a selection requires is on offer, and some knowledge of each of its stages."""
+        missing = set(self.selections[name].get("requires", ())).difference(self.names or ())
+        return not missing and all(any(stage["weights"]) for stage in self._stages(name))
 
     def _stages(self, name: str) -> list[dict[str, Any]]:
         if self.names is None:

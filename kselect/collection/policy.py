@@ -107,7 +107,11 @@ def make_portfolio(
         observation_space(len(names), observe_facts=True),
         spaces.Box(0.0, 1.0, (len(names),), np.float32),
         selections={
-            name: {"stages": [dict(stage) for stage in stages], "traits": traits[name]}
+            name: {
+                "stages": [dict(stage) for stage in stages],
+                "traits": traits[name],
+                "requires": [source for source in TEXT_SOURCES if _reads(stages, source)],
+            }
             for name, stages in suite.selections.items()
         },
         default=fitted.default,
@@ -117,6 +121,11 @@ def make_portfolio(
     agent.names = names
     set_coefficients(agent, fitted, inflation(observed, traits, facts))
     return agent
+
+
+def _reads(stages: Stages, source: str) -> bool:
+    weights = [stage[key] for stage in stages for key in ("weights", "to") if stage.get(key)]
+    return any(each.get(source, 0) > 0 for each in weights)
 
 
 def set_coefficients(agent: Portfolio, fitted: Fitted, factor: float = 1.0) -> None:

@@ -36,6 +36,7 @@ def describe_choice(agent: Portfolio, facts: Facts) -> tuple[dict[str, Any], str
         return {"selection": agent.chosen, "default": agent.default}, line
     known = {name: part for name, part in gain.parts.items() if name in REASONS}
     reason = REASONS[max(known, key=lambda name: known[name])](facts) if known else "by what is known of the run"
-    line = f"chose {agent.chosen} over {agent.default}: {reason} (expected gain {gain.mean:+.1f} ± {gain.error:.1f} points)"
+    expected = f"expected gain {gain.mean:+.1f} ± {gain.error:.1f} points"
+    line = f"chose {agent.chosen} over {agent.default}: {reason} ({expected})"
     about = {"selection": agent.chosen, "default": agent.default, "gain": gain.mean, "error": gain.error}
     return {**about, "parts": gain.parts, "reason": reason}, line
