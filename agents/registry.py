@@ -23,6 +23,8 @@ LEARNERS = {
     "deterministic-actor-critic": "learns a weight in [0, 1] for each kind of knowledge (soft; Wang et al. 2022)",
     "paper": "the same from [CLS] alone, through towers as in the paper; only for the models and knowledge it was "
     "trained on",
+    "posterior-sampling": "learns the gain of each kind of knowledge, early, late and later on, and plans the whole run "
+    "(hard or soft): for few episodes",
 }
 """The agents of this package that learn a policy, with a line that says how."""
 
@@ -33,6 +35,7 @@ CLASSES = {
     "ActorCritic": "kselect.agents.actor_critic",
     "DeterministicActorCritic": "kselect.agents.ddpg",
     "TowerActorCritic": "kselect.agents.ddpg",
+    "PosteriorSampling": "kselect.agents.posterior_sampling",
     "RandomHard": "kselect.agents.random",
     "RandomSoft": "kselect.agents.random",
     "SB3Agent": "kselect.agents.sb3",
@@ -44,6 +47,7 @@ _CLASS_OF = {
     "actor-critic": "ActorCritic",
     "deterministic-actor-critic": "DeterministicActorCritic",
     "paper": "TowerActorCritic",
+    "posterior-sampling": "PosteriorSampling",
     "fixed": "Schedule",
     "schedule": "Schedule",
     "random-hard": "RandomHard",
