@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-SCALES = np.array([1e-4, 1.0, 30.0])
+SCALES = np.array([1e-4, 0.1, 1.0, 30.0])
 """The prior variances that a block may have, in units of the noise variance; at the first one it is all but absent."""
-ABSENT, INITIAL = 0, 1
+ABSENT, INITIAL = 0, 2
 RELATIVE_FLOOR, ABSOLUTE_FLOOR = 1e-6, 1e-30
 
 

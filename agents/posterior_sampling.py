@@ -80,7 +80,7 @@ class PosteriorSampling(Agent):
         seed: int = 0,
         update_every: int | None = 6,
         sweeps: int = 8,
-        presence: float = 0.4,
+        presence: float = 0.1,
         optimism: float = 0.8,
     ) -> None:
         super().__init__(observation_space, action_space, seed=seed)

@@ -23,7 +23,8 @@ class SelectionEffects:
     """The effects of selections on rewards, as features of a decision, for k kinds of knowledge.
 
     With x the progress at the middle of the phase, from -1 to 1, w the normalised weights less 1 / k, and g what each
-    kind's share of the run so far may have built up, a phase of length l (share of the run) adds to the rewards
+    kind may have built up so far, `1 - exp(-share / 0.2)` of its share of the run (later shares add less than earlier
+    ones), a phase of length l (share of the run) adds to the rewards
 
         12 l (a + b x + c x^2 + w . (d + x e) + f |w|^2 + w . H g) + (w - w_previous) . j
 
@@ -32,9 +33,6 @@ class SelectionEffects:
     the later gains of others (`carry`: columns of H), and what a change of the selection does until it is changed again
     (`change`: the loss rises when gold labels are left out and returns with them, which is no gain). The features of
     several phases add up, so a reward for several phases belongs to the sum of their features.
-
-    g is `1 - exp(-share / 0.2)`, less its value at equal weights: what one kind adds to later ones has diminishing
-    returns.
 
     Args:
         rows: k.
@@ -74,7 +72,7 @@ class SelectionEffects:
         """
         x = 2.0 * progress + length - 1.0
         centered = weights - 1.0 / self.rows
-        built_up = _saturated(exposure) - _saturated(progress / self.rows)
+        built_up = _saturated(exposure)
         rates = [[1.0, x, x * x], centered, x * centered, [centered @ centered]]
         carried = np.outer(centered, built_up).ravel()
         return np.concatenate([*(PIECES * length * np.array(rate) for rate in rates), weights - previous,
@@ -91,7 +89,7 @@ class SelectionEffects:
         start = np.arange(PIECES)[:, None] / PIECES
         centered = plans - 1.0 / self.rows
         exposure = (plans.cumsum(-2) - plans) / PIECES
-        built_up = _saturated(exposure) - _saturated(start / self.rows)
+        built_up = _saturated(exposure)
         x = 2.0 * start + 1.0 / PIECES - 1.0
         rates = now + x * timing + mixing * centered + built_up @ carry.reshape(self.rows, self.rows).T
         total: Floats = (centered * rates).sum((-1, -2)) + centered[..., -1, :] @ change

@@ -64,7 +64,7 @@ class World(gymnasium.Env[Observation, NDArray[Any]]):
         if world not in WORLDS:
             raise unknown("world", world, WORLDS)
         self.world, self.noise, self.size = world, noise, size
-        self.rng = np.random.default_rng(seed)
+        self.np_random = np.random.default_rng(seed)
         k = len(NAMES)
         self.observation_space = observation_space(k)
         self.action_space = spaces.MultiBinary(k) if actions == "hard" else spaces.Box(0.0, 1.0, (k,), np.float32)
@@ -74,8 +74,7 @@ class World(gymnasium.Env[Observation, NDArray[Any]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Start an episode; `seed` restarts the noise."""
-        if seed is not None:
-            self.rng = np.random.default_rng(seed)
+        super().reset(seed=seed)
         self.gains: list[float] = []
         self.weights = np.zeros(len(NAMES))
         self.stock = self.total = self.reward = 0.0
@@ -86,7 +85,7 @@ class World(gymnasium.Env[Observation, NDArray[Any]]):
         weights = np.asarray(action, dtype=np.float64)
         self.weights = weights / weights.sum() if weights.any() else np.eye(len(NAMES))[0]
         self.gains.append(self._gain(self.weights))
-        gain = self.gains[-1] + self.noise * self.rng.standard_normal()
+        gain = self.gains[-1] + self.noise * self.np_random.standard_normal()
         self.total += gain
         terminated = len(self.gains) == DECISIONS
         self.reward = gain if self.world != "delayed" else self.total if terminated else 0.0
@@ -105,7 +104,7 @@ class World(gymnasium.Env[Observation, NDArray[Any]]):
 
     def _observation(self) -> Observation:
         progress = len(self.gains) / DECISIONS
-        context = 0.5 + 0.3 * progress + 0.05 * self.rng.standard_normal(len(CONTEXT))
+        context = 0.5 + 0.3 * progress + 0.05 * self.np_random.standard_normal(len(CONTEXT))
         known = {
             "progress": progress,
             "learning_rate": 1.0 - progress,
@@ -117,8 +116,8 @@ class World(gymnasium.Env[Observation, NDArray[Any]]):
         for name, value in known.items():
             context[CONTEXT.index(name)] = value
         rows = np.zeros((len(NAMES), len(FEATURES)))
-        rows[:, FEATURES.index("relative_loss")] = np.exp(-progress) + 0.05 * self.rng.standard_normal(len(NAMES))
-        rows[:, FEATURES.index("slope")] = 0.1 * self.rng.standard_normal(len(NAMES))
+        rows[:, FEATURES.index("relative_loss")] = np.exp(-progress) + 0.05 * self.np_random.standard_normal(len(NAMES))
+        rows[:, FEATURES.index("slope")] = 0.1 * self.np_random.standard_normal(len(NAMES))
         rows[:, FEATURES.index("last_weight")] = self.weights
         knowledge = np.concatenate([rows, self.codes], axis=1)
         return {"context": context.astype(np.float32), "knowledge": knowledge.astype(np.float32)}
