@@ -81,7 +81,7 @@ class PosteriorSampling(Agent):
         update_every: int | None = 6,
         sweeps: int = 8,
         presence: float = 0.1,
-        optimism: float = 0.8,
+        optimism: float = 0.9,
     ) -> None:
         super().__init__(observation_space, action_space, seed=seed)
         self.update_every = update_every

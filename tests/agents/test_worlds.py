@@ -105,19 +105,21 @@ def test_the_best_selections_score_1_and_all_alike_0(world: str) -> None:
     assert score(world, lambda _: np.array([0, 0, 0, 0, 1])) < 0
 
 
-def test_four_early_investments_are_best() -> None:
-    investment, yield_ = np.eye(len(NAMES))[[2, 0]]
+def test_it_pays_to_invest_early_up_to_the_limit() -> None:
+    fruit, investment = np.eye(len(NAMES))[[0, 2]]
 
-    def invest(decisions: int) -> float:
-        return mean_return(
-            "invest", lambda seen: investment if seen["context"][0] * DECISIONS < decisions - 1e-3 else yield_
-        )
+    def invest(decisions: float) -> float:
+        def act(observation: dict[str, np.ndarray]) -> np.ndarray:
+            share = np.clip(decisions - round(float(observation["context"][0]) * DECISIONS), 0.0, 1.0)
+            return share * investment + (1.0 - share) * fruit
+
+        return mean_return("invest", act)
 
     returns = [invest(decisions) for decisions in range(7)]
     assert returns[0] == pytest.approx(12 * 0.3)
     assert returns[2] == pytest.approx(10 * 1.1)
     assert returns[4] == max(returns) == pytest.approx(8 * 1.8)
-    assert returns[4] == pytest.approx(best_return("invest"))
+    assert invest(3.75) == pytest.approx(best_return("invest")) == pytest.approx(0.25 * 1.5 + 8 * 1.8)
 
 
 def test_the_delayed_reward_is_that_of_the_whole_run() -> None:
