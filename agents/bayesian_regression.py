@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[Any]
 
 SCALES = np.array([1e-4, 0.1, 1.0, 30.0])
 """The prior variances that a block may have, in units of the noise variance; at the first one it is all but absent."""

@@ -195,8 +195,8 @@ class PosteriorSampling(Agent):
             self._open = {int(stream): _Open(**episode) for stream, episode in facts["open"].items()}
             self._pending, self._due, self._fitted = facts["pending"], facts["due"], facts["fitted"]
         else:
-            saved = SelectionEffects(facts["rows"], names if known else [("saved", row) for row in range(facts["rows"])])
-            self._transfer(saved, arrays, facts["regression"])
+            strangers = [("saved", row) for row in range(facts["rows"])]  # equal to no row here
+            self._transfer(SelectionEffects(facts["rows"], names if known else strangers), arrays, facts["regression"])
             self._plan()
 
     def _transfer(self, saved: SelectionEffects, arrays: dict[str, NDArray[Any]], sums: dict[str, Any]) -> None:

@@ -23,8 +23,8 @@ LEARNERS = {
     "deterministic-actor-critic": "learns a weight in [0, 1] for each kind of knowledge (soft; Wang et al. 2022)",
     "paper": "the same from [CLS] alone, through towers as in the paper; only for the models and knowledge it was "
     "trained on",
-    "posterior-sampling": "learns the gain of each kind of knowledge, early, late and later on, and plans the whole run "
-    "(hard or soft): for few episodes",
+    "posterior-sampling": "learns what each kind of knowledge gains, when, and for later phases, and plans whole runs; "
+    "for few episodes (hard or soft)",
 }
 """The agents of this package that learn a policy, with a line that says how."""
 

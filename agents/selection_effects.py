@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[Any]
 
 PIECES = 12
 """A plan has one selection for each of so many equal parts of a run."""
@@ -73,10 +74,17 @@ class SelectionEffects:
         x = 2.0 * progress + length - 1.0
         centered = weights - 1.0 / self.rows
         built_up = _saturated(exposure)
-        rates = [[1.0, x, x * x], centered, x * centered, [centered @ centered]]
-        carried = np.outer(centered, built_up).ravel()
-        return np.concatenate([*(PIECES * length * np.array(rate) for rate in rates), weights - previous,
-                               PIECES * length * carried])  # fmt: skip
+        unit = PIECES * length
+        return np.concatenate(
+            [
+                unit * np.array([1.0, x, x * x]),
+                unit * centered,
+                unit * x * centered,
+                [unit * (centered @ centered)],
+                weights - previous,
+                unit * np.outer(centered, built_up).ravel(),
+            ]
+        )
 
     def gain(self, plans: Floats, coefficients: Floats) -> Floats:
         """Return the expected return `[...]` of whole runs under plans, less what is the same for all plans.

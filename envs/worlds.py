@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import gymnasium
 import numpy as np
@@ -66,7 +66,7 @@ class World(gymnasium.Env[Observation, NDArray[Any]]):
         self.world, self.noise, self.size = world, noise, size
         self.np_random = np.random.default_rng(seed)
         k = len(NAMES)
-        self.observation_space = observation_space(k)
+        self.observation_space = cast(spaces.Space[Observation], observation_space(k))
         self.action_space = spaces.MultiBinary(k) if actions == "hard" else spaces.Box(0.0, 1.0, (k,), np.float32)
         self.codes = np.stack([name_code(name) for name in NAMES])
 

@@ -73,7 +73,7 @@ def test_scales_are_sampled_in_proportion_to_their_posterior() -> None:
 
 def test_a_block_without_effect_vanishes() -> None:
     regression, _, _ = observed(n=200)
-    levels = []
+    levels: list[np.ndarray] = []
     for _ in range(100):
         regression.sample_levels(np.random.default_rng(len(levels)), presence=0.5)
         levels.append(regression.levels.copy())

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from kselect.agents import PosteriorSampling, load_agent
+from kselect.envs.observation import observation_space
 from kselect.envs.worlds import NAMES, World, score
 from kselect.errors import KselectError
 from tests.agents.identity import IdentityEnv, TimingEnv, distance, train
@@ -87,7 +89,8 @@ def test_parallel_streams_are_as_good_as_one_after_the_other() -> None:
     other.begin()
     for step in range(12):
         for stream, taken in enumerate(streams):
-            other.observe(*taken[step], stream=stream)
+            observation, action, reward, following, terminated = taken[step]
+            other.observe(observation, action, reward, following, terminated, stream=stream)
     assert one.regression.count == other.regression.count == 12
     assert one.regression.gram == pytest.approx(other.regression.gram)
     assert one.regression.moment == pytest.approx(other.regression.moment)
@@ -140,12 +143,7 @@ def test_what_was_learned_of_a_kind_goes_where_the_kind_is(order: list[int], tmp
     agent = trained("const")
     agent.save(tmp_path)
     names = [NAMES[row] for row in order]
-    space = IdentityEnv(soft=False, rows=len(order))
-    space.observation_space["knowledge"] = World("const").observation_space["knowledge"].__class__(
-        -5, 5, (len(order), 20), np.float32
-    )
-    space.observation_space["context"] = World("const").observation_space["context"]
-    loaded = load_agent(tmp_path, space.observation_space, space.action_space, names)
+    loaded = load_agent(tmp_path, observation_space(len(order)), spaces.MultiBinary(len(order)), names)
     assert isinstance(loaded, PosteriorSampling)
     here, there = (dict(zip(a.effects.keys, a.coefficients, strict=True)) for a in (loaded, agent))
     for row, old in enumerate(order):

@@ -11,11 +11,12 @@ from kselect.agents.selection_effects import PIECES, SelectionEffects
 def total(effects: SelectionEffects, plan: np.ndarray, parts: int = 1) -> np.ndarray:
     """Return the sum of the features of a run under a plan `[12, k]`, each piece in so many phases."""
     length = 1 / PIECES / parts
-    previous, exposure, features = np.full(effects.rows, 1 / effects.rows), np.zeros(effects.rows), 0.0
+    previous, exposure = np.full(effects.rows, 1 / effects.rows), np.zeros(effects.rows)
+    features = np.zeros(len(effects.keys))
     for index, weights in enumerate(np.repeat(plan, parts, axis=0)):
         features = features + effects.features(weights, previous, exposure, index * length, length)
         previous, exposure = weights, exposure + length * weights
-    return np.asarray(features)
+    return features
 
 
 def random_plan(rng: np.random.Generator, rows: int) -> np.ndarray:

@@ -191,8 +191,11 @@ def test_a_hard_policy_does_not_give_soft_actions(policies: dict[str, AgentConfi
 @pytest.mark.parametrize(
     ("agent", "message"),
     [
-        ("pkd", "pkd has nothing to learn: train one of actor-critic, deterministic-actor-critic, paper, "
-            "posterior-sampling."),
+        (
+            "pkd",
+            "pkd has nothing to learn: train one of actor-critic, deterministic-actor-critic, paper, "
+            "posterior-sampling.",
+        ),
         ("online", "online learns while it distils: to train a policy, give actor-critic."),
         ("actor-critik", "Unknown agent 'actor-critik': did you mean 'actor-critic'?"),
     ],
