@@ -70,8 +70,7 @@ def scores(
     return reached
 
 
-BARS = {"const": 0.9, "progress": 0.9, "delayed": 0.85, "invest": 0.85}
-"""Below the figures of docs/agents.md by more than other rounding, which changes the draws, could change a mean."""
+BARS = {"const": 0.9, "progress": 0.9, "delayed": 0.85, "invest": 0.9}
 
 
 @pytest.mark.parametrize("world", WORLDS)
