@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kselect.agents.actor_critic import ActorCritic
     from kselect.agents.agent import Agent
     from kselect.agents.ddpg import DeterministicActorCritic, TowerActorCritic
+    from kselect.agents.posterior_sampling import PosteriorSampling
     from kselect.agents.random import RandomHard, RandomSoft
     from kselect.agents.sb3 import SB3Agent
     from kselect.agents.schedule import Schedule
@@ -24,6 +25,7 @@ __all__ = [
     "ActorCritic",
     "Agent",
     "DeterministicActorCritic",
+    "PosteriorSampling",
     "RandomHard",
     "RandomSoft",
     "SB3Agent",

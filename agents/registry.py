@@ -23,6 +23,8 @@ LEARNERS = {
     "deterministic-actor-critic": "learns a weight in [0, 1] for each kind of knowledge (soft; Wang et al. 2022)",
     "paper": "the same from [CLS] alone, through towers as in the paper; only for the models and knowledge it was "
     "trained on",
+    "posterior-sampling": "learns what each kind of knowledge gains, when, and for later phases, and plans whole runs; "
+    "for few episodes (hard or soft)",
 }
 """The agents of this package that learn a policy, with a line that says how."""
 
@@ -34,6 +36,7 @@ CLASSES = {
     "DeterministicActorCritic": "kselect.agents.ddpg",
     "TowerActorCritic": "kselect.agents.ddpg",
     "Portfolio": "kselect.agents.portfolio",
+    "PosteriorSampling": "kselect.agents.posterior_sampling",
     "RandomHard": "kselect.agents.random",
     "RandomSoft": "kselect.agents.random",
     "SB3Agent": "kselect.agents.sb3",
@@ -45,6 +48,7 @@ _CLASS_OF = {
     "actor-critic": "ActorCritic",
     "deterministic-actor-critic": "DeterministicActorCritic",
     "paper": "TowerActorCritic",
+    "posterior-sampling": "PosteriorSampling",
     "fixed": "Schedule",
     "schedule": "Schedule",
     "random-hard": "RandomHard",

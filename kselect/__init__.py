@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kselect.agents.agent import Agent as Agent
     from kselect.agents.ddpg import DeterministicActorCritic as DeterministicActorCritic
     from kselect.agents.ddpg import TowerActorCritic as TowerActorCritic
+    from kselect.agents.posterior_sampling import PosteriorSampling as PosteriorSampling
     from kselect.agents.random import RandomHard as RandomHard
     from kselect.agents.random import RandomSoft as RandomSoft
     from kselect.agents.registry import load_agent as load_agent
@@ -68,6 +69,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "agents.actor_critic": ("ActorCritic",),
     "agents.agent": ("Agent",),
     "agents.ddpg": ("DeterministicActorCritic", "TowerActorCritic"),
+    "agents.posterior_sampling": ("PosteriorSampling",),
     "agents.random": ("RandomHard", "RandomSoft"),
     "agents.registry": ("load_agent", "make_agent"),
     "agents.sb3": ("SB3Agent",),

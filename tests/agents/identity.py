@@ -85,7 +85,7 @@ class TimingEnv(IdentityEnv):
         return np.array([0, 1] if late else [1, 0])
 
 
-def train(agent: Agent, env: IdentityEnv, episodes: int) -> list[dict[str, float]]:
+def train(agent: Agent, env: gymnasium.Env, episodes: int) -> list[dict[str, float]]:
     """Let an agent explore and learn; return the statistics of its updates."""
     statistics = []
     for _ in range(episodes):
@@ -94,7 +94,7 @@ def train(agent: Agent, env: IdentityEnv, episodes: int) -> list[dict[str, float
         while not terminated:
             action = agent.act(observation, explore=True)
             following, reward, terminated, _, _ = env.step(action)
-            agent.observe(observation, action, reward, following, terminated)
+            agent.observe(observation, action, float(reward), following, terminated)
             statistics.append(agent.update())
             observation = following
     return [update for update in statistics if update]

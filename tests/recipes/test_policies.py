@@ -121,7 +121,7 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AgentConfig]
     """A policy of every learner, trained over gold, logits and hidden states of the tiny task."""
     distiller, folder = tiny_distiller({"knowledge": ["gold", "logits", "hidden"]}), tmp_path_factory.mktemp("policies")
     for name in LEARNERS:
-        settings = {} if name == "actor-critic" else {"warmup": 2}
+        settings = {"warmup": 2} if name in ("deterministic-actor-critic", "paper") else {}
         setup = build_trainable_agent(AgentConfig(name, settings), distiller, PHASES, seed=0)
         assert run_episode(setup.agent, setup.env, seed=0, learning=True).history[-1]["agent"]
         setup.agent.save(folder / name)
@@ -138,7 +138,7 @@ def test_a_policy_says_what_it_was_trained_with_and_repeats_itself(name: str, po
     assert [phase["preference"] for phase in first] == [phase["preference"] for phase in again]
 
 
-@pytest.mark.parametrize("name", ["actor-critic", "deterministic-actor-critic"])
+@pytest.mark.parametrize("name", ["actor-critic", "deterministic-actor-critic", "posterior-sampling"])
 def test_a_policy_travels(name: str, policies: dict[str, AgentConfig]) -> None:
     policy = policies[name]
     others = {
@@ -157,7 +157,7 @@ def test_a_policy_travels(name: str, policies: dict[str, AgentConfig]) -> None:
     assert run_episode(setup.agent, setup.env, seed=0, learning=True).history[-1]["agent"]  # and learns on there
 
 
-@pytest.mark.parametrize("name", ["actor-critic", "deterministic-actor-critic"])
+@pytest.mark.parametrize("name", ["actor-critic", "deterministic-actor-critic", "posterior-sampling"])
 def test_a_policy_decides_by_the_knowledge_and_not_by_its_place(name: str, policies: dict[str, AgentConfig]) -> None:
     policy = policies[name]
     orders = (["gold", "logits", "hidden"], ["hidden", "gold", "logits"])
@@ -191,7 +191,11 @@ def test_a_hard_policy_does_not_give_soft_actions(policies: dict[str, AgentConfi
 @pytest.mark.parametrize(
     ("agent", "message"),
     [
-        ("pkd", "pkd has nothing to learn: train one of actor-critic, deterministic-actor-critic, paper."),
+        (
+            "pkd",
+            "pkd has nothing to learn: train one of actor-critic, deterministic-actor-critic, paper, "
+            "posterior-sampling.",
+        ),
         ("online", "online learns while it distils: to train a policy, give actor-critic."),
         ("actor-critik", "Unknown agent 'actor-critik': did you mean 'actor-critic'?"),
     ],
