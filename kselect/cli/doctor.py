@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from kselect.analysis.advice import Advice, advise
 from kselect.analysis.doctor import (
     PARTS,
     Examination,
@@ -28,9 +29,10 @@ from kselect.analysis.doctor import (
 )
 from kselect.cli.console import Progress, print_table
 from kselect.cli.training_run import resolve_task, warn_of_head
-from kselect.config import DoctorSettings
-from kselect.distillation.builders import make_models
+from kselect.config import AgentConfig, DoctorSettings, KnowledgeConfig
+from kselect.distillation.builders import Models, make_models
 from kselect.distillation.overlap import teacher_overlap
+from kselect.recipes import resolve
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
 from kselect.stats import Estimate
@@ -54,6 +56,7 @@ def run(settings: DoctorSettings, task: Task[Any]) -> Path:
     with RunFolder.open(place, resolve_task(settings, task).to_dict(), location.fresh) as folder:
         if folder.resumed:  # there is nothing to resume from
             folder.rewind(0, 0)
+        advice = _advice(settings, models)  # first, since the examination trains the student a little
         with Progress(len(PARTS), f"Examining the teacher on {task.name}") as progress:
             examination = examine(
                 task,
@@ -70,6 +73,8 @@ def run(settings: DoctorSettings, task: Task[Any]) -> Path:
         folder.log_histograms(histograms(examination), 0)
         about = {"task": task.name, "teacher": settings.model.teachers[0], "seed": seed}
         about["teacher_overlap"] = teacher_overlap(task, models.teachers)
+        if advice is not None:
+            about["advice"] = advice.to_dict()
         folder.write_results({**about, **results_of(examination)})
     for title, columns, rows in tables(examination):
         print_table(title, columns, rows)
@@ -79,8 +84,23 @@ def run(settings: DoctorSettings, task: Task[Any]) -> Path:
     for fit in examination.pair.fits:
         if fit.obstacle is not None:
             print(fit.obstacle)
+    if advice is not None:
+        columns = ["selection", f"gain over {advice.default}, points", "90 % interval", "better", "main fact"]
+        print_table("Expected of a run", columns, advice.rows())
+        print(f"A run of these settings {advice.line.replace('chose', 'would choose', 1)}.\n")
     print(f"examination: {folder.path}")
     return folder.path
+
+
+def _advice(settings: DoctorSettings, models: Models) -> Advice | None:
+    """Return what the policy in the settings would choose; None without one."""
+    policy = settings.doctor.policy
+    if policy is None:
+        return None
+    default = KnowledgeConfig()
+    given = {name: value for name, value in vars(settings.knowledge).items() if value != getattr(default, name)}
+    knowledge = resolve(AgentConfig(policy), **given)
+    return advise(policy, models.distiller(settings.training, knowledge, settings.task.max_length))
 
 
 def tables(examination: Examination) -> Iterator[Table]:

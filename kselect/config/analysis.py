@@ -20,6 +20,9 @@ class DoctorConfig(Config):
 
     examples: int = 300
     """Examples of train, and at most as many of the reward split, that the doctor reads."""
+    policy: str | None = None
+    """Folder of a fitted portfolio, such as `studies/selecting/fit_policy.py` saves: also show what it would choose for
+    a run of these settings."""
 
     def validate(self) -> None:
         """Refuse too few examples."""

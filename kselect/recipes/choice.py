@@ -32,7 +32,8 @@ def describe_choice(agent: Portfolio, facts: Facts) -> tuple[dict[str, Any], str
     assert agent.chosen is not None
     gain = agent.expected
     if gain is None:
-        line = f"chose {agent.chosen}, the best fixed selection elsewhere: nothing else is better with certainty"
+        sure = f"no other is better with a probability above {agent.confidence:.0%}"
+        line = f"chose {agent.chosen}, the best fixed selection of the runs that it was fitted to: {sure}"
         return {"selection": agent.chosen, "default": agent.default}, line
     known = {name: part for name, part in gain.parts.items() if name in REASONS}
     reason = REASONS[max(known, key=lambda name: known[name])](facts) if known else "by what is known of the run"

@@ -74,3 +74,11 @@ def test_a_saved_policy_is_followed_by_a_distillation(
     stage = SELECTIONS[chosen][0]["weights"]
     assert {name for name, weight in weights.items() if weight} == {name for name, weight in stage.items() if weight}
     assert "chose" in capsys.readouterr().out
+    doctor = ["doctor", *distill[1:], "--run_name", "doctor"]
+    assert main([*doctor, "--policy", "policy"]) == 0
+    advice = read_json(tmp_path / "runs" / "doctor" / "results.json")["advice"]
+    assert advice["choice"] == results["choice"]
+    assert advice["facts"] == results["facts"]
+    assert f"would choose {chosen}" in capsys.readouterr().out
+    assert main([*doctor, "--policy", "nowhere", "--fresh"]) == 2
+    assert "nowhere" in capsys.readouterr().err
