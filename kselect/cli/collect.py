@@ -10,6 +10,7 @@ Examples:
   kselect collect --suite studies/selecting/texts.yaml --encoder all-MiniLM-L6-v2
   kselect collect --suite suite.yaml --conditions "sst2-*,mrpc-*" --selections gold,all --seeds 0 --processes 2
   kselect collect --suite suite.yaml --minari selecting
+  kselect collect --suite suite.yaml --ablate --conditions sst2-weak --plot heat-map.png
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from kselect import io
 from kselect.agents.stages import Stages
-from kselect.cli.console import notice
+from kselect.cli.console import notice, print_table
 from kselect.cli.study_run import retry_hint, run_study
 from kselect.collection.card import pool_card
+from kselect.collection.contributions import contributions, rows, save_heat_map
 from kselect.collection.minari_datasets import write_datasets
 from kselect.collection.runs import collect_run, run_settings, steps_of
 from kselect.collection.suite import Condition, Suite, matching
@@ -69,10 +72,25 @@ def run(settings: CollectSettings, data: Suite) -> Path:
     card = pool_card(runs, failures(ledger.path), config, command, describe(config.seeds))
     io.write_text(pool / "README.md", card)
     check_failures(entries, retry_hint(folder, ledger.path))
+    if config.ablate:
+        _report_contributions(runs, config)
     print(f"pool: {pool}")
     if config.minari is not None:
         _write_minari(runs, pool, config.minari)
     return pool
+
+
+def _report_contributions(runs: Sequence[Run], config: CollectConfig) -> None:
+    """Print what each kind of knowledge adds in the chosen conditions, under the chosen seeds, and draw it."""
+    chosen = [
+        run
+        for run in runs
+        if run.seed in config.seeds and any(fnmatch(run.condition, pattern) for pattern in config.conditions)
+    ]
+    found = contributions(chosen)
+    print_table("What each kind of knowledge adds, in points", *rows(found))
+    if config.plot is not None:
+        save_heat_map(found, Path(config.plot))
 
 
 def _write_minari(runs: Sequence[Run], pool: Path, name: str) -> None:

@@ -13,6 +13,7 @@ from kselect.analysis.plotting import can_draw, check_drawable
 from kselect.cli.artifacts import find_model, find_policy
 from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
 from kselect.cli.parser import unreadable_paths
+from kselect.collection.ablations import ablated
 from kselect.collection.suite import Suite, matching, read_suite
 from kselect.config import (
     KNOWLEDGE_NAMES,
@@ -184,6 +185,10 @@ def _(settings: CollectSettings) -> Suite:
             if path is not None:
                 find_file(path, task.data_dir)
     matching("condition", suite.conditions, config.conditions)
+    if config.ablate:
+        suite = ablated(suite)
+    if config.plot is not None and not can_draw():
+        raise KselectError("plot needs matplotlib: pip install 'kselect[plots]', or leave it out.", setting="plot")
     matching("selection", suite.selections, config.selections)
     return suite
 

@@ -24,6 +24,11 @@ class CollectConfig(Config):
     """Conditions to run, names or patterns such as sst2-*; all by default."""
     selections: list[str] = field(default_factory=lambda: ["*"])
     """Selections to run, names or patterns; all by default."""
+    ablate: bool = False
+    """In place of the suite's selections, run those that show which kinds of knowledge are needed and when: everything,
+    each kind alone, everything without it, and without it in each quarter of a run; and print what each kind adds."""
+    plot: str | None = None
+    """With ablate, draw a heat map of what each kind adds in each quarter to this file; needs matplotlib."""
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     """Random seeds; each draws the data anew, and trains a teacher on them."""
     processes: int = 1
@@ -39,6 +44,7 @@ class CollectConfig(Config):
         require(len(set(self.seeds)) == len(self.seeds), "seeds names one twice.", "seeds")
         require(all(seed >= 0 for seed in self.seeds), "seeds has a negative number: give 0 or more.", "seeds")
         self.require("processes", self.processes > 0, "give a positive number")
+        require(self.plot is None or self.ablate, "plot is of ablate: give ablate, too, or leave it out.", "plot")
         if self.minari is not None:
             named = re.fullmatch(r"\w[-\w]+(/\w[-\w]+)*", self.minari, re.ASCII) is not None
             self.require("minari", named, "give a name of letters, digits, - and _, such as selecting or kselect/texts")

@@ -58,7 +58,11 @@ def collect(folder: Path, *options: str) -> Any:
 
 
 def entries(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    lines = (folder / "pool" / "runs.jsonl").read_text().splitlines()
+    return entries_of(folder / "pool")
+
+
+def entries_of(pool: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    lines = (pool / "runs.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in lines]
     assert len({(one["condition"], one["selection"]) for one in found}) == len(found)  # none was computed twice
     return {(one["condition"], one["selection"]): one for one in found}
@@ -186,3 +190,15 @@ def test_what_is_wrong_is_said_in_a_line(pool: Path, capsys: pytest.CaptureFixtu
         error = capsys.readouterr().err
         assert message in error
         assert "Traceback" not in error
+
+
+def test_an_ablation_says_what_each_kind_adds(pool: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--ablate", "--conditions", "new", "--pool", str(pool / "ablation")]
+    assert collect(pool, *options, "--selections", "everything,* alone,without hidden") == 0
+    out = capsys.readouterr().out
+    assert "What each kind of knowledge adds" in out
+    row = next(line for line in out.splitlines() if line.startswith("new") and "hidden" in line)
+    scores = {one: entry["marks"]["1.0"]["dev"]["score"] for (_, one), entry in entries_of(pool / "ablation").items()}
+    assert f"{100 * (scores['everything'] - scores['without hidden']):+.1f}" in row
+    assert collect(pool, "--plot", "map.png") == 2
+    assert "plot is of ablate" in capsys.readouterr().err
