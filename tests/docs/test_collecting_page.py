@@ -32,7 +32,7 @@ def test_the_suite_is_read(tmp_path: Path) -> None:
 def test_commands_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     lines = [line for line in "".join(blocks("")).splitlines() if line.startswith("kselect ")]
-    assert len(lines) == 5
+    assert len(lines) == 6
     for _, command, *words in map(shlex.split, lines):
         if "runs/portfolio" not in words:  # which is not there
             assert COMMANDS[command].settings(words) is not None
