@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from kselect.distillation.evaluation import fixed_sample
-from kselect.errors import KselectError
+from kselect.errors import KselectError, check_type
 from kselect.models.classifier import DEFAULT_LENGTH, Classifier
 from kselect.models.heads.tree_tagger import TreeTagger
 from kselect.tasks.splits import Split
 from kselect.tasks.task import Task
 
 COMPARED_EXAMPLES = 200  # tokenised by all models
+
+
+def as_teachers(given: Classifier | Sequence[Classifier] | None) -> tuple[Classifier, ...]:
+    """Return one teacher, several or none as a tuple.
+
+    Raises:
+        KselectError: what is given is no classifier.
+    """
+    if given is None:
+        return ()
+    is_one = isinstance(given, Classifier | str) or not isinstance(given, Iterable)
+    teachers: tuple[Any, ...] = (given,) if is_one else tuple(given)
+    for teacher in teachers:
+        check_type("teacher", teacher, Classifier, "a Classifier, such as `load_teacher` returns, several or None")
+    return teachers
 
 
 def check_compatible(student: Classifier, teachers: Sequence[Classifier], task: Task) -> None:

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 
 from kselect.config import TEXT_SOURCES, KnowledgeConfig, TrainingConfig
-from kselect.distillation.callback import DistillerCallback, MicroBatch, TrainingControl
-from kselect.distillation.compatibility import check_compatible, shared_tokenizer
+from kselect.distillation.callback import DistillerCallback, TrainingControl
+from kselect.distillation.compatibility import as_teachers, check_compatible, shared_tokenizer
 from kselect.distillation.cost_account import CostAccount
-from kselect.distillation.device import autocast, default_device, resolve_precision, send
-from kselect.distillation.divergence import TrainingDivergedError, check_finite
+from kselect.distillation.device import default_device, resolve_precision
+from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.encoded_splits import EncodedSplits
-from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample, mean_loss
-from kselect.distillation.optimizer import learning_rate_factor
+from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample
 from kselect.distillation.overlap import trained_texts
 from kselect.distillation.pair_forward import PairForward
-from kselect.distillation.phase_report import SIGNALS, PhaseReport, compute_signals
+from kselect.distillation.phase_report import PhaseReport
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.source_sampler import SourceSampler
 from kselect.distillation.teacher.outputs import TeacherOutputs
 from kselect.distillation.teacher.parser import ParsedTexts
 from kselect.distillation.teacher.sources import ProgressCallback, TeacherSource
 from kselect.distillation.training_state import TrainingState
+from kselect.distillation.training_steps import TrainingSteps
 from kselect.distillation.weighting import make_weighting, selection_weights
 from kselect.errors import check_type
 from kselect.knowledge.base import Knowledge
@@ -37,7 +35,7 @@ from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import input_names
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.needs import Needs
-from kselect.models.outputs import ModelOutputs, forward
+from kselect.models.outputs import ModelOutputs
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.task import Task
 from kselect.tasks.word_alignment import words_of_texts
@@ -47,7 +45,7 @@ NEGLIGIBLE = 1e-6  # initial losses below this are rounding errors: the student 
 
 
 class Distiller:
-    """Trains one student; the only place where training steps are taken.
+    """Trains one student.
 
     A run lasts `total_steps` training steps. Each call of `advance` takes some of them under one selection, and
     computes only what that selection needs. `snapshot` and `restore` move between moments of a run exactly.
@@ -103,7 +101,7 @@ class Distiller:
         """
         check_type("task", task, Task, "a Task, such as `load_task` and `build_task` return")
         self.task = task
-        self.teachers = _as_tuple(teacher)
+        self.teachers = as_teachers(teacher)
         check_type("student", student, Classifier, "a Classifier, such as `load_student` and `shrink` return")
         check_type("training", training or TrainingConfig(), TrainingConfig, "a TrainingConfig")
         check_type("knowledge", knowledge or KnowledgeConfig(), KnowledgeConfig, "a KnowledgeConfig")
@@ -167,7 +165,10 @@ class Distiller:
         trained = nn.ModuleDict({"student": self._model, "head": self.student.head, **further})
         sampler = SourceSampler(self._train.lengths, self._sizes, self.training.batch_size)
         self._state = TrainingState(trained.to(self.device), sampler, self.training, self.device)
-        self.total_steps = self.training.total_steps(self._state.sampler.batches_per_epoch)
+        self._steps = TrainingSteps(
+            self.student, self.knowledge, self._pair, self.weighting, self._state, self.training, self.device
+        )
+        self.total_steps = self._steps.total_steps
 
     def _set_scales(self) -> None:
         """Derive reference losses and scales from the initial losses."""
@@ -214,8 +215,7 @@ class Distiller:
     @property
     def learning_rate(self) -> float:
         """Learning rate of the next step."""
-        factor = learning_rate_factor(self.step, self.total_steps, self.training.warmup)
-        return self.training.learning_rate * factor
+        return self._steps.learning_rate
 
     @property
     def truncated(self) -> dict[str, int]:
@@ -230,7 +230,7 @@ class Distiller:
     @property
     def padding(self) -> float:
         """Share of padding among the tokens of the current epoch's batches, in [0, 1)."""
-        micro_batches = [part for indices in self._state.sampler.epoch_batches for part in self._split(indices)]
+        micro_batches = [part for indices in self._state.sampler.epoch_batches for part in self._steps.split(indices)]
         padded = sum(len(indices) * self._train.width(indices) for indices in micro_batches)
         return 1 - int(self._train.lengths[: self._sizes[0]].sum()) / padded
 
@@ -265,112 +265,17 @@ class Distiller:
         weights = np.atleast_2d(selection_weights(selection, self.names))
         if len(weights) not in (1, steps):
             raise ValueError(f"A selection for each step has {steps} rows, not {len(weights)}.")
-        of_kinds, of_sources = np.split(weights, [len(self.knowledge)], axis=1)
-        selected = np.flatnonzero(of_kinds.any(axis=0))
-        computed = tuple(self.names[i] for i in selected)
-        scales = send(torch.from_numpy(self.scales[selected]), self.device)
-        by_step = send(torch.from_numpy(of_kinds.take(selected, axis=1)), self.device).expand(steps, -1)
-        batches = self._batches(selected, of_kinds, np.broadcast_to(of_sources, (steps, len(self.sources))))
-        first_step, rows, moments, read = self.step, [], [], []
-        self._model.train()
-        self.student.head.train()
-        with self.account.measure("student"), self._state.dropout.active():
-            for weights_of_step in by_step:
-                moments.append(self._state.moment())
-                indices, kinds = next(batches)
-                rows.append(self._take_step(indices, selected, kinds, weights_of_step, scales))
-                read.append(kinds)
-                self._state.step += 1
-                for callback in self.callbacks:
-                    callback.on_step_end(self._state.step, self.control)
-                if self.control.should_training_stop:
-                    break
-            table = torch.stack(rows).cpu().numpy()  # the only synchronisation with the device in a phase
-            for callback in self.callbacks:
-                callback.on_advance_end()
-        losses, signals, grad_norms = np.split(table, [len(selected), len(selected) + len(SIGNALS)], axis=1)
         try:
-            check_finite(
-                first_step, np.where(read, losses, 0.0), grad_norms[:, 0], computed, self.training.learning_rate
-            )
-        except TrainingDivergedError as error:
-            # The optimizer has skipped that step and all later ones, so that only the rest is undone.
-            self._state.rewind(error.step - 1, moments[error.step - 1 - first_step])
+            with self.account.measure("student"):
+                return self._steps.take(weights, steps, self.scales, self.callbacks, self.control)
+        except TrainingDivergedError:
             self._notify_rewind()
             raise
-        return PhaseReport.of_steps(first_step, losses, signals, grad_norms[:, 0], computed)
-
-    def _batches(
-        self, selected: NDArray[np.int64], weights: NDArray[np.float32], of_sources: NDArray[np.float32]
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-        """Yield the batch of each step, and which of the selected kinds are computed on it.
-
-        Kinds that read labels are left out on texts without labels; where nothing else is selected, these are not read.
-        """
-        unlabelled = np.array([not self.knowledge[i].reads_labels for i in selected])
-        every = np.ones(len(selected), dtype=bool)
-        for step, shares in enumerate(of_sources):
-            weights_of_step = weights[min(step, len(weights) - 1)]
-            readable = (weights_of_step[selected] > 0) & unlabelled
-            indices, is_labelled = self._state.sampler.next_batch(shares if readable.any() else ())
-            yield indices, every if is_labelled else unlabelled
-
-    def _take_step(
-        self,
-        indices: NDArray[np.int64],
-        selected: NDArray[np.int64],
-        kinds: NDArray[np.bool_],
-        weights: Tensor,
-        scales: Tensor,
-    ) -> Tensor:
-        """Take one step; returns its losses, signals and gradient norm in one row, still on the device.
-
-        Args:
-            indices: the batch.
-            selected: indices of the selected kinds of knowledge, `[k]`.
-            kinds: which of them are computed, `[k]`; the loss of the others is NaN.
-            weights: of the selected kinds, `[k]`.
-            scales: of the selected kinds, `[k]`.
-        """
-        if not kinds.all():
-            chosen = torch.from_numpy(np.flatnonzero(kinds)).to(self.device)
-            weights, scales = weights[chosen] / weights[chosen].sum(), scales[chosen]
-        names = tuple(self.names[i] for i in selected[kinds])
-        row = torch.zeros(len(names) + len(SIGNALS), device=self.device)
-        for part in self._split(indices):
-            share = len(part) / len(indices)
-            micro_batch = self._compare(part, selected[kinds])
-            total = self.weighting(micro_batch.losses, weights, scales, names, micro_batch.student)
-            for callback in self.callbacks:
-                callback.on_losses(micro_batch, total)
-            (total.mean() * share).backward()
-            signals = compute_signals(micro_batch.student, micro_batch.teacher, micro_batch.batch.labels)
-            row += torch.cat([micro_batch.losses.detach().mean(0), signals]) * share
-        grad_norm = clip_grad_norm_(self._state.trained.parameters(), self.training.max_grad_norm)
-        losses, signals = row[: len(names)], row[len(names) :]
-        self._state.optimizer.step(self.learning_rate, torch.isfinite(grad_norm) & torch.isfinite(losses).all())
-        if not kinds.all():
-            losses = torch.full((len(kinds),), math.nan, device=self.device).index_copy(0, chosen, losses)
-        return torch.cat([losses, signals, grad_norm.detach().reshape(1)])
-
-    def _split(self, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Split a batch into micro-batches."""
-        return np.array_split(indices, min(self.training.accumulation, len(indices)))
-
-    def _compare(self, indices: NDArray[np.int64], selected: Iterable[int], live: bool = False) -> MicroBatch:
-        """Compute the losses of training examples for the kinds of knowledge at `selected`; `live`, without cache."""
-        kinds = [self.knowledge[i] for i in selected]
-        return self._pair.compare(indices, kinds, self.step + 1, self.step / self.total_steps, live)
 
     def evaluate(self, split: str, examples: int | None = None) -> Evaluation:
         """Evaluate the student on a split, or on a fixed sample of `examples` of it."""
         encoded, indices = self._splits.sample(split, examples)
         return evaluate(self.student, self.task, encoded, indices, self.training.batch_size, self.dtype)
-
-    def measure_loss(self, split: str, examples: int | None = None) -> float:
-        """Return the student's `loss` as `evaluate` does, without the cost of decoding and metrics."""
-        encoded, indices = self._splits.sample(split, examples)
-        return mean_loss(self.student, encoded, indices, self.training.batch_size, self.dtype)
 
     def encoded(self, split: str) -> EncodedSplit:
         """Return an encoded split."""
@@ -387,16 +292,9 @@ class Distiller:
         """
         with self.account.measure("probing"):
             if self._teacher_cls is None:
-                self._teacher_cls = self._mean_cls_of(self.teachers[0])
-            return {"student_cls": self._mean_cls_of(self.student), "teacher_cls": self._teacher_cls}
-
-    def _mean_cls_of(self, classifier: Classifier) -> NDArray[np.float32]:
-        last = classifier.layers
-        batch = {name: send(value, self.device) for name, value in self._train.batch(self._probe_sample()).items()}
-        classifier.model.eval()
-        with autocast(self.device, self.dtype):
-            outputs = forward(classifier.model, batch, Needs(hidden_states=frozenset({last})))
-        return outputs.hidden_states[last][:, 0].float().mean(0).cpu().numpy()
+                self._teacher_cls = self._pair.mean_cls(self.teachers[0], self._probe_sample())
+            student_cls = self._pair.mean_cls(self.student, self._probe_sample())
+            return {"student_cls": student_cls, "teacher_cls": self._teacher_cls}
 
     @torch.no_grad()
     def model_outputs(self, indices: NDArray[np.int64]) -> tuple[dict[str, Tensor], ModelOutputs, ModelOutputs | None]:
@@ -415,7 +313,7 @@ class Distiller:
     def _probe(self) -> dict[str, float]:
         """Return the loss of each kind of knowledge on a few training examples, without dropout."""
         self._set_eval()
-        losses = self._compare(self._probe_sample(), range(len(self.knowledge)), live=True).losses
+        losses = self._steps.compare(self._probe_sample(), range(len(self.knowledge)), live=True).losses
         return dict(zip(self.kinds, losses.mean(0).tolist(), strict=True))
 
     def _probe_sample(self) -> NDArray[np.int64]:
@@ -442,14 +340,3 @@ class Distiller:
     def _notify_rewind(self) -> None:
         for callback in self.callbacks:
             callback.on_rewind(self.step)
-
-
-def _as_tuple(teacher: Classifier | Sequence[Classifier] | None) -> tuple[Classifier, ...]:
-    if teacher is None:
-        return ()
-    teachers = (
-        (teacher,) if isinstance(teacher, Classifier | str) or not isinstance(teacher, Iterable) else tuple(teacher)
-    )
-    for each in teachers:
-        check_type("teacher", each, Classifier, "a Classifier, such as `load_teacher` returns, several or None")
-    return teachers

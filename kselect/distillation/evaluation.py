@@ -80,17 +80,6 @@ def predict(
 
 
 @torch.no_grad()
-def mean_loss(
-    classifier: Classifier, encoded: EncodedSplit, indices: NDArray[np.int64], batch_size: int, dtype: torch.dtype
-) -> float:
-    """Return the `loss` of `evaluate`, without the cost of decoding and metrics."""
-    losses = np.empty(len(indices), dtype=np.float32)
-    for rows, batch, outputs in forward_batches(classifier, encoded, indices, batch_size, dtype):
-        losses[rows] = outputs.answer.gold_loss(batch["labels"]).float().cpu().numpy()
-    return float(losses.mean())
-
-
-@torch.no_grad()
 def predict_logits(
     classifier: Classifier, encoded: EncodedSplit, indices: NDArray[np.int64], batch_size: int, dtype: torch.dtype
 ) -> Tensor:

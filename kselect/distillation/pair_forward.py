@@ -90,3 +90,13 @@ class PairForward:
             for outputs in (student, *teachers.values()):
                 _ = outputs.answer  # a cached property: computed in the same dtype
         return batch, student, teachers
+
+    @torch.no_grad()
+    def mean_cls(self, classifier: Classifier, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the mean [CLS] state `[D]` of a classifier's last layer over training examples, without dropout."""
+        last = classifier.layers
+        batch = {name: send(value, self._device) for name, value in self._train.batch(indices).items()}
+        classifier.model.eval()
+        with autocast(self._device, self._dtype):
+            outputs = forward(classifier.model, batch, Needs(hidden_states=frozenset({last})))
+        return outputs.hidden_states[last][:, 0].float().mean(0).cpu().numpy()

@@ -351,7 +351,6 @@ def test_evaluate_uses_a_fixed_sample() -> None:
     assert sample.examples == 10
     assert distiller.evaluate("reward", 10) == sample
     assert distiller.evaluate("reward").examples == 16
-    assert distiller.measure_loss("reward", 10) == sample.loss
 
 
 def test_advance_with_a_selection_for_each_step() -> None:
