@@ -33,6 +33,7 @@ from kselect.collection.minari_datasets import write_datasets
 from kselect.collection.runs import collect_run, run_settings, steps_of
 from kselect.collection.suite import Condition, Suite, matching
 from kselect.collection.table import ARRAYS, RUNS, Run, failures, folder_of, read_pool
+from kselect.collection.teachers import check_encoder
 from kselect.config import CollectConfig, CollectSettings
 from kselect.errors import KselectError
 from kselect.runs.provenance import describe
@@ -41,6 +42,8 @@ from kselect.tasks.transfer import TRANSFER
 from kselect.training.engines import make_engine
 from kselect.training.study import Cell, Study, check_failures
 
+TEACHERS = "teachers"
+"""Folder of the teachers in a pool."""
 KEY = ("condition", "seed", "selection", "settings")
 """What identifies a run in a pool."""
 
@@ -61,6 +64,7 @@ def run(settings: CollectSettings, data: Suite) -> Path:
     cells = cells_of(suite, config, pool)
     if not cells:
         raise KselectError("Every selection reads further texts, which none of the conditions has: give others.")
+    check_encoder(pool / TEACHERS, config.encoder)
     ledger = Ledger(Path(config.ledger or pool / RUNS), KEY)
     study = Study(cells, collect_run, ledger, make_engine(config.processes))
     command = f"kselect collect {' '.join(map(shlex.quote, sys.argv[2:]))}"
@@ -119,7 +123,7 @@ def cells_of(suite: Suite, config: CollectConfig, pool: Path) -> list[Cell]:
                     "knowledge": suite.knowledge_values,
                     "encoder": config.encoder,
                     "dev_examples": suite.dev_examples,
-                    "teachers": str(pool / "teachers"),
+                    "teachers": str(pool / TEACHERS),
                 }
                 plain = run_settings(condition, suite.tasks, seed, place, **shared)
                 identity = {

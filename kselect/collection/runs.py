@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from kselect import io
 from kselect.collection.draws import draw
-from kselect.collection.suite import Condition, plain
+from kselect.collection.suite import Condition
 from kselect.collection.teachers import student_config, teacher_scores, train_teacher
 from kselect.config import AgentConfig, DistillSettings, KnowledgeConfig, PhaseConfig, RunConfig, TaskConfig
 from kselect.distillation.callback import DistillerCallback, TrainingControl
@@ -26,6 +28,8 @@ from kselect.training.engines import Report
 from kselect.training.results import constant_metrics
 from kselect.training.runner import EpisodeRunner
 
+SOURCE, DATA, SCORES, STUDENT = "made-of.json", "data.json", "teacher-scores.json", "student"
+"""In the folder of a condition under a seed: what its data and models are made of, and these."""
 MARKS = (0.25, 0.5, 1.0)
 """Shares of a run at which the student is evaluated, besides rewards."""
 
@@ -55,7 +59,7 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
         distill = _prepare(condition, settings, folder)
         distiller = cached_distiller(distill)
         distiller.reset(seed)  # facts are those of the initial student
-        teacher = teacher_scores(distiller, folder / "teacher-scores.json")
+        teacher = teacher_scores(distiller, folder / SCORES)
         facts = measure_facts(distiller)
     setup = build_policy(distill.agent, distiller, distill.phases, seed)
     setup.env.measure_rewards = True
@@ -81,14 +85,15 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
 def _prepare(condition: Condition, settings: Mapping[str, Any], folder: Path) -> DistillSettings:
     """Make the data and the models of a condition where they are missing, and return the run's settings."""
-    seed, encoder, kept = settings["seed"], settings["encoder"], folder / "data.json"
+    seed, encoder, kept = settings["seed"], settings["encoder"], folder / DATA
+    _drop_outdated(condition, settings, folder)
     if kept.is_file():
         data = {name: TaskConfig(**values) for name, values in io.read_json(kept).items()}
     else:
         tasks = {name: TaskConfig(**values) for name, values in settings["tasks"].items()}
         data = draw(condition, tasks, seed, settings["dev_examples"], folder / "data")
     teacher = train_teacher(condition, data["teacher"], encoder, seed, Path(settings["teachers"]))
-    student = student_config(condition, data["student"], teacher, encoder, seed, folder / "student")
+    student = student_config(condition, data["student"], teacher, encoder, seed, folder / STUDENT)
     if not kept.is_file():
         io.write_json(kept, {name: vars(config) for name, config in data.items()})
     return DistillSettings(
@@ -100,6 +105,18 @@ def _prepare(condition: Condition, settings: Mapping[str, Any], folder: Path) ->
         phases=PhaseConfig(observe_facts=True),
         run=RunConfig(seed=seed),
     )
+
+
+def _drop_outdated(condition: Condition, settings: Mapping[str, Any], folder: Path) -> None:
+    """Remove what was made for the condition where the suite has since changed what it is made of."""
+    own = {name: value for name, value in asdict(condition).items() if name not in ("name", "stratum", "training")}
+    made_of = {"condition": own, "tasks": settings["tasks"], "dev_examples": settings["dev_examples"]}
+    path = folder / SOURCE
+    if path.is_file() and io.read_json(path) != made_of:
+        for name in (DATA, SCORES):
+            (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / STUDENT, ignore_errors=True)
+    io.write_json(path, made_of)
 
 
 class _Recorder(DistillerCallback):
@@ -156,7 +173,7 @@ def run_settings(
 ) -> dict[str, Any]:
     """Return the plain settings of a run; see `collect_run`."""
     own = {name: vars(tasks[name]) for name in (condition.task, condition.texts_of) if name is not None}
-    return {"condition": plain(condition), "tasks": own, "seed": seed, "folder": str(folder), **shared}
+    return {"condition": asdict(condition), "tasks": own, "seed": seed, "folder": str(folder), **shared}
 
 
 def steps_of(condition: Condition) -> int:

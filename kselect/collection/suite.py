@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from fnmatch import fnmatch
 from itertools import pairwise
 from pathlib import Path
@@ -244,8 +244,3 @@ def _filled(kind: Any, values: Any, place: str) -> Any:
 
 def _name_of(values: Any) -> str:
     return str(values.get("name", "without a name")) if isinstance(values, Mapping) else "without a name"
-
-
-def plain(condition: Condition) -> dict[str, Any]:
-    """Return a condition as plain values; `Condition.from_dict` is the inverse."""
-    return asdict(condition)

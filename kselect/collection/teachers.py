@@ -26,6 +26,18 @@ from kselect.tasks.registry import make_task
 from kselect.training.api import evaluated_teachers
 
 BATCH_SIZE = 32
+ENCODER = "encoder.json"
+
+
+def check_encoder(folder: Path, encoder: str) -> None:
+    """Refuse another encoder than that which a pool's teachers, in their `folder`, are fine-tuned from."""
+    path = folder / ENCODER
+    if not path.is_file():
+        io.write_json(path, encoder)
+    elif (own := io.read_json(path)) != encoder:
+        raise KselectError(
+            f"The teachers in {folder} are fine-tuned from {own}: give that one, or another pool.", setting="encoder"
+        )
 
 
 def train_teacher(condition: Condition, data: TaskConfig, encoder: str, seed: int, folder: Path) -> Path:

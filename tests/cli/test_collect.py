@@ -202,3 +202,36 @@ def test_an_ablation_says_what_each_kind_adds(pool: Path, capsys: pytest.Capture
     assert f"{100 * (scores['everything'] - scores['without hidden']):+.1f}" in row
     assert collect(pool, "--plot", "map.png") == 2
     assert "plot is of ablate" in capsys.readouterr().err
+
+
+def write_pool(folder: Path, **changes: str) -> Path:
+    """Write a suite of one condition and one selection, and an encoder."""
+    suite = SUITE.replace("  texts: {logits: 1, hidden: 1, transfer: 1}\n", "").split("  texts>gold:")[0]
+    rest = SUITE[SUITE.index("defaults:") : SUITE.index("  - {name: texts")] + "  - {name: plain, stratum: plain}\n"
+    for name, value in changes.items():
+        rest = rest.replace(name, value)
+    (folder / "suite.yaml").write_text(suite + rest)
+    if not (folder / "encoder").exists():
+        save_encoder(tiny_classifier(tiny_task(), layers=4), folder / "encoder")
+    return folder
+
+
+def test_the_data_of_a_condition_that_has_changed_are_drawn_again(tmp_path: Path) -> None:
+    assert collect(write_pool(tmp_path)) == 0
+    drawn = tmp_path / "pool" / "conditions" / "plain-0"
+    before = (drawn / "teacher-scores.json").read_text()
+    changes = {"labelled: 64": "labelled: 32", "held_out: 40": "held_out: 60"}
+    assert collect(write_pool(tmp_path, **changes)) == 0
+    first, second = map(json.loads, (tmp_path / "pool" / "runs.jsonl").read_text().splitlines())
+    assert [one["examples"]["train"] for one in (first, second)] == pytest.approx([64, 32], abs=5)
+    assert second["steps"] == pytest.approx(first["steps"] / 2, abs=3)
+    assert (drawn / "teacher-scores.json").read_text() != before
+    time = (drawn / "data.json").stat().st_mtime_ns
+    assert collect(write_pool(tmp_path, **changes, **{"epochs: 4.0": "epochs: 2.0"})) == 0
+    assert (drawn / "data.json").stat().st_mtime_ns == time  # the data do not depend on epochs
+
+
+def test_a_pool_has_one_encoder(pool: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_encoder(tiny_classifier(tiny_task(), layers=4), pool / "other")
+    assert collect(pool, "--encoder", str(pool / "other")) == 2
+    assert "give that one, or another pool" in capsys.readouterr().err

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from kselect.collection.suite import Condition, plain, read_suite
+from kselect.collection.suite import Condition, read_suite
 from kselect.errors import KselectError
 
 SUITE = """
@@ -44,7 +45,7 @@ def test_a_condition_has_the_defaults_where_it_says_nothing(tmp_path: Path) -> N
 def test_plain_values_make_the_condition_again(tmp_path: Path) -> None:
     (tmp_path / "suite.yaml").write_text(SUITE)
     for condition in read_suite(tmp_path / "suite.yaml").conditions.values():
-        assert Condition.from_dict(plain(condition)) == condition
+        assert Condition.from_dict(asdict(condition)) == condition
 
 
 @pytest.mark.parametrize(
