@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kselect.agents.stages import Stages
+from kselect.config import TEXT_SOURCES
 from kselect.distillation.facts.facts import Facts
 from kselect.errors import KselectError
 from kselect.runs.run_log import Ledger
@@ -117,7 +118,7 @@ def _latest(ledger: str | Path) -> list[dict[str, Any]]:
 def _run(entry: Mapping[str, Any], ledger: str | Path) -> Run:
     try:
         condition = entry["settings"]["condition"]
-        sources = [name for name in entry["examples"] if name not in ("train", *SPLITS)]
+        sources = [name for name in entry["examples"] if name in TEXT_SOURCES]
         return Run(
             condition=condition["name"],
             task=condition["task"],

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kselect.errors import KselectError
-from kselect.tasks.splits import OVERLAP, Examples
+from kselect.tasks.splits import OVERLAP, Examples, is_held_out
 
 FILE = "training_texts.npy"
 """The fingerprint in a model's folder: NumPy's format, little-endian uint64, ascending, without duplicates, `[n]`."""
@@ -70,11 +70,6 @@ class Overlap:
     def large(self) -> bool:
         """Whether these are `OVERLAP` of the split or more."""
         return self.shared > 0 and self.shared >= OVERLAP * self.examples
-
-
-def is_held_out(split: str) -> bool:
-    """Whether a split, by its name, is for rewards or for reporting, rather than to learn from."""
-    return split in ("reward", "dev") or split.startswith("dev_")
 
 
 def texts_to_learn(splits: Mapping[str, Examples]) -> Fingerprint:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from kselect.config import TEXT_SOURCES
 from kselect.errors import KselectError
 from kselect.logging import get_logger
 
@@ -20,6 +21,11 @@ UNLABELLED = -100
 """Label id of an example without a label, which PyTorch's cross-entropy leaves out."""
 
 Self = TypeVar("Self", bound="Examples")
+
+
+def is_held_out(split: str) -> bool:
+    """Return whether a split, by its name, is for rewards or for reporting, rather than to learn from."""
+    return split not in ("train", *TEXT_SOURCES)
 
 
 class Examples(ABC):

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from kselect.config import TEXT_SOURCES
 from kselect.errors import KselectError
 from kselect.logging import get_logger
-from kselect.tasks.splits import Examples, subsample
+from kselect.tasks.splits import Examples, is_held_out, subsample
 from kselect.tasks.task import Task
 
 AnyExamples = TypeVar("AnyExamples", bound=Examples)
@@ -39,7 +38,7 @@ def with_transfer(task: Task[Any], texts: Examples, limit: int | None = None, se
 
 def without_held_out(task: Task[Any], texts: AnyExamples, name: str) -> AnyExamples:
     """Return those of the texts, called `name`, that no split of the task but those to learn from contains."""
-    splits = [split for split_name, split in task.splits.items() if split_name not in ("train", *TEXT_SOURCES)]
+    splits = [split for split_name, split in task.splits.items() if is_held_out(split_name)]
     held_out = set().union(*(split.keys() for split in splits))
     rest = [index for index, text in enumerate(texts.keys()) if text not in held_out]
     if len(rest) < len(texts):

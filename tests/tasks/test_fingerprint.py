@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from kselect.errors import KselectError
-from kselect.tasks.fingerprint import FILE, Overlap, find_overlaps, fingerprint, read_fingerprint, save_fingerprint
+from kselect.tasks.fingerprint import (
+    FILE,
+    Overlap,
+    find_overlaps,
+    fingerprint,
+    read_fingerprint,
+    save_fingerprint,
+    texts_to_learn,
+)
 from kselect.tasks.splits import Split
 from kselect.tasks.words.sentence import Origin, TaggedSentence, WordSplit
 
@@ -65,3 +73,9 @@ def test_texts_that_the_student_reads_as_well_do_not_count() -> None:
 @pytest.mark.parametrize(("shared", "large"), [(0, False), (1, False), (2, True)])
 def test_a_hundredth_of_a_split_is_large(shared: int, large: bool) -> None:
     assert Overlap("dev", shared, 200).large is large
+
+
+def test_a_further_split_of_any_name_is_held_out() -> None:
+    splits = {name: Split([f"{name} {i}" for i in range(4)], None, [0, 1, 0, 1]) for name in ("train", "dev", "test")}
+    assert len(texts_to_learn(splits)) == 4
+    assert [each.shared for each in find_overlaps(fingerprint(splits["test"]), splits)] == [0, 4]
