@@ -14,10 +14,14 @@ from kselect.agents.portfolio import design
 from kselect.agents.stages import Stages
 from kselect.collection.table import Run
 from kselect.config import TEXT_SOURCES
+from kselect.config.knowledge import kind_of
 from kselect.distillation.facts.facts import Facts
 
-LABELS = ("gold",)
-OUTPUTS = ("logits", "marginals", "posterior", "substructures")
+LABELS = ("gold", "label-smoothing")
+OUTPUTS = (
+    *("logits", "logits-mse", "kd-sim", "kd-pt", "kd-pt-sim", "kd-top-k"),
+    *("marginals", "substructures", "posterior", "best-sequences"),
+)
 TRAITS = ("labels", "outputs", "inner", "texts", "labels_last")
 """What describes a selection: shares of the weight, over the whole run, of labels, of the teacher's outputs and of its
 inner states; the weight of further texts; and the share of labels in the last stage."""
@@ -89,6 +93,8 @@ def selection_traits(stages: Stages) -> list[float]:
     >>> stages = [{"until": 0.5, "weights": {"hidden": 1, "logits": 1, "transfer": 1}}, {"weights": {"gold": 1}}]
     >>> selection_traits(stages)
     [0.5, 0.25, 0.25, 0.5, 1.0]
+    >>> selection_traits([{"weights": {"gold": 1, "logits@2": 1}}])
+    [0.5, 0.5, 0.0, 0.0, 0.5]
     """
     totals, start, last = np.zeros(4), 0.0, 0.0
     for stage in stages:
@@ -96,8 +102,9 @@ def selection_traits(stages: Stages) -> list[float]:
         weights = {name: weight for name, weight in stage["weights"].items() if name not in TEXT_SOURCES}
         total = sum(weights.values())
         shares = {name: weight / total for name, weight in weights.items()} if total else {"gold": 1.0}
-        labels = sum(shares.get(name, 0.0) for name in LABELS)
-        outputs = sum(shares.get(name, 0.0) for name in OUTPUTS)
+        labels, outputs = (
+            sum(share for name, share in shares.items() if kind_of(name) in kinds) for kinds in (LABELS, OUTPUTS)
+        )
         texts = max((stage["weights"].get(name, 0.0) for name in TEXT_SOURCES), default=0.0)
         totals += (end - start) * np.array([labels, outputs, 1 - labels - outputs, texts])
         start, last = end, labels
