@@ -10,7 +10,8 @@ from kselect.distillation.facts.facts import Facts
 
 
 def _gap(facts: Facts) -> str:
-    gap, error = 100 * (facts.teacher_less_probe or 0.0), 100 * (facts.teacher_less_probe_error or 0.0)
+    assert facts.teacher_less_probe is not None
+    gap, error = 100 * facts.teacher_less_probe, 100 * (facts.teacher_less_probe_error or 0.0)
     return f"the teacher is {abs(gap):.0f} ± {error:.0f} points {'ahead of' if gap > 0 else 'behind'} your labels alone"
 
 
@@ -24,7 +25,7 @@ REASONS: dict[str, Callable[[Facts], str]] = {
     "new_head": lambda facts: f"the student's head is {'new' if facts.new_head else 'from its teacher'}",
     "width": lambda facts: f"the student is {facts.width or 1:g} times as wide as its teacher",
 }
-"""How a fact is said, by its name in `Facts.scaled`."""
+"""The words for a fact that is defined, by its name in `Facts`."""
 
 
 def describe_choice(agent: Portfolio, facts: Facts) -> tuple[dict[str, Any], str]:
@@ -35,7 +36,7 @@ def describe_choice(agent: Portfolio, facts: Facts) -> tuple[dict[str, Any], str
         sure = f"no other is better with a probability above {agent.confidence:.0%}"
         line = f"chose {agent.chosen}, the best fixed selection of the runs that it was fitted to: {sure}"
         return {"selection": agent.chosen, "default": agent.default}, line
-    known = {name: part for name, part in gain.parts.items() if name in REASONS}
+    known = {name: part for name, part in gain.parts.items() if name in REASONS and getattr(facts, name) is not None}
     reason = REASONS[max(known, key=lambda name: known[name])](facts) if known else "by what is known of the run"
     expected = f"expected gain {gain.mean:+.1f} ± {gain.error:.1f} points"
     line = f"chose {agent.chosen} over {agent.default}: {reason} ({expected})"

@@ -1,0 +1,63 @@
+"""What a portfolio chose, in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from gymnasium import spaces
+
+from kselect.agents.portfolio import Gain, Portfolio
+from kselect.distillation.facts.facts import Facts
+from kselect.envs.observation import observation_space
+from kselect.recipes.choice import describe_choice
+
+FACTS = Facts(
+    teacher_less_student=0.2,
+    teacher_less_student_error=0.02,
+    teacher_less_probe=0.12,
+    teacher_less_probe_error=0.03,
+    disagreement=0.25,
+    calibration_error=0.1,
+    overconfidence=0.1,
+    entropy=0.3,
+    labelled=500,
+    unlabelled=0,
+    classes=2,
+    steps=100,
+    epochs=3.0,
+    new_parameters=0.0,
+    new_head=False,
+    depth=0.5,
+    width=1.0,
+    regression=False,
+    words=False,
+)
+
+
+def portfolio(**parts: float) -> Portfolio:
+    selections = {name: {"stages": [{"weights": {name: 1}}], "traits": [0.0]} for name in ("gold", "logits")}
+    agent = Portfolio(
+        observation_space(2), spaces.Box(0.0, 1.0, (2,), np.float32), selections=selections, default="gold", facts={}
+    )
+    agent.chosen, agent.expected = "logits", Gain(1.5, 0.5, parts) if parts else None
+    return agent
+
+
+def test_the_reason_is_the_fact_that_contributes_most() -> None:
+    about, line = describe_choice(portfolio(teacher_less_probe=1.0, disagreement=0.4), FACTS)
+    assert "chose logits over gold: the teacher is 12 ± 3 points ahead of your labels alone" in line
+    assert "+1.5 ± 0.5 points" in line
+    assert about["default"] == "gold"
+
+
+def test_a_fact_that_is_not_defined_is_no_reason() -> None:
+    unknown = replace(FACTS, teacher_less_probe=None, teacher_less_probe_error=None)
+    _, line = describe_choice(portfolio(teacher_less_probe=1.0, disagreement=0.4), unknown)
+    assert "the teacher contradicts 25 % of your labels" in line
+
+
+def test_the_default_needs_no_reason() -> None:
+    agent = portfolio()
+    agent.chosen = "gold"
+    assert "nothing else is better" in describe_choice(agent, FACTS)[1]
