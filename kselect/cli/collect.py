@@ -42,8 +42,6 @@ from kselect.tasks.transfer import TRANSFER
 from kselect.training.engines import make_engine
 from kselect.training.study import Cell, Study, check_failures
 
-TEACHERS = "teachers"
-"""Folder of the teachers in a pool."""
 KEY = ("condition", "seed", "selection", "settings")
 """What identifies a run in a pool."""
 
@@ -64,7 +62,7 @@ def run(settings: CollectSettings, data: Suite) -> Path:
     cells = cells_of(suite, config, pool)
     if not cells:
         raise KselectError("Every selection reads further texts, which none of the conditions has: give others.")
-    check_encoder(pool / TEACHERS, config.encoder)
+    check_encoder(pool, config.encoder)
     ledger = Ledger(Path(config.ledger or pool / RUNS), KEY)
     study = Study(cells, collect_run, ledger, make_engine(config.processes))
     command = f"kselect collect {' '.join(map(shlex.quote, sys.argv[2:]))}"
@@ -123,7 +121,7 @@ def cells_of(suite: Suite, config: CollectConfig, pool: Path) -> list[Cell]:
                     "knowledge": suite.knowledge_values,
                     "encoder": config.encoder,
                     "dev_examples": suite.dev_examples,
-                    "teachers": str(pool / TEACHERS),
+                    "teachers": str(pool / "teachers"),
                 }
                 plain = run_settings(condition, suite.tasks, seed, place, **shared)
                 identity = {

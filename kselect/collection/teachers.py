@@ -29,14 +29,14 @@ BATCH_SIZE = 32
 ENCODER = "encoder.json"
 
 
-def check_encoder(folder: Path, encoder: str) -> None:
-    """Refuse another encoder than that which a pool's teachers, in their `folder`, are fine-tuned from."""
-    path = folder / ENCODER
+def check_encoder(pool: Path, encoder: str) -> None:
+    """Refuse another encoder than that which a pool's teachers are fine-tuned from."""
+    path = pool / ENCODER
     if not path.is_file():
         io.write_json(path, encoder)
     elif (own := io.read_json(path)) != encoder:
         raise KselectError(
-            f"The teachers in {folder} are fine-tuned from {own}: give that one, or another pool.", setting="encoder"
+            f"The teachers in {pool} are fine-tuned from {own}: give that one, or another pool.", setting="encoder"
         )
 
 
