@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,7 +30,7 @@ class Gain:
 
     mean: float
     error: float
-    parts: dict[str, float]
+    parts: dict[str, float] = field(default_factory=dict)
 
     @property
     def probability(self) -> float:
@@ -133,20 +133,17 @@ class Portfolio(Agent):
         """Return the expected gain over the default of every other selection that can be taken, by name."""
         values = np.asarray(observation["context"], dtype=np.float64)[list(self.facts.values())]
         facts = (values - self.centre) / self.scale
+        traits = {name: selection["traits"] for name, selection in self.selections.items()}
         found = {}
         for name in self.selections:
             if name == self.default or not self._is_possible(name):
                 continue
-            row = self._features(name, facts) - self._features(self.default, facts)
+            row = features(name, traits, facts) - features(self.default, traits, facts)
             products = (row * self.mean)[len(self.selections) :].reshape(-1, 1 + len(facts)).sum(axis=0)
             error = math.sqrt(max(float(row @ self.covariance @ row), 0.0))
             parts = dict(zip(self.facts, products[1:].tolist(), strict=True))
             found[name] = Gain(float(row @ self.mean), error, parts)
         return found
-
-    def _features(self, name: str, facts: NDArray[np.float64]) -> NDArray[np.float64]:
-        own = np.array([other == name for other in self.selections], dtype=np.float64)
-        return np.concatenate([own, design(self.selections[name]["traits"], facts)])
 
     def _is_possible(self, name: str) -> bool:
         """Return whether what a selection requires is on offer, and some knowledge of each of its stages."""
@@ -178,7 +175,16 @@ class Portfolio(Agent):
 LEARNED = ("mean", "covariance", "centre", "scale")
 
 
-def design(traits: Sequence[float], facts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the products of each trait with 1 and each fact, `[t (1 + p)]`."""
-    products: NDArray[np.float64] = np.outer(traits, np.concatenate([[1.0], facts])).ravel()
-    return products
+def features(selection: str, traits: Mapping[str, Sequence[float]], facts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what the coefficients multiply: which of s selections it is, and its t traits times 1 and each of p facts.
+
+    Args:
+        selection: Name of the selection.
+        traits: Of every selection by name, `[t]` each, in the order of their coefficients.
+        facts: Less their centre, over their scale, `[p]`.
+
+    Returns:
+        `[s + t (1 + p)]`.
+    """
+    own = np.array([other == selection for other in traits], dtype=np.float64)
+    return np.concatenate([own, np.outer(traits[selection], np.concatenate([[1.0], facts])).ravel()])

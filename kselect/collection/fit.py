@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import BayesianRidge
 
-from kselect.agents.portfolio import design
+from kselect.agents.portfolio import features
 from kselect.agents.stages import Stages
 from kselect.collection.table import Run
 from kselect.config import TEXT_SOURCES
@@ -82,7 +82,7 @@ class Fitted:
     ) -> tuple[float, float]:
         """Return the expected gain of a selection over the default, and its standard deviation, in points."""
         values = (np.array([facts[name] for name in names]) - self.centre) / self.scale
-        difference = _features(selection, traits, values) - _features(self.default, traits, values)
+        difference = features(selection, traits, values) - features(self.default, traits, values)
         variance = float(difference @ self.covariance @ difference)
         return float(difference @ self.mean), math.sqrt(max(variance, 0.0))
 
@@ -130,9 +130,9 @@ def fit(runs: Sequence[Trial], traits: Mapping[str, Sequence[float]], facts: Seq
     scale = np.where(scale > 0, scale, 1.0)
     rows, targets = [], []
     for members, known in zip(groups.values(), (values - centre) / scale, strict=True):
-        features = np.stack([_features(run.selection, traits, known) for run in members])
+        rows_of_group = np.stack([features(run.selection, traits, known) for run in members])
         scores = np.array([run.score for run in members])
-        rows.append(features - features.mean(axis=0))
+        rows.append(rows_of_group - rows_of_group.mean(axis=0))
         targets.append(scores - scores.mean())
     model = BayesianRidge(fit_intercept=False, max_iter=1000).fit(np.concatenate(rows), np.concatenate(targets))
     mean, covariance = np.asarray(model.coef_), np.asarray(model.sigma_)
@@ -189,9 +189,3 @@ def best_fixed(runs: Sequence[Trial]) -> str:
             by_task.setdefault(run.selection, {}).setdefault(run.task, []).append(run.score - mean)
     means = {name: float(np.mean([np.mean(each) for each in tasks.values()])) for name, tasks in by_task.items()}
     return max(means, key=lambda name: means[name])
-
-
-def _features(selection: str, traits: Mapping[str, Sequence[float]], facts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what the coefficients multiply: which selection it is, and its traits times 1 and each fact, `[d]`."""
-    own = np.array([other == selection for other in traits], dtype=np.float64)
-    return np.concatenate([own, design(traits[selection], facts)])

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from gymnasium import spaces
-from scipy.stats import norm
 
-from kselect.agents.portfolio import Portfolio
+from kselect.agents.portfolio import Gain, Portfolio
 from kselect.agents.stages import Stages
 from kselect.collection.fit import (
     Fitted,
@@ -69,9 +68,10 @@ def choose_on_left_out_tasks(
         if model.default not in scores:
             continue
         gains = {name: model.gain(name, members[0].facts, traits, facts) for name in scores if name != model.default}
-        sure = {name: mean for name, (mean, error) in gains.items() if _probability(mean, factor * error) > confidence}
+        expected = {name: Gain(mean, factor * error) for name, (mean, error) in gains.items()}
+        sure = {name: gain.mean for name, gain in expected.items() if gain.probability > confidence}
         chosen = max(sure, key=lambda name: sure[name]) if sure else model.default
-        mean, error = gains.get(chosen, (0.0, 0.0))
+        gain = expected.get(chosen, Gain(0.0, 0.0))
         found.append(
             Choice(
                 group,
@@ -81,14 +81,10 @@ def choose_on_left_out_tasks(
                 scores[chosen],
                 scores[model.default],
                 max(scores.values()),
-                (mean, factor * error),
+                (gain.mean, gain.error),
             )
         )
     return found
-
-
-def _probability(mean: float, error: float) -> float:
-    return float(norm.cdf(mean / error)) if error > 0 else float(mean > 0)
 
 
 def traits_of(selections: Mapping[str, Stages]) -> dict[str, list[float]]:
