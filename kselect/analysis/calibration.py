@@ -8,11 +8,12 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from kselect.analysis.predictions import Floats, Predictions
+from kselect.distillation.calibration import COLDEST, HOTTEST
 from kselect.distillation.facts.calibration import calibration_error
 from kselect.stats import Estimate
 
 HISTOGRAM_BINS = 10
-BOUNDS = (0.05, 20.0)  # of the temperature
+BOUNDS = (COLDEST, HOTTEST)  # of the temperature
 NEAR = 1e-2  # of a bound, in the logarithm
 ROUNDING = 1e-12  # of a loss: a smaller difference between two of them is rounding
 

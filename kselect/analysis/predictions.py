@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 
-from kselect.distillation.evaluation import forward_batches
+from kselect.distillation.evaluation import answers_of, forward_batches
 from kselect.distillation.facts.reading import token_states
 from kselect.models.classifier import Classifier
 from kselect.models.needs import Needs
@@ -140,8 +140,8 @@ def collect_predictions(
         scores.append(choices.scores[known].cpu().numpy())
         labels.append(gold[known].cpu().numpy())
         owners.append(np.repeat(encoded.numbers[rows], known.sum(1).cpu().numpy()))
-        for row, answer in zip(rows, outputs.answer.predict().cpu().numpy(), strict=True):
-            answers[row] = encoded.trimmed(answer, int(row))
+        for row, answer in zip(rows, answers_of(outputs, encoded, rows), strict=True):
+            answers[row] = answer
     return Predictions.of(np.concatenate(scores), np.concatenate(labels), np.concatenate(owners)), answers
 
 

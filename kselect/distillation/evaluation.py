@@ -72,11 +72,21 @@ def predict(
     answers: list[NDArray[Any]] = [np.empty(0)] * len(indices)
     losses = np.empty(len(indices), dtype=np.float32)
     for rows, batch, outputs in forward_batches(classifier, encoded, indices, batch_size, dtype):
-        losses[rows] = outputs.answer.gold_loss(batch["labels"]).float().cpu().numpy()
-        predicted = outputs.answer.predict().cpu().numpy()
-        for row, answer in zip(rows, predicted, strict=True):
-            answers[row] = encoded.trimmed(answer, int(indices[row]))
+        losses[rows] = gold_losses(outputs, batch["labels"])
+        for row, answer in zip(rows, answers_of(outputs, encoded, indices[rows]), strict=True):
+            answers[row] = answer
     return Predictions(answers, losses)
+
+
+def gold_losses(outputs: ModelOutputs, labels: Tensor) -> NDArray[np.float32]:
+    """Return the gold loss of each example of a batch, `[B]`."""
+    return outputs.answer.gold_loss(labels).float().cpu().numpy()
+
+
+def answers_of(outputs: ModelOutputs, encoded: EncodedSplit, indices: NDArray[np.int64]) -> list[NDArray[Any]]:
+    """Return the answer to each example of a batch, `indices [B]` of a split, like its labels."""
+    predicted = outputs.answer.predict().cpu().numpy()
+    return [encoded.trimmed(answer, int(index)) for answer, index in zip(predicted, indices, strict=True)]
 
 
 @torch.no_grad()

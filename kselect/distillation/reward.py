@@ -15,7 +15,7 @@ from kselect.config import REWARDS
 from kselect.distillation.calibration import CALIBRATED, Positions, calibrated_losses, check_calibrated
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
-from kselect.distillation.evaluation import fixed_sample, forward_batches
+from kselect.distillation.evaluation import answers_of, fixed_sample, forward_batches, gold_losses
 from kselect.tasks.task import Task
 
 LOSS, CALIBRATED_LOSS, METRIC = REWARDS
@@ -107,11 +107,10 @@ def measures(
     batches = forward_batches(student, encoded, indices, distiller.training.batch_size, distiller.dtype)
     with torch.no_grad():
         for rows, batch, outputs in batches:
-            losses[rows] = outputs.answer.gold_loss(batch["labels"]).float().cpu().numpy()
+            losses[rows] = gold_losses(outputs, batch["labels"])
             if METRIC in names:
-                predicted = outputs.answer.predict().cpu().numpy()
-                for row, answer in zip(rows, predicted, strict=True):
-                    answers[row] = encoded.trimmed(answer, int(indices[row]))
+                for row, answer in zip(rows, answers_of(outputs, encoded, indices[rows]), strict=True):
+                    answers[row] = answer
             if CALIBRATED_LOSS in names:
                 positions.append(Positions.of(outputs.answer, batch["labels"], rows))
     if not np.isfinite(losses).all():

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kselect.distillation.evaluation import forward_batches
+from kselect.distillation.evaluation import answers_of, forward_batches
 from kselect.distillation.teacher.sources import CANONICAL_BATCH
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
@@ -66,9 +66,8 @@ def read(
     for rows, batch, outputs in forward_batches(classifier, encoded, indices, CANONICAL_BATCH, dtype, needs):
         if outputs.answer.choices_of is not None:
             positions.append(_positions(outputs, batch["labels"]))
-        predicted = outputs.answer.predict().cpu().numpy()
-        for row, answer in zip(rows, predicted, strict=True):
-            answers[row] = encoded.trimmed(answer, int(indices[row]))
+        for row, answer in zip(rows, answers_of(outputs, encoded, indices[rows]), strict=True):
+            answers[row] = answer
         if with_states:
             found = token_states(outputs.hidden_states[last], batch).float().cpu().numpy()
             for row, state in zip(rows, found, strict=True):
