@@ -23,7 +23,7 @@ from kselect.distillation.evaluation import predict_logits
 from kselect.distillation.facts.measure import measure_facts
 from kselect.envs.distillation import DistillationEnv
 from kselect.recipes.policies import build_policy
-from kselect.training.cells import cached_distiller
+from kselect.training.cells import cached_distiller, fill_teacher_cache
 from kselect.training.engines import Report
 from kselect.training.results import constant_metrics
 from kselect.training.runner import EpisodeRunner
@@ -66,8 +66,7 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
     recorder = _Recorder(setup.env, Path(settings["arrays"]))
     runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=False, callbacks=[recorder])
     setup.env.decide_at(sorted({*setup.agent.boundaries, *MARKS[:-1]}))
-    distiller.reset(seed)
-    distiller.advance(np.ones(len(distiller.names)), 1)  # fills the cache; the run starts over after it
+    fill_teacher_cache(distiller, seed)
     episode = runner.run(lambda record: report(record["step"], runner.total_steps))[0]
     recorder.save()
     return {

@@ -25,8 +25,8 @@ def as_teachers(given: Classifier | Sequence[Classifier] | None) -> tuple[Classi
     """
     if given is None:
         return ()
-    is_one = isinstance(given, Classifier | str) or not isinstance(given, Iterable)
-    teachers: tuple[Any, ...] = (given,) if is_one else tuple(given)
+    several: Iterable[Any] = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    teachers = tuple(several)
     for teacher in teachers:
         check_type("teacher", teacher, Classifier, "a Classifier, such as `load_teacher` returns, several or None")
     return teachers

@@ -33,8 +33,6 @@ from kselect.training.runner import EpisodeRunner
 
 OF_AGENT = names_with(AgentConfig, PhaseConfig)
 """Settings that a distiller does not depend on."""
-
-
 APART = ("task", "agent", "agent_settings", "seed", "teacher", "data_dir")
 """Settings that are fields of a ledger entry themselves, or say where something lies."""
 
@@ -100,8 +98,7 @@ def run_distillation(settings: Mapping[str, Any], report: Report) -> dict[str, A
     if snapshot is not None:
         runner.restore(snapshot)
     elif distiller.teachers:
-        distiller.reset(seed)
-        distiller.advance(np.ones(len(distiller.names)), 1)  # fills the cache; the run starts over after it
+        fill_teacher_cache(distiller, seed)
 
     def on_phase(record: dict[str, Any]) -> None:
         try:
@@ -125,6 +122,15 @@ def run_distillation(settings: Mapping[str, Any], report: Report) -> dict[str, A
         "teacher": typed.model.teacher,
         "environment": describe(seed),
     }
+
+
+def fill_teacher_cache(distiller: Distiller, seed: int) -> None:
+    """Compute what is cached of the teachers by a step of a run, which is to start over after it.
+
+    All runs share the cache: without this, the first one would be charged for it.
+    """
+    distiller.reset(seed)
+    distiller.advance(np.ones(len(distiller.names)), 1)
 
 
 def evaluate_teachers(settings: Mapping[str, Any]) -> dict[str, Any]:
