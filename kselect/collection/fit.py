@@ -66,8 +66,12 @@ class Fitted:
     """Coefficients of a portfolio, see `kselect.agents.portfolio.Portfolio`.
 
     Attributes:
-        noise: standard deviation of a run's score.
-        default: the selection with the best mean over the groups.
+        mean: of the coefficients, `[d]`.
+        covariance: of the coefficients, `[d, d]`.
+        centre: mean of each fact over the groups, `[p]`.
+        scale: standard deviation of each fact over the groups, `[p]`; 1 for a fact that does not vary.
+        noise: standard deviation of a run's score, in points.
+        default: name of the selection that `best_fixed` returns.
     """
 
     mean: NDArray[np.float64]

@@ -44,9 +44,7 @@ def main() -> None:
         own = [choice for choice in choices if choice.group[0] == condition]
         taken = Counter(choice.selection for choice in own)
         others = [np.mean([scores[choice.group][name] for choice in own]) for name in FIXED]
-        means = [
-            np.mean([getattr(choice, name) for choice in own]) for name in ("score", "default_score", "best_score")
-        ]
+        means = [np.mean([getattr(choice, name) for choice in own]) for name in SCORES]
         expected = np.mean([choice.expected for choice in own], axis=0)
         rows.append(
             [
