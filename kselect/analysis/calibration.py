@@ -8,8 +8,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from kselect.analysis.predictions import Floats, Predictions
-from kselect.distillation.calibration import COLDEST, HOTTEST
-from kselect.distillation.facts.calibration import calibration_error
+from kselect.distillation.calibration import COLDEST, HOTTEST, calibration_error
 from kselect.stats import Estimate
 
 HISTOGRAM_BINS = 10

@@ -1,4 +1,4 @@
-"""Losses after the best temperature or, in a regression, after the best linear function of the scores."""
+"""Calibration: its error, and losses after the best temperature or, in a regression, the best linear function."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ CALIBRATED = (Classes.name, Score.name, Tagger.name)
 """Heads whose loss one temperature, or one line, rescales."""
 COLDEST, HOTTEST = 0.05, 20.0
 """Range of temperatures."""
+BINS = 15
 
 
 def check_calibrated(head: str) -> None:
@@ -88,3 +89,26 @@ def _rescaled_errors(predicted: NDArray[np.float64], gold: NDArray[np.float64]) 
     columns = np.stack([np.ones_like(predicted), predicted], axis=1)
     (line, *_) = np.linalg.lstsq(columns, gold, rcond=None)
     return np.asarray((gold - columns @ line) ** 2)
+
+
+def calibration_error(
+    confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: int = BINS, adaptive: bool = False
+) -> float:
+    """Return the expected calibration error, in [0, 1].
+
+    It is the mean over bins, weighted by their sizes, of |accuracy - mean confidence|. Bins are equal parts of (0, 1],
+    each with its upper end (Guo et al. 2017, eq. 3), or `adaptive`: parts of equal size in the order of confidence
+    (Nguyen and O'Connor 2015).
+
+    Args:
+        confidence: Probability of each prediction, `[N]`.
+        correct: Whether each prediction is correct, `[N]`.
+        bins: Number of bins.
+        adaptive: Whether bins have equal sizes.
+    """
+    gap = correct - confidence
+    if adaptive:
+        parts = np.array_split(gap[np.argsort(confidence, kind="stable")], min(bins, len(gap)))
+        return float(sum(abs(part.sum()) for part in parts) / len(gap))
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return float(np.abs(np.bincount(bin_of, weights=gap, minlength=bins)).sum() / len(gap))

@@ -14,7 +14,7 @@ from kselect.analysis.calibration import (
     overconfidence_slope,
 )
 from kselect.analysis.predictions import Predictions
-from kselect.distillation.facts.calibration import calibration_error
+from kselect.distillation.calibration import calibration_error
 from tests.analysis.constructed import calibrated, random_predictions, sound
 
 

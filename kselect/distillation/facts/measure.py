@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kselect.distillation.calibration import calibration_error
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import fixed_sample
-from kselect.distillation.facts.calibration import calibration_error
 from kselect.distillation.facts.facts import Facts
 from kselect.distillation.facts.probe import classify, regress
 from kselect.distillation.facts.reading import Reading, read, returns_states
