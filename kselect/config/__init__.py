@@ -43,7 +43,7 @@ from kselect.config.run import DemoConfig, FolderConfig, RunConfig, StudyConfig
 from kselect.config.selection import REWARDS, AgentConfig, PhaseConfig, PolicyConfig
 from kselect.config.settings import Settings
 from kselect.config.training import TrainingConfig
-from kselect.config.validation import Config, Facts, merge_settings, names_with, setting
+from kselect.config.validation import Config, SettingFacts, merge_settings, names_with, setting
 
 __all__ = [
     "ARC_MARGINALS",
@@ -79,7 +79,6 @@ __all__ = [
     "EvaluateSettings",
     "EvaluationConfig",
     "ExplainSettings",
-    "Facts",
     "FolderConfig",
     "KnowledgeConfig",
     "PhaseConfig",
@@ -88,6 +87,7 @@ __all__ = [
     "PredictionConfig",
     "RecordingConfig",
     "RunConfig",
+    "SettingFacts",
     "Settings",
     "StudentConfig",
     "StudyConfig",

@@ -12,7 +12,7 @@ from kselect.errors import KselectError, unknown
 
 
 @dataclass(frozen=True)
-class Facts:
+class SettingFacts:
     """Facts about one setting, which other modules select settings by; see `setting` and `names_with`.
 
     Attributes:
@@ -35,8 +35,8 @@ class Facts:
 
 
 def setting(default: Any = MISSING, *, default_factory: Callable[[], Any] | None = None, **facts: Any) -> Any:
-    """Declare a setting with facts about it, as `dataclasses.field` declares a field; see `Facts` for their names."""
-    metadata = {"facts": Facts(**facts)}
+    """Declare a setting with facts about it (see `SettingFacts`), as `dataclasses.field` declares a field."""
+    metadata = {"facts": SettingFacts(**facts)}
     if default_factory is not None:
         return field(default_factory=default_factory, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -46,7 +46,7 @@ def names_with(*configs: type[Any], **facts: Any) -> tuple[str, ...]:
     """Return the names of all settings with these facts, in the order of the classes and their fields."""
     names = []
     for declared in (member for config in configs for member in _declared(config)):
-        known = declared.metadata.get("facts", Facts())
+        known = declared.metadata.get("facts", SettingFacts())
         if all(getattr(known, fact) == value for fact, value in facts.items()):
             names.append(declared.name)
     return tuple(dict.fromkeys(names))
