@@ -51,6 +51,15 @@ def stage_knowledge(stages: Stages) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(name) for weights in mappings for name in weights))
 
 
+def weights_any(stages: Stages, name: str) -> bool:
+    """Return whether any stage gives a name a weight above 0.
+
+    >>> weights_any([{"until": 0.5, "weights": {"hidden": 1}}, {"weights": {"gold": 1, "hidden": 0}}], "hidden")
+    True
+    """
+    return any((stage.get(key) or {}).get(name, 0) > 0 for stage in stages for key in ("weights", "to"))
+
+
 def row_stages(stages: Stages, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return stages with lists of weights in the order of `names`; a kind that a stage does not name weighs 0."""
     return [

@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from kselect import io
-from kselect.agents.stages import Stages
+from kselect.agents.stages import Stages, weights_any
 from kselect.cli.console import notice, print_table
 from kselect.cli.study_run import retry_hint, run_study
 from kselect.collection.card import pool_card
@@ -138,14 +138,13 @@ def stages_in(condition: Condition, stages: Stages) -> list[dict[str, Any]] | No
     """Return the stages as they are in a condition; None where they read further texts, and it has none."""
     if condition.unlabelled:
         return [dict(stage) for stage in stages]
-    weights = [weights for stage in stages for weights in (stage["weights"], stage.get("to") or {})]
-    if any(each.get(TRANSFER, 0) > 0 for each in weights):
+    if weights_any(stages, TRANSFER):
         return None
     return [
-        {key: without(value) if isinstance(value, dict) else value for key, value in stage.items()} for stage in stages
+        {key: _without_texts(value) if isinstance(value, dict) else value for key, value in stage.items()}
+        for stage in stages
     ]
 
 
-def without(weights: dict[str, float]) -> dict[str, float]:
-    """Return weights without that of further texts."""
+def _without_texts(weights: Mapping[str, float]) -> dict[str, float]:
     return {name: weight for name, weight in weights.items() if name != TRANSFER}

@@ -57,10 +57,10 @@ def draw(
     _write(task, _noisy(task, student, condition.label_noise, seed), paths["student"])
     _write(task, subsample(task.splits["dev"], dev_examples, 0), paths["dev"])
     if condition.unlabelled:
-        texts = pool.take(order[::-1][of_student : of_student + condition.unlabelled])
-        if condition.texts_of is not None:
-            other = make_task(tasks[condition.texts_of]).splits["train"]
-            texts = subsample(other, condition.unlabelled, seed)
+        if condition.texts_of is None:
+            texts = pool.take(order[::-1][of_student : of_student + condition.unlabelled])
+        else:
+            texts = subsample(make_task(tasks[condition.texts_of]).splits["train"], condition.unlabelled, seed)
         _write(task, texts.unlabelled() if isinstance(texts, Split) else texts, paths["texts"])
     shared = _format(task, tasks[condition.task], paths["dev"])
     return {

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from kselect.agents.portfolio import Gain, Portfolio
-from kselect.agents.stages import Stages
+from kselect.agents.stages import Stages, weights_any
 from kselect.collection.fit import (
     Fitted,
     Trial,
@@ -106,7 +106,7 @@ def make_portfolio(
             name: {
                 "stages": [dict(stage) for stage in stages],
                 "traits": traits[name],
-                "requires": [source for source in TEXT_SOURCES if _reads(stages, source)],
+                "requires": [source for source in TEXT_SOURCES if weights_any(stages, source)],
             }
             for name, stages in suite.selections.items()
         },
@@ -117,11 +117,6 @@ def make_portfolio(
     agent.names = names
     set_coefficients(agent, fitted, inflation(observed, traits, facts))
     return agent
-
-
-def _reads(stages: Stages, source: str) -> bool:
-    weights = [stage[key] for stage in stages for key in ("weights", "to") if stage.get(key)]
-    return any(each.get(source, 0) > 0 for each in weights)
 
 
 def set_coefficients(agent: Portfolio, fitted: Fitted, factor: float = 1.0) -> None:
