@@ -118,7 +118,7 @@ def cells_of(suite: Suite, config: CollectConfig, pool: Path) -> list[Cell]:
                     continue
                 shared: dict[str, Any] = {
                     "stages": stages,
-                    "knowledge": suite.knowledge_values,
+                    "knowledge": suite.knowledge.changed(),
                     "encoder": config.encoder,
                     "dev_examples": suite.dev_examples,
                     "teachers": str(pool / "teachers"),

@@ -15,7 +15,6 @@ from kselect.config import (
     CompareSettings,
     DistillSettings,
     EnvSettings,
-    KnowledgeConfig,
     RunConfig,
     TaskConfig,
     names_with,
@@ -111,9 +110,7 @@ def settings_of_run(settings: CompareSettings, agent: AgentConfig, seed: int) ->
 
     The knowledge is the agent's own, overridden by settings that differ from the defaults.
     """
-    default = KnowledgeConfig()
-    given = {name: value for name, value in vars(settings.knowledge).items() if value != getattr(default, name)}
-    shared = {**vars(settings.select(EnvSettings)), "knowledge": resolve(agent, **given)}
+    shared = {**vars(settings.select(EnvSettings)), "knowledge": resolve(agent, **settings.knowledge.changed())}
     return DistillSettings(**shared, agent=agent, run=RunConfig(seed=seed))
 
 

@@ -29,7 +29,7 @@ from kselect.analysis.doctor import (
 )
 from kselect.cli.console import Progress, print_table
 from kselect.cli.training_run import resolve_task, warn_of_head
-from kselect.config import AgentConfig, DoctorSettings, KnowledgeConfig
+from kselect.config import AgentConfig, DoctorSettings
 from kselect.distillation.builders import Models, make_models
 from kselect.distillation.overlap import teacher_overlap
 from kselect.recipes import resolve
@@ -97,9 +97,7 @@ def _advice(settings: DoctorSettings, models: Models) -> Advice | None:
     policy = settings.doctor.policy
     if policy is None:
         return None
-    default = KnowledgeConfig()
-    given = {name: value for name, value in vars(settings.knowledge).items() if value != getattr(default, name)}
-    knowledge = resolve(AgentConfig(policy), **given)
+    knowledge = resolve(AgentConfig(policy), **settings.knowledge.changed())
     return advise(policy, models.distiller(settings.training, knowledge, settings.task.max_length))
 
 

@@ -115,12 +115,6 @@ class Suite:
     selections: dict[str, Stages]
     dev_examples: int = 1000
 
-    @property
-    def knowledge_values(self) -> dict[str, Any]:
-        """The settings of `knowledge` that differ from their defaults, as plain values."""
-        default = KnowledgeConfig()
-        return {name: value for name, value in vars(self.knowledge).items() if value != getattr(default, name)}
-
 
 SECTIONS = {"tasks": dict, "knowledge": dict, "selections": dict, "conditions": list}
 """Sections that every suite has, and what each is."""

@@ -73,6 +73,11 @@ class Config:
     def validate(self) -> None:
         """Refuse contradictions."""
 
+    def changed(self) -> dict[str, Any]:
+        """Return the settings that differ from their defaults, by name."""
+        default = type(self)()
+        return {name: value for name, value in vars(self).items() if value != getattr(default, name)}
+
     def require(self, name: str, condition: bool, advice: str) -> None:
         """Raise a KselectError that gives a setting's name and value, and the advice, unless `condition` holds."""
         require(condition, f"{name} is {getattr(self, name)}: {advice}.", name)

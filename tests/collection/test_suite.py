@@ -39,7 +39,7 @@ def test_a_condition_has_the_defaults_where_it_says_nothing(tmp_path: Path) -> N
     assert suite.tasks["mine"].train_file == "mine.tsv"
     assert suite.selections["both"] == [{"weights": {"gold": 1, "logits": 1}}]
     assert len(suite.selections["late"]) == 2
-    assert suite.knowledge_values == {"knowledge": ["gold", "logits"]}
+    assert suite.knowledge.changed() == {"knowledge": ["gold", "logits"]}
 
 
 def test_plain_values_make_the_condition_again(tmp_path: Path) -> None:

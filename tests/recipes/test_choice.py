@@ -60,4 +60,4 @@ def test_a_fact_that_is_not_defined_is_no_reason() -> None:
 def test_the_default_needs_no_reason() -> None:
     agent = portfolio()
     agent.chosen = "gold"
-    assert "nothing else is better" in describe_choice(agent, FACTS)[1]
+    assert "no other is better with a probability above 90%" in describe_choice(agent, FACTS)[1]
