@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from kselect.agents.stages import Stages
 from kselect.config import TEXT_SOURCES
 from kselect.distillation.facts.facts import Facts
 from kselect.errors import KselectError
+from kselect.logging import get_logger
 from kselect.runs.run_log import Ledger
 
 RUNS = "runs.jsonl"
@@ -96,12 +97,34 @@ def folder_of(pool: Path, condition: str, seed: int) -> Path:
 def read_pool(ledger: str | Path) -> list[Run]:
     """Return the finished runs of a ledger, in the order of their first entries.
 
-    Of several entries of a run, the last finished one counts; runs that only failed are left out.
+    Of several entries of a run, the last finished one counts; runs that only failed are left out. A warning names each
+    condition that has changed and of which only some runs were computed again.
 
     Raises:
         KselectError: the file is missing, or an entry is not of a run of `kselect collect`.
     """
-    return [_run(entry, ledger) for entry in _latest(ledger) if "error" not in entry]
+    finished = [entry for entry in _latest(ledger) if "error" not in entry]
+    runs = [_run(entry, ledger) for entry in finished]
+    _warn_of_changes(finished)
+    return runs
+
+
+def _warn_of_changes(entries: Iterable[Mapping[str, Any]]) -> None:
+    """Warn of runs of one condition under one seed whose settings, but for the stratum, differ."""
+    conditions: dict[tuple[str, int], Mapping[str, Any]] = {}
+    changed: dict[tuple[str, int], None] = {}
+    for entry in entries:
+        own, group = entry["settings"]["condition"], (entry["condition"], entry["seed"])
+        first = conditions.setdefault(group, own)
+        if any(own[name] != first[name] for name in own.keys() & first.keys() - {"stratum"}):
+            changed[group] = None
+    for condition, seed in changed:
+        get_logger().warning(
+            "%s under seed %d has runs from before and after its settings changed, which cannot be compared: collect "
+            "all of its selections again.",
+            condition,
+            seed,
+        )
 
 
 def failures(ledger: str | Path) -> int:

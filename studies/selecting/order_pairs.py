@@ -58,7 +58,7 @@ def main() -> None:
     for run in read_pool(arguments.ledger or arguments.pool / RUNS):
         groups[run.condition, run.seed].append(run)
     right: dict[tuple[bool, str, float], list[float]] = defaultdict(list)
-    for (condition, _), runs in groups.items():
+    for runs in groups.values():
         values = [measured(run, arguments.pool) for run in runs]
         scores = [100 * run.score(1.0, "dev") for run in runs]
         for i, j in combinations(range(len(runs)), 2):
@@ -66,7 +66,7 @@ def main() -> None:
                 for name, mark in values[i]:
                     difference = values[i][name, mark] - values[j][name, mark]
                     agrees = 0.5 if difference == 0 else float((difference > 0) == (scores[i] > scores[j]))
-                    right["noisy" in condition, name, mark].append(agrees)
+                    right["noisy" in runs[0].stratum, name, mark].append(agrees)
     rows = []
     for noisy in (False, True):
         for name in REWARDS:

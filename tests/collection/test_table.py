@@ -64,6 +64,19 @@ def test_of_several_entries_of_a_run_the_last_finished_one_counts(tmp_path: Path
     assert failures(write(ledger, [failed, never, earlier])) == 1
 
 
+def test_runs_of_a_condition_before_and_after_a_change_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    former, renamed, changed = (entry(name, [{"weights": GOLD}], *[0.5] * 6) for name in ("gold", "all", "logits"))
+    renamed["settings"]["condition"]["stratum"] = "another name"
+    changed["settings"]["condition"] |= {"labelled": 9}
+    former["settings"]["condition"] |= {"labelled": 8}
+    read_pool(write(tmp_path / "runs.jsonl", [former, renamed]))
+    assert not caplog.records
+    assert len(read_pool(write(tmp_path / "runs.jsonl", [former, renamed, changed]))) == 3
+    assert "weak under seed 0 has runs from before and after" in caplog.text
+
+
 def test_a_score_that_is_not_defined_is_nan(tmp_path: Path) -> None:
     (run,) = read_pool(write(tmp_path / "runs.jsonl", [entry("gold", [{"weights": GOLD}], None, *[0.5] * 5)]))
     assert math.isnan(run.score(0.25, "reward"))
