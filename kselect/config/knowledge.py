@@ -34,8 +34,9 @@ TEXT_KNOWLEDGE = (
 PARSER_KNOWLEDGE = ("parser-trees",)
 WORD_KNOWLEDGE = ("marginals", "substructures", "posterior", "best-sequences")
 KNOWLEDGE_NAMES = (*TEXT_KNOWLEDGE, *PARSER_KNOWLEDGE, *WORD_KNOWLEDGE)
-TEXT_SOURCES = ("transfer", "augmented")
-"""Rows of a selection that say how many of the batches are drawn from further texts, rather than what is learned."""
+TEXT_SOURCES = {"transfer": "transfer_file", "augmented": "augment"}
+"""Rows of a selection that say how many of the batches are drawn from further texts, rather than what is learned, and
+the setting that these texts come from."""
 SOFTENINGS = ("global", "local")
 ARC_MARGINALS = ("heads", "non-projective", "projective")
 DEFAULT_KNOWLEDGE = ("gold", "logits", "hidden", "attention", "relations")

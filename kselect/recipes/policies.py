@@ -19,9 +19,6 @@ from kselect.envs.observation import CONTEXT
 from kselect.errors import KselectError
 from kselect.recipes import NAMED, RECIPES, check, check_decider, check_learner
 
-TEXTS_OF = {"transfer": "transfer_file", "augmented": "augment"}
-"""Setting that each source of further texts comes from."""
-
 
 @dataclass(frozen=True)
 class PolicySetup:
@@ -74,8 +71,8 @@ def _with_texts(settings: Mapping[str, Any], sources: Sequence[str]) -> dict[str
     missing = next((name for name in named if name in TEXT_SOURCES and name not in sources), None)
     if missing is not None:
         raise KselectError(
-            f"The weights name {missing}, and there are no such texts: give {TEXTS_OF[missing]}, or leave it out.",
-            setting=TEXTS_OF[missing],
+            f"The weights name {missing}, and there are no such texts: give {TEXT_SOURCES[missing]}, or leave it out.",
+            setting=TEXT_SOURCES[missing],
         )
     return found
 
