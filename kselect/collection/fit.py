@@ -15,7 +15,6 @@ from kselect.agents.stages import Stages
 from kselect.collection.table import Run
 from kselect.config import TEXT_SOURCES
 from kselect.config.knowledge import kind_of
-from kselect.distillation.facts.facts import Facts
 
 LABELS = ("gold", "label-smoothing")
 OUTPUTS = (
@@ -47,13 +46,17 @@ class Trial:
 
 
 def trials(runs: Iterable[Run], split: str = "dev") -> list[Trial]:
-    """Return the runs of a table that have facts and a score."""
+    """Return the runs of a table that have facts and a score.
+
+    Raises:
+        KselectError: a run with facts of another version of kselect.
+    """
     return [
         Trial(
             (run.condition, run.seed),
             run.task,
             run.selection,
-            Facts.from_dict(run.facts).scaled(),
+            run.read_facts().scaled(),
             100 * run.score(1.0, split),
         )
         for run in runs

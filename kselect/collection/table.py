@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kselect.agents.stages import Stages
 from kselect.config import TEXT_SOURCES
 from kselect.distillation.facts.facts import Facts
@@ -70,14 +67,14 @@ class Run:
         value = self.marks[mark][split]["score"]
         return math.nan if value is None else float(value)
 
-    def facts_vector(self) -> NDArray[np.float32]:
-        """Return the facts as numbers of about [-1, 1], see `kselect.distillation.facts.facts.Facts.vector`.
+    def read_facts(self) -> Facts:
+        """Return the facts of the run.
 
         Raises:
             KselectError: the run has no facts, or those of another version of kselect.
         """
         try:
-            return Facts.from_dict(self.facts or {}).vector()
+            return Facts.from_dict(self.facts or {})
         except (KeyError, TypeError) as error:
             raise KselectError(
                 f"The run of {self.selection} in {self.condition} under seed {self.seed} lacks facts ({error}): "

@@ -116,7 +116,7 @@ def test_the_table_of_a_pool_is_read_and_replayed(pool: Path) -> None:
     assert switch(texts, "texts", "gold", 0.5)[0].score == by_name["texts", "texts>gold"].score(1.0, "dev")
     assert race(texts, ["texts", "texts>gold"], 0.5)[0].cost == 1.0  # they are one student until then
     for run in runs:
-        facts = run.facts_vector()
+        facts = run.read_facts().vector()
         observed = np.load(run.arrays(pool / "pool"))["context"][0][-len(facts) :]
         np.testing.assert_array_equal(observed, np.clip(facts, -5, 5))
 

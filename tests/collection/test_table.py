@@ -37,12 +37,12 @@ def test_facts_are_a_vector(tmp_path: Path) -> None:
     del numbers["steps"]
     of_another_version = entry("logits", [{"weights": LOGITS}], *[0.5] * 6, facts=numbers)
     run, other, without = read_pool(write(tmp_path / "runs.jsonl", [written, of_another_version, ENTRIES[2]]))
-    assert run.facts_vector().shape == (len(FACTS),)
-    assert run.facts_vector()[FACTS.index("teacher_less_student")] == np.float32(0.5)  # in units of 20 points
+    assert run.read_facts().vector().shape == (len(FACTS),)
+    assert run.read_facts().vector()[FACTS.index("teacher_less_student")] == np.float32(0.5)  # in units of 20 points
     with pytest.raises(KselectError, match=r"logits in weak under seed 0 lacks facts \('steps'\)"):
-        other.facts_vector()
+        other.read_facts()
     with pytest.raises(KselectError, match="lacks facts"):
-        without.facts_vector()
+        without.read_facts()
 
 
 def test_of_several_entries_of_a_run_the_last_finished_one_counts(tmp_path: Path) -> None:
