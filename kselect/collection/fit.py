@@ -102,21 +102,29 @@ def selection_traits(stages: Stages) -> list[float]:
     [0.5, 0.25, 0.25, 0.5, 1.0]
     >>> selection_traits([{"weights": {"gold": 1, "logits@2": 1}}])
     [0.5, 0.5, 0.0, 0.0, 0.5]
+    >>> selection_traits([{"weights": {"logits": 1}, "to": {"gold": 1}}])
+    [0.5, 0.5, 0.0, 0.0, 1.0]
     """
     totals, start, last = np.zeros(4), 0.0, 0.0
     for stage in stages:
         end = stage.get("until", 1.0)
-        weights = {name: weight for name, weight in stage["weights"].items() if name not in TEXT_SOURCES}
-        total = sum(weights.values())
-        shares = {name: weight / total for name, weight in weights.items()} if total else {"gold": 1.0}
-        labels, outputs = (
-            sum(share for name, share in shares.items() if kind_of(name) in kinds) for kinds in (LABELS, OUTPUTS)
-        )
-        texts = max((stage["weights"].get(name, 0.0) for name in TEXT_SOURCES), default=0.0)
-        totals += (end - start) * np.array([labels, outputs, 1 - labels - outputs, texts])
-        start, last = end, labels
+        first, final = _shares(stage["weights"]), _shares(stage.get("to") or stage["weights"])
+        totals += (end - start) * (first + final) / 2  # weights that move do so in a straight line
+        start, last = end, float(final[0])
     found: list[float] = totals.round(6).tolist()
     return [*found, last]
+
+
+def _shares(weights: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return the shares of labels, outputs and inner states among weights, and the weight of further texts, `[4]`."""
+    kinds = {name: weight for name, weight in weights.items() if name not in TEXT_SOURCES}
+    total = sum(kinds.values())
+    shares = {name: weight / total for name, weight in kinds.items()} if total else {"gold": 1.0}
+    labels, outputs = (
+        sum(share for name, share in shares.items() if kind_of(name) in own) for own in (LABELS, OUTPUTS)
+    )
+    texts = max((weights.get(name, 0.0) for name in TEXT_SOURCES), default=0.0)
+    return np.array([labels, outputs, 1 - labels - outputs, texts])
 
 
 def fit(runs: Sequence[Trial], traits: Mapping[str, Sequence[float]], facts: Sequence[str]) -> Fitted:
