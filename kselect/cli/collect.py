@@ -7,7 +7,7 @@ command, and a finished one is extended by more conditions, selections or seeds.
 made. With --minari, the runs are written as Minari datasets, too, for offline reinforcement learning.
 
 Examples:
-  kselect collect --suite studies/selecting/texts.yaml --encoder all-MiniLM-L6-v2
+  kselect collect --suite studies/selecting/texts.yaml --encoder sentence-transformers/all-MiniLM-L6-v2
   kselect collect --suite suite.yaml --conditions "sst2-*,mrpc-*" --selections gold,all --seeds 0 --processes 2
   kselect collect --suite suite.yaml --minari selecting
   kselect collect --suite suite.yaml --ablate --conditions sst2-weak --plot heat-map.png

@@ -53,24 +53,25 @@ def race(
         margin: in units of the score, where 1 is 100 points.
 
     Returns:
-        An outcome for each condition and seed of the table.
+        An outcome for each condition and seed with a run of every branch; others are left out.
 
     Raises:
-        KselectError: a condition and seed without a run of each branch; an unknown mark or split.
+        KselectError: no condition has a run of every branch; an unknown mark or split.
     """
     if not branches:
         raise KselectError("A race has no branches: give at least one selection.")
     outcomes = []
     for (condition, seed), found in _groups(runs):
-        for name in branches:
-            if name not in found:
-                raise KselectError(f"Condition {condition} has no run of {name} under seed {seed}: leave one out.")
+        if not set(branches) <= found.keys():
+            continue
         entered = [found[name] for name in branches]
         scores = [_or_lowest(run.score(mark, "reward")) for run in entered]
         best = max(range(len(entered)), key=scores.__getitem__)  # the first of equal ones
         chosen = entered[best if scores[best] > scores[0] + margin else 0]
         cost = mark * len({_until(run.stages, mark) for run in entered}) + (END - mark)
         outcomes.append(Outcome(condition, seed, chosen.selection, chosen.score(END, split), cost))
+    if not outcomes:
+        raise KselectError(f"No condition has a run of each of {', '.join(branches)}: leave one out, or collect it.")
     return outcomes
 
 

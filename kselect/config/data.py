@@ -155,7 +155,7 @@ class TaskConfig(Config):
         for name in ("transfer_columns", "transfer_limit"):
             require(
                 self.transfer_file is not None or not self._is_given(name),
-                f"{name} is of transfer_file: give transfer_file, too.",
+                f"{name} describes the texts of transfer_file: give transfer_file, too.",
                 "transfer_file",
             )
         self._check_augmentation()
@@ -174,7 +174,7 @@ class TaskConfig(Config):
         for name in ("augment_rate", "augment_model"):
             require(
                 self.augment is not None or getattr(self, name) is None,
-                f"{name} is of augmented texts: give augment, the number of copies, too.",
+                f"{name} says how texts are augmented: give augment, the number of copies, too.",
                 "augment",
             )
 

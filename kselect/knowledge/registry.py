@@ -247,9 +247,9 @@ def _check_read(knowledge: Knowledge, pair: ModelPair) -> None:
         )
     needs = knowledge.teacher_needs
     if len(pair.teachers) > 1 and (knowledge.reads_weights or (needs and any(layers for _, layers in needs.items()))):
-        raise KselectError(
-            f"knowledge {pair.name} reads inner layers of its teachers, which cannot be averaged over several: offer "
-            f"kinds that read logits, one teacher's as in {pair.name}@1, or give one teacher.",
+        raise IncomparableError(
+            f"knowledge {pair.name} reads inner layers of its teachers, which cannot be averaged over several",
+            f"offer kinds that read logits, one teacher's as in {pair.name}@1, or give one teacher.",
             setting="knowledge",
         )
 

@@ -17,6 +17,7 @@ from kselect.distillation.facts.facts import FACTS
 from kselect.envs.distillation import CLS, DistillationEnv
 from kselect.envs.observation import CONTEXT
 from kselect.errors import KselectError
+from kselect.logging import get_logger
 from kselect.recipes import NAMED, RECIPES, check, check_decider, check_learner
 
 
@@ -53,6 +54,7 @@ def build_policy(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
     if name in RECIPES:
         config = RECIPES[name].schedule(distiller.names)
     config = AgentConfig(config.agent, _with_texts(config.agent_settings, distiller.sources))
+    _warn_of_unread_texts(config, distiller)
     return _build(config.agent, config, distiller, phases, seed, learning=False)
 
 
@@ -71,10 +73,24 @@ def _with_texts(settings: Mapping[str, Any], sources: Sequence[str]) -> dict[str
     missing = next((name for name in named if name in TEXT_SOURCES and name not in sources), None)
     if missing is not None:
         raise KselectError(
-            f"The weights name {missing}, and there are no such texts: give {TEXT_SOURCES[missing]}, or leave it out.",
+            f"The weights name {missing}, and there are no such texts: give {TEXT_SOURCES[missing]}, or leave "
+            f"{missing} out of the weights.",
             setting=TEXT_SOURCES[missing],
         )
     return found
+
+
+def _warn_of_unread_texts(config: AgentConfig, distiller: Distiller) -> None:
+    """Warn where there are texts without labels, and everything that the weights name reads labels."""
+    settings = config.agent_settings
+    named = stage_knowledge([{"weights": settings.get("weights")}, *settings.get("stages", ())])
+    read = [kind for kind in distiller.knowledge if kind.name in named]
+    if distiller.sources and read and all(kind.reads_labels for kind in read):
+        get_logger().warning(
+            "The texts without labels (%s) are not read: %s needs labels.",
+            ", ".join(distiller.sources),
+            " and ".join(kind.name for kind in read),
+        )
 
 
 def _build(

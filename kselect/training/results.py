@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kselect.config import StudentConfig
+from kselect.config import TEXT_SOURCES, StudentConfig
 from kselect.tasks.task import Task
 from kselect.training.api import Result
 from kselect.training.episode import Episode
@@ -119,14 +119,19 @@ def phase_record(record: Mapping[str, Any], spent: Mapping[str, float]) -> dict[
 
 
 def describe_selection(weights: Mapping[str, float]) -> str:
-    """Name what is selected, heaviest first, with weights where they are not all alike.
+    """Name what is selected, heaviest first, with weights where they are not all alike, and then the further texts.
 
     >>> describe_selection({"gold": 0.5, "logits": 0.5, "hidden": 0.0})
     'gold+logits'
     >>> describe_selection({"gold": 0.2, "logits": 0.8})
     'logits 0.80 + gold 0.20'
+    >>> describe_selection({"gold": 0.5, "logits": 0.5, "transfer": 1.0, "augmented": 0.25})
+    'gold+logits, with transfer, with augmented 0.25'
     """
     chosen = sorted(((name, weight) for name, weight in weights.items() if weight > 0), key=lambda item: -item[1])
-    if len({round(weight, 6) for _, weight in chosen}) == 1:
-        return "+".join(name for name, _ in chosen)
-    return " + ".join(f"{name} {weight:.2f}" for name, weight in chosen)
+    kinds = [(name, weight) for name, weight in chosen if name not in TEXT_SOURCES]
+    texts = [(name, weight) for name, weight in chosen if name in TEXT_SOURCES]
+    further = "".join(f", with {name}" if weight == 1 else f", with {name} {weight:.2f}" for name, weight in texts)
+    if len({round(weight, 6) for _, weight in kinds}) == 1:
+        return "+".join(name for name, _ in kinds) + further
+    return " + ".join(f"{name} {weight:.2f}" for name, weight in kinds) + further

@@ -290,8 +290,8 @@ def test_settings_of_augmentation() -> None:
     for wrong, said in (
         ({"augment": 0}, "augment is 0: give a positive number"),
         ({"augment": 2, "augment_rate": 0.0}, "augment_rate is 0.0: give a probability"),
-        ({"augment_rate": 0.4}, "augment_rate is of augmented texts: give augment"),
-        ({"augment_model": "bert"}, "augment_model is of augmented texts: give augment"),
+        ({"augment_rate": 0.4}, "augment_rate says how texts are augmented: give augment"),
+        ({"augment_model": "bert"}, "augment_model says how texts are augmented: give augment"),
         ({"augment": 2, "task_type": "trees", "train_file": "a.conllu"}, "augment is for texts and tagged sentences"),
     ):
         with pytest.raises(KselectError, match=said):

@@ -203,5 +203,5 @@ def test_text_files_of_tasks(tmp_path: Path) -> None:
     assert not task.splits["transfer"].is_labelled
     with pytest.raises(KselectError, match="reads single texts: name one column"):
         make_task(replace(config, transfer_columns=["sentence", "other"]))
-    with pytest.raises(KselectError, match="transfer_limit is of transfer_file"):
+    with pytest.raises(KselectError, match="transfer_limit describes the texts of transfer_file"):
         TaskConfig(transfer_limit=5)
