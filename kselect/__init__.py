@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kselect.agents.agent import Agent as Agent
     from kselect.agents.ddpg import DeterministicActorCritic as DeterministicActorCritic
     from kselect.agents.ddpg import TowerActorCritic as TowerActorCritic
+    from kselect.agents.portfolio import Portfolio as Portfolio
     from kselect.agents.posterior_sampling import PosteriorSampling as PosteriorSampling
     from kselect.agents.random import RandomHard as RandomHard
     from kselect.agents.random import RandomSoft as RandomSoft
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from kselect.config import AblationConfig as AblationConfig
     from kselect.config import AgentConfig as AgentConfig
     from kselect.config import CacheConfig as CacheConfig
+    from kselect.config import CollectConfig as CollectConfig
     from kselect.config import CompareConfig as CompareConfig
     from kselect.config import DemoConfig as DemoConfig
     from kselect.config import DoctorConfig as DoctorConfig
@@ -69,6 +71,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "agents.actor_critic": ("ActorCritic",),
     "agents.agent": ("Agent",),
     "agents.ddpg": ("DeterministicActorCritic", "TowerActorCritic"),
+    "agents.portfolio": ("Portfolio",),
     "agents.posterior_sampling": ("PosteriorSampling",),
     "agents.random": ("RandomHard", "RandomSoft"),
     "agents.registry": ("load_agent", "make_agent"),
@@ -78,6 +81,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "AblationConfig",
         "AgentConfig",
         "CacheConfig",
+        "CollectConfig",
         "CompareConfig",
         "DemoConfig",
         "DoctorConfig",
