@@ -386,7 +386,7 @@ def test_several_teachers_must_be_taggers(place: Path, tmp_path: Path, capsys: p
     words = ["--teacher", f"{teacher},{tmp_path / 'other'}", "--layers", "1", "--agent", "vanilla-kd"]
     error = fails(capsys, "distill", *data(place, "tags"), *words, "--run_name", "several")
     assert error == (
-        "Only the logits of taggers can be averaged: give one teacher, or several with the head tagger, or offer each "
+        "Only the logits of taggers can be averaged: give one teacher, several with the head tagger, or offer each "
         "one's knowledge, as in logits@1. (--teacher)"
     )
     assert not (place / "runs" / "several").exists()
