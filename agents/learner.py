@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,7 @@ from torch import Tensor, nn
 from kselect.agents.agent import ROWS, Agent, Observation
 from kselect.agents.exploration import CountBonus, DissimilarityBonus
 from kselect.agents.replay_buffer import ReplayBuffer, RewardScale
-from kselect.agents.validation import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range, check_range
-from kselect.errors import KselectError
+from kselect.agents.validation import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range, check_range, check_reward
 
 
 class Learner(Agent):
@@ -92,8 +90,7 @@ class Learner(Agent):
         self._check(observation)
         self._check(next_observation)
         reward = float(reward)
-        if not math.isfinite(reward):
-            raise KselectError(f"The reward is {reward}, which an agent cannot learn from: check the phase's losses.")
+        check_reward(reward)
         self.scale.add(reward)
         starts = stream not in self._open
         self.decisions.append(

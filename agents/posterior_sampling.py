@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
@@ -13,8 +12,7 @@ from numpy.typing import NDArray
 from kselect.agents.agent import Agent, Observation
 from kselect.agents.bayesian_regression import INITIAL, BlockRegression
 from kselect.agents.selection_effects import PIECES, SelectionEffects
-from kselect.agents.validation import COUNT, Range, check_range
-from kselect.errors import KselectError
+from kselect.agents.validation import COUNT, Range, check_range, check_reward
 
 ROUNDING = 1e-3  # progress is in single precision
 
@@ -123,8 +121,7 @@ class PosteriorSampling(Agent):
         """Add a decision to the model, once its reward is measured; see `Agent.observe`."""
         self._check(observation)
         self._check(next_observation)
-        if not math.isfinite(reward):
-            raise KselectError(f"The reward is {reward}, which an agent cannot learn from: check the phase's losses.")
+        check_reward(reward)
         progress = float(observation["context"][0])
         length = float(next_observation["context"][0]) - progress
         weights = np.asarray(action, dtype=np.float64)

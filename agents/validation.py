@@ -53,6 +53,16 @@ def setting_names(agent_class: type) -> tuple[str, ...]:
     return tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
 
 
+def check_reward(reward: float) -> None:
+    """Refuse a reward that is not finite.
+
+    Raises:
+        KselectError: it is infinite or NaN.
+    """
+    if not math.isfinite(reward):
+        raise KselectError(f"The reward is {reward}, which an agent cannot learn from: check the phase's losses.")
+
+
 def check_range(name: str, value: Any, allowed: Range) -> None:
     """Check a setting against its range.
 

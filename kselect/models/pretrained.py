@@ -102,7 +102,7 @@ def load_tokenizer(path: str | Path, model: PreTrainedModel) -> PreTrainedTokeni
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, **source)
-    except Exception as error:  # tokenizers raises errors of no class of its own
+    except Exception as error:  # tokenizers raises plain Exception for a damaged file
         raise KselectError(f"No tokenizer in {path}: {_tokenizer_advice(path, error)}") from error
     # Where its files are missing the library makes an empty tokenizer, to which every word is unknown.
     if len(tokenizer) < model.config.vocab_size // 2:

@@ -100,7 +100,7 @@ def test_intervals_cover_what_they_say() -> None:
 def test_errors_grow_where_tasks_differ_in_what_no_fact_says() -> None:
     runs = table(1.0, blur=0.0)
     plain = inflation(runs, TRAITS, FACTS)
-    assert 1 <= plain < 3  # what noise of the runs explains can be told from errors of the fit only so far
+    assert 1 <= plain < 3  # the noise of the runs hides small errors of the fit
     odd = {"0": 6.0, "1": -6.0}  # on these tasks texts are worth more, or less, than any fact explains
     shifted = [replace(run, score=run.score + odd.get(run.task, 0.0) * TRAITS[run.selection][3]) for run in runs]
     assert inflation(shifted, TRAITS, FACTS) > 2 * plain

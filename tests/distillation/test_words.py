@@ -242,5 +242,5 @@ def test_best_sequences_ignore_padding() -> None:
     assert isinstance(run.knowledge[0], BestSequences)
     with torch.no_grad():
         alone = run._steps.compare(np.array([short]), [0], live=True).losses
-        beside = run._steps.compare(np.array([short, long]), [0], live=True).losses
-    torch.testing.assert_close(beside[:1], alone, rtol=1e-4, atol=1e-5)
+        padded = run._steps.compare(np.array([short, long]), [0], live=True).losses
+    torch.testing.assert_close(padded[:1], alone, rtol=1e-4, atol=1e-5)

@@ -91,7 +91,7 @@ def test_gymnasium_makes_it(tmp_path: Path) -> None:
         plain |= {"teacher": str(tmp_path), "layers": 2, "precision": "fp32"}
         env = gymnasium.make("kselect/Distillation-v0", observe_facts=True, **plain)
         check_env(env.unwrapped, skip_render_check=True)
-    assert env.observation_space["context"].shape == (len(CONTEXT) + len(FACTS),)  # type: ignore[index]
+    assert env.observation_space["context"].shape == (len(CONTEXT) + len(FACTS),)  # type: ignore[index]  # a Dict space
 
 
 def runner(knowledge: dict[str, Any] | None = None) -> EpisodeRunner:
