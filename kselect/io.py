@@ -1,14 +1,17 @@
-"""Atomic writing of files, and JSON."""
+"""Atomic writing of files, checksums of what is in them, and JSON."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import xxhash
 
 from kselect.errors import KselectError
 
@@ -41,25 +44,88 @@ def replacing(*paths: Path) -> Iterator[tuple[Path, ...]]:
     """
     # Fixed names, so that files left by a killed process are overwritten the next time.
     partials = tuple(path.with_name(f".{path.name}{TEMPORARY}") for path in paths)
-    try:
+    with writing(*paths):
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
+        modes = [_new_file_mode(partial) for partial in partials]
         try:
             yield partials
-            for partial in partials:
-                with partial.open("rb+") as file:
-                    os.fsync(file.fileno())  # otherwise a power cut could leave an incomplete file under the final name
+            for partial, mode in zip(partials, modes, strict=True):
+                _settle(partial, mode)
             for path, partial in zip(paths, partials, strict=True):
                 os.replace(partial, path)
         finally:
             for partial in partials:
                 partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_files(folder: Path) -> Iterator[Path]:
+    """Replace files of a folder: none before all new ones are on the disk in full. Other files there stay.
+
+    Args:
+        folder: the folder, which is made if need be.
+
+    Yields:
+        An empty folder to write the files to, which may have folders in it.
+
+    Raises:
+        UnwritableError: an OSError occurred here or in the `with` block.
+    """
+    partial = folder.with_name(f".{folder.name}{TEMPORARY}")
+    with writing(folder):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            mode = _new_file_mode(partial / TEMPORARY)
+            yield partial
+            files = sorted(path for path in partial.rglob("*") if path.is_file())
+            for file in files:
+                _settle(file, mode)
+            for file in files:
+                target = folder / file.relative_to(partial)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(file, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def writing(*paths: Path) -> Iterator[None]:
+    """Report an OSError in the `with` block, which writes to `paths`, as an `UnwritableError`."""
+    try:
+        yield
     except OSError as error:
         names, reason = " and ".join(map(str, paths)), error.strerror or str(error)
         raise UnwritableError(
             f"{names} cannot be written ({reason}): check free space and permissions, or give another folder.",
             reason,
         ) from error
+
+
+def _new_file_mode(path: Path) -> int:
+    """Return the permissions that the umask leaves a new file; safetensors makes its files readable by nobody else."""
+    path.touch()
+    mode = path.stat().st_mode & 0o777
+    path.unlink()
+    return mode
+
+
+def _settle(path: Path, mode: int) -> None:
+    """Set a file's permissions, and wait until it is on the disk."""
+    with path.open("rb+") as file:
+        if path.stat().st_mode & 0o777 != mode:
+            path.chmod(mode)
+        os.fsync(file.fileno())  # otherwise a power cut could leave an incomplete file under the final name
+
+
+def checksum(contents: Mapping[str, Any]) -> str:
+    """Return the checksum (XXH3, 128 bits) of bytes or C-ordered arrays by name."""
+    digest = xxhash.xxh3_128()
+    for name in sorted(contents):
+        digest.update(f"{name}\n".encode())
+        digest.update(contents[name])
+    return digest.hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from kselect import __version__
 from kselect.cli.commands import COMMANDS
-from kselect.errors import KselectError, unknown
+from kselect.cli.signals import stopping_on_signals
+from kselect.errors import KselectError, printable, unknown
 from kselect.logging import get_logger, set_verbosity
 
 OVERVIEW = """\
@@ -70,16 +73,38 @@ def dispatch(words: Sequence[str]) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the words of a command line and return its exit code: 0; 2, bad input; 130, Ctrl-C or SIGTERM."""
+    """Run the words of a command line and return its exit code: 0; 2, bad input; 130, Ctrl-C, SIGTERM or SIGHUP."""
     try:
-        dispatch(sys.argv[1:] if words is None else words)
+        with stopping_on_signals():
+            dispatch(sys.argv[1:] if words is None else words)
+            print(end="", flush=True)
     except KselectError as error:
-        print(f"kselect: error: {' '.join(str(error).split())}", file=sys.stderr)
+        _say(f"error: {' '.join(str(error).split())}")
+        return 2
+    except OSError as error:
+        get_logger().debug("Traceback of the error:", exc_info=True)
+        name = "The output" if error.filename is None else error.filename
+        _say(f"error: {name} cannot be read or written ({error.strerror or error}): check free space and permissions.")
+        _discard_output()
         return 2
     except KeyboardInterrupt as stop:
-        print(f"kselect: interrupted {stop}".rstrip(), file=sys.stderr)
+        _say(f"interrupted {stop}".rstrip())
         return 130
     return 0
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # the terminal that has hung up
+        print(f"kselect: {printable(line)}", file=sys.stderr, flush=True)
+
+
+def _discard_output() -> None:
+    """Keep the interpreter, which flushes standard output at its end, from failing on what cannot be written."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

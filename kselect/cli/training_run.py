@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from kselect.cli.console import Interruption, Progress, notice
+from kselect.cli.console import Progress, notice
+from kselect.cli.signals import Interruption
 from kselect.config import (
     CompareSettings,
     DistillSettings,
@@ -24,6 +26,7 @@ from kselect.config import (
 from kselect.distillation.builders import Models, make_models
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
+from kselect.distillation.snapshot import fitting
 from kselect.errors import IncomparableError, KselectError
 from kselect.models.classifier import Classifier
 from kselect.recipes.compatibility import check_served
@@ -142,11 +145,12 @@ def recorded(
                 if "reward_loss" in record:
                     unit = units[record.get("task", tasks[0].name)]
                     facts["loss on reward"] = f"{record['reward_loss']:.3f} {unit}"
-                progress.advance(record["steps"], **facts)
+                interruption.reached_end_of_phase()
                 if interruption.requested or (folder.checkpoint.due and runner.snapshot_steps > runner.saved_steps):
                     runner.save(folder.checkpoint)
                 if interruption.requested:
                     raise KeyboardInterrupt
+                progress.advance(record["steps"], **facts)
 
             try:
                 try:
@@ -173,7 +177,13 @@ def _resume(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | 
     if snapshot is None:
         notice(f"Starting {folder.path} over: it was stopped before its first checkpoint.")
     else:
-        runner.restore(snapshot)
+        with fitting(folder.checkpoint.path):
+            runner.restore(snapshot)
+        if anew := folder.restore_metrics(_metrics(runner)):
+            notice(
+                f"{folder.path / 'metrics.jsonl'} lacks {anew} of the {len(runner.records)} phases of the checkpoint: they "
+                "are written anew from it, without the shares of cost."
+            )
     step = sum(record["steps"] for record in runner.records)
     folder.rewind(len(runner.records), step)
     if recording is not None:
@@ -181,6 +191,16 @@ def _resume(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | 
     if snapshot is not None:
         notice(f"Resuming {folder.path} after {step} of {runner.total_steps} training steps.")
     return step
+
+
+def _metrics(runner: EpisodeRunner) -> list[dict[str, Any]]:
+    """Return the records of a restored run as metrics.jsonl has them: of parallel episodes, phase by phase."""
+    records = sorted(
+        runner.records,
+        key=lambda record: (record.get("episode", 0) // runner.size, record["phase"], record.get("episode")),
+    )
+    steps = accumulate(record["steps"] for record in records)
+    return [{**phase_record(record, {}), "step": step} for record, step in zip(records, steps, strict=True)]
 
 
 def warn_of_head(models: Models) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kselect import io
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import KselectError
+from kselect.logging import get_logger
 from kselect.runs import provenance, resume
 from kselect.runs.checkpoint import Checkpoint
 from kselect.runs.resume import RunPlace
@@ -44,8 +45,9 @@ class RunFolder:
         self.command = command
         self.config = dict(config)
         self.resumed = resumed
-        self.checkpoint = Checkpoint(path / CHECKPOINT, config.get("checkpoint_every", 30.0))
-        self.checkpoint.path.parent.mkdir(exist_ok=True)
+        self.checkpoint = Checkpoint(path / CHECKPOINT, config.get("checkpoint_every", 30.0), resume.identify(config))
+        with io.writing(path):
+            self.checkpoint.path.parent.mkdir(exist_ok=True)
         self._lock = _hold(path)
         self._events: EventLog | None = None
         self._last_step = 0
@@ -100,11 +102,30 @@ class RunFolder:
     @classmethod
     def _reopen(cls, path: Path, config: Mapping[str, Any], place: RunPlace) -> RunFolder:
         folder = cls(path, config, place.command, resumed=True)
-        then, now = io.read_json(path / "environment.json"), provenance.describe(place.seed)
+        then, now = _read_environment(path / "environment.json"), provenance.describe(place.seed)
         earlier = then.pop("earlier", [])
         if then != now:
             io.write_json(path / "environment.json", {**now, "earlier": [*earlier, then]})
         return folder
+
+    def restore_metrics(self, phases: Sequence[Mapping[str, Any]]) -> int:
+        """Write lines of metrics.jsonl anew where they are missing or damaged, as after a power cut.
+
+        Args:
+            phases: the records of all phases so far, in order, as for `log_phase`.
+
+        Returns:
+            How many lines were written anew.
+        """
+        metrics = self.path / "metrics.jsonl"
+        lines = metrics.read_bytes().split(b"\n") if metrics.exists() else []
+        kept = 0
+        while kept < min(len(lines), len(phases)) and _is_line_of(lines[kept], phases[kept]):
+            kept += 1
+        if kept < len(phases):
+            whole = [line.decode() for line in lines[:kept]]
+            io.write_text(metrics, "".join(f"{line}\n" for line in [*whole, *map(io.to_json, phases[kept:])]))
+        return len(phases) - kept
 
     def rewind(self, records: int, step: int) -> None:
         """Return to the moment after so many phases and training steps: what was written later is dropped."""
@@ -127,7 +148,8 @@ class RunFolder:
                 selection/<knowledge>, reward/<what>, cost/<part>. A tag whose value is None was not measured.
         """
         self._last_step = int(record["step"])
-        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+        metrics = self.path / "metrics.jsonl"
+        with io.writing(metrics), metrics.open("a", encoding="utf-8") as file:
             file.write(io.to_json(record) + "\n")
         scalars = {tag: float(value) for tag, value in record.items() if tag not in UNPLOTTED and value is not None}
         assert self._events is not None
@@ -166,7 +188,7 @@ class RunFolder:
         io.write_text(self.path / resume.DIVERGED, message + "\n")
         path = self.path / resume.LAST_GOOD
         if last_good is not None:
-            last_good.save(path)
+            last_good.save(path, self.checkpoint.run)
         self.checkpoint.drop()
         return message if last_good is None else f"{message} The last good state is saved in {path}."
 
@@ -187,14 +209,37 @@ class RunFolder:
         self.close()
 
 
+def _read_environment(path: Path) -> dict[str, Any]:
+    """Read environment.json; where it is damaged, which no later run depends on, that is what it says."""
+    try:
+        environment = io.read_json(path)
+        if isinstance(environment, dict) and isinstance(environment.get("earlier", []), list):
+            return environment
+        problem = "it is no description of an environment"
+    except (OSError, ValueError) as error:
+        problem = str(error)
+    get_logger().warning("%s is damaged and is written anew: %s.", path, problem)
+    return {"damaged": problem}
+
+
+def _is_line_of(line: bytes, phase: Mapping[str, Any]) -> bool:
+    """Return whether a line of metrics.jsonl is that of a phase."""
+    try:
+        record = io.from_json(line)
+    except ValueError:
+        return False
+    return isinstance(record, dict) and all(record.get(name) == phase[name] for name in ("step", "phase"))
+
+
 def _hold(path: Path) -> FileLock:
     """Lock a run folder against other processes until the lock is released, or this process ends."""
     lock = FileLock(path / resume.LOCK)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        message = f"{path} is being written by another process: give another run_name."
-        raise InUseError(message, setting="run_name") from None
+    with io.writing(Path(lock.lock_file)):
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            message = f"{path} is being written by another process: give another run_name."
+            raise InUseError(message, setting="run_name") from None
     return lock
 
 

@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from kselect.cli.console import Interruption, Progress
+from kselect.cli.console import Progress
+from kselect.cli.signals import Interruption
 from tests.command_line import settings_of
 
 
