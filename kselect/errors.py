@@ -108,10 +108,10 @@ def first_line(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text with control characters, which could change what a terminal shows, escaped; line feeds stay.
+    r"""Return a text with control characters, which could change what a terminal shows, escaped; line feeds stay.
 
-    >>> printable("column '\x1b[2J' of data.csv")
-    "column '\\x1b[2J' of data.csv"
+    >>> print(printable("column '\x1b[2J' of data.csv"))
+    column '\x1b[2J' of data.csv
     """
     return "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text

@@ -159,12 +159,21 @@ def from_json(text: str | bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        ValueError: it is not UTF-8, not JSON, or nested too deeply to be read.
+        ValueError: it is not UTF-8, not JSON, gives a key twice, or is nested too deeply to be read.
     """
     try:
-        return json.loads(text if isinstance(text, str) else text.decode("utf-8"))
+        return json.loads(text if isinstance(text, str) else text.decode("utf-8"), object_pairs_hook=_object)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs as a dictionary; refuse a key given twice, of which JSON silently takes the last value."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"it gives {max(names, key=names.count)!r} twice")
+    return values
 
 
 def to_json(value: Any, indent: int | None = None) -> str:

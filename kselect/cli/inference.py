@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig
 
 from kselect.cli.artifacts import find_model
 from kselect.cli.training_run import warn_long
@@ -17,6 +16,7 @@ from kselect.errors import KselectError
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.heads.saved import saved_facts
 from kselect.models.loading import load_classifier
+from kselect.models.pretrained import load_config
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.splits import Examples
 from kselect.tasks.task import Task
@@ -57,7 +57,7 @@ def label_names(path: str) -> tuple[str, ...]:
             f"{path} is not a folder with a model: give one, or with a hub id labels, in the order of their ids there.",
             setting="model",
         )
-    config = AutoConfig.from_pretrained(path)
+    config = load_config(path)
     return tuple(config.id2label[i] for i in sorted(config.id2label)) if config.num_labels > 1 else ()
 
 

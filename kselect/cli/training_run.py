@@ -181,8 +181,8 @@ def _resume(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | 
             runner.restore(snapshot)
         if anew := folder.restore_metrics(_metrics(runner)):
             notice(
-                f"{folder.path / 'metrics.jsonl'} lacks {anew} of the {len(runner.records)} phases of the checkpoint: they "
-                "are written anew from it, without the shares of cost."
+                f"{folder.path / 'metrics.jsonl'} lacks {anew} of the checkpoint's {len(runner.records)} phases: they "
+                "are written anew, without the shares of cost."
             )
     step = sum(record["steps"] for record in runner.records)
     folder.rewind(len(runner.records), step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -14,6 +14,11 @@ DEEPEST = 20
 """Lists and mappings within each other; a settings file has fewer than ten."""
 LARGEST = 2**20
 """Characters of a file of settings."""
+
+
+RECORDED = "# Repeat this run: "
+"""How config.yaml of a run begins. Its settings stand between YAML's `---` and `...`, so that one cut off is known."""
+INTEGER = "tag:yaml.org,2002:int"
 
 
 class _Plain:
@@ -44,13 +49,19 @@ class _Plain:
 
 
 class Loader(_Plain, yaml.SafeLoader):
-    """YAML's safe subset, where 1e-4 is a number, as in YAML 1.2."""
+    """YAML's safe subset, where 1e-4 is a number, as in YAML 1.2, and 010 and 1:30 are texts, as they stand."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != INTEGER]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 class TextLoader(_Plain, yaml.BaseLoader):
     """YAML whose every scalar is a text."""
 
 
+Loader.add_implicit_resolver(INTEGER, re.compile(r"^[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789"))
 Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
@@ -83,6 +94,8 @@ def read(path: str, option: str = "--config") -> dict[str, Any]:
             else "a value is not of the type of its tag"
         )
         raise KselectError(f"{path}{line} is not valid YAML: {problem}.") from None
+    if text.startswith(RECORDED) and "\n---\n" in text and not text.endswith("\n...\n"):
+        raise KselectError(f"{path} is cut off: the line with three dots at its end is missing. Restore the file.")
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):

@@ -27,8 +27,11 @@ from kselect.models.hub import source_settings
 from kselect.models.label_names import declared_names
 from kselect.models.paths import check_location
 
-LOADING_ERRORS = (OSError, ValueError, RuntimeError, ImportError, SafetensorError)
-"""Errors with which transformers refuses a model or a tokenizer."""
+LOADING_ERRORS = (
+    *(OSError, ValueError, RuntimeError, ImportError, SafetensorError),
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError),
+)
+"""Errors with which transformers refuses a model or a tokenizer; the last ones for entries of the wrong type."""
 SENTENCEPIECE_FILES = ("spm.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "tokenizer.model")
 
 SENTENCEPIECE_PACKAGES = {"sentencepiece": "sentencepiece", "google.protobuf": "protobuf"}
@@ -144,13 +147,17 @@ def _read_config(path: str | Path) -> Mapping[str, Any]:
         config, _ = PreTrainedConfig.get_config_dict(path, **source)
     except LOADING_ERRORS as error:
         raise KselectError(f"Cannot load a model from {path}: {first_line(error)}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("model_type", ""), str):
+        raise KselectError(f"Cannot load a model from {path}: its config.json does not describe one.")
     if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING:
+        code = config["auto_map"]
+        named = ", ".join(map(str, code.values() if isinstance(code, dict) else [code]))
         raise KselectError(
-            f"{path} needs its own code, which is never run ({', '.join(map(str, config['auto_map'].values()))}): give "
-            "a model of an architecture that transformers has."
+            f"{path} needs its own code, which is never run ({named}): give a model of an architecture that "
+            "transformers has."
         )
     if quantization := config.get("quantization_config"):
-        method = quantization.get("quant_method", "unknown method")
+        method = quantization.get("quant_method", "unknown method") if isinstance(quantization, dict) else quantization
         raise KselectError(f"{path} is quantised ({method}): give the checkpoint that it was made from.")
     return config
 

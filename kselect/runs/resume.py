@@ -14,6 +14,7 @@ import yaml
 
 from kselect import io
 from kselect.config import KnowledgeConfig, RunConfig, names_with
+from kselect.config.yaml_file import MALFORMED, Loader
 from kselect.errors import KselectError
 
 LOCK = "checkpoints/lock"
@@ -119,14 +120,14 @@ def _obstacle(path: Path) -> str | None:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+        config = yaml.load((path / "config.yaml").read_text(encoding="utf-8"), Loader)
     except OSError as error:
         raise KselectError(
             f"{path / 'config.yaml'} cannot be read ({error.strerror}): check its permissions, or give another "
             "run_name.",
             setting="run_name",
         ) from None
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except MALFORMED:
         return {}  # not ours, and so unlike any settings
     return config if isinstance(config, dict) else {}
 

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from kselect import io
+from kselect.config.yaml_file import RECORDED
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import KselectError
 from kselect.logging import get_logger
@@ -61,8 +62,8 @@ class RunFolder:
         """
         path, config = place.make(), _recorded(config)
         folder = cls(path, config, place.command)  # locked before config.yaml makes it look like an unfinished run
-        heading = f"# Repeat this run: {folder.repeat}\n"
-        body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        heading = f"{RECORDED}{folder.repeat}\n"
+        body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, explicit_start=True, explicit_end=True)
         io.write_json(path / "environment.json", provenance.describe(place.seed))
         io.write_text(path / "config.yaml", heading + body)
         folder.rewind(0, 0)

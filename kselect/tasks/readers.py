@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kselect.errors import KselectError, first_line
+from kselect.io import from_json
 from kselect.logging import get_logger
 from kselect.tasks.table import Table
 
@@ -126,8 +126,8 @@ def read_jsonl(path: Path) -> Table:
     rows: list[dict[str, Any]] = []
     for number, content in enumerate(read_lines(path), start=1):
         try:
-            row = json.loads(content)
-        except (ValueError, RecursionError) as error:
+            row = from_json(content)
+        except ValueError as error:
             raise KselectError(f"{path}:{number} is not JSON ({error}): write one object a line.") from None
         if not isinstance(row, dict):
             raise KselectError(

@@ -61,9 +61,9 @@ class FactStore:
         except (OSError, ValueError):
             values = None
         facts = values.get("facts") if isinstance(values, dict) else None
-        if isinstance(facts, dict) and list(facts) == list(names) and all(map(_is_fact, facts.values())):
-            if values == _sealed(facts):
-                return facts
+        is_ours = isinstance(facts, dict) and list(facts) == list(names) and all(map(_is_fact, facts.values()))
+        if facts is not None and is_ours and values == _sealed(facts):
+            return dict(facts)
         get_logger().warning("%s is damaged: the facts will be measured again.", self.path)
         return None
 
