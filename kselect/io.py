@@ -16,6 +16,8 @@ import xxhash
 from kselect.errors import KselectError
 
 TEMPORARY = ".part"
+BLOCK_BYTES = 2**22
+"""Read at a time for a checksum."""
 
 
 class UnwritableError(KselectError):
@@ -125,6 +127,15 @@ def checksum(contents: Mapping[str, Any]) -> str:
     for name in sorted(contents):
         digest.update(f"{name}\n".encode())
         digest.update(contents[name])
+    return digest.hexdigest()
+
+
+def file_checksum(path: Path) -> str:
+    """Return the checksum (XXH3, 128 bits) of a file, read in blocks."""
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
     return digest.hexdigest()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from kselect import __version__
@@ -73,10 +73,15 @@ def dispatch(words: Sequence[str]) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the words of a command line and return its exit code: 0; 2, bad input; 130, Ctrl-C, SIGTERM or SIGHUP."""
+    """Run the words of a command line and return its exit code; see `exit_code`."""
+    return exit_code(lambda: dispatch(sys.argv[1:] if words is None else words))
+
+
+def exit_code(action: Callable[[], object]) -> int:
+    """Run an action and return 0; 2 after an error, 130 after Ctrl-C, SIGTERM or SIGHUP, which are a line on stderr."""
     try:
         with stopping_on_signals():
-            dispatch(sys.argv[1:] if words is None else words)
+            action()
             print(end="", flush=True)
     except KselectError as error:
         _say(f"error: {' '.join(str(error).split())}")

@@ -15,6 +15,7 @@ from kselect.errors import KselectError, first_line
 from kselect.hub import model_card, push_folder
 from kselect.io import replacing_files
 from kselect.models.architecture import fused_attention, positions
+from kselect.models.checksums import save_checksums
 from kselect.models.heads import Classes, Head, Score
 from kselect.models.heads.saved import save_head
 from kselect.models.pretrained import quiet
@@ -73,8 +74,8 @@ class Classifier:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model and tokenizer as plain transformers files, readable without this package.
 
-        The head of a model of words is written next to them, as JSON and safetensors, and so are hashes of the texts
-        that the model was trained on, where these are known (see `kselect.tasks.fingerprint`).
+        The head of a model of words is written next to them, as JSON and safetensors, and so are checksums, and hashes
+        of the texts that the model was trained on, where these are known (see `kselect.tasks.fingerprint`).
 
         Raises:
             UnwritableError: the files cannot be written; those that were there before are unchanged.
@@ -93,6 +94,7 @@ class Classifier:
                 raise
             if self.training_texts is not None:
                 save_fingerprint(self.training_texts, partial)
+            save_checksums(partial)
 
     @classmethod
     def from_pretrained(cls, path: str | Path, task: Task) -> Classifier:

@@ -37,7 +37,7 @@ def read_comparison(folder: Path) -> dict[str, Any]:
         kept = io.read_json(path)
         there = [setting for setting in OF_STRUCTURES if setting in kept]
         return {setting: kept[setting] for setting in (*COMPARED, *there)}
-    except (ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError):
         raise KselectError(
             f"{path} does not say {', '.join(COMPARED)}: copy it again, or remove it for the defaults."
         ) from None
