@@ -73,12 +73,9 @@ def with_entry(name: str, *value: Any) -> Mutilation:
 def of_entries(*names: str, right: type | None = None) -> dict[str, Mutilation]:
     """Return mutilations of the entries of a JSON object, whose values are of the type `right`."""
     table = {f"no {name}": with_entry(name) for name in names}
+    wrong = {kind: value for kind, value in WRONG.items() if right is None or type(value) is not right}
     for name in names:
-        table |= {
-            f"{kind} for {name}": with_entry(name, value)
-            for kind, value in WRONG.items()
-            if right is None or type(value) is not right
-        }
+        table |= {f"{kind} for {name}": with_entry(name, value) for kind, value in wrong.items()}
     return table
 
 

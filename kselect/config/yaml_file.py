@@ -83,6 +83,8 @@ def read(path: str, option: str = "--config") -> dict[str, Any]:
         raise KselectError(f"{path[:200]} cannot be read as text: {reason}.") from None
     if len(text) > LARGEST:
         raise KselectError(f"{path} is too large for a file of settings: {len(text)} characters.")
+    if text.startswith(RECORDED) and "\n---\n" in text and not text.endswith("\n...\n"):
+        raise KselectError(f"{path} is cut off: the line with three dots at its end is missing. Restore the file.")
     try:
         values = yaml.load(text, Loader)
     except MALFORMED as error:
@@ -94,8 +96,6 @@ def read(path: str, option: str = "--config") -> dict[str, Any]:
             else "a value is not of the type of its tag"
         )
         raise KselectError(f"{path}{line} is not valid YAML: {problem}.") from None
-    if text.startswith(RECORDED) and "\n---\n" in text and not text.endswith("\n...\n"):
-        raise KselectError(f"{path} is cut off: the line with three dots at its end is missing. Restore the file.")
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):

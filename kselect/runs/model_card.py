@@ -8,6 +8,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from kselect.distillation.overlap import UNKNOWN
+from kselect.errors import printable
 from kselect.models.heads.registry import TOKEN_CLASSIFIERS
 
 CARD = """\
@@ -72,7 +73,8 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
         command: the command that repeats the run.
         model_folder: Folder of the model, relative to the card.
     """
-    task = results["task"]
+    task = printable(" ".join(results["task"].split()))  # that of a file may have any characters
+    results = {**results, "task": task}
     title = f"{'Student' if 'agent' in results else 'Teacher'} for {task}"
     auto, pipeline = _usage(results.get("head"))
     return CARD.format(

@@ -150,11 +150,12 @@ class RunFolder:
         """
         self._last_step = int(record["step"])
         metrics = self.path / "metrics.jsonl"
-        with io.writing(metrics), metrics.open("a", encoding="utf-8") as file:
-            file.write(io.to_json(record) + "\n")
         scalars = {tag: float(value) for tag, value in record.items() if tag not in UNPLOTTED and value is not None}
         assert self._events is not None
-        self._events.scalars(scalars, self._last_step)
+        with io.writing(metrics):
+            with metrics.open("a", encoding="utf-8") as file:
+                file.write(io.to_json(record) + "\n")
+            self._events.scalars(scalars, self._last_step)
 
     def log_histograms(self, values: Mapping[str, NDArray[Any]], step: int) -> None:
         """Write TensorBoard histograms, one a tag, of values `[n]` seen up to a training step."""

@@ -289,6 +289,18 @@ def test_a_damaged_checkpoint_is_named(stopped: list[str], tmp_path: Path, capsy
     assert error.count("\n") == 1
 
 
+def test_phases_that_the_log_has_lost_are_written_anew(
+    stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = tmp_path / "mine" / "metrics.jsonl"
+    metrics.write_bytes(metrics.read_bytes()[:100])
+    assert main(stopped) == 0
+    assert f"{metrics} lacks 2 of the checkpoint's 2 phases: they are written anew" in capsys.readouterr().err
+    phases = told(tmp_path / "mine")
+    assert main([*stopped, "--run_name", "straight"]) == 0
+    assert phases == told(tmp_path / "straight")
+
+
 def test_a_run_stopped_before_its_first_checkpoint_starts_over(
     stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
