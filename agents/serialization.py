@@ -107,10 +107,11 @@ def read_learned(folder: Path, description: dict[str, Any]) -> tuple[dict[str, N
     if not isinstance(header, dict):
         raise KselectError(f"{path} is damaged (it has no header of ours): save the policy again.")
     version, expected = header.pop("format", None), header.pop("checksum", None)
-    if version not in (None, FORMAT):
-        raise KselectError(f"{path} was written by another version of kselect: save the policy again.")
-    if (version, expected) != (None, None) and expected != _checksum(arrays, header):
-        raise KselectError(f"{path} is damaged (its content does not match its checksum): save the policy again.")
+    if (version, expected) != (None, None):
+        if version != FORMAT:
+            raise KselectError(f"{path} was written by another version of kselect: save the policy again.")
+        if expected != _checksum(arrays, header):
+            raise KselectError(f"{path} is damaged (its content does not match its checksum): save the policy again.")
     if header.get("description") != description:
         raise KselectError(f"{path} and {DESCRIPTION} are of two different agents: save the policy again.")
     not_finite = [name for name, array in arrays.items() if not np.isfinite(array).all()]

@@ -94,8 +94,8 @@ def fitting(path: str | Path) -> Iterator[None]:
     """Report a snapshot from `path` that does not fit what it is restored to, in one line."""
     try:
         yield
-    except KselectError:
-        raise
+    except KselectError as error:
+        raise KselectError(f"{error} The checkpoint is {path}.", setting=error.setting) from error
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise _refused(path, f"does not fit this run ({reason})") from error
