@@ -7,6 +7,7 @@ import runpy
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -15,6 +16,14 @@ from kselect.cli.console import Progress
 from kselect.cli.main import exit_code
 from kselect.cli.signals import Interruption
 from tests.command_line import settings_of
+
+
+@pytest.fixture(autouse=True)
+def signals_are_heard() -> Iterator[None]:
+    """A process that nohup started is deaf to SIGHUP."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, former)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -64,7 +64,7 @@ def _are_sizes(value: Any) -> bool:
 
 
 ENTRIES: dict[str, Callable[[Any], bool]] = {
-    "head": lambda value: isinstance(value, str) and value in HEADS,
+    "head": lambda value: isinstance(value, str) and any(value in names for names in HEADS.values()),
     "labels": _are_labels,
     "sizes": _are_sizes,
 }
