@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kselect import io
-from kselect.collection.suite import Condition
+from kselect.collection.conditions import Condition
 from kselect.config import TaskConfig
 from kselect.errors import KselectError
 from kselect.tasks.registry import make_task

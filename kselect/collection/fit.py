@@ -46,7 +46,7 @@ class Trial:
 
 
 def trials(runs: Iterable[Run], split: str = "dev") -> list[Trial]:
-    """Return the runs of a table that have facts and a score.
+    """Return the runs of fixed selections that have facts and a score.
 
     Raises:
         KselectError: a run with facts of another version of kselect.
@@ -60,7 +60,7 @@ def trials(runs: Iterable[Run], split: str = "dev") -> list[Trial]:
             100 * run.score(1.0, split),
         )
         for run in runs
-        if run.facts is not None and not math.isnan(run.score(1.0, split))
+        if run.stages and run.facts is not None and not math.isnan(run.score(1.0, split))
     ]
 
 

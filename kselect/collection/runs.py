@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from kselect import io
+from kselect.collection.conditions import AgentSpec, Condition
 from kselect.collection.draws import draw
-from kselect.collection.suite import Condition
 from kselect.collection.teachers import student_config, teacher_scores, train_teacher
 from kselect.config import AgentConfig, DistillSettings, KnowledgeConfig, PhaseConfig, RunConfig, TaskConfig
 from kselect.distillation.callback import DistillerCallback, TrainingControl
 from kselect.distillation.evaluation import predict_logits
 from kselect.distillation.facts.measure import measure_facts
 from kselect.envs.distillation import DistillationEnv
+from kselect.recipes import recipe_defaults, resolve
 from kselect.recipes.policies import build_policy
 from kselect.training.cells import cached_distiller, fill_teacher_cache
 from kselect.training.engines import Report
@@ -41,9 +42,9 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
     kept in its folder for the others.
 
     Args:
-        settings: `condition` and its `tasks` as plain values, `seed`, `stages` of the selection, `knowledge` on offer,
-            `encoder`, `dev_examples`, the `folder` of the condition under this seed, the folder of all `teachers`, and
-            the `arrays` file to write.
+        settings: `condition` and its `tasks` as plain values, `seed`, `stages` of the selection or the `agent` that
+            selects, `knowledge` on offer, `encoder`, `dev_examples`, the `folder` of the condition under this seed, the
+            folder of all `teachers`, and the `arrays` file to write.
         report: called after each phase.
 
     Returns:
@@ -64,7 +65,7 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
     setup = build_policy(distill.agent, distiller, distill.phases, seed)
     setup.env.measure_rewards = True
     recorder = _Recorder(setup.env, Path(settings["arrays"]))
-    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=False, callbacks=[recorder])
+    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=setup.learning, callbacks=[recorder])
     setup.env.decide_at(sorted({*setup.agent.boundaries, *MARKS[:-1]}))
     fill_teacher_cache(distiller, seed)
     episode = runner.run(lambda record: report(record["step"], runner.total_steps))[0]
@@ -95,15 +96,30 @@ def _prepare(condition: Condition, settings: Mapping[str, Any], folder: Path) ->
     student = student_config(condition, data["student"], teacher, encoder, seed, folder / STUDENT)
     if not kept.is_file():
         io.write_json(kept, {name: vars(config) for name, config in data.items()})
+    shared: dict[str, Any] = {"model": student, "training": condition.training, "run": RunConfig(seed=seed)}
+    offered = KnowledgeConfig(**settings["knowledge"])
+    if "agent" in settings:
+        spec = AgentSpec(**settings["agent"])
+        task = replace(data["student"], augment=spec.augment)
+        if not spec.texts:
+            task = replace(task, transfer_file=None)
+        agent = AgentConfig(spec.agent)
+        return DistillSettings(task=task, knowledge=_offered(agent, offered), agent=agent, **shared)
     return DistillSettings(
         task=data["student"],
-        model=student,
-        training=condition.training,
-        knowledge=KnowledgeConfig(**settings["knowledge"]),
+        knowledge=offered,
         agent=AgentConfig("schedule", {"stages": settings["stages"]}),
         phases=PhaseConfig(observe_facts=True),
-        run=RunConfig(seed=seed),
+        **shared,
     )
+
+
+def _offered(agent: AgentConfig, offered: KnowledgeConfig) -> KnowledgeConfig:
+    """Return what is on offer to an agent: what its recipe needs, compared as it says, or else what the suite has."""
+    own = recipe_defaults(agent, {})
+    if "knowledge" in own:
+        return KnowledgeConfig(**own)
+    return resolve(agent, **{**offered.changed(), **own})
 
 
 def _drop_outdated(condition: Condition, settings: Mapping[str, Any], folder: Path) -> None:

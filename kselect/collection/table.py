@@ -33,7 +33,7 @@ class Run:
         stratum: the group of conditions that it is reported with.
         seed: under which data were drawn and models were trained.
         selection: name of the selection.
-        stages: the selection as it is in this condition.
+        stages: the selection as it is in this condition; empty where an agent selected.
         rows: what it weights, in the order of the arrays: the kinds of knowledge on offer, and further texts.
         knowledge: settings of `kselect.config.KnowledgeConfig` that differ from their defaults.
         marks: metrics by share of the run at which they were measured, by split (reward, dev).
@@ -145,7 +145,7 @@ def _run(entry: Mapping[str, Any], ledger: str | Path) -> Run:
             stratum=condition["stratum"],
             seed=entry["seed"],
             selection=entry["selection"],
-            stages=entry["settings"]["stages"],
+            stages=entry["settings"]["stages"] if "agent" not in entry["settings"] else [],
             rows=(*entry["scales"], *sources),
             knowledge=entry["settings"]["knowledge"],
             marks={float(mark): metrics for mark, metrics in entry["marks"].items()},

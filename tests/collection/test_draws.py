@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kselect.collection.conditions import Condition
 from kselect.collection.draws import draw
-from kselect.collection.suite import Condition
 from kselect.config import TaskConfig
 from kselect.errors import KselectError
 from kselect.tasks.registry import make_task
