@@ -85,11 +85,24 @@ class Fitted:
     default: str
 
     def gain(
-        self, selection: str, facts: Mapping[str, float], traits: Mapping[str, Sequence[float]], names: Sequence[str]
+        self,
+        selection: str,
+        facts: Mapping[str, float],
+        traits: Mapping[str, Sequence[float]],
+        names: Sequence[str],
+        over: str | None = None,
     ) -> tuple[float, float]:
-        """Return the expected gain of a selection over the default, and its standard deviation, in points."""
+        """Return the expected gain of a selection over another one, and its standard deviation, in points.
+
+        Args:
+            selection: its name.
+            facts: of the run, by name.
+            traits: of each selection, by name.
+            names: of the facts that were fitted.
+            over: the other one; the default by default.
+        """
         values = (np.array([facts[name] for name in names]) - self.centre) / self.scale
-        difference = features(selection, traits, values) - features(self.default, traits, values)
+        difference = features(selection, traits, values) - features(over or self.default, traits, values)
         variance = float(difference @ self.covariance @ difference)
         return float(difference @ self.mean), math.sqrt(max(variance, 0.0))
 

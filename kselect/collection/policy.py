@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 from gymnasium import spaces
@@ -38,21 +41,23 @@ class Choice:
         group: the condition and the seed.
         task: name of the task.
         selection: what it chooses.
-        default: what it chooses in doubt.
-        score: of the run of its choice, in points.
-        default_score: of the run of the default.
-        best_score: of the best run of the group, which is the best in part by luck.
-        expected: expected gain over the default, and its standard deviation.
+        default: what it chooses in doubt, the best fixed selection of the other tasks.
+        gains: what its choice is expected to gain over every other selection.
+        noise: standard deviation of a run's score, in points.
     """
 
     group: tuple[str, int]
     task: str
     selection: str
     default: str
-    score: float
-    default_score: float
-    best_score: float
-    expected: tuple[float, float]
+    gains: Mapping[str, Gain]
+    noise: float
+
+    def interval(self, over: str, coverage: float = 0.9) -> tuple[float, float]:
+        """Return what a run of the choice will gain over a run of another selection, with this probability."""
+        gain = self.gains[over]
+        width = NormalDist().inv_cdf(0.5 + coverage / 2) * math.hypot(gain.error, self.noise * math.sqrt(2))
+        return gain.mean - width, gain.mean + width
 
 
 def choose_on_left_out_tasks(
@@ -61,29 +66,25 @@ def choose_on_left_out_tasks(
     """Replay the choices of portfolios, each fitted to all tasks but one, on the groups of the task that it lacks."""
     traits = traits_of(selections)
     fitted = leave_tasks_out(observed, traits, facts)
-    factor = inflation(observed, traits, facts, fitted)
+    factors = {task: inflation([trial for trial in observed if trial.task != task], traits, facts) for task in fitted}
     found = []
     for group, members in by_group(observed).items():
-        model, scores = fitted[members[0].task], {trial.selection: trial.score for trial in members}
-        if model.default not in scores:
+        task, known = members[0].task, members[0].facts
+        model, factor = fitted[task], factors[task]
+        names = [trial.selection for trial in members]
+        if model.default not in names:
             continue
-        gains = {name: model.gain(name, members[0].facts, traits, facts) for name in scores if name != model.default}
-        expected = {name: Gain(mean, factor * error) for name, (mean, error) in gains.items()}
-        sure = {name: gain.mean for name, gain in expected.items() if gain.probability > confidence}
+
+        expected = {
+            (name, other): Gain(mean, factor * error)
+            for name, other in permutations(names, 2)
+            for mean, error in [model.gain(name, known, traits, facts, other)]
+        }
+        better = {name: gain for (name, other), gain in expected.items() if other == model.default}
+        sure = {name: gain.mean for name, gain in better.items() if gain.probability > confidence}
         chosen = max(sure, key=lambda name: sure[name]) if sure else model.default
-        gain = expected.get(chosen, Gain(0.0, 0.0))
-        found.append(
-            Choice(
-                group,
-                members[0].task,
-                chosen,
-                model.default,
-                scores[chosen],
-                scores[model.default],
-                max(scores.values()),
-                (gain.mean, gain.error),
-            )
-        )
+        gains = {other: gain for (name, other), gain in expected.items() if name == chosen}
+        found.append(Choice(group, task, chosen, model.default, gains, model.noise))
     return found
 
 
