@@ -19,7 +19,7 @@ from kselect.collection.draws import draw
 from kselect.collection.teachers import student_config, teacher_scores, train_teacher
 from kselect.config import AgentConfig, DistillSettings, KnowledgeConfig, PhaseConfig, RunConfig, TaskConfig
 from kselect.distillation.callback import DistillerCallback, TrainingControl
-from kselect.distillation.evaluation import predict_logits
+from kselect.distillation.evaluation import predict
 from kselect.distillation.facts.measure import measure_facts
 from kselect.envs.distillation import DistillationEnv
 from kselect.recipes import recipe_defaults, resolve
@@ -32,7 +32,7 @@ from kselect.training.runner import EpisodeRunner
 SOURCE, DATA, SCORES, STUDENT = "made-of.json", "data.json", "teacher-scores.json", "student"
 """In the folder of a condition under a seed: what its data and models are made of, and these."""
 MARKS = (0.25, 0.5, 1.0)
-"""Shares of a run at which the student is evaluated, besides rewards."""
+"""Shares of a run at which the student is evaluated on the reward split, besides rewards."""
 
 
 def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
         report: called after each phase.
 
     Returns:
-        Metrics of the student on dev and on the reward split at each of `MARKS`, those of the teacher and of the
+        Metrics of the student on the reward split at each of `MARKS`, and on dev at the last; those of the teacher and of the
         constant prediction, the facts of the run (`kselect.distillation.facts`), the numbers of steps and examples, and
         the seconds by part. The arrays hold the observations before and after all decisions, their weights and rewards,
         and the logits on the reward split at each mark.
@@ -161,17 +161,19 @@ class _Recorder(DistillerCallback):
                 self._evaluate(mark)
 
     def _evaluate(self, mark: float) -> None:
+        """Evaluate the student on the reward split and, at the end, on dev."""
         distiller = self.distiller
-        found = {}
-        for split in ("reward", "dev"):
-            result = distiller.evaluate(split)
-            found[split] = {**result.metrics, "loss": result.loss}
-        self.marks[str(mark)] = found
-        if distiller.student.labels is None:
-            encoded = distiller.encoded("reward")
-            every = np.arange(len(encoded))
-            logits = predict_logits(distiller.student, encoded, every, distiller.training.batch_size, distiller.dtype)
-            self.arrays[f"logits-{mark}"] = logits.numpy().astype(np.float16)
+        encoded, is_of_texts = distiller.encoded("reward"), distiller.student.labels is None
+        every = np.arange(len(encoded))
+        size, dtype = distiller.training.batch_size, distiller.dtype
+        predictions = predict(distiller.student, encoded, every, size, dtype, keep_logits=is_of_texts)
+        metrics = distiller.task.score_rows(predictions.answers, encoded, every)
+        self.marks[str(mark)] = {"reward": {**metrics, "loss": float(predictions.losses.mean())}}
+        if mark == MARKS[-1]:
+            result = distiller.evaluate("dev")
+            self.marks[str(mark)]["dev"] = {**result.metrics, "loss": result.loss}
+        if predictions.logits is not None:
+            self.arrays[f"logits-{mark}"] = predictions.logits.numpy().astype(np.float16)
             self.arrays["labels"] = encoded.labels
 
     def save(self) -> None:
