@@ -48,10 +48,10 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
         report: called after each phase.
 
     Returns:
-        Metrics of the student on the reward split at each of `MARKS`, and on dev at the last; those of the teacher and of the
-        constant prediction, the facts of the run (`kselect.distillation.facts`), the numbers of steps and examples, and
-        the seconds by part. The arrays hold the observations before and after all decisions, their weights and rewards,
-        and the logits on the reward split at each mark.
+        Metrics of the student on the reward split at each of `MARKS`, and on dev at the last; those of the teacher and
+        of the constant prediction, the facts of the run (`kselect.distillation.facts`), the numbers of steps and
+        examples, and the seconds by part. The arrays hold the observations before and after all decisions, their
+        weights and rewards, and the logits on the reward split at each mark.
     """
     condition, seed = Condition.from_dict(settings["condition"]), settings["seed"]
     folder = Path(settings["folder"])

@@ -107,6 +107,25 @@ def test_every_tag_is_in_both_samples(tmp_path: Path) -> None:
     tasks_of = [make_task(found[name]) for name in ("teacher", "student")]
     assert tasks_of[0].labels == tasks_of[1].labels
     assert len(tasks_of[0].labels) >= 3
+    teacher, student = (set(texts_of_words(tmp_path / f"{name}.jsonl")) for name in found)
+    assert teacher & student == {"d0"}  # the only sentence with its tag
+
+
+def test_a_teacher_has_no_copy_of_a_sentence_of_its_student(tmp_path: Path) -> None:
+    path = tmp_path / "train.conll"
+    path.write_text("\n".join(f"word{i % 60}\t{'B-X' if i % 2 else 'O'}\n" for i in range(180)))
+    tasks = {"tags": TaskConfig(task="tags", task_type="tags", train_file=str(path), reward_fraction=0.01)}
+    one = Condition.from_dict(
+        {"name": "t", "task": "tags", "stratum": "test", "labelled": 20, "held_out": 10, "teacher": {"examples": 20}}
+    )
+    found = draw(one, tasks, 3, 10, tmp_path)
+    teacher, student = (texts_of_words(tmp_path / f"{name}.jsonl") for name in found)
+    assert not set(teacher) & set(student)
+    assert len(set(teacher)) == len(teacher)
+
+
+def texts_of_words(path: Path) -> list[str]:
+    return [" ".join(row["tokens"]) for row in rows(path)]
 
 
 def test_trees_are_written_as_they_were(tmp_path: Path) -> None:
