@@ -2,7 +2,7 @@
 
 A suite is a YAML file of tasks, conditions (data, teacher and student), selections (fixed weights, or stages of them)
 and agents to compare them with. Under each seed a condition's data are drawn and its teacher is trained once; then each
-selection distils a student, which is evaluated at a quarter, at half and at the end of its run. A stopped collection
+selection distils a student, whose scores are kept at a quarter, at half and at the end of its run. A stopped collection
 resumes with the same command, and a finished one is extended by more conditions, selections, agents or seeds. README.md
 in the pool says how it was made. With --minari, the runs are written as Minari datasets, too, for offline reinforcement
 learning.

@@ -20,7 +20,6 @@ RUNS = "runs.jsonl"
 ARRAYS = ".npz"
 RUN = ("condition", "seed", "selection")
 """What a run is found by; a run that was computed again, under other settings, too, takes the place of the former."""
-SPLITS = ("reward", "dev")
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ class Run:
             KselectError: an unknown mark or split.
         """
         if mark not in self.marks or split not in self.marks[mark]:
-            marks = ", ".join(f"{known:g}" for known in self.marks)
-            raise KselectError(f"Runs are evaluated at {marks}, on {' and '.join(SPLITS)}: not at {mark} on {split}.")
+            known = ", ".join(f"{each:g} ({', '.join(splits)})" for each, splits in self.marks.items())
+            raise KselectError(f"This run was evaluated at {known}: not at {mark:g} on {split}.")
         value = self.marks[mark][split]["score"]
         return math.nan if value is None else float(value)
 

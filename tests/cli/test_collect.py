@@ -100,6 +100,7 @@ def test_every_condition_has_a_run_of_each_selection_that_it_allows(pool: Path) 
     for one in found.values():
         assert list(one["marks"]) == ["0.25", "0.5", "1.0"]
         assert set(one["marks"]["1.0"]) == {"reward", "dev"}
+        assert set(one["marks"]["0.5"]) == {"reward"}
         assert one["examples"]["train"] == pytest.approx(64, abs=5)
         assert one["steps"] == pytest.approx(32, abs=3)
 
