@@ -83,13 +83,13 @@ def _format(task: Task[Any], config: TaskConfig, dev: Path) -> dict[str, Any]:
     """Return how the files are read."""
     shared = {"task": f"{task.name}-drawn", "dev_file": str(dev), "max_length": config.max_length}
     if isinstance(task, TaggingTask):
-        scheme = task.tag_set.scheme
+        scheme = task.tag_set.scheme  # into which the task has converted its tags
         return {
             **shared,
             "task_type": "tags",
             "word_column": WORDS,
             "tag_column": TAGS,
-            "file_scheme": task.file_scheme,
+            "file_scheme": scheme,
             "scheme": scheme,
         }
     if isinstance(task, ParsingTask):

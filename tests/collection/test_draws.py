@@ -111,6 +111,17 @@ def test_every_tag_is_in_both_samples(tmp_path: Path) -> None:
     assert teacher & student == {"d0"}  # the only sentence with its tag
 
 
+def test_converted_tags_are_written_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "train.conll"
+    path.write_text("\n".join(f"a{i}\tB-X\nb{i}\tI-X\nc{i}\tB-X\n" for i in range(80)))
+    tasks = {"tags": TaskConfig(task="tags", task_type="tags", train_file=str(path), scheme="bioes")}
+    one = Condition.from_dict(
+        {"name": "t", "task": "tags", "stratum": "test", "labelled": 20, "held_out": 10, "teacher": {"examples": 20}}
+    )
+    task = make_task(draw(one, tasks, 0, 10, tmp_path)["student"])
+    assert {sentence.tags for sentence in task.splits["train"].sentences} == {("B-X", "E-X", "S-X")}
+
+
 def test_a_teacher_has_no_copy_of_a_sentence_of_its_student(tmp_path: Path) -> None:
     path = tmp_path / "train.conll"
     path.write_text("\n".join(f"word{i % 60}\t{'B-X' if i % 2 else 'O'}\n" for i in range(180)))

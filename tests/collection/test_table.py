@@ -91,5 +91,5 @@ def test_what_is_no_pool_is_refused(tmp_path: Path) -> None:
     (run,) = read_pool(write(tmp_path / "runs.jsonl", ENTRIES[:1]))
     with pytest.raises(KselectError, match=r"evaluated at 0\.25 \(reward, dev\), 0\.5 .*, 1 .*: not at 0\.75 on dev"):
         run.score(0.75, "dev")
-    with pytest.raises(KselectError, match="not at 0.5 on train"):
+    with pytest.raises(KselectError, match=r"not at 0\.5 on train"):
         run.score(0.5, "train")
