@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,24 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from kselect import io
+from kselect.agents.stages import Stages
 from kselect.collection.conditions import AgentSpec, Condition
 from kselect.collection.draws import draw
 from kselect.collection.teachers import student_config, teacher_scores, train_teacher
-from kselect.config import AgentConfig, DistillSettings, KnowledgeConfig, PhaseConfig, RunConfig, TaskConfig
+from kselect.config import (
+    TEXT_SOURCES,
+    AgentConfig,
+    DistillSettings,
+    KnowledgeConfig,
+    PhaseConfig,
+    RunConfig,
+    TaskConfig,
+)
 from kselect.distillation.callback import DistillerCallback, TrainingControl
 from kselect.distillation.evaluation import predict
 from kselect.distillation.facts.measure import measure_facts
 from kselect.envs.distillation import DistillationEnv
+from kselect.errors import KselectError
 from kselect.recipes import recipe_defaults, resolve
 from kselect.recipes.policies import build_policy
 from kselect.training.cells import cached_distiller, fill_teacher_cache
@@ -62,7 +72,10 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
         distiller.reset(seed)  # facts are those of the initial student
         teacher = teacher_scores(distiller, folder / SCORES)
         facts = measure_facts(distiller)
-    setup = build_policy(distill.agent, distiller, distill.phases, seed)
+    agent = distill.agent
+    if distill.knowledge.skip_unsupported and "stages" in settings:
+        agent = AgentConfig("schedule", {"stages": _supported(settings["stages"], distiller.names)})
+    setup = build_policy(agent, distiller, distill.phases, seed)
     setup.env.measure_rewards = True
     recorder = _Recorder(setup.env, Path(settings["arrays"]))
     runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=setup.learning, callbacks=[recorder])
@@ -112,6 +125,15 @@ def _prepare(condition: Condition, settings: Mapping[str, Any], folder: Path) ->
         phases=PhaseConfig(observe_facts=True),
         **shared,
     )
+
+
+def _supported(stages: Stages, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return stages without weights for kinds of knowledge that the models do not support."""
+    found = [{**stage, "weights": {n: w for n, w in stage["weights"].items() if n in names}} for stage in stages]
+    for stage in found:
+        if not any(weight for name, weight in stage["weights"].items() if name not in TEXT_SOURCES):
+            raise KselectError("The models support no knowledge that this selection weights: leave it out here.")
+    return found
 
 
 def _offered(agent: AgentConfig, offered: KnowledgeConfig) -> KnowledgeConfig:

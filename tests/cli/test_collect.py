@@ -93,6 +93,17 @@ def test_agents_are_run_by_name_with_what_they_need(pool: Path, tmp_path: Path) 
     assert not {trial.selection for trial in trials(runs)} & set(found)
 
 
+def test_kinds_that_the_models_do_not_support_can_be_skipped(pool: Path, tmp_path: Path) -> None:
+    text = (pool / "suite.yaml").read_text().replace("hidden]}", "hidden, marginals], skip_unsupported: true}")
+    (tmp_path / "suite.yaml").write_text(text.replace("gold: {gold: 1,", "gold: {gold: 1, marginals: 1,"))
+    options = ("--suite", str(tmp_path / "suite.yaml"), "--pool", str(tmp_path / "pool"), "--conditions", "new")
+    assert collect(pool, *options) == 0
+    (skipped,) = entries_of(tmp_path / "pool").values()
+    assert set(skipped["scales"]) == {"gold", "logits", "hidden"}
+    plain = entries(pool)["new", "gold"]
+    assert skipped["marks"] == plain["marks"]
+
+
 def test_every_condition_has_a_run_of_each_selection_that_it_allows(pool: Path) -> None:
     found = entries(pool)
     assert {selection for condition, selection in found if condition == "texts"} == {"gold", "texts", "texts>gold"}
