@@ -38,6 +38,7 @@ CLASSES = {
     "DeterministicActorCritic": "kselect.agents.ddpg",
     "TowerActorCritic": "kselect.agents.ddpg",
     "LinearActorCritic": "kselect.agents.linear_actor_critic",
+    "OfflineActorCritic": "kselect.agents.offline_actor_critic",
     "Portfolio": "kselect.agents.portfolio",
     "PosteriorSampling": "kselect.agents.posterior_sampling",
     "RandomHard": "kselect.agents.random",

@@ -44,7 +44,8 @@ class SelectionCritic:
     def __init__(self, rows: int, ridge: float) -> None:
         self.rows = rows
         size = LEVELS + 3 * rows
-        self.gram, self.moment, self.coefficients = np.zeros((size, size)), np.zeros(size), np.zeros(size)
+        self.gram, self.moment = np.zeros((size, size)), np.zeros(size)
+        self.coefficients: Floats = np.zeros(size)
         self.penalty = np.full(size, ridge)
         self.penalty[:LEVELS] *= UNSHRUNK
 
