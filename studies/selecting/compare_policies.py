@@ -80,9 +80,8 @@ def main() -> None:
         total = [np.mean(each) for each in means]
         spread = np.std(np.mean(means, axis=0), ddof=1) / np.sqrt(len(means[0])) if len(means[0]) > 1 else np.nan
         rows.append([name, f"{np.mean(total):.2f} ± {spread:.2f}", f"{np.mean(worst):.2f}"])
-    print(
-        f"{len(groups)} groups of {most} selections, {len({group[0] for group in groups})} conditions, {len(tasks)} tasks"
-    )
+    conditions = len({condition for condition, _ in groups})
+    print(f"{len(groups)} groups of {most} selections, {conditions} conditions, {len(tasks)} tasks")
     print_table("Left-out tasks", ["policy", "mean regret ± se over tasks", "worst condition"], rows)
     if arguments.output is not None:
         policy = make_actor_critic(observed, suite, combine=arguments.combine, pessimism=arguments.pessimism)
