@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from kselect.agents.agent import Agent as Agent
     from kselect.agents.ddpg import DeterministicActorCritic as DeterministicActorCritic
     from kselect.agents.ddpg import TowerActorCritic as TowerActorCritic
+    from kselect.agents.linear_actor_critic import LinearActorCritic as LinearActorCritic
+    from kselect.agents.offline_actor_critic import OfflineActorCritic as OfflineActorCritic
     from kselect.agents.portfolio import Portfolio as Portfolio
     from kselect.agents.posterior_sampling import PosteriorSampling as PosteriorSampling
     from kselect.agents.random import RandomHard as RandomHard
@@ -71,7 +73,9 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "agents.actor_critic": ("ActorCritic",),
     "agents.agent": ("Agent",),
     "agents.ddpg": ("DeterministicActorCritic", "TowerActorCritic"),
+    "agents.offline_actor_critic": ("OfflineActorCritic",),
     "agents.portfolio": ("Portfolio",),
+    "agents.linear_actor_critic": ("LinearActorCritic",),
     "agents.posterior_sampling": ("PosteriorSampling",),
     "agents.random": ("RandomHard", "RandomSoft"),
     "agents.registry": ("load_agent", "make_agent"),

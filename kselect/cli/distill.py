@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kselect.agents.portfolio import Portfolio
+from kselect.agents.chooser import Chooser
 from kselect.analysis.recording.callback import ExampleRecorder
 from kselect.analysis.recording.writer import RunRecording
 from kselect.cli.training_run import build_distiller, describe_metrics, open_folder, recorded, save_model
@@ -43,7 +43,7 @@ def run(settings: DistillSettings, task: Task) -> Path:
         results["teacher_metrics"] = evaluated_teachers(distiller)
         if setup.env.facts is not None:
             results["facts"] = setup.env.facts.to_dict()
-            if isinstance(setup.agent, Portfolio):
+            if isinstance(setup.agent, Chooser):
                 results["choice"], line = describe_choice(setup.agent, setup.env.facts)
                 print(line)
         results["scales"] = dict(zip(distiller.kinds, distiller.scales.tolist(), strict=True))

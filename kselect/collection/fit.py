@@ -121,14 +121,14 @@ def selection_traits(stages: Stages) -> list[float]:
     totals, start, last = np.zeros(4), 0.0, 0.0
     for stage in stages:
         end = stage.get("until", 1.0)
-        first, final = _shares(stage["weights"]), _shares(stage.get("to") or stage["weights"])
+        first, final = weight_shares(stage["weights"]), weight_shares(stage.get("to") or stage["weights"])
         totals += (end - start) * (first + final) / 2  # weights that move do so in a straight line
         start, last = end, float(final[0])
     found: list[float] = totals.round(6).tolist()
     return [*found, last]
 
 
-def _shares(weights: Mapping[str, float]) -> NDArray[np.float64]:
+def weight_shares(weights: Mapping[str, float]) -> NDArray[np.float64]:
     """Return the shares of labels, outputs and inner states among weights, and the weight of further texts, `[4]`."""
     kinds = {name: weight for name, weight in weights.items() if name not in TEXT_SOURCES}
     total = sum(kinds.values())

@@ -12,6 +12,7 @@ from statistics import NormalDist
 import numpy as np
 from gymnasium import spaces
 
+from kselect.agents.chooser import Chooser
 from kselect.agents.portfolio import Gain, Portfolio
 from kselect.agents.stages import Stages, weights_any
 from kselect.collection.fit import (
@@ -126,7 +127,7 @@ def set_coefficients(agent: Portfolio, fitted: Fitted, factor: float = 1.0) -> N
     agent.centre, agent.scale = fitted.centre, fitted.scale
 
 
-def save_policy(agent: Portfolio, suite: Suite, folder: str | Path) -> None:
-    """Save a portfolio as a policy that `kselect distill --agent FOLDER` follows."""
+def save_policy(agent: Chooser, suite: Suite, folder: str | Path) -> None:
+    """Save a fitted agent as a policy that `kselect distill --agent FOLDER` follows."""
     agent.save(folder)
     save_comparison(Path(folder), suite.knowledge)

@@ -11,6 +11,7 @@ from kselect.agents.portfolio import Portfolio
 from kselect.agents.registry import load_agent
 from kselect.agents.stages import Stages
 from kselect.cli.main import main
+from kselect.collection.actor_critic_policy import make_actor_critic
 from kselect.collection.fit import Trial
 from kselect.collection.policy import READ, choose_on_left_out_tasks, make_portfolio, save_policy, traits_of
 from kselect.collection.suite import Suite
@@ -86,6 +87,11 @@ def test_a_saved_policy_is_followed_by_a_distillation(
     stage = SELECTIONS[chosen][0]["weights"]
     assert {name for name, weight in weights.items() if weight} == {name for name, weight in stage.items() if weight}
     assert "chose" in capsys.readouterr().out
+    save_policy(make_actor_critic(pool(effect=5.0), SUITE), SUITE, tmp_path / "offline")
+    assert main([*distill, "--agent", "offline", "--run_name", "other"]) == 0
+    other = read_json(tmp_path / "runs" / "other" / "results.json")
+    assert other["choice"]["selection"] in ("gold", "logits")
+    assert f"chose {other['choice']['selection']}, by" in capsys.readouterr().out
     doctor = ["doctor", *distill[1:], "--run_name", "doctor"]
     assert main([*doctor, "--policy", "policy"]) == 0
     advice = read_json(tmp_path / "runs" / "doctor" / "results.json")["advice"]
