@@ -74,7 +74,7 @@ class Fitted:
         centre: mean of each fact over the groups, `[p]`.
         scale: standard deviation of each fact over the groups, `[p]`; 1 for a fact that does not vary.
         noise: standard deviation of a run's score, in points.
-        default: name of the selection that `best_fixed` returns.
+        ranking: of the selections, see `ranked`.
     """
 
     mean: NDArray[np.float64]
@@ -82,7 +82,12 @@ class Fitted:
     centre: NDArray[np.float64]
     scale: NDArray[np.float64]
     noise: float
-    default: str
+    ranking: tuple[str, ...]
+
+    @property
+    def default(self) -> str:
+        """Name of the best fixed selection."""
+        return self.ranking[0]
 
     def gain(
         self,
@@ -164,7 +169,7 @@ def fit(runs: Sequence[Trial], traits: Mapping[str, Sequence[float]], facts: Seq
         targets.append(scores - scores.mean())
     model = BayesianRidge(fit_intercept=False, max_iter=1000).fit(np.concatenate(rows), np.concatenate(targets))
     mean, covariance = np.asarray(model.coef_), np.asarray(model.sigma_)
-    return Fitted(mean, covariance, centre, scale, float(model.alpha_) ** -0.5, best_fixed(runs))
+    return Fitted(mean, covariance, centre, scale, float(model.alpha_) ** -0.5, tuple(ranked(runs)))
 
 
 def leave_tasks_out(
@@ -209,11 +214,19 @@ def by_group(runs: Sequence[Trial]) -> dict[tuple[str, int], list[Trial]]:
 
 
 def best_fixed(runs: Sequence[Trial]) -> str:
-    """Return the selection with the best mean difference from the others of its groups, each task counting once."""
+    """Return the best fixed selection, see `ranked`."""
+    return ranked(runs)[0]
+
+
+def ranked(runs: Sequence[Trial]) -> list[str]:
+    """Return the selections by their mean difference from the others of their groups, the best first.
+
+    Each task counts once.
+    """
     by_task: dict[str, dict[str, list[float]]] = {}
     for members in by_group(runs).values():
         mean = float(np.mean([run.score for run in members]))
         for run in members:
             by_task.setdefault(run.selection, {}).setdefault(run.task, []).append(run.score - mean)
     means = {name: float(np.mean([np.mean(each) for each in tasks.values()])) for name, tasks in by_task.items()}
-    return max(means, key=lambda name: means[name])
+    return sorted(means, key=lambda name: -means[name])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from statistics import NormalDist
 
 import numpy as np
 from gymnasium import spaces
@@ -22,6 +20,7 @@ from kselect.collection.fit import (
     fit,
     inflation,
     leave_tasks_out,
+    ranked,
     selection_traits,
 )
 from kselect.collection.suite import Suite
@@ -56,9 +55,7 @@ class Choice:
 
     def interval(self, over: str, coverage: float = 0.9) -> tuple[float, float]:
         """Return what a run of the choice will gain over a run of another selection, with this probability."""
-        gain = self.gains[over]
-        width = NormalDist().inv_cdf(0.5 + coverage / 2) * math.hypot(gain.error, self.noise * math.sqrt(2))
-        return gain.mean - width, gain.mean + width
+        return self.gains[over].interval(self.noise, coverage)
 
 
 def choose_on_left_out_tasks(
@@ -73,19 +70,18 @@ def choose_on_left_out_tasks(
         task, known = members[0].task, members[0].facts
         model, factor = fitted[task], factors[task]
         names = [trial.selection for trial in members]
-        if model.default not in names:
-            continue
+        default = next(name for name in model.ranking if name in names)
 
         expected = {
             (name, other): Gain(mean, factor * error)
             for name, other in permutations(names, 2)
             for mean, error in [model.gain(name, known, traits, facts, other)]
         }
-        better = {name: gain for (name, other), gain in expected.items() if other == model.default}
+        better = {name: gain for (name, other), gain in expected.items() if other == default}
         sure = {name: gain.mean for name, gain in better.items() if gain.probability > confidence}
-        chosen = max(sure, key=lambda name: sure[name]) if sure else model.default
+        chosen = max(sure, key=lambda name: sure[name]) if sure else default
         gains = {other: gain for (name, other), gain in expected.items() if name == chosen}
-        found.append(Choice(group, task, chosen, model.default, gains, model.noise))
+        found.append(Choice(group, task, chosen, default, gains, model.noise))
     return found
 
 
@@ -98,7 +94,8 @@ def make_portfolio(
     observed: Sequence[Trial], suite: Suite, facts: Sequence[str] = READ, confidence: float = 0.9
 ) -> Portfolio:
     """Fit a portfolio to all trials; its errors are those that it has on tasks that are left out."""
-    traits = traits_of(suite.selections)
+    selections = {name: suite.selections[name] for name in ranked(observed)}
+    traits = traits_of(selections)
     fitted = fit(observed, traits, facts)
     names = (*(suite.knowledge.knowledge or ()), *TEXT_SOURCES)
     agent = Portfolio(
@@ -110,9 +107,8 @@ def make_portfolio(
                 "traits": traits[name],
                 "requires": [source for source in TEXT_SOURCES if weights_any(stages, source)],
             }
-            for name, stages in suite.selections.items()
+            for name, stages in selections.items()
         },
-        default=fitted.default,
         facts={name: len(CONTEXT) + FACTS.index(name) for name in facts},
         confidence=confidence,
     )
@@ -124,6 +120,7 @@ def make_portfolio(
 def set_coefficients(agent: Portfolio, fitted: Fitted, factor: float = 1.0) -> None:
     """Give a portfolio what was fitted, with errors that are larger by a factor."""
     agent.mean, agent.covariance = fitted.mean, factor**2 * fitted.covariance
+    agent.noise = np.array([fitted.noise])
     agent.centre, agent.scale = fitted.centre, fitted.scale
 
 
