@@ -23,6 +23,7 @@ from kselect.collection.replay import race
 from kselect.collection.suite import read_suite
 from kselect.collection.table import Run, read_pool
 from kselect.stats import estimate, holm
+from kselect.tasks.transfer import TRANSFER
 
 PORTFOLIO, FIXED, GRID, RACE = "portfolio", "best fixed of other tasks", "grid", "race at a quarter"
 FINE_TUNE, ALL, TEXTS = "gold", "all", "all+texts"
@@ -71,17 +72,13 @@ def main() -> None:
 
 
 def complete(runs: Sequence[Run], selections: set[str]) -> list[Run]:
-    """Return the runs of conditions and seeds that have all selections that the condition has under any seed."""
-    found: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    """Return the runs of conditions and seeds in which all selections that are possible there have been run."""
+    found: dict[tuple[bool, Group], set[str]] = defaultdict(set)
     for run in runs:
         if run.selection in selections:
-            found[run.condition][run.seed].add(run.selection)
-    whole = {
-        (condition, seed)
-        for condition, seeds in found.items()
-        for seed, names in seeds.items()
-        if names == set().union(*seeds.values()) and len(names) > 1
-    }
+            found[TRANSFER in run.rows, (run.condition, run.seed)].add(run.selection)
+    most = {kind: max((len(names) for (own, _), names in found.items() if own == kind), default=0) for kind in (0, 1)}
+    whole = {group for (kind, group), names in found.items() if len(names) == most[kind]}
     return [run for run in runs if (run.condition, run.seed) in whole]
 
 
