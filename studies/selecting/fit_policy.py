@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kselect import io
+from kselect.agents.stages import Stages
 from kselect.collection.fit import trials
 from kselect.collection.policy import READ, make_portfolio, save_policy
 from kselect.collection.suite import Suite, read_suite
@@ -53,7 +54,8 @@ def merged(suites: Sequence[Suite]) -> Suite:
         for name, stages in other.selections.items():
             for own, its in zip(selections[name], stages, strict=True):
                 own["weights"] = {**its["weights"], **own["weights"]}
-    return replace(first, selections=selections, knowledge=replace(first.knowledge, knowledge=names))
+    found: dict[str, Stages] = {**selections}
+    return replace(first, selections=found, knowledge=replace(first.knowledge, knowledge=names))
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from kselect.agents.stages import Stages
 from kselect.cli.console import print_table
 from kselect.collection.fit import best_fixed, trials
 from kselect.collection.policy import Choice, choose_on_left_out_tasks
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--suite", nargs="+", required=True)
     parser.add_argument("--confidence", type=float, default=0.9)
     arguments = parser.parse_args()
-    selections = {}
+    selections: dict[str, Stages] = {}
     for path in arguments.suite:
         selections |= read_suite(path).selections
     runs = [run for ledger in arguments.ledgers for run in read_pool(ledger)]
