@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from kselect.envs.distillation import DistillationEnv as DistillationEnv
     from kselect.errors import IncomparableError as IncomparableError
     from kselect.errors import KselectError as KselectError
+    from kselect.inference.predictor import Predictor as Predictor
+    from kselect.inference.predictor import load as load
     from kselect.io import UnwritableError as UnwritableError
     from kselect.knowledge.base import Knowledge as Knowledge
     from kselect.knowledge.registry import register as register
@@ -104,6 +106,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "distillation.divergence": ("TrainingDivergedError",),
     "envs.distillation": ("DistillationEnv",),
     "errors": ("IncomparableError", "KselectError"),
+    "inference.predictor": ("Predictor", "load"),
     "io": ("UnwritableError",),
     "knowledge.base": ("Knowledge",),
     "knowledge.registry": ("register",),

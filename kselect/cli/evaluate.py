@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from kselect.agents.serialization import read_description
-from kselect.cli.artifacts import find_policy, find_settings, kind_of
+from kselect.runs.artifacts import find_policy, find_settings, kind_of
 from kselect.cli.console import print_table
 from kselect.cli.inference import load_inference_model
 from kselect.cli.training_run import no_better

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig
 
-from kselect.cli.artifacts import find_model
+from kselect.runs.artifacts import find_model
 from kselect.cli.training_run import warn_long
 from kselect.config import EvaluationConfig
-from kselect.distillation.device import default_device, resolve_precision
+from kselect.distillation.device import find_device, resolve_precision
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.heads.saved import saved_facts
@@ -44,7 +44,7 @@ class InferenceModel:
 def load_inference_model(config: EvaluationConfig, task: Task, max_length: int | None) -> InferenceModel:
     """Load the model that `config` names, or that lies in the run folder it names."""
     classifier = load_classifier(find_model(config.model), task)
-    device = default_device()
+    device = find_device()
     classifier.to(device)
     length = input_length(classifier, max_length, task.usual_length)
     return InferenceModel(classifier, task, resolve_precision(config.precision, device), length)

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from kselect.cli.artifacts import find_model
+from kselect.runs.artifacts import find_model
 from kselect.cli.inference import InferenceModel, label_names, load_inference_model, word_labels
 from kselect.config import EvaluationConfig, PredictSettings, TaskConfig
 from kselect.distillation.evaluation import predict, predict_logits

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kselect.analysis.plotting import can_draw, check_drawable
-from kselect.cli.artifacts import find_model, find_policy
+from kselect.runs.artifacts import find_model, find_policy
 from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
 from kselect.cli.parser import unreadable_paths
 from kselect.collection.ablations import ablated

@@ -14,7 +14,7 @@ from kselect.config import TEXT_SOURCES, KnowledgeConfig, TrainingConfig
 from kselect.distillation.callback import DistillerCallback, TrainingControl
 from kselect.distillation.compatibility import as_teachers, check_compatible, shared_tokenizer
 from kselect.distillation.cost_account import CostAccount
-from kselect.distillation.device import default_device, resolve_precision
+from kselect.distillation.device import find_device, resolve_precision
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.encoded_splits import EncodedSplits
 from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample
@@ -112,7 +112,7 @@ class Distiller:
         self._offer(knowledge, parser)
         models = (student, *self.teachers)
         self.max_length = min(input_length(model, max_length, task.usual_length) for model in models)
-        self.device = default_device()
+        self.device = find_device()
         self.dtype = resolve_precision(self.training.precision, self.device)
         self.account = CostAccount(self.device)
         self.callbacks: list[DistillerCallback] = []
