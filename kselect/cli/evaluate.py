@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from kselect.agents.serialization import read_description
-from kselect.runs.artifacts import find_policy, find_settings, kind_of
 from kselect.cli.console import print_table
 from kselect.cli.inference import load_inference_model
-from kselect.cli.training_run import no_better
+from kselect.cli.training_run import no_better, warn_long
 from kselect.config import EvaluateSettings
 from kselect.distillation.evaluation import evaluate
+from kselect.runs.artifacts import find_policy, find_settings, kind_of
 from kselect.tasks.task import Task
 
 
@@ -38,11 +38,15 @@ def run(settings: EvaluateSettings, task: Task | None) -> None:
 
 def _score(settings: EvaluateSettings, task: Task) -> None:
     model = load_inference_model(settings.model, task, settings.task.max_length)
-    encoded = model.encode({split: task.splits[split] for split in task.reported})
+    encoded = {
+        split: task.encode(task.splits[split], model.classifier.tokenizer, model.max_length) for split in task.reported
+    }
+    every = encoded.values()
+    warn_long(sum(one.truncated for one in every), sum(one.in_pieces for one in every), model.max_length)
     limit = settings.task.train_limit
     for split, examples in encoded.items():
-        every = np.arange(len(examples))
-        evaluation = evaluate(model.classifier, task, examples, every, settings.model.batch_size, model.dtype)
+        indices = np.arange(len(examples))
+        evaluation = evaluate(model.classifier, task, examples, indices, settings.model.batch_size, model.dtype)
         constant = task.constant_score(split)
         rows = [[name, f"{value:.4f}", f"{constant[name]:.4f}"] for name, value in evaluation.metrics.items()]
         rows.append(["squared error" if task.regression else "cross-entropy", f"{evaluation.loss:.4f}", ""])

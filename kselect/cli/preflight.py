@@ -6,11 +6,11 @@ import sys
 from collections.abc import Collection
 from functools import singledispatch
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from kselect.analysis.plotting import can_draw, check_drawable
-from kselect.runs.artifacts import find_model, find_policy
 from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
 from kselect.cli.parser import unreadable_paths
 from kselect.collection.ablations import ablated
@@ -44,9 +44,10 @@ from kselect.errors import KselectError, unknown
 from kselect.models.paths import check_location
 from kselect.plugins import plugin_names
 from kselect.recipes import check, check_decider, check_learner
+from kselect.runs.artifacts import find_model, find_policy
 from kselect.runs.resume import ensure_available
 from kselect.tasks.paths import find_file
-from kselect.tasks.registry import canonical, load_test, make_task, task_name, text_files, word_source
+from kselect.tasks.registry import canonical, custom_name, load_test, make_task, task_name, text_files, word_source
 from kselect.tasks.synthetic.tasks import check_generated
 from kselect.tasks.task import Task
 
@@ -204,8 +205,19 @@ def _(settings: PredictSettings) -> Any:
     if task.test_file is not None:
         find_file(task.test_file, task.data_dir)
     if task.task_type != "text":
+        if settings.predictions.probabilities:
+            raise KselectError(
+                "Probabilities are written for texts, and task_type is not text: leave them out, or call predict_proba "
+                "of a model that kselect.load returns.",
+                setting="probabilities",
+            )
         return word_source(task)
-    return load_test(task_name(task), task.data_dir, files=text_files(task))
+    files = text_files(task)
+    if files is None:
+        return {name: [test] for name, test in load_test(task_name(task), task.data_dir).items()}
+    tests = files.stream_unlabelled()
+    first = next(tests)  # so that columns which the file does not have are reported before a model is loaded
+    return {custom_name(task_name(task)): chain([first], tests)}
 
 
 @load_data.register

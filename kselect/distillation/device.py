@@ -10,7 +10,6 @@ from torch import Tensor
 
 from kselect.errors import KselectError, first_line
 
-
 DEVICES = ("cpu", "cuda", "mps")
 """Types of devices that can be asked for by name."""
 

@@ -30,6 +30,6 @@ def saved_task(path: str | Path, settings: Mapping[str, Any] | None = None) -> T
     if facts.get("head") in PARSING:
         return TreeSource().task_of(name, labels)
     if facts or any("TokenClassification" in architecture for architecture in config.architectures or []):
-        schemes = {key: known.get(key) for key in ("scheme", "file_scheme")}
-        return TaggedSource(**schemes).task_of(name, labels)
-    return TextTask(name, labels if config.num_labels > 1 else (), {}, ())
+        source = TaggedSource(scheme=known.get("scheme"), file_scheme=known.get("file_scheme"))
+        return source.task_of(name, labels)
+    return TextTask(name, () if config.num_labels == 1 else labels, {}, ())
