@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kselect.config import PredictionConfig as PredictionConfig
     from kselect.config import RecordingConfig as RecordingConfig
     from kselect.config import RunConfig as RunConfig
+    from kselect.config import StoppingConfig as StoppingConfig
     from kselect.config import StudentConfig as StudentConfig
     from kselect.config import StudyConfig as StudyConfig
     from kselect.config import TaskConfig as TaskConfig
@@ -96,6 +97,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "PredictionConfig",
         "RecordingConfig",
         "RunConfig",
+        "StoppingConfig",
         "StudentConfig",
         "StudyConfig",
         "TaskConfig",

@@ -165,7 +165,7 @@ def examine(
     train_size = len(task.splits["train"])
     sample = replace(task, splits={name: subsample(task.splits[name], examples, seed) for name in SPLITS})
     distiller, obstacle = _distiller(sample, teacher, student, training, knowledge, max_length)
-    dtype = resolve_precision(training.precision, teacher.to(find_device()).model.device)
+    dtype = resolve_precision(training.precision, teacher.to(find_device(training.device)).model.device)
     if distiller is None:
         longest = input_length(teacher, max_length, task.usual_length)
         encoded = {name: sample.encode(split, teacher.tokenizer, longest) for name, split in sample.splits.items()}

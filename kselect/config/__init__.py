@@ -42,7 +42,7 @@ from kselect.config.models import HEADS, EncoderConfig, StudentConfig, check_hea
 from kselect.config.run import DemoConfig, FolderConfig, RunConfig, StudyConfig
 from kselect.config.selection import REWARDS, AgentConfig, PhaseConfig, PolicyConfig
 from kselect.config.settings import Settings
-from kselect.config.training import TrainingConfig
+from kselect.config.training import StoppingConfig, TrainingConfig
 from kselect.config.validation import Config, SettingFacts, merge_settings, names_with, setting
 
 __all__ = [
@@ -89,6 +89,7 @@ __all__ = [
     "RunConfig",
     "SettingFacts",
     "Settings",
+    "StoppingConfig",
     "StudentConfig",
     "StudyConfig",
     "TaskConfig",

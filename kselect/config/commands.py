@@ -14,7 +14,7 @@ from kselect.config.models import EncoderConfig, StudentConfig, check_head_of
 from kselect.config.run import DemoConfig, FolderConfig, RunConfig, StudyConfig
 from kselect.config.selection import AgentConfig, PhaseConfig, PolicyConfig
 from kselect.config.settings import Settings
-from kselect.config.training import TrainingConfig
+from kselect.config.training import StoppingConfig, TrainingConfig
 from kselect.config.validation import require
 
 
@@ -25,6 +25,7 @@ class TrainTeacherSettings(Settings):
     task: TaskConfig = field(default_factory=TaskConfig)
     model: EncoderConfig = field(default_factory=EncoderConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    stopping: StoppingConfig = field(default_factory=StoppingConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
     def validate(self) -> None:
@@ -59,6 +60,7 @@ class DistillSettings(EnvSettings):
     """Settings of `kselect distill`."""
 
     agent: AgentConfig = field(default_factory=lambda: AgentConfig("online"))
+    stopping: StoppingConfig = field(default_factory=StoppingConfig)
     run: RunConfig = field(default_factory=RunConfig)
     recording: RecordingConfig = field(default_factory=RecordingConfig)
 

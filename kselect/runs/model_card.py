@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
 from kselect.distillation.overlap import UNKNOWN
+from kselect.models.classifier import Classifier, count_parameters
 from kselect.models.heads.registry import TOKEN_CLASSIFIERS
 
 CARD = """\
@@ -18,19 +22,29 @@ CARD = """\
 
 {description}
 
+{facts}
 ## Scores
 
 {scored_on}
 
 {scores}
-{cost}
+{selection}{cost}
 ## Use
+
+```python
+import kselect
+
+model = kselect.load({place})
+print(model.predict({example}))
+```
+
+Or without kselect:
 
 ```python
 from transformers import {auto}, AutoTokenizer
 
-model = {auto}.from_pretrained("{model_folder}")
-tokenizer = AutoTokenizer.from_pretrained("{model_folder}")
+model = {auto}.from_pretrained({place})
+tokenizer = AutoTokenizer.from_pretrained({place})
 ```
 {reading}
 ## Reproduce
@@ -42,10 +56,14 @@ From the folder in which it was made:
 ```
 """
 
+HUB_METRICS = ("accuracy", "f1", "precision", "recall")
+"""Metrics that the Hub has by the same name."""
+QUARTERS = ("1st quarter", "2nd", "3rd", "4th")
+
 WORDS = """
 Words are read where their first token stands: there are {given}. {warning}What becomes of them is the head's to say:
 `head.json` names it, `{head}`, with its labels, and `head.safetensors` holds what it has learned, if anything. Both are
-read by `kselect predict`, and by `kselect.load_teacher("{model_folder}", task)`.
+read by `kselect.load` and `kselect predict`.
 """
 WARNING = """\
 **{short} the model's answer,**
@@ -68,24 +86,29 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
             "examples", how many these are; and where they apply "further_examples" (of each further split for
             reporting, by name), "teacher", "agent", "layers" (how many, or which), "seed", "head" (of a model of
             words), "teacher_overlap" (see `kselect.distillation.overlap`), "teacher_metrics" (of each teacher, as
-            "metrics"), "constant" (what the constant prediction scores) and "cost" (part to share of wall time).
+            "metrics"), "constant" (what the constant prediction scores), "cost" (part to share of wall time), "seconds",
+            "history" (the selection by phase), "best" (see `kselect.training.best_student`), "size" (see
+            `size_of`), "origin" (see `kselect.runs.origin.read_origin`) and "datasets" (names on the Hub).
         command: the command that repeats the run.
-        model_folder: Folder of the model, relative to the card.
+        model_folder: folder of the model, as the example loads it.
     """
-    task = results["task"]
+    task = _one_line(results["task"])
     title = f"{'Student' if 'agent' in results else 'Teacher'} for {task}"
     auto, pipeline = _usage(results.get("head"))
     return CARD.format(
         front_matter=_front_matter(results, title, pipeline).to_yaml() + "\n",
         title=title,
         description=_description(results),
+        facts=_facts(results),
         scored_on=_scored_on(results),
         scores=_scores(results["metrics"], _references(results)),
-        cost=_cost(results.get("cost", {})),
+        selection=_selection(results.get("history", []) if "agent" in results else []),
+        cost=_cost(results.get("cost", {}), results.get("seconds")),
         command=command,
-        model_folder=model_folder,
+        place=json.dumps(str(model_folder)),
+        example=json.dumps([["Some", "words"]] if "head" in results else ["Some text"]),
         auto=auto,
-        reading=_reading(results.get("head"), model_folder),
+        reading=_reading(results.get("head")),
     )
 
 
@@ -98,7 +121,7 @@ def _usage(head: str | None) -> tuple[str, str]:
     return "AutoModel", "feature-extraction"
 
 
-def _reading(head: str | None, model_folder: str) -> str:
+def _reading(head: str | None) -> str:
     if head is None:
         return ""
     if head in TOKEN_CLASSIFIERS:
@@ -106,19 +129,27 @@ def _reading(head: str | None, model_folder: str) -> str:
     else:
         given, short = "its hidden states, `last_hidden_state`", "These are not"
     warning = WARNING.format(short=short, answer=ANSWERS[head]) if head in ANSWERS else ""
-    return WORDS.format(warning=warning, given=given, head=head, model_folder=model_folder)
+    return WORDS.format(warning=warning, given=given, head=head)
 
 
 def _front_matter(results: Mapping[str, Any], title: str, pipeline: str) -> ModelCardData:
-    """Return what the Hub reads: library, task, tags, and the scores on dev."""
-    task, metrics = results["task"], results["metrics"]
-    scores = [EvalResult(pipeline, task, task, name, value, dataset_split="dev") for name, value in metrics.items()]
+    """Return what the Hub reads: library, task, tags, origin, and the scores on dev."""
+    task, metrics, origin = _one_line(results["task"]), results["metrics"], results.get("origin", {})
+    slug = re.sub(r"[^\w.-]+", "-", task).strip("-") or "task"
+    scores = [
+        EvalResult(pipeline, slug, task, name, value, dataset_split="dev")
+        for name, value in metrics.items()
+        if math.isfinite(value)
+    ]
     return ModelCardData(
         library_name="transformers",
         pipeline_tag=pipeline,
-        tags=["kselect", *(["knowledge-distillation"] if "agent" in results else []), task],
+        tags=["kselect", *(["knowledge-distillation"] if "agent" in results else []), slug],
         model_name=title,
+        datasets=results.get("datasets") or None,
+        metrics=[name for name in metrics if name in HUB_METRICS] or None,
         eval_results=scores,
+        **{name: value for name, value in origin.items() if name != "licenses"},
     )
 
 
@@ -126,17 +157,18 @@ def _description(results: Mapping[str, Any]) -> str:
     seed = f" Seed {results['seed']}." if "seed" in results else ""
     kind = f"A model of words under the head `{results['head']}`," if "head" in results else "A classifier"
     if "agent" not in results:
-        return f"{kind} fine-tuned on {results['task']}, made to be a teacher.{seed}"
+        return f"{kind} fine-tuned on {_one_line(results['task'])}, made to be a teacher.{seed}"
     layers = results.get("layers")
     kept = f"layers {', '.join(map(str, layers))}" if isinstance(layers, list) else f"{layers} layers"
     keeps = f", of which it keeps {kept}" if layers else ""
     if "student" in results:
-        keeps = f", starting from `{results['student']}`"
+        keeps = f", starting from {_code(results['student'])}"
     named = results.get("teacher", "unknown")
-    teachers = f"teachers `{'`, `'.join(named)}`" if isinstance(named, list) else f"teacher `{named}`"
+    several = isinstance(named, list)
+    teachers = f"teachers {', '.join(map(_code, named))}" if several else f"teacher {_code(named)}"
     return (
-        f"{kind} distilled on {results['task']} from the {teachers}{keeps}."
-        f" What to transfer, and when, was decided by the agent `{results['agent']}`.{seed}"
+        f"{kind} distilled on {_one_line(results['task'])} from the {teachers}{keeps}."
+        f" What to transfer, and when, was decided by the agent {_code(results['agent'])}.{seed}"
         f"{_overlap(results.get('teacher_overlap', []))}"
     )
 
@@ -155,8 +187,9 @@ def _scored_on(results: Mapping[str, Any]) -> str:
         f", and where a metric begins with `{split.removeprefix('dev_')}/` on {count} of its {split} split"
         for split, count in results.get("further_examples", {}).items()
     ]
-    dev = f"On {results['examples']} examples of {results['task']}'s dev split"
-    return f"{dev}{''.join(further)}. Nothing was chosen by them."
+    dev = f"On {results['examples']} examples of {_one_line(results['task'])}'s dev split"
+    run = f" They are those of one run, with seed {results['seed']}." if "seed" in results else ""
+    return f"{dev}{''.join(further)}. Nothing was chosen by them.{run}"
 
 
 def _references(results: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
@@ -175,8 +208,72 @@ def _scores(metrics: Mapping[str, float], references: Mapping[str, Mapping[str, 
     return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"
 
 
-def _cost(shares: Mapping[str, float]) -> str:
+def size_of(classifier: Classifier, teachers: Sequence[Classifier] = ()) -> dict[str, Any]:
+    """Return the number of parameters of a model with its head, its size in MiB, and the parameters of its teachers."""
+    parts = (classifier.model, classifier.head)
+    stored = sum(parameter.numel() * parameter.element_size() for part in parts for parameter in part.parameters())
+    size = {"parameters": count_parameters(*parts), "mebibytes": stored / 2**20}
+    return size | ({"teachers": [count_parameters(one.model, one.head) for one in teachers]} if teachers else {})
+
+
+def _facts(results: Mapping[str, Any]) -> str:
+    """Return a table of where the model comes from, what it learned from, and how large it is."""
+    origin, size, best = results.get("origin", {}), results.get("size", {}), results.get("best", {})
+    rows = {
+        "base model": ", ".join(map(_code, origin.get("base_model", ()))),
+        "licence": _licence(origin.get("licenses", [])),
+        "data": ", ".join(map(_code, results.get("datasets") or [_one_line(results["task"])])),
+        "knowledge": ", ".join(results.get("scales", {})),
+        "size": f"{size['parameters']:,} parameters, {size['mebibytes']:.1f} MiB" if size else "",
+        "teacher's size": ", ".join(f"{count:,} parameters" for count in size.get("teachers", ())),
+        "weights": f"those after step {best['step']}, the best on the reward split" if best.get("loaded") else "",
+    }
+    lines = [f"| {name} | {value} |" for name, value in rows.items() if value]
+    return "\n".join(["| | |", "|---|---|", *lines]) + "\n"
+
+
+def _licence(licences: Sequence[str | None]) -> str:
+    known = list(dict.fromkeys(filter(None, licences)))
+    if not known:
+        return "unknown: look up that of the models and data it is made of"
+    unknown = ", and one that is unknown" if None in licences else ""
+    several = ": see each of the models it is made of" if len(known) > 1 or unknown else ""
+    return f"{' and '.join(map(_one_line, known))}{unknown}{several}"
+
+
+def _selection(history: Sequence[Mapping[str, Any]]) -> str:
+    """Return a table of the mean weight of each kind of knowledge in each quarter of the run, by training steps."""
+    if not history:
+        return ""
+    total, quarters = history[-1]["step"], len(QUARTERS)
+    rows = []
+    for name in history[0]["weights"]:
+        means = []
+        for quarter in range(quarters):
+            first, last = total * quarter / quarters, total * (quarter + 1) / quarters
+            steps = [max(0.0, min(p["step"], last) - max(p["step"] - p["steps"], first)) for p in history]
+            weighted = sum(n * phase["weights"][name] for n, phase in zip(steps, history, strict=True))
+            means.append(f"{weighted / sum(steps):.2f}")
+        rows.append([name, *means])
+    lines = [f"| {' | '.join(cells)} |" for cells in (["knowledge", *QUARTERS], *rows)]
+    table = "\n".join([lines[0], "|" + "---|" * (1 + quarters), *lines[1:]])
+    return f"\n## What was selected\n\nThe mean weight in each quarter of the training steps:\n\n{table}\n"
+
+
+def _cost(shares: Mapping[str, float], seconds: float | None) -> str:
     if not shares:
         return ""
     lines = "\n".join(f"| {part} | {share:.1%} |" for part, share in shares.items())
-    return f"\n## Cost of making it\n\n| part | share of wall time |\n|---|---|\n{lines}\n"
+    took = "" if seconds is None else f"It took {seconds:.0f} seconds.\n\n"
+    return f"\n## Cost of making it\n\n{took}| part | share of wall time |\n|---|---|\n{lines}\n"
+
+
+def _one_line(text: Any) -> str:
+    return " ".join(str(text).split())
+
+
+def _code(text: Any) -> str:
+    """Return a text as code in Markdown, whatever is in it."""
+    text = _one_line(text)
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"

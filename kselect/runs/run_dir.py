@@ -170,9 +170,9 @@ class RunFolder:
         self.checkpoint.drop()
         return message if last_good is None else f"{message} The last good state is saved in {path}."
 
-    def write_card(self, text: str) -> None:
-        """Write README.md, the model card."""
-        io.write_text(self.path / "README.md", text)
+    def write_card(self, text: str, model: str) -> None:
+        """Write README.md, the model card, into the folder of a model of the run."""
+        io.write_text(self.path / model / "README.md", text)
 
     def close(self) -> None:
         """Write what is pending, and release the folder."""

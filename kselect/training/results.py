@@ -38,6 +38,7 @@ def summarise_run(
         "seconds": sum(result.seconds.values()),
         "cost": result.shares,
         "padding": result.padding,
+        **({"truncated": True} if result.truncated else {}),
         "history": [_phase(record) for record in result.history],
     }
 

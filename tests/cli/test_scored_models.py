@@ -84,7 +84,7 @@ def test_results_have_the_mismatched_part_next_to_dev(place: Path) -> None:
     assert results["metrics"]["mismatched/accuracy"] == accuracy
     (teacher,) = results["teacher_metrics"]
     assert results["scales"] == dict.fromkeys(("gold", "logits"), 1.0)
-    card = (place / "runs" / "student" / "README.md").read_text()
+    card = (place / "runs" / "student" / "student" / "README.md").read_text()
     assert "begins with `mismatched/` on 12 of its dev_mismatched split." in card
     assert "| metric | model | teacher | constant prediction |\n" in card
     assert f"| mismatched/accuracy | {accuracy:.4f} | {teacher['mismatched/accuracy']:.4f} | 0.3333 |\n" in card

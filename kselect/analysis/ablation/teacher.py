@@ -48,7 +48,7 @@ def predict_train(
     """Return the teacher's predictions on train, or on a fixed sample of it; see `Distiller` for `max_length`."""
     train, longest = task.splits["train"], input_length(teacher, max_length, task.usual_length)
     encoded = task.encode(train.take(fixed_sample(len(train), MAX_EXAMPLES)), teacher.tokenizer, longest)
-    device = teacher.to(find_device()).model.device
+    device = teacher.to(find_device(training.device)).model.device
     return collect_predictions(teacher, encoded, training.batch_size, resolve_precision(training.precision, device))[0]
 
 
