@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from kselect.config import PhaseConfig as PhaseConfig
     from kselect.config import PolicyConfig as PolicyConfig
     from kselect.config import PredictionConfig as PredictionConfig
+    from kselect.config import PushConfig as PushConfig
     from kselect.config import RecordingConfig as RecordingConfig
     from kselect.config import RunConfig as RunConfig
     from kselect.config import StoppingConfig as StoppingConfig
@@ -95,6 +96,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "PhaseConfig",
         "PolicyConfig",
         "PredictionConfig",
+        "PushConfig",
         "RecordingConfig",
         "RunConfig",
         "StoppingConfig",

@@ -17,6 +17,7 @@ from kselect.collection.ablations import ablated
 from kselect.collection.suite import Suite, matching, read_suite
 from kselect.config import (
     KNOWLEDGE_NAMES,
+    TRACKERS,
     AgentConfig,
     CollectConfig,
     CollectSettings,
@@ -31,7 +32,9 @@ from kselect.config import (
     FolderConfig,
     KnowledgeConfig,
     PredictSettings,
+    PushConfig,
     RecordingConfig,
+    RunConfig,
     Settings,
     StudentConfig,
     StudyConfig,
@@ -105,6 +108,17 @@ def _(config: FolderConfig | StudyConfig) -> None:
 
 
 @check_exists.register
+def _(config: RunConfig) -> None:
+    check_exists.dispatch(FolderConfig)(config)
+    for name in config.report_to:
+        if find_spec(TRACKERS[name]) is None:
+            raise KselectError(
+                f"The tracker {name} is not installed: pip install {TRACKERS[name].replace('_', '-')}, or leave it out.",
+                setting="report_to",
+            )
+
+
+@check_exists.register
 def _(config: StudentConfig) -> None:
     for path in (*config.teachers, config.student, config.parser):
         if path is not None:
@@ -121,6 +135,14 @@ def _(config: EncoderConfig) -> None:
 def _(config: EvaluationConfig) -> None:
     if find_policy(config.model) is None:
         check_location(find_model(config.model))
+
+
+@check_exists.register
+def _(config: PushConfig) -> None:
+    if find_policy(config.model) is None:
+        check_location(find_model(config.model))
+        if not Path(config.model).is_dir():
+            raise KselectError(f"{config.model} is not a folder: give that of a run, a model or a policy.")
 
 
 @check_exists.register

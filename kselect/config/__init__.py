@@ -18,6 +18,7 @@ from kselect.config.commands import (
     EvaluateSettings,
     ExplainSettings,
     PredictSettings,
+    PushSettings,
     TrainPolicySettings,
     TrainTeacherSettings,
 )
@@ -39,9 +40,10 @@ from kselect.config.knowledge import (
     KnowledgeConfig,
 )
 from kselect.config.models import HEADS, EncoderConfig, StudentConfig, check_head_of
-from kselect.config.run import DemoConfig, FolderConfig, RunConfig, StudyConfig
+from kselect.config.run import TRACKERS, DemoConfig, FolderConfig, RunConfig, StudyConfig
 from kselect.config.selection import REWARDS, AgentConfig, PhaseConfig, PolicyConfig
 from kselect.config.settings import Settings
+from kselect.config.sharing import PushConfig
 from kselect.config.training import StoppingConfig, TrainingConfig
 from kselect.config.validation import Config, SettingFacts, merge_settings, names_with, setting
 
@@ -58,6 +60,7 @@ __all__ = [
     "SOFTENINGS",
     "TEXT_KNOWLEDGE",
     "TEXT_SOURCES",
+    "TRACKERS",
     "WEIGHTINGS",
     "WORD_KNOWLEDGE",
     "AblationConfig",
@@ -85,6 +88,8 @@ __all__ = [
     "PolicyConfig",
     "PredictSettings",
     "PredictionConfig",
+    "PushConfig",
+    "PushSettings",
     "RecordingConfig",
     "RunConfig",
     "SettingFacts",

@@ -14,6 +14,7 @@ from kselect.config.models import EncoderConfig, StudentConfig, check_head_of
 from kselect.config.run import DemoConfig, FolderConfig, RunConfig, StudyConfig
 from kselect.config.selection import AgentConfig, PhaseConfig, PolicyConfig
 from kselect.config.settings import Settings
+from kselect.config.sharing import PushConfig
 from kselect.config.training import StoppingConfig, TrainingConfig
 from kselect.config.validation import require
 
@@ -93,6 +94,13 @@ class PredictSettings(EvaluateSettings):
     """Settings of `kselect predict`."""
 
     predictions: PredictionConfig = field(default_factory=PredictionConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushSettings(Settings):
+    """Settings of `kselect push`."""
+
+    push: PushConfig
 
 
 @dataclass(frozen=True, kw_only=True)

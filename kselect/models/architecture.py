@@ -11,6 +11,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from kselect.errors import IncomparableError, KselectError
+from kselect.models.attention import again
 from kselect.models.needs import Needs
 
 
@@ -64,7 +65,7 @@ def checkpoint_gradients(model: PreTrainedModel) -> None:
         KselectError: an architecture that transformers cannot do this for.
     """
     try:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False, "context_fn": again})
     except ValueError:
         raise KselectError(
             f"transformers has no gradient checkpointing for {model.config.model_type}: leave it out.",

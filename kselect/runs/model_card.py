@@ -86,8 +86,8 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
             "examples", how many these are; and where they apply "further_examples" (of each further split for
             reporting, by name), "teacher", "agent", "layers" (how many, or which), "seed", "head" (of a model of
             words), "teacher_overlap" (see `kselect.distillation.overlap`), "teacher_metrics" (of each teacher, as
-            "metrics"), "constant" (what the constant prediction scores), "cost" (part to share of wall time), "seconds",
-            "history" (the selection by phase), "best" (see `kselect.training.best_student`), "size" (see
+            "metrics"), "constant" (what the constant prediction scores), "cost" (part to share of wall time),
+            "seconds", "history" (the selection by phase), "best" (see `kselect.training.best_student`), "size" (see
             `size_of`), "origin" (see `kselect.runs.origin.read_origin`) and "datasets" (names on the Hub).
         command: the command that repeats the run.
         model_folder: folder of the model, as the example loads it.

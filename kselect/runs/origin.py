@@ -74,7 +74,9 @@ def _metadata(model: str) -> Mapping[str, Any]:
     try:
         return metadata_load(card) or {}
     except (ValueError, yaml.YAMLError) as error:
-        get_logger().warning("%s has front matter that cannot be read (%s): its licence is unknown.", card, first_line(error))
+        get_logger().warning(
+            "%s has front matter that cannot be read (%s): its licence is unknown.", card, first_line(error)
+        )
         return {}
 
 

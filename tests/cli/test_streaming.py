@@ -23,7 +23,7 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 model, small, large, output = sys.argv[1:]
-words = ["--text_columns", "text", "--batch_size", "256", "--max_length", "8", "--precision", "fp32", "--output", output]
+words = ["--text_columns", "text", "--batch_size", "256", "--precision", "fp32", "--output", output]
 assert main(["predict", model, "--test_file", small, *words]) == 0
 before = peak()
 assert main(["predict", model, "--test_file", large, *words]) == 0

@@ -99,7 +99,7 @@ def test_a_resumed_run_is_a_straight_one(stopped: int, tmp_path: Path) -> None:
     first, _ = make_run(config)
 
     def stop(record: dict[str, Any]) -> None:
-        if record["phase"] == min(stopped, len(expected.history)):
+        if record["phase"] + 1 == min(stopped, len(expected.history)):
             first.snapshot().save(tmp_path / "state")
             raise StoppedError
 
@@ -120,7 +120,7 @@ def test_a_run_killed_where_it_stops_takes_no_further_phase(tmp_path: Path) -> N
     first, _ = make_run(config)
 
     def save(record: dict[str, Any]) -> None:
-        if record["phase"] == phases:
+        if record["phase"] + 1 == phases:
             first.snapshot().save(tmp_path / "state")
             raise KeyboardInterrupt
 
