@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kselect.config import PredictionConfig as PredictionConfig
     from kselect.config import PushConfig as PushConfig
     from kselect.config import RecordingConfig as RecordingConfig
+    from kselect.config import ReportConfig as ReportConfig
     from kselect.config import RunConfig as RunConfig
     from kselect.config import StoppingConfig as StoppingConfig
     from kselect.config import StudentConfig as StudentConfig
@@ -98,6 +99,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "PredictionConfig",
         "PushConfig",
         "RecordingConfig",
+        "ReportConfig",
         "RunConfig",
         "StoppingConfig",
         "StudentConfig",

@@ -112,8 +112,9 @@ def _(config: RunConfig) -> None:
     check_exists.dispatch(FolderConfig)(config)
     for name in config.report_to:
         if find_spec(TRACKERS[name]) is None:
+            package = TRACKERS[name].replace("_", "-")
             raise KselectError(
-                f"The tracker {name} is not installed: pip install {TRACKERS[name].replace('_', '-')}, or leave it out.",
+                f"The tracker {name} is not installed: pip install {package}, or leave it out.",
                 setting="report_to",
             )
 
@@ -218,6 +219,11 @@ def _(settings: CollectSettings) -> Suite:
 
 @load_data.register
 def _(settings: EvaluateSettings) -> Task | None:
+    path = settings.report.report_file
+    if path is not None and not Path(path).absolute().parent.is_dir():
+        raise KselectError(
+            f"report_file is {path}, whose folder does not exist: make it, or give another.", setting="report_file"
+        )
     return make_task(settings.task) if find_policy(settings.model.model) is None else None
 
 

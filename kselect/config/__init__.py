@@ -24,7 +24,7 @@ from kselect.config.commands import (
 )
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
-from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig
+from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import (
     ARC_MARGINALS,
     DEFAULT_KNOWLEDGE,
@@ -91,6 +91,7 @@ __all__ = [
     "PushConfig",
     "PushSettings",
     "RecordingConfig",
+    "ReportConfig",
     "RunConfig",
     "SettingFacts",
     "Settings",

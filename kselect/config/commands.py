@@ -8,7 +8,7 @@ from kselect.config.analysis import AblationConfig, DoctorConfig, RecordingConfi
 from kselect.config.collection import CollectConfig
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
-from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig
+from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import KnowledgeConfig
 from kselect.config.models import EncoderConfig, StudentConfig, check_head_of
 from kselect.config.run import DemoConfig, FolderConfig, RunConfig, StudyConfig
@@ -87,12 +87,15 @@ class EvaluateSettings(Settings):
 
     model: EvaluationConfig
     task: TaskConfig = field(default_factory=TaskConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictSettings(EvaluateSettings):
+class PredictSettings(Settings):
     """Settings of `kselect predict`."""
 
+    model: EvaluationConfig
+    task: TaskConfig = field(default_factory=TaskConfig)
     predictions: PredictionConfig = field(default_factory=PredictionConfig)
 
 

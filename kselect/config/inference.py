@@ -29,6 +29,20 @@ class EvaluationConfig(Config):
 
 
 @dataclass(frozen=True)
+class ReportConfig(Config):
+    """Report: what is said of each class."""
+
+    report: bool = False
+    """Print precision, recall and F1 of each class, tag, entity type or relation, and the confusion matrix."""
+    report_file: str | None = None
+    """JSON file for all scores, with those of each class and the confusion matrix."""
+
+    def validate(self) -> None:
+        """Refuse no path."""
+        require(self.report_file != "", "report_file is empty: give a file, or leave it out.", "report_file")
+
+
+@dataclass(frozen=True)
 class PredictionConfig(Config):
     """Predictions: where they are written."""
 

@@ -235,8 +235,8 @@ def _facts(results: Mapping[str, Any]) -> str:
 def _licence(licences: Sequence[str | None]) -> str:
     known = list(dict.fromkeys(filter(None, licences)))
     if not known:
-        return "unknown: look up that of the models and data it is made of"
-    unknown = ", and one that is unknown" if None in licences else ""
+        return "not stated: look up that of the models and data it is made of"
+    unknown = ", and one that is not stated" if None in licences else ""
     several = ": see each of the models it is made of" if len(known) > 1 or unknown else ""
     return f"{' and '.join(map(_one_line, known))}{unknown}{several}"
 

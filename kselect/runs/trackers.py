@@ -47,9 +47,9 @@ class Trackers:
                 tracker.store_init_configuration(dict(settings))
             except Exception as error:  # each of these libraries has errors of its own
                 self.close()
+                reason = first_line(error) or type(error).__name__
                 raise KselectError(
-                    f"The tracker {name} cannot be started ({first_line(error) or type(error).__name__}): set it up, or "
-                    "leave it out of report_to.",
+                    f"The tracker {name} cannot be started ({reason}): set it up, or leave it out of report_to.",
                     setting="report_to",
                 ) from error
             self._started.append(tracker)
