@@ -21,7 +21,7 @@ from kselect.config import DistillSettings
 from kselect.distillation.overlap import teacher_overlap
 from kselect.recipes.choice import describe_choice
 from kselect.recipes.policies import build_policy
-from kselect.runs.model_card import size_of
+from kselect.runs.card_tables import size_of
 from kselect.runs.origin import datasets_of, read_origin
 from kselect.tasks.task import Task
 from kselect.training.api import evaluated, evaluated_teachers

@@ -11,6 +11,7 @@ Examples:
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from kselect.hub import model_card, push_folder
 from kselect.runs.artifacts import find_model, find_policy
 
 CARD = "README.md"
+LOADED = re.compile(r'kselect\.load\(("(?:[^"\\]|\\.)*")\)')
+"""Where a card says which folder its model is loaded from."""
 
 
 def run(settings: PushSettings, data: None) -> str:
@@ -44,7 +47,8 @@ def _copy(folder: Path, to: Path, repo_id: str) -> None:
     card = to / CARD
     if card.exists():
         text = card.read_text(encoding="utf-8")
-        card.write_text(text.replace(json.dumps(str(folder)), json.dumps(repo_id)), encoding="utf-8")
+        place = LOADED.search(text)
+        card.write_text(text.replace(place[1], json.dumps(repo_id)) if place else text, encoding="utf-8")
 
 
 def _plain_card() -> str:

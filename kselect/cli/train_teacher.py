@@ -17,7 +17,7 @@ from kselect.config import AgentConfig, PhaseConfig, TrainTeacherSettings
 from kselect.distillation.builders import make_encoder
 from kselect.distillation.distiller import Distiller
 from kselect.recipes.policies import build_policy
-from kselect.runs.model_card import size_of
+from kselect.runs.card_tables import size_of
 from kselect.runs.origin import datasets_of, read_origin
 from kselect.tasks.task import Task
 from kselect.training.api import evaluated

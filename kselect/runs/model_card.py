@@ -11,8 +11,16 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from kselect.distillation.overlap import UNKNOWN
-from kselect.models.classifier import Classifier, count_parameters
 from kselect.models.heads.registry import TOKEN_CLASSIFIERS
+from kselect.runs.card_tables import (
+    as_code,
+    cost_table,
+    facts_table,
+    one_line,
+    reference_scores,
+    scores_table,
+    selection_table,
+)
 
 CARD = """\
 ---
@@ -58,7 +66,6 @@ From the folder in which it was made:
 
 HUB_METRICS = ("accuracy", "f1", "precision", "recall")
 """Metrics that the Hub has by the same name."""
-QUARTERS = ("1st quarter", "2nd", "3rd", "4th")
 
 WORDS = """
 Words are read where their first token stands: there are {given}. {warning}What becomes of them is the head's to say:
@@ -88,28 +95,36 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
             words), "teacher_overlap" (see `kselect.distillation.overlap`), "teacher_metrics" (of each teacher, as
             "metrics"), "constant" (what the constant prediction scores), "cost" (part to share of wall time),
             "seconds", "history" (the selection by phase), "best" (see `kselect.training.best_student`), "size" (see
-            `size_of`), "origin" (see `kselect.runs.origin.read_origin`) and "datasets" (names on the Hub).
+            `kselect.runs.card_tables.size_of`), "origin" (see `kselect.runs.origin.read_origin`), "datasets" (names on
+            the Hub) and "pairs" (whether texts come in pairs).
         command: the command that repeats the run.
         model_folder: folder of the model, as the example loads it.
     """
-    task = _one_line(results["task"])
+    task = one_line(results["task"])
     title = f"{'Student' if 'agent' in results else 'Teacher'} for {task}"
     auto, pipeline = _usage(results.get("head"))
     return CARD.format(
         front_matter=_front_matter(results, title, pipeline).to_yaml() + "\n",
         title=title,
         description=_description(results),
-        facts=_facts(results),
+        facts=facts_table(results),
         scored_on=_scored_on(results),
-        scores=_scores(results["metrics"], _references(results)),
-        selection=_selection(results.get("history", []) if "agent" in results else []),
-        cost=_cost(results.get("cost", {}), results.get("seconds")),
+        scores=scores_table(results["metrics"], reference_scores(results)),
+        selection=selection_table(results.get("history", []) if "agent" in results else []),
+        cost=cost_table(results.get("cost", {}), results.get("seconds")),
         command=command,
         place=json.dumps(str(model_folder)),
-        example=json.dumps([["Some", "words"]] if "head" in results else ["Some text"]),
+        example=_example(results),
         auto=auto,
         reading=_reading(results.get("head")),
     )
+
+
+def _example(results: Mapping[str, Any]) -> str:
+    """Return an input of the model, as Python code."""
+    if "head" in results:
+        return '[["Some", "words"]]'
+    return '[("A text", "another one")]' if results.get("pairs") else '["A text"]'
 
 
 def _usage(head: str | None) -> tuple[str, str]:
@@ -134,7 +149,7 @@ def _reading(head: str | None) -> str:
 
 def _front_matter(results: Mapping[str, Any], title: str, pipeline: str) -> ModelCardData:
     """Return what the Hub reads: library, task, tags, origin, and the scores on dev."""
-    task, metrics, origin = _one_line(results["task"]), results["metrics"], results.get("origin", {})
+    task, metrics, origin = one_line(results["task"]), results["metrics"], results.get("origin", {})
     slug = re.sub(r"[^\w.-]+", "-", task).strip("-") or "task"
     scores = [
         EvalResult(pipeline, slug, task, name, value, dataset_split="dev")
@@ -157,18 +172,18 @@ def _description(results: Mapping[str, Any]) -> str:
     seed = f" Seed {results['seed']}." if "seed" in results else ""
     kind = f"A model of words under the head `{results['head']}`," if "head" in results else "A classifier"
     if "agent" not in results:
-        return f"{kind} fine-tuned on {_one_line(results['task'])}, made to be a teacher.{seed}"
+        return f"{kind} fine-tuned on {one_line(results['task'])}, made to be a teacher.{seed}"
     layers = results.get("layers")
     kept = f"layers {', '.join(map(str, layers))}" if isinstance(layers, list) else f"{layers} layers"
     keeps = f", of which it keeps {kept}" if layers else ""
     if "student" in results:
-        keeps = f", starting from {_code(results['student'])}"
+        keeps = f", starting from {as_code(results['student'])}"
     named = results.get("teacher", "unknown")
     several = isinstance(named, list)
-    teachers = f"teachers {', '.join(map(_code, named))}" if several else f"teacher {_code(named)}"
+    teachers = f"teachers {', '.join(map(as_code, named))}" if several else f"teacher {as_code(named)}"
     return (
-        f"{kind} distilled on {_one_line(results['task'])} from the {teachers}{keeps}."
-        f" What to transfer, and when, was decided by the agent {_code(results['agent'])}.{seed}"
+        f"{kind} distilled on {one_line(results['task'])} from the {teachers}{keeps}."
+        f" What to transfer, and when, was decided by the agent {as_code(results['agent'])}.{seed}"
         f"{_overlap(results.get('teacher_overlap', []))}"
     )
 
@@ -187,93 +202,6 @@ def _scored_on(results: Mapping[str, Any]) -> str:
         f", and where a metric begins with `{split.removeprefix('dev_')}/` on {count} of its {split} split"
         for split, count in results.get("further_examples", {}).items()
     ]
-    dev = f"On {results['examples']} examples of {_one_line(results['task'])}'s dev split"
+    dev = f"On {results['examples']} examples of {one_line(results['task'])}'s dev split"
     run = f" They are those of one run, with seed {results['seed']}." if "seed" in results else ""
     return f"{dev}{''.join(further)}. Nothing was chosen by them.{run}"
-
-
-def _references(results: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
-    """Return the metrics of reference models by column."""
-    teachers = results.get("teacher_metrics", [])
-    numbers = [""] if len(teachers) == 1 else [f" {number}" for number in range(1, len(teachers) + 1)]
-    columns = {f"teacher{number}": metrics for number, metrics in zip(numbers, teachers, strict=True)}
-    return columns | ({"constant prediction": results["constant"]} if results.get("constant") else {})
-
-
-def _scores(metrics: Mapping[str, float], references: Mapping[str, Mapping[str, float]]) -> str:
-    header = ["metric", "model", *references]
-    models = (metrics, *references.values())
-    rows = [[name, *(f"{model[name]:.4f}" if name in model else "" for model in models)] for name in metrics]
-    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
-    return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"
-
-
-def size_of(classifier: Classifier, teachers: Sequence[Classifier] = ()) -> dict[str, Any]:
-    """Return the number of parameters of a model with its head, its size in MiB, and the parameters of its teachers."""
-    parts = (classifier.model, classifier.head)
-    stored = sum(parameter.numel() * parameter.element_size() for part in parts for parameter in part.parameters())
-    size = {"parameters": count_parameters(*parts), "mebibytes": stored / 2**20}
-    return size | ({"teachers": [count_parameters(one.model, one.head) for one in teachers]} if teachers else {})
-
-
-def _facts(results: Mapping[str, Any]) -> str:
-    """Return a table of where the model comes from, what it learned from, and how large it is."""
-    origin, size, best = results.get("origin", {}), results.get("size", {}), results.get("best", {})
-    rows = {
-        "base model": ", ".join(map(_code, origin.get("base_model", ()))),
-        "licence": _licence(origin.get("licenses", [])),
-        "data": ", ".join(map(_code, results.get("datasets") or [_one_line(results["task"])])),
-        "knowledge": ", ".join(results.get("scales", {})),
-        "size": f"{size['parameters']:,} parameters, {size['mebibytes']:.1f} MiB" if size else "",
-        "teacher's size": ", ".join(f"{count:,} parameters" for count in size.get("teachers", ())),
-        "weights": f"those after step {best['step']}, the best on the reward split" if best.get("loaded") else "",
-    }
-    lines = [f"| {name} | {value} |" for name, value in rows.items() if value]
-    return "\n".join(["| | |", "|---|---|", *lines]) + "\n"
-
-
-def _licence(licences: Sequence[str | None]) -> str:
-    known = list(dict.fromkeys(filter(None, licences)))
-    if not known:
-        return "not stated: look up that of the models and data it is made of"
-    unknown = ", and one that is not stated" if None in licences else ""
-    several = ": see each of the models it is made of" if len(known) > 1 or unknown else ""
-    return f"{' and '.join(map(_one_line, known))}{unknown}{several}"
-
-
-def _selection(history: Sequence[Mapping[str, Any]]) -> str:
-    """Return a table of the mean weight of each kind of knowledge in each quarter of the run, by training steps."""
-    if not history:
-        return ""
-    total, quarters = history[-1]["step"], len(QUARTERS)
-    rows = []
-    for name in history[0]["weights"]:
-        means = []
-        for quarter in range(quarters):
-            first, last = total * quarter / quarters, total * (quarter + 1) / quarters
-            steps = [max(0.0, min(p["step"], last) - max(p["step"] - p["steps"], first)) for p in history]
-            weighted = sum(n * phase["weights"][name] for n, phase in zip(steps, history, strict=True))
-            means.append(f"{weighted / sum(steps):.2f}")
-        rows.append([name, *means])
-    lines = [f"| {' | '.join(cells)} |" for cells in (["knowledge", *QUARTERS], *rows)]
-    table = "\n".join([lines[0], "|" + "---|" * (1 + quarters), *lines[1:]])
-    return f"\n## What was selected\n\nThe mean weight in each quarter of the training steps:\n\n{table}\n"
-
-
-def _cost(shares: Mapping[str, float], seconds: float | None) -> str:
-    if not shares:
-        return ""
-    lines = "\n".join(f"| {part} | {share:.1%} |" for part, share in shares.items())
-    took = "" if seconds is None else f"It took {seconds:.0f} seconds.\n\n"
-    return f"\n## Cost of making it\n\n{took}| part | share of wall time |\n|---|---|\n{lines}\n"
-
-
-def _one_line(text: Any) -> str:
-    return " ".join(str(text).split())
-
-
-def _code(text: Any) -> str:
-    """Return a text as code in Markdown, whatever is in it."""
-    text = _one_line(text)
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
