@@ -63,7 +63,7 @@ class RunFolder:
         folder = cls(path, config, place.command)  # locked before config.yaml makes it look like an unfinished run
         heading = f"# Repeat this run: {folder.repeat}\n"
         body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-        io.write_json(path / "environment.json", provenance.describe(place.seed))
+        io.write_json(path / "environment.json", provenance.describe(place.seed, config.get("device", "auto")))
         io.write_text(path / "config.yaml", heading + body)
         folder.rewind(0, 0)
         return folder
@@ -102,7 +102,8 @@ class RunFolder:
     @classmethod
     def _reopen(cls, path: Path, config: Mapping[str, Any], place: RunPlace) -> RunFolder:
         folder = cls(path, config, place.command, resumed=True)
-        then, now = io.read_json(path / "environment.json"), provenance.describe(place.seed)
+        then = io.read_json(path / "environment.json")
+        now = provenance.describe(place.seed, config.get("device", "auto"))
         earlier = then.pop("earlier", [])
         if then != now:
             io.write_json(path / "environment.json", {**now, "earlier": [*earlier, then]})
