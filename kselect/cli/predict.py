@@ -10,7 +10,7 @@ Examples:
   kselect predict runs/student/student --task mnli --data_dir glue --output submission
   kselect predict runs/mine --test_file new.csv --text_columns review --output answers.tsv
   kselect predict runs/mine/student --test_file pairs.jsonl --text_columns question,answer --id_column id
-  kselect predict runs/mine --test_file - --output - --probabilities < texts.txt
+  kselect predict runs/mine --test_file - --output - --probabilities
   kselect predict runs/parser --task_type trees --test_file new.conllu --output parsed.conllu
 """
 

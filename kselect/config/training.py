@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import ceil, inf
 from typing import Any, Literal
 
-from kselect.config.validation import Config, setting
+from kselect.config.validation import Config
 
 Precision = Literal["auto", "bf16", "fp32"]
 Schedule = Literal[
@@ -51,7 +51,7 @@ class TrainingConfig(Config):
     gradient_checkpointing: bool = False
     """Compute the student's activations again in the backward pass rather than store them, which takes less memory and
     more time."""
-    device: str = setting("auto", may_differ_on_resume=True)
+    device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto is the CUDA device if there is one."""
 
     def validate(self) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 
 import yaml
 
-from kselect.config import KnowledgeConfig, RunConfig, TrainingConfig, names_with
+from kselect.config import KnowledgeConfig, RunConfig, names_with
 from kselect.errors import KselectError
 
 LOCK = "checkpoints/lock"
 DIVERGED = "checkpoints/diverged"
 LAST_GOOD = "checkpoints/last-good.safetensors"
-FREE = names_with(KnowledgeConfig, RunConfig, TrainingConfig, may_differ_on_resume=True)
+FREE = names_with(KnowledgeConfig, RunConfig, may_differ_on_resume=True)
 
 
 def is_empty(path: Path) -> bool:
