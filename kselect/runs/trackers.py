@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker
 
 from kselect.config.run import TRACKERS
+from kselect.distillation.device import find_device
 from kselect.errors import KselectError, first_line
 
 PROJECT = "kselect"
@@ -39,7 +39,7 @@ class Trackers:
         """
         self._started: list[GeneralTracker] = []
         if names:
-            PartialState(cpu=True)  # which accelerate's trackers ask whether they are in the main process
+            find_device()  # accelerate's trackers ask the state behind it whether they are in the main process
         for name in names:
             try:
                 tracker = LOGGER_TYPE_TO_CLASS[name](**ARGUMENTS[name](folder))
