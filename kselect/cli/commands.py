@@ -20,6 +20,7 @@ from kselect.config import (
     EvaluateSettings,
     ExplainSettings,
     PredictSettings,
+    PushSettings,
     TrainPolicySettings,
     TrainTeacherSettings,
 )
@@ -67,6 +68,7 @@ COMMANDS: dict[str, Command[Any]] = {
         Command("distill", DistillSettings, epilog=list_deciders, defaults_from=agent_defaults),
         Command("evaluate", EvaluateSettings, positional="model", defaults_from=task_defaults),
         Command("predict", PredictSettings, positional="model", defaults_from=task_defaults),
+        Command("push", PushSettings, positional="model"),
         CompareCommand("compare", CompareSettings, epilog=list_deciders),
         Command("explain", ExplainSettings),
         Command("collect", CollectSettings),

@@ -58,7 +58,13 @@ def evaluate(
     dtype: torch.dtype,
 ) -> Evaluation:
     """Evaluate `classifier`, on its device and in `dtype`, on the examples `indices` of a split."""
-    predictions = predict(classifier, encoded, indices, batch_size, dtype)
+    return evaluation_of(predict(classifier, encoded, indices, batch_size, dtype), task, encoded, indices)
+
+
+def evaluation_of(
+    predictions: Predictions, task: Task, encoded: EncodedSplit, indices: NDArray[np.int64]
+) -> Evaluation:
+    """Score predictions for the examples `indices` of a split."""
     return Evaluation(
         loss=float(predictions.losses.mean()),
         metrics=task.score_rows(predictions.answers, encoded, indices),

@@ -102,12 +102,12 @@ def test_a_run_stores_its_settings_of_tags(place: Path) -> None:
 
 def test_the_card_shows_how_to_load_the_model(place: Path) -> None:
     student = place / "runs" / "tags" / "student"
-    card = (student.parent / "README.md").read_text()
-    assert 'model = AutoModelForTokenClassification.from_pretrained("student")' in card
+    card = (student / "README.md").read_text()
+    assert 'model = AutoModelForTokenClassification.from_pretrained("' + str(student) in card
     labels = AutoModelForTokenClassification.from_pretrained(student).config.id2label.values()
     assert list(labels) == ["O", "B-animal", "I-animal", "B-person", "I-person"]
-    card = (place / "runs" / "trees-teacher" / "README.md").read_text()
-    assert 'model = AutoModel.from_pretrained("model")' in card
+    card = (place / "runs" / "trees-teacher" / "model" / "README.md").read_text()
+    assert 'model = AutoModel.from_pretrained("' + str(place / "runs" / "trees-teacher" / "model") in card
     assert "`head.json` names it, `parser`" in card
     task = kselect.load_task("ud", files=TreeSource(str(place / "train.conllu")))
     assert kselect.load_teacher(place / "runs" / "trees-teacher" / "model", task).head.name == "parser"
