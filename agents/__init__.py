@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kselect.agents.actor_critic import ActorCritic
     from kselect.agents.agent import Agent
     from kselect.agents.ddpg import DeterministicActorCritic, TowerActorCritic
+    from kselect.agents.linear_actor_critic import LinearActorCritic
     from kselect.agents.posterior_sampling import PosteriorSampling
     from kselect.agents.random import RandomHard, RandomSoft
     from kselect.agents.sb3 import SB3Agent
@@ -25,6 +26,7 @@ __all__ = [
     "ActorCritic",
     "Agent",
     "DeterministicActorCritic",
+    "LinearActorCritic",
     "PosteriorSampling",
     "RandomHard",
     "RandomSoft",

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from statistics import NormalDist
 from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from kselect.agents.agent import Agent, Observation
-from kselect.agents.schedule import Schedule
-from kselect.agents.stages import row_stages
-from kselect.agents.validation import Range, check_range
-from kselect.errors import KselectError, unknown
+from kselect.agents.agent import Observation
+from kselect.agents.chooser import Chooser
+from kselect.agents.validation import Range
+from kselect.errors import KselectError
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,16 @@ class Gain:
     error: float
     parts: dict[str, float] = field(default_factory=dict)
 
+    def interval(self, noise: float, coverage: float = 0.9) -> tuple[float, float]:
+        """Return what one run will gain over another one, with this probability.
+
+        Args:
+            noise: Standard deviation of a run's score around its expectation.
+            coverage: The probability.
+        """
+        width = NormalDist().inv_cdf(0.5 + coverage / 2) * math.hypot(self.error, noise * math.sqrt(2))
+        return self.mean - width, self.mean + width
+
     @property
     def probability(self) -> float:
         """Probability that the selection is better than the default."""
@@ -40,7 +50,7 @@ class Gain:
         return 0.5 * math.erfc(-self.mean / self.error / math.sqrt(2))
 
 
-class Portfolio(Agent):
+class Portfolio(Chooser):
     """Takes a default selection unless another one is better with a high probability.
 
     The expected gain of a selection over the default is linear in `facts`: entries of an observation's context that are
@@ -51,8 +61,8 @@ class Portfolio(Agent):
         observation_space: Of the environment.
         action_space: Of the environment.
         selections: By name, a mapping with the `stages` of weights by kind of knowledge; `traits`, numbers that
-            describe it, as many for each; and, optionally, `requires`, names without which it cannot be taken.
-        default: Name of the selection that is taken in doubt.
+            describe it, as many for each; and, optionally, `requires`, names without which it cannot be taken. The
+            first that can be taken is taken in doubt.
         facts: Positions in the context of the facts that are read, by name.
         confidence: Probability of being better above which another selection is taken.
         seed: Accepted as by every agent; nothing is random.
@@ -61,13 +71,12 @@ class Portfolio(Agent):
         mean: Of the coefficients, `[d]`; the first are a gain of each selection, the others of each trait times 1 and
             each fact.
         covariance: Of the coefficients, `[d, d]`.
-        centre: Mean of each fact over the runs that it was fitted to, `[p]`.
-        scale: Standard deviation of each fact over these, `[p]`.
-        chosen: Name of the selection of the current episode; None before its first decision.
-        expected: What that is expected to gain over the default; None where it is the default.
+        noise: Standard deviation of a run's score around its expectation, `[1]`.
+        expected: What the chosen selection is expected to gain over the default; None where it is the default.
     """
 
     ranges: ClassVar[dict[str, Range]] = {"confidence": Range(0.5, 1.0)}
+    learned = ("mean", "covariance", "noise", "centre", "scale")
 
     def __init__(
         self,
@@ -75,104 +84,68 @@ class Portfolio(Agent):
         action_space: spaces.Space,
         *,
         selections: Mapping[str, Mapping[str, Any]],
-        default: str,
         facts: Mapping[str, int],
         confidence: float = 0.9,
         seed: int = 0,
     ) -> None:
-        super().__init__(observation_space, action_space, seed=seed)
-        self.selections = {name: dict(selection) for name, selection in selections.items()}
-        self.default, self.facts, self.confidence = default, dict(facts), confidence
+        super().__init__(observation_space, action_space, selections=selections, facts=facts, seed=seed)
+        self.confidence = confidence
         self.check_settings()
-        if default not in self.selections:
-            raise unknown("selection", default, self.selections)
-        for name, position in self.facts.items():
-            check_range(f"The position of {name}", position, Range(0, self.context_size - 1, whole=True))
-        traits = {len(selection["traits"]) for selection in self.selections.values()}
-        if len(traits) != 1:
-            raise KselectError("The selections of a portfolio have different numbers of traits: give as many for each.")
-        size = len(self.selections) + traits.pop() * (1 + len(self.facts))
-        self.mean, self.covariance = np.zeros(size), np.zeros((size, size))
-        self.centre, self.scale = np.zeros(len(self.facts)), np.ones(len(self.facts))
-        self.chosen: str | None = None
+        traits = len(next(iter(self.selections.values()))["traits"])
+        size = len(self.selections) + traits * (1 + len(self.facts))
+        self.mean, self.covariance, self.noise = np.zeros(size), np.zeros((size, size)), np.zeros(1)
         self.expected: Gain | None = None
-        self._schedule: Schedule | None = None
-        ends = {stage.get("until", 1.0) for selection in self.selections.values() for stage in selection["stages"]}
-        self.boundaries = tuple(sorted(end for end in ends if end < 1))
 
     def begin(self) -> None:
         """Forget the choice of the last episode."""
-        self.chosen, self.expected, self._schedule = None, None, None
+        super().begin()
+        self.expected = None
 
     def act(self, observation: Observation, *, explore: bool = False) -> NDArray[Any]:
         """Return the weights `[k]` of the selection that is chosen at the first decision."""
-        self._check(observation)
-        if self.chosen is None:
-            self.chosen = self.choose(observation)
+        is_first = self.chosen is None
+        action = super().act(observation, explore=explore)
+        if is_first and self.chosen is not None:
             self.expected = self.gains(observation).get(self.chosen)
-        if self._schedule is None:
-            self._schedule = Schedule(self.observation_space, self.action_space, stages=self._stages(self.chosen))
-        action = self._schedule.act(observation)
-        self.preference, self.slope = self._schedule.preference, self._schedule.slope
         return action
 
-    def choose(self, observation: Observation) -> str:
-        """Return the name of the selection for a run, of which nothing but the first observation is read.
+    @property
+    def default(self) -> str:
+        """Name of the selection that is taken in doubt."""
+        possible = self.possible()
+        if not possible:
+            raise KselectError("No selection of the portfolio can be taken with the knowledge on offer.")
+        return possible[0]
 
-        Where the default cannot be taken, since it weights what is not on offer, the best of the others is.
-        """
+    def choose(self, observation: Observation) -> str:
+        """Return the name of the selection for a run, of which nothing but the first observation is read."""
         gains = self.gains(observation)
-        if not self._is_possible(self.default):
-            if not gains:
-                raise KselectError("No selection of the portfolio can be taken with the knowledge on offer.")
-            return max(gains, key=lambda name: gains[name].mean)
         better = {name: gain for name, gain in gains.items() if gain.probability > self.confidence}
         return max(better, key=lambda name: better[name].mean) if better else self.default
 
     def gains(self, observation: Observation) -> dict[str, Gain]:
         """Return the expected gain over the default of every other selection that can be taken, by name."""
-        values = np.asarray(observation["context"], dtype=np.float64)[list(self.facts.values())]
-        facts = (values - self.centre) / self.scale
-        traits = {name: selection["traits"] for name, selection in self.selections.items()}
-        found = {}
-        for name in self.selections:
-            if name == self.default or not self._is_possible(name):
-                continue
-            row = features(name, traits, facts) - features(self.default, traits, facts)
-            products = (row * self.mean)[len(self.selections) :].reshape(-1, 1 + len(facts)).sum(axis=0)
-            error = math.sqrt(max(float(row @ self.covariance @ row), 0.0))
-            parts = dict(zip(self.facts, products[1:].tolist(), strict=True))
-            found[name] = Gain(float(row @ self.mean), error, parts)
-        return found
+        first, *others = self.possible() or [""]
+        return {name: self.gain(observation, name, first) for name in others}
 
-    def _is_possible(self, name: str) -> bool:
-        """Return whether what a selection requires is on offer, and some knowledge of each of its stages."""
-        missing = set(self.selections[name].get("requires", ())).difference(self.names or ())
-        return not missing and all(any(stage["weights"]) for stage in self._stages(name))
-
-    def _stages(self, name: str) -> list[dict[str, Any]]:
-        if self.names is None:
-            raise KselectError("A portfolio weights kinds of knowledge by name, which are not known: set its names.")
-        return row_stages(self.selections[name]["stages"], self.names)
+    def gain(self, observation: Observation, name: str, over: str) -> Gain:
+        """Return the expected gain of one selection over another."""
+        facts = self.scaled_facts(observation)
+        traits = {each: selection["traits"] for each, selection in self.selections.items()}
+        row = features(name, traits, facts) - features(over, traits, facts)
+        products = (row * self.mean)[len(self.selections) :].reshape(-1, 1 + len(facts)).sum(axis=0)
+        error = math.sqrt(max(float(row @ self.covariance @ row), 0.0))
+        return Gain(float(row @ self.mean), error, dict(zip(self.facts, products[1:].tolist(), strict=True)))
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Return the coefficients, and the choice of the current episode; see `Agent.state`."""
-        arrays = {name: getattr(self, name) for name in LEARNED}
-        expected = None if self.expected is None else asdict(self.expected)
-        return {**super().state()[0], **arrays}, {**super().state()[1], "chosen": self.chosen, "expected": expected}
+        """Return what was fitted, the choice of the current episode, and what it is expected to gain."""
+        arrays, facts = super().state()
+        return arrays, {**facts, "expected": None if self.expected is None else asdict(self.expected)}
 
     def restore(self, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
         """Return to the state that `state` returned."""
         super().restore(arrays, facts)
-        for name in LEARNED:
-            if arrays[name].shape != getattr(self, name).shape:
-                raise KselectError(f"The portfolio's {name} has the shape {arrays[name].shape}: fit it again.")
-            setattr(self, name, np.asarray(arrays[name], dtype=np.float64))
-        self.chosen, self._schedule = facts["chosen"], None
         self.expected = None if facts["expected"] is None else Gain(**facts["expected"])
-
-
-LEARNED = ("mean", "covariance", "centre", "scale")
 
 
 def features(selection: str, traits: Mapping[str, Sequence[float]], facts: NDArray[np.float64]) -> NDArray[np.float64]:

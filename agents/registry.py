@@ -23,6 +23,8 @@ LEARNERS = {
     "deterministic-actor-critic": "learns a weight in [0, 1] for each kind of knowledge (soft; Wang et al. 2022)",
     "paper": "the same from [CLS] alone, through towers as in the paper; only for the models and knowledge it was "
     "trained on",
+    "linear-actor-critic": "learns from whole episodes what each kind of knowledge gains and when, by a linear "
+    "critic; for few episodes (hard or soft)",
     "posterior-sampling": "learns what each kind of knowledge gains, when, and for later phases, and plans whole runs; "
     "for few episodes (hard or soft)",
 }
@@ -35,6 +37,8 @@ CLASSES = {
     "ActorCritic": "kselect.agents.actor_critic",
     "DeterministicActorCritic": "kselect.agents.ddpg",
     "TowerActorCritic": "kselect.agents.ddpg",
+    "LinearActorCritic": "kselect.agents.linear_actor_critic",
+    "OfflineActorCritic": "kselect.agents.offline_actor_critic",
     "Portfolio": "kselect.agents.portfolio",
     "PosteriorSampling": "kselect.agents.posterior_sampling",
     "RandomHard": "kselect.agents.random",
@@ -48,6 +52,7 @@ _CLASS_OF = {
     "actor-critic": "ActorCritic",
     "deterministic-actor-critic": "DeterministicActorCritic",
     "paper": "TowerActorCritic",
+    "linear-actor-critic": "LinearActorCritic",
     "posterior-sampling": "PosteriorSampling",
     "fixed": "Schedule",
     "schedule": "Schedule",

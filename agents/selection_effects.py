@@ -58,7 +58,7 @@ class SelectionEffects:
         self.blocks = np.array([self.block_keys.index(key) for key in block_of])
         self.optional = [i for i, key in enumerate(self.block_keys) if key[0] in ("mixing", "change", "carry")]
         self._ends = np.cumsum([LEVELS, k, k, 1, k])
-        self.candidates = _candidates(k)
+        self.candidates = candidates(k)
         self._shares = self.candidates / self.candidates.sum(1, keepdims=True)
 
     def features(self, weights: Floats, previous: Floats, exposure: Floats, progress: float, length: float) -> Floats:
@@ -129,7 +129,7 @@ def _saturated(exposure: Floats | float) -> Floats:
     return -np.expm1(-np.asarray(exposure) / SATURATION)
 
 
-def _candidates(rows: int) -> NDArray[np.int8]:
+def candidates(rows: int) -> NDArray[np.int8]:
     """Return the selections to choose from, `[n, k]`, all kinds first.
 
     Of up to 7 rows these are all subsets but the empty one, of more rows those of at most two kinds, all but one, and

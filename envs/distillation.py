@@ -15,7 +15,7 @@ from kselect.distillation.callback import DistillerCallback, check_callbacks
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.facts.facts import Facts
 from kselect.distillation.facts.measure import measure_facts
-from kselect.distillation.reward import LOSS, RewardMeter
+from kselect.distillation.reward import RewardMeter, default_measure
 from kselect.distillation.weighting import selection_weights
 from kselect.envs.observation import LIMIT, Observer, observation_space
 from kselect.envs.phases import SCHEDULERS
@@ -154,7 +154,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         space = observation_space(len(distiller.names), cls_sizes, self.phases.observe_facts)
         self.observation_space = cast(spaces.Space[Observation], space)
         self.action_space = cast(spaces.Space[NDArray[Any]], ACTION_SPACES[actions](len(distiller.names)))
-        self.meter = RewardMeter(distiller, self.phases.reward or LOSS, self.reward_examples)
+        measure = self.phases.reward or default_measure(distiller.student.head.name)
+        self.meter = RewardMeter(distiller, measure, self.reward_examples)
         self.reward_unit = self.meter.size
 
     def reset(

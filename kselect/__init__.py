@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from kselect.agents.agent import Agent as Agent
     from kselect.agents.ddpg import DeterministicActorCritic as DeterministicActorCritic
     from kselect.agents.ddpg import TowerActorCritic as TowerActorCritic
+    from kselect.agents.linear_actor_critic import LinearActorCritic as LinearActorCritic
+    from kselect.agents.offline_actor_critic import OfflineActorCritic as OfflineActorCritic
     from kselect.agents.portfolio import Portfolio as Portfolio
     from kselect.agents.posterior_sampling import PosteriorSampling as PosteriorSampling
     from kselect.agents.random import RandomHard as RandomHard
@@ -38,8 +40,11 @@ if TYPE_CHECKING:
     from kselect.config import PhaseConfig as PhaseConfig
     from kselect.config import PolicyConfig as PolicyConfig
     from kselect.config import PredictionConfig as PredictionConfig
+    from kselect.config import PushConfig as PushConfig
     from kselect.config import RecordingConfig as RecordingConfig
+    from kselect.config import ReportConfig as ReportConfig
     from kselect.config import RunConfig as RunConfig
+    from kselect.config import StoppingConfig as StoppingConfig
     from kselect.config import StudentConfig as StudentConfig
     from kselect.config import StudyConfig as StudyConfig
     from kselect.config import TaskConfig as TaskConfig
@@ -50,6 +55,8 @@ if TYPE_CHECKING:
     from kselect.envs.distillation import DistillationEnv as DistillationEnv
     from kselect.errors import IncomparableError as IncomparableError
     from kselect.errors import KselectError as KselectError
+    from kselect.inference.predictor import Predictor as Predictor
+    from kselect.inference.predictor import load as load
     from kselect.io import UnwritableError as UnwritableError
     from kselect.knowledge.base import Knowledge as Knowledge
     from kselect.knowledge.registry import register as register
@@ -71,7 +78,9 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "agents.actor_critic": ("ActorCritic",),
     "agents.agent": ("Agent",),
     "agents.ddpg": ("DeterministicActorCritic", "TowerActorCritic"),
+    "agents.offline_actor_critic": ("OfflineActorCritic",),
     "agents.portfolio": ("Portfolio",),
+    "agents.linear_actor_critic": ("LinearActorCritic",),
     "agents.posterior_sampling": ("PosteriorSampling",),
     "agents.random": ("RandomHard", "RandomSoft"),
     "agents.registry": ("load_agent", "make_agent"),
@@ -92,8 +101,11 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "PhaseConfig",
         "PolicyConfig",
         "PredictionConfig",
+        "PushConfig",
         "RecordingConfig",
+        "ReportConfig",
         "RunConfig",
+        "StoppingConfig",
         "StudentConfig",
         "StudyConfig",
         "TaskConfig",
@@ -104,6 +116,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "distillation.divergence": ("TrainingDivergedError",),
     "envs.distillation": ("DistillationEnv",),
     "errors": ("IncomparableError", "KselectError"),
+    "inference.predictor": ("Predictor", "load"),
     "io": ("UnwritableError",),
     "knowledge.base": ("Knowledge",),
     "knowledge.registry": ("register",),

@@ -19,7 +19,7 @@ from study_settings import print_table, run_main
 from kselect.agents import Agent, make_agent, wants_soft
 from kselect.envs.worlds import NAMES, WORLDS, World, score
 
-AGENTS = ("actor-critic", "deterministic-actor-critic", "posterior-sampling")
+AGENTS = ("actor-critic", "deterministic-actor-critic", "linear-actor-critic", "posterior-sampling")
 
 
 def learn(agent: Agent, env: World) -> Iterator[int]:

@@ -15,7 +15,9 @@ import huggingface_hub.constants
 import pytest
 
 import kselect
+from kselect.cli.main import main
 from kselect.errors import KselectError
+from kselect.runs.model_card import model_card
 from tests.agents.identity import IdentityEnv, train
 from tests.tiny import tiny_classifier, tiny_task
 
@@ -147,3 +149,44 @@ def test_a_hub_that_refuses_is_one_line(agent: kselect.Agent, monkeypatch: pytes
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(KselectError, match=r"Cannot push to me/thing \(.*\): check its name, your token and the net"):
         agent.push_to_hub("me/thing", token="hf_x")
+
+
+def test_a_run_is_pushed_by_its_command_with_its_card(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_x")
+    folder = tmp_path / "run" / "student"
+    tiny_classifier(tiny_task(), layers=1).save_pretrained(folder)
+    results = {"task": "t", "agent": "online", "seed": 0, "metrics": {"accuracy": 0.5}, "examples": 8}
+    (folder / "README.md").write_text(model_card(results, "kselect distill", "runs/x/student"))
+    assert main(["push", str(tmp_path / "run"), "--repo_id", "me/thing", "--private"]) == 0
+    assert capsys.readouterr().out == f"pushed: {hub.url}/me/thing/commit/1\n"
+    card = hub.files.pop("README.md").decode()
+    assert 'kselect.load("me/thing")' in card
+    assert "runs/x" not in card
+    assert hub.files == {name: content for name, content in saved(folder).items() if name != "README.md"}
+    (repository,) = hub.repositories
+    assert repository.get("visibility") == "private" or repository.get("private") is True
+
+
+def test_a_policy_is_pushed_by_its_command(
+    agent: kselect.Agent, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_x")
+    agent.save(tmp_path / "policy")
+    assert main(["push", str(tmp_path), "--repo_id", "me/thing"]) == 0
+    assert set(hub.files) == {"README.md", "agent.json", "agent.safetensors"}
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["none", "--repo_id", "me/thing"], "none is not a folder"),
+        (["{}", "--repo_id", "me/thing"], "No model in {}"),
+        (["{}", "--repo_id", "thing"], "repo_id is 'thing': give user/name."),
+    ],
+)
+def test_what_cannot_be_pushed(words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["push", *(word.format(tmp_path) for word in words)]) == 2
+    assert said.format(tmp_path) in capsys.readouterr().err

@@ -38,7 +38,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_folder_holds_what_it_should(runs: Path) -> None:
     folder = runs / "student"
-    for name in ("config.yaml", "environment.json", "results.json", "metrics.jsonl", "README.md", "student"):
+    for name in ("config.yaml", "environment.json", "results.json", "metrics.jsonl", "student/README.md"):
         assert (folder / name).exists(), name
     results = json.loads((folder / "results.json").read_text())
     assert set(results["cost"]) == {"student", "teacher", "probing", "reward", "deciding", "updating", "other"}

@@ -24,7 +24,7 @@ from kselect.analysis.linear_probe import LinearProbe
 from kselect.analysis.predictions import Predictions, collect_predictions, collect_states
 from kselect.analysis.teacher_profile import HeldOutProfile, TeacherProfile, profile_teacher
 from kselect.config import FEWEST, KnowledgeConfig, TrainingConfig
-from kselect.distillation.device import default_device, resolve_precision
+from kselect.distillation.device import find_device, resolve_precision
 from kselect.distillation.distiller import Distiller
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier, input_length
@@ -165,7 +165,7 @@ def examine(
     train_size = len(task.splits["train"])
     sample = replace(task, splits={name: subsample(task.splits[name], examples, seed) for name in SPLITS})
     distiller, obstacle = _distiller(sample, teacher, student, training, knowledge, max_length)
-    dtype = resolve_precision(training.precision, teacher.to(default_device()).model.device)
+    dtype = resolve_precision(training.precision, teacher.to(find_device(training.device)).model.device)
     if distiller is None:
         longest = input_length(teacher, max_length, task.usual_length)
         encoded = {name: sample.encode(split, teacher.tokenizer, longest) for name, split in sample.splits.items()}

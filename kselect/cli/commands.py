@@ -20,10 +20,12 @@ from kselect.config import (
     EvaluateSettings,
     ExplainSettings,
     PredictSettings,
+    PushSettings,
     TrainPolicySettings,
     TrainTeacherSettings,
 )
 from kselect.recipes import NAMED, recipe_defaults
+from kselect.recipes.shipped import SHIPPED
 
 
 def agent_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,6 +50,7 @@ def list_deciders() -> str:
     return listing(
         "Agents",
         {
+            **SHIPPED,
             "FOLDER": f"a policy that `kselect train-policy` saved, of {', '.join(LEARNERS)}",
             "gold:1,logits:0.5": "constant weights, short for `fixed`",
             **{name: f"{learner}, which learns in this one run" for name, learner in ONLINE.items()},
@@ -65,6 +68,7 @@ COMMANDS: dict[str, Command[Any]] = {
         Command("distill", DistillSettings, epilog=list_deciders, defaults_from=agent_defaults),
         Command("evaluate", EvaluateSettings, positional="model", defaults_from=task_defaults),
         Command("predict", PredictSettings, positional="model", defaults_from=task_defaults),
+        Command("push", PushSettings, positional="model"),
         CompareCommand("compare", CompareSettings, epilog=list_deciders),
         Command("explain", ExplainSettings),
         Command("collect", CollectSettings),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kselect.agents.portfolio import Portfolio
+from kselect.agents.chooser import Chooser
 from kselect.analysis.recording.callback import ExampleRecorder
 from kselect.analysis.recording.writer import RunRecording
 from kselect.cli.training_run import build_distiller, describe_metrics, open_folder, recorded, save_model
@@ -21,8 +21,11 @@ from kselect.config import DistillSettings
 from kselect.distillation.overlap import teacher_overlap
 from kselect.recipes.choice import describe_choice
 from kselect.recipes.policies import build_policy
+from kselect.runs.card_tables import size_of
+from kselect.runs.origin import datasets_of, read_origin
 from kselect.tasks.task import Task
 from kselect.training.api import evaluated, evaluated_teachers
+from kselect.training.best_student import watch_best
 from kselect.training.results import summarise_run
 from kselect.training.runner import EpisodeRunner
 
@@ -33,17 +36,23 @@ def run(settings: DistillSettings, task: Task) -> Path:
     recorder = ExampleRecorder(distiller) if settings.recording.record else None
     agent, seed = settings.agent.agent, settings.run.seed
     setup = build_policy(settings.agent, distiller, settings.phases, seed)
-    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=setup.learning)
+    sources = [*settings.model.teachers, *([settings.model.student] if settings.model.student else [])]
+    origin = {"origin": read_origin(sources), "datasets": datasets_of(vars(settings.task))}
+    best = watch_best(setup.env, settings.stopping)
+    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=setup.learning, callbacks=best)
     folder = open_folder(settings, distiller, agent, "distill")
     plots = settings.recording.record_plots
     recording = None if recorder is None else RunRecording(distiller, recorder, folder, plots)
     with recorded(folder, runner, f"Distilling {task.name} under {Path(agent).name}", [task], recording) as on_phase:
         result = evaluated(runner.run(on_phase)[0], setup.env)
         results = summarise_run(result, task, seed=seed, agent=agent, model=settings.model)
+        for watcher in best:
+            results |= watcher.results()
+        results |= {"size": size_of(result.student, distiller.teachers), **origin}
         results["teacher_metrics"] = evaluated_teachers(distiller)
         if setup.env.facts is not None:
             results["facts"] = setup.env.facts.to_dict()
-            if isinstance(setup.agent, Portfolio):
+            if isinstance(setup.agent, Chooser):
                 results["choice"], line = describe_choice(setup.agent, setup.env.facts)
                 print(line)
         results["scales"] = dict(zip(distiller.kinds, distiller.scales.tolist(), strict=True))

@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from kselect.cli.artifacts import find_model
-from kselect.cli.training_run import warn_long
 from kselect.config import EvaluationConfig
-from kselect.distillation.device import default_device, resolve_precision
 from kselect.errors import KselectError
-from kselect.models.classifier import Classifier, input_length
+from kselect.inference.predictor import Predictor, load_predictor
 from kselect.models.heads.saved import saved_facts
-from kselect.models.loading import load_classifier
 from kselect.models.pretrained import load_config
-from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.splits import Examples
+from kselect.runs.artifacts import find_model
 from kselect.tasks.task import Task
 
 
-@dataclass(frozen=True)
-class InferenceModel:
-    """A classifier on its device, with the arithmetic and the number of tokens that it reads with."""
-
-    classifier: Classifier
-    task: Task
-    dtype: torch.dtype
-    max_length: int
-
-    def encode(self, splits: Mapping[str, Examples]) -> dict[str, EncodedSplit]:
-        """Encode splits by name, and print how many examples are longer than the model takes."""
-        encoded = {
-            name: self.task.encode(split, self.classifier.tokenizer, self.max_length) for name, split in splits.items()
-        }
-        every = encoded.values()
-        warn_long(sum(one.truncated for one in every), sum(one.in_pieces for one in every), self.max_length)
-        return encoded
-
-
-def load_inference_model(config: EvaluationConfig, task: Task, max_length: int | None) -> InferenceModel:
+def load_inference_model(config: EvaluationConfig, task: Task, max_length: int | None) -> Predictor:
     """Load the model that `config` names, or that lies in the run folder it names."""
-    classifier = load_classifier(find_model(config.model), task)
-    device = default_device()
-    classifier.to(device)
-    length = input_length(classifier, max_length, task.usual_length)
-    return InferenceModel(classifier, task, resolve_precision(config.precision, device), length)
+    return load_predictor(
+        find_model(config.model),
+        task,
+        batch_size=config.batch_size,
+        max_length=max_length,
+        precision=config.precision,
+        device=config.device,
+    )
 
 
 def label_names(path: str) -> tuple[str, ...]:

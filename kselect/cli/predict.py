@@ -1,40 +1,46 @@
 """Write a saved model's predictions on test examples to a file.
 
 For GLUE's tasks these are files in the format of its submissions (MRPC.tsv, MNLI-m.tsv, ...), from its test files. For
-custom texts it is a table of ids or row numbers, predictions and a probability for every class. For sentences it
-is the test file again, with the model's tags or trees in it.
+custom texts it is a table of ids or row numbers, predictions and, with --probabilities, a probability for every class;
+they are read and written a few at a time, so that a file may be larger than memory. For sentences it is the test file
+again, with the model's tags or trees in it.
 
 Examples:
   kselect predict runs/student --data_dir glue --output submission
   kselect predict runs/student/student --task mnli --data_dir glue --output submission
   kselect predict runs/mine --test_file new.csv --text_columns review --output answers.tsv
   kselect predict runs/mine/student --test_file pairs.jsonl --text_columns question,answer --id_column id
+  kselect predict runs/mine --test_file - --output - --probabilities
   kselect predict runs/parser --task_type trees --test_file new.conllu --output parsed.conllu
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-import numpy as np
-
-from kselect.cli.artifacts import find_model
-from kselect.cli.inference import InferenceModel, label_names, load_inference_model, word_labels
+from kselect.cli.inference import label_names, load_inference_model, word_labels
+from kselect.cli.training_run import warn_long
 from kselect.config import EvaluationConfig, PredictSettings, TaskConfig
-from kselect.distillation.evaluation import predict, predict_logits
 from kselect.errors import KselectError
-from kselect.io import write_texts
+from kselect.inference.predictor import Predictor
+from kselect.io import replacing
+from kselect.runs.artifacts import find_model
 from kselect.tasks.glue import GLUE_FORMATS
-from kselect.tasks.predictions import TABLE_SUFFIXES, glue_submission, table_predictions
+from kselect.tasks.predictions import TABLE_SUFFIXES, Format, SubmissionFormat, TableFormat
 from kselect.tasks.registry import canonical, custom_name, task_name, text_files
+from kselect.tasks.table_stream import ROWS
 from kselect.tasks.task import Task, TextTask
 from kselect.tasks.text_files import Unlabelled
-from kselect.tasks.words.encoding import EncodedWords
 from kselect.tasks.words.parsing_files import WordSource
+
+OUTPUT = "-"
+"""What names standard output."""
 
 
 @dataclass(frozen=True)
@@ -43,71 +49,95 @@ class PredictionJob:
 
     Attributes:
         task: without examples, with the labels that the model was trained with.
-        texts: returns the text of each file, in the format of a suffix.
+        write: writes the predictions of a model to an open file for each of `file_names`, in the format of a suffix;
+            returns how many examples each has.
         source: the file of the examples, where predictions are written into a copy of it.
         suffixes: allowed suffixes of the files; empty for any.
     """
 
     file_names: list[str]
-    sizes: list[int]
     task: Task[Any]
-    texts: Callable[[InferenceModel, str], list[str]]
+    write: Callable[[Predictor, list[TextIO], str], list[int]]
     source: Path | None = None
     suffixes: tuple[str, ...] = ()
 
 
-def run(settings: PredictSettings, data: Mapping[str, Unlabelled] | WordSource) -> list[Path]:
-    """Write the predictions, every file once all of them are made, and return their paths."""
-    config = settings.model
-    if isinstance(data, WordSource):
-        job = _job_of_words(settings.task, config, data)
-    else:
-        job = _job_of_texts(settings.task, config, data)
-    paths = _paths(settings.predictions.output, job)
-    _check_writable(paths[0].parent)
-    inference = load_inference_model(config, job.task, settings.task.max_length)
-    texts = job.texts(inference, paths[0].suffix)
-    write_texts(dict(zip(paths, texts, strict=True)))
-    kind = "sentence" if isinstance(data, WordSource) else "example"
-    for path, size in zip(paths, job.sizes, strict=True):
+def run(settings: PredictSettings, data: Mapping[str, Iterable[Unlabelled]] | WordSource) -> list[Path]:
+    """Write the predictions, replacing no file before all of them are made, and return their paths."""
+    config, output = settings.model, settings.predictions.output
+    of_words = isinstance(data, WordSource)
+    job = _job_of_words(settings.task, config, data) if isinstance(data, WordSource) else _job_of_texts(settings, data)
+    paths = [] if output == OUTPUT else _paths(output, job)
+    if paths:
+        _check_writable(paths[0].parent)
+    elif len(job.file_names) > 1:
+        raise KselectError(f"There are {len(job.file_names)} files to write: give --output a folder.")
+    model = load_inference_model(config, job.task, settings.task.max_length)
+    with _opened(paths) as files:
+        sizes = job.write(model, files, paths[0].suffix if paths else TABLE_SUFFIXES[0])
+    warn_long(model.truncated, model.in_pieces, model.max_length)
+    kind = "sentence" if of_words else "example"
+    for path, size in zip(paths, sizes, strict=False):
         print(f"predictions: {path} ({size} {kind}{'s' * (size != 1)})")
     return paths
 
 
-def _job_of_texts(config: TaskConfig, model: EvaluationConfig, tests: Mapping[str, Unlabelled]) -> PredictionJob:
+@contextmanager
+def _opened(paths: list[Path]) -> Iterator[list[TextIO]]:
+    """Open files that replace those at the paths in the end; standard output, where there are none."""
+    if not paths:
+        yield [sys.stdout]
+        return
+    with replacing(*paths) as partials, ExitStack() as stack:
+        yield [stack.enter_context(partial.open("w", encoding="utf-8", newline="")) for partial in partials]
+
+
+def _job_of_texts(settings: PredictSettings, tests: Mapping[str, Iterable[Unlabelled]]) -> PredictionJob:
     """Return what predicts whole texts: GLUE's test files, or custom ones."""
-    files, task = text_files(config), _text_task(config, model)
+    config, wanted = settings.task, settings.predictions.probabilities
+    files, task = text_files(config), _text_task(config, settings.model)
+    if wanted and (files is None or task.regression):
+        reason = "a submission to GLUE" if files is None else "a regression"
+        raise KselectError(f"There are no probabilities in {reason}: leave them out.", setting="probabilities")
 
-    def texts(inference: InferenceModel, suffix: str) -> list[str]:
-        encoded = inference.encode({name: test.split for name, test in tests.items()})
-        written = []
-        for name, test in tests.items():
-            rows = np.arange(len(test.ids))
-            logits = predict_logits(inference.classifier, encoded[name], rows, model.batch_size, inference.dtype)
-            if files is None:
-                written.append(glue_submission(task, test.ids, logits.numpy()))
-            else:
-                written.append(table_predictions(task, test.ids, logits.numpy(), files.id_column or "index", suffix))
-        return written
+    def write(model: Predictor, opened: list[TextIO], suffix: str) -> list[int]:
+        written: Format = SubmissionFormat(task)
+        if files is not None:
+            written = TableFormat(task, files.id_column or "index", suffix, wanted)
+        return [
+            _write_texts(model, test, written, file, wanted) for test, file in zip(tests.values(), opened, strict=True)
+        ]
 
-    names, sizes = [f"{name}.tsv" for name in tests], [len(test.ids) for test in tests.values()]
-    return PredictionJob(names, sizes, task, texts, suffixes=(".tsv",) if files is None else TABLE_SUFFIXES)
+    suffixes = (".tsv",) if files is None else TABLE_SUFFIXES
+    return PredictionJob([f"{name}.tsv" for name in tests], task, write, suffixes=suffixes)
 
 
-def _job_of_words(config: TaskConfig, model: EvaluationConfig, source: WordSource) -> PredictionJob:
+def _write_texts(model: Predictor, tests: Iterable[Unlabelled], written: Format, file: TextIO, wanted: bool) -> int:
+    file.write(written.header)
+    count = 0
+    for test in tests:
+        for start in range(0, len(test.ids), ROWS):
+            ids = test.ids[start : start + ROWS]
+            answers = model.predict_split(test.split.take(range(start, start + len(ids))), wanted)
+            file.write(written.rows(ids, answers))
+            count += len(ids)
+    return count
+
+
+def _job_of_words(config: TaskConfig, settings: EvaluationConfig, source: WordSource) -> PredictionJob:
     """Return what predicts sentences, word by word."""
-    task = source.task_of(custom_name(task_name(config)), word_labels(find_model(model.model)))
+    task = source.task_of(custom_name(task_name(config)), word_labels(find_model(settings.model)))
     test = source.unlabelled(task)
 
-    def texts(inference: InferenceModel, suffix: str) -> list[str]:
-        encoded = inference.encode({"test": test.split})["test"]
-        assert isinstance(encoded, EncodedWords)
-        rows = np.arange(len(encoded))
-        predicted = predict(inference.classifier, encoded, rows, model.batch_size, inference.dtype).answers
-        answers = task.answers(predicted, encoded, rows)
-        return [test.text([answers[number] for number in range(len(test.split))])]
+    def write(model: Predictor, opened: list[TextIO], suffix: str) -> list[int]:
+        size, answers = len(test.split), []
+        for start in range(0, size, ROWS):
+            sentences = test.split.take(range(start, min(start + ROWS, size)))
+            answers += [prediction.answer for prediction in model.predict_split(sentences)]
+        opened[0].write(test.text(answers))
+        return [size]
 
-    return PredictionJob([test.file_name], [len(test.split)], task, texts, test.path)
+    return PredictionJob([test.file_name], task, write, test.path)
 
 
 def _text_task(config: TaskConfig, model: EvaluationConfig) -> TextTask:

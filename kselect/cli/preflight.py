@@ -6,17 +6,18 @@ import sys
 from collections.abc import Collection
 from functools import singledispatch
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from kselect.analysis.plotting import can_draw, check_drawable
-from kselect.cli.artifacts import find_model, find_policy
 from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
 from kselect.cli.parser import unreadable_paths
 from kselect.collection.ablations import ablated
 from kselect.collection.suite import Suite, matching, read_suite
 from kselect.config import (
     KNOWLEDGE_NAMES,
+    TRACKERS,
     AgentConfig,
     CollectConfig,
     CollectSettings,
@@ -31,7 +32,9 @@ from kselect.config import (
     FolderConfig,
     KnowledgeConfig,
     PredictSettings,
+    PushConfig,
     RecordingConfig,
+    RunConfig,
     Settings,
     StudentConfig,
     StudyConfig,
@@ -44,9 +47,10 @@ from kselect.errors import KselectError, unknown
 from kselect.models.paths import check_location
 from kselect.plugins import plugin_names
 from kselect.recipes import check, check_decider, check_learner
+from kselect.runs.artifacts import find_model, find_policy
 from kselect.runs.resume import ensure_available
 from kselect.tasks.paths import find_file
-from kselect.tasks.registry import canonical, load_test, make_task, task_name, text_files, word_source
+from kselect.tasks.registry import canonical, custom_name, load_test, make_task, task_name, text_files, word_source
 from kselect.tasks.synthetic.tasks import check_generated
 from kselect.tasks.task import Task
 
@@ -104,6 +108,18 @@ def _(config: FolderConfig | StudyConfig) -> None:
 
 
 @check_exists.register
+def _(config: RunConfig) -> None:
+    check_exists.dispatch(FolderConfig)(config)
+    for name in config.report_to:
+        if find_spec(TRACKERS[name]) is None:
+            package = TRACKERS[name].replace("_", "-")
+            raise KselectError(
+                f"The tracker {name} is not installed: pip install {package}, or leave it out.",
+                setting="report_to",
+            )
+
+
+@check_exists.register
 def _(config: StudentConfig) -> None:
     for path in (*config.teachers, config.student, config.parser):
         if path is not None:
@@ -120,6 +136,14 @@ def _(config: EncoderConfig) -> None:
 def _(config: EvaluationConfig) -> None:
     if find_policy(config.model) is None:
         check_location(find_model(config.model))
+
+
+@check_exists.register
+def _(config: PushConfig) -> None:
+    if find_policy(config.model) is None:
+        check_location(find_model(config.model))
+        if not Path(config.model).is_dir():
+            raise KselectError(f"{config.model} is not a folder: give that of a run, a model or a policy.")
 
 
 @check_exists.register
@@ -190,11 +214,17 @@ def _(settings: CollectSettings) -> Suite:
     if config.plot is not None and not can_draw():
         raise KselectError("plot needs matplotlib: pip install 'kselect[plots]', or leave it out.", setting="plot")
     matching("selection", suite.selections, config.selections)
+    matching("agent", suite.agents, config.agents)
     return suite
 
 
 @load_data.register
 def _(settings: EvaluateSettings) -> Task | None:
+    path = settings.report.report_file
+    if path is not None and not Path(path).absolute().parent.is_dir():
+        raise KselectError(
+            f"report_file is {path}, whose folder does not exist: make it, or give another.", setting="report_file"
+        )
     return make_task(settings.task) if find_policy(settings.model.model) is None else None
 
 
@@ -204,8 +234,19 @@ def _(settings: PredictSettings) -> Any:
     if task.test_file is not None:
         find_file(task.test_file, task.data_dir)
     if task.task_type != "text":
+        if settings.predictions.probabilities:
+            raise KselectError(
+                "Probabilities are written for texts, and task_type is not text: leave them out, or call predict_proba "
+                "of a model that kselect.load returns.",
+                setting="probabilities",
+            )
         return word_source(task)
-    return load_test(task_name(task), task.data_dir, files=text_files(task))
+    files = text_files(task)
+    if files is None:
+        return {name: [test] for name, test in load_test(task_name(task), task.data_dir).items()}
+    tests = files.stream_unlabelled()
+    first = next(tests)  # so that columns which the file does not have are reported before a model is loaded
+    return {custom_name(task_name(task)): chain([first], tests)}
 
 
 @load_data.register

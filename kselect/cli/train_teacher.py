@@ -17,8 +17,11 @@ from kselect.config import AgentConfig, PhaseConfig, TrainTeacherSettings
 from kselect.distillation.builders import make_encoder
 from kselect.distillation.distiller import Distiller
 from kselect.recipes.policies import build_policy
+from kselect.runs.card_tables import size_of
+from kselect.runs.origin import datasets_of, read_origin
 from kselect.tasks.task import Task
 from kselect.training.api import evaluated
+from kselect.training.best_student import watch_best
 from kselect.training.results import summarise_run
 from kselect.training.runner import EpisodeRunner
 
@@ -30,10 +33,16 @@ def run(settings: TrainTeacherSettings, task: Task) -> Path:
     warn_of_length(distiller)
     seed = settings.run.seed
     setup = build_policy(AgentConfig("fine-tune"), distiller, PhaseConfig("constant"), seed)
-    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=False)
+    sources = [settings.model.encoder] if settings.model.encoder else []
+    origin = {"origin": read_origin(sources), "datasets": datasets_of(vars(settings.task))}
+    best = watch_best(setup.env, settings.stopping)
+    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=False, callbacks=best)
     folder = open_folder(settings, distiller, "teacher", "train-teacher")
     with recorded(folder, runner, f"Fine-tuning a teacher for {task.name}", [task]) as on_phase:
         result = evaluated(runner.run(on_phase)[0], setup.env)
-        save_model(folder, summarise_run(result, task, seed=seed), result.student, "model")
+        results = {**summarise_run(result, task, seed=seed), "size": size_of(result.student), **origin}
+        for watcher in best:
+            results |= watcher.results()
+        save_model(folder, results, result.student, "model")
     print(f"{describe_metrics(result.metrics, task)}\nteacher: {folder.path / 'model'}")
     return folder.path

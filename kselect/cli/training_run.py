@@ -110,7 +110,7 @@ def open_folder(settings: T, distiller: Distiller, agent: str, command: str, tas
 def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classifier, name: str) -> None:
     """Write the trained model, its card and its results."""
     classifier.save_pretrained(folder.path / name)
-    folder.write_card(model_card(results, folder.repeat, name))
+    folder.write_card(model_card(results, folder.repeat, str(folder.path / name)), name)
     folder.write_results(results)
 
 

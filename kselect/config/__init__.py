@@ -18,12 +18,13 @@ from kselect.config.commands import (
     EvaluateSettings,
     ExplainSettings,
     PredictSettings,
+    PushSettings,
     TrainPolicySettings,
     TrainTeacherSettings,
 )
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
-from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig
+from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import (
     ARC_MARGINALS,
     DEFAULT_KNOWLEDGE,
@@ -39,10 +40,11 @@ from kselect.config.knowledge import (
     KnowledgeConfig,
 )
 from kselect.config.models import HEADS, EncoderConfig, StudentConfig, check_head_of
-from kselect.config.run import DemoConfig, FolderConfig, RunConfig, StudyConfig
+from kselect.config.run import TRACKERS, DemoConfig, FolderConfig, RunConfig, StudyConfig
 from kselect.config.selection import REWARDS, AgentConfig, PhaseConfig, PolicyConfig
 from kselect.config.settings import Settings
-from kselect.config.training import TrainingConfig
+from kselect.config.sharing import PushConfig
+from kselect.config.training import StoppingConfig, TrainingConfig
 from kselect.config.validation import Config, SettingFacts, merge_settings, names_with, setting
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "SOFTENINGS",
     "TEXT_KNOWLEDGE",
     "TEXT_SOURCES",
+    "TRACKERS",
     "WEIGHTINGS",
     "WORD_KNOWLEDGE",
     "AblationConfig",
@@ -85,10 +88,14 @@ __all__ = [
     "PolicyConfig",
     "PredictSettings",
     "PredictionConfig",
+    "PushConfig",
+    "PushSettings",
     "RecordingConfig",
+    "ReportConfig",
     "RunConfig",
     "SettingFacts",
     "Settings",
+    "StoppingConfig",
     "StudentConfig",
     "StudyConfig",
     "TaskConfig",

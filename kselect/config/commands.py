@@ -8,13 +8,14 @@ from kselect.config.analysis import AblationConfig, DoctorConfig, RecordingConfi
 from kselect.config.collection import CollectConfig
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
-from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig
+from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import KnowledgeConfig
 from kselect.config.models import EncoderConfig, StudentConfig, check_head_of
 from kselect.config.run import DemoConfig, FolderConfig, RunConfig, StudyConfig
 from kselect.config.selection import AgentConfig, PhaseConfig, PolicyConfig
 from kselect.config.settings import Settings
-from kselect.config.training import TrainingConfig
+from kselect.config.sharing import PushConfig
+from kselect.config.training import StoppingConfig, TrainingConfig
 from kselect.config.validation import require
 
 
@@ -25,6 +26,7 @@ class TrainTeacherSettings(Settings):
     task: TaskConfig = field(default_factory=TaskConfig)
     model: EncoderConfig = field(default_factory=EncoderConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    stopping: StoppingConfig = field(default_factory=StoppingConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
     def validate(self) -> None:
@@ -58,7 +60,8 @@ class EnvSettings(Settings):
 class DistillSettings(EnvSettings):
     """Settings of `kselect distill`."""
 
-    agent: AgentConfig = field(default_factory=lambda: AgentConfig("online"))
+    agent: AgentConfig = field(default_factory=lambda: AgentConfig("auto"))
+    stopping: StoppingConfig = field(default_factory=StoppingConfig)
     run: RunConfig = field(default_factory=RunConfig)
     recording: RecordingConfig = field(default_factory=RecordingConfig)
 
@@ -84,13 +87,23 @@ class EvaluateSettings(Settings):
 
     model: EvaluationConfig
     task: TaskConfig = field(default_factory=TaskConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictSettings(EvaluateSettings):
+class PredictSettings(Settings):
     """Settings of `kselect predict`."""
 
+    model: EvaluationConfig
+    task: TaskConfig = field(default_factory=TaskConfig)
     predictions: PredictionConfig = field(default_factory=PredictionConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushSettings(Settings):
+    """Settings of `kselect push`."""
+
+    push: PushConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,8 @@ class TaskConfig(Config):
     dev_file: str | None = setting(None, describes_data=True)
     """Examples for reporting; by default a tenth of train is held out."""
     test_file: str | None = setting(None, describes_data=True)
-    """Examples without labels, for `kselect predict`."""
+    """Examples without labels, for `kselect predict`; - reads standard input: JSON lines with text_columns, or plain
+    texts, one a line, or two separated by a tab; of words, a column file or CoNLL-U."""
     dataset: str | None = setting(None, group="texts and tags", describes_data=True, is_data_source=True)
     """Texts or tags in place of files: a folder that datasets saved, or a dataset on the hub."""
     dataset_config: str | None = setting(None, group="texts and tags", describes_data=True)
@@ -209,7 +210,7 @@ class TaskConfig(Config):
                 "task_type",
             )
         require(
-            not self.own or bool(self.text_columns),
+            not self.own or bool(self.text_columns) or self.test_file == "-",
             "text_columns is missing: name the column of the text, or two; of sentences whose words are labelled, "
             "give task_type.",
             "text_columns",

@@ -19,6 +19,8 @@ class EvaluationConfig(Config):
     """Examples per forward pass."""
     precision: Precision = "auto"
     """Precision of forward passes; auto is bf16 where the hardware supports it natively."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, mps; auto is the CUDA device if there is one."""
 
     def validate(self) -> None:
         """Refuse no model, and no examples."""
@@ -27,11 +29,28 @@ class EvaluationConfig(Config):
 
 
 @dataclass(frozen=True)
+class ReportConfig(Config):
+    """Report: what is said of each class."""
+
+    report: bool = False
+    """Print precision, recall and F1 of each class, tag, entity type or relation, and the confusion matrix."""
+    report_file: str | None = None
+    """JSON file for all scores, with those of each class and the confusion matrix."""
+
+    def validate(self) -> None:
+        """Refuse no path."""
+        require(self.report_file != "", "report_file is empty: give a file, or leave it out.", "report_file")
+
+
+@dataclass(frozen=True)
 class PredictionConfig(Config):
     """Predictions: where they are written."""
 
     output: str = "predictions"
-    """File for the predictions if it ends in .tsv (of words: in anything), else a folder for them."""
+    """File for the predictions if it ends in .tsv, .csv or .jsonl (of words: in anything), else a folder for them; -
+    writes them to standard output."""
+    probabilities: bool = False
+    """Write the probability of each class, too; for texts in a table."""
 
     def validate(self) -> None:
         """Refuse no path."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kselect.config.validation import Config, require, setting
 from kselect.config.values import shorten
+from kselect.errors import unknown
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,42 @@ class FolderConfig(DemoConfig):
         _check_run_name(self.run_name)
 
 
+TRACKERS = {
+    "aim": "aim",
+    "clearml": "clearml",
+    "comet_ml": "comet_ml",
+    "dvclive": "dvclive",
+    "mlflow": "mlflow",
+    "swanlab": "swanlab",
+    "trackio": "trackio",
+    "wandb": "wandb",
+}
+"""Trackers of experiments next to TensorBoard, and the package that each needs."""
+
+
 @dataclass(frozen=True)
 class RunConfig(FolderConfig):
     """Run: the seed, and where results go."""
+
+    report_to: list[str] = setting(
+        default_factory=list, affects_result=False, may_differ_on_resume=True, may_differ_on_extension=True
+    )
+    """Trackers that get the numbers in addition to TensorBoard: aim, clearml, comet_ml, dvclive, mlflow, swanlab,
+    trackio, wandb; each needs its package."""
 
     checkpoint_every: float = setting(30.0, affects_result=False, may_differ_on_resume=True)
     """Seconds from one checkpoint to the next, each at the end of a phase; 0 makes one after every phase."""
 
     def validate(self) -> None:
-        """Refuse a time below 0."""
+        """Refuse a time below 0, and an unknown tracker, or one that is named twice."""
         super().validate()
+        for name in self.report_to:
+            if name not in TRACKERS:
+                error = unknown("tracker", name, TRACKERS)
+                error.setting = "report_to"
+                raise error
+        twice = len(set(self.report_to)) < len(self.report_to)
+        require(not twice, f"report_to names one twice: {', '.join(self.report_to)}.", "report_to")
         self.require("checkpoint_every", self.checkpoint_every >= 0, "give seconds, or 0 for every phase")
 
 

@@ -81,7 +81,8 @@ class DistillerCallback:
         on_evaluate                       (`rollout` only)
 
     A method whose name begins with `on_` and that is none of these is refused, as it would never be called. Hooks
-    of training steps run only where students are trained in this process. `on_save` follows each checkpoint.
+    of training steps run only where students are trained in this process. `on_save` follows each checkpoint, which
+    holds the `state_dict` of callbacks given to a runner.
     """
 
     def on_train_begin(self, control: TrainingControl) -> None:
@@ -137,6 +138,13 @@ class DistillerCallback:
 
     def on_save(self, path: Path, control: TrainingControl) -> None:
         """Called after a checkpoint of the run was written to `path`."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs of the callback: tensors, and values that JSON can hold, by name."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Return to the state that `state_dict` returned."""
 
 
 HOOKS = tuple(name for name in vars(DistillerCallback) if name.startswith("on_"))

@@ -8,17 +8,40 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
-from kselect.errors import KselectError
+from kselect.errors import KselectError, first_line
+
+DEVICES = ("cpu", "cuda", "mps")
+"""Types of devices that can be asked for by name."""
 
 
-def default_device() -> torch.device:
-    """Return the CUDA device if there is one, otherwise the CPU."""
+def find_device(name: str = "auto") -> torch.device:
+    """Return a device by name, such as cpu, cuda, cuda:1 or mps; auto is the CUDA device if there is one, else the CPU.
+
+    Raises:
+        KselectError: a name that is of no such device, one that this machine does not have, or several processes that
+            a launcher has started.
+    """
     state = PartialState(cpu=not torch.cuda.is_available())
     if state.num_processes > 1:
         raise KselectError(
             "A run trains in one process, and a launcher has started several: start it without a launcher."
         )
-    return state.device
+    if name == "auto":
+        return state.device
+    known = f"give auto, {', '.join(DEVICES[:-1])} or {DEVICES[-1]}"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise KselectError(f"device is {name}: {known}.", setting="device") from None
+    if device.type not in DEVICES:
+        raise KselectError(f"device is {name}: {known}.", setting="device")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
+        raise KselectError(
+            f"device is {name}, which cannot be used here ({first_line(error)}): {known}.", setting="device"
+        ) from None
+    return device
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

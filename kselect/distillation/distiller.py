@@ -14,7 +14,7 @@ from kselect.config import TEXT_SOURCES, KnowledgeConfig, TrainingConfig
 from kselect.distillation.callback import DistillerCallback, TrainingControl
 from kselect.distillation.compatibility import as_teachers, check_compatible, shared_tokenizer
 from kselect.distillation.cost_account import CostAccount
-from kselect.distillation.device import default_device, resolve_precision
+from kselect.distillation.device import find_device, resolve_precision
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.encoded_splits import EncodedSplits
 from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample
@@ -32,7 +32,7 @@ from kselect.distillation.weighting import make_weighting, selection_weights
 from kselect.errors import check_type
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.registry import build_knowledge
-from kselect.models.architecture import input_names
+from kselect.models.architecture import checkpoint_gradients, input_names
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs
@@ -112,7 +112,7 @@ class Distiller:
         self._offer(knowledge, parser)
         models = (student, *self.teachers)
         self.max_length = min(input_length(model, max_length, task.usual_length) for model in models)
-        self.device = default_device()
+        self.device = find_device(self.training.device)
         self.dtype = resolve_precision(self.training.precision, self.device)
         self.account = CostAccount(self.device)
         self.callbacks: list[DistillerCallback] = []
@@ -145,6 +145,8 @@ class Distiller:
     def _connect_teachers(self, parser: Classifier | None) -> None:
         """Move the models to the device, and connect the sources of teacher outputs."""
         self._model = self.student.to(self.device).model
+        if self.training.gradient_checkpointing:
+            checkpoint_gradients(self._model)
         self._teacher_outputs = TeacherOutputs(
             self.teachers, self._train, self.knowledge, self.offered, self.task.name, self.device, self.dtype
         )

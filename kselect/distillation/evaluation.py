@@ -41,10 +41,12 @@ class Predictions:
     Attributes:
         answers: a label id or score, `[]`, or those of a sentence of n words, `[n]` or `[n, 2]`, like its labels.
         losses: gold losses, `[N]`.
+        logits: of texts, `[N, K]` in float32 on the CPU; None where they were not kept.
     """
 
     answers: list[NDArray[Any]]
     losses: NDArray[np.float32]
+    logits: Tensor | None = None
 
 
 def evaluate(
@@ -56,7 +58,13 @@ def evaluate(
     dtype: torch.dtype,
 ) -> Evaluation:
     """Evaluate `classifier`, on its device and in `dtype`, on the examples `indices` of a split."""
-    predictions = predict(classifier, encoded, indices, batch_size, dtype)
+    return evaluation_of(predict(classifier, encoded, indices, batch_size, dtype), task, encoded, indices)
+
+
+def evaluation_of(
+    predictions: Predictions, task: Task, encoded: EncodedSplit, indices: NDArray[np.int64]
+) -> Evaluation:
+    """Score predictions for the examples `indices` of a split."""
     return Evaluation(
         loss=float(predictions.losses.mean()),
         metrics=task.score_rows(predictions.answers, encoded, indices),
@@ -66,16 +74,24 @@ def evaluate(
 
 @torch.no_grad()
 def predict(
-    classifier: Classifier, encoded: EncodedSplit, indices: NDArray[np.int64], batch_size: int, dtype: torch.dtype
+    classifier: Classifier,
+    encoded: EncodedSplit,
+    indices: NDArray[np.int64],
+    batch_size: int,
+    dtype: torch.dtype,
+    keep_logits: bool = False,
 ) -> Predictions:
     """Return the classifier's predictions for the examples `indices [N]`, without dropout."""
     answers: list[NDArray[Any]] = [np.empty(0)] * len(indices)
     losses = np.empty(len(indices), dtype=np.float32)
+    logits = torch.empty(len(indices), int(classifier.model.config.num_labels or 0)) if keep_logits else None
     for rows, batch, outputs in forward_batches(classifier, encoded, indices, batch_size, dtype):
         losses[rows] = gold_losses(outputs, batch["labels"])
+        if logits is not None:
+            logits[rows] = outputs.logits.float().cpu()
         for row, answer in zip(rows, answers_of(outputs, encoded, indices[rows]), strict=True):
             answers[row] = answer
-    return Predictions(answers, losses)
+    return Predictions(answers, losses, logits)
 
 
 def gold_losses(outputs: ModelOutputs, labels: Tensor) -> NDArray[np.float32]:

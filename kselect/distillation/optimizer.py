@@ -1,4 +1,4 @@
-"""AdamW for the student, and its learning-rate schedule."""
+"""AdamW for the student."""
 
 from __future__ import annotations
 
@@ -7,23 +7,6 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-
-
-def learning_rate_factor(step: int, total_steps: int, warmup: float) -> float:
-    """Return the learning rate at `step` relative to its peak: linear warm-up, then linear decay to 0.
-
-    Args:
-        step: training steps taken so far.
-        total_steps: training steps of the run.
-        warmup: share of the run for the warm-up, in [0, 1).
-
-    >>> [learning_rate_factor(step, 10, 0.2) for step in (0, 1, 2, 6)]
-    [0.5, 1.0, 1.0, 0.5]
-    """
-    warmup_steps = round(warmup * total_steps)
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    return (total_steps - step) / max(total_steps - warmup_steps, 1)
 
 
 def make_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> AdamW:

@@ -23,9 +23,11 @@ class RandomStream:
 
     def restart(self, seed: int) -> None:
         """Start again from `seed`."""
+        outside = self.global_state()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.state = self.global_state()
+        self._set_global_state(outside)  # fork_rng restores the generators of CPU and CUDA alone
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -43,9 +45,13 @@ class RandomStream:
         state = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             state["cuda"] = torch.cuda.get_rng_state(self.device)
+        if self.device.type == "mps":
+            state["mps"] = torch.mps.get_rng_state()
         return state
 
     def _set_global_state(self, state: dict[str, Tensor]) -> None:
         torch.set_rng_state(state["cpu"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda"], self.device)
+        if self.device.type == "mps":
+            torch.mps.set_rng_state(state["mps"])

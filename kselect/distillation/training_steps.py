@@ -15,7 +15,7 @@ from kselect.config import TrainingConfig
 from kselect.distillation.callback import DistillerCallback, MicroBatch, TrainingControl
 from kselect.distillation.device import send
 from kselect.distillation.divergence import TrainingDivergedError, check_finite
-from kselect.distillation.optimizer import learning_rate_factor
+from kselect.distillation.learning_rate import LearningRate
 from kselect.distillation.pair_forward import PairForward
 from kselect.distillation.phase_report import SIGNALS, PhaseReport, compute_signals
 from kselect.distillation.training_state import TrainingState
@@ -62,12 +62,12 @@ class TrainingSteps:
         self._state = state
         self._training = training
         self._device = device
+        self._rate = LearningRate(training, self.total_steps)
 
     @property
     def learning_rate(self) -> float:
         """Learning rate of the next step."""
-        factor = learning_rate_factor(self._state.step, self.total_steps, self._training.warmup)
-        return self._training.learning_rate * factor
+        return self._rate(self._state.step)
 
     def take(
         self,

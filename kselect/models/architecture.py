@@ -10,7 +10,8 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
-from kselect.errors import IncomparableError
+from kselect.errors import IncomparableError, KselectError
+from kselect.models.attention import again
 from kselect.models.needs import Needs
 
 
@@ -55,3 +56,18 @@ def positions(model: PreTrainedModel) -> int | None:
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
             return module.num_embeddings - module.padding_idx - 1
     return count if count is not None and count > 0 else None
+
+
+def checkpoint_gradients(model: PreTrainedModel) -> None:
+    """Compute activations again in the backward pass rather than store them.
+
+    Raises:
+        KselectError: an architecture that transformers cannot do this for.
+    """
+    try:
+        model.activation_checkpointing_enable({"use_reentrant": False, "context_fn": again})
+    except ValueError:
+        raise KselectError(
+            f"transformers has no gradient checkpointing for {model.config.model_type}: leave it out.",
+            setting="gradient_checkpointing",
+        ) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -60,6 +60,23 @@ def reading(needs: Needs) -> Iterator[Reading]:
         yield current
     finally:
         _current.reset(token)
+
+
+def again() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Return the contexts of a layer's forward pass and of its repetition under gradient checkpointing.
+
+    The repetition runs in the backward pass, outside of `reading`, and must do the same again for the same layer.
+    """
+    current = _current.get()
+    return nullcontext(), nullcontext() if current is None else _repeated(current.needs, current.layers)
+
+
+@contextmanager
+def _repeated(needs: Needs, layers: int) -> Iterator[None]:
+    """Read what `needs` names, after so many layers, for nobody."""
+    with reading(needs) as repeated:
+        repeated.layers = layers
+        yield
 
 
 def readable_attention(

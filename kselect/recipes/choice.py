@@ -1,10 +1,11 @@
-"""What a portfolio chose, in words."""
+"""What an agent chose for a run, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from kselect.agents.chooser import Chooser
 from kselect.agents.portfolio import Portfolio
 from kselect.distillation.facts.facts import Facts
 
@@ -28,9 +29,11 @@ REASONS: dict[str, Callable[[Facts], str]] = {
 """The words for a fact that is defined, by its name in `Facts`."""
 
 
-def describe_choice(agent: Portfolio, facts: Facts) -> tuple[dict[str, Any], str]:
-    """Return what a portfolio chose in its current episode, and why: for results.json, and in one line."""
+def describe_choice(agent: Chooser, facts: Facts) -> tuple[dict[str, Any], str]:
+    """Return what an agent chose in its current episode, and a portfolio why: for results.json, and in one line."""
     assert agent.chosen is not None
+    if not isinstance(agent, Portfolio):
+        return {"selection": agent.chosen}, f"chose {agent.chosen}, by what is known of the run"
     gain = agent.expected
     if gain is None:
         sure = f"no other is better with a probability above {agent.confidence:.0%}"

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
 from kselect.distillation.overlap import UNKNOWN
-from kselect.errors import printable
 from kselect.models.heads.registry import TOKEN_CLASSIFIERS
+from kselect.runs.card_tables import (
+    as_code,
+    cost_table,
+    facts_table,
+    one_line,
+    reference_scores,
+    scores_table,
+    selection_table,
+)
 
 CARD = """\
 ---
@@ -19,19 +30,29 @@ CARD = """\
 
 {description}
 
+{facts}
 ## Scores
 
 {scored_on}
 
 {scores}
-{cost}
+{selection}{cost}
 ## Use
+
+```python
+import kselect
+
+model = kselect.load({place})
+print(model.predict({example}))
+```
+
+Or without kselect:
 
 ```python
 from transformers import {auto}, AutoTokenizer
 
-model = {auto}.from_pretrained("{model_folder}")
-tokenizer = AutoTokenizer.from_pretrained("{model_folder}")
+model = {auto}.from_pretrained({place})
+tokenizer = AutoTokenizer.from_pretrained({place})
 ```
 {reading}
 ## Reproduce
@@ -43,10 +64,13 @@ From the folder in which it was made:
 ```
 """
 
+HUB_METRICS = ("accuracy", "f1", "precision", "recall")
+"""Metrics that the Hub has by the same name."""
+
 WORDS = """
 Words are read where their first token stands: there are {given}. {warning}What becomes of them is the head's to say:
 `head.json` names it, `{head}`, with its labels, and `head.safetensors` holds what it has learned, if anything. Both are
-read by `kselect predict`, and by `kselect.load_teacher("{model_folder}", task)`.
+read by `kselect.load` and `kselect predict`.
 """
 WARNING = """\
 **{short} the model's answer,**
@@ -69,26 +93,38 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
             "examples", how many these are; and where they apply "further_examples" (of each further split for
             reporting, by name), "teacher", "agent", "layers" (how many, or which), "seed", "head" (of a model of
             words), "teacher_overlap" (see `kselect.distillation.overlap`), "teacher_metrics" (of each teacher, as
-            "metrics"), "constant" (what the constant prediction scores) and "cost" (part to share of wall time).
+            "metrics"), "constant" (what the constant prediction scores), "cost" (part to share of wall time),
+            "seconds", "history" (the selection by phase), "best" (see `kselect.training.best_student`), "size" (see
+            `kselect.runs.card_tables.size_of`), "origin" (see `kselect.runs.origin.read_origin`), "datasets" (names on
+            the Hub) and "pairs" (whether texts come in pairs).
         command: the command that repeats the run.
-        model_folder: Folder of the model, relative to the card.
+        model_folder: folder of the model, as the example loads it.
     """
-    task = printable(" ".join(results["task"].split()))  # that of a file may have any characters
-    results = {**results, "task": task}
+    task = one_line(results["task"])
     title = f"{'Student' if 'agent' in results else 'Teacher'} for {task}"
     auto, pipeline = _usage(results.get("head"))
     return CARD.format(
         front_matter=_front_matter(results, title, pipeline).to_yaml() + "\n",
         title=title,
         description=_description(results),
+        facts=facts_table(results),
         scored_on=_scored_on(results),
-        scores=_scores(results["metrics"], _references(results)),
-        cost=_cost(results.get("cost", {})),
+        scores=scores_table(results["metrics"], reference_scores(results)),
+        selection=selection_table(results.get("history", []) if "agent" in results else []),
+        cost=cost_table(results.get("cost", {}), results.get("seconds")),
         command=command,
-        model_folder=model_folder,
+        place=json.dumps(str(model_folder)),
+        example=_example(results),
         auto=auto,
-        reading=_reading(results.get("head"), model_folder),
+        reading=_reading(results.get("head")),
     )
+
+
+def _example(results: Mapping[str, Any]) -> str:
+    """Return an input of the model, as Python code."""
+    if "head" in results:
+        return '[["Some", "words"]]'
+    return '[("A text", "another one")]' if results.get("pairs") else '["A text"]'
 
 
 def _usage(head: str | None) -> tuple[str, str]:
@@ -100,7 +136,7 @@ def _usage(head: str | None) -> tuple[str, str]:
     return "AutoModel", "feature-extraction"
 
 
-def _reading(head: str | None, model_folder: str) -> str:
+def _reading(head: str | None) -> str:
     if head is None:
         return ""
     if head in TOKEN_CLASSIFIERS:
@@ -108,19 +144,27 @@ def _reading(head: str | None, model_folder: str) -> str:
     else:
         given, short = "its hidden states, `last_hidden_state`", "These are not"
     warning = WARNING.format(short=short, answer=ANSWERS[head]) if head in ANSWERS else ""
-    return WORDS.format(warning=warning, given=given, head=head, model_folder=model_folder)
+    return WORDS.format(warning=warning, given=given, head=head)
 
 
 def _front_matter(results: Mapping[str, Any], title: str, pipeline: str) -> ModelCardData:
-    """Return what the Hub reads: library, task, tags, and the scores on dev."""
-    task, metrics = results["task"], results["metrics"]
-    scores = [EvalResult(pipeline, task, task, name, value, dataset_split="dev") for name, value in metrics.items()]
+    """Return what the Hub reads: library, task, tags, origin, and the scores on dev."""
+    task, metrics, origin = one_line(results["task"]), results["metrics"], results.get("origin", {})
+    slug = re.sub(r"[^\w.-]+", "-", task).strip("-") or "task"
+    scores = [
+        EvalResult(pipeline, slug, task, name, value, dataset_split="dev")
+        for name, value in metrics.items()
+        if math.isfinite(value)
+    ]
     return ModelCardData(
         library_name="transformers",
         pipeline_tag=pipeline,
-        tags=["kselect", *(["knowledge-distillation"] if "agent" in results else []), task],
+        tags=["kselect", *(["knowledge-distillation"] if "agent" in results else []), slug],
         model_name=title,
+        datasets=results.get("datasets") or None,
+        metrics=[name for name in metrics if name in HUB_METRICS] or None,
         eval_results=scores,
+        **{name: value for name, value in origin.items() if name != "licenses"},
     )
 
 
@@ -128,17 +172,18 @@ def _description(results: Mapping[str, Any]) -> str:
     seed = f" Seed {results['seed']}." if "seed" in results else ""
     kind = f"A model of words under the head `{results['head']}`," if "head" in results else "A classifier"
     if "agent" not in results:
-        return f"{kind} fine-tuned on {results['task']}, made to be a teacher.{seed}"
+        return f"{kind} fine-tuned on {one_line(results['task'])}, made to be a teacher.{seed}"
     layers = results.get("layers")
     kept = f"layers {', '.join(map(str, layers))}" if isinstance(layers, list) else f"{layers} layers"
     keeps = f", of which it keeps {kept}" if layers else ""
     if "student" in results:
-        keeps = f", starting from `{results['student']}`"
+        keeps = f", starting from {as_code(results['student'])}"
     named = results.get("teacher", "unknown")
-    teachers = f"teachers `{'`, `'.join(named)}`" if isinstance(named, list) else f"teacher `{named}`"
+    several = isinstance(named, list)
+    teachers = f"teachers {', '.join(map(as_code, named))}" if several else f"teacher {as_code(named)}"
     return (
-        f"{kind} distilled on {results['task']} from the {teachers}{keeps}."
-        f" What to transfer, and when, was decided by the agent `{results['agent']}`.{seed}"
+        f"{kind} distilled on {one_line(results['task'])} from the {teachers}{keeps}."
+        f" What to transfer, and when, was decided by the agent {as_code(results['agent'])}.{seed}"
         f"{_overlap(results.get('teacher_overlap', []))}"
     )
 
@@ -157,28 +202,6 @@ def _scored_on(results: Mapping[str, Any]) -> str:
         f", and where a metric begins with `{split.removeprefix('dev_')}/` on {count} of its {split} split"
         for split, count in results.get("further_examples", {}).items()
     ]
-    dev = f"On {results['examples']} examples of {results['task']}'s dev split"
-    return f"{dev}{''.join(further)}. Nothing was chosen by them."
-
-
-def _references(results: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
-    """Return the metrics of reference models by column."""
-    teachers = results.get("teacher_metrics", [])
-    numbers = [""] if len(teachers) == 1 else [f" {number}" for number in range(1, len(teachers) + 1)]
-    columns = {f"teacher{number}": metrics for number, metrics in zip(numbers, teachers, strict=True)}
-    return columns | ({"constant prediction": results["constant"]} if results.get("constant") else {})
-
-
-def _scores(metrics: Mapping[str, float], references: Mapping[str, Mapping[str, float]]) -> str:
-    header = ["metric", "model", *references]
-    models = (metrics, *references.values())
-    rows = [[name, *(f"{model[name]:.4f}" if name in model else "" for model in models)] for name in metrics]
-    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
-    return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"
-
-
-def _cost(shares: Mapping[str, float]) -> str:
-    if not shares:
-        return ""
-    lines = "\n".join(f"| {part} | {share:.1%} |" for part, share in shares.items())
-    return f"\n## Cost of making it\n\n| part | share of wall time |\n|---|---|\n{lines}\n"
+    dev = f"On {results['examples']} examples of {one_line(results['task'])}'s dev split"
+    run = f" They are those of one run, with seed {results['seed']}." if "seed" in results else ""
+    return f"{dev}{''.join(further)}. Nothing was chosen by them.{run}"

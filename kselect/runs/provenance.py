@@ -16,21 +16,32 @@ import transformers
 import kselect
 
 
-def describe(seed: int | Sequence[int]) -> dict[str, Any]:
-    """Return versions, device, threads, platform, seed or seeds and, in a checkout of kselect, its commit."""
+def describe(seed: int | Sequence[int], device: str = "auto") -> dict[str, Any]:
+    """Return versions, device, threads, platform, seed or seeds and, in a checkout of kselect, its commit.
+
+    Args:
+        seed: of the run.
+        device: as `kselect.distillation.device.find_device` takes it.
+    """
     return {
         "python": platform.python_version(),
         "kselect": kselect.__version__,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "gymnasium": gymnasium.__version__,
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "device": _device(device),
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "platform": platform.platform(),
         "seed": seed,
         **_commit(),
     }
+
+
+def _device(name: str) -> str:
+    if name.startswith("cuda") or (name == "auto" and torch.cuda.is_available()):
+        return torch.cuda.get_device_name(None if name in ("auto", "cuda") else torch.device(name))
+    return "cpu" if name == "auto" else name
 
 
 def _commit() -> dict[str, Any]:

@@ -23,6 +23,7 @@ from kselect.runs import provenance, resume
 from kselect.runs.checkpoint import Checkpoint
 from kselect.runs.resume import RunPlace
 from kselect.runs.tensorboard import EventLog
+from kselect.runs.trackers import Trackers
 
 CHECKPOINT = "checkpoints/latest.safetensors"
 UNPLOTTED = ("step", "phase", "episode", "task", "reward_measure", "reward_unit")
@@ -51,6 +52,7 @@ class RunFolder:
             self.checkpoint.path.parent.mkdir(exist_ok=True)
         self._lock = _hold(path)
         self._events: EventLog | None = None
+        self._trackers: Trackers | None = None
         self._last_step = 0
 
     @classmethod
@@ -64,7 +66,7 @@ class RunFolder:
         folder = cls(path, config, place.command)  # locked before config.yaml makes it look like an unfinished run
         heading = f"{RECORDED}{folder.repeat}\n"
         body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, explicit_start=True, explicit_end=True)
-        io.write_json(path / "environment.json", provenance.describe(place.seed))
+        io.write_json(path / "environment.json", provenance.describe(place.seed, config.get("device", "auto")))
         io.write_text(path / "config.yaml", heading + body)
         folder.rewind(0, 0)
         return folder
@@ -103,7 +105,8 @@ class RunFolder:
     @classmethod
     def _reopen(cls, path: Path, config: Mapping[str, Any], place: RunPlace) -> RunFolder:
         folder = cls(path, config, place.command, resumed=True)
-        then, now = _read_environment(path / "environment.json"), provenance.describe(place.seed)
+        then = _read_environment(path / "environment.json")
+        now = provenance.describe(place.seed, config.get("device", "auto"))
         earlier = then.pop("earlier", [])
         if then != now:
             io.write_json(path / "environment.json", {**now, "earlier": [*earlier, then]})
@@ -139,6 +142,7 @@ class RunFolder:
             io.write_text(metrics, "".join(lines[:records]))
         self._last_step = step
         self._events = EventLog(self.path, step + 1 if records else None)
+        self._trackers = Trackers(self.config.get("report_to", ()), self.path, self.config)
 
     def log_phase(self, record: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl and one TensorBoard scalar a tag.
@@ -151,11 +155,16 @@ class RunFolder:
         self._last_step = int(record["step"])
         metrics = self.path / "metrics.jsonl"
         scalars = {tag: float(value) for tag, value in record.items() if tag not in UNPLOTTED and value is not None}
-        assert self._events is not None
         with io.writing(metrics):
             with metrics.open("a", encoding="utf-8") as file:
                 file.write(io.to_json(record) + "\n")
-            self._events.scalars(scalars, self._last_step)
+            self._scalars(scalars, self._last_step)
+
+    def _scalars(self, values: Mapping[str, float], step: int) -> None:
+        assert self._events is not None
+        assert self._trackers is not None
+        self._events.scalars(values, step)
+        self._trackers.log(values, step)
 
     def log_histograms(self, values: Mapping[str, NDArray[Any]], step: int) -> None:
         """Write TensorBoard histograms, one a tag, of values `[n]` seen up to a training step."""
@@ -164,8 +173,7 @@ class RunFolder:
 
     def log_scalars(self, values: Mapping[str, float], step: int) -> None:
         """Write TensorBoard scalars by tag, without a line in metrics.jsonl; those that are no number are left out."""
-        assert self._events is not None
-        self._events.scalars({tag: value for tag, value in values.items() if math.isfinite(value)}, step)
+        self._scalars({tag: value for tag, value in values.items() if math.isfinite(value)}, step)
 
     def log_text(self, tag: str, markdown: str) -> None:
         """Write a page of Markdown for TensorBoard."""
@@ -178,7 +186,10 @@ class RunFolder:
         Its "metrics" (name to number) go to TensorBoard, next to the settings.
         """
         assert self._events is not None
-        self._events.outcome(self.config, results.get("metrics", {}), self._last_step)
+        assert self._trackers is not None
+        metrics = results.get("metrics", {})
+        self._events.outcome(self.config, metrics, self._last_step)
+        self._trackers.log({f"result/{name}": float(value) for name, value in metrics.items()}, self._last_step)
         io.write_json(self.path / "results.json", dict(results))
         shutil.rmtree(self.checkpoint.path.parent, ignore_errors=True)
 
@@ -194,14 +205,16 @@ class RunFolder:
         self.checkpoint.drop()
         return message if last_good is None else f"{message} The last good state is saved in {path}."
 
-    def write_card(self, text: str) -> None:
-        """Write README.md, the model card."""
-        io.write_text(self.path / "README.md", text)
+    def write_card(self, text: str, model: str) -> None:
+        """Write README.md, the model card, into the folder of a model of the run."""
+        io.write_text(self.path / model / "README.md", text)
 
     def close(self) -> None:
         """Write what is pending, and release the folder."""
         if self._events is not None:
             self._events.close()
+        if self._trackers is not None:
+            self._trackers.close()
         self._lock.release()
 
     def __enter__(self) -> RunFolder:

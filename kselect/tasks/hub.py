@@ -58,9 +58,9 @@ def select_split(data: DatasetDict | Dataset, split: str, source: str) -> Datase
     return data[split]
 
 
-def dataset_table(source: str, data: Dataset) -> Table:
-    """Return a data set as a table; ids of a ClassLabel column become their names."""
-    return Table(source, data.to_dict()).with_class_names(class_names(data.features))
+def dataset_table(source: str, data: Dataset, first: int = 0) -> Table:
+    """Return a data set, which follows `first` other rows, as a table; ids of a ClassLabel become their names."""
+    return Table(source, data.to_dict(), first=first).with_class_names(class_names(data.features))
 
 
 def class_names(features: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

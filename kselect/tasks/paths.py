@@ -7,6 +7,9 @@ from pathlib import Path
 
 from kselect.errors import KselectError, near_path
 
+STDIN = "/dev/stdin"
+"""Path of standard input, which `-` stands for."""
+
 
 def resolve_path(path: str, data_dir: str | Path | None = None) -> str:
     """Return a path as it is given or, where it exists only in the data folder, as it is there.
@@ -21,7 +24,9 @@ def resolve_path(path: str, data_dir: str | Path | None = None) -> str:
 
 
 def find_file(path: str, data_dir: str | Path | None = None) -> Path:
-    """Return a file's path as `resolve_path` does."""
+    """Return a file's path as `resolve_path` does, and that of standard input for `-`."""
+    if path == "-":
+        return Path(STDIN)
     resolved = Path(resolve_path(path, data_dir))
     try:
         resolved.expanduser().stat()

@@ -1,11 +1,14 @@
-"""Predictions as files: GLUE's submission format, and tables as TSV, CSV or JSON lines."""
+"""Formats of predictions: GLUE's submissions, and tables as TSV, CSV or JSON lines, written a few rows at a time."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,41 +22,81 @@ GLUE_SCORES = (0.0, 5.0)
 TABLE_SUFFIXES = (".tsv", ".csv", ".jsonl")
 """Suffixes of the formats of a table, the default first."""
 
-
-def glue_submission(task: TextTask, ids: Sequence[str], logits: NDArray[np.floating]) -> str:
-    """Return the text of a submission to GLUE: an index and a label (STS-B: a score, clipped to [0, 5]) a line."""
-    answers = task.predict(logits)
-    if task.regression:
-        written = [f"{score:.3f}" for score in np.clip(answers, *GLUE_SCORES)]
-    else:
-        written = [GLUE_FORMATS[task.name].values[label] for label in answers.tolist()]
-    return _tsv(("index", "prediction"), zip(ids, written, strict=True))
+Answers = Iterable[tuple[Any, NDArray[np.floating] | None]]
+"""The name of a class, or a score, and the probability of each class, `[K]`, if it is known, for each example."""
 
 
-def table_predictions(
-    task: TextTask,
-    ids: Sequence[str],
-    logits: NDArray[np.floating],
-    id_name: str = "index",
-    suffix: str = TABLE_SUFFIXES[0],
-) -> str:
-    """Return a table of ids, predictions and, unless they are scores, a column of probabilities for each class."""
-    from scipy.special import softmax
+@dataclass(frozen=True)
+class Format(ABC):
+    """A format of the predictions of a task."""
 
-    header = (id_name, "prediction", *(f"p({label})" for label in task.labels))
-    answers = task.predict(logits).tolist()
-    if task.regression:
-        numbers = [[f"{score:.4f}"] for score in answers]
-        rows = [[name, *row] for name, row in zip(ids, numbers, strict=True)]
-    else:
-        shares = softmax(logits, axis=-1)
-        rows = [
-            [name, task.labels[label], *(f"{share:.6f}" for share in row)]
-            for name, label, row in zip(ids, answers, shares, strict=True)
-        ]
-    if suffix == ".jsonl":
-        return _jsonl(header, rows, texts=1 if task.regression else 2)
-    return (_csv if suffix == ".csv" else _tsv)(header, rows)
+    task: TextTask
+
+    @property
+    @abstractmethod
+    def header(self) -> str:
+        """The text before all rows."""
+
+    @abstractmethod
+    def rows(self, ids: Sequence[str], answers: Answers) -> str:
+        """Return the text of further rows."""
+
+
+@dataclass(frozen=True)
+class SubmissionFormat(Format):
+    """A submission to GLUE: an index and a label (STS-B: a score, clipped to [0, 5]) a line."""
+
+    @property
+    def header(self) -> str:
+        """The names of the two columns."""
+        return _tsv([("index", "prediction")])
+
+    def rows(self, ids: Sequence[str], answers: Answers) -> str:
+        """Return a line for each answer."""
+        return _tsv((name, self._written(answer)) for name, (answer, _) in zip(ids, answers, strict=True))
+
+    def _written(self, answer: Any) -> str:
+        if self.task.regression:
+            return f"{np.clip(answer, *GLUE_SCORES):.3f}"
+        return str(GLUE_FORMATS[self.task.name].values[self.task.labels.index(answer)])
+
+
+@dataclass(frozen=True)
+class TableFormat(Format):
+    """A table of ids, predictions and, where they are wanted, a column of probabilities for each class.
+
+    Attributes:
+        id_name: name of the column of ids.
+        suffix: one of `TABLE_SUFFIXES`.
+        probabilities: whether answers come with the probabilities of classes.
+    """
+
+    id_name: str = "index"
+    suffix: str = TABLE_SUFFIXES[0]
+    probabilities: bool = False
+
+    @property
+    def header(self) -> str:
+        """The names of the columns; nothing in JSON lines."""
+        return "" if self.suffix == ".jsonl" else self._lines([self._columns])
+
+    def rows(self, ids: Sequence[str], answers: Answers) -> str:
+        """Return a row for each answer."""
+        rows = []
+        for name, (answer, shares) in zip(ids, answers, strict=True):
+            written = f"{answer:.4f}" if self.task.regression else answer
+            rows.append([name, written, *(f"{share:.6f}" for share in (() if shares is None else shares))])
+        if self.suffix == ".jsonl":
+            return _jsonl(self._columns, rows, texts=1 if self.task.regression else 2)
+        return self._lines(rows)
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        shares = (f"p({label})" for label in self.task.labels) if self.probabilities else ()
+        return (self.id_name, "prediction", *shares)
+
+    def _lines(self, rows: Iterable[Sequence[str]]) -> str:
+        return (_csv if self.suffix == ".csv" else _tsv)(rows)
 
 
 def _jsonl(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> str:
@@ -62,15 +105,15 @@ def _jsonl(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> 
     return "".join(json.dumps(dict(zip(header, row, strict=True)), ensure_ascii=False) + "\n" for row in values)
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _csv(rows: Iterable[Sequence[str]]) -> str:
     buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\n").writerows([header, *rows])
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue()
 
 
-def _tsv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _tsv(rows: Iterable[Sequence[str]]) -> str:
     lines = []
-    for row in (header, *rows):
+    for row in rows:
         for cell in row:
             if set(cell) & set("\t\r\n"):
                 raise KselectError(f"{cell!r} holds a tab or a line break, which a TSV cannot: rename it.")

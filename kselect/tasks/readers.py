@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,8 @@ from kselect.logging import get_logger
 from kselect.tasks.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pyarrow
+    from pyarrow.parquet import ParquetFile
 
 BYTE_ORDER_MARK = "\ufeff"
 """Byte-order mark, which some programs begin a file with."""
@@ -92,9 +91,9 @@ def read_tsv(path: Path, columns: Sequence[str] | None = None) -> Table:
         columns, first = header.split("\t"), 2
     rows = [line.split("\t") for line in lines]
     for number, fields in enumerate(rows, start=first):
-        _check_fields(f"{path}:{number}", len(fields), columns)
-    table = Table(str(path), _by_column(path, columns, rows), range(first, first + len(rows)))
-    _warn_of_quotes(table)
+        check_fields(f"{path}:{number}", len(fields), columns)
+    table = Table(str(path), by_column(path, columns, rows), range(first, first + len(rows)))
+    warn_of_quotes(table)
     return table
 
 
@@ -111,7 +110,7 @@ def read_tsv_or_quoted(path: Path) -> Table:
         except KselectError:
             return read_tsv(path)
         plain = text.replace("\r\n", "\n").rstrip("\n")
-        if any(_written(rows, special) == plain for special in ('"\t\r\n', '",\t\r\n')):
+        if any(written(rows, special) == plain for special in ('"\t\r\n', '",\t\r\n')):
             return _csv_table(path, numbers, rows)
     return read_tsv(path)
 
@@ -123,34 +122,46 @@ def read_csv(path: Path) -> Table:
 
 def read_jsonl(path: Path) -> Table:
     """Read one JSON object a line; a value that a line leaves out is None."""
-    rows: list[dict[str, Any]] = []
-    for number, content in enumerate(read_lines(path), start=1):
-        try:
-            row = from_json(content)
-        except ValueError as error:
-            raise KselectError(f"{path}:{number} is not JSON ({error}): write one object a line.") from None
-        if not isinstance(row, dict):
-            raise KselectError(
-                f"{path}:{number} is not a JSON object: write one a line, with the columns as its names."
-            )
-        rows.append(row)
+    rows = [json_object(f"{path}:{number}", content) for number, content in enumerate(read_lines(path), start=1)]
     names = dict.fromkeys(name for row in rows for name in row)
     return Table(str(path), {name: [row.get(name) for row in rows] for name in names}, range(1, len(rows) + 1))
+
+
+def json_object(place: str, line: str) -> dict[str, Any]:
+    """Return the JSON object in a line of a file, which `place` names in messages."""
+    try:
+        row = from_json(line)
+    except ValueError as error:
+        raise KselectError(f"{place} is not JSON ({error}): write one object a line.") from None
+    if not isinstance(row, dict):
+        raise KselectError(f"{place} is not a JSON object: write one a line, with the columns as its names.")
+    return row
 
 
 def read_parquet(path: Path) -> Table:
     """Read a Parquet file; ids of columns that `datasets` saved as ClassLabel become their names."""
     import pyarrow
-    from pyarrow import parquet
+
+    file, names = open_parquet(path)
+    try:
+        table = Table(str(path), file.read().to_pydict())
+    except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
+        raise KselectError(f"{path} is not a Parquet file: {first_line(error)}") from None
+    return table.with_class_names(names)
+
+
+def open_parquet(path: Path) -> tuple[ParquetFile, dict[str, tuple[str, ...]]]:
+    """Open a Parquet file; returns it with the label names that `datasets` saved, by column."""
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
 
     if not path.is_file():
         raise KselectError(f"{path} does not exist: put the file there, or give another path.")
     try:
-        data = parquet.read_table(path)
-        table = Table(str(path), data.to_pydict())
+        file = ParquetFile(path)
     except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
         raise KselectError(f"{path} is not a Parquet file: {first_line(error)}") from None
-    return table.with_class_names(_class_names(path, data.schema))
+    return file, _class_names(path, file.schema_arrow)
 
 
 READERS: dict[str, Callable[[Path], Table]] = {
@@ -163,7 +174,7 @@ READERS: dict[str, Callable[[Path], Table]] = {
 """Reader of each suffix."""
 
 
-def _check_fields(place: str, count: int, columns: Sequence[str]) -> None:
+def check_fields(place: str, count: int, columns: Sequence[str]) -> None:
     """Refuse a row of `count` fields where there are more or fewer columns."""
     if count != len(columns):
         raise KselectError(
@@ -172,7 +183,7 @@ def _check_fields(place: str, count: int, columns: Sequence[str]) -> None:
         )
 
 
-def _by_column(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
+def by_column(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
     """Turn rows into columns by name."""
     for name in names:
         if names.count(name) > 1:
@@ -181,7 +192,8 @@ def _by_column(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]]) 
     return dict(zip(names, columns, strict=True))
 
 
-def _warn_of_quotes(table: Table) -> None:
+def warn_of_quotes(table: Table) -> None:
+    """Warn of columns of a TSV whose fields are all in quotation marks."""
     quoted = [
         name
         for name, values in table.columns.items()
@@ -196,27 +208,47 @@ def _warn_of_quotes(table: Table) -> None:
         )
 
 
-def _csv_rows(path: Path, text: str, delimiter: str) -> tuple[list[int], list[list[str]]]:
-    """Return the line that each row begins in, and the rows, the header among them."""
-    reader = csv.reader(io.StringIO(text.rstrip("\r\n"), newline=""), delimiter=delimiter, strict=True)
-    numbers: list[int] = []
-    rows: list[list[str]] = []
+def csv_rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line that each row begins in, and the row, the header first; empty lines at the end are left out.
+
+    Args:
+        path: the file, for messages.
+        lines: its lines with their endings, as the csv module takes them.
+        delimiter: between fields.
+    """
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     line = 1
-    with _long_cells():
+    names: list[str] | None = None
+    empty: list[int] = []
+    while True:
         try:
-            for fields in reader:
-                numbers.append(line)
-                rows.append(fields or [""])  # the reader has no field for an empty line, where a TSV has one
-                _check_fields(f"{path}:{line}", len(rows[-1]), rows[0])
-                line = reader.line_num + 1
+            with _long_cells():
+                fields = next(reader, None)
         except csv.Error as error:
             raise KselectError(f"{path}:{line} is not CSV ({error}): fix or remove that row.") from None
-    return numbers, rows
+        if fields is None:
+            return
+        if not fields:
+            empty.append(line)
+        else:
+            # The reader has no field for an empty line, where a TSV has one.
+            for number, row in [*((number, [""]) for number in empty), (line, fields)]:
+                names = names or row
+                check_fields(f"{path}:{number}", len(row), names)
+                yield number, row
+            empty.clear()
+        line = reader.line_num + 1
+
+
+def _csv_rows(path: Path, text: str, delimiter: str) -> tuple[list[int], list[list[str]]]:
+    """Return the line that each row begins in, and the rows, the header among them."""
+    numbered = list(csv_rows(path, io.StringIO(text.rstrip("\r\n"), newline=""), delimiter))
+    return [number for number, _ in numbered], [fields for _, fields in numbered]
 
 
 def _csv_table(path: Path, numbers: Sequence[int], rows: Sequence[Sequence[str]]) -> Table:
     names, *rest = rows or [[]]
-    return Table(str(path), _by_column(path, names, rest), numbers[1:])
+    return Table(str(path), by_column(path, names, rest), numbers[1:])
 
 
 @contextmanager
@@ -229,7 +261,7 @@ def _long_cells() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _written(rows: Sequence[Sequence[str]], special: str) -> str:
+def written(rows: Sequence[Sequence[str]], special: str) -> str:
     """Return rows as tab-separated values, quoting fields with one of the special characters."""
 
     def quoted(field: str) -> str:

@@ -158,6 +158,8 @@ def _transfer_texts(config: TaskConfig, task: Task[Any]) -> Examples:
 
 def task_name(config: TaskConfig) -> str:
     """Return the task's name: as given, or that of the custom dataset's file, or that of the synthetic task."""
+    if config.task is None and config.test_file == "-":
+        return "stdin"
     if config.task is None and config.own:
         return Path(config.train_file or config.dataset or str(config.test_file)).stem
     return config.task or next(iter(SYNTHETIC_TASKS))

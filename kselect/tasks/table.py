@@ -19,12 +19,14 @@ class Table:
         columns: values by the name of their column.
         lines: line of each row in its file, from 1; None where there are no lines.
         class_names: names that the source declares for the labels in a column, in id order.
+        first: number of rows of the source before these.
     """
 
     source: str
     columns: dict[str, Sequence[Any]]
     lines: Sequence[int] | None = None
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    first: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a table without rows."""
@@ -37,7 +39,9 @@ class Table:
 
     def place(self, row: int) -> str:
         """Return where a row was read, for messages."""
-        return f"{self.source}, row {row + 1}" if self.lines is None else f"{self.source}:{self.lines[row]}"
+        return (
+            f"{self.source}, row {self.first + row + 1}" if self.lines is None else f"{self.source}:{self.lines[row]}"
+        )
 
     def with_class_names(self, names: Mapping[str, tuple[str, ...]]) -> Table:
         """Return the table with the ids in these columns replaced by names; an id without a name, such as -1, stays."""

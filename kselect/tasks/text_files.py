@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 from kselect.errors import KselectError
@@ -13,6 +14,7 @@ from kselect.tasks.paths import find_file, resolve_path
 from kselect.tasks.readers import read_table
 from kselect.tasks.splits import Split
 from kselect.tasks.table import Table
+from kselect.tasks.table_stream import stream_dataset, stream_input, stream_table
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,16 @@ class Source:
         ids = table.ids(str(self.columns.id)) if has_ids else [str(row) for row in range(len(table))]
         return Unlabelled(ids, Split(text_a, text_b, [0] * len(table)))
 
+    def stream(self, tables: Iterable[Table]) -> Iterator[Unlabelled]:
+        """Yield the examples of tables that follow each other, without their labels; ids are not compared."""
+        start = 0
+        for table in tables:
+            text_a, text_b = self._texts(table)
+            has_ids = self.columns.id is not None and self.columns.id in table.columns
+            ids = table.names(str(self.columns.id)) if has_ids else [str(start + row) for row in range(len(table))]
+            yield Unlabelled(ids, Split(text_a, text_b, [0] * len(table)))
+            start += len(table)
+
     def _texts(self, table: Table) -> tuple[list[str], list[str] | None]:
         first, *second = (table.texts(column) for column in self.columns.texts)
         return first, second[0] if second else None
@@ -89,10 +101,10 @@ class TextFiles:
     """A custom dataset of labelled texts or pairs of texts: TSV, CSV, JSONL or Parquet files, or a `datasets` data set.
 
     Attributes:
-        text_columns: one column, or two for a pair.
+        text_columns: one column, or two for a pair; not needed for plain texts on standard input.
         train_file: labelled examples to learn from.
         dev_file: examples for reporting; without it dev is held out of train.
-        test_file: examples to predict.
+        test_file: examples to predict; `-` is standard input, see `kselect.tasks.table_stream.stream_input`.
         label_column: column of the labels.
         labels: what the data has for each label, in id order; by default what it declares, or what train has, sorted.
         regression: whether labels are scores.
@@ -104,7 +116,7 @@ class TextFiles:
         data_dir: where files are that are not in the current folder; by default the environment variable KSELECT_DATA.
     """
 
-    text_columns: Sequence[str]
+    text_columns: Sequence[str] = ()
     train_file: str | None = None
     dev_file: str | None = None
     test_file: str | None = None
@@ -120,7 +132,7 @@ class TextFiles:
 
     def __post_init__(self) -> None:
         """Refuse settings that no data could fit."""
-        if len(self.text_columns) not in (1, 2):
+        if len(self.text_columns) not in ((0, 1, 2) if self.test_file == "-" else (1, 2)):
             raise KselectError(
                 f"text_columns names {len(self.text_columns)} columns: give one, or two for pairs.",
                 setting="text_columns",
@@ -160,6 +172,21 @@ class TextFiles:
             return Source(self._split_table, self._columns, None).unlabelled("test")
         return Source(self._read, self._columns, None).unlabelled("test")
 
+    def stream_unlabelled(self) -> Iterator[Unlabelled]:
+        """Yield the examples to predict, some at a time: those of `unlabelled`, or of standard input (`-`)."""
+        columns = self._columns
+        if self.test_file == "-":
+            tables = stream_input(self.text_columns)
+            first = next(tables)
+            columns = replace(columns, texts=tuple(self.text_columns or first.columns))
+            tables = chain([first], tables)
+        elif self.test_file is None and self.dataset is not None:
+            data = select_split(open_dataset(self._dataset, self.dataset_config), "test", self._dataset)
+            tables = stream_dataset(f"{self.dataset} (test)", data)
+        else:
+            tables = stream_table(self._path("test"))
+        return Source(self._read, columns, None).stream(tables)
+
     @property
     def _columns(self) -> Columns:
         return Columns(tuple(self.text_columns), self.label_column, self.id_column)
@@ -181,12 +208,15 @@ class TextFiles:
     def _dataset(self) -> str:
         return resolve_path(str(self.dataset), self.data_dir)
 
-    def _read(self, part: str) -> Table:
+    def _path(self, part: str) -> Path:
         setting = f"{part}_file"
         path: str | None = getattr(self, setting)
         if path is None:
             raise KselectError(f"{setting} is missing: give the file with the {part} examples.", setting=setting)
-        table = read_table(find_file(path, self.data_dir))
+        return find_file(path, self.data_dir)
+
+    def _read(self, part: str) -> Table:
+        table = read_table(self._path(part))
         return table if part == "unlabelled" else self._checked(table)
 
     def _checked(self, table: Table) -> Table:

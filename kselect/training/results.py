@@ -29,6 +29,7 @@ def summarise_run(
         **decided,
         **{key: value for key, value in distilled.items() if value is not None},
         "seed": seed,
+        **({"pairs": True} if getattr(task.splits["train"], "text_b", None) is not None else {}),
         "metrics": result.metrics,
         "examples": result.examples,
         **({"further_examples": result.further_examples} if result.further_examples else {}),
@@ -38,6 +39,7 @@ def summarise_run(
         "seconds": sum(result.seconds.values()),
         "cost": result.shares,
         "padding": result.padding,
+        **({"truncated": True} if result.truncated else {}),
         "history": [_phase(record) for record in result.history],
     }
 

@@ -117,7 +117,7 @@ class EpisodeRunner:
         self.count = count
         self.seeds = seeds
         self.learning = learning
-        self.callbacks = check_callbacks(callbacks)
+        self.callbacks = self._own = check_callbacks(callbacks)
         self.control = TrainingControl()
         self.episodes: list[Episode] = []
         self._initial_losses = self._read_initial_losses()
@@ -205,6 +205,10 @@ class EpisodeRunner:
             tensors = {f"run/{name}": tensor for name, tensor in run.tensors.items()}
             tensors |= {f"observation/{name}": torch.tensor(value) for name, value in current.observation.items()}
         tensors |= {f"agent/{name}": torch.tensor(array) for name, array in learned.items()}
+        kept = [callback.state_dict() for callback in self._own]
+        for number, state in enumerate(kept):
+            found = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+            tensors |= {f"callback/{number}/{name}": value for name, value in found.items()}
         return Snapshot(
             tensors,
             {
@@ -213,22 +217,27 @@ class EpisodeRunner:
                 "initial_losses": self._initial_losses,
                 "costs": [dict(cost) for cost in (self._earlier if current is None else current.costs)],
                 "round": extra,
+                "callbacks": [{k: v for k, v in state.items() if not isinstance(v, Tensor)} for state in kept],
             },
         )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Return to a `snapshot` of a runner that was made alike; costs add up over the attempts."""
         facts = snapshot.facts
-        if "costs" not in facts:
+        if "costs" not in facts or len(facts.get("callbacks", ())) != len(self._own):
             raise KselectError("The checkpoint was written by another version of kselect: start over.", setting="fresh")
         check_losses(facts["initial_losses"], self._read_initial_losses())
-        groups: dict[str, dict[str, Tensor]] = {"run": {}, "agent": {}, "observation": {}}
+        groups: dict[str, dict[str, Tensor]] = {"run": {}, "agent": {}, "observation": {}, "callback": {}}
         for name, tensor in snapshot.tensors.items():
             group, _, rest = name.partition("/")
             groups[group][rest] = tensor
         self.episodes = [Episode(**episode) for episode in facts["episodes"]]
         self.agent.restore({name: tensor.numpy() for name, tensor in groups["agent"].items()}, facts["agent"])
         self._agent_state = copy.deepcopy(self.agent.state())
+        for number, (callback, state) in enumerate(zip(self._own, facts["callbacks"], strict=True)):
+            prefix = f"{number}/"
+            kept = {name.removeprefix(prefix): t for name, t in groups["callback"].items() if name.startswith(prefix)}
+            callback.load_state_dict({**state, **kept})
         self._earlier = facts["costs"]
         self._round = None
         if facts["round"]:

@@ -13,6 +13,7 @@ from kselect.agents import (
     ActorCritic,
     Agent,
     DeterministicActorCritic,
+    LinearActorCritic,
     PosteriorSampling,
     RandomHard,
     RandomSoft,
@@ -55,7 +56,7 @@ def play(agent: Agent, seed: int, episodes: int = 2) -> tuple[list, list]:
     return [action.tolist() for action in env.taken], statistics
 
 
-@pytest.mark.parametrize("kind", [*LEARNERS, TowerActorCritic, PosteriorSampling])
+@pytest.mark.parametrize("kind", [*LEARNERS, TowerActorCritic, LinearActorCritic, PosteriorSampling])
 @pytest.mark.parametrize("decisions", [0, 5, 27])
 def test_a_loaded_agent_goes_on_exactly(kind: type[Agent], decisions: int, tmp_path: Path):
     agent, env = make(kind, seed=3)
@@ -77,7 +78,7 @@ def test_a_loaded_agent_goes_on_exactly(kind: type[Agent], decisions: int, tmp_p
     assert all(np.array_equal(ours[0][name], theirs[0][name]) for name in ours[0])
 
 
-@pytest.mark.parametrize("kind", [*LEARNERS, PosteriorSampling, RandomHard, RandomSoft])
+@pytest.mark.parametrize("kind", [*LEARNERS, LinearActorCritic, PosteriorSampling, RandomHard, RandomSoft])
 def test_the_seed_decides_all_and_global_streams_are_left_alone(kind: type[Agent]):
     np.random.seed(1)
     random.seed(1)

@@ -68,7 +68,7 @@ def test_a_slice_of_the_teachers_train_is_accepted(place: Path, kind: str) -> No
     assert main(words) == 0
     results = json.loads((place / "runs" / name / "results.json").read_text())
     assert results["teacher_overlap"] == [{"reward": 0, "dev": 0}]
-    assert "held out here" not in (place / "runs" / name / "README.md").read_text()
+    assert "held out here" not in (place / "runs" / name / "student" / "README.md").read_text()
     assert (place / "runs" / name / "student" / "training_texts.npy").exists()
 
 
@@ -103,7 +103,7 @@ def test_an_overlap_that_is_allowed_is_reported(place: Path) -> None:
     assert main(["distill", *of_teacher(place, "text"), *allowed]) == 0
     (overlap,) = json.loads((place / "runs" / "allowed" / "results.json").read_text())["teacher_overlap"]
     assert overlap["reward"] > 10
-    card = (place / "runs" / "allowed" / "README.md").read_text()
+    card = (place / "runs" / "allowed" / "student" / "README.md").read_text()
     assert f"A teacher was trained on texts that are held out here: {overlap['reward']} of reward" in card
 
 
@@ -112,5 +112,5 @@ def test_nothing_is_known_of_a_teacher_without_a_fingerprint(place: Path) -> Non
     words = ["distill", *of_teacher(place, "pair"), "--data_seed", "1", "--agent", "fine-tune", "--run_name", "unknown"]
     assert main(words) == 0
     assert json.loads((place / "runs" / "unknown" / "results.json").read_text())["teacher_overlap"] == ["unknown"]
-    assert "texts of dev is unknown" in (place / "runs" / "unknown" / "README.md").read_text()
+    assert "texts of dev is unknown" in (place / "runs" / "unknown" / "student" / "README.md").read_text()
     assert not (place / "runs" / "unknown" / "student" / "training_texts.npy").exists()

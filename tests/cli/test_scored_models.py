@@ -84,7 +84,7 @@ def test_results_have_the_mismatched_part_next_to_dev(place: Path) -> None:
     assert results["metrics"]["mismatched/accuracy"] == accuracy
     (teacher,) = results["teacher_metrics"]
     assert results["scales"] == dict.fromkeys(("gold", "logits"), 1.0)
-    card = (place / "runs" / "student" / "README.md").read_text()
+    card = (place / "runs" / "student" / "student" / "README.md").read_text()
     assert "begins with `mismatched/` on 12 of its dev_mismatched split." in card
     assert "| metric | model | teacher | constant prediction |\n" in card
     assert f"| mismatched/accuracy | {accuracy:.4f} | {teacher['mismatched/accuracy']:.4f} | 0.3333 |\n" in card
@@ -216,7 +216,7 @@ def test_own_predictions_by_id_with_probabilities(place: Path, tmp_path: Path) -
     test = tmp_path / "new.csv"
     test.write_text("key,review\nx,the dog sleeps often\ny,the dog sings gladly\n")
     output = tmp_path / "answers.tsv"
-    words = ["--test_file", str(test), "--output", str(output), "--precision", "fp32"]
+    words = ["--test_file", str(test), "--output", str(output), "--precision", "fp32", "--probabilities"]
     assert main(["predict", str(place / "runs" / "own"), *words]) == 0
     header, *rows = [line.split("\t") for line in output.read_text().splitlines()]
     assert header == ["key", "prediction", "p(glad)", "p(sad)"]
@@ -230,7 +230,7 @@ def test_own_predictions_by_id_with_probabilities(place: Path, tmp_path: Path) -
     folder = tmp_path / "folder"
     model = [str(place / "runs" / "own" / "model"), "--text_columns", "review", "--task", "moods"]
     assert main(["predict", *model, "--test_file", str(test), "--output", str(folder), "--precision", "fp32"]) == 0
-    numbered = [["index", *header[1:]], *([str(i), *row[1:]] for i, row in enumerate(rows))]
+    numbered = [["index", "prediction"], *([str(i), row[1]] for i, row in enumerate(rows))]
     assert (folder / "moods.tsv").read_text() == "".join("\t".join(row) + "\n" for row in numbered)
 
 

@@ -42,6 +42,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def test_the_policy_that_comes_with_kselect_offers_what_the_heads_share(place: Path) -> None:
+    words = [*data(place, "trees"), *of_teacher(place, "trees"), "--head", "tree-tagger", "--run_name", "auto"]
+    assert main(["distill", *words]) == 0
+    results = json.loads((place / "runs" / "auto" / "results.json").read_text())
+    assert results["choice"]["selection"]
+    offered = set(results["history"][0]["weights"])
+    assert "marginals" in offered
+    assert "logits" not in offered  # the scores of the two have nothing in common
+
+
 def data(place: Path, kind: str) -> list[str]:
     suffix = {"tags": "conll", "trees": "conllu"}[kind]
     files = ["--train_file", str(place / f"train.{suffix}"), "--dev_file", str(place / f"dev.{suffix}")]
@@ -92,12 +102,12 @@ def test_a_run_stores_its_settings_of_tags(place: Path) -> None:
 
 def test_the_card_shows_how_to_load_the_model(place: Path) -> None:
     student = place / "runs" / "tags" / "student"
-    card = (student.parent / "README.md").read_text()
-    assert 'model = AutoModelForTokenClassification.from_pretrained("student")' in card
+    card = (student / "README.md").read_text()
+    assert 'model = AutoModelForTokenClassification.from_pretrained("' + str(student) in card
     labels = AutoModelForTokenClassification.from_pretrained(student).config.id2label.values()
     assert list(labels) == ["O", "B-animal", "I-animal", "B-person", "I-person"]
-    card = (place / "runs" / "trees-teacher" / "README.md").read_text()
-    assert 'model = AutoModel.from_pretrained("model")' in card
+    card = (place / "runs" / "trees-teacher" / "model" / "README.md").read_text()
+    assert 'model = AutoModel.from_pretrained("' + str(place / "runs" / "trees-teacher" / "model") in card
     assert "`head.json` names it, `parser`" in card
     task = kselect.load_task("ud", files=TreeSource(str(place / "train.conllu")))
     assert kselect.load_teacher(place / "runs" / "trees-teacher" / "model", task).head.name == "parser"

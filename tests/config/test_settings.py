@@ -26,7 +26,7 @@ from kselect.config.settings import Settings
 from kselect.errors import KselectError
 
 EVERY = [kind for kind in vars(commands).values() if isinstance(kind, type) and issubclass(kind, Settings)]
-NEEDED = {"teacher": "t", "model": "m", "suite": "s"}
+NEEDED = {"teacher": "t", "model": "m", "suite": "s", "repo_id": "me/s"}
 
 
 def minimal(kind: type[Settings]) -> Settings:
@@ -106,7 +106,8 @@ def test_a_wrong_type_is_refused_before_any_other_check(kind: type, values: dict
 
 def test_names_with_selects_by_facts() -> None:
     free = names_with(DistillSettings, may_differ_on_resume=True)
-    assert free == ("teacher_cache", "cache_dir", "runs_dir", "run_name", "fresh", "checkpoint_every")
+    of_run = ("runs_dir", "run_name", "fresh", "report_to", "checkpoint_every")
+    assert free == ("teacher_cache", "cache_dir", *of_run)
     assert set(free) < set(names_with(DistillSettings, affects_result=False))
     assert names_with(TaskConfig, is_data_source=True) == ("train_file", "dataset")
     assert "seeds" in names_with(ExplainSettings, may_differ_on_extension=True)

@@ -1,25 +1,12 @@
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import Tensor, nn
-from transformers import get_linear_schedule_with_warmup
 
-from kselect.distillation.optimizer import StudentOptimizer, learning_rate_factor, make_optimizer
+from kselect.distillation.optimizer import StudentOptimizer, make_optimizer
 
 DEVICE = torch.device("cpu")
 YES, NO = torch.tensor(True), torch.tensor(False)
-
-
-@pytest.mark.parametrize(("total", "warmup"), [(100, 0.1), (7, 0.0), (20, 0.5)])
-def test_learning_rate_factor_equals_transformers_schedule(total: int, warmup: float) -> None:
-    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
-    warmup_steps = round(warmup * total)
-    reference = get_linear_schedule_with_warmup(optimizer, warmup_steps, total).lr_lambdas[0]
-    for step in range(total):
-        # The first step of a warm-up is taken at 1/n here, and at 0, that is not at all, there.
-        theirs = reference(step + 1) if step < warmup_steps else reference(step)
-        assert learning_rate_factor(step, total, warmup) == pytest.approx(theirs)
 
 
 def test_make_optimizer_does_not_decay_biases_and_norms() -> None:

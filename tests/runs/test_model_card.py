@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
+from huggingface_hub import ModelCard, ModelCardData
 
 from kselect.config import HEADS
 from kselect.runs.model_card import model_card
+from kselect.runs.origin import datasets_of, read_origin
 
 RESULTS = {
     "task": "mrpc",
@@ -35,6 +39,7 @@ def test_front_matter():
     assert matter == {
         "library_name": "transformers",
         "pipeline_tag": "text-classification",
+        "metrics": ["accuracy", "f1"],
         "tags": ["kselect", "knowledge-distillation", "mrpc"],
     }
     assert index["name"] == "Student for mrpc"
@@ -69,6 +74,7 @@ def test_a_student_card_has_its_origin_and_scores():
         "| reward | 6.4% |",
         COMMAND,
         '.from_pretrained("student")',
+        'kselect.load("student")',
     ):
         assert said in card
 
@@ -136,3 +142,81 @@ def test_the_card_names_predictions_that_transformers_alone_does_not_make():
         card = model_card({**RESULTS, "head": head}, COMMAND)
         assert ("the model's answer,**\nwhich is the best" in card) == (head != "tagger")
         assert ("argmax of these need not be" in card) == (head in ("crf", "tree-tagger"))
+
+
+ODD = "a: \"task\" # of\n- `odd` \u2028 {characters} | 'x' & <b>"
+
+
+def test_odd_characters_do_not_break_the_front_matter(tmp_path):
+    odd = {**RESULTS, "task": ODD, "teacher": f"runs/{ODD}", "agent": ODD, "student": ODD, "scales": {"gold": 1.0}}
+    (tmp_path / "README.md").write_text(model_card(odd, COMMAND, f"runs/{ODD}/student"), encoding="utf-8")
+    data = ModelCard.load(tmp_path / "README.md").data
+    assert data.model_name == "Student for " + " ".join(ODD.split())
+    assert {result.metric_type: result.metric_value for result in data.eval_results} == RESULTS["metrics"]
+    assert {result.dataset_name for result in data.eval_results} == {" ".join(ODD.split())}
+    assert all(re.fullmatch(r"[\w.-]+", tag) for tag in data.tags)
+    again = yaml.safe_load(yaml.safe_dump(data.to_dict()))
+    assert again == data.to_dict()
+
+
+def test_what_a_student_comes_from_is_in_the_front_matter_and_the_card():
+    origin = {"licenses": ["mit"], "license": "mit", "base_model": ["google-bert/bert-base-uncased"], "language": "en"}
+    known = {"origin": origin, "datasets": ["nyu-mll/glue"], "scales": {"gold": 1.0, "logits": 2.0}}
+    size = {"size": {"parameters": 1_234_567, "mebibytes": 4.71, "teachers": [9_876_543]}, "seconds": 61.2}
+    card = model_card({**RESULTS, **known, **size}, COMMAND)
+    matter = front_matter(card)
+    assert (matter["license"], matter["base_model"]) == ("mit", ["google-bert/bert-base-uncased"])
+    assert (matter["datasets"], matter["language"]) == (["nyu-mll/glue"], "en")
+    for said in (
+        "| base model | `google-bert/bert-base-uncased` |",
+        "| licence | mit |",
+        "| data | `nyu-mll/glue` |",
+        "| knowledge | gold, logits |",
+        "| size | 1,234,567 parameters, 4.7 MiB |",
+        "| teacher's size | 9,876,543 parameters |",
+        "It took 61 seconds.",
+        "They are those of one run, with seed 7.",
+    ):
+        assert said in card
+
+
+def test_the_selection_is_shown_by_quarter_of_the_training_steps():
+    history = [
+        {"step": 3, "steps": 3, "weights": {"gold": 1.0, "logits": 0.0}},
+        {"step": 8, "steps": 5, "weights": {"gold": 0.5, "logits": 0.5}},
+    ]
+    card = model_card({**RESULTS, "history": history}, COMMAND)
+    assert "| gold | 1.00 | 0.75 | 0.50 | 0.50 |\n| logits | 0.00 | 0.25 | 0.50 | 0.50 |" in card
+
+
+def card_of(folder, **data):
+    folder.mkdir()
+    (folder / "README.md").write_text(ModelCardData(**data).to_yaml().join(("---\n", "\n---\n# A model\n")))
+    return str(folder)
+
+
+def test_the_licence_is_that_of_every_teacher(tmp_path, caplog):
+    named = {"license": "other", "license_name": "ours", "license_link": "LICENSE"}
+    one = card_of(tmp_path / "one", base_model="user/encoder", language="de", **named)
+    other = card_of(tmp_path / "other", base_model=["user/encoder", "user/second"], **named)
+    third = card_of(tmp_path / "third", license="mit")
+    (tmp_path / "none").mkdir()
+    assert read_origin([one]) == {"licenses": ["other"], **named, "base_model": ["user/encoder"], "language": "de"}
+    assert read_origin([one, other]) == {
+        "licenses": ["other", "other"],
+        **named,
+        "base_model": ["user/encoder", "user/second"],
+    }
+    assert read_origin([one, third]) == {"licenses": ["other", "mit"], "base_model": ["user/encoder"]}
+    assert "license" not in read_origin([third, str(tmp_path / "none")])
+    (tmp_path / "none" / "README.md").write_text("---\nlicense: [mit\n---\n")
+    assert read_origin([str(tmp_path / "none")]) == {"licenses": [None]}
+    assert "its licence is unknown" in caplog.text
+
+
+def test_datasets_are_names_on_the_hub(tmp_path):
+    assert datasets_of({"task": "mrpc"}) == ["nyu-mll/glue"]
+    assert datasets_of({"task": "reviews", "dataset": "user/reviews"}) == ["user/reviews"]
+    assert datasets_of({"task": "reviews", "dataset": str(tmp_path)}) == []
+    assert datasets_of({"task": "reviews", "train_file": "a.csv"}) == []
+    assert datasets_of({"task": "synthetic-entailment"}) == []

@@ -242,8 +242,8 @@ def test_tensorboard_draws_selections_together_and_losses_together(tmp_path):
 def test_results_and_card_are_written_whole(tmp_path):
     with make(tmp_path) as run:
         run.write_results(RESULTS)
-        run.write_card("# A student\n")
-        run.write_card("# A better student\n")
+        run.write_card("# A student\n", "student")
+        run.write_card("# A better student\n", "student")
     assert json.loads((run.path / "results.json").read_text()) == RESULTS
-    assert (run.path / "README.md").read_text() == "# A better student\n"
-    assert not list(run.path.glob(".*")), "temporary files are left behind"
+    assert (run.path / "student" / "README.md").read_text() == "# A better student\n"
+    assert not list(run.path.rglob(".*")), "temporary files are left behind"

@@ -10,7 +10,7 @@ from kselect.analysis.class_similarity import similarity_shares
 from kselect.analysis.predictions import Predictions, collect_predictions
 from kselect.analysis.teacher_profile import TeacherProfile, profile_teacher
 from kselect.config import AblationConfig, TrainingConfig
-from kselect.distillation.device import default_device, resolve_precision
+from kselect.distillation.device import find_device, resolve_precision
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import fixed_sample
 from kselect.models.classifier import Classifier, input_length
@@ -48,7 +48,7 @@ def predict_train(
     """Return the teacher's predictions on train, or on a fixed sample of it; see `Distiller` for `max_length`."""
     train, longest = task.splits["train"], input_length(teacher, max_length, task.usual_length)
     encoded = task.encode(train.take(fixed_sample(len(train), MAX_EXAMPLES)), teacher.tokenizer, longest)
-    device = teacher.to(default_device()).model.device
+    device = teacher.to(find_device(training.device)).model.device
     return collect_predictions(teacher, encoded, training.batch_size, resolve_precision(training.precision, device))[0]
 
 

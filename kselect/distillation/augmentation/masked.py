@@ -13,7 +13,7 @@ from transformers import AutoModelForMaskedLM
 from kselect.distillation.augmentation.neighbours import CANDIDATES, Neighbours, best_words
 from kselect.distillation.augmentation.passages import Passage
 from kselect.distillation.augmentation.vocabulary import WholeWords, pieces_of
-from kselect.distillation.device import default_device, send
+from kselect.distillation.device import find_device, send
 from kselect.errors import KselectError
 from kselect.models.architecture import input_names, positions
 from kselect.models.classifier import LONGEST
@@ -63,7 +63,7 @@ class MaskedWords:
             raise KselectError(
                 f"The tokenizer in {path} has no mask token: give a masked-language model.", setting="augment_model"
             )
-        self.device = default_device()
+        self.device = find_device()
         nn.Module.to(model, self.device)
         self.model = model.eval()
         self.max_length = min(positions(model) or LONGEST, LONGEST)

@@ -116,17 +116,23 @@ class ArcTagAnswer(Answer):
         """Return the mean of `-log q(tag)` over the words with a known tag, `[B]`."""
         return known_mean(self.choices.log_probabilities(), self.right_choices(labels), self.mask)
 
+    @cached_property
+    def trees(self) -> NonProjectiveTrees:
+        """The distribution over trees in which the score of an arc is the log of the total probability of its tags."""
+        probabilities = self.choices.log_probabilities().exp()
+        count, width = self.mask.shape
+        at = self.heads.clamp(min=0, max=width).expand_as(probabilities)
+        arcs = probabilities.new_zeros(count, width, 1 + width).scatter_add(2, at, probabilities)
+        return NonProjectiveTrees(arcs.clamp(min=1e-30).log(), self.mask)
+
     def predict(self) -> Tensor:
         """Return the most probable tree's heads, and the best relation to each, `[B, W, 2]`.
 
-        The score of an arc is the total probability of its tags. If no tag has a relation at that distance, the word's
-        most probable relation at any distance is taken.
+        If no tag has a relation at that distance, the word's most probable relation at any distance is taken.
         """
         probabilities = self.choices.log_probabilities().exp()
         count, width = self.mask.shape
-        at = self.heads.clamp(min=0).expand_as(probabilities)
-        arcs = probabilities.new_zeros(count, width, 1 + width).scatter_add(2, at.clamp(max=width), probabilities)
-        heads = NonProjectiveTrees(arcs.clamp(min=1e-30).log(), self.mask).argmax
+        heads = self.trees.argmax
         there = torch.where(self.heads == heads[..., None], probabilities, probabilities * 1e-30)
         by_relation = probabilities.new_zeros(count, width, int(self.relations.max()) + 1)
         by_relation = by_relation.scatter_add(2, self.relations.expand_as(there), there)

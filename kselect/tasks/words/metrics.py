@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kselect.tasks.words.conllu import ROOT_RELATION, universal
 from kselect.tasks.words.schemes import OUTSIDE, PLAIN
@@ -41,21 +42,41 @@ def span_scores(predicted: Tags, gold: Tags, scheme: str) -> dict[str, float]:
 
     Raises `ValueError` as `tag_scores` does, and for plain tags.
     """
+    precision, recall, f1, _ = _by_seqeval(predicted, gold, scheme, "micro")
+    return {"precision": float(precision), "recall": float(recall), "f1": float(f1)}
+
+
+def span_scores_by_label(predicted: Tags, gold: Tags, scheme: str) -> dict[str, tuple[float, float, float, int]]:
+    """Return precision, recall, F1 and the number of gold spans of each label that occurs; see `span_scores`."""
+    from seqeval import scheme as seqeval_schemes
+
+    reader = getattr(seqeval_schemes, SEQEVAL_SCHEMES[scheme])
+    sides = [seqeval_schemes.Entities([list(tags) for tags in side], reader) for side in (predicted, gold)]
+    labels = sorted({entity.tag for side in sides for sentence in side.entities for entity in sentence})
+    if not labels:
+        return {}
+    rows = zip(*_by_seqeval(predicted, gold, scheme, None), strict=True)
+    return {label: (float(p), float(r), float(f), int(n)) for label, (p, r, f, n) in zip(labels, rows, strict=True)}
+
+
+SEQEVAL_SCHEMES = {"iob1": "IOB1", "iob2": "IOB2", "bioes": "IOBES", "bilou": "BILOU"}
+"""Schemes that seqeval reads, by its names."""
+
+
+def _by_seqeval(predicted: Tags, gold: Tags, scheme: str, average: str | None) -> Any:
     from seqeval import scheme as seqeval_schemes
     from seqeval.metrics.v1 import precision_recall_fscore_support
 
     _check(predicted, gold)
-    names = {"iob1": "IOB1", "iob2": "IOB2", "bioes": "IOBES", "bilou": "BILOU"}
-    if scheme not in names:
+    if scheme not in SEQEVAL_SCHEMES:
         raise ValueError(f"Tags in the scheme '{scheme}' spell no spans.")
-    precision, recall, f1, _ = precision_recall_fscore_support(
+    return precision_recall_fscore_support(
         [list(tags) for tags in gold],
         [list(tags) for tags in predicted],
-        average="micro",
-        scheme=getattr(seqeval_schemes, names[scheme]),
+        average=average,
+        scheme=getattr(seqeval_schemes, SEQEVAL_SCHEMES[scheme]),
         zero_division=0,
     )
-    return {"precision": float(precision), "recall": float(recall), "f1": float(f1)}
 
 
 def tree_scores(

@@ -1,0 +1,115 @@
+"""An actor-critic of a pool as a saved policy, and what it would have chosen on tasks that it was not fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from gymnasium import spaces
+
+from kselect.agents.offline_actor_critic import OfflineActorCritic
+from kselect.agents.stages import Stages, weights_any
+from kselect.collection.fit import Trial, by_group
+from kselect.collection.fit_actor_critic import HALF, fit_actor_critic, plan_traits
+from kselect.collection.policy import READ
+from kselect.collection.suite import Suite
+from kselect.config import TEXT_SOURCES
+from kselect.distillation.facts.facts import FACTS
+from kselect.envs.observation import CONTEXT, observation_space
+
+
+def combinations(selections: Mapping[str, Stages]) -> dict[str, Stages]:
+    """Return selections, and further ones of what some of them select in the first half and others in the second.
+
+    Selections that change within a half, or whose weights move, are not taken apart.
+
+    >>> sorted(combinations({"a": [{"weights": {"gold": 1}}], "b": [{"weights": {"logits": 1}}]}))
+    ['a', 'a>b', 'b', 'b>a']
+    """
+    halves = {}
+    for name, stages in selections.items():
+        if not any(stage.get("to") for stage in stages) and [stage.get("until", 1.0) for stage in stages] in (
+            [1.0],
+            [HALF, 1.0],
+        ):
+            halves[name] = stages[0]["weights"], stages[-1]["weights"]
+    found, seen = dict(selections), [plan_of(stages) for stages in selections.values()]
+    for first, (before, _) in halves.items():
+        for second, (_, after) in halves.items():
+            stages = [{"until": HALF, "weights": before}, {"weights": after}]
+            if plan_of(stages) not in seen:
+                seen.append(plan_of(stages))
+                found[f"{first}>{second}"] = stages
+    return found
+
+
+def plan_of(stages: Stages) -> list[dict[str, float]]:
+    """Return what is selected in each stage, equal for equal selections."""
+    weights = [{name: weight for name, weight in stage["weights"].items() if weight} for stage in stages]
+    return weights[:1] if all(each == weights[0] for each in weights) else weights
+
+
+def choose_by_actor_critic(
+    observed: Sequence[Trial],
+    selections: Mapping[str, Stages],
+    facts: Sequence[str] = READ,
+    *,
+    pessimism: float = 1.0,
+    seed: int = 0,
+) -> dict[tuple[str, int], str]:
+    """Return what actor-critics, each fitted to all tasks but one, choose on the groups of the task that it lacks.
+
+    They choose among the selections that were run in the group, whose scores are known.
+    """
+    traits = {name: plan_traits(stages) for name, stages in selections.items()}
+    found = {}
+    for task in dict.fromkeys(trial.task for trial in observed):
+        others = [trial for trial in observed if trial.task != task]
+        fitted = fit_actor_critic(others, traits, facts, pessimism=pessimism, seed=seed)
+        for group, members in by_group([trial for trial in observed if trial.task == task]).items():
+            own = [trial.selection for trial in members]
+            found[group] = fitted.choose(own, members[0].facts, traits, facts)
+    return found
+
+
+def make_actor_critic(
+    observed: Sequence[Trial],
+    suite: Suite,
+    facts: Sequence[str] = READ,
+    *,
+    combine: bool = False,
+    pessimism: float = 1.0,
+    seed: int = 0,
+) -> OfflineActorCritic:
+    """Fit an actor-critic to all trials.
+
+    Args:
+        observed: the trials.
+        suite: their selections, and the kinds of knowledge on offer.
+        facts: names of the facts that it reads.
+        combine: whether it also chooses among halves of different selections, see `combinations`.
+        pessimism: see `kselect.collection.fit_actor_critic.fit_actor_critic`.
+        seed: likewise.
+    """
+    stages_of = combinations(suite.selections) if combine else suite.selections
+    traits = {name: plan_traits(stages) for name, stages in stages_of.items()}
+    fitted = fit_actor_critic(observed, traits, facts, pessimism=pessimism, seed=seed)
+    names = (*(suite.knowledge.knowledge or ()), *TEXT_SOURCES)
+    agent = OfflineActorCritic(
+        observation_space(len(names), observe_facts=True),
+        spaces.Box(0.0, 1.0, (len(names),), np.float32),
+        selections={
+            name: {
+                "stages": [dict(stage) for stage in stages],
+                "traits": traits[name],
+                "requires": [source for source in TEXT_SOURCES if weights_any(stages, source)],
+            }
+            for name, stages in stages_of.items()
+        },
+        facts={name: len(CONTEXT) + FACTS.index(name) for name in facts},
+        critics=len(fitted.critic),
+    )
+    agent.names = names
+    agent.actor, agent.critic = fitted.actor, fitted.critic
+    agent.centre, agent.scale = fitted.centre, fitted.scale
+    return agent

@@ -1,0 +1,1 @@
+"""A trained model in use: answers to texts and to words, without a task's data."""
