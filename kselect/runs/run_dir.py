@@ -18,14 +18,14 @@ from kselect import io
 from kselect.config.yaml_file import RECORDED
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import KselectError
-from kselect.logging import get_logger
-from kselect.runs import provenance, resume
+from kselect.runs import metrics_file, provenance, resume
 from kselect.runs.checkpoint import Checkpoint
 from kselect.runs.resume import RunPlace
 from kselect.runs.tensorboard import EventLog
 from kselect.runs.trackers import Trackers
 
 CHECKPOINT = "checkpoints/latest.safetensors"
+METRICS = "metrics.jsonl"
 UNPLOTTED = ("step", "phase", "episode", "task", "reward_measure", "reward_unit")
 
 
@@ -105,7 +105,7 @@ class RunFolder:
     @classmethod
     def _reopen(cls, path: Path, config: Mapping[str, Any], place: RunPlace) -> RunFolder:
         folder = cls(path, config, place.command, resumed=True)
-        then = _read_environment(path / "environment.json")
+        then = provenance.read(path / "environment.json")
         now = provenance.describe(place.seed, config.get("device", "auto"))
         earlier = then.pop("earlier", [])
         if then != now:
@@ -121,19 +121,11 @@ class RunFolder:
         Returns:
             How many lines were written anew.
         """
-        metrics = self.path / "metrics.jsonl"
-        lines = metrics.read_bytes().split(b"\n") if metrics.exists() else []
-        kept = 0
-        while kept < min(len(lines), len(phases)) and _is_line_of(lines[kept], phases[kept]):
-            kept += 1
-        if kept < len(phases):
-            whole = [line.decode() for line in lines[:kept]]
-            io.write_text(metrics, "".join(f"{line}\n" for line in [*whole, *map(io.to_json, phases[kept:])]))
-        return len(phases) - kept
+        return metrics_file.restore(self.path / METRICS, phases)
 
     def rewind(self, records: int, step: int) -> None:
         """Return to the moment after so many phases and training steps: what was written later is dropped."""
-        metrics = self.path / "metrics.jsonl"
+        metrics = self.path / METRICS
         if records == 0:
             for path in (metrics, *self.path.glob("events.out.*")):
                 path.unlink(missing_ok=True)
@@ -153,11 +145,10 @@ class RunFolder:
                 selection/<knowledge>, reward/<what>, cost/<part>. A tag whose value is None was not measured.
         """
         self._last_step = int(record["step"])
-        metrics = self.path / "metrics.jsonl"
+        metrics = self.path / METRICS
         scalars = {tag: float(value) for tag, value in record.items() if tag not in UNPLOTTED and value is not None}
         with io.writing(metrics):
-            with metrics.open("a", encoding="utf-8") as file:
-                file.write(io.to_json(record) + "\n")
+            metrics_file.append(metrics, record)
             self._scalars(scalars, self._last_step)
 
     def _scalars(self, values: Mapping[str, float], step: int) -> None:
@@ -222,28 +213,6 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _read_environment(path: Path) -> dict[str, Any]:
-    """Read environment.json; where it is damaged, which no later run depends on, that is what it says."""
-    try:
-        environment = io.read_json(path)
-        if isinstance(environment, dict) and isinstance(environment.get("earlier", []), list):
-            return environment
-        problem = "it is no description of an environment"
-    except (OSError, ValueError) as error:
-        problem = str(error)
-    get_logger().warning("%s is damaged and is written anew: %s.", path, problem)
-    return {"damaged": problem}
-
-
-def _is_line_of(line: bytes, phase: Mapping[str, Any]) -> bool:
-    """Return whether a line of metrics.jsonl is that of a phase."""
-    try:
-        record = io.from_json(line)
-    except ValueError:
-        return False
-    return isinstance(record, dict) and all(record.get(name) == phase[name] for name in ("step", "phase"))
 
 
 def _hold(path: Path) -> FileLock:

@@ -77,11 +77,9 @@ class Ledger:
             content = b""
         except OSError as error:
             raise KselectError(f"{self.path} cannot be read ({error.strerror}): check its permissions.") from error
-        if b"\0" in content:
-            raise KselectError(
-                f"{self.path} has zeros among its lines, as after a power cut: restore it, or remove them."
-            )
-        *whole, _ = content.split(b"\n")
+        *whole, rest = content.split(b"\n")
+        if not whole and b"\0" in rest:  # after whole lines it is one that a power cut has cut off
+            raise KselectError(f"{self.path} has zeros instead of lines: restore it, or remove it with its runs.")
         return [line + b"\n" for line in whole]
 
     def _entry(self, number: int, line: bytes) -> dict[str, Any]:
