@@ -74,12 +74,12 @@ def replacing_files(folder: Path) -> Iterator[Path]:
     Raises:
         UnwritableError: an OSError occurred here or in the `with` block.
     """
-    partial = folder.with_name(f".{folder.name}{TEMPORARY}")
+    partial = folder / TEMPORARY
     with writing(folder):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
+        mode = _new_file_mode(partial / TEMPORARY)
         try:
-            mode = _new_file_mode(partial / TEMPORARY)
             yield partial
             files = sorted(path for path in partial.rglob("*") if path.is_file())
             for file in files:

@@ -88,9 +88,13 @@ def exit_code(action: Callable[[], object]) -> int:
         return 2
     except OSError as error:
         get_logger().debug("Traceback of the error:", exc_info=True)
-        name = "The output" if error.filename is None else error.filename
-        _say(f"error: {name} cannot be read or written ({error.strerror or error}): check free space and permissions.")
-        _discard_output()
+        reason = error.strerror or str(error)
+        if _is_output_lost():
+            _say(f"error: The output cannot be written ({reason}): check where it goes to.")
+        elif error.filename is not None:
+            _say(f"error: {error.filename} cannot be read or written ({reason}): check free space and permissions.")
+        else:
+            _say(f"error: {type(error).__name__}: {' '.join(reason.split())}")
         return 2
     except KeyboardInterrupt as stop:
         _say(f"interrupted {stop}".rstrip())
@@ -103,13 +107,15 @@ def _say(line: str) -> None:
         print(f"kselect: {printable(line)}", file=sys.stderr, flush=True)
 
 
-def _discard_output() -> None:
-    """Keep the interpreter, which flushes standard output at its end, from failing on what cannot be written."""
+def _is_output_lost() -> bool:
+    """Whether standard output cannot be written; what is left is discarded, on which the interpreter would fail."""
     try:
         print(end="", flush=True)
     except OSError:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 if __name__ == "__main__":

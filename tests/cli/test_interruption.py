@@ -96,9 +96,16 @@ def test_output_that_cannot_be_written_is_one_line(
         assert exit_code(lambda: print("accuracy 0.9")) == 2
         monkeypatch.undo()
     assert capfd.readouterr().err == (
-        "kselect: error: The output cannot be read or written (No space left on device): check free space and "
-        "permissions.\n"
+        "kselect: error: The output cannot be written (No space left on device): check where it goes to.\n"
     )
+
+
+def test_an_error_without_a_file_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    def connect() -> None:
+        raise ConnectionRefusedError("no\nroute")
+
+    assert exit_code(connect) == 2
+    assert capfd.readouterr().err == "kselect: error: ConnectionRefusedError: no route\n"
 
 
 def test_closed_output_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
