@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from statistics import NormalDist
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from kselect.agents.agent import Observation
 from kselect.agents.chooser import Chooser
 from kselect.agents.validation import Range
-from kselect.errors import KselectError, unknown
+from kselect.errors import KselectError
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,16 @@ class Gain:
     mean: float
     error: float
     parts: dict[str, float] = field(default_factory=dict)
+
+    def interval(self, noise: float, coverage: float = 0.9) -> tuple[float, float]:
+        """Return what one run will gain over another one, with this probability.
+
+        Args:
+            noise: Standard deviation of a run's score around its expectation.
+            coverage: The probability.
+        """
+        width = NormalDist().inv_cdf(0.5 + coverage / 2) * math.hypot(self.error, noise * math.sqrt(2))
+        return self.mean - width, self.mean + width
 
     @property
     def probability(self) -> float:
@@ -50,8 +61,8 @@ class Portfolio(Chooser):
         observation_space: Of the environment.
         action_space: Of the environment.
         selections: By name, a mapping with the `stages` of weights by kind of knowledge; `traits`, numbers that
-            describe it, as many for each; and, optionally, `requires`, names without which it cannot be taken.
-        default: Name of the selection that is taken in doubt.
+            describe it, as many for each; and, optionally, `requires`, names without which it cannot be taken. The
+            first that can be taken is taken in doubt.
         facts: Positions in the context of the facts that are read, by name.
         confidence: Probability of being better above which another selection is taken.
         seed: Accepted as by every agent; nothing is random.
@@ -60,11 +71,12 @@ class Portfolio(Chooser):
         mean: Of the coefficients, `[d]`; the first are a gain of each selection, the others of each trait times 1 and
             each fact.
         covariance: Of the coefficients, `[d, d]`.
+        noise: Standard deviation of a run's score around its expectation, `[1]`.
         expected: What the chosen selection is expected to gain over the default; None where it is the default.
     """
 
     ranges: ClassVar[dict[str, Range]] = {"confidence": Range(0.5, 1.0)}
-    learned = ("mean", "covariance", "centre", "scale")
+    learned = ("mean", "covariance", "noise", "centre", "scale")
 
     def __init__(
         self,
@@ -72,19 +84,16 @@ class Portfolio(Chooser):
         action_space: spaces.Space,
         *,
         selections: Mapping[str, Mapping[str, Any]],
-        default: str,
         facts: Mapping[str, int],
         confidence: float = 0.9,
         seed: int = 0,
     ) -> None:
         super().__init__(observation_space, action_space, selections=selections, facts=facts, seed=seed)
-        self.default, self.confidence = default, confidence
+        self.confidence = confidence
         self.check_settings()
-        if default not in self.selections:
-            raise unknown("selection", default, self.selections)
-        traits = len(self.selections[default]["traits"])
+        traits = len(next(iter(self.selections.values()))["traits"])
         size = len(self.selections) + traits * (1 + len(self.facts))
-        self.mean, self.covariance = np.zeros(size), np.zeros((size, size))
+        self.mean, self.covariance, self.noise = np.zeros(size), np.zeros((size, size)), np.zeros(1)
         self.expected: Gain | None = None
 
     def begin(self) -> None:
@@ -100,33 +109,33 @@ class Portfolio(Chooser):
             self.expected = self.gains(observation).get(self.chosen)
         return action
 
-    def choose(self, observation: Observation) -> str:
-        """Return the name of the selection for a run, of which nothing but the first observation is read.
+    @property
+    def default(self) -> str:
+        """Name of the selection that is taken in doubt."""
+        possible = self.possible()
+        if not possible:
+            raise KselectError("No selection of the portfolio can be taken with the knowledge on offer.")
+        return possible[0]
 
-        Where the default cannot be taken, since it weights what is not on offer, the best of the others is.
-        """
+    def choose(self, observation: Observation) -> str:
+        """Return the name of the selection for a run, of which nothing but the first observation is read."""
         gains = self.gains(observation)
-        if not self._is_possible(self.default):
-            if not gains:
-                raise KselectError("No selection of the portfolio can be taken with the knowledge on offer.")
-            return max(gains, key=lambda name: gains[name].mean)
         better = {name: gain for name, gain in gains.items() if gain.probability > self.confidence}
         return max(better, key=lambda name: better[name].mean) if better else self.default
 
     def gains(self, observation: Observation) -> dict[str, Gain]:
         """Return the expected gain over the default of every other selection that can be taken, by name."""
+        first, *others = self.possible() or [""]
+        return {name: self.gain(observation, name, first) for name in others}
+
+    def gain(self, observation: Observation, name: str, over: str) -> Gain:
+        """Return the expected gain of one selection over another."""
         facts = self.scaled_facts(observation)
-        traits = {name: selection["traits"] for name, selection in self.selections.items()}
-        found = {}
-        for name in self.possible():
-            if name == self.default:
-                continue
-            row = features(name, traits, facts) - features(self.default, traits, facts)
-            products = (row * self.mean)[len(self.selections) :].reshape(-1, 1 + len(facts)).sum(axis=0)
-            error = math.sqrt(max(float(row @ self.covariance @ row), 0.0))
-            parts = dict(zip(self.facts, products[1:].tolist(), strict=True))
-            found[name] = Gain(float(row @ self.mean), error, parts)
-        return found
+        traits = {each: selection["traits"] for each, selection in self.selections.items()}
+        row = features(name, traits, facts) - features(over, traits, facts)
+        products = (row * self.mean)[len(self.selections) :].reshape(-1, 1 + len(facts)).sum(axis=0)
+        error = math.sqrt(max(float(row @ self.covariance @ row), 0.0))
+        return Gain(float(row @ self.mean), error, dict(zip(self.facts, products[1:].tolist(), strict=True)))
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return what was fitted, the choice of the current episode, and what it is expected to gain."""

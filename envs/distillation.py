@@ -17,7 +17,7 @@ from kselect.distillation.callback import DistillerCallback, check_callbacks
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.facts.facts import Facts
 from kselect.distillation.facts.measure import measure_facts
-from kselect.distillation.reward import LOSS, RewardMeter
+from kselect.distillation.reward import RewardMeter, default_measure
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.weighting import selection_weights
 from kselect.envs.actions import Actions, action_space, selection_of
@@ -172,7 +172,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         cls_sizes = {key: model.width for key, model in models.items()}
         observed = observation_space(len(distiller.names), cls_sizes, self.phases.observe_facts)
         self.observation_space = cast(spaces.Space[Observation], observed)
-        self.meter = RewardMeter(distiller, self.phases.reward or LOSS, self.reward_examples)
+        measure = self.phases.reward or default_measure(distiller.student.head.name)
+        self.meter = RewardMeter(distiller, measure, self.reward_examples)
         self.reward_unit = self.meter.size
 
     def reset(

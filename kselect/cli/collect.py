@@ -1,14 +1,16 @@
 """Collect experience: distil students under many conditions, each by many selections.
 
-A suite is a YAML file of tasks, conditions (data, teacher and student) and selections (fixed weights, or stages of
-them). Under each seed a condition's data are drawn and its teacher is trained once; then each selection distils a
-student, which is evaluated at a quarter, at half and at the end of its run. A stopped collection resumes with the same
-command, and a finished one is extended by more conditions, selections or seeds. README.md in the pool says how it was
-made. With --minari, the runs are written as Minari datasets, too, for offline reinforcement learning.
+A suite is a YAML file of tasks, conditions (data, teacher and student), selections (fixed weights, or stages of them)
+and agents to compare them with. Under each seed a condition's data are drawn and its teacher is trained once; then each
+selection distils a student, whose scores are kept at a quarter, at half and at the end of its run. A stopped collection
+resumes with the same command, and a finished one is extended by more conditions, selections, agents or seeds. README.md
+in the pool says how it was made. With --minari, the runs are written as Minari datasets, too, for offline reinforcement
+learning.
 
 Examples:
   kselect collect --suite studies/selecting/texts.yaml --encoder sentence-transformers/all-MiniLM-L6-v2
   kselect collect --suite suite.yaml --conditions "sst2-*,mrpc-*" --selections gold,all --seeds 0 --processes 2
+  kselect collect --suite suite.yaml --selections [] --agents "random-*,online"
   kselect collect --suite suite.yaml --minari selecting
   kselect collect --suite suite.yaml --ablate --conditions sst2-weak --plot heat-map.png
 """
@@ -18,7 +20,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -28,10 +30,11 @@ from kselect.agents.stages import Stages, weights_any
 from kselect.cli.console import notice, print_table
 from kselect.cli.study_run import retry_hint, run_study
 from kselect.collection.card import pool_card
+from kselect.collection.conditions import Condition
 from kselect.collection.contributions import contributions, rows, save_heat_map
 from kselect.collection.minari_datasets import write_datasets
 from kselect.collection.runs import collect_run, run_settings, steps_of
-from kselect.collection.suite import Condition, Suite, matching
+from kselect.collection.suite import Suite, matching
 from kselect.collection.table import ARRAYS, RUNS, Run, failures, folder_of, read_pool
 from kselect.collection.teachers import check_encoder
 from kselect.config import CollectConfig, CollectSettings
@@ -107,31 +110,36 @@ def _write_minari(runs: Sequence[Run], pool: Path, name: str) -> None:
 def cells_of(suite: Suite, config: CollectConfig, pool: Path) -> list[Cell]:
     """Return the runs of a collection: seed by seed, and in each condition those of all selections in a row."""
     conditions = matching("condition", suite.conditions, config.conditions)
-    selections = matching("selection", suite.selections, config.selections)
     cells = []
     for seed in config.seeds:
         for condition in map(suite.conditions.__getitem__, conditions):
             place = folder_of(pool, condition.name, seed)
-            for selection in selections:
-                stages = stages_in(condition, suite.selections[selection])
-                if stages is None:
-                    continue
-                shared: dict[str, Any] = {
-                    "stages": stages,
-                    "knowledge": suite.knowledge.changed(),
-                    "encoder": config.encoder,
-                    "dev_examples": suite.dev_examples,
-                    "teachers": str(pool / "teachers"),
-                }
-                plain = run_settings(condition, suite.tasks, seed, place, **shared)
+            shared: dict[str, Any] = {
+                "knowledge": suite.knowledge.changed(),
+                "encoder": config.encoder,
+                "dev_examples": suite.dev_examples,
+                "teachers": str(pool / "teachers"),
+            }
+            plain = run_settings(condition, suite.tasks, seed, place, **shared)
+            for name, own in {**_stages_by_name(suite, config, condition), **_agents_by_name(suite, config)}.items():
                 identity = {
                     "condition": condition.name,
                     "seed": seed,
-                    "selection": selection,
-                    "settings": {name: plain[name] for name in ("condition", "stages", "knowledge")},
+                    "selection": name,
+                    "settings": {"condition": plain["condition"], **own, "knowledge": plain["knowledge"]},
                 }
-                cells.append(Cell(identity, {**plain, "arrays": str(place / f"{selection}{ARRAYS}")}))
+                cells.append(Cell(identity, {**plain, **own, "arrays": str(place / f"{name}{ARRAYS}")}))
     return cells
+
+
+def _stages_by_name(suite: Suite, config: CollectConfig, condition: Condition) -> dict[str, dict[str, Any]]:
+    names = matching("selection", suite.selections, config.selections)
+    found = {name: stages_in(condition, suite.selections[name]) for name in names}
+    return {name: {"stages": stages} for name, stages in found.items() if stages is not None}
+
+
+def _agents_by_name(suite: Suite, config: CollectConfig) -> dict[str, dict[str, Any]]:
+    return {name: {"agent": asdict(suite.agents[name])} for name in matching("agent", suite.agents, config.agents)}
 
 
 def stages_in(condition: Condition, stages: Stages) -> list[dict[str, Any]] | None:

@@ -24,6 +24,7 @@ from kselect.config import (
     TrainTeacherSettings,
 )
 from kselect.recipes import NAMED, recipe_defaults
+from kselect.recipes.shipped import SHIPPED
 
 
 def agent_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,6 +49,7 @@ def list_deciders() -> str:
     return listing(
         "Agents",
         {
+            **SHIPPED,
             "FOLDER": f"a policy that `kselect train-policy` saved, of {', '.join(LEARNERS)}",
             "gold:1,logits:0.5": "constant weights, short for `fixed`",
             **{name: f"{learner}, which learns in this one run" for name, learner in ONLINE.items()},

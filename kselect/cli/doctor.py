@@ -85,8 +85,8 @@ def run(settings: DoctorSettings, task: Task[Any]) -> Path:
         if fit.obstacle is not None:
             print(fit.obstacle)
     if advice is not None:
-        columns = ["selection", f"gain over {advice.default}, points", "90 % interval", "better", "main fact"]
-        print_table("Expected of a run", columns, advice.rows())
+        columns = ["over", "points", "90 % interval", "better", "main fact"]
+        print_table(f"What a run of {advice.choice['selection']} is expected to gain", columns, advice.rows())
         print(f"A run of these settings {advice.line.replace('chose', 'would choose', 1)}.\n")
     print(f"examination: {folder.path}")
     return folder.path

@@ -190,6 +190,7 @@ def _(settings: CollectSettings) -> Suite:
     if config.plot is not None and not can_draw():
         raise KselectError("plot needs matplotlib: pip install 'kselect[plots]', or leave it out.", setting="plot")
     matching("selection", suite.selections, config.selections)
+    matching("agent", suite.agents, config.agents)
     return suite
 
 

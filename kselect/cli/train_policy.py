@@ -25,7 +25,7 @@ from kselect.cli.training_run import build_distiller, open_folder, recorded, res
 from kselect.config import EnvSettings, TrainPolicySettings
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.overlap import teacher_overlap
-from kselect.distillation.reward import LOSS, unit_of
+from kselect.distillation.reward import default_measure, unit_of
 from kselect.envs.distillation import DistillationEnv
 from kselect.recipes import save_comparison
 from kselect.recipes.policies import PolicySetup, build_trainable_agent
@@ -71,7 +71,9 @@ def run(settings: TrainPolicySettings, task: Task) -> Path:
             }
             folder.write_results(results)
     units = {
-        distiller.task.name: unit_of(distiller.task, one.phases.reward or LOSS)[0]
+        distiller.task.name: unit_of(distiller.task, one.phases.reward or default_measure(distiller.student.head.name))[
+            0
+        ]
         for one, distiller in zip(every, distillers, strict=True)
     }
     for i, episode in enumerate(episodes, 1):

@@ -47,8 +47,8 @@ Where a condition has no texts without labels, their weight, `transfer`, is left
 
 ## Files
 
-* `{ledger}`: one line a run, with condition, seed, selection and settings; metrics on the reward split and on dev at
-  each mark; the teacher's; facts of the run; seconds. `kselect.collection.table.read_pool` reads it.
+* `{ledger}`: one line a run, with condition, seed, selection and settings; metrics on the reward split at each mark,
+  and on dev at the last; the teacher's; facts of the run; seconds. `kselect.collection.table.read_pool` reads it.
 * `conditions/CONDITION-SEED/SELECTION.npz`: observations (`context`, `knowledge`), `weights`, `reward` and `step` of
   each decision, and the student's logits on the reward split.
 * `conditions/CONDITION-SEED/data`: the examples that were drawn.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kselect import io
-from kselect.collection.suite import Condition
+from kselect.collection.conditions import Condition
 from kselect.config import TaskConfig
 from kselect.errors import KselectError
 from kselect.tasks.registry import make_task
@@ -46,10 +46,10 @@ def draw(
     order = _covering(task, np.random.default_rng([seed, ORDER]).permutation(len(pool)))
     own_texts = condition.unlabelled if condition.texts_of is None else 0
     of_teacher, of_student = condition.teacher.examples, condition.labelled + condition.held_out
-    if of_teacher + of_student + own_texts > len(pool):
+    if of_teacher + of_student + own_texts > len(order):
         raise KselectError(
             f"Condition {condition.name} needs {of_teacher + of_student + own_texts} examples of {task.name}, whose "
-            f"train has {len(pool)}: give smaller numbers."
+            f"train has {len(order)}: give smaller numbers."
         )
     teacher, student = pool.take(order[:of_teacher]), pool.take(order[::-1][:of_student])
     paths = {name: folder / f"{name}{_suffix(task)}" for name in ("teacher", "student", "texts", "dev")}
@@ -83,13 +83,13 @@ def _format(task: Task[Any], config: TaskConfig, dev: Path) -> dict[str, Any]:
     """Return how the files are read."""
     shared = {"task": f"{task.name}-drawn", "dev_file": str(dev), "max_length": config.max_length}
     if isinstance(task, TaggingTask):
-        scheme = task.tag_set.scheme
+        scheme = task.tag_set.scheme  # into which the task has converted its tags
         return {
             **shared,
             "task_type": "tags",
             "word_column": WORDS,
             "tag_column": TAGS,
-            "file_scheme": task.file_scheme,
+            "file_scheme": scheme,
             "scheme": scheme,
         }
     if isinstance(task, ParsingTask):
@@ -106,25 +106,34 @@ def _format(task: Task[Any], config: TaskConfig, dev: Path) -> dict[str, Any]:
 
 
 def _covering(task: Task[Any], order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Put at both ends of an order of sentences, for each label in turn, the first sentence that has it.
+    """Put sentences with every label at both ends of an order of sentences, and leave out copies of a sentence.
 
-    The tags of words are those of the training data, so that a sample without a rare one would be another task. These
-    sentences are the only ones that a teacher and its student may share.
+    The tags of words are those of the training data, so that a sample without a rare one would be another task. Both
+    ends, of a teacher and of its student, share a sentence only where no other one has its label.
     """
     if isinstance(task, TextTask):
         return order
     sentences = task.splits["train"].sentences
-    seen: set[str] = set()
-    first = []
+    copies = {sentences[index].words: index for index in order[::-1]}  # of equal ones, the first in the order
+    order = np.asarray([index for index in order if copies[sentences[index].words] == index], dtype=order.dtype)
+    ends: tuple[list[int], list[int]] = ([], [])
+    seen: tuple[set[str], set[str]] = (set(), set())
     for index in order:
-        sentence = sentences[index]
-        labels = set(sentence.relations if isinstance(sentence, ParsedSentence) else sentence.tags)
-        if labels - seen:
-            first.append(index)
-            seen |= labels
-    rest = order[~np.isin(order, first)]
-    ends = np.asarray(first, dtype=order.dtype)
-    return np.concatenate([ends, rest, ends])
+        for end, known in zip(ends, seen, strict=True):
+            if _labels(sentences[index]) - known:
+                end.append(index)
+                known |= _labels(sentences[index])
+                break
+    for index in ends[0]:
+        if _labels(sentences[index]) - seen[1]:
+            ends[1].append(index)
+            seen[1].update(_labels(sentences[index]))
+    rest = order[~np.isin(order, ends[0] + ends[1])]
+    return np.concatenate([np.asarray(ends[0], order.dtype), rest, np.asarray(ends[1], order.dtype)])
+
+
+def _labels(sentence: TaggedSentence | ParsedSentence) -> set[str]:
+    return set(sentence.relations if isinstance(sentence, ParsedSentence) else sentence.tags)
 
 
 def _noisy(task: Task[Any], split: Any, share: float, seed: int) -> Any:

@@ -46,7 +46,7 @@ class Trial:
 
 
 def trials(runs: Iterable[Run], split: str = "dev") -> list[Trial]:
-    """Return the runs of a table that have facts and a score.
+    """Return the runs of fixed selections that have facts and a score.
 
     Raises:
         KselectError: a run with facts of another version of kselect.
@@ -60,7 +60,7 @@ def trials(runs: Iterable[Run], split: str = "dev") -> list[Trial]:
             100 * run.score(1.0, split),
         )
         for run in runs
-        if run.facts is not None and not math.isnan(run.score(1.0, split))
+        if run.stages and run.facts is not None and not math.isnan(run.score(1.0, split))
     ]
 
 
@@ -74,7 +74,7 @@ class Fitted:
         centre: mean of each fact over the groups, `[p]`.
         scale: standard deviation of each fact over the groups, `[p]`; 1 for a fact that does not vary.
         noise: standard deviation of a run's score, in points.
-        default: name of the selection that `best_fixed` returns.
+        ranking: of the selections, see `ranked`.
     """
 
     mean: NDArray[np.float64]
@@ -82,14 +82,32 @@ class Fitted:
     centre: NDArray[np.float64]
     scale: NDArray[np.float64]
     noise: float
-    default: str
+    ranking: tuple[str, ...]
+
+    @property
+    def default(self) -> str:
+        """Name of the best fixed selection."""
+        return self.ranking[0]
 
     def gain(
-        self, selection: str, facts: Mapping[str, float], traits: Mapping[str, Sequence[float]], names: Sequence[str]
+        self,
+        selection: str,
+        facts: Mapping[str, float],
+        traits: Mapping[str, Sequence[float]],
+        names: Sequence[str],
+        over: str | None = None,
     ) -> tuple[float, float]:
-        """Return the expected gain of a selection over the default, and its standard deviation, in points."""
+        """Return the expected gain of a selection over another one, and its standard deviation, in points.
+
+        Args:
+            selection: its name.
+            facts: of the run, by name.
+            traits: of each selection, by name.
+            names: of the facts that were fitted.
+            over: the other one; the default by default.
+        """
         values = (np.array([facts[name] for name in names]) - self.centre) / self.scale
-        difference = features(selection, traits, values) - features(self.default, traits, values)
+        difference = features(selection, traits, values) - features(over or self.default, traits, values)
         variance = float(difference @ self.covariance @ difference)
         return float(difference @ self.mean), math.sqrt(max(variance, 0.0))
 
@@ -151,7 +169,7 @@ def fit(runs: Sequence[Trial], traits: Mapping[str, Sequence[float]], facts: Seq
         targets.append(scores - scores.mean())
     model = BayesianRidge(fit_intercept=False, max_iter=1000).fit(np.concatenate(rows), np.concatenate(targets))
     mean, covariance = np.asarray(model.coef_), np.asarray(model.sigma_)
-    return Fitted(mean, covariance, centre, scale, float(model.alpha_) ** -0.5, best_fixed(runs))
+    return Fitted(mean, covariance, centre, scale, float(model.alpha_) ** -0.5, tuple(ranked(runs)))
 
 
 def leave_tasks_out(
@@ -196,11 +214,19 @@ def by_group(runs: Sequence[Trial]) -> dict[tuple[str, int], list[Trial]]:
 
 
 def best_fixed(runs: Sequence[Trial]) -> str:
-    """Return the selection with the best mean difference from the others of its groups, each task counting once."""
+    """Return the best fixed selection, see `ranked`."""
+    return ranked(runs)[0]
+
+
+def ranked(runs: Sequence[Trial]) -> list[str]:
+    """Return the selections by their mean difference from the others of their groups, the best first.
+
+    Each task counts once.
+    """
     by_task: dict[str, dict[str, list[float]]] = {}
     for members in by_group(runs).values():
         mean = float(np.mean([run.score for run in members]))
         for run in members:
             by_task.setdefault(run.selection, {}).setdefault(run.task, []).append(run.score - mean)
     means = {name: float(np.mean([np.mean(each) for each in tasks.values()])) for name, tasks in by_task.items()}
-    return max(means, key=lambda name: means[name])
+    return sorted(means, key=lambda name: -means[name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from kselect.collection.fit import (
     fit,
     inflation,
     leave_tasks_out,
+    ranked,
     selection_traits,
 )
 from kselect.collection.suite import Suite
@@ -39,21 +41,21 @@ class Choice:
         group: the condition and the seed.
         task: name of the task.
         selection: what it chooses.
-        default: what it chooses in doubt.
-        score: of the run of its choice, in points.
-        default_score: of the run of the default.
-        best_score: of the best run of the group, which is the best in part by luck.
-        expected: expected gain over the default, and its standard deviation.
+        default: what it chooses in doubt, the best fixed selection of the other tasks.
+        gains: what its choice is expected to gain over every other selection.
+        noise: standard deviation of a run's score, in points.
     """
 
     group: tuple[str, int]
     task: str
     selection: str
     default: str
-    score: float
-    default_score: float
-    best_score: float
-    expected: tuple[float, float]
+    gains: Mapping[str, Gain]
+    noise: float
+
+    def interval(self, over: str, coverage: float = 0.9) -> tuple[float, float]:
+        """Return what a run of the choice will gain over a run of another selection, with this probability."""
+        return self.gains[over].interval(self.noise, coverage)
 
 
 def choose_on_left_out_tasks(
@@ -62,29 +64,24 @@ def choose_on_left_out_tasks(
     """Replay the choices of portfolios, each fitted to all tasks but one, on the groups of the task that it lacks."""
     traits = traits_of(selections)
     fitted = leave_tasks_out(observed, traits, facts)
-    factor = inflation(observed, traits, facts, fitted)
+    factors = {task: inflation([trial for trial in observed if trial.task != task], traits, facts) for task in fitted}
     found = []
     for group, members in by_group(observed).items():
-        model, scores = fitted[members[0].task], {trial.selection: trial.score for trial in members}
-        if model.default not in scores:
-            continue
-        gains = {name: model.gain(name, members[0].facts, traits, facts) for name in scores if name != model.default}
-        expected = {name: Gain(mean, factor * error) for name, (mean, error) in gains.items()}
-        sure = {name: gain.mean for name, gain in expected.items() if gain.probability > confidence}
-        chosen = max(sure, key=lambda name: sure[name]) if sure else model.default
-        gain = expected.get(chosen, Gain(0.0, 0.0))
-        found.append(
-            Choice(
-                group,
-                members[0].task,
-                chosen,
-                model.default,
-                scores[chosen],
-                scores[model.default],
-                max(scores.values()),
-                (gain.mean, gain.error),
-            )
-        )
+        task, known = members[0].task, members[0].facts
+        model, factor = fitted[task], factors[task]
+        names = [trial.selection for trial in members]
+        default = next(name for name in model.ranking if name in names)
+
+        expected = {
+            (name, other): Gain(mean, factor * error)
+            for name, other in permutations(names, 2)
+            for mean, error in [model.gain(name, known, traits, facts, other)]
+        }
+        better = {name: gain for (name, other), gain in expected.items() if other == default}
+        sure = {name: gain.mean for name, gain in better.items() if gain.probability > confidence}
+        chosen = max(sure, key=lambda name: sure[name]) if sure else default
+        gains = {other: gain for (name, other), gain in expected.items() if name == chosen}
+        found.append(Choice(group, task, chosen, default, gains, model.noise))
     return found
 
 
@@ -97,7 +94,8 @@ def make_portfolio(
     observed: Sequence[Trial], suite: Suite, facts: Sequence[str] = READ, confidence: float = 0.9
 ) -> Portfolio:
     """Fit a portfolio to all trials; its errors are those that it has on tasks that are left out."""
-    traits = traits_of(suite.selections)
+    selections = {name: suite.selections[name] for name in ranked(observed)}
+    traits = traits_of(selections)
     fitted = fit(observed, traits, facts)
     names = (*(suite.knowledge.knowledge or ()), *TEXT_SOURCES)
     agent = Portfolio(
@@ -109,9 +107,8 @@ def make_portfolio(
                 "traits": traits[name],
                 "requires": [source for source in TEXT_SOURCES if weights_any(stages, source)],
             }
-            for name, stages in suite.selections.items()
+            for name, stages in selections.items()
         },
-        default=fitted.default,
         facts={name: len(CONTEXT) + FACTS.index(name) for name in facts},
         confidence=confidence,
     )
@@ -123,6 +120,7 @@ def make_portfolio(
 def set_coefficients(agent: Portfolio, fitted: Fitted, factor: float = 1.0) -> None:
     """Give a portfolio what was fitted, with errors that are larger by a factor."""
     agent.mean, agent.covariance = fitted.mean, factor**2 * fitted.covariance
+    agent.noise = np.array([fitted.noise])
     agent.centre, agent.scale = fitted.centre, fitted.scale
 
 

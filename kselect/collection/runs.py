@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,25 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from kselect import io
+from kselect.agents.stages import Stages
+from kselect.collection.conditions import AgentSpec, Condition
 from kselect.collection.draws import draw
-from kselect.collection.suite import Condition
 from kselect.collection.teachers import student_config, teacher_scores, train_teacher
-from kselect.config import AgentConfig, DistillSettings, KnowledgeConfig, PhaseConfig, RunConfig, TaskConfig
+from kselect.config import (
+    TEXT_SOURCES,
+    AgentConfig,
+    DistillSettings,
+    KnowledgeConfig,
+    PhaseConfig,
+    RunConfig,
+    TaskConfig,
+)
 from kselect.distillation.callback import DistillerCallback, TrainingControl
-from kselect.distillation.evaluation import predict_logits
+from kselect.distillation.evaluation import predict
 from kselect.distillation.facts.measure import measure_facts
 from kselect.envs.distillation import DistillationEnv
+from kselect.errors import KselectError
+from kselect.recipes import recipe_defaults, resolve
 from kselect.recipes.policies import build_policy
 from kselect.training.cells import cached_distiller, fill_teacher_cache
 from kselect.training.engines import Report
@@ -31,7 +42,7 @@ from kselect.training.runner import EpisodeRunner
 SOURCE, DATA, SCORES, STUDENT = "made-of.json", "data.json", "teacher-scores.json", "student"
 """In the folder of a condition under a seed: what its data and models are made of, and these."""
 MARKS = (0.25, 0.5, 1.0)
-"""Shares of a run at which the student is evaluated, besides rewards."""
+"""Shares of a run at which the student is evaluated on the reward split, besides rewards."""
 
 
 def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -41,16 +52,16 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
     kept in its folder for the others.
 
     Args:
-        settings: `condition` and its `tasks` as plain values, `seed`, `stages` of the selection, `knowledge` on offer,
-            `encoder`, `dev_examples`, the `folder` of the condition under this seed, the folder of all `teachers`, and
-            the `arrays` file to write.
+        settings: `condition` and its `tasks` as plain values, `seed`, `stages` of the selection or the `agent` that
+            selects, `knowledge` on offer, `encoder`, `dev_examples`, the `folder` of the condition under this seed, the
+            folder of all `teachers`, and the `arrays` file to write.
         report: called after each phase.
 
     Returns:
-        Metrics of the student on dev and on the reward split at each of `MARKS`, those of the teacher and of the
-        constant prediction, the facts of the run (`kselect.distillation.facts`), the numbers of steps and examples, and
-        the seconds by part. The arrays hold the observations before and after all decisions, their weights and rewards,
-        and the logits on the reward split at each mark.
+        Metrics of the student on the reward split at each of `MARKS`, and on dev at the last; those of the teacher and
+        of the constant prediction, the facts of the run (`kselect.distillation.facts`), the numbers of steps and
+        examples, and the seconds by part. The arrays hold the observations before and after all decisions, their
+        weights and rewards, and the logits on the reward split at each mark.
     """
     condition, seed = Condition.from_dict(settings["condition"]), settings["seed"]
     folder = Path(settings["folder"])
@@ -61,10 +72,13 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
         distiller.reset(seed)  # facts are those of the initial student
         teacher = teacher_scores(distiller, folder / SCORES)
         facts = measure_facts(distiller)
-    setup = build_policy(distill.agent, distiller, distill.phases, seed)
+    agent = distill.agent
+    if distill.knowledge.skip_unsupported and "stages" in settings:
+        agent = AgentConfig("schedule", {"stages": _supported(settings["stages"], distiller.names)})
+    setup = build_policy(agent, distiller, distill.phases, seed)
     setup.env.measure_rewards = True
     recorder = _Recorder(setup.env, Path(settings["arrays"]))
-    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=False, callbacks=[recorder])
+    runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=setup.learning, callbacks=[recorder])
     setup.env.decide_at(sorted({*setup.agent.boundaries, *MARKS[:-1]}))
     fill_teacher_cache(distiller, seed)
     episode = runner.run(lambda record: report(record["step"], runner.total_steps))[0]
@@ -95,15 +109,39 @@ def _prepare(condition: Condition, settings: Mapping[str, Any], folder: Path) ->
     student = student_config(condition, data["student"], teacher, encoder, seed, folder / STUDENT)
     if not kept.is_file():
         io.write_json(kept, {name: vars(config) for name, config in data.items()})
+    shared: dict[str, Any] = {"model": student, "training": condition.training, "run": RunConfig(seed=seed)}
+    offered = KnowledgeConfig(**settings["knowledge"])
+    if "agent" in settings:
+        spec = AgentSpec(**settings["agent"])
+        task = replace(data["student"], augment=spec.augment)
+        if not spec.texts:
+            task = replace(task, transfer_file=None)
+        agent = AgentConfig(spec.agent)
+        return DistillSettings(task=task, knowledge=_offered(agent, offered), agent=agent, **shared)
     return DistillSettings(
         task=data["student"],
-        model=student,
-        training=condition.training,
-        knowledge=KnowledgeConfig(**settings["knowledge"]),
+        knowledge=offered,
         agent=AgentConfig("schedule", {"stages": settings["stages"]}),
         phases=PhaseConfig(observe_facts=True),
-        run=RunConfig(seed=seed),
+        **shared,
     )
+
+
+def _supported(stages: Stages, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return stages without weights for kinds of knowledge that the models do not support."""
+    found = [{**stage, "weights": {n: w for n, w in stage["weights"].items() if n in names}} for stage in stages]
+    for stage in found:
+        if not any(weight for name, weight in stage["weights"].items() if name not in TEXT_SOURCES):
+            raise KselectError("The models support no knowledge that this selection weights: leave it out here.")
+    return found
+
+
+def _offered(agent: AgentConfig, offered: KnowledgeConfig) -> KnowledgeConfig:
+    """Return what is on offer to an agent: what its recipe needs, compared as it says, or else what the suite has."""
+    own = recipe_defaults(agent, {})
+    if "knowledge" in own:
+        return KnowledgeConfig(**own)
+    return resolve(agent, **{**offered.changed(), **own})
 
 
 def _drop_outdated(condition: Condition, settings: Mapping[str, Any], folder: Path) -> None:
@@ -145,17 +183,19 @@ class _Recorder(DistillerCallback):
                 self._evaluate(mark)
 
     def _evaluate(self, mark: float) -> None:
+        """Evaluate the student on the reward split and, at the end, on dev."""
         distiller = self.distiller
-        found = {}
-        for split in ("reward", "dev"):
-            result = distiller.evaluate(split)
-            found[split] = {**result.metrics, "loss": result.loss}
-        self.marks[str(mark)] = found
-        if distiller.student.labels is None:
-            encoded = distiller.encoded("reward")
-            every = np.arange(len(encoded))
-            logits = predict_logits(distiller.student, encoded, every, distiller.training.batch_size, distiller.dtype)
-            self.arrays[f"logits-{mark}"] = logits.numpy().astype(np.float16)
+        encoded, is_of_texts = distiller.encoded("reward"), distiller.student.labels is None
+        every = np.arange(len(encoded))
+        size, dtype = distiller.training.batch_size, distiller.dtype
+        predictions = predict(distiller.student, encoded, every, size, dtype, keep_logits=is_of_texts)
+        metrics = distiller.task.score_rows(predictions.answers, encoded, every)
+        self.marks[str(mark)] = {"reward": {**metrics, "loss": float(predictions.losses.mean())}}
+        if mark == MARKS[-1]:
+            result = distiller.evaluate("dev")
+            self.marks[str(mark)]["dev"] = {**result.metrics, "loss": result.loss}
+        if predictions.logits is not None:
+            self.arrays[f"logits-{mark}"] = predictions.logits.numpy().astype(np.float16)
             self.arrays["labels"] = encoded.labels
 
     def save(self) -> None:

@@ -3,98 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from kselect.agents.stages import Stages, check_stages, stage_knowledge
 from kselect.agents.validation import SHARE, check_range
-from kselect.config import TEXT_SOURCES, KnowledgeConfig, TaskConfig, TrainingConfig
-from kselect.config.models import HeadName
-from kselect.config.validation import Config, check_type, require
+from kselect.collection.conditions import AgentSpec, Condition, filled
+from kselect.config import TEXT_SOURCES, KnowledgeConfig, TaskConfig
+from kselect.config.validation import check_type, require
 from kselect.config.yaml_file import read
 from kselect.errors import KselectError, unknown
-
-
-@dataclass(frozen=True)
-class TeacherSpec(Config):
-    """How a condition's teacher is trained.
-
-    Attributes:
-        examples: labelled examples that it is trained on.
-        logit_factor: factor on its logits after training: above 1 it is overconfident, below 1 underconfident.
-        head: for words, see `kselect.config.EncoderConfig`.
-    """
-
-    examples: int = 3000
-    epochs: float = 3.0
-    learning_rate: float = 1e-4
-    logit_factor: float = 1.0
-    head: HeadName | None = None
-
-    def validate(self) -> None:
-        """Refuse numbers out of range."""
-        for name in ("examples", "epochs", "learning_rate", "logit_factor"):
-            self.require(name, getattr(self, name) > 0, "give a positive number")
-
-
-@dataclass(frozen=True)
-class StudentSpec(Config):
-    """How a condition's student is made.
-
-    Attributes:
-        layers: number of layers, or which ones, counted from 1.
-        initial: cut from its teacher, head included; or cut from the pretrained encoder, with a new head; or narrow:
-            of half the width, randomly initialised.
-        head: for words.
-    """
-
-    layers: int | list[int] = 3
-    initial: Literal["teacher", "encoder", "narrow"] = "teacher"
-    head: HeadName | None = None
-
-
-@dataclass(frozen=True)
-class Condition(Config):
-    """One condition of a suite.
-
-    Attributes:
-        name: of the condition.
-        task: name of one of the suite's tasks.
-        stratum: the group of conditions that it is reported with.
-        labelled: labelled examples to learn from.
-        held_out: further labelled examples, held out for rewards.
-        unlabelled: further texts without labels.
-        texts_of: the task whose texts these are; by default the condition's own.
-        label_noise: share of the labelled and held-out examples whose label is replaced by another one, drawn evenly;
-            in a regression, whose scores are permuted among each other.
-    """
-
-    name: str
-    task: str
-    stratum: str
-    labelled: int = 500
-    held_out: int = 500
-    unlabelled: int = 0
-    texts_of: str | None = None
-    label_noise: float = 0.0
-    teacher: TeacherSpec = field(default_factory=TeacherSpec)
-    student: StudentSpec = field(default_factory=StudentSpec)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-
-    def validate(self) -> None:
-        """Refuse numbers out of range."""
-        for name in ("labelled", "held_out"):
-            self.require(name, getattr(self, name) > 0, "give a positive number")
-        self.require("unlabelled", self.unlabelled >= 0, "give 0 or more")
-        self.require("label_noise", 0 <= self.label_noise < 1, "give a share below 1")
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Condition:
-        """Make a condition of plain values, as `asdict` returns and YAML files hold them."""
-        return _filled(cls, values, f"a condition ({_name_of(values)})")
+from kselect.recipes import check_decider
 
 
 @dataclass(frozen=True)
@@ -107,6 +29,7 @@ class Suite:
         knowledge: what every run has on offer.
         selections: stages of fixed weights by the name of the selection, see `kselect.agents.stages`.
         dev_examples: examples for reporting; a sample, where a task has more.
+        agents: agents and recipes to compare the selections with, by name.
     """
 
     conditions: dict[str, Condition]
@@ -114,6 +37,7 @@ class Suite:
     knowledge: KnowledgeConfig
     selections: dict[str, Stages]
     dev_examples: int = 1000
+    agents: dict[str, AgentSpec] = field(default_factory=dict)
 
 
 SECTIONS = {"tasks": dict, "knowledge": dict, "selections": dict, "conditions": list}
@@ -123,8 +47,8 @@ SECTIONS = {"tasks": dict, "knowledge": dict, "selections": dict, "conditions": 
 def read_suite(path: str | Path) -> Suite:
     """Read a suite from YAML.
 
-    `tasks` and `selections` are mappings by name; a selection is a mapping of weights, or a list of stages. Every
-    condition has a `name`, and over the `defaults`, group by group, what is different there.
+    `tasks`, `selections` and `agents` are mappings by name; a selection is a mapping of weights, or a list of stages.
+    Every condition has a `name`, and over the `defaults`, group by group, what is different there.
 
     Raises:
         KselectError: a file that is missing or malformed; an unknown name; values out of range.
@@ -133,19 +57,20 @@ def read_suite(path: str | Path) -> Suite:
     if not isinstance(content, dict):
         raise KselectError(f"{path} is not a mapping: give {', '.join(SECTIONS)}.", setting="suite")
     for key in content:
-        if key not in (*SECTIONS, "defaults", "dev_examples"):
-            raise unknown(f"section of {path}", key, SECTIONS)
+        if key not in (*SECTIONS, "defaults", "dev_examples", "agents"):
+            raise unknown(f"section of {path}", key, (*SECTIONS, "agents"))
     for key, kind in SECTIONS.items():
         if not isinstance(content.get(key), kind) or not content[key]:
             noun = "list" if kind is list else "mapping"
             raise KselectError(f"{path} has no {noun} of {key}: give one.", setting="suite")
-    knowledge = _filled(KnowledgeConfig, content["knowledge"], "knowledge")
+    knowledge = filled(KnowledgeConfig, content["knowledge"], "knowledge")
     suite = Suite(
         conditions=_conditions(content["conditions"], content.get("defaults") or {}),
         tasks={name: _task(name, values) for name, values in content["tasks"].items()},
         knowledge=knowledge,
         selections={name: _stages(name, given, knowledge.knowledge) for name, given in content["selections"].items()},
         dev_examples=content.get("dev_examples", Suite.dev_examples),
+        agents=_agents(content.get("agents") or {}, content["selections"]),
     )
     check_type("dev_examples", suite.dev_examples, int)
     require(suite.dev_examples > 0, f"dev_examples is {suite.dev_examples}: give a positive number.")
@@ -191,7 +116,7 @@ def _conditions(given: list[Any], defaults: Any) -> dict[str, Condition]:
 def _task(name: str, values: Any) -> TaskConfig:
     given = {} if values is None else values
     values = {"task": name, **given} if isinstance(given, Mapping) else given
-    return _filled(TaskConfig, values, f"task {name}")
+    return filled(TaskConfig, values, f"task {name}")
 
 
 def _stages(name: str, given: Any, knowledge: Sequence[str] | None) -> Stages:
@@ -211,6 +136,17 @@ def _stages(name: str, given: Any, knowledge: Sequence[str] | None) -> Stages:
     return stages
 
 
+def _agents(given: Any, selections: Mapping[str, Any]) -> dict[str, AgentSpec]:
+    if not isinstance(given, dict):
+        raise KselectError(f"agents is {given!r}: give a mapping of agents by name.")
+    found = {name: filled(AgentSpec, values, f"agent {name}") for name, values in given.items()}
+    for name, agent in found.items():
+        if name in selections:
+            raise KselectError(f"{name} is both an agent and a selection of the suite: rename one.")
+        check_decider(agent.agent)
+    return found
+
+
 def _merged(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values over defaults, mapping by mapping."""
     both = {
@@ -218,23 +154,3 @@ def _merged(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str,
         for name, value in values.items()
     }
     return {**defaults, **both}
-
-
-def _filled(kind: Any, values: Any, place: str) -> Any:
-    """Make a dataclass of plain values, and those within it."""
-    if not isinstance(values, Mapping):
-        raise KselectError(f"{values!r} is no mapping of settings: give one for {place}.")
-    known = {member.name: member.default is MISSING and member.default_factory is MISSING for member in fields(kind)}
-    for name in values:
-        if name not in known:
-            raise unknown(f"setting of {place}", str(name), known)
-    for name, is_required in known.items():
-        if is_required and name not in values:
-            raise KselectError(f"{name} is missing in {place}: give it.")
-    groups = {"teacher": TeacherSpec, "student": StudentSpec, "training": TrainingConfig} if kind is Condition else {}
-    inner = {name: _filled(groups[name], values[name], f"{name} of {place}") for name in groups if name in values}
-    return kind(**{**values, **inner})
-
-
-def _name_of(values: Any) -> str:
-    return str(values.get("name", "without a name")) if isinstance(values, Mapping) else "without a name"

@@ -20,7 +20,6 @@ RUNS = "runs.jsonl"
 ARRAYS = ".npz"
 RUN = ("condition", "seed", "selection")
 """What a run is found by; a run that was computed again, under other settings, too, takes the place of the former."""
-SPLITS = ("reward", "dev")
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Run:
         stratum: the group of conditions that it is reported with.
         seed: under which data were drawn and models were trained.
         selection: name of the selection.
-        stages: the selection as it is in this condition.
+        stages: the selection as it is in this condition; empty where an agent selected.
         rows: what it weights, in the order of the arrays: the kinds of knowledge on offer, and further texts.
         knowledge: settings of `kselect.config.KnowledgeConfig` that differ from their defaults.
         marks: metrics by share of the run at which they were measured, by split (reward, dev).
@@ -70,8 +69,8 @@ class Run:
             KselectError: an unknown mark or split.
         """
         if mark not in self.marks or split not in self.marks[mark]:
-            marks = ", ".join(f"{known:g}" for known in self.marks)
-            raise KselectError(f"Runs are evaluated at {marks}, on {' and '.join(SPLITS)}: not at {mark} on {split}.")
+            known = ", ".join(f"{each:g} ({', '.join(splits)})" for each, splits in self.marks.items())
+            raise KselectError(f"This run was evaluated at {known}: not at {mark:g} on {split}.")
         value = self.marks[mark][split]["score"]
         return math.nan if value is None else float(value)
 
@@ -153,7 +152,7 @@ def _run(entry: Mapping[str, Any], ledger: str | Path) -> Run:
             stratum=condition["stratum"],
             seed=entry["seed"],
             selection=entry["selection"],
-            stages=entry["settings"]["stages"],
+            stages=entry["settings"]["stages"] if "agent" not in entry["settings"] else [],
             rows=(*entry["scales"], *sources),
             knowledge=entry["settings"]["knowledge"],
             marks={float(mark): metrics for mark, metrics in entry["marks"].items()},

@@ -12,7 +12,7 @@ from filelock import FileLock
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from kselect import io
-from kselect.collection.suite import Condition, TeacherSpec
+from kselect.collection.conditions import Condition, TeacherSpec
 from kselect.config import StudentConfig, TaskConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import evaluate

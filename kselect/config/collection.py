@@ -23,7 +23,9 @@ class CollectConfig(Config):
     conditions: list[str] = field(default_factory=lambda: ["*"])
     """Conditions to run, names or patterns such as sst2-*; all by default."""
     selections: list[str] = field(default_factory=lambda: ["*"])
-    """Selections to run, names or patterns; all by default."""
+    """Selections to run, names or patterns; all by default, none with []."""
+    agents: list[str] = field(default_factory=list)
+    """Agents of the suite to run for comparison, names or patterns; none by default."""
     ablate: bool = False
     """In place of the suite's selections, run those that show which kinds of knowledge are needed and when: everything,
     each kind alone, everything without it, and without it in each quarter of a run; and print what each kind adds."""
@@ -39,8 +41,10 @@ class CollectConfig(Config):
 
     def validate(self) -> None:
         """Refuse an empty list, equal seeds, numbers out of range and a name that no dataset can have."""
-        for name in ("conditions", "selections", "seeds"):
+        for name in ("conditions", "seeds"):
             require(len(getattr(self, name)) > 0, f"{name} is empty: give at least one.", name)
+        either = bool(self.selections or self.agents)
+        require(either, "Neither selections nor agents are given: give at least one.", "selections")
         require(len(set(self.seeds)) == len(self.seeds), "seeds names one twice.", "seeds")
         require(all(seed >= 0 for seed in self.seeds), "seeds has a negative number: give 0 or more.", "seeds")
         self.require("processes", self.processes > 0, "give a positive number")

@@ -58,7 +58,7 @@ class EnvSettings(Settings):
 class DistillSettings(EnvSettings):
     """Settings of `kselect distill`."""
 
-    agent: AgentConfig = field(default_factory=lambda: AgentConfig("online"))
+    agent: AgentConfig = field(default_factory=lambda: AgentConfig("auto"))
     run: RunConfig = field(default_factory=RunConfig)
     recording: RecordingConfig = field(default_factory=RecordingConfig)
 

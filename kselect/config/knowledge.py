@@ -94,6 +94,8 @@ class KnowledgeConfig(Config):
     trained with, or else, as far as both models have them, gold, logits, hidden, attention, relations, with a parser
     parser-trees and, of words, marginals, substructures. With several teachers, a number says which one a kind
     reads, as in logits@2 (first: 1), and logits alone reads the mean of their logits."""
+    skip_unsupported: bool = setting(False, set_by_agent=True)
+    """Leave out kinds of knowledge that are named and that these models cannot compare, instead of refusing them."""
     weighting: Literal["selection", "dynamic", "uncertainty"] = setting(
         "selection", group="comparison", set_by_agent=True
     )

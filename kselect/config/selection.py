@@ -9,7 +9,7 @@ from typing import Any, Literal
 from kselect.config.validation import Config, require
 
 REWARDS = ("loss", "calibrated-loss", "metric")
-"""What rewards measure, the default first."""
+"""What rewards measure."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class PhaseConfig(Config):
     reward_examples: int | None = None
     """Examples of the reward split that a measurement reads; by default as many as cost a tenth of the training."""
     reward: Literal["loss", "calibrated-loss", "metric"] | None = None
-    """What a reward is the gain in: loss on the reward split (the default), that loss after the best temperature, or
-    the task's metric (see docs/reward.md)."""
+    """What a reward is the gain in: loss on the reward split, that loss after the best temperature (the default, where
+    the student's head has one temperature), or the task's metric (see docs/reward.md)."""
     observe_facts: bool = False
     """Show the agent facts of the run, such as how far the teacher is ahead of the student; a policy that was trained
     with them always sees them."""

@@ -41,10 +41,12 @@ class Predictions:
     Attributes:
         answers: a label id or score, `[]`, or those of a sentence of n words, `[n]` or `[n, 2]`, like its labels.
         losses: gold losses, `[N]`.
+        logits: of texts, `[N, K]` in float32 on the CPU; None where they were not kept.
     """
 
     answers: list[NDArray[Any]]
     losses: NDArray[np.float32]
+    logits: Tensor | None = None
 
 
 def evaluate(
@@ -66,16 +68,24 @@ def evaluate(
 
 @torch.no_grad()
 def predict(
-    classifier: Classifier, encoded: EncodedSplit, indices: NDArray[np.int64], batch_size: int, dtype: torch.dtype
+    classifier: Classifier,
+    encoded: EncodedSplit,
+    indices: NDArray[np.int64],
+    batch_size: int,
+    dtype: torch.dtype,
+    keep_logits: bool = False,
 ) -> Predictions:
     """Return the classifier's predictions for the examples `indices [N]`, without dropout."""
     answers: list[NDArray[Any]] = [np.empty(0)] * len(indices)
     losses = np.empty(len(indices), dtype=np.float32)
+    logits = torch.empty(len(indices), int(classifier.model.config.num_labels or 0)) if keep_logits else None
     for rows, batch, outputs in forward_batches(classifier, encoded, indices, batch_size, dtype):
         losses[rows] = gold_losses(outputs, batch["labels"])
+        if logits is not None:
+            logits[rows] = outputs.logits.float().cpu()
         for row, answer in zip(rows, answers_of(outputs, encoded, indices[rows]), strict=True):
             answers[row] = answer
-    return Predictions(answers, losses)
+    return Predictions(answers, losses, logits)
 
 
 def gold_losses(outputs: ModelOutputs, labels: Tensor) -> NDArray[np.float32]:

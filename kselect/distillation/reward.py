@@ -135,6 +135,11 @@ def _by_example(losses: NDArray[np.floating], numbers: NDArray[np.int64]) -> NDA
     return np.asarray(mean + sums * (len(sums) / len(losses)))
 
 
+def default_measure(head: str) -> str:
+    """Return what rewards measure by default: the calibrated loss, or the loss where a head has no one temperature."""
+    return CALIBRATED_LOSS if head in CALIBRATED else LOSS
+
+
 def unit_of(task: Task[Any], measure: str) -> tuple[str, float]:
     """Return the unit of rewards, and the reward that tasks are compared by.
 

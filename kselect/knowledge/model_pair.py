@@ -73,8 +73,10 @@ class ModelPair:
         """Names of the teacher's and the student's head."""
         names = self.required_teacher.head.name, self.student.head.name
         if self.student.head.name in (Classes.name, Score.name):
-            raise KselectError(
-                f"knowledge {self.name} is for labelled words, not for whole texts: leave it out.", setting="knowledge"
+            raise IncomparableError(
+                f"knowledge {self.name} is for labelled words, not for whole texts",
+                "leave it out.",
+                setting="knowledge",
             )
         return names
 
@@ -90,17 +92,19 @@ class ModelPair:
         """Check that both heads have logits."""
         self.check_same_choices()
         if CHOICES.get(self.student.head.name) in ("spans", "arcs"):
-            raise KselectError(
-                f"knowledge {self.name} compares logits, which the head {self.student.head.name} does not have: offer "
-                f"substructures.",
+            raise IncomparableError(
+                f"knowledge {self.name} compares logits, which the head {self.student.head.name} does not have",
+                "offer substructures.",
                 setting="knowledge",
             )
 
     def check_parser(self) -> None:
         """Check that there are whole texts and a parser to read them."""
         if self.student.labels is not None:
-            raise KselectError(
-                f"knowledge {self.name} is for whole texts, not for labelled words: leave it out.", setting="knowledge"
+            raise IncomparableError(
+                f"knowledge {self.name} is for whole texts, not for labelled words",
+                "leave it out.",
+                setting="knowledge",
             )
         if self.parser is None:
             raise KselectError(
@@ -110,9 +114,9 @@ class ModelPair:
     def check_classes(self, model: Classifier) -> None:
         """Check that a model has an output layer over classes."""
         if CHOICES.get(model.head.name) not in ("classes", "tags", "arc tags"):
-            raise KselectError(
-                f"knowledge {self.name} compares classes, which the head {model.head.name} does not have: leave it "
-                f"out.",
+            raise IncomparableError(
+                f"knowledge {self.name} compares classes, which the head {model.head.name} does not have",
+                "leave it out.",
                 setting="knowledge",
             )
 

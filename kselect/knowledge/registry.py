@@ -148,8 +148,8 @@ def build_knowledge(
 ) -> tuple[Knowledge, ...]:
     """Build the kinds of knowledge that `config` names, in its order, or the default ones.
 
-    Default kinds that these models do not support are left out; named ones raise. A kind with a number reads that
-    teacher alone (`logits@2`, first: 1), one without a number the mean of the logits of all.
+    Default kinds that these models do not support are left out; named ones raise, unless `skip_unsupported`. A kind
+    with a number reads that teacher alone (`logits@2`, first: 1), one without a number the mean of the logits of all.
 
     Args:
         config: the settings.
@@ -182,11 +182,11 @@ def build_knowledge(
             built[name] = knowledge
         except IncomparableError as error:
             obstacles.append(error)
-    if config.knowledge and obstacles:
+    if obstacles and (not built or (config.knowledge and not config.skip_unsupported)):
         first = obstacles[0]
         rest = f" Of the kinds named, these models support {', '.join(built)}." if built else ""
         raise IncomparableError(first.what, first.advice + rest, setting=first.setting)
-    check_kinds(config, built)
+    check_kinds(config, kinds if config.skip_unsupported else built)
     return tuple(built.values())
 
 

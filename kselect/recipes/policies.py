@@ -18,7 +18,8 @@ from kselect.envs.distillation import CLS, DistillationEnv
 from kselect.envs.observation import CONTEXT
 from kselect.errors import KselectError
 from kselect.logging import get_logger
-from kselect.recipes import NAMED, RECIPES, check, check_decider, check_learner
+from kselect.recipes import RECIPES, check, check_decider, check_learner
+from kselect.recipes.shipped import policy_folder
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def build_policy(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
     check_decider(name)
     if name in ONLINE:
         return _build(ONLINE[name], config, distiller, phases, seed, learning=True)
-    if name not in NAMED and Path(name).is_dir():
-        return _trained(config, distiller, phases)
+    if (folder := policy_folder(name)) is not None:
+        return _trained(folder, config, distiller, phases)
     check(config, distiller.offered)
     if name in RECIPES:
         config = RECIPES[name].schedule(distiller.names)
@@ -106,10 +107,10 @@ def _build(
     return PolicySetup(agent, env, learning)
 
 
-def _trained(config: AgentConfig, distiller: Distiller, phases: PhaseConfig) -> PolicySetup:
+def _trained(folder: Path, config: AgentConfig, distiller: Distiller, phases: PhaseConfig) -> PolicySetup:
     if config.agent_settings:
         raise KselectError("agent_settings cannot change a trained policy: leave them out, or train another.")
-    description = read_description(Path(config.agent))
+    description = read_description(folder)
     kind = find_class(description["class"])
     reads_facts = description["context"] == len(CONTEXT) + len(FACTS)
     env = DistillationEnv(
@@ -119,7 +120,7 @@ def _trained(config: AgentConfig, distiller: Distiller, phases: PhaseConfig) -> 
         measure_rewards="context" in kind.observation_keys,
         observe_cls=_reads_cls(kind) or not set(CLS).isdisjoint(description.get("further", {})),
     )
-    fitted = load_agent(config.agent, env.observation_space, env.action_space, distiller.names)
+    fitted = load_agent(folder, env.observation_space, env.action_space, distiller.names)
     return PolicySetup(fitted, env, learning=False)
 
 

@@ -13,6 +13,7 @@ from kselect.config import TEXT_SOURCES, AgentConfig, KnowledgeConfig, merge_set
 from kselect.config.knowledge import entries_of
 from kselect.errors import KselectError, unknown
 from kselect.recipes.catalog import NAMED, RECIPES
+from kselect.recipes.shipped import SHIPPED, policy_folder
 
 COMPARISON = "knowledge.json"
 COMPARED = names_with(KnowledgeConfig, group="comparison")
@@ -74,12 +75,13 @@ def recipe_defaults(agent: AgentConfig, overrides: Mapping[str, Any]) -> dict[st
         settings, needed = dict(RECIPES[name].settings), RECIPES[name].knowledge
     elif name in AGENTS:
         needed = knowledge_of(name, agent.agent_settings)
-    elif name not in ONLINE and Path(name).is_dir():
+    elif (folder := policy_folder(name)) is not None:
         from kselect.agents.serialization import (
             read_description,  # with numpy, which a command line without a policy need not load
         )
 
-        settings, needed = read_comparison(Path(name)), read_description(Path(name)).get("names")
+        settings, needed = read_comparison(folder), read_description(folder).get("names")
+        settings |= {"skip_unsupported": True} if name in SHIPPED else {}
     kinds = [kind for kind in needed or () if kind not in TEXT_SOURCES]
     if kinds:
         settings["knowledge"] = kinds
@@ -127,5 +129,5 @@ def check_decider(name: str) -> None:
         raise KselectError(
             f"{name} has no policy yet: give the folder of a trained policy, or online.", setting="agent"
         )
-    if name not in NAMED and name not in ONLINE and not Path(name).is_dir():
-        raise unknown("agent or policy folder", name, [*NAMED, *ONLINE])
+    if name not in NAMED and name not in ONLINE and policy_folder(name) is None:
+        raise unknown("agent or policy folder", name, [*NAMED, *ONLINE, *SHIPPED])

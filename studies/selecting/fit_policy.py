@@ -1,69 +1,91 @@
-"""Fit a portfolio to a pool, and show what it chooses on tasks that it was not fitted to.
+"""Fit the policy that comes with the package to the runs of a pool.
 
-    python studies/selecting/fit_policy.py LEDGER SUITE [--output FOLDER]
+    python studies/selecting/fit_policy.py LEDGER... --suite SUITE... --output kselect/policies/auto
 
-Each task in turn is left out; the portfolio that is fitted to the others chooses in its conditions. The table has the
-score of the choice against that of the default (the best fixed selection of the other tasks), of `all`, and of
-fine-tuning. With --output, the portfolio that is fitted to all tasks is saved as a policy.
+It is fitted to scores on the reward split, under all seeds that are given. With several suites, whose selections have
+the same names, a selection weights what any of them weights: kinds that a run does not offer are left out there.
+README.md in the folder says what the policy was fitted to. How good it is, prove.py shows.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
-
-from kselect.cli.console import print_table
-from kselect.collection.fit import by_group, trials
-from kselect.collection.policy import choose_on_left_out_tasks, make_portfolio, save_policy
-from kselect.collection.suite import read_suite
+from kselect import io
+from kselect.agents.stages import Stages
+from kselect.collection.fit import trials
+from kselect.collection.policy import READ, make_portfolio, save_policy
+from kselect.collection.suite import Suite, read_suite
 from kselect.collection.table import read_pool
-from kselect.stats import estimate
 
-FIXED = ("gold", "all")
-SCORES = ("score", "default_score", "best_score")
+CARD = """\
+# The policy `auto`
+
+A portfolio: one of {selections} selections of knowledge and texts, chosen before the run by what is known of it
+({facts}), or else `{default}`, the best fixed selection of the runs that it was fitted to. Another one is chosen where
+it is better with a probability above {confidence:.0%}.
+
+It was fitted to {runs} runs of {conditions} conditions over {tasks} tasks ({names}), under the seeds {seeds}, by their
+scores on the reward split:
+
+```
+{command}
+```
+
+The suites say how these runs were made: three-layer students of six-layer teachers of 384 dimensions, some 50 to 100
+training steps. docs/does-selecting-help.md shows what it chooses on tasks that it was not fitted to.
+"""
+
+
+def merged(suites: Sequence[Suite]) -> Suite:
+    """Return a suite with the selections of all, which have the same names, and what any of them has on offer."""
+    first, *others = suites
+    selections = {name: [dict(stage) for stage in stages] for name, stages in first.selections.items()}
+    names = list(first.knowledge.knowledge or ())
+    for other in others:
+        if other.selections.keys() != selections.keys():
+            raise SystemExit("The suites have selections of different names: give those that share them.")
+        names += [name for name in other.knowledge.knowledge or () if name not in names]
+        for name, stages in other.selections.items():
+            for own, its in zip(selections[name], stages, strict=True):
+                own["weights"] = {**its["weights"], **own["weights"]}
+    found: dict[str, Stages] = {**selections}
+    return replace(first, selections=found, knowledge=replace(first.knowledge, knowledge=names))
 
 
 def main() -> None:
-    """Print the table, and save the policy."""
+    """Fit the policy, and save it with its card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("ledger")
-    parser.add_argument("suite")
+    parser.add_argument("ledgers", nargs="+")
+    parser.add_argument("--suite", nargs="+", required=True)
     parser.add_argument("--confidence", type=float, default=0.9)
-    parser.add_argument("--output")
+    parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
-    suite = read_suite(arguments.suite)
-    observed = trials(read_pool(arguments.ledger))
-    choices = choose_on_left_out_tasks(observed, suite.selections, confidence=arguments.confidence)
-    scores = {
-        group: {trial.selection: trial.score for trial in members} for group, members in by_group(observed).items()
-    }
-    rows = []
-    for condition in dict.fromkeys(choice.group[0] for choice in choices):
-        own = [choice for choice in choices if choice.group[0] == condition]
-        taken = Counter(choice.selection for choice in own)
-        others = [np.mean([scores[choice.group][name] for choice in own]) for name in FIXED]
-        means = [np.mean([getattr(choice, name) for choice in own]) for name in SCORES]
-        expected = np.mean([choice.expected for choice in own], axis=0)
-        rows.append(
-            [
-                condition,
-                ", ".join(f"{name} ({count})" for name, count in taken.most_common()),
-                f"{expected[0]:+.1f} ± {expected[1]:.1f}",
-                *(f"{value:.1f}" for value in (*means, *others)),
-            ]
-        )
-    print_table("Left-out tasks", ["condition", "choice", "expected gain", "score", "default", "best", *FIXED], rows)
-    for name, other in (
-        ("the default", [choice.default_score for choice in choices]),
-        *((name, [scores[choice.group][name] for choice in choices]) for name in FIXED),
-    ):
-        gain = estimate([choice.score - value for choice, value in zip(choices, other, strict=True)])
-        print(f"mean gain over {name}: {gain.mean:+.2f} points, sd {gain.sd:.2f}, {gain.count} groups")
-    if arguments.output is not None:
-        save_policy(make_portfolio(observed, suite, confidence=arguments.confidence), suite, arguments.output)
-        print(f"policy: {arguments.output}")
+    suite = merged([read_suite(path) for path in arguments.suite])
+    runs = [run for ledger in arguments.ledgers for run in read_pool(ledger) if run.selection in suite.selections]
+    observed = trials(runs, "reward")
+    agent = make_portfolio(observed, suite, confidence=arguments.confidence)
+    save_policy(agent, suite, arguments.output)
+    tasks = sorted({run.task for run in runs})
+    card = CARD.format(
+        selections=len(suite.selections),
+        facts=", ".join(READ),
+        default=agent.default,
+        confidence=arguments.confidence,
+        runs=len(observed),
+        conditions=len({run.condition for run in runs}),
+        tasks=len(tasks),
+        names=", ".join(tasks),
+        seeds=", ".join(map(str, sorted({run.seed for run in runs}))),
+        command=shlex.join(["python", *sys.argv]),
+    )
+    io.write_text(arguments.output / "README.md", card)
+    print(f"policy: {arguments.output}, default {agent.default}")
 
 
 if __name__ == "__main__":

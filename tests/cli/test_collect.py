@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from huggingface_hub import DatasetCard
 
 from kselect.cli.main import main
+from kselect.collection.fit import trials
 from kselect.collection.replay import race, switch
 from kselect.collection.table import read_pool
 from tests.tiny import save_encoder, tiny_classifier, tiny_task
@@ -26,6 +28,11 @@ selections:
   texts>gold:
     - {until: 0.5, weights: {logits: 1, hidden: 1, transfer: 1}}
     - {weights: {gold: 1, transfer: 0}}
+agents:
+  distilbert: {agent: distilbert, texts: false}
+  augmented: {agent: tinybert, texts: false, augment: 1}
+  random: {agent: random-hard}
+  learning: {agent: online}
 defaults:
   task: synthetic-acceptability
   labelled: 64
@@ -68,6 +75,35 @@ def entries_of(pool: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(one["condition"], one["selection"]): one for one in found}
 
 
+def test_agents_are_run_by_name_with_what_they_need(pool: Path, tmp_path: Path) -> None:
+    shutil.copytree(pool / "pool", tmp_path / "pool")
+    words = ("--conditions", "texts", "--selections", "[]", "--agents", "*", "--pool", str(tmp_path / "pool"))
+    assert collect(pool, *words) == 0
+    kept = entries_of(tmp_path / "pool")
+    found = {selection: one for (_, selection), one in kept.items() if "agent" in one["settings"]}
+    assert set(found) == {"distilbert", "augmented", "random", "learning"}
+    assert set(found["distilbert"]["scales"]) == {"gold", "logits", "hidden-cosine"}
+    assert "transfer" not in found["distilbert"]["examples"]
+    assert "augmented" in found["augmented"]["examples"]
+    assert set(found["random"]["scales"]) == {"gold", "logits", "hidden"}
+    assert "transfer" in found["random"]["examples"]
+    assert found["learning"]["seconds"]["updating"] > 0
+    runs = read_pool(tmp_path / "pool" / "runs.jsonl")
+    assert {run.selection for run in runs if not run.stages} == set(found)
+    assert not {trial.selection for trial in trials(runs)} & set(found)
+
+
+def test_kinds_that_the_models_do_not_support_can_be_skipped(pool: Path, tmp_path: Path) -> None:
+    text = (pool / "suite.yaml").read_text().replace("hidden]}", "hidden, marginals], skip_unsupported: true}")
+    (tmp_path / "suite.yaml").write_text(text.replace("gold: {gold: 1,", "gold: {gold: 1, marginals: 1,"))
+    options = ("--suite", str(tmp_path / "suite.yaml"), "--pool", str(tmp_path / "pool"), "--conditions", "new")
+    assert collect(pool, *options) == 0
+    (skipped,) = entries_of(tmp_path / "pool").values()
+    assert set(skipped["scales"]) == {"gold", "logits", "hidden"}
+    plain = entries(pool)["new", "gold"]
+    assert skipped["marks"] == plain["marks"]
+
+
 def test_every_condition_has_a_run_of_each_selection_that_it_allows(pool: Path) -> None:
     found = entries(pool)
     assert {selection for condition, selection in found if condition == "texts"} == {"gold", "texts", "texts>gold"}
@@ -75,6 +111,7 @@ def test_every_condition_has_a_run_of_each_selection_that_it_allows(pool: Path) 
     for one in found.values():
         assert list(one["marks"]) == ["0.25", "0.5", "1.0"]
         assert set(one["marks"]["1.0"]) == {"reward", "dev"}
+        assert set(one["marks"]["0.5"]) == {"reward"}
         assert one["examples"]["train"] == pytest.approx(64, abs=5)
         assert one["steps"] == pytest.approx(32, abs=3)
 

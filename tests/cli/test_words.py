@@ -42,6 +42,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def test_the_policy_that_comes_with_kselect_offers_what_the_heads_share(place: Path) -> None:
+    words = [*data(place, "trees"), *of_teacher(place, "trees"), "--head", "tree-tagger", "--run_name", "auto"]
+    assert main(["distill", *words]) == 0
+    results = json.loads((place / "runs" / "auto" / "results.json").read_text())
+    assert results["choice"]["selection"]
+    offered = set(results["history"][0]["weights"])
+    assert "marginals" in offered
+    assert "logits" not in offered  # the scores of the two have nothing in common
+
+
 def data(place: Path, kind: str) -> list[str]:
     suffix = {"tags": "conll", "trees": "conllu"}[kind]
     files = ["--train_file", str(place / f"train.{suffix}"), "--dev_file", str(place / f"dev.{suffix}")]

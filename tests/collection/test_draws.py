@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kselect.collection.conditions import Condition
 from kselect.collection.draws import draw
-from kselect.collection.suite import Condition
 from kselect.config import TaskConfig
 from kselect.errors import KselectError
 from kselect.tasks.registry import make_task
@@ -107,6 +107,36 @@ def test_every_tag_is_in_both_samples(tmp_path: Path) -> None:
     tasks_of = [make_task(found[name]) for name in ("teacher", "student")]
     assert tasks_of[0].labels == tasks_of[1].labels
     assert len(tasks_of[0].labels) >= 3
+    teacher, student = (set(texts_of_words(tmp_path / f"{name}.jsonl")) for name in found)
+    assert teacher & student == {"d0"}  # the only sentence with its tag
+
+
+def test_converted_tags_are_written_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "train.conll"
+    path.write_text("\n".join(f"a{i}\tB-X\nb{i}\tI-X\nc{i}\tB-X\n" for i in range(80)))
+    tasks = {"tags": TaskConfig(task="tags", task_type="tags", train_file=str(path), scheme="bioes")}
+    one = Condition.from_dict(
+        {"name": "t", "task": "tags", "stratum": "test", "labelled": 20, "held_out": 10, "teacher": {"examples": 20}}
+    )
+    task = make_task(draw(one, tasks, 0, 10, tmp_path)["student"])
+    assert {sentence.tags for sentence in task.splits["train"].sentences} == {("B-X", "E-X", "S-X")}
+
+
+def test_a_teacher_has_no_copy_of_a_sentence_of_its_student(tmp_path: Path) -> None:
+    path = tmp_path / "train.conll"
+    path.write_text("\n".join(f"word{i % 60}\t{'B-X' if i % 2 else 'O'}\n" for i in range(180)))
+    tasks = {"tags": TaskConfig(task="tags", task_type="tags", train_file=str(path), reward_fraction=0.01)}
+    one = Condition.from_dict(
+        {"name": "t", "task": "tags", "stratum": "test", "labelled": 20, "held_out": 10, "teacher": {"examples": 20}}
+    )
+    found = draw(one, tasks, 3, 10, tmp_path)
+    teacher, student = (texts_of_words(tmp_path / f"{name}.jsonl") for name in found)
+    assert not set(teacher) & set(student)
+    assert len(set(teacher)) == len(teacher)
+
+
+def texts_of_words(path: Path) -> list[str]:
+    return [" ".join(row["tokens"]) for row in rows(path)]
 
 
 def test_trees_are_written_as_they_were(tmp_path: Path) -> None:

@@ -40,14 +40,26 @@ def pool(effect: float, tasks: int = 5) -> list[Trial]:
 
 
 def test_choices_on_left_out_tasks_follow_the_facts() -> None:
-    choices = choose_on_left_out_tasks(pool(effect=5.0), SELECTIONS)
+    observed = pool(effect=5.0)
+    scores = {(trial.group, trial.selection): trial.score for trial in observed}
+    choices = choose_on_left_out_tasks(observed, SELECTIONS)
     assert len(choices) == 30
-    gains = np.array([choice.score - choice.default_score for choice in choices])
+    gains = np.array([scores[each.group, each.selection] - scores[each.group, each.default] for each in choices])
     assert gains.mean() > 1.5
     assert {choice.selection for choice in choices} >= {"gold", "texts"}
     for choice in choices:
-        assert choice.best_score >= choice.score
-        assert (choice.expected == (0.0, 0.0)) == (choice.selection == choice.default)
+        assert set(choice.gains) == set(SELECTIONS) - {choice.selection}
+
+
+def test_intervals_cover_what_is_observed() -> None:
+    observed = pool(effect=5.0, tasks=20)
+    scores = {(trial.group, trial.selection): trial.score for trial in observed}
+    covered = []
+    for choice in choose_on_left_out_tasks(observed, SELECTIONS):
+        for other in choice.gains:
+            low, high = choice.interval(other)
+            covered.append(low < scores[choice.group, choice.selection] - scores[choice.group, other] < high)
+    assert 0.85 < np.mean(covered) < 0.95
 
 
 def test_without_an_effect_the_default_is_kept() -> None:

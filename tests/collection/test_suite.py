@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kselect.collection.suite import Condition, read_suite
+from kselect.collection.conditions import Condition
+from kselect.collection.suite import read_suite
 from kselect.errors import KselectError
 
 SUITE = """
@@ -59,6 +60,9 @@ def test_plain_values_make_the_condition_again(tmp_path: Path) -> None:
         ("until: 0.5, weights: {logits: 1}", "weights: {logits: 1}", "Stage 1 of agent 'late' has no end"),
         ("selections:", "selection:", "did you mean 'selections'"),
         ("task: sst2, stratum", "stratum", "task is missing"),
+        ("defaults:", "agents: {chance: {agent: random-hrd}}\ndefaults:", "did you mean 'random-hard'"),
+        ("defaults:", "agents: {both: {agent: all}}\ndefaults:", "both an agent and a selection"),
+        ("defaults:", "agents: {chance: random-hard}\ndefaults:", "no mapping of settings"),
         ("tasks:\n  sst2:", "tasks: 3\nothers:\n  sst2:", "tasks"),
         ("conditions:", "conditions: 3\nothers:", "conditions"),
         ("until: 0.5", "until: 1.5", "until in selection late is 1.5"),

@@ -89,7 +89,7 @@ def test_what_is_no_pool_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KselectError, match=r"weak, 0, gold.*teacher"):
         read_pool(write(tmp_path / "runs.jsonl", [without]))
     (run,) = read_pool(write(tmp_path / "runs.jsonl", ENTRIES[:1]))
-    with pytest.raises(KselectError, match=r"0\.25, 0\.5, 1"):
+    with pytest.raises(KselectError, match=r"evaluated at 0\.25 \(reward, dev\), 0\.5 .*, 1 .*: not at 0\.75 on dev"):
         run.score(0.75, "dev")
-    with pytest.raises(KselectError, match="reward and dev"):
+    with pytest.raises(KselectError, match=r"not at 0\.5 on train"):
         run.score(0.5, "train")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kselect.cli.commands import COMMANDS
-from kselect.collection.suite import SECTIONS, Condition, StudentSpec, TeacherSpec, read_suite
+from kselect.collection.conditions import Condition, StudentSpec, TeacherSpec
+from kselect.collection.suite import SECTIONS, read_suite
 from tests.collection.tables import ENTRIES, write
 
 ROOT = Path(__file__).parents[2]

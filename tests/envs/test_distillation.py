@@ -133,7 +133,9 @@ def test_rewards_add_up_to_the_whole_decrease_however_often_they_are_measured() 
     totals = []
     for every in (1, 3, 100):
         distiller = tiny_distiller()
-        env = DistillationEnv(distiller, phases=PhaseConfig("constant", 2, reward_every=every, reward_examples=16))
+        env = DistillationEnv(
+            distiller, phases=PhaseConfig("constant", 2, reward_every=every, reward_examples=16, reward="loss")
+        )
         before = distiller.evaluate("reward").loss
         trace = play(env, 1, [1, 1, 0, 0, 0])
         totals.append(sum(step[1] for step in trace[1:]))

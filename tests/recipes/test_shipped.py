@@ -1,0 +1,50 @@
+"""The policy that comes with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kselect.agents.portfolio import Portfolio
+from kselect.agents.registry import load_agent
+from kselect.cli.main import main
+from kselect.config import AgentConfig
+from kselect.errors import KselectError
+from kselect.io import read_json
+from kselect.recipes import recipe_defaults
+from kselect.recipes.shipped import SHIPPED, policy_folder
+
+SMALL = ["--train_limit", "120", "--epochs", "1"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_it_is_a_small_portfolio_with_a_card(name: str) -> None:
+    folder = policy_folder(name)
+    assert folder is not None
+    assert isinstance(load_agent(folder), Portfolio)
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 200_000
+    assert (folder / "README.md").is_file()
+    assert recipe_defaults(AgentConfig(name), {})["skip_unsupported"]
+
+
+def test_it_is_what_a_distillation_follows_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    task = ["--task", "synthetic-acceptability", *SMALL]
+    assert main(["train-teacher", *task, "--run_name", "teacher"]) == 0
+    assert main(["distill", *task, "--teacher", "runs/teacher/model", "--layers", "2", "--run_name", "student"]) == 0
+    results = read_json(tmp_path / "runs" / "student" / "results.json")
+    assert results["agent"] == "auto"
+    assert f"chose {results['choice']['selection']}" in capsys.readouterr().out
+    assert not results["choice"]["selection"].endswith("texts")  # there are none
+
+
+def test_a_folder_of_that_name_is_given_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "auto").mkdir()
+    assert policy_folder("./auto") == Path("./auto")
+    assert policy_folder("auto") != Path("auto")
+    with pytest.raises(KselectError, match="No trained policy"):
+        recipe_defaults(AgentConfig("./auto"), {})
