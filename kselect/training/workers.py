@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import torch
 from gymnasium.vector import AsyncVectorEnv
 
 from kselect.config import EnvSettings
 from kselect.distillation.builders import make_distiller
+from kselect.envs.actions import Actions
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
 
@@ -28,7 +28,7 @@ class EnvSpec:
     """Settings that make an environment again in another process."""
 
     settings: EnvSettings
-    actions: Literal["hard", "soft"] = "hard"
+    actions: Actions = "hard"
     observe_cls: bool = False
     seed: int = 0
 
