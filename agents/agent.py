@@ -46,6 +46,7 @@ class Agent(ABC):
             where they are constant.
         boundaries: Shares of a run at which a phase must end, because the agent then decides anew.
         names: The kind of knowledge of each row, where known; saved with the agent.
+        gamma: Discount of rewards in `value`, from one decision to the next.
     """
 
     learns: ClassVar[bool] = False
@@ -58,6 +59,7 @@ class Agent(ABC):
     slope: NDArray[Any] | None = None
     boundaries: tuple[float, ...] = ()
     names: tuple[str, ...] | None = None
+    gamma: float = 1.0
 
     def __init__(self, observation_space: spaces.Space, action_space: spaces.Space, *, seed: int = 0) -> None:
         self.context_size, self.rows, self.features = _observation_shape(observation_space)
@@ -94,6 +96,13 @@ class Agent(ABC):
         Returns:
             `[k]`, an element of the action space.
         """
+
+    def value(self, observation: Observation) -> float | None:
+        """Return the expected sum of discounted rewards from an observation on; None without such an estimate.
+
+        Rewards are in the unit that `observe` receives, and include rewards for exploration.
+        """
+        return None
 
     def observe(
         self,
