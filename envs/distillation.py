@@ -94,8 +94,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
     ## Rendering
     `render()` shows the selection so far as a heat map of kinds of knowledge by phase: with `render_mode="ansi"` a
-    string, with a line per kind and a shade per phase; with `"rgb_array"` an image `[24 k, 480, 3]` of uint8, with a
-    band per kind, in which the width of a phase is its share of the run.
+    string, with a line per kind and a shade per phase; with `"rgb_array"` an image `[44 k + 80, 640, 3]` of uint8, with
+    a labelled band per kind, in which the width of a phase is its share of the run.
 
     ## Arguments
     * `distiller`: the run, see `kselect.Distiller`. `gymnasium.make` takes its plain settings instead: see
@@ -222,7 +222,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if self.render_mode == "ansi":
             return heat_map_text(self.names, self.selections, self.total_steps)
         if self.render_mode == "rgb_array":
-            return heat_map_image(len(self.names), self.selections, self.total_steps)
+            return heat_map_image(self.names, self.selections, self.total_steps)
         return None
 
     def _observation(self) -> Observation:
