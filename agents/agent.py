@@ -40,8 +40,10 @@ class Agent(ABC):
         actions: The kinds of action that it can give, out of "hard" and "soft".
         observation_keys: The entries of an observation that it reads.
         transferable: Whether it works with other kinds of knowledge, and other numbers of them, than it was made for.
+        reads_state: Whether its decisions depend on the state of a run, beyond how much of it is over and its facts.
         ranges: The allowed values of its settings, by name.
-        preference: `[k]` in [0, 1], what the last `act` preferred before sampling, noise or a threshold.
+        preference: `[k]` in [0, 1], what the last `act` preferred before sampling, noise or a threshold; None where
+            that is the action itself.
         slope: `[k]`, how fast the weights of the last `act` move during its phase, as the change over a whole run; None
             where they are constant.
         boundaries: Shares of a run at which a phase must end, because the agent then decides anew.
@@ -53,6 +55,7 @@ class Agent(ABC):
     actions: ClassVar[tuple[str, ...]] = ("hard", "soft")
     observation_keys: tuple[str, ...] = ROWS
     transferable: ClassVar[bool] = True
+    reads_state: ClassVar[bool] = True
     ranges: ClassVar[dict[str, Range]] = {}
 
     preference: NDArray[Any] | None = None

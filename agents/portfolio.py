@@ -67,6 +67,7 @@ class Portfolio(Agent):
         expected: What that is expected to gain over the default; None where it is the default.
     """
 
+    reads_state: ClassVar[bool] = False
     ranges: ClassVar[dict[str, Range]] = {"confidence": Range(0.5, 1.0)}
 
     def __init__(
@@ -113,7 +114,7 @@ class Portfolio(Agent):
         if self._schedule is None:
             self._schedule = Schedule(self.observation_space, self.action_space, stages=self._stages(self.chosen))
         action = self._schedule.act(observation)
-        self.preference, self.slope = self._schedule.preference, self._schedule.slope
+        self.slope = self._schedule.slope
         return action
 
     def choose(self, observation: Observation) -> str:

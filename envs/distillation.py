@@ -180,8 +180,9 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
         Returns:
             Observation, reward, terminated, truncated (always False) and info: the number of the `phase`, its `steps`,
-            the training steps so far (`step`), the normalised `weights` by knowledge, `losses` and `signals`, all means
-            over the phase, and where a reward was measured the facts that `RewardMeter.reward` returns.
+            the training steps so far (`step`), the normalised `weights` by knowledge, `losses`, the same relative to
+            the start of the run (`relative_losses`) and `signals`, all means over the phase, and where a reward was
+            measured the facts that `RewardMeter.reward` returns.
 
         Raises:
             TrainingDivergedError: a loss was not finite; the student is in its last good state.
@@ -204,6 +205,9 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
                 name: round(float(weight), 6) for name, weight in zip(self.distiller.names, weights, strict=True)
             },
             "losses": report.losses,
+            "relative_losses": {
+                name: loss / self.distiller.reference_losses[name] for name, loss in report.losses.items()
+            },
             "signals": report.signals,
         }
         reward = 0.0

@@ -32,8 +32,8 @@ def run(settings: TrainTeacherSettings, task: Task) -> Path:
     setup = build_policy(AgentConfig("fine-tune"), distiller, PhaseConfig("constant"), seed)
     runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=False)
     folder = open_folder(settings, distiller, "teacher", "train-teacher")
-    with recorded(folder, runner, f"Fine-tuning a teacher for {task.name}", [task]) as on_phase:
-        result = evaluated(runner.run(on_phase)[0], setup.env)
+    with recorded(folder, runner, f"Fine-tuning a teacher for {task.name}", [task]) as watch:
+        result = evaluated(runner.run(*watch)[0], setup.env)
         save_model(folder, summarise_run(result, task, seed=seed), result.student, "model")
     print(f"{describe_metrics(result.metrics, task)}\nteacher: {folder.path / 'model'}")
     return folder.path
