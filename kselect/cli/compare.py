@@ -162,6 +162,7 @@ def _draw(folder: RunFolder, entry: Mapping[str, Any]) -> None:
     """Show TensorBoard a finished run."""
     if "error" not in entry:
         named = {name: entry[name] for name in ("task", "seed", "teacher") if name in entry}
+        named["knowledge"] = list(entry["history"][0]["weights"])
         images = heat_maps(entry["history"])
         report = EpisodeReport(entry["history"][-1]["step"], images=images)
         name = f"{entry['task']}-{entry['label']}-{entry['seed']}"

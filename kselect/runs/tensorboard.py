@@ -26,6 +26,9 @@ METRICS = ("score", "loss", "parameters", "latency")
 """The columns of results there. TensorBoard takes its columns from the first run that it meets in a folder: they must
 be the same in runs of all commands, and few enough to be read."""
 
+SAVED = ("policy", "model", "student")
+"""Folders of a run that hold what it saved."""
+
 
 def _chart(*tags: str) -> list[Any]:
     return ["Multiline", list(tags)]
@@ -71,7 +74,7 @@ class EventLog:
         """Write the layout of the custom scalars, and a row of the tab HParams with the settings in `HPARAMS`."""
         self._writer.add_custom_scalars(LAYOUT)
         experiment, _, _ = hparams(HPARAMS, {f"result/{name}": 0.0 for name in METRICS})
-        shown = {name: _shown(settings[name]) for name in HPARAMS if settings.get(name) is not None}
+        shown = {name: _shown(name, settings[name]) for name in HPARAMS if settings.get(name) is not None}
         _, session, _ = hparams(shown, {})
         for summary in (experiment, session):
             self._writer._get_file_writer().add_summary(summary)
@@ -109,8 +112,13 @@ class EventLog:
         self._writer.close()
 
 
-def _shown(value: Any) -> int | float | str:
-    """A setting in one of the types that the tab can sort and filter by."""
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return value if isinstance(value, int | float) else str(value)
+def _shown(name: str, value: Any) -> float | str:
+    """Return a setting in the type of its column, and a saved policy or model by its run: columns are narrow."""
+    if isinstance(HPARAMS[name], int | float):
+        return float(value)
+    return ", ".join(map(_short, map(str, value if isinstance(value, list) else [value])))
+
+
+def _short(name: str) -> str:
+    path = Path(name)
+    return path.parent.name or name if path.name in SAVED and path.is_dir() else name

@@ -70,7 +70,7 @@ def _row(record: Record, kind: str, change: Mapping[str, Any], before: Record) -
         f"`{kind}`",
         _verb(change["before"], change["after"]) + by_chance * " by chance",
         " → ".join(f"{preference:.2f}" for preference in preferences),
-        ", ".join(f"{name} {amount:+.2f}" for name, amount in features if abs(amount) >= LEAST),
+        "<br>".join(f"{name} {amount:+.2f}" for name, amount in features if abs(amount) >= LEAST),
     ]
 
 

@@ -182,16 +182,16 @@ def phase(step: int) -> dict[str, Any]:
 def test_what_was_written_after_the_checkpoint_is_dropped(tmp_path: Path) -> None:
     path = stopped(tmp_path, "mine")
     with open_run(tmp_path, "mine") as run:
-        run.rewind(0, 0)
+        run.rewind(0)
         for step in (1, 2, 3, 4):
             run.log_phase(phase(step))
     with (path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 5, "loss')  # as a kill leaves it
     with open_run(tmp_path, "mine") as run:
-        run.rewind(2, 2)
+        run.rewind(2)
         run.log_phase(phase(3))
     with open_run(tmp_path, "mine") as run:
-        run.rewind(3, 3)
+        run.rewind(3)
         run.log_phase(phase(4))
         run.write_results({"metrics": {"accuracy": 0.5}})
     lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]

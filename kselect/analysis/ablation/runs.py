@@ -40,8 +40,8 @@ def ablation_study(
 ) -> Study:
     """Return the study that trains a student for every condition and seed, all alike but for the targets.
 
-    An entry has the `rung` and the `seed`, and of `summarise_run` the `metrics`, the `parameters`, the number of `examples` that the
-    metrics are of, the `constant` prediction's metrics, and the `seconds`.
+    An entry has the `rung` and the `seed`, and of `summarise_run` the `metrics`, the number of `examples` they are of,
+    the `constant` prediction's metrics, the student's `parameters`, and the `seconds`.
     """
     known = [entry for entry in ledger.latest().values() if entry["seed"] in seeds and "error" not in entry]
     if known:  # refused now, and not after other seeds have been trained
