@@ -42,7 +42,8 @@ def make_distillation_env(
     from kselect.envs.distillation import DistillationEnv  # torch comes with them, only after the checks above
 
     distiller = make_distiller(config.task, config.model, config.training, config.knowledge, seed)
-    return DistillationEnv(distiller, actions, config.phases, observe_cls=observe_cls, render_mode=render_mode)
+    measured = config.phases.measure_rewards is not False
+    return DistillationEnv(distiller, actions, config.phases, measured, observe_cls, render_mode=render_mode)
 
 
 make_distillation_env.metadata = METADATA  # type: ignore[attr-defined]  # where Gymnasium looks for the render modes
