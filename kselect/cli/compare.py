@@ -40,7 +40,6 @@ from kselect.config import (
 from kselect.config.comparison import TEACHER
 from kselect.errors import KselectError
 from kselect.io import to_json
-from kselect.runs.curves import EpisodeReport
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
 from kselect.runs.run_log import Ledger
@@ -161,12 +160,10 @@ def _steps(settings: CompareSettings, task: Task[Any]) -> int:
 def _draw(folder: RunFolder, entry: Mapping[str, Any]) -> None:
     """Show TensorBoard a finished run."""
     if "error" not in entry:
+        history, name = entry["history"], f"{entry['task']}-{entry['label']}-{entry['seed']}"
         named = {name: entry[name] for name in ("task", "seed", "teacher") if name in entry}
-        named["knowledge"] = list(entry["history"][0]["weights"])
-        images = heat_maps(entry["history"])
-        report = EpisodeReport(entry["history"][-1]["step"], images=images)
-        name = f"{entry['task']}-{entry['label']}-{entry['seed']}"
-        folder.log_run(name, {**entry["settings"], **named, "agent": entry["label"]}, entry, report)
+        named |= {"agent": entry["label"], "knowledge": list(history[0]["weights"])}
+        folder.log_run(name, {**entry["settings"], **named}, entry, heat_maps(history))
 
 
 def _write(

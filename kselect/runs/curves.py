@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,10 +52,6 @@ class RunCurves:
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         """Write into `folder`, in place of earlier events there; `settings` are those of the run, see `HPARAMS`."""
-        for path in folder.glob("events.out.*"):
-            path.unlink()
-        for name in (EPISODES, RUNS):
-            shutil.rmtree(folder / name, ignore_errors=True)
         self.folder = folder
         self.settings = settings
         self.main = EventLog(folder)
@@ -98,7 +93,7 @@ class RunCurves:
         settings: Mapping[str, Any],
         metrics: Mapping[str, float],
         phases: Sequence[Mapping[str, Any]] = (),
-        report: EpisodeReport | None = None,
+        images: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
         """Draw a finished run of a study as a sub-run.
 
@@ -107,13 +102,13 @@ class RunCurves:
             settings: Where they differ from those of the study.
             metrics: Its results.
             phases: `step` and numbers by tag, of each phase.
-            report: What is shown of its episode.
+            images: `[height, width, 3]` of uint8, by tag.
         """
         log = EventLog(self.folder / RUNS / slug(name))
         log.begin({**self.settings, **settings})
         for record in phases:
             log.scalars({tag: value for tag, value in record.items() if tag not in UNPLOTTED}, record["step"])
-        for tag, image in ({} if report is None else report.images).items():
+        for tag, image in (images or {}).items():
             log.image(tag, image, phases[-1]["step"])
         log.scalars(_tagged(metrics), phases[-1]["step"] if phases else 0)
         log.end()

@@ -110,8 +110,8 @@ class RunFolder:
     def rewind(self, records: int) -> None:
         """Return to the moment after so many phases: what was written later is dropped.
 
-        TensorBoard's events are written anew from the lines of metrics.jsonl that remain, so that no point is there
-        twice. What belongs to no line, such as `log_episode` wrote, has to be logged again.
+        TensorBoard's events are written anew from the lines of metrics.jsonl that remain, in place of earlier ones, so
+        that no point is shown twice. What belongs to no line, such as `log_episode` wrote, has to be logged again.
         """
         metrics = self.path / "metrics.jsonl"
         lines = metrics.read_text(encoding="utf-8").splitlines(keepends=True)[:records] if metrics.exists() else []
@@ -147,7 +147,11 @@ class RunFolder:
         self.curves.episode(report)
 
     def log_run(
-        self, name: str, settings: Mapping[str, Any], results: Mapping[str, Any], report: EpisodeReport | None = None
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        results: Mapping[str, Any],
+        images: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
         """Show TensorBoard a finished run of a study.
 
@@ -155,10 +159,10 @@ class RunFolder:
             name: Of the run.
             settings: Where they differ from those of the study.
             results: Its "metrics", and where known "parameters" and the "history" of its phases.
-            report: What there is to see of its episode.
+            images: `[height, width, 3]` of uint8, by tag.
         """
         phases = [_drawn(phase) for phase in results.get("history", ())]
-        self.curves.run(name, settings, _drawn_results(results), phases, report)
+        self.curves.run(name, settings, _drawn_results(results), phases, images)
 
     def log_histograms(self, values: Mapping[str, NDArray[Any]], step: int) -> None:
         """Write TensorBoard histograms, one a tag, of values `[n]` seen up to a training step."""

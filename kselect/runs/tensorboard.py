@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,11 +65,17 @@ LAYOUT = {
 
 
 class EventLog:
-    """Events of one run, in one file."""
+    """Events of one run, all in one file."""
 
     def __init__(self, folder: Path) -> None:
-        """Write into `folder`, which is made if need be."""
-        self._writer = SummaryWriter(str(folder))
+        """Write into `folder`, which is made if need be; readers forget what earlier files there say.
+
+        Those are not deleted, since a TensorBoard that is running would go on waiting for them to grow.
+        """
+        made = [int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")]
+        if made:  # readers go by names, which begin with the second of making
+            time.sleep(min(max(max(made) + 1 - time.time(), 0.0), 1.0))
+        self._writer = SummaryWriter(str(folder), purge_step=0 if made else None)
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Write the layout of the custom scalars, and a row of the tab HParams with the settings in `HPARAMS`."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
@@ -86,8 +87,24 @@ def test_a_folder_of_episodes_that_is_rewound_has_every_point_once(tmp_path: Pat
     assert points(path / "episodes" / "001-rte", "loss/gold") == [(2, 2.0), (4, 3.0)]
     for folder_of, tag in ((path, "episode/selection"), (path / "episodes" / "000-mrpc", SELECTION)):
         assert len(read(folder_of).Images(tag)) == 1
-    assert len(list(path.glob("events.out.*"))) == 1
+    server = plugin_event_accumulator.EventAccumulator(str(path / "episodes" / "000-mrpc")).Reload()
+    assert len(server.Tensors("decisions/text_summary")) == 1
     assert len((path / "metrics.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_reader_that_is_running_forgets_what_is_written_anew(tmp_path: Path) -> None:
+    curves = RunCurves(tmp_path, SETTINGS)
+    for number in range(3):
+        curves.phase(phase(number, 0, number))
+    curves.close()
+    readers = [read(tmp_path), read(tmp_path / "episodes" / "000-mrpc")]
+    curves = RunCurves(tmp_path, SETTINGS)
+    curves.phase(phase(0, 0, 0))
+    curves.phase(phase(1, 0, 1))
+    curves.close()
+    for reader, tag in zip(readers, ("agent/policy_loss", "loss/gold"), strict=True):
+        assert len(reader.Scalars(tag)) == 3
+        assert [event.step for event in reader.Reload().Scalars(tag)] == [2, 4]
 
 
 def test_runs_of_every_kind_have_the_same_columns(tmp_path: Path) -> None:
