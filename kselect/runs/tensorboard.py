@@ -75,7 +75,9 @@ class EventLog:
         made = [int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")]
         if made:  # readers go by names, which begin with the second of making
             time.sleep(min(max(max(made) + 1 - time.time(), 0.0), 1.0))
-        self._writer = SummaryWriter(str(folder), purge_step=0 if made else None)
+        # The beginning of a session has readers forget the one before: the first, too, as they ignore the first that
+        # they meet.
+        self._writer = SummaryWriter(str(folder), purge_step=0)
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Write the layout of the custom scalars, and a row of the tab HParams with the settings in `HPARAMS`."""

@@ -54,7 +54,9 @@ def describe_decision(
     changed = [] if previous is None else np.flatnonzero(np.abs(action - previous.astype(float)) >= CHANGE).tolist()
     if previous is None or not changed:
         return found
-    changes = {names[row]: {"before": float(previous[row]), "after": float(action[row])} for row in changed}
+    changes: dict[str, dict[str, Any]] = {
+        names[row]: {"before": float(previous[row]), "after": float(action[row])} for row in changed
+    }
     if isinstance(agent, Learner) and agent.observation_keys == ROWS:
         contributions = attribute(agent, observation, first)
         for row in changed:

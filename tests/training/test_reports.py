@@ -73,7 +73,7 @@ def agent(env: DistillationEnv) -> ActorCritic:
     with torch.no_grad():
         agent.policy.head.weight.normal_(generator=torch.Generator().manual_seed(0))
         logits = agent.log_odds(*(torch.from_numpy(agent.decisions.read()[key]) for key in agent.observation_keys))
-        agent.policy.head.bias -= logits.median()
+        agent.policy.head.bias.sub_(logits.median())
     return agent
 
 
