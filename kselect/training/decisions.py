@@ -37,7 +37,7 @@ def describe_decision(
 
     Returns:
         `preference` by kind of knowledge, see `Agent.preference`, where the agent has any. For an agent that reads the
-        state, also `state`, features by name (see `named_features`); `value`, see `Agent.value`, where the agent has
+        state also `state`, the features that it reads (see `named_features`); `value`, see `Agent.value`, where it has
         one; and `changes`: for each kind of knowledge whose weight differs from the previous decision's, the weights
         `before` and `after` and, where the agent is a differentiable one that reads these features, what each of them
         contributes to the log-odds of the kind, compared with the first observation (`features`).
@@ -47,7 +47,8 @@ def describe_decision(
         found["preference"] = dict(zip(names, agent.preference.tolist(), strict=True))
     if not agent.reads_state:
         return found
-    found["state"] = named_features(observation, names)
+    if set(ROWS) <= set(agent.observation_keys):
+        found["state"] = named_features(observation, names)
     value = agent.value(observation)
     if value is not None:
         found["value"] = value
