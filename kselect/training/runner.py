@@ -294,7 +294,8 @@ class EpisodeRunner:
 
     def _run_phase(self, current: _Round) -> None:
         vector, observation = self.vector, current.observation
-        names, tasks, units = (vector.get_attr(name) for name in ("names", "task_name", "reward_unit"))
+        with worker_errors():
+            names, tasks, units = map(vector.get_attr, ("names", "task_name", "reward_unit"))
         current.active = active = [i for i, over in enumerate(current.is_over) if not over]
         actions = np.zeros(vector.action_space.shape or (), vector.action_space.dtype)
         slopes: list[NDArray[Any] | None] = [None] * self.size
