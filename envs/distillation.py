@@ -109,8 +109,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
     ## Rendering
     `render()` shows the selection so far as a heat map of kinds of knowledge by phase: with `render_mode="ansi"` a
-    string, with a line per kind and a shade per phase; with `"rgb_array"` an image `[24 k, 480, 3]` of uint8, with a
-    band per kind, in which the width of a phase is its share of the run.
+    string, with a line per kind and a shade per phase; with `"rgb_array"` an image `[44 k + 80, 640, 3]` of uint8, with
+    a labelled band per kind, in which the width of a phase is its share of the run.
 
     ## Arguments
     * `distiller`: the run, see `kselect.Distiller`. `gymnasium.make` takes its plain settings instead: see
@@ -200,8 +200,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         Returns:
             Observation, reward, terminated, truncated (always False) and info: the number of the `phase`, its `steps`,
             the training steps so far (`step`) and in all (`total_steps`), the normalised `weights` by knowledge,
-            `losses` and `signals`, all means over the phase, and where a reward was measured the facts that
-            `RewardMeter.reward` returns.
+            `losses`, the same relative to the start of the run (`relative_losses`) and `signals`, all means over the
+            phase, and where a reward was measured the facts that `RewardMeter.reward` returns.
 
         Raises:
             TrainingDivergedError: a loss was not finite; the student is in its last good state.
@@ -223,6 +223,9 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
                 name: round(float(weight), 6) for name, weight in zip(self.distiller.names, weights, strict=True)
             },
             "losses": report.losses,
+            "relative_losses": {
+                name: loss / self.distiller.reference_losses[name] for name, loss in report.losses.items()
+            },
             "signals": report.signals,
         }
         reward = 0.0
@@ -241,7 +244,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if self.render_mode == "ansi":
             return heat_map_text(self.names, self.selections, self.total_steps)
         if self.render_mode == "rgb_array":
-            return heat_map_image(len(self.names), self.selections, self.total_steps)
+            return heat_map_image(self.names, self.selections, self.total_steps)
         return None
 
     def _info(self, of_phase: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def complete_info(
     """
     rewards = {**dict.fromkeys(MEASURED, math.nan), "reward_measure": meter.measure, "reward_unit": meter.unit}
     numbers: dict[str, Any] = {"phase": 0, "steps": 0, **rewards, **found}
-    groups = {"weights": names, "losses": kinds, "signals": SIGNALS}
+    groups = {"weights": names, "losses": kinds, "relative_losses": kinds, "signals": SIGNALS}
     return numbers | {
         group: {**dict.fromkeys(keys, math.nan), **found.get(group, {})} for group, keys in groups.items()
     }

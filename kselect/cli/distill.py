@@ -43,8 +43,8 @@ def run(settings: DistillSettings, task: Task) -> Path:
     folder = open_folder(settings, distiller, agent, "distill")
     plots = settings.recording.record_plots
     recording = None if recorder is None else RunRecording(distiller, recorder, folder, plots)
-    with recorded(folder, runner, f"Distilling {task.name} under {Path(agent).name}", [task], recording) as on_phase:
-        result = evaluated(runner.run(on_phase)[0], setup.env)
+    with recorded(folder, runner, f"Distilling {task.name} under {Path(agent).name}", [task], recording) as watch:
+        result = evaluated(runner.run(*watch)[0], setup.env)
         results = summarise_run(result, task, seed=seed, agent=agent, model=settings.model)
         for watcher in best:
             results |= watcher.results()

@@ -55,7 +55,7 @@ def run(settings: DoctorSettings, task: Task[Any]) -> Path:
     place = RunPlace(Path(location.runs_dir), task.name, "doctor", seed, location.run_name, "doctor")
     with RunFolder.open(place, resolve_task(settings, task).to_dict(), location.fresh) as folder:
         if folder.resumed:  # there is nothing to resume from
-            folder.rewind(0, 0)
+            folder.rewind(0)
         advice = _advice(settings, models)  # first, since the examination trains the student a little
         with Progress(len(PARTS), f"Examining the teacher on {task.name}") as progress:
             examination = examine(

@@ -69,7 +69,7 @@ def run(settings: ExplainSettings, task: Task[Any]) -> Path:
             if not ledger.holds(entry):
                 ledger.append(entry)
         if folder.resumed:
-            folder.rewind(0, 0)  # the curves are drawn anew from the ledger
+            folder.rewind(0)  # the curves are drawn anew from the ledger
         progress: list[Progress] = []
 
         def watched(seed: int, top_k: float | None) -> Distiller:
@@ -144,8 +144,9 @@ def _open_folder(settings: ExplainSettings, distiller: Distiller) -> RunFolder:
 def _log_scores(folder: RunFolder, entry: Mapping[str, Any]) -> None:
     """Draw a finished run as a point of its condition's curve over the seeds."""
     if "error" not in entry:
-        scalars = {f"{name}/{entry['rung']}": entry["metrics"][name] for name in ("score", "loss")}
-        folder.log_scalars(scalars, entry["seed"])
+        metrics, rung, seed = entry["metrics"], entry["rung"], entry["seed"]
+        folder.log_scalars({f"{name}/{rung}": metrics[name] for name in ("score", "loss")}, seed)
+        folder.log_run(f"{rung}-{seed}", {"agent": rung, "seed": seed}, entry)
 
 
 def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str], distiller: Distiller) -> None:

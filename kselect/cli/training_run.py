@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,7 +34,8 @@ from kselect.runs.run_dir import RunFolder
 from kselect.tasks.registry import resolve_paths
 from kselect.tasks.task import Task
 from kselect.tasks.words.tagging_task import TaggingTask
-from kselect.training.episode import OnPhase
+from kselect.training.episode import Episode, OnEpisode, OnPhase
+from kselect.training.reports import report_episode
 from kselect.training.results import describe_selection, phase_record
 from kselect.training.runner import EpisodeRunner
 from kselect.training.workers import WorkerDiedError
@@ -118,8 +120,8 @@ def recorded(
     title: str,
     tasks: Sequence[Task],
     recording: RunRecording | None = None,
-) -> Iterator[OnPhase]:
-    """Resume a stopped run, and yield the `on_phase` that logs each phase and shows progress.
+) -> Iterator[tuple[OnPhase, OnEpisode]]:
+    """Resume a stopped run, and yield functions that log each phase and episode, and show progress.
 
     Raises:
         KselectError: training diverged; the last good state, where there is one, is saved in the run folder.
@@ -148,9 +150,12 @@ def recorded(
                 if interruption.requested:
                     raise KeyboardInterrupt
 
+            def on_episode(episode: Episode) -> None:
+                folder.log_episode(report_episode(episode))
+
             try:
                 try:
-                    yield on_phase
+                    yield on_phase, on_episode
                 except WorkerDiedError:
                     runner.save(folder.checkpoint)
                     if not interruption.requested:
@@ -174,10 +179,13 @@ def _resume(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | 
         notice(f"Starting {folder.path} over: it was stopped before its first checkpoint.")
     else:
         runner.restore(snapshot)
-    step = sum(record["steps"] for record in runner.records)
-    folder.rewind(len(runner.records), step)
+    steps = list(accumulate(record["steps"] for record in runner.records))
+    step = steps[-1] if steps else 0
+    folder.rewind(len(steps))
+    for episode in runner.episodes:
+        folder.log_episode(report_episode(episode))
     if recording is not None:
-        recording.resume(len(runner.records))
+        recording.resume(steps)
     if snapshot is not None:
         notice(f"Resuming {folder.path} after {step} of {runner.total_steps} training steps.")
     return step

@@ -178,7 +178,7 @@ class ReplayEnv(gymnasium.Env[Observation, np.int64]):
             phases.append((round(STEPS * (end - begin)), weights.tolist()))
         if self.render_mode == "ansi":
             return heat_map_text(names, phases, STEPS)
-        return heat_map_image(len(names), phases, STEPS)
+        return heat_map_image(names, phases, STEPS)
 
     @property
     def _runs(self) -> Mapping[str, Run]:
