@@ -14,14 +14,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from kselect.agents.chooser import Chooser
+from kselect.analysis.inspection.run import scores
+from kselect.analysis.inspection.tables import quarters
 from kselect.analysis.recording.callback import ExampleRecorder
 from kselect.analysis.recording.writer import RunRecording
+from kselect.cli.console import print_section
 from kselect.cli.training_run import build_distiller, describe_metrics, open_folder, recorded, save_model
 from kselect.config import DistillSettings
 from kselect.distillation.overlap import teacher_overlap
 from kselect.recipes.choice import describe_choice
 from kselect.recipes.policies import build_policy
 from kselect.runs.card_tables import size_of
+from kselect.runs.history import read_episode
 from kselect.runs.origin import datasets_of, read_origin
 from kselect.tasks.task import Task
 from kselect.training.api import evaluated, evaluated_teachers
@@ -60,5 +64,10 @@ def run(settings: DistillSettings, task: Task) -> Path:
         if recording is not None:
             results["recording"] = recording.finish()
         save_model(folder, results, result.student, "student")
-    print(f"{describe_metrics(result.metrics, task)}\nstudent: {folder.path / 'student'}")
+    print(describe_metrics(result.metrics, task))
+    history = read_episode(result.history, folder.path)
+    for section in (scores(results), *([quarters([history], draw=False)] if len(history.names) > 1 else [])):
+        print()
+        print_section(section)
+    print(f"\nstudent: {folder.path / 'student'}")
     return folder.path

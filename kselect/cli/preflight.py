@@ -10,6 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from kselect.agents.serialization import DESCRIPTION
+from kselect.analysis.inspection.study import RUNS, read_study
 from kselect.analysis.plotting import can_draw, check_drawable
 from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
 from kselect.cli.parser import unreadable_paths
@@ -30,6 +32,7 @@ from kselect.config import (
     EvaluationConfig,
     ExplainSettings,
     FolderConfig,
+    InspectSettings,
     KnowledgeConfig,
     PredictSettings,
     PushConfig,
@@ -48,6 +51,7 @@ from kselect.models.paths import check_location
 from kselect.plugins import plugin_names
 from kselect.recipes import check, check_decider, check_learner
 from kselect.runs.artifacts import find_model, find_policy
+from kselect.runs.history import is_run, read_run
 from kselect.runs.resume import ensure_available
 from kselect.tasks.paths import find_file
 from kselect.tasks.registry import canonical, custom_name, load_test, make_task, task_name, text_files, word_source
@@ -185,6 +189,26 @@ def _(settings: TrainPolicySettings) -> Task:
 @load_data.register
 def _(settings: DoctorSettings) -> Task:
     return make_task(settings.task)
+
+
+@load_data.register
+def _(settings: InspectSettings) -> Any:
+    config, folder = settings.inspection, Path(settings.inspection.folder)
+    if config.html is not None and not Path(config.html).absolute().parent.is_dir():
+        raise KselectError(
+            f"html is {config.html}, whose folder does not exist: make it, or give another.", setting="html"
+        )
+    if (folder / RUNS).is_file():
+        return read_study(folder)
+    if (folder / DESCRIPTION).is_file():
+        return None
+    if is_run(folder):
+        return read_run(folder)
+    raise KselectError(
+        f"{folder} is not the folder of a run, a policy or a comparison: give one with metrics.jsonl, agent.json or "
+        "runs.jsonl.",
+        setting="folder",
+    )
 
 
 @load_data.register

@@ -19,7 +19,9 @@ from pathlib import Path
 
 import gymnasium
 
+from kselect.analysis.inspection.tables import quarters
 from kselect.cli.commands import COMMANDS
+from kselect.cli.console import print_section
 from kselect.cli.further_tasks import settings_of_tasks
 from kselect.cli.training_run import build_distiller, open_folder, recorded, resolve
 from kselect.config import EnvSettings, TrainPolicySettings
@@ -29,6 +31,7 @@ from kselect.distillation.reward import default_measure, unit_of
 from kselect.envs.distillation import DistillationEnv
 from kselect.recipes import save_comparison
 from kselect.recipes.policies import PolicySetup, build_trainable_agent
+from kselect.runs.history import read_episode
 from kselect.tasks.task import Task
 from kselect.training.api import make_runner
 from kselect.training.compatibility import check_same_spaces
@@ -81,7 +84,9 @@ def run(settings: TrainPolicySettings, task: Task) -> Path:
     }
     for i, episode in enumerate(episodes, 1):
         print(f"episode {i}: reward {episode.total_reward:.4f} {units[episode.task]} ({episode.task})")
-    print(f"policy: {folder.path / 'policy'}")
+    print()
+    print_section(quarters([read_episode(episode.history, folder.path) for episode in episodes], draw=False))
+    print(f"\npolicy: {folder.path / 'policy'}")
     return folder.path
 
 

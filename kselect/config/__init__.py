@@ -5,7 +5,7 @@ within it. The docstring of a group heads its options in `--help`; the docstring
 Facts about a setting are declared with `setting`, and read with `names_with`.
 """
 
-from kselect.config.analysis import FEWEST, AblationConfig, DoctorConfig, RecordingConfig
+from kselect.config.analysis import FEWEST, AblationConfig, DoctorConfig, InspectConfig, RecordingConfig
 from kselect.config.collection import CollectConfig
 from kselect.config.commands import (
     CacheSettings,
@@ -17,6 +17,7 @@ from kselect.config.commands import (
     EnvSettings,
     EvaluateSettings,
     ExplainSettings,
+    InspectSettings,
     PredictSettings,
     PushSettings,
     TrainPolicySettings,
@@ -83,6 +84,8 @@ __all__ = [
     "EvaluationConfig",
     "ExplainSettings",
     "FolderConfig",
+    "InspectConfig",
+    "InspectSettings",
     "KnowledgeConfig",
     "PhaseConfig",
     "PolicyConfig",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kselect.config.analysis import AblationConfig, DoctorConfig, RecordingConfig
+from kselect.config.analysis import AblationConfig, DoctorConfig, InspectConfig, RecordingConfig
 from kselect.config.collection import CollectConfig
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
@@ -124,6 +124,13 @@ class DoctorSettings(Settings):
             len(self.model.teachers) == 1, "The doctor examines one teacher at a time: give a single one.", "teacher"
         )
         self.task.require_labels("The doctor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectSettings(Settings):
+    """Settings of `kselect inspect`."""
+
+    inspection: InspectConfig
 
 
 @dataclass(frozen=True, kw_only=True)

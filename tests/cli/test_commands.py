@@ -126,7 +126,7 @@ def test_evaluate_takes_its_model_without_an_option():
 @pytest.mark.parametrize("name", COMMANDS)
 def test_flat_settings_repeat_themselves(name, tmp_path):
     command = COMMANDS[name]
-    needed = {"teacher": "t", "model": "m", "suite": "s", "repo_id": "me/s"}
+    needed = {"teacher": "t", "model": "m", "suite": "s", "repo_id": "me/s", "folder": "f"}
     given = [word for key in needed if key in command.hints for word in (f"--{key}", needed[key])]
     settings = settings_of(name, given)
     (tmp_path / "flat.yaml").write_text(json.dumps(settings.to_dict()))

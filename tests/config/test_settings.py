@@ -26,7 +26,7 @@ from kselect.config.settings import Settings
 from kselect.errors import KselectError
 
 EVERY = [kind for kind in vars(commands).values() if isinstance(kind, type) and issubclass(kind, Settings)]
-NEEDED = {"teacher": "t", "model": "m", "suite": "s", "repo_id": "me/s"}
+NEEDED = {"teacher": "t", "model": "m", "suite": "s", "repo_id": "me/s", "folder": "f"}
 
 
 def minimal(kind: type[Settings]) -> Settings:
