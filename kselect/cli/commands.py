@@ -11,6 +11,7 @@ from kselect.cli.compared_tasks import CompareCommand
 from kselect.cli.parser import Command
 from kselect.config import (
     AgentConfig,
+    BenchModelSettings,
     CacheSettings,
     CollectSettings,
     CompareSettings,
@@ -19,6 +20,7 @@ from kselect.config import (
     DoctorSettings,
     EvaluateSettings,
     ExplainSettings,
+    ExportSettings,
     PredictSettings,
     TrainPolicySettings,
     TrainTeacherSettings,
@@ -65,6 +67,8 @@ COMMANDS: dict[str, Command[Any]] = {
         Command("distill", DistillSettings, epilog=list_deciders, defaults_from=agent_defaults),
         Command("evaluate", EvaluateSettings, positional="model", defaults_from=task_defaults),
         Command("predict", PredictSettings, positional="model", defaults_from=task_defaults),
+        Command("export", ExportSettings, positional="model", defaults_from=task_defaults),
+        Command("bench-model", BenchModelSettings, positional="model", defaults_from=task_defaults),
         CompareCommand("compare", CompareSettings, epilog=list_deciders),
         Command("explain", ExplainSettings),
         Command("collect", CollectSettings),

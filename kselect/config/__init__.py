@@ -8,6 +8,7 @@ Facts about a setting are declared with `setting`, and read with `names_with`.
 from kselect.config.analysis import FEWEST, AblationConfig, DoctorConfig, RecordingConfig
 from kselect.config.collection import CollectConfig
 from kselect.config.commands import (
+    BenchModelSettings,
     CacheSettings,
     CollectSettings,
     CompareSettings,
@@ -17,12 +18,14 @@ from kselect.config.commands import (
     EnvSettings,
     EvaluateSettings,
     ExplainSettings,
+    ExportSettings,
     PredictSettings,
     TrainPolicySettings,
     TrainTeacherSettings,
 )
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
+from kselect.config.export import EXPORT_PACKAGES, BenchmarkConfig, ExportConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig
 from kselect.config.knowledge import (
     ARC_MARGINALS,
@@ -49,6 +52,7 @@ __all__ = [
     "ARC_MARGINALS",
     "DEFAULT_KNOWLEDGE",
     "DEFAULT_OF_WORDS",
+    "EXPORT_PACKAGES",
     "FEWEST",
     "HEADS",
     "KNOWLEDGE_NAMES",
@@ -62,6 +66,8 @@ __all__ = [
     "WORD_KNOWLEDGE",
     "AblationConfig",
     "AgentConfig",
+    "BenchModelSettings",
+    "BenchmarkConfig",
     "CacheConfig",
     "CacheSettings",
     "CollectConfig",
@@ -79,6 +85,8 @@ __all__ = [
     "EvaluateSettings",
     "EvaluationConfig",
     "ExplainSettings",
+    "ExportConfig",
+    "ExportSettings",
     "FolderConfig",
     "KnowledgeConfig",
     "PhaseConfig",

@@ -8,6 +8,7 @@ from kselect.config.analysis import AblationConfig, DoctorConfig, RecordingConfi
 from kselect.config.collection import CollectConfig
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
+from kselect.config.export import BenchmarkConfig, ExportConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig
 from kselect.config.knowledge import KnowledgeConfig
 from kselect.config.models import EncoderConfig, StudentConfig, check_head_of
@@ -91,6 +92,22 @@ class PredictSettings(EvaluateSettings):
     """Settings of `kselect predict`."""
 
     predictions: PredictionConfig = field(default_factory=PredictionConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings(Settings):
+    """Settings of `kselect export`."""
+
+    export: ExportConfig
+    task: TaskConfig = field(default_factory=TaskConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchModelSettings(Settings):
+    """Settings of `kselect bench-model`."""
+
+    benchmark: BenchmarkConfig
+    task: TaskConfig = field(default_factory=TaskConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
