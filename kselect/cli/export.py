@@ -15,20 +15,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from kselect.cli.artifacts import MODELS, find_model
 from kselect.cli.console import notice, print_table
 from kselect.cli.training_run import warn_long
 from kselect.config import ExportConfig, ExportSettings
 from kselect.export.comparison import TOLERANCE, Comparison, check_parity, compare
-from kselect.export.folder import FACTS, FP32, INT8, RESULTS, check_replaceable, facts_of, replacing_folder, write_scripts
+from kselect.export.folder import (
+    FACTS,
+    FP32,
+    INT8,
+    RESULTS,
+    check_replaceable,
+    facts_of,
+    replacing_folder,
+    write_scripts,
+)
 from kselect.export.graph import export_graph, quantized, save_graph
 from kselect.export.session import Session
 from kselect.io import write_json
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.loading import load_classifier
-from kselect.models.parameters import parameters_by_part
+from kselect.models.parameters import parameters_by_part, weight_bytes
 from kselect.tasks.task import Task
 
 MIB = 2**20
@@ -60,7 +67,7 @@ def run(settings: ExportSettings, task: Task[Any]) -> Path:
         classifier.model.config.save_pretrained(partial)
         write_json(partial / FACTS, {"model": INT8 if config.int8 else FP32, **facts})
         write_scripts(partial, facts)
-        sizes = {"pytorch": _bytes(classifier) / MIB}
+        sizes = {"pytorch": weight_bytes(classifier) / MIB}
         sizes |= {name: (partial / name).stat().st_size / MIB for name in graphs}
         results = _results(task, path, compared, sizes, classifier)
         write_json(partial / RESULTS, results)
@@ -92,10 +99,3 @@ def _report(task: Task[Any], count: int, compared: dict[str, Comparison], sizes:
         for name, found in compared.items()
     ]
     print_table(f"{task.name}, {count} examples of dev; {FP32} may differ by {TOLERANCE:g}", columns, rows)
-
-
-def _bytes(classifier: Classifier) -> int:
-    tensors: dict[int, torch.Tensor] = {}
-    for module in (classifier.model, classifier.head):
-        tensors |= {value.data_ptr(): value for value in module.state_dict().values()}  # shared weights count once
-    return sum(value.numel() * value.element_size() for value in tensors.values())

@@ -109,6 +109,14 @@ class BenchModelSettings(Settings):
     benchmark: BenchmarkConfig
     task: TaskConfig = field(default_factory=TaskConfig)
 
+    def validate(self) -> None:
+        """Refuse a static student of words."""
+        require(
+            not self.benchmark.static or self.task.task_type == "text",
+            f"static is for whole texts, but task_type is {self.task.task_type}: leave it out.",
+            "static",
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorSettings(Settings):

@@ -61,7 +61,9 @@ def write_scripts(folder: Path, facts: Mapping[str, Any]) -> None:
 def check_replaceable(folder: Path) -> None:
     """Refuse a folder that has something else than an earlier export in it."""
     if folder.exists() and not (folder / FACTS).is_file() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise KselectError(f"output is {folder}, which is there and is no export: give another folder.", setting="output")
+        raise KselectError(
+            f"output is {folder}, which is there and is no export: give another folder.", setting="output"
+        )
 
 
 @contextmanager
@@ -87,4 +89,6 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UnwritableError(f"{folder} cannot be written ({reason}): give another folder as output.", reason) from error
+        raise UnwritableError(
+            f"{folder} cannot be written ({reason}): give another folder as output.", reason
+        ) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from kselect.models.classifier import Classifier, count_parameters
 
 
@@ -19,3 +21,11 @@ def parameters_by_part(classifier: Classifier) -> dict[str, int]:
     pooler = count_parameters(*(module for name, module in encoder.named_children() if name == "pooler"))
     head = total - count_parameters(encoder) + pooler
     return {"embeddings": embeddings, "layers": total - embeddings - head, "head": head, "total": total}
+
+
+def weight_bytes(classifier: Classifier) -> int:
+    """Return the size of model and head in memory, in bytes; weights that are shared count once."""
+    tensors: dict[int, torch.Tensor] = {}
+    for module in (classifier.model, classifier.head):
+        tensors |= {value.data_ptr(): value for value in module.state_dict().values()}
+    return sum(value.numel() * value.element_size() for value in tensors.values())

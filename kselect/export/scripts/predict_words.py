@@ -10,7 +10,7 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from decoding import decode, named  # noqa: E402
+from decoding import decode, named
 
 HERE = Path(__file__).parent
 FACTS = json.loads((HERE / "predict.json").read_text(encoding="utf-8"))
