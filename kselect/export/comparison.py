@@ -82,7 +82,7 @@ def check_parity(difference: float, name: str) -> None:
     """Refuse an export whose scores are not those of its model."""
     if not difference <= TOLERANCE:  # NaN, too
         raise KselectError(
-            f"The export of {name} differs from it by {difference:.2g} in a score, of at most {TOLERANCE:g}, and is not "
+            f"The export of {name} differs from it by {difference:.2g} in a score, of at most {TOLERANCE:g}; it is not "
             "written. Give a model of another architecture, or other versions of onnx, onnxscript and onnxruntime."
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_viterbi_finds_the_best_of_all_sequences(n: int) -> None:
     emissions, transitions, start, end = (rng.normal(size=size) for size in ((n, 3), (3, 3), 3, 3))
 
     def score(tags: tuple[int, ...]) -> float:
-        moves = sum(transitions[a, b] for a, b in zip(tags, tags[1:], strict=False))
+        moves = sum(transitions[a, b] for a, b in pairwise(tags))
         return float(start[tags[0]] + end[tags[-1]] + emissions[np.arange(n), tags].sum() + moves)
 
     best = max(product(range(3), repeat=n), key=score)

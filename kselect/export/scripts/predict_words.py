@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from tokenizers import Tokenizer
-
-sys.path.insert(0, str(Path(__file__).parent))
 from decoding import decode, named
+from tokenizers import Tokenizer
 
 HERE = Path(__file__).parent
 FACTS = json.loads((HERE / "predict.json").read_text(encoding="utf-8"))
