@@ -36,7 +36,7 @@ from kselect.export.benchmark import (
     token_batch,
     torch_answer,
 )
-from kselect.export.comparison import TOLERANCE, compare
+from kselect.export.comparison import PYTORCH, TOLERANCE, compare
 from kselect.export.folder import FACTS, FP32, INT8
 from kselect.export.plot import pareto
 from kselect.export.session import Session
@@ -44,6 +44,7 @@ from kselect.io import read_json, write_json
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.loading import load_classifier
 from kselect.models.parameters import parameters_by_part, weight_bytes
+from kselect.models.vocabulary import prune_vocabulary, used_tokens
 from kselect.tasks.task import Task, TextTask
 
 MIB = 2**20
@@ -65,6 +66,8 @@ def run(settings: BenchModelSettings, task: Task[Any]) -> Path:
             setting="export",
         )
     student = load_classifier(path, task)
+    if read_json(folder / FACTS).get("pruned"):
+        student = prune_vocabulary(student, used_tokens(task, student.tokenizer))
     length = input_length(student, settings.task.max_length, task.usual_length)
     kind = "student" if find_settings(config.model).get("teacher") else "model"
     contenders = []
@@ -87,7 +90,7 @@ def run(settings: BenchModelSettings, task: Task[Any]) -> Path:
     print(_verdict(rows, student))
     if config.plot is not None:
         size, tokens = shapes[0]
-        points = {row["model"]: (row["p50_ms"], row["score"]) for row in rows if row["shape"] == [size, tokens]}
+        points = {row["model"]: (row["processor_ms"], row["score"]) for row in rows if row["shape"] == [size, tokens]}
         title = f"{task.name}: {size} x {tokens} tokens, {config.threads} thread{'s' * (config.threads > 1)}"
         save(pareto(points, title, "score on dev"), Path(config.plot))
     print(f"results: {output}")
@@ -143,7 +146,7 @@ def _forms(
             f"{config.model} again.",
             setting="export",
         )
-    score = compared["pytorch"].metrics["score"]
+    score = compared[PYTORCH].metrics["score"]
     forms = [_in_torch(kind, student, task, length, torch.float32, score)]
     if resolve_precision("auto", torch.device("cpu")) == torch.bfloat16:
         forms.append(_in_torch(f"{kind}, bf16", student, task, length, torch.bfloat16))
@@ -163,6 +166,7 @@ def _forms(
 
 def _row(contender: Contender, shape: Shape, timings: dict[str, dict[Shape, Timing]], reference: str) -> dict[str, Any]:
     timing = timings[contender.name][shape]
+    processor = float(np.median(timing.processor))
     return {
         "model": contender.name,
         "shape": list(shape),
@@ -171,8 +175,8 @@ def _row(contender: Contender, shape: Shape, timings: dict[str, dict[Shape, Timi
         "score": contender.score,
         "p50_ms": 1e3 * timing.percentile(0.5),
         "p95_ms": 1e3 * timing.percentile(0.95),
-        "processor_ms": 1e3 * float(np.median(timing.processor)),
-        "examples_per_second": shape[0] / timing.percentile(0.5),
+        "processor_ms": 1e3 * processor,
+        "examples_per_processor_second": shape[0] / processor,
         "times_faster": timing.times_faster(timings[reference][shape]),
     }
 
@@ -190,7 +194,7 @@ def _print(rows: Sequence[dict[str, Any]], title: str) -> None:
             f"{row['mib']:.1f}",
             f"{row['score']:.4f}",
             *(f"{row[name]:.2f}" for name in ("p50_ms", "p95_ms", "processor_ms")),
-            f"{row['examples_per_second']:.0f}",
+            f"{row['examples_per_processor_second']:.0f}",
             f"{row['times_faster']:.2f}",
         ]
         for row in rows

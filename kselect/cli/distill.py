@@ -19,6 +19,7 @@ from kselect.analysis.recording.writer import RunRecording
 from kselect.cli.training_run import build_distiller, describe_metrics, open_folder, recorded, save_model
 from kselect.config import DistillSettings
 from kselect.distillation.overlap import teacher_overlap
+from kselect.models.parameters import describe_parameters, parameters_by_part
 from kselect.recipes.choice import describe_choice
 from kselect.recipes.policies import build_policy
 from kselect.tasks.task import Task
@@ -48,8 +49,15 @@ def run(settings: DistillSettings, task: Task) -> Path:
                 print(line)
         results["scales"] = dict(zip(distiller.kinds, distiller.scales.tolist(), strict=True))
         results["teacher_overlap"] = teacher_overlap(task, distiller.teachers)
+        results["parameters"] = parameters = {
+            "student": parameters_by_part(result.student),
+            "teacher": parameters_by_part(distiller.teachers[0]),
+        }
         if recording is not None:
             results["recording"] = recording.finish()
         save_model(folder, results, result.student, "student")
-    print(f"{describe_metrics(result.metrics, task)}\nstudent: {folder.path / 'student'}")
+    share = parameters["student"]["total"] / parameters["teacher"]["total"]
+    print(describe_metrics(result.metrics, task))
+    print(f"{describe_parameters(parameters['student'])}, {share:.0%} of the teacher's")
+    print(f"student: {folder.path / 'student'}")
     return folder.path

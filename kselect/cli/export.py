@@ -19,7 +19,7 @@ from kselect.cli.artifacts import MODELS, find_model
 from kselect.cli.console import notice, print_table
 from kselect.cli.training_run import warn_long
 from kselect.config import ExportConfig, ExportSettings
-from kselect.export.comparison import TOLERANCE, Comparison, check_parity, compare
+from kselect.export.comparison import PYTORCH, TOLERANCE, Comparison, check_parity, compare
 from kselect.export.folder import (
     FACTS,
     FP32,
@@ -35,10 +35,12 @@ from kselect.export.session import Session
 from kselect.io import write_json
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.loading import load_classifier
-from kselect.models.parameters import parameters_by_part, weight_bytes
+from kselect.models.parameters import describe_parameters, parameters_by_part, weight_bytes
+from kselect.models.vocabulary import prune_vocabulary, used_tokens
 from kselect.tasks.task import Task
 
 MIB = 2**20
+UNPRUNED = "pytorch, whole vocabulary"
 
 
 def run(settings: ExportSettings, task: Task[Any]) -> Path:
@@ -49,6 +51,9 @@ def run(settings: ExportSettings, task: Task[Any]) -> Path:
     path = find_model(config.model)
     classifier = load_classifier(path, task)  # stays on the CPU, where the graph is to run
     max_length = input_length(classifier, settings.task.max_length, task.usual_length)
+    unpruned = classifier
+    if config.prune_vocabulary:
+        classifier = prune_vocabulary(classifier, used_tokens(task, classifier.tokenizer))
     facts = facts_of(classifier, task, max_length)
     encoded = task.encode(task.splits["dev"], classifier.tokenizer, max_length)
     warn_long(encoded.truncated, encoded.in_pieces, max_length)
@@ -65,13 +70,19 @@ def run(settings: ExportSettings, task: Task[Any]) -> Path:
         check_parity(compared[FP32].difference, path)
         classifier.tokenizer.save_pretrained(partial)
         classifier.model.config.save_pretrained(partial)
-        write_json(partial / FACTS, {"model": INT8 if config.int8 else FP32, **facts})
+        chosen = INT8 if config.int8 else FP32
+        write_json(partial / FACTS, {"model": chosen, "pruned": config.prune_vocabulary, **facts})
         write_scripts(partial, facts)
-        sizes = {"pytorch": weight_bytes(classifier) / MIB}
+        sizes = {PYTORCH: weight_bytes(classifier) / MIB}
         sizes |= {name: (partial / name).stat().st_size / MIB for name in graphs}
+        if config.prune_vocabulary:
+            encoded = task.encode(task.splits["dev"], unpruned.tokenizer, max_length)
+            compared = {UNPRUNED: compare(unpruned, {}, task, encoded, config.batch_size)[PYTORCH], **compared}
+            sizes[UNPRUNED] = weight_bytes(unpruned) / MIB
         results = _results(task, path, compared, sizes, classifier)
         write_json(partial / RESULTS, results)
     _report(task, len(task.splits["dev"]), compared, sizes)
+    print(describe_parameters(parameters_by_part(classifier)))
     print(f"export: {folder}")
     return folder
 

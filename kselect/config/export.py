@@ -22,6 +22,9 @@ class ExportConfig(Config):
     """Format of the graph, and the extra that its packages come with."""
     int8: bool = False
     """Also write the graph with weights in int8, and let predict.py use it."""
+    prune_vocabulary: bool = False
+    """Leave out the tokens that no text of train, and no further text, has, but for special ones and single characters;
+    for WordPiece tokenizers, such as BERT's."""
     output: str | None = None
     """Folder for the export; by default one named after the format in the run's folder, or next to the model."""
     batch_size: int = 32

@@ -18,6 +18,7 @@ from kselect.models.classifier import Classifier
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.task import Task
 
+PYTORCH = "pytorch"
 TOLERANCE = 1e-4
 """Largest difference of a score between a model and its export in float32."""
 
@@ -51,17 +52,17 @@ def compare(
     encoded: EncodedSplit,
     batch_size: int,
 ) -> dict[str, Comparison]:
-    """Return the model itself, under "pytorch", and each session by its name, on all examples of an encoded split.
+    """Return the model itself, under `PYTORCH`, and each session by its name, on all examples of an encoded split.
 
     The model is on the CPU and computes in float32.
     """
-    running = {name: _Running() for name in ("pytorch", *sessions)}
+    running = {name: _Running() for name in (PYTORCH, *sessions)}
     order: list[int] = []
     for rows, batch, outputs in forward_batches(
         classifier, encoded, np.arange(len(encoded)), batch_size, torch.float32
     ):
         order += rows.tolist()
-        running["pytorch"].answers += answers_of(outputs, encoded, rows)
+        running[PYTORCH].answers += answers_of(outputs, encoded, rows)
         own = scores_of(classifier.head.name, outputs.answer)
         for name, session in sessions.items():
             scores = session.scores(batch)
@@ -69,7 +70,7 @@ def compare(
             running[name].difference = max(running[name].difference, *differences)
             running[name].answers += session.answers(scores, batch)
     indices = np.asarray(order)
-    reference = running["pytorch"].answers
+    reference = running[PYTORCH].answers
     results = {}
     for name, found in running.items():
         changed = [not _is_same(a, b, task) for a, b in zip(found.answers, reference, strict=True)]

@@ -1,4 +1,4 @@
-"""A plot of score against latency."""
+"""A plot of score against time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def pareto(points: Mapping[str, tuple[float, float]], title: str, score: str) -> Figure:
-    """Plot models by latency in ms and score; a line joins those that no other one beats in both.
+    """Plot models by processor time in ms and score; a line joins those that no other one beats in both.
 
     Args:
-        points: latency and score of each model, by name.
+        points: processor time and score of each model, by name.
         title: of the plot.
         score: what the score is.
     """
@@ -24,10 +24,10 @@ def pareto(points: Mapping[str, tuple[float, float]], title: str, score: str) ->
     best = undominated(points)
     axes.plot(*zip(*(points[name] for name in best), strict=True), color="0.7", zorder=1)
     for name, (latency, value) in points.items():
-        axes.scatter(latency, value, zorder=2)
-        axes.annotate(name, (latency, value), xytext=(5, 5), textcoords="offset points", fontsize=9)
-    axes.set(xscale="log", xlabel="latency, ms", ylabel=score, title=title)
-    axes.margins(x=0.25, y=0.15)
+        axes.scatter(latency, value, zorder=2, label=name)
+    axes.set(xscale="log", xlabel="processor time of a call, ms", ylabel=score, title=title)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.legend(fontsize=9)  # not at the points, of which several may be close together
     return figure
 
 

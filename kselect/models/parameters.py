@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
 from kselect.models.classifier import Classifier, count_parameters
@@ -21,6 +23,12 @@ def parameters_by_part(classifier: Classifier) -> dict[str, int]:
     pooler = count_parameters(*(module for name, module in encoder.named_children() if name == "pooler"))
     head = total - count_parameters(encoder) + pooler
     return {"embeddings": embeddings, "layers": total - embeddings - head, "head": head, "total": total}
+
+
+def describe_parameters(parts: Mapping[str, int]) -> str:
+    """Return the numbers of `parameters_by_part` in words."""
+    by_part = ", ".join(f"{name} {parts[name] / 1e6:.2f}" for name in ("embeddings", "layers", "head"))
+    return f"{parts['total'] / 1e6:.2f} million parameters ({by_part})"
 
 
 def weight_bytes(classifier: Classifier) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
@@ -16,9 +17,11 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.pretrained import quiet
+from kselect.tasks.task import Task
 
 CONTINUED = "##"
 FILE = "tokenizer.json"
+WHOLE = 10**6  # tokens, so that no text is cut
 
 
 def prune_vocabulary(classifier: Classifier, used: Iterable[int]) -> Classifier:
@@ -50,6 +53,13 @@ def prune_vocabulary(classifier: Classifier, used: Iterable[int]) -> Classifier:
         classifier.labels,
         training_texts=classifier.training_texts,
     )
+
+
+def used_tokens(task: Task[Any], tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Return the ids of the tokens in all texts of a task but those for reporting: train, reward and further texts."""
+    splits = [split for name, split in task.splits.items() if name not in task.reported]
+    encoded = (task.encode(split, tokenizer, WHOLE) for split in splits)
+    return {int(token) for split in encoded for ids in split.input_ids for token in np.unique(ids)}
 
 
 def _description(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
