@@ -26,6 +26,12 @@ def kind_of(path: str) -> str:
     return MODELS.get(Path(find_model(path)).name, "model") if find_settings(path) else "model"
 
 
+def export_folder(path: str, form: str = "onnx") -> Path:
+    """Return where a model is exported to by default: next to it, that is in its run's folder; a hub id's, here."""
+    model = Path(find_model(path))
+    return (model.parent if model.is_dir() else Path()) / form
+
+
 def find_policy(path: str) -> Path | None:
     """Return the folder of a policy, given it or the folder of its run; None where there is no policy."""
     return next((folder for folder in (Path(path), Path(path) / POLICY) if (folder / "agent.json").is_file()), None)

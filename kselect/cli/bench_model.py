@@ -21,7 +21,7 @@ import onnxruntime
 import torch
 
 from kselect.analysis.plotting import save
-from kselect.cli.artifacts import find_model, find_settings
+from kselect.cli.artifacts import export_folder, find_model, find_settings
 from kselect.cli.console import Progress, notice, print_table
 from kselect.config import BenchmarkConfig, BenchModelSettings
 from kselect.distillation.device import resolve_precision
@@ -58,12 +58,11 @@ def run(settings: BenchModelSettings, task: Task[Any]) -> Path:
     """Time every form, print the table, and return the path of the results."""
     config = settings.benchmark
     torch.set_num_threads(config.threads)
-    path = Path(find_model(config.model))
-    folder = Path(config.export) if config.export else path.parent / "onnx"
+    path = find_model(config.model)
+    folder = export_folder(config.model) if config.export is None else Path(config.export)
     if not (folder / FACTS).is_file():
         raise KselectError(
-            f"{folder} holds no export of {path}: write one with `kselect export {config.model} --int8`.",
-            setting="export",
+            f"{folder} holds no export of {path}: write one with `kselect export {config.model} --int8`."
         )
     student = load_classifier(path, task)
     if read_json(folder / FACTS).get("pruned"):
@@ -84,7 +83,7 @@ def run(settings: BenchModelSettings, task: Task[Any]) -> Path:
     with Progress(config.rounds, "Timing") as progress:
         timings = time_in_turns(contenders, shapes, config.rounds, progress.advance)
     rows = [_row(each, shape, timings, kind) for shape in shapes for each in contenders]
-    output = Path(config.output) if config.output else path.parent / "bench-model.json"
+    output = Path(config.output) if config.output else export_folder(config.model).with_name("bench-model.json")
     write_json(output, {"task": task.name, "threads": config.threads, "machine": _machine(), "rows": rows})
     _print(rows, f"{task.name}, {config.threads} thread{'s' * (config.threads > 1)}, {config.rounds} rounds")
     print(_verdict(rows, student))

@@ -15,10 +15,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kselect.cli.artifacts import MODELS, find_model
+from kselect.cli.artifacts import export_folder, find_model
 from kselect.cli.console import notice, print_table
 from kselect.cli.training_run import warn_long
-from kselect.config import ExportConfig, ExportSettings
+from kselect.config import ExportSettings
 from kselect.export.comparison import PYTORCH, TOLERANCE, Comparison, check_parity, compare
 from kselect.export.folder import (
     FACTS,
@@ -46,7 +46,7 @@ UNPRUNED = "pytorch, whole vocabulary"
 def run(settings: ExportSettings, task: Task[Any]) -> Path:
     """Write the export, and return its folder."""
     config = settings.export
-    folder = export_folder(config)
+    folder = export_folder(config.model, config.format) if config.output is None else Path(config.output)
     check_replaceable(folder)
     path = find_model(config.model)
     classifier = load_classifier(path, task)  # stays on the CPU, where the graph is to run
@@ -85,15 +85,6 @@ def run(settings: ExportSettings, task: Task[Any]) -> Path:
     print(describe_parameters(parameters_by_part(classifier)))
     print(f"export: {folder}")
     return folder
-
-
-def export_folder(config: ExportConfig) -> Path:
-    """Return the folder of an export."""
-    if config.output is not None:
-        return Path(config.output)
-    model = Path(find_model(config.model))
-    beside = model.parent if model.name in MODELS and model.is_dir() else Path()
-    return beside / config.format
 
 
 def _results(

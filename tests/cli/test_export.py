@@ -103,7 +103,25 @@ def test_every_form_is_timed_in_shapes_that_the_model_takes(student: Path) -> No
     assert (student.parents[1] / "pareto.png").stat().st_size > 1000
 
 
-def test_an_export_is_replaced_and_nothing_else_is(
+def test_a_pruned_export_is_compared_and_timed(
+    student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "pruned"
+    for _ in range(2):  # the second time, the first one is replaced
+        assert main(["export", str(student), "--prune_vocabulary", "--output", str(folder)]) == 0
+    whole, pruned = (json.loads((path / "results.json").read_text()) for path in (student / "onnx", folder))
+    assert list(pruned["forms"]) == ["pytorch, whole vocabulary", "pytorch", "model.onnx"]
+    assert pruned["parameters"]["embeddings"] < whole["parameters"]["embeddings"]
+    assert pruned["parameters"]["layers"] == whole["parameters"]["layers"]
+    assert pruned["forms"]["pytorch"]["mib"] < pruned["forms"]["pytorch, whole vocabulary"]["mib"]
+    assert [path.name for path in tmp_path.iterdir()] == ["pruned"]
+    capsys.readouterr()
+    timed = ["--lengths", "8", "--rounds", "2", "--output", str(tmp_path / "timed.json")]
+    assert main(["bench-model", str(student), "--export", str(folder), *timed]) == 0
+    assert "int8 was not timed one example at a time.\n" in capsys.readouterr().out
+
+
+def test_a_folder_of_other_files_is_not_replaced(
     student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "notes.txt").write_text("mine")
@@ -132,7 +150,8 @@ def test_missing_packages_are_named_with_their_extra(
 ) -> None:
     monkeypatch.setattr("kselect.cli.preflight.find_spec", lambda name: None)
     assert fails(capsys, "export", str(student)) == (
-        "format onnx needs onnx, onnxscript, onnxruntime, which are not all installed: pip install 'kselect[onnx]'."
+        "format onnx needs onnx, onnxscript, onnxruntime, which are not all installed: pip install 'kselect[onnx]'. "
+        "(--format)"
     )
     assert "pip install 'kselect[onnx]'" in fails(capsys, "bench-model", str(student))
 
