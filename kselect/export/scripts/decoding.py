@@ -143,7 +143,7 @@ def _spans(scores: Scores, facts: Facts) -> NDArray[np.int64]:
 
 def _parser(scores: Scores, facts: Facts) -> NDArray[np.int64]:
     arcs = scores["arcs"]
-    heads = log_softmax(np.where(np.eye(*arcs.shape, 1, dtype=bool), -np.inf, arcs))
+    heads = log_softmax(np.where(np.eye(len(arcs), 1 + len(arcs), 1, dtype=bool), -np.inf, arcs))
     return _at_heads(heads, scores, facts)
 
 

@@ -24,7 +24,8 @@ def predict(words: list[str]) -> list[Any]:
     encoded = TOKENIZER.encode(spaced, is_pretokenized=True, add_special_tokens=False)
     tokens: list[list[int]] = [[] for _ in words]
     for token, word in zip(encoded.ids, encoded.word_ids, strict=True):
-        tokens[word].append(token)
+        if word is not None:
+            tokens[word].append(token)
     tokens = [each or [FACTS["unknown"]] for each in tokens]
     ids = [*FACTS["before"], *(token for each in tokens for token in each), *FACTS["after"]]
     if len(ids) > FACTS["max_length"]:
