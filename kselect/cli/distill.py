@@ -22,6 +22,7 @@ from kselect.cli.console import print_section
 from kselect.cli.training_run import build_distiller, describe_metrics, open_folder, recorded, save_model
 from kselect.config import DistillSettings
 from kselect.distillation.overlap import teacher_overlap
+from kselect.models.parameters import describe_parameters, parameters_by_part
 from kselect.recipes.choice import describe_choice
 from kselect.recipes.policies import build_policy
 from kselect.runs.card_tables import size_of
@@ -61,10 +62,16 @@ def run(settings: DistillSettings, task: Task) -> Path:
                 print(line)
         results["scales"] = dict(zip(distiller.kinds, distiller.scales.tolist(), strict=True))
         results["teacher_overlap"] = teacher_overlap(task, distiller.teachers)
+        results["parameters_by_part"] = parameters = {
+            "student": parameters_by_part(result.student),
+            "teacher": parameters_by_part(distiller.teachers[0]),
+        }
         if recording is not None:
             results["recording"] = recording.finish()
         save_model(folder, results, result.student, "student")
+    share = parameters["student"]["total"] / parameters["teacher"]["total"]
     print(describe_metrics(result.metrics, task))
+    print(f"{describe_parameters(parameters['student'])}, {share:.0%} of the teacher's")
     history = read_episode(result.history, folder.path)
     for section in (scores(results), *([quarters([history], draw=False)] if len(history.names) > 1 else [])):
         print()

@@ -23,10 +23,10 @@ from kselect.analysis.inspection.policy import report_of_policy
 from kselect.analysis.inspection.report import Report
 from kselect.analysis.inspection.run import report_of_run
 from kselect.analysis.inspection.study import report_of_study
-from kselect.cli.artifacts import find_policy
 from kselect.cli.console import print_section
 from kselect.config import InspectSettings
 from kselect.config.yaml_file import read
+from kselect.runs.artifacts import find_policy
 from kselect.runs.history import RunHistory
 
 LONGEST = 20

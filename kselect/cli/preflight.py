@@ -18,9 +18,12 @@ from kselect.cli.parser import unreadable_paths
 from kselect.collection.ablations import ablated
 from kselect.collection.suite import Suite, matching, read_suite
 from kselect.config import (
+    EXPORT_PACKAGES,
     KNOWLEDGE_NAMES,
     TRACKERS,
     AgentConfig,
+    BenchmarkConfig,
+    BenchModelSettings,
     CollectConfig,
     CollectSettings,
     CompareSettings,
@@ -31,6 +34,8 @@ from kselect.config import (
     EvaluateSettings,
     EvaluationConfig,
     ExplainSettings,
+    ExportConfig,
+    ExportSettings,
     FolderConfig,
     InspectSettings,
     KnowledgeConfig,
@@ -151,6 +156,32 @@ def _(config: PushConfig) -> None:
 
 
 @check_exists.register
+def _(config: ExportConfig) -> None:
+    check_location(find_model(config.model))
+    packages = EXPORT_PACKAGES[config.format]
+    if any(find_spec(name) is None for name in packages):
+        raise KselectError(
+            f"format {config.format} needs {', '.join(packages)}, which are not all installed: pip install "
+            f"'kselect[{config.format}]'.",
+            setting="format",
+        )
+
+
+@check_exists.register
+def _(config: BenchmarkConfig) -> None:
+    check_location(find_model(config.model))
+    if find_spec("onnxruntime") is None:
+        raise KselectError("A benchmark needs onnxruntime, which is not installed: pip install 'kselect[onnx]'.")
+    if config.static and find_spec("model2vec") is None:
+        raise KselectError(
+            "static needs model2vec, which is not installed: pip install 'kselect[static]', or leave static out.",
+            setting="static",
+        )
+    if config.plot is not None and not can_draw():
+        raise KselectError("plot needs matplotlib: pip install 'kselect[plots]', or leave it out.", setting="plot")
+
+
+@check_exists.register
 def _(config: CollectConfig) -> None:
     check_location(config.encoder)
     if config.minari is not None and find_spec("minari") is None:
@@ -218,6 +249,16 @@ def _(settings: ExplainSettings) -> Task:
         raise KselectError(
             f"earlier is {earlier}, which holds no runs of an ablation: give a folder of `explain`.", setting="earlier"
         )
+    return make_task(settings.task)
+
+
+@load_data.register
+def _(settings: ExportSettings) -> Task:
+    return make_task(settings.task)
+
+
+@load_data.register
+def _(settings: BenchModelSettings) -> Task:
     return make_task(settings.task)
 
 

@@ -8,6 +8,7 @@ Facts about a setting are declared with `setting`, and read with `names_with`.
 from kselect.config.analysis import FEWEST, AblationConfig, DoctorConfig, InspectConfig, RecordingConfig
 from kselect.config.collection import CollectConfig
 from kselect.config.commands import (
+    BenchModelSettings,
     CacheSettings,
     CollectSettings,
     CompareSettings,
@@ -17,6 +18,7 @@ from kselect.config.commands import (
     EnvSettings,
     EvaluateSettings,
     ExplainSettings,
+    ExportSettings,
     InspectSettings,
     PredictSettings,
     PushSettings,
@@ -25,6 +27,7 @@ from kselect.config.commands import (
 )
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
+from kselect.config.export import EXPORT_PACKAGES, BenchmarkConfig, ExportConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import (
     ARC_MARGINALS,
@@ -52,6 +55,7 @@ __all__ = [
     "ARC_MARGINALS",
     "DEFAULT_KNOWLEDGE",
     "DEFAULT_OF_WORDS",
+    "EXPORT_PACKAGES",
     "FEWEST",
     "HEADS",
     "KNOWLEDGE_NAMES",
@@ -66,6 +70,8 @@ __all__ = [
     "WORD_KNOWLEDGE",
     "AblationConfig",
     "AgentConfig",
+    "BenchModelSettings",
+    "BenchmarkConfig",
     "CacheConfig",
     "CacheSettings",
     "CollectConfig",
@@ -83,6 +89,8 @@ __all__ = [
     "EvaluateSettings",
     "EvaluationConfig",
     "ExplainSettings",
+    "ExportConfig",
+    "ExportSettings",
     "FolderConfig",
     "InspectConfig",
     "InspectSettings",

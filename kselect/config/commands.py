@@ -8,6 +8,7 @@ from kselect.config.analysis import AblationConfig, DoctorConfig, InspectConfig,
 from kselect.config.collection import CollectConfig
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
+from kselect.config.export import BenchmarkConfig, ExportConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import KnowledgeConfig
 from kselect.config.models import EncoderConfig, StudentConfig, check_head_of
@@ -104,6 +105,30 @@ class PushSettings(Settings):
     """Settings of `kselect push`."""
 
     push: PushConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings(Settings):
+    """Settings of `kselect export`."""
+
+    export: ExportConfig
+    task: TaskConfig = field(default_factory=TaskConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchModelSettings(Settings):
+    """Settings of `kselect bench-model`."""
+
+    benchmark: BenchmarkConfig
+    task: TaskConfig = field(default_factory=TaskConfig)
+
+    def validate(self) -> None:
+        """Refuse a static student of words."""
+        require(
+            not self.benchmark.static or self.task.task_type == "text",
+            f"static is for whole texts, but task_type is {self.task.task_type}: leave it out.",
+            "static",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

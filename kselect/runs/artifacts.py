@@ -33,3 +33,9 @@ def find_settings(path: str) -> dict[str, Any]:
         if (folder / "config.yaml").is_file() and any((folder / name).is_dir() for name in (*MODELS, POLICY)):
             return read(str(folder / "config.yaml"))
     return {}
+
+
+def export_folder(path: str, form: str = "onnx") -> Path:
+    """Return where a model is exported to by default: next to it, that is in its run's folder; a hub id's, here."""
+    model = Path(find_model(path))
+    return (model.parent if model.is_dir() else Path()) / form
