@@ -18,6 +18,8 @@ TEXT_KNOWLEDGE = (
     "gold",
     "logits",
     "logits-mse",
+    "reverse-kl",
+    "jsd",
     "hidden",
     "hidden-cls",
     "hidden-cosine",
@@ -87,8 +89,8 @@ class KnowledgeConfig(Config):
     """Knowledge: which kinds of knowledge a teacher offers, and how each is compared."""
 
     knowledge: list[str] | None = setting(None, set_by_agent=True)
-    """Kinds of knowledge on offer, which an agent weighs, out of gold, logits, logits-mse, hidden, hidden-cls,
-    hidden-cosine, embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations,
+    """Kinds of knowledge on offer, which an agent weighs, out of gold, logits, logits-mse, reverse-kl, jsd,
+    hidden, hidden-cls, hidden-cosine, embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations,
     latent-trees, label-smoothing, kd-sim, kd-pt, kd-pt-sim, kd-top-k, with a parser parser-trees and, of words,
     marginals, substructures, posterior, best-sequences; by default those that the agent's recipe reads or a policy was
     trained with, or else, as far as both models have them, gold, logits, hidden, attention, relations, with a parser

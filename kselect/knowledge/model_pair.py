@@ -86,6 +86,14 @@ class ModelPair:
                 f"knowledge {self.name} cannot compare {teacher} (teacher) with {student} (student)", "offer marginals."
             )
 
+    def check_no_score(self) -> None:
+        """Check that there are distributions to compare, which a regression does not have."""
+        if self.student.head.name == Score.name:
+            raise KselectError(
+                f"knowledge {self.name} compares distributions, which a regression does not have: offer logits.",
+                setting="knowledge",
+            )
+
     def check_logits(self) -> None:
         """Check that both heads have logits."""
         self.check_same_choices()

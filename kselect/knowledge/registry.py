@@ -18,7 +18,7 @@ from kselect.knowledge.attention import Attention, AttentionScores
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.hidden_states import Embeddings, Hidden, HiddenCls, HiddenCosine, HiddenStateKnowledge
 from kselect.knowledge.layer_map import parse_layer_map
-from kselect.knowledge.logits import Gold, Logits, LogitsMse
+from kselect.knowledge.logits import Gold, JensenShannon, Logits, LogitsMse, ReverseKl, SoftenedDivergence
 from kselect.knowledge.marginals import Marginals
 from kselect.knowledge.model_pair import ModelPair
 from kselect.knowledge.relations import KeyRelations, QueryRelations, Relations, ValueRelations
@@ -52,6 +52,15 @@ def _logits(pair: ModelPair) -> Logits:
     return Logits(Schedule.parse(pair.config.temperature, "temperature"))
 
 
+def _divergence(kind: type[SoftenedDivergence]) -> Builder:
+    def build(pair: ModelPair) -> Knowledge:
+        pair.check_no_score()
+        pair.check_same_choices()
+        return kind(Schedule.parse(pair.config.temperature, "temperature"))
+
+    return build
+
+
 def _label_smoothing(pair: ModelPair) -> LabelSmoothing:
     pair.check_classes(pair.student)
     return LabelSmoothing(pair.config.label_smoothing)
@@ -80,6 +89,8 @@ _BUILTIN: dict[str, Builder] = {
     "gold": lambda pair: Gold(),
     "logits": _logits,
     "logits-mse": _logits_mse,
+    "reverse-kl": _divergence(ReverseKl),
+    "jsd": _divergence(JensenShannon),
     "hidden": _hidden_states(Hidden),
     "hidden-cls": _hidden_states(HiddenCls),
     "hidden-cosine": _hidden_states(HiddenCosine),
