@@ -25,6 +25,7 @@ from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig
 from kselect.config.knowledge import (
+    ANSWER_KNOWLEDGE,
     ARC_MARGINALS,
     DEFAULT_KNOWLEDGE,
     DEFAULT_OF_WORDS,
@@ -46,6 +47,7 @@ from kselect.config.training import TrainingConfig
 from kselect.config.validation import Config, SettingFacts, merge_settings, names_with, setting
 
 __all__ = [
+    "ANSWER_KNOWLEDGE",
     "ARC_MARGINALS",
     "DEFAULT_KNOWLEDGE",
     "DEFAULT_OF_WORDS",

@@ -169,17 +169,15 @@ def evaluated(episode: Episode, env: Env, callbacks: Iterable[DistillerCallback]
 def evaluated_teachers(distiller: Distiller) -> list[dict[str, float]]:
     """Return the metrics of each teacher, under the same names as a student's in `Result`."""
     task, training = distiller.task, distiller.training
-    splits = {split: distiller.encoded(split) for split in task.reported}
-    return [
-        _reported(
-            task,
-            {
-                split: evaluate(teacher, task, encoded, np.arange(len(encoded)), training.batch_size, distiller.dtype)
-                for split, encoded in splits.items()
-            },
-        )
-        for teacher in distiller.teachers
-    ]
+    found = []
+    for i, teacher in enumerate(distiller.teachers):
+        splits = {split: distiller.encoded(split, teacher=i) for split in task.reported}
+        evaluations = {
+            split: evaluate(teacher, task, encoded, np.arange(len(encoded)), training.batch_size, distiller.dtype)
+            for split, encoded in splits.items()
+        }
+        found.append(_reported(task, evaluations))
+    return found
 
 
 def _reported(task: Task[Any], evaluations: Mapping[str, Evaluation]) -> dict[str, float]:

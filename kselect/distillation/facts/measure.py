@@ -64,8 +64,10 @@ def _measured(distiller: Distiller) -> dict[str, float | None]:
     if distiller.offered.teacher_cache == 0:
         return _measure(distiller)
     models = (distiller.teacher, distiller.student)
-    splits = [distiller.encoded(name) for name in ("train", "reward")]
-    store = FactStore(CacheFolder(distiller.offered.cache_dir), distiller.task, models, splits, distiller.dtype)
+    # Twice where the teacher reads other tokens than the student; as it was, where both read the same.
+    splits = [distiller.encoded(name, teacher) for teacher in (None, 0) for name in ("train", "reward")]
+    different = list({id(split): split for split in splits}.values())
+    store = FactStore(CacheFolder(distiller.offered.cache_dir), distiller.task, models, different, distiller.dtype)
     facts = store.load(MEASURED)
     if facts is None:
         facts = _measure(distiller)
@@ -82,10 +84,11 @@ def _measure(distiller: Distiller) -> dict[str, float | None]:
     defined = len(learned) > 0 and (is_text(task) or isinstance(task, TaggingTask))
     probed = defined and returns_states(distiller.student, train, dtype)
     if len(learned):
-        facts["disagreement"] = disagreement(task, read(teacher, train, _sample(train, COMPARED), dtype))
+        seen_by_teacher = distiller.encoded("train", teacher=0)
+        facts["disagreement"] = disagreement(task, read(teacher, seen_by_teacher, _sample(train, COMPARED), dtype))
     if len(np.unique(reward.numbers[held_out])) < 2:
         return facts
-    said = read(teacher, reward, held_out, dtype)
+    said = read(teacher, distiller.encoded("reward", teacher=0), held_out, dtype)
     student = read(distiller.student, reward, held_out, dtype, with_states=probed)
     gap = Gap.between(task, said, student.answers)
     facts |= {"teacher_less_student": gap.value, "teacher_less_student_error": gap.error}
