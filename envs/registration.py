@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from kselect.config import EnvSettings
-from kselect.errors import KselectError
 
 if TYPE_CHECKING:
     from kselect.envs.distillation import DistillationEnv
@@ -28,15 +27,11 @@ def make_distillation_env(
         seed: Of the initial weights of a student's head, where the student comes without one.
         render_mode: What `render` returns, see `DistillationEnv`.
         settings: Settings of `kselect.config.EnvSettings` by name; `teacher`, the folder or Hub id of a fine-tuned
-            classifier, is required.
+            classifier, or `teacher_columns` is required.
 
     Raises:
         KselectError: an unknown setting, no teacher, or an invalid task, teacher or student.
     """
-    if "teacher" not in settings:
-        raise KselectError(
-            "teacher is missing: give the folder or hub id of a fine-tuned classifier.", setting="teacher"
-        )
     config = EnvSettings.from_dict(settings)
     from kselect.distillation.builders import make_distiller
     from kselect.envs.distillation import DistillationEnv  # torch comes with them, only after the checks above

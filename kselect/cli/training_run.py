@@ -65,7 +65,7 @@ def build_distiller(settings: DistillSettings | TrainPolicySettings, task: Task[
         distiller = models.distiller(settings.training, settings.knowledge, settings.task.max_length)
     except IncomparableError:
         other_tokens = with_other_tokens(models.student, models.teachers, models.task)
-        check_served(settings.agent, models.student, models.teachers, models.task.is_labelled, other_tokens)
+        check_served(settings.agent, models.student, models.answering, models.task.is_labelled, other_tokens)
         raise
     warn_of_head(models)
     warn_of_length(distiller)

@@ -24,6 +24,7 @@ from kselect.distillation.pair_forward import PairForward
 from kselect.distillation.phase_report import PhaseReport
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.source_sampler import SourceSampler
+from kselect.distillation.teacher.columns import column_logits, with_columns
 from kselect.distillation.teacher.outputs import TeacherOutputs
 from kselect.distillation.teacher.parser import ParsedTexts
 from kselect.distillation.teacher.sources import ProgressCallback, TeacherSource
@@ -35,6 +36,7 @@ from kselect.knowledge.base import Knowledge
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import input_names
 from kselect.models.classifier import Classifier, input_length
+from kselect.models.column_teacher import ColumnTeacher
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs
 from kselect.tasks.encoding import EncodedSplit
@@ -88,7 +90,8 @@ class Distiller:
         Args:
             task: the task.
             teacher: the teacher; several, whose logits are averaged unless a kind of knowledge names one of them
-                (`logits@2`); None to train on gold labels only.
+                (`logits@2`); None to train on gold labels only, or on answers that the task's splits have
+                (`Split.teacher_logits`), which count as the last teacher.
             student: the classifier to train, in place.
             training: settings of the training steps.
             knowledge: settings of the knowledge on offer; by default only gold if there is no teacher, otherwise see
@@ -111,6 +114,7 @@ class Distiller:
         self.training = training or TrainingConfig()
         check_compatible(student, self.teachers, task)
         self._other_tokens = with_other_tokens(student, self.teachers, task)
+        self._columns = column_logits(task)
         self._offer(knowledge, parser)
         models = (student, *self._teachers_alike)
         self.max_length = min(input_length(model, max_length, task.usual_length) for model in models)
@@ -130,8 +134,10 @@ class Distiller:
     def _offer(self, config: KnowledgeConfig | None, parser: Classifier | None) -> None:
         """Build the kinds of knowledge on offer."""
         if config is None:
-            config = KnowledgeConfig() if self.teachers else KnowledgeConfig(knowledge=["gold"])
-        built = build_knowledge(config, self.student, self.teachers, parser, self.task.is_labelled, self._other_tokens)
+            config = KnowledgeConfig() if self._answering else KnowledgeConfig(knowledge=["gold"])
+        built = build_knowledge(
+            config, self.student, self._answering, parser, self.task.is_labelled, self._other_tokens
+        )
         self.knowledge: tuple[Knowledge, ...] = built
         self.sources = tuple(name for name in TEXT_SOURCES if name in self.task.splits)
         self.offered = replace(config, knowledge=list(self.kinds))
@@ -149,7 +155,7 @@ class Distiller:
         """Move the models to the device, and connect the sources of teacher outputs."""
         self._model = self.student.to(self.device).model
         self._teacher_outputs = TeacherOutputs(
-            self.teachers,
+            self._answering,
             self._train,
             self.knowledge,
             self.offered,
@@ -157,6 +163,7 @@ class Distiller:
             self.device,
             self.dtype,
             {i: splits.training()[0] for i, splits in self._own_tokens.items()},
+            self._columns,
         )
         if parser is not None and any(kind.reads_parser for kind in self.knowledge):
             texts = self.task.splits["train"].joined([self.task.splits[name] for name in self.sources])
@@ -191,6 +198,11 @@ class Distiller:
             for kind in self.knowledge
         ]
         self.scales = np.array(scales, dtype=np.float32)
+
+    @property
+    def _answering(self) -> tuple[Classifier | ColumnTeacher, ...]:
+        """The teachers, and behind them the one whose answers are columns of the data."""
+        return with_columns(self.teachers, self.student, self.task)
 
     @property
     def _teachers_alike(self) -> list[Classifier]:

@@ -61,10 +61,10 @@ def check_run(settings: DistillSettings) -> None:
     is_labelled = models.task.is_labelled
     try:
         kinds = build_knowledge(
-            settings.knowledge, models.student, models.teachers, models.parser, is_labelled, other_tokens
+            settings.knowledge, models.student, models.answering, models.parser, is_labelled, other_tokens
         )
     except IncomparableError:
-        check_served(settings.agent, models.student, models.teachers, is_labelled, other_tokens)
+        check_served(settings.agent, models.student, models.answering, is_labelled, other_tokens)
         raise
     check(settings.agent, replace(settings.knowledge, knowledge=[kind.name for kind in kinds]))
     if settings.agent.agent not in NAMED and settings.agent.agent not in ONLINE:

@@ -116,13 +116,13 @@ class TeacherOutputs:
             return MeanSource(live), MeanSource(cached)
         if not models:
             assert self._columns is not None
-            return (ColumnSource(self._columns),) * 2
-        teacher, own = LiveTeacher(models, self._dtype), self._own_tokens.get(read[0])
+            columns = ColumnSource(self._columns)
+            return columns, columns
+        running, own = LiveTeacher(models, self._dtype), self._own_tokens.get(read[0])
         if own is None:
-            return teacher, self._cached(teacher, self._train, needs, share)
-        sources = teacher, self._cached(teacher, own, needs, share)
-        with_tokens, cached_with_tokens = (OwnTokensSource(source, own, self._device) for source in sources)
-        return with_tokens, cached_with_tokens
+            return running, self._cached(running, self._train, needs, share)
+        stored = self._cached(running, own, needs, share)
+        return OwnTokensSource(running, own, self._device), OwnTokensSource(stored, own, self._device)
 
     def _cached(self, live: LiveTeacher, examples: EncodedSplit, needs: Needs, share: float = 1.0) -> TeacherSource:
         """Return a source that caches the outputs of `live` on `examples`; `live` itself if the cache is off.
