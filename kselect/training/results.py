@@ -10,7 +10,6 @@ from kselect.tasks.task import Task
 from kselect.training.api import Result
 from kselect.training.episode import Episode
 
-
 COLUMNS = "columns of the data"
 """Stands in results for a teacher without a model."""
 
