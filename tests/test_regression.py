@@ -18,6 +18,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 import kselect
 from kselect.agents.registry import make_agent
 from kselect.cli.main import main
+from kselect.config import TrainingConfig
 from kselect.envs.distillation import DistillationEnv
 from kselect.tasks import Split, Task, build_task
 from kselect.tasks.synthetic.lexicon import ADJECTIVES, NOUNS
@@ -79,7 +80,7 @@ def test_a_reranker_is_a_sequence_classifier_with_one_label(tmp_path: Path) -> N
     split = Split(queries, passages, [score for (score,) in scores], teacher_logits=scores)
     task = build_task("pairs", [], {"train": split}, ["spearman"])
     student = tiny_classifier(task, layers=2)
-    distiller = kselect.Distiller(task, None, student, max_length=32)
+    distiller = kselect.Distiller(task, None, student, TrainingConfig(precision="fp32"), max_length=32)
     assert distiller.kinds == ("gold", "logits")
     distiller.advance([1, 1], 4)
     student.save_pretrained(tmp_path)

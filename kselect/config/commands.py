@@ -68,6 +68,7 @@ class DistillSettings(EnvSettings):
         super().validate()
         if self.recording.record:
             self.task.require_labels("A recording")
+            self.task.require_one_label("A recording")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,7 @@ class DoctorSettings(Settings):
             len(self.model.teachers) == 1, "The doctor examines one teacher at a time: give a single one.", "teacher"
         )
         self.task.require_labels("The doctor")
+        self.task.require_one_label("The doctor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +138,7 @@ class ExplainSettings(Settings):
             "parser",
         )
         self.task.require_labels("Every level of knowledge")
+        self.task.require_one_label("Every level of knowledge")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from kselect.knowledge.target_levels import class_similarities
 from kselect.models.architecture import check_readable
 from kselect.models.classifier import Classifier
 from kselect.models.column_teacher import ColumnTeacher
-from kselect.models.heads import Classes, Score
+from kselect.models.heads import Classes, Labels, Score
 from kselect.models.heads.registry import CHOICES
 from kselect.models.needs import Needs
 from kselect.models.output_layer import output_layer
@@ -106,7 +106,7 @@ class ModelPair:
     def heads(self) -> tuple[str, str]:
         """Names of the teacher's and the student's head."""
         names = self.required_teacher.head.name, self.student.head.name
-        if self.student.head.name in (Classes.name, Score.name):
+        if self.student.head.name in (Classes.name, Labels.name, Score.name):
             raise KselectError(
                 f"knowledge {self.name} is for labelled words, not for whole texts: leave it out.", setting="knowledge"
             )

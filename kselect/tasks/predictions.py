@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kselect.errors import KselectError
 from kselect.tasks.glue import GLUE_FORMATS
+from kselect.tasks.multi_label import SEPARATOR
 from kselect.tasks.task import TextTask
 
 GLUE_SCORES = (0.0, 5.0)
@@ -38,7 +39,7 @@ def table_predictions(
     suffix: str = TABLE_SUFFIXES[0],
 ) -> str:
     """Return a table of ids, predictions and, unless they are scores, a column of probabilities for each class."""
-    from scipy.special import softmax
+    from scipy.special import expit, softmax
 
     header = (id_name, "prediction", *(f"p({label})" for label in task.labels))
     answers = task.predict(logits).tolist()
@@ -46,14 +47,21 @@ def table_predictions(
         numbers = [[f"{score:.4f}"] for score in answers]
         rows = [[name, *row] for name, row in zip(ids, numbers, strict=True)]
     else:
-        shares = softmax(logits, axis=-1)
+        shares = expit(logits) if task.multi_label else softmax(logits, axis=-1)
         rows = [
-            [name, task.labels[label], *(f"{share:.6f}" for share in row)]
+            [name, _named(task, label), *(f"{share:.6f}" for share in row)]
             for name, label, row in zip(ids, answers, shares, strict=True)
         ]
     if suffix == ".jsonl":
         return _jsonl(header, rows, texts=1 if task.regression else 2)
     return (_csv if suffix == ".csv" else _tsv)(header, rows)
+
+
+def _named(task: TextTask, answer: int | list[int]) -> str:
+    """Return the name of a label id or, of 0 and 1 for each label, the names of those present."""
+    if isinstance(answer, int):
+        return task.labels[answer]
+    return SEPARATOR.join(label for label, present in zip(task.labels, answer, strict=True) if present)
 
 
 def _jsonl(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> str:

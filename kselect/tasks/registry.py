@@ -66,7 +66,14 @@ def load_task(
         labels, metrics = glue.labels, glue.metrics
         splits = {split: source.split(part) for split, part in {"train": "train", **glue.dev}.items()}
     task = build_task(
-        name, labels, splits, metrics, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit
+        name,
+        labels,
+        splits,
+        metrics,
+        reward_fraction=reward_fraction,
+        seed=seed,
+        train_limit=train_limit,
+        multi_label=files is not None and files.multi_label,
     )
     if files is None:
         return task
@@ -152,6 +159,7 @@ def _transfer_texts(config: TaskConfig, task: Task[Any]) -> Examples:
         data_dir=config.data_dir,
         teacher_columns=config.teacher_columns,
         teacher_values=config.teacher_values,
+        multi_label=config.multi_label,
     )
     texts = files.unlabelled_train(task.labels)
     assert texts is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -56,14 +56,15 @@ class Split(Examples):
         text_a: the sentence, or the first of each pair, `[n]`.
         text_b: the second of each pair, `[n]`; None where the task reads single sentences.
         labels: label ids in the order of the task's `labels`, `UNLABELLED` where there is none; scores in a regression,
-            NaN where there is none; `[n]`.
+            NaN where there is none; `[n]`. Where a text may have several labels, rows of 0 and 1, or of `UNLABELLED`,
+            `[n][K]`.
         teacher_logits: answers of a teacher that the data have in columns, as logits in the order of the task's
             `labels`, or as scores, `[n][K]`; None where they have none.
     """
 
     text_a: list[str]
     text_b: list[str] | None
-    labels: Sequence[float]
+    labels: Sequence[Any]
     teacher_logits: Sequence[tuple[float, ...]] | None = None
 
     def __post_init__(self) -> None:
@@ -85,7 +86,8 @@ class Split(Examples):
     @property
     def is_labelled(self) -> bool:
         """Whether any example has a label."""
-        return any(label != UNLABELLED and label == label for label in self.labels)  # NaN != NaN
+        labels = np.asarray(self.labels)
+        return bool((labels != UNLABELLED)[labels == labels].any())  # NaN != NaN
 
     def take(self, indices: Iterable[int]) -> Split:
         """Return the examples at `indices`, in that order."""
@@ -111,6 +113,9 @@ class Split(Examples):
 
     def sample(self, count: int, seed: int) -> list[int]:
         """Return indices of examples whose labels have the shares, or whose scores have the spread, of all."""
+        if len(self) and isinstance(self.labels[0], tuple):
+            sets = {labels: number for number, labels in enumerate(dict.fromkeys(self.labels))}
+            return stratified_sample([sets[labels] for labels in self.labels], count, seed)
         return (spread_sample if self.scored else stratified_sample)(self.labels, count, seed)
 
     def keys(self) -> Sequence[Hashable]:
@@ -119,7 +124,9 @@ class Split(Examples):
 
     def unlabelled(self) -> Split:
         """Return the same texts without their labels."""
-        missing: float = float("nan") if self.scored else UNLABELLED
+        missing: Any = float("nan") if self.scored else UNLABELLED
+        if len(self) and isinstance(self.labels[0], tuple):
+            missing = (UNLABELLED,) * len(self.labels[0])
         return replace(self, labels=[missing] * len(self))
 
 

@@ -20,7 +20,9 @@ Logits = list[tuple[float, ...]]
 Values = Literal["probabilities", "logits"]
 
 
-def read_logits(table: Table, columns: Sequence[str], classes: int, values: Values | None = None) -> Logits:
+def read_logits(
+    table: Table, columns: Sequence[str], classes: int, values: Values | None = None, multi_label: bool = False
+) -> Logits:
     """Return the logits of each row: logarithms of probabilities, or logits or scores as they are, `[n][K]`.
 
     Args:
@@ -28,6 +30,7 @@ def read_logits(table: Table, columns: Sequence[str], classes: int, values: Valu
         columns: one for each class, in the order of the labels; one for a score.
         classes: number of classes; 1 for a score.
         values: what the columns of classes hold; by default probabilities.
+        multi_label: whether each class is present or absent by itself, so that probabilities need not sum to 1.
 
     Raises:
         KselectError: another number of columns than classes, a missing column, a value that is not finite, or
@@ -41,7 +44,22 @@ def read_logits(table: Table, columns: Sequence[str], classes: int, values: Valu
     rows = list(zip(*(table.scores(column) for column in columns), strict=True))
     if classes == 1 or values == "logits":
         return rows
+    if multi_label:
+        return [_log_odds(row, table, index) for index, row in enumerate(rows)]
     return [_log(row, table, index) for index, row in enumerate(rows)]
+
+
+def _log_odds(row: tuple[float, ...], table: Table, index: int) -> tuple[float, ...]:
+    """Return the logits of probabilities that are independent of each other."""
+    if not all(0 <= value <= 1 for value in row):
+        shown = ", ".join(f"{value:g}" for value in row)
+        raise KselectError(
+            f"{table.place(index)} has {shown} as the teacher's probabilities, which are not between 0 and 1: fix that "
+            "row, or give logits as teacher_values.",
+            setting="teacher_values",
+        )
+    p = np.clip(np.asarray(row), LEAST, 1 - LEAST)
+    return tuple((np.log(p) - np.log1p(-p)).tolist())
 
 
 def _log(row: tuple[float, ...], table: Table, index: int) -> tuple[float, ...]:

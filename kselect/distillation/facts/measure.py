@@ -20,7 +20,7 @@ from kselect.models.classifier import count_parameters
 from kselect.models.heads.registry import is_text
 from kselect.stats import jackknife
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.task import Task
+from kselect.tasks.task import Task, TextTask
 from kselect.tasks.words.tagging_task import TaggingTask
 
 EXAMPLES = 500  # most of each split that are read: an error of about two points, for a fraction of a short run
@@ -82,7 +82,7 @@ def _measure(distiller: Distiller) -> dict[str, float | None]:
     train, reward = distiller.encoded("train"), distiller.encoded("reward")
     learned, held_out = _sample(train), _sample(reward)
     defined = len(learned) > 0 and (is_text(task) or isinstance(task, TaggingTask))
-    probed = defined and returns_states(distiller.student, train, dtype)
+    probed = defined and not _has_several(task) and returns_states(distiller.student, train, dtype)
     if len(learned):
         seen_by_teacher = distiller.encoded("train", teacher=0)
         facts["disagreement"] = disagreement(task, read(teacher, seen_by_teacher, _sample(train, COMPARED), dtype))
@@ -182,7 +182,13 @@ def is_labelled(encoded: EncodedSplit) -> NDArray[np.bool_]:
     if encoded.labels.dtype == object:
         return np.array([bool((labels >= 0).any()) for labels in encoded.labels])
     labels = np.asarray(encoded.labels)
-    return ~np.isnan(labels) if labels.dtype.kind == "f" else labels >= 0
+    known = ~np.isnan(labels) if labels.dtype.kind == "f" else labels >= 0
+    return known if known.ndim == 1 else known.all(1)
+
+
+def _has_several(task: Task) -> bool:
+    """Whether a text may have several labels, so that no single class could be probed for."""
+    return isinstance(task, TextTask) and task.multi_label
 
 
 def _sample(encoded: EncodedSplit, count: int = EXAMPLES) -> NDArray[np.int64]:
