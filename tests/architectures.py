@@ -61,7 +61,7 @@ def _distilbert(hidden_size: int, num_hidden_layers: int, num_attention_heads: i
     return DistilBertConfig(dim=hidden_size, n_layers=num_hidden_layers, n_heads=num_attention_heads, **sizes)
 
 
-SPECIAL_IDS = {"bos_token_id": 0, "eos_token_id": 2}
+SPECIAL_IDS: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 2}
 USUAL: dict[str, Callable[..., PreTrainedConfig]] = {
     "bert": BertConfig,
     "roberta": RobertaConfig,

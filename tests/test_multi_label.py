@@ -22,6 +22,7 @@ from kselect.distillation.facts.measure import measure_facts
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
 from kselect.models.heads import LabelsAnswer
+from kselect.models.loading import load_classifier
 from kselect.models.shrink import shrink
 from kselect.tasks import Split, TextTask, build_task
 from kselect.tasks.contributions import score_contributions
@@ -35,7 +36,9 @@ LABELS = ("adjective", "long", "noun")
 
 def rows(count: int = 120) -> tuple[list[str], list[tuple[int, ...]]]:
     """Texts of adjectives, nouns or both, short and long."""
-    random, texts, labels = np.random.default_rng(0), [], []
+    random = np.random.default_rng(0)
+    texts: list[str] = []
+    labels: list[tuple[int, ...]] = []
     for _ in range(count):
         has = random.integers(0, 2, 3)
         words = [*random.choice(ADJECTIVES, 1 + 2 * has[1])] if has[0] else []
@@ -107,7 +110,9 @@ def test_a_student_learns_labels_under_an_agent() -> None:
     teacher = tiny_classifier(task)
     training = TrainingConfig(batch_size=8, epochs=6, learning_rate=3e-3, precision="fp32")
     run = Distiller(task, teacher, shrink(teacher, 2), training, KnowledgeConfig(["gold", "logits"]), max_length=32)
-    assert np.isfinite(measure_facts(run).disagreement)
+    disagreement = measure_facts(run).disagreement
+    assert disagreement is not None
+    assert 0 < disagreement < 1
     env = DistillationEnv(run, actions="hard")
     agent = kselect.ActorCritic(env.observation_space, env.action_space)
     before = run.evaluate("reward").loss
@@ -118,15 +123,13 @@ def test_a_student_learns_labels_under_an_agent() -> None:
 
 def test_probabilities_in_columns_are_of_each_label(tmp_path: Path) -> None:
     texts, labels = rows(60)
-    lines = [
-        {"text": text, "label": [name for name, has in zip(LABELS, row, strict=True) if has], "a": 0.9, "l": 0.8, "n": 0.0}
-        for text, row in zip(texts, labels, strict=True)
-    ]  # fmt: skip
+    answers = {"a": 0.9, "l": 0.8, "n": 0.0}
+    named = [[name for name, has in zip(LABELS, row, strict=True) if has] for row in labels]
+    lines = [{"text": text, "label": names, **answers} for text, names in zip(texts, named, strict=True)]
     path = tmp_path / "train.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    config = TaskConfig(
-        train_file=str(path), text_columns=["text"], multi_label=True, teacher_columns=["a", "l", "n"], labels=list(LABELS)
-    )  # fmt: skip
+    columns = {"text_columns": ["text"], "teacher_columns": list(answers), "labels": list(LABELS)}
+    config = TaskConfig(train_file=str(path), multi_label=True, **columns)
     task = make_task(config)
     assert expit(task.splits["train"].teacher_logits[0]) == pytest.approx([0.9, 0.8, 0.0])
     assert task.splits["train"].labels[0] in set(labels)
@@ -135,6 +138,16 @@ def test_probabilities_in_columns_are_of_each_label(tmp_path: Path) -> None:
         make_task(config)
     with pytest.raises(KselectError, match="expected one text or number"):
         make_task(replace(config, multi_label=False, teacher_columns=None))
+
+
+def test_models_of_one_label_and_of_several_are_told_apart(tmp_path: Path) -> None:
+    several = made_task()
+    one = replace(several, multi_label=False, splits={"dev": Split(["a", "b"], None, [0, 1])}, metrics=("accuracy",))
+    for here, there in ((several, one), (one, several)):
+        tiny_classifier(here).save_pretrained(tmp_path)
+        with pytest.raises(KselectError, match="_label_classification: give a model fine-tuned on several"):
+            load_classifier(tmp_path, there)
+    assert load_classifier(tmp_path, one).head.name == "classes"
 
 
 def test_the_chain_from_a_file_with_separators(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,6 +177,3 @@ def test_the_chain_from_a_file_with_separators(tmp_path: Path, capsys: pytest.Ca
     capsys.readouterr()
     assert main(["doctor", *data, *student[:4], "--runs_dir", str(tmp_path)]) == 2
     assert "The doctor reads one label for each text" in capsys.readouterr().err
-    single = [word for word in data if word not in ("--multi_label", "--label_separator", ";")]
-    assert main(["distill", *single, "--labels", ",".join(LABELS), *student[:4], "--runs_dir", str(tmp_path)]) == 2
-    capsys.readouterr()

@@ -75,9 +75,9 @@ def label_mismatch(model: PreTrainedModel, task: Task) -> str | None:
         given = "predicts a score" if len(names) == 1 else f"predicts {len(names)} labels"
         wanted = "asks for a score" if task.regression else f"has {task.num_labels} ({', '.join(task.labels)})"
         return f"{given}, {task.name} {wanted}: give a model fine-tuned on {task.name}"
-    kind = label_settings(task)["problem_type"]
-    if model.config.problem_type not in (None, kind):
-        return f"is made for {model.config.problem_type}, {task.name} is {kind}: give a model fine-tuned on {task.name}"
+    kinds = model.config.problem_type, label_settings(task)["problem_type"]
+    if kinds[0] is not None and kinds.count("multi_label_classification") == 1:
+        return f"is made for {kinds[0]}, {task.name} is {kinds[1]}: give a model fine-tuned on {task.name}"
     if task.regression or are_unnamed(names, task) or order_of(names, task) is not None:
         return None
     return (

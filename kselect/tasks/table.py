@@ -37,7 +37,9 @@ class Table:
 
     def take(self, rows: Sequence[int]) -> Table:
         """Return the table of these rows, at least one."""
-        columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
+        columns: dict[str, Sequence[Any]] = {
+            name: [values[row] for row in rows] for name, values in self.columns.items()
+        }
         lines = self.lines if self.lines is None else [self.lines[row] for row in rows]
         return replace(self, columns=columns, lines=lines)
 

@@ -141,7 +141,7 @@ class TextTask(Task[Split]):
         return encode(split, tokenizer, max_length)
 
     def predict(self, logits: NDArray[np.floating]) -> NDArray[np.generic]:
-        """Return label ids `[n]`, or scores in a regression, from a model's logits `[n, K]`; 0 and 1 of several labels."""
+        """Return label ids or scores `[n]`, or 0 and 1 for each of several labels `[n, K]`, from logits `[n, K]`."""
         if self.multi_label:
             return (logits > 0).astype(np.int64)
         return logits[:, 0] if self.regression else logits.argmax(-1)

@@ -182,8 +182,8 @@ def is_labelled(encoded: EncodedSplit) -> NDArray[np.bool_]:
     if encoded.labels.dtype == object:
         return np.array([bool((labels >= 0).any()) for labels in encoded.labels])
     labels = np.asarray(encoded.labels)
-    known = ~np.isnan(labels) if labels.dtype.kind == "f" else labels >= 0
-    return known if known.ndim == 1 else known.all(1)
+    known: NDArray[np.bool_] = ~np.isnan(labels) if labels.dtype.kind == "f" else labels >= 0
+    return known.reshape(len(labels), -1).all(1)
 
 
 def _has_several(task: Task) -> bool:
