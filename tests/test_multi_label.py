@@ -128,7 +128,7 @@ def test_probabilities_in_columns_are_of_each_label(tmp_path: Path) -> None:
     lines = [{"text": text, "label": names, **answers} for text, names in zip(texts, named, strict=True)]
     path = tmp_path / "train.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    columns = {"text_columns": ["text"], "teacher_columns": list(answers), "labels": list(LABELS)}
+    columns: dict[str, Any] = {"text_columns": ["text"], "teacher_columns": list(answers), "labels": list(LABELS)}
     config = TaskConfig(train_file=str(path), multi_label=True, **columns)
     task = make_task(config)
     assert expit(task.splits["train"].teacher_logits[0]) == pytest.approx([0.9, 0.8, 0.0])

@@ -183,7 +183,7 @@ def is_labelled(encoded: EncodedSplit) -> NDArray[np.bool_]:
         return np.array([bool((labels >= 0).any()) for labels in encoded.labels])
     labels = np.asarray(encoded.labels)
     known: NDArray[np.bool_] = ~np.isnan(labels) if labels.dtype.kind == "f" else labels >= 0
-    return known.reshape(len(labels), -1).all(1)
+    return np.asarray(known.reshape(len(labels), -1).all(1))
 
 
 def _has_several(task: Task) -> bool:
