@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from kselect.config import EnvSettings
-from kselect.errors import KselectError
 
 if TYPE_CHECKING:
     from kselect.envs.actions import Actions
@@ -31,15 +30,11 @@ def make_distillation_env(
         render_mode: What `render` returns, see `DistillationEnv`.
         complete_info: Whether every info has the same keys, see `DistillationEnv`.
         settings: Settings of `kselect.config.EnvSettings` by name; `teacher`, the folder or Hub id of a fine-tuned
-            classifier, is required.
+            classifier, or `teacher_columns` is required.
 
     Raises:
         KselectError: an unknown setting, no teacher, or an invalid task, teacher or student.
     """
-    if "teacher" not in settings:
-        raise KselectError(
-            "teacher is missing: give the folder or hub id of a fine-tuned classifier.", setting="teacher"
-        )
     config = EnvSettings.from_dict(settings)
     from kselect.distillation.builders import make_distiller
     from kselect.envs.distillation import DistillationEnv  # torch comes with them, only after the checks above

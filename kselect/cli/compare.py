@@ -68,7 +68,8 @@ def run(settings: CompareSettings, data: Sequence[Task[Any]]) -> Path:
         if folder.resumed:
             folder.rewind(0)  # the runs are drawn anew from the ledger
         ledger, engine = Ledger(folder.path / RUNS, KEY, NUMBERS), make_engine(settings.comparison.processes)
-        teachers = evaluate_teachers([_teacher_cell(cells[0]) for cells in by_task], folder, ledger, engine)
+        of_models = [cells[0] for each, cells in zip(every, by_task, strict=True) if each.model.teachers]
+        teachers = evaluate_teachers([_teacher_cell(cell) for cell in of_models], folder, ledger, engine)
         cells = [cell for cells in by_task for cell in cells]
         cells = [_with_checkpoint(cell, folder.path, index) for index, cell in enumerate(cells)]
         steps = {task.name: _steps(each, task) for each, task in zip(every, data, strict=True)}

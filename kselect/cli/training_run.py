@@ -23,6 +23,7 @@ from kselect.config import (
     TrainTeacherSettings,
 )
 from kselect.distillation.builders import Models, make_models
+from kselect.distillation.compatibility import with_other_tokens
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.errors import IncomparableError, KselectError
@@ -65,7 +66,8 @@ def build_distiller(settings: DistillSettings | TrainPolicySettings, task: Task[
     try:
         distiller = models.distiller(settings.training, settings.knowledge, settings.task.max_length)
     except IncomparableError:
-        check_served(settings.agent, models.student, models.teachers, models.task.is_labelled)
+        other_tokens = with_other_tokens(models.student, models.teachers, models.task)
+        check_served(settings.agent, models.student, models.answering, models.task.is_labelled, other_tokens)
         raise
     warn_of_head(models)
     warn_of_length(distiller)

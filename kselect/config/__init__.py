@@ -30,6 +30,7 @@ from kselect.config.data import TaskConfig
 from kselect.config.export import EXPORT_PACKAGES, BenchmarkConfig, ExportConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import (
+    ANSWER_KNOWLEDGE,
     ARC_MARGINALS,
     DEFAULT_KNOWLEDGE,
     DEFAULT_OF_WORDS,
@@ -52,6 +53,7 @@ from kselect.config.training import StoppingConfig, TrainingConfig
 from kselect.config.validation import Config, SettingFacts, merge_settings, names_with, setting
 
 __all__ = [
+    "ANSWER_KNOWLEDGE",
     "ARC_MARGINALS",
     "DEFAULT_KNOWLEDGE",
     "DEFAULT_OF_WORDS",

@@ -49,7 +49,8 @@ class EnvSettings(Settings):
     def validate(self) -> None:
         """Refuse a head for another type of task, a teacher beyond those given, and a parser of no whole texts."""
         check_head_of(self.task.task_type, self.model.head)
-        self.knowledge.check_teachers(len(self.model.teachers))
+        self.model.check_teacher(self.task.teacher_columns)
+        self.knowledge.check_teachers(len(self.model.teachers) + bool(self.task.teacher_columns))
         require(
             self.model.parser is None or self.task.task_type == "text",
             f"parser is for whole texts, but task_type is {self.task.task_type}: leave it out.",
@@ -71,6 +72,7 @@ class DistillSettings(EnvSettings):
         super().validate()
         if self.recording.record:
             self.task.require_labels("A recording")
+            self.task.require_one_label("A recording")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +147,12 @@ class DoctorSettings(Settings):
     def validate(self) -> None:
         """Refuse a head for another type of task, several teachers, and training data without labels."""
         check_head_of(self.task.task_type, self.model.head)
+        self.model.check_teacher(None)
         require(
             len(self.model.teachers) == 1, "The doctor examines one teacher at a time: give a single one.", "teacher"
         )
         self.task.require_labels("The doctor")
+        self.task.require_one_label("The doctor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +175,7 @@ class ExplainSettings(Settings):
     def validate(self) -> None:
         """Refuse what no level of knowledge reads."""
         check_head_of(self.task.task_type, self.model.head)
+        self.model.check_teacher(None)
         require(len(self.model.teachers) == 1, "Levels of knowledge are those of one teacher: give one.", "teacher")
         require(
             self.model.parser is None,
@@ -178,6 +183,7 @@ class ExplainSettings(Settings):
             "parser",
         )
         self.task.require_labels("Every level of knowledge")
+        self.task.require_one_label("Every level of knowledge")
 
 
 @dataclass(frozen=True, kw_only=True)

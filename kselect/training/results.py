@@ -11,6 +11,9 @@ from kselect.tasks.task import Task
 from kselect.training.api import Result
 from kselect.training.episode import Episode
 
+COLUMNS = "columns of the data"
+"""Stands in results for a teacher without a model."""
+
 
 def summarise_run(
     result: Result, task: Task, *, seed: int, agent: str | None = None, model: StudentConfig | None = None
@@ -24,6 +27,8 @@ def summarise_run(
     distilled = (
         {} if model is None else {"teacher": model.teacher, "layers": model.kept_layers, "student": model.student}
     )
+    if model is not None and model.teacher is None:
+        distilled["teacher"] = COLUMNS
     return {
         "task": task.name,
         **headed,

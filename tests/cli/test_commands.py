@@ -223,7 +223,7 @@ def test_version(capsys):
         (["distill", "--task", "--teacher", "t"], "--task has no value"),
         (["distill", "mrpc"], "'mrpc' belongs to no option"),
         (["evaluate", "one", "two"], "'two' belongs to no option"),
-        (["distill"], "teacher is missing: give --teacher."),
+        (["distill"], "teacher is missing: give the folder or hub id"),
         (["evaluate"], "model is missing: give MODEL."),
         (["demo", "--seed", "-1"], "seed is -1: give 0 or more, below 2147483648."),
         (["demo", "--epochs", "1"], "Unknown option '--epochs'"),

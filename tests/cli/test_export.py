@@ -85,7 +85,7 @@ def test_an_export_answers_without_torch_as_the_model_does(student: Path, tmp_pa
 
 def test_results_compare_the_forms(student: Path) -> None:
     results = json.loads((student / "onnx" / "results.json").read_text())
-    parts = results["parameters"]
+    parts = results["parameters_by_part"]
     assert parts["total"] == parts["embeddings"] + parts["layers"] + parts["head"]
     assert list(results["forms"]) == ["pytorch", "model.onnx", "model_int8.onnx"]
     own = json.loads((student / "results.json").read_text())["metrics"]["score"]
