@@ -76,7 +76,9 @@ def export_graph(classifier: Classifier, batch: Mapping[str, Tensor]) -> onnx_ir
     module = Scoring(classifier).eval()
     try:
         with _silenced():
-            exported = OnnxExporter().export(module, {name: batch[name] for name in taken}, OnnxConfig(dynamic=True))
+            # It is annotated as taking models of transformers, and takes any module.
+            exporter: Any = OnnxExporter()
+            exported = exporter.export(module, {name: batch[name] for name in taken}, OnnxConfig(dynamic=True))
     except Exception as error:  # tracing raises whatever the model's code does
         raise KselectError(
             f"A {classifier.model.config.model_type} cannot be exported: {first_line(error)} Give a model of another "

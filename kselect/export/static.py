@@ -86,7 +86,7 @@ def static_contender(classifier: Classifier, task: TextTask) -> Contender:
         ids = np.resize(
             classifier.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"], (size, length)
         )
-        cut = [classifier.tokenizer.decode(row) for row in ids]
+        cut = [str(classifier.tokenizer.decode(row)) for row in ids]
         return Split(cut, None if dev.text_b is None else cut, [0] * size)
 
     score = task.score(student.answer(dev), dev.labels)["score"]

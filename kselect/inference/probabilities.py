@@ -25,9 +25,9 @@ def probabilities(answer: Answer) -> Tensor:
     """Return the marginal probabilities of an answer's parts.
 
     Returns:
-        Of whole texts, of each class or label, `[B, K]`; of words, of each tag, `[B, W, K]`, or of each head, the root first,
-        `[B, W, 1 + W]`. Where a head scores whole structures, these are sums over all of them; those of arcs are sums
-        over all trees with one root.
+        Of whole texts, of each class or label, `[B, K]`; of words, of each tag, `[B, W, K]`, or of each head, the root
+        first, `[B, W, 1 + W]`. Where a head scores whole structures, these are sums over all of them; those of arcs are
+        sums over all trees with one root.
 
     Raises:
         KselectError: a regression, which has none.

@@ -138,7 +138,7 @@ def test_frames_are_collected(settings: dict[str, Any]) -> None:
         collecting.step(collecting.action_space.sample())
         frames = collecting.render()
     assert len(frames) == 2
-    assert len({frame.shape for frame in frames}) == 1
+    assert len({np.asarray(frame).shape for frame in frames}) == 1
 
 
 def test_minari_collects_episodes_with_infos(

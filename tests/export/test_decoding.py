@@ -40,7 +40,7 @@ def test_best_spans_are_the_best_of_all_sets(seed: int) -> None:
         found = to_spans(torch.tensor([tags]), labels)[0].numpy()
         covered = sum(last - first + 1 for first, last, _ in np.argwhere(found))
         if covered == sum(tag > 0 for tag in tags):  # every tag is part of a span
-            again = found.any(-1)
+            again = np.asarray(found.any(-1))
             if all(not again[i, j] or all(t > 0 for t in tags[i : j + 1]) for i in range(n) for j in range(i, n)):
                 complete[tags] = float(scores[found].sum())
     chosen = tuple(best_spans(scores).tolist())
@@ -51,9 +51,10 @@ def test_best_spans_are_the_best_of_all_sets(seed: int) -> None:
 def test_mean_field_is_that_of_the_head(n: int) -> None:
     generator = torch.Generator().manual_seed(n)
     shapes = ((1, n, n + 1), (1, n, n, n + 1), (1, n, n, n + 1))
-    scores = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
-    expected = torch_mean_field(*scores, torch.ones(1, n, dtype=torch.bool))[0].numpy()
-    np.testing.assert_allclose(mean_field(*(each[0].numpy() for each in scores), iterations=3), expected)
+    arcs, siblings, grandparents = (torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes)
+    expected = torch_mean_field(arcs, siblings, grandparents, torch.ones(1, n, dtype=torch.bool))[0].numpy()
+    found = mean_field(arcs[0].numpy(), siblings[0].numpy(), grandparents[0].numpy(), iterations=3)
+    np.testing.assert_allclose(found, expected)
 
 
 @pytest.mark.parametrize("head", [*TAGGING, *PARSING])
