@@ -117,6 +117,15 @@ class ActorCritic(Learner):
         threshold = self.rng.random(self.rows) if explore else 0.5
         return (self.preference > threshold).astype(np.int8)
 
+    def log_odds(self, *inputs: Tensor) -> Tensor:
+        """Return the log-odds of every probability, `[n, k]`; see `Learner.log_odds`."""
+        return self.policy(*inputs)
+
+    def value(self, observation: Observation) -> float:
+        """Return what the critic expects of the rest of the episode; see `Agent.value`."""
+        self._check(observation)
+        return float(self.critic.value(observation["context"][None], observation["knowledge"][None])[0])
+
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the state of every learner, and the critic; see `Agent.state`."""
         arrays, facts = super().state()

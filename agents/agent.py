@@ -40,24 +40,29 @@ class Agent(ABC):
         actions: The kinds of action that it can give, out of "hard" and "soft".
         observation_keys: The entries of an observation that it reads.
         transferable: Whether it works with other kinds of knowledge, and other numbers of them, than it was made for.
+        reads_state: Whether its decisions depend on the state of a run, beyond how much of it is over and its facts.
         ranges: The allowed values of its settings, by name.
-        preference: `[k]` in [0, 1], what the last `act` preferred before sampling, noise or a threshold.
+        preference: `[k]` in [0, 1], what the last `act` preferred before sampling, noise or a threshold; None where
+            that is the action itself.
         slope: `[k]`, how fast the weights of the last `act` move during its phase, as the change over a whole run; None
             where they are constant.
         boundaries: Shares of a run at which a phase must end, because the agent then decides anew.
         names: The kind of knowledge of each row, where known; saved with the agent.
+        gamma: Discount of rewards in `value`, from one decision to the next.
     """
 
     learns: ClassVar[bool] = False
     actions: ClassVar[tuple[str, ...]] = ("hard", "soft")
     observation_keys: tuple[str, ...] = ROWS
     transferable: ClassVar[bool] = True
+    reads_state: ClassVar[bool] = True
     ranges: ClassVar[dict[str, Range]] = {}
 
     preference: NDArray[Any] | None = None
     slope: NDArray[Any] | None = None
     boundaries: tuple[float, ...] = ()
     names: tuple[str, ...] | None = None
+    gamma: float = 1.0
 
     def __init__(self, observation_space: spaces.Space, action_space: spaces.Space, *, seed: int = 0) -> None:
         self.context_size, self.rows, self.features = _observation_shape(observation_space)
@@ -94,6 +99,13 @@ class Agent(ABC):
         Returns:
             `[k]`, an element of the action space.
         """
+
+    def value(self, observation: Observation) -> float | None:
+        """Return the expected sum of discounted rewards from an observation on; None without such an estimate.
+
+        Rewards are in the unit that `observe` receives, and include rewards for exploration.
+        """
+        return None
 
     def observe(
         self,

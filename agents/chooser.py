@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
@@ -35,6 +35,7 @@ class Chooser(Agent):
         chosen: Name of the selection of the current episode; None before its first decision.
     """
 
+    reads_state: ClassVar[bool] = False
     learned: tuple[str, ...] = ("centre", "scale")
 
     def __init__(
@@ -75,7 +76,7 @@ class Chooser(Agent):
         if self._schedule is None:
             self._schedule = Schedule(self.observation_space, self.action_space, stages=self._stages(self.chosen))
         action = self._schedule.act(observation)
-        self.preference, self.slope = self._schedule.preference, self._schedule.slope
+        self.slope = self._schedule.slope
         return action
 
     def scaled_facts(self, observation: Observation) -> NDArray[np.float64]:

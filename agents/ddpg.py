@@ -138,6 +138,19 @@ class DeterministicActorCritic(Learner):
             weights = weights + self.noise * self.rng.standard_normal(self.rows)
         return (weights > THRESHOLD if self.hard else weights.clip(0.0, 1.0)).astype(np.float32)
 
+    def log_odds(self, *inputs: Tensor) -> Tensor:
+        """Return the log-odds of every weight, `[n, k]`; see `Learner.log_odds`."""
+        return self.actor(*inputs)
+
+    def value(self, observation: Observation) -> float:
+        """Return what the critic expects of the rest of the episode under the actor's weights; see `Agent.value`."""
+        self._check(observation)
+        with single_thread(), torch.inference_mode():
+            state = observation_tensors(observation, self.observation_keys)
+            weights = torch.sigmoid(self.actor(*state))
+            value = self.critic(*state, (weights > THRESHOLD).float() if self.hard else weights)
+        return float(value) * self.scale.value  # it learns from rewards over their standard deviation
+
     def _learn(self) -> dict[str, float]:
         if len(self.decisions) < self.warmup:
             return {}

@@ -70,6 +70,14 @@ class Learner(Agent):
         self.generator = torch.Generator().manual_seed(seed)
 
     @abstractmethod
+    def log_odds(self, *inputs: Tensor) -> Tensor:
+        """Return the log-odds `[n, k]` of the last policy's `preference`, differentiable with respect to the inputs.
+
+        Args:
+            inputs: The entries of n observations, `[n, ...]` each, in the order of `observation_keys`.
+        """
+
+    @abstractmethod
     def _learn(self) -> dict[str, float]:
         """Learn from `decisions` and return statistics by name."""
 

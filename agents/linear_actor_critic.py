@@ -61,6 +61,7 @@ class LinearActorCritic(Agent):
     """
 
     learns = True
+    reads_state: ClassVar[bool] = False
     transferable = False
     ranges: ClassVar[dict[str, Range]] = {"entropy": POSITIVE, "ridge": POSITIVE}
 

@@ -64,6 +64,7 @@ class PosteriorSampling(Agent):
     """
 
     learns = True
+    reads_state: ClassVar[bool] = False
     ranges: ClassVar[dict[str, Range]] = {
         "sweeps": COUNT,
         "presence": Range(0.01, 0.99),

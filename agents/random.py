@@ -14,6 +14,7 @@ class RandomHard(Agent):
     """A random selection at each decision, any but the empty one with equal probability."""
 
     actions: ClassVar[tuple[str, ...]] = ("hard",)
+    reads_state: ClassVar[bool] = False
 
     def act(self, observation: Observation, *, explore: bool = False) -> NDArray[np.int8]:
         """Return int8 `[k]`."""
@@ -27,6 +28,7 @@ class RandomSoft(Agent):
     """Random weights at each decision, each uniform in [0, 1]."""
 
     actions: ClassVar[tuple[str, ...]] = ("soft",)
+    reads_state: ClassVar[bool] = False
 
     def act(self, observation: Observation, *, explore: bool = False) -> NDArray[np.float32]:
         """Return float32 `[k]`."""

@@ -32,6 +32,7 @@ class Schedule(Agent):
     """
 
     transferable: ClassVar[bool] = False
+    reads_state: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -65,7 +66,6 @@ class Schedule(Agent):
             change, length = np.array(stage["to"], dtype=np.float32) - weights, stage["until"] - start
             weights += np.float32(np.clip((progress - start) / length, 0.0, 1.0)) * change
             self.slope = change / np.float32(length)
-        self.preference = weights
         return weights.astype(np.float32 if self.soft else np.int8)
 
     def _checked(self, stage: Mapping[str, Any], last: bool) -> dict[str, Any]:

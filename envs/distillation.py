@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import gymnasium
@@ -16,7 +18,10 @@ from kselect.distillation.distiller import Distiller
 from kselect.distillation.facts.facts import Facts
 from kselect.distillation.facts.measure import measure_facts
 from kselect.distillation.reward import RewardMeter, default_measure
+from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.weighting import selection_weights
+from kselect.envs.actions import Actions, action_space, selection_of
+from kselect.envs.info import complete_info
 from kselect.envs.observation import LIMIT, Observer, observation_space
 from kselect.envs.phases import SCHEDULERS
 from kselect.envs.registration import METADATA
@@ -26,10 +31,19 @@ from kselect.errors import KselectError, check_type, unknown
 Observation = dict[str, NDArray[np.float32]]
 
 CLS = ("student_cls", "teacher_cls")
-ACTION_SPACES = {
-    "hard": lambda k: spaces.MultiBinary(k),
-    "soft": lambda k: spaces.Box(0.0, 1.0, (k,), np.float32),
-}
+
+
+@dataclass(frozen=True)
+class EnvState:
+    """A moment of a run, see `DistillationEnv.clone_state`.
+
+    Attributes:
+        run: the distiller's part of it.
+        env: the environment's part.
+    """
+
+    run: Snapshot
+    env: dict[str, Any]
 
 
 class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
@@ -42,7 +56,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
     ## Action Space
     `MultiBinary(k)` with hard actions, `Box(0, 1, (k,), float32)` with soft ones: one weight for each kind of
-    knowledge, in the order of `distiller.names`. Weights are normalised to sum to 1. All zeros mean gold labels
+    knowledge, in the order of `distiller.names`; or, for at most 6 of them, `Discrete(2^k - 1)`, where action a selects
+    the kinds whose bits are set in a + 1. Weights are normalised to sum to 1. All zeros mean gold labels
     or, where these are not on offer, equal weights. Weights hold for the whole phase, unless `slope` is set. Where the
     task has further texts without labels, the last rows, `transfer` and `augmented`, are not part of the sum: each says
     how often batches are drawn from its texts (`kselect.distillation.source_sampler`), 1 meaning that each is read as
@@ -94,18 +109,20 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
     ## Rendering
     `render()` shows the selection so far as a heat map of kinds of knowledge by phase: with `render_mode="ansi"` a
-    string, with a line per kind and a shade per phase; with `"rgb_array"` an image `[24 k, 480, 3]` of uint8, with a
-    band per kind, in which the width of a phase is its share of the run.
+    string, with a line per kind and a shade per phase; with `"rgb_array"` an image `[44 k + 80, 640, 3]` of uint8, with
+    a labelled band per kind, in which the width of a phase is its share of the run.
 
     ## Arguments
     * `distiller`: the run, see `kselect.Distiller`. `gymnasium.make` takes its plain settings instead: see
       `kselect.envs.registration.make_distillation_env`.
-    * `actions`: `"hard"` or `"soft"`.
+    * `actions`: `"hard"`, `"soft"` or `"discrete"`.
     * `phases`: a `PhaseConfig`.
     * `measure_rewards`: False saves the cost of rewards, which are then 0, where no agent learns from them.
     * `observe_cls`: include [CLS], for a forward pass of the student on 32 examples at each decision.
     * `callbacks`: added to those of `distiller`, see `kselect.distillation.callback.DistillerCallback`.
     * `render_mode`: `"ansi"`, `"rgb_array"` or None.
+    * `complete_info`: give every info the same keys, from `reset` on, with NaN for what was not measured, as data sets
+      of episodes with infos need it. By default an info lacks what was not measured.
 
     ## Version History
     * v0: initial version.
@@ -122,16 +139,17 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     def __init__(
         self,
         distiller: Distiller,
-        actions: Literal["hard", "soft"] = "hard",
+        actions: Actions = "hard",
         phases: PhaseConfig | None = None,
         measure_rewards: bool = True,
         observe_cls: bool = False,
         callbacks: Iterable[DistillerCallback] = (),
         render_mode: Literal["ansi", "rgb_array"] | None = None,
+        complete_info: bool = False,
     ) -> None:
         check_type("distiller", distiller, Distiller, "a Distiller")
-        if actions not in ACTION_SPACES:
-            raise unknown("kind of actions", actions, ACTION_SPACES)
+        space = action_space(actions, len(distiller.names))
+        self.action_space = cast(spaces.Space[NDArray[Any]], space)
         if render_mode is not None and render_mode not in METADATA["render_modes"]:
             raise unknown("render_mode", render_mode, METADATA["render_modes"])
         if observe_cls and not distiller.teachers:
@@ -139,6 +157,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
                 "observe_cls shows the teacher's [CLS], and there is no teacher: give one, or leave it out."
             )
         self.render_mode = render_mode
+        self.complete_info = complete_info
         self.selections: list[tuple[int, list[float]]] = []
         self.distiller = distiller
         distiller.callbacks.extend(check_callbacks(callbacks))
@@ -151,9 +170,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.observe_cls = observe_cls
         models = dict(zip(CLS, (distiller.student, *distiller.teachers), strict=False)) if observe_cls else {}
         cls_sizes = {key: model.width for key, model in models.items()}
-        space = observation_space(len(distiller.names), cls_sizes, self.phases.observe_facts)
-        self.observation_space = cast(spaces.Space[Observation], space)
-        self.action_space = cast(spaces.Space[NDArray[Any]], ACTION_SPACES[actions](len(distiller.names)))
+        observed = observation_space(len(distiller.names), cls_sizes, self.phases.observe_facts)
+        self.observation_space = cast(spaces.Space[Observation], observed)
         measure = self.phases.reward or default_measure(distiller.student.head.name)
         self.meter = RewardMeter(distiller, measure, self.reward_examples)
         self.reward_unit = self.meter.size
@@ -171,23 +189,24 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if self.phases.observe_facts and self.facts is None:
             self._show(measure_facts(self.distiller))
         self.observer.restart(self._relative_learning_rate(), self.meter.loss)
-        return self._observation(), {"step": 0, "total_steps": self.distiller.total_steps}
+        return self._observation(), self._info({})
 
     def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Take the training steps of one phase under a selection.
 
         Args:
-            action: `[k]`, the weight of each kind of knowledge.
+            action: `[k]`, the weight of each kind of knowledge, or the number of a selection.
 
         Returns:
             Observation, reward, terminated, truncated (always False) and info: the number of the `phase`, its `steps`,
-            the training steps so far (`step`), the normalised `weights` by knowledge, `losses` and `signals`, all means
-            over the phase, and where a reward was measured the facts that `RewardMeter.reward` returns.
+            the training steps so far (`step`) and in all (`total_steps`), the normalised `weights` by knowledge,
+            `losses`, the same relative to the start of the run (`relative_losses`) and `signals`, all means over the
+            phase, and where a reward was measured the facts that `RewardMeter.reward` returns.
 
         Raises:
             TrainingDivergedError: a loss was not finite; the student is in its last good state.
         """
-        selection = np.asarray(action, dtype=np.float32)
+        selection = selection_of(action, len(self.names), self.actions)
         steps = self.scheduler.start_phase(selection, self.distiller.step)
         if self.slope is not None:
             shares = np.arange(min(steps, self.total_steps - self.distiller.step)) / self.total_steps
@@ -199,12 +218,14 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         terminated = self.distiller.step == self.distiller.total_steps
         info: dict[str, Any] = {
             "phase": self.scheduler.phase,
-            "step": self.distiller.step,
             "steps": report.steps,
             "weights": {
                 name: round(float(weight), 6) for name, weight in zip(self.distiller.names, weights, strict=True)
             },
             "losses": report.losses,
+            "relative_losses": {
+                name: loss / self.distiller.reference_losses[name] for name, loss in report.losses.items()
+            },
             "signals": report.signals,
         }
         reward = 0.0
@@ -212,7 +233,7 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
             reward, facts = self.meter.reward()
             self.observer.add_reward(reward / self.reward_unit, self.meter.loss)
             info |= facts
-        return self._observation(), reward, terminated, False, info
+        return self._observation(), reward, terminated, False, self._info(info)
 
     def decide_at(self, shares: Sequence[float]) -> None:
         """Let phases end at these shares of a run, too, so that the agent decides there."""
@@ -223,8 +244,12 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if self.render_mode == "ansi":
             return heat_map_text(self.names, self.selections, self.total_steps)
         if self.render_mode == "rgb_array":
-            return heat_map_image(len(self.names), self.selections, self.total_steps)
+            return heat_map_image(self.names, self.selections, self.total_steps)
         return None
+
+    def _info(self, of_phase: dict[str, Any]) -> dict[str, Any]:
+        found = {"step": self.distiller.step, "total_steps": self.total_steps, **of_phase}
+        return complete_info(found, self.names, self.distiller.kinds, self.meter) if self.complete_info else found
 
     def _observation(self) -> Observation:
         observation = self.observer.observation()
@@ -263,6 +288,19 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
     def settle_costs(self) -> None:
         """Close the account of an episode, which has been read."""
         self.distiller.account.settle()
+
+    def clone_state(self) -> EnvState:
+        """Return a copy of everything that the rest of the run depends on; see `restore_state`."""
+        return EnvState(self.distiller.snapshot(), copy.deepcopy(self.state()))
+
+    def restore_state(self, state: EnvState) -> None:
+        """Return to a moment of this run, or of one of an environment that was made alike, as often as wanted.
+
+        The same actions then have bit-equal results. An observer of the run, such as the account of its costs, does not
+        go back.
+        """
+        self.distiller.restore(state.run)
+        self.restore(copy.deepcopy(state.env))
 
     def state(self) -> dict[str, Any]:
         """Return all that the rest of the run depends on, except for the distiller's own state, for JSON."""

@@ -56,6 +56,29 @@ def name_code(name: str) -> NDArray[np.float32]:
     return bits.astype(np.float32) * 2 - 1
 
 
+def named_features(observation: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dict[str, float]:
+    """Return the features of an observation that vary within a run, by name.
+
+    Args:
+        observation: `context` `[c]` and `knowledge` `[k, f]`, or what belongs to each of their entries.
+        names: Of the rows of `knowledge`.
+
+    Returns:
+        Those of the context, such as `progress`, and of each row, such as `relative_loss/gold`.
+    """
+    context = {
+        name: float(value)
+        for name, value in zip(CONTEXT, observation["context"], strict=False)  # facts may follow
+        if name != "regression"
+    }
+    rows = {
+        f"{feature}/{name}": float(value)
+        for name, row in zip(names, observation["knowledge"], strict=True)
+        for feature, value in zip(FEATURES, row, strict=False)  # codes and facts follow
+    }
+    return context | rows
+
+
 class Observer:
     """Turns the reports of a run into observations that do not depend on the scale of a task or loss.
 

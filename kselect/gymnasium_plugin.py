@@ -1,4 +1,4 @@
-"""Registration of `kselect/Distillation-v0` with Gymnasium.
+"""Registration of `kselect/Distillation-v0` and `kselect/Replay-v0` with Gymnasium.
 
 Gymnasium 1.0 dropped the entry points by which packages used to announce their environments; an id is known once the
 package that registers it has been imported. This module does so without importing Gymnasium itself, which would load
@@ -15,12 +15,14 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-ENV_ID = "kselect/Distillation-v0"
-ENTRY_POINT = "kselect.envs.registration:make_distillation_env"
+ENTRY_POINTS = {
+    "kselect/Distillation-v0": "kselect.envs.registration:make_distillation_env",
+    "kselect/Replay-v0": "kselect.collection.replay_env:ReplayEnv",
+}
 
 
 def install() -> None:
-    """Register the environment now if Gymnasium is loaded, or else as soon as it is."""
+    """Register the environments now if Gymnasium is loaded, or else as soon as it is."""
     gymnasium = sys.modules.get("gymnasium")
     if gymnasium is not None and hasattr(gymnasium, "register"):
         register(gymnasium)
@@ -29,13 +31,14 @@ def install() -> None:
 
 
 def register(gymnasium: Any) -> None:
-    """Add the environment's id to Gymnasium's registry, once."""
-    if ENV_ID not in gymnasium.registry:
-        gymnasium.register(id=ENV_ID, entry_point=ENTRY_POINT)
+    """Add the environments' ids to Gymnasium's registry, once."""
+    for name, entry_point in ENTRY_POINTS.items():
+        if name not in gymnasium.registry:
+            gymnasium.register(id=name, entry_point=entry_point)
 
 
 class _GymnasiumFinder(MetaPathFinder):
-    """Finds the module `gymnasium` as usual, with a loader that registers the environment after loading it."""
+    """Finds the module `gymnasium` as usual, with a loader that registers the environments after loading it."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -50,7 +53,7 @@ class _GymnasiumFinder(MetaPathFinder):
 
 
 class _RegisteringLoader(Loader):
-    """Loads Gymnasium by its own loader, registers the environment, and leaves no trace on the module."""
+    """Loads Gymnasium by its own loader, registers the environments, and leaves no trace on the module."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader

@@ -210,6 +210,20 @@ def permutation_test(
     return float(result.pvalue)
 
 
+def monte_carlo_p_value(value: float, draws: ArrayLike) -> float:
+    """Return the probability, under a null hypothesis, of a statistic that is at least as large as an observed one.
+
+    The observed value counts as one of the draws, so that the test keeps its level (Phipson and Smyth 2010).
+
+    Args:
+        value: The observed statistic.
+        draws: The statistic under the null hypothesis, `[n]`.
+    """
+    sample = _sample(draws)
+    rounding = ROUNDING * float(np.abs(sample).max(initial=abs(value)))
+    return float((1 + (sample >= value - rounding).sum()) / (1 + len(sample)))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return p-values adjusted for all of these tests by the step-down method of Holm (1979)."""
     count, largest = len(p_values), 0.0

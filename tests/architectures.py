@@ -12,19 +12,32 @@ from transformers import (
     BartConfig,
     BertConfig,
     BertTokenizer,
+    CamembertConfig,
+    ConvBertConfig,
+    Data2VecTextConfig,
     DebertaV2Config,
     DistilBertConfig,
     ElectraConfig,
+    ErnieConfig,
     EsmConfig,
+    EuroBertConfig,
+    IBertConfig,
     LongformerConfig,
+    MegatronBertConfig,
     MobileBertConfig,
     ModernBertConfig,
     MPNetConfig,
+    NomicBertConfig,
+    NystromformerConfig,
     PreTrainedConfig,
     PreTrainedTokenizerBase,
+    Qwen3Config,
     RobertaConfig,
+    RoFormerConfig,
+    SqueezeBertConfig,
     XLMConfig,
     XLMRobertaConfig,
+    XLMRobertaXLConfig,
     XLNetConfig,
 )
 
@@ -48,7 +61,8 @@ def _distilbert(hidden_size: int, num_hidden_layers: int, num_attention_heads: i
     return DistilBertConfig(dim=hidden_size, n_layers=num_hidden_layers, n_heads=num_attention_heads, **sizes)
 
 
-CONFIGS: dict[str, Callable[..., PreTrainedConfig]] = {
+SPECIAL_IDS: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 2}
+USUAL: dict[str, Callable[..., PreTrainedConfig]] = {
     "bert": BertConfig,
     "roberta": RobertaConfig,
     "distilbert": _distilbert,
@@ -66,7 +80,27 @@ CONFIGS: dict[str, Callable[..., PreTrainedConfig]] = {
         local_attention=8, cls_token_id=0, sep_token_id=2, bos_token_id=0, eos_token_id=2, **sizes
     ),
 }
-SHOWS_ATTENTION = tuple(name for name in CONFIGS if name not in ("deberta-v2", "mpnet"))
+FURTHER: dict[str, Callable[..., PreTrainedConfig]] = {
+    "camembert": CamembertConfig,
+    "data2vec-text": lambda **sizes: Data2VecTextConfig(**SPECIAL_IDS, **sizes),
+    "ernie": ErnieConfig,
+    "eurobert": lambda **sizes: EuroBertConfig(mask_token_id=4, **SPECIAL_IDS, **sizes),
+    "i-bert": IBertConfig,
+    "megatron-bert": MegatronBertConfig,
+    "nomic-bert": NomicBertConfig,
+    "qwen3": lambda **sizes: Qwen3Config(num_key_value_heads=1, head_dim=8, **SPECIAL_IDS, **sizes),
+    "roformer": lambda **sizes: RoFormerConfig(embedding_size=8, **sizes),
+    "squeezebert": lambda hidden_size, **sizes: SqueezeBertConfig(
+        hidden_size=hidden_size, embedding_size=hidden_size, q_groups=2, k_groups=2, v_groups=2, **sizes
+    ),
+    "xlm-roberta-xl": XLMRobertaXLConfig,
+}
+CONFIGS = {**USUAL, **FURTHER}
+HIDES_ATTENTION = (
+    *("deberta-v2", "mpnet"),
+    *("i-bert", "megatron-bert", "roformer", "squeezebert"),
+)
+SHOWS_ATTENTION = tuple(name for name in CONFIGS if name not in HIDES_ATTENTION)
 
 
 def tokenizer() -> PreTrainedTokenizerBase:
@@ -117,6 +151,10 @@ UNTOLD: dict[str, Callable[[Task], Classifier]] = {
         XLNetConfig(vocab_size=len(VOCABULARY), d_model=16, n_layer=2, n_head=2, d_inner=32, **_common(task))
     ),
     "esm": lambda task: _made(EsmConfig(**_sizes(task))),
+    "convbert": lambda task: _made(ConvBertConfig(embedding_size=8, head_ratio=1, conv_kernel_size=3, **_sizes(task))),
+    "nystromformer": lambda task: _made(
+        NystromformerConfig(num_landmarks=POSITIONS, segment_means_seq_len=POSITIONS, **_sizes(task))
+    ),
     "longformer": lambda task: _made(LongformerConfig(attention_window=8, **_sizes(task))),
 }
 

@@ -31,7 +31,7 @@ FLOORS = [
     ["kselect.distillation"],
     ["kselect.envs"],
     ["kselect.recipes", "kselect.runs"],
-    ["kselect.training", "kselect.analysis", "kselect.inference"],
+    ["kselect.training", "kselect.analysis", "kselect.inference", "kselect.export"],
     ["kselect.collection"],
     ["kselect.cli"],
 ]

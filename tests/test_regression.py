@@ -18,10 +18,11 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 import kselect
 from kselect.agents.registry import make_agent
 from kselect.cli.main import main
+from kselect.config import TrainingConfig
 from kselect.envs.distillation import DistillationEnv
 from kselect.tasks import Split, Task, build_task
 from kselect.tasks.synthetic.lexicon import ADJECTIVES, NOUNS
-from tests.tiny import tiny_distiller
+from tests.tiny import tiny_classifier, tiny_distiller
 
 
 def scored_task(size: int = 120) -> Task:
@@ -69,6 +70,32 @@ def test_a_learning_agent_sees_finite_numbers_throughout() -> None:
 def test_knowing_nothing_costs_the_variance_of_train() -> None:
     task = scored_task()
     assert task.uninformed_loss == pytest.approx(float(np.var(task.splits["train"].labels)))
+
+
+def test_a_reranker_is_a_sequence_classifier_with_one_label(tmp_path: Path) -> None:
+    """What sentence-transformers' CrossEncoder reads: the config's label, and logits of tokenised pairs."""
+    pairs = [(f"the {noun[0]}", adjective) for noun in NOUNS[:12] for adjective in ADJECTIVES[:5]]
+    queries, passages = (list(side) for side in zip(*pairs, strict=True))
+    scores = [(float(len(query + passage)),) for query, passage in pairs]
+    split = Split(queries, passages, [score for (score,) in scores], teacher_logits=scores)
+    task = build_task("pairs", [], {"train": split}, ["spearman"])
+    student = tiny_classifier(task, layers=2)
+    distiller = kselect.Distiller(task, None, student, TrainingConfig(precision="fp32"), max_length=32)
+    assert distiller.kinds == ("gold", "logits")
+    distiller.advance([1, 1], 4)
+    student.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert (config["problem_type"], list(config["id2label"])) == ("regression", ["0"])
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    dev = task.splits["dev"]
+    assert dev.text_b is not None
+    with torch.no_grad():
+        inputs = tokenizer(dev.text_a, dev.text_b, padding=True, truncation=True, max_length=32, return_tensors="pt")
+        logits = model(**inputs).logits
+    assert logits.shape == (len(dev), 1)
+    errors = (logits[:, 0].numpy() - np.array(dev.labels)) ** 2
+    assert distiller.evaluate("dev").loss == pytest.approx(float(errors.mean()), rel=1e-3)
 
 
 @pytest.mark.skipif(

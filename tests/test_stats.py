@@ -16,6 +16,7 @@ from kselect.stats import (
     estimate,
     holm,
     jackknife,
+    monte_carlo_p_value,
     paired_difference,
     permutation_test,
     ratio,
@@ -153,3 +154,12 @@ def test_jackknife_without_variance_is_never_significant() -> None:
     found = jackknife(lambda rows: 0.5, 40)
     assert (found.mean, found.se) == (0.5, 0.0)
     assert not found.is_significant
+
+
+def test_monte_carlo_p_value_counts_the_observed_value_as_a_draw() -> None:
+    assert monte_carlo_p_value(3.0, [1.0, 2.0, 3.0, 4.0]) == 3 / 5
+    assert monte_carlo_p_value(5.0, np.arange(4)) == 1 / 5
+    assert monte_carlo_p_value(0.1 + 0.2, [0.3]) == 1  # equal but for rounding
+    rng = np.random.default_rng(0)
+    p_values = [monte_carlo_p_value(rng.random(), rng.random(19)) for _ in range(2000)]
+    assert np.mean(np.array(p_values) <= 0.05) == pytest.approx(0.05, abs=0.015)

@@ -25,14 +25,14 @@ from kselect.tasks.words import Origin, ParsedSentence, TaggedSentence, TagSet
 from kselect.tasks.words.parsing_task import ParsingTask
 from kselect.tasks.words.sentence import WordSplit
 from kselect.tasks.words.tagging_task import TaggingTask, WordTask
-from tests.architectures import CONFIGS
+from tests.architectures import CONFIGS, USUAL
 
 WORDS = ("ab", "cd", "efg", "h", "abcd", "ghh", "b", "ef")
 SPECIAL = ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]")
 LETTERS = "abcdefgh"
 VOCABULARY = {token: i for i, token in enumerate((*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS)))}
 POSITIONS = 24
-ARCHITECTURES = tuple(name for name in CONFIGS if name != "mobilebert")
+ARCHITECTURES = tuple(name for name in USUAL if name != "mobilebert")
 ORIGIN = Origin("made")
 
 

@@ -29,6 +29,15 @@ def task_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     return {f.name: settings[f.name] for f in fields(TaskConfig) if f.name in settings and f.name not in left_out}
 
 
+def teacher_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the task and data settings of the teacher's run, unless a task or data are given."""
+    if any(values.get(name) is not None for name in ("task", *SOURCES)):
+        return {}
+    teacher = values.get("teacher")
+    first = teacher[0] if isinstance(teacher, list) and teacher else teacher
+    return task_defaults({**values, "model": first}) if isinstance(first, str) else {}
+
+
 def _is_other(name: str, values: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     """Return whether data are given under a name that are not the run's own, which it stores by where they were."""
     if values.get(name) is None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from kselect.agents.registry import LEARNERS, ONLINE
-from kselect.cli.artifacts import task_defaults
+from kselect.cli.artifacts import task_defaults, teacher_defaults
 from kselect.cli.compared_tasks import CompareCommand
 from kselect.cli.parser import Command
 from kselect.config import (
     AgentConfig,
+    BenchModelSettings,
     CacheSettings,
     CollectSettings,
     CompareSettings,
@@ -19,6 +20,8 @@ from kselect.config import (
     DoctorSettings,
     EvaluateSettings,
     ExplainSettings,
+    ExportSettings,
+    InspectSettings,
     PredictSettings,
     PushSettings,
     TrainPolicySettings,
@@ -28,10 +31,10 @@ from kselect.recipes import NAMED, recipe_defaults
 from kselect.recipes.shipped import SHIPPED
 
 
-def agent_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the defaults of the recipe or the saved policy that the given settings name as the agent."""
+def distillation_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults of the teacher's run, and of the recipe or saved policy that is named as the agent."""
     given = {name: values[name] for name in ("agent", "agent_settings") if name in values}
-    return recipe_defaults(AgentConfig(**given), values)
+    return {**teacher_defaults(values), **recipe_defaults(AgentConfig(**given), values)}
 
 
 def listing(title: str, lines: Mapping[str, str]) -> str:
@@ -63,14 +66,17 @@ COMMANDS: dict[str, Command[Any]] = {
     command.name: command
     for command in (
         Command("train-teacher", TrainTeacherSettings),
-        Command("doctor", DoctorSettings),
-        Command("train-policy", TrainPolicySettings, epilog=list_learners, defaults_from=agent_defaults),
-        Command("distill", DistillSettings, epilog=list_deciders, defaults_from=agent_defaults),
+        Command("doctor", DoctorSettings, defaults_from=teacher_defaults),
+        Command("train-policy", TrainPolicySettings, epilog=list_learners, defaults_from=distillation_defaults),
+        Command("distill", DistillSettings, epilog=list_deciders, defaults_from=distillation_defaults),
         Command("evaluate", EvaluateSettings, positional="model", defaults_from=task_defaults),
         Command("predict", PredictSettings, positional="model", defaults_from=task_defaults),
         Command("push", PushSettings, positional="model"),
+        Command("export", ExportSettings, positional="model", defaults_from=task_defaults),
+        Command("bench-model", BenchModelSettings, positional="model", defaults_from=task_defaults),
         CompareCommand("compare", CompareSettings, epilog=list_deciders),
-        Command("explain", ExplainSettings),
+        Command("inspect", InspectSettings, positional="folder"),
+        Command("explain", ExplainSettings, defaults_from=teacher_defaults),
         Command("collect", CollectSettings),
         Command("cache", CacheSettings, positional="action"),
         Command("demo", DemoSettings),

@@ -47,6 +47,7 @@ from kselect.tasks.task import Task
 from kselect.training.cells import check_run, run_cell, run_settings
 from kselect.training.comparison import KEY, MEANINGS, NUMBERS, Comparison, compare, records, save_figure, table
 from kselect.training.engines import Engine, make_engine
+from kselect.training.reports import heat_maps
 from kselect.training.study import Cell, Study, check_failures
 
 RUNS, TABLE, CHECKPOINTS = "runs.jsonl", "table.md", "checkpoints"
@@ -65,17 +66,22 @@ def run(settings: CompareSettings, data: Sequence[Task[Any]]) -> Path:
     )
     with RunFolder.open(place, _resolved(settings, every, data).to_dict(), settings.run.fresh) as folder:
         if folder.resumed:
-            folder.rewind(0, 0)  # nothing is logged but the outcome
+            folder.rewind(0)  # the runs are drawn anew from the ledger
         ledger, engine = Ledger(folder.path / RUNS, KEY, NUMBERS), make_engine(settings.comparison.processes)
-        teachers = evaluate_teachers([_teacher_cell(cells[0]) for cells in by_task], folder, ledger, engine)
+        of_models = [cells[0] for each, cells in zip(every, by_task, strict=True) if each.model.teachers]
+        teachers = evaluate_teachers([_teacher_cell(cell) for cell in of_models], folder, ledger, engine)
         cells = [cell for cells in by_task for cell in cells]
         cells = [_with_checkpoint(cell, folder.path, index) for index, cell in enumerate(cells)]
         steps = {task.name: _steps(each, task) for each, task in zip(every, data, strict=True)}
+        study = Study(cells, run_cell, ledger, engine)
+        for entry in study.entries:
+            _draw(folder, entry)
         runs = run_study(
-            Study(cells, run_cell, ledger, engine),
+            study,
             folder,
             f"Comparing {len(agents)} agent{'s' * (len(agents) != 1)} on {names}",
             lambda cell: steps[cell.identity["task"]],
+            on_entry=lambda entry: _draw(folder, entry),
         )
         order = list(agents)
         runs.sort(key=lambda entry: order.index(entry["label"]))
@@ -150,6 +156,15 @@ def _with_checkpoint(cell: Cell, folder: Path, index: int) -> Cell:
 def _steps(settings: CompareSettings, task: Task[Any]) -> int:
     batches = -(-len(task.splits["train"]) // settings.training.batch_size)
     return settings.training.total_steps(batches)
+
+
+def _draw(folder: RunFolder, entry: Mapping[str, Any]) -> None:
+    """Show TensorBoard a finished run."""
+    if "error" not in entry:
+        history, name = entry["history"], f"{entry['task']}-{entry['label']}-{entry['seed']}"
+        named = {name: entry[name] for name in ("task", "seed", "teacher") if name in entry}
+        named |= {"agent": entry["label"], "knowledge": list(history[0]["weights"])}
+        folder.log_run(name, {**entry["settings"], **named}, entry, heat_maps(history))
 
 
 def _write(

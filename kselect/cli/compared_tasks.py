@@ -125,7 +125,7 @@ def naming_run(label: str, task: str) -> Iterator[None]:
 
 def _check_teacher(own: dict[str, Any], shared: dict[str, Any], source: str, is_only: bool) -> None:
     """Refuse a task without a teacher, and one teacher for several tasks."""
-    if own.get("teacher"):
+    if own.get("teacher") or own.get("teacher_columns") or (is_only and shared.get("teacher_columns")):
         return
     teacher = shared.get("teacher")
     if not teacher:
@@ -141,8 +141,10 @@ def _check_teacher(own: dict[str, Any], shared: dict[str, Any], source: str, is_
         )
 
 
-def _fill(teacher: str | list[str], task: str) -> str | list[str]:
+def _fill(teacher: str | list[str] | None, task: str) -> str | list[str] | None:
     """Return the teachers of a task."""
+    if teacher is None:
+        return None
     if isinstance(teacher, str):
         return teacher.replace(PLACEHOLDER, task)
     return [each.replace(PLACEHOLDER, task) for each in teacher]

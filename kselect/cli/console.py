@@ -16,6 +16,7 @@ from rich.progress import Progress as Bar
 from rich.table import Column, Table
 from rich.text import Text
 
+from kselect.analysis.inspection.report import Section
 from kselect.errors import printable
 from kselect.logging import is_quiet
 
@@ -159,6 +160,16 @@ def print_table(
         table = _table(columns, rows, box.SIMPLE_HEAD)
         table.title, table.title_justify = Text(title), "left"
         console.print(table)
+
+
+def print_section(section: Section, longest: int | None = None) -> None:
+    """Print a table with its note, up to so many rows."""
+    if section.rows:
+        print_table(section.title, section.columns, section.rows[:longest])
+    if longest is not None and len(section.rows) > longest:
+        print(f"... and {len(section.rows) - longest} more")
+    if section.note:
+        print(section.note)
 
 
 def aligned(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -14,14 +14,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from kselect.agents.chooser import Chooser
+from kselect.analysis.inspection.run import scores
+from kselect.analysis.inspection.tables import quarters
 from kselect.analysis.recording.callback import ExampleRecorder
 from kselect.analysis.recording.writer import RunRecording
+from kselect.cli.console import print_section
 from kselect.cli.training_run import build_distiller, describe_metrics, open_folder, recorded, save_model
 from kselect.config import DistillSettings
 from kselect.distillation.overlap import teacher_overlap
+from kselect.models.parameters import describe_parameters, parameters_by_part
 from kselect.recipes.choice import describe_choice
 from kselect.recipes.policies import build_policy
 from kselect.runs.card_tables import size_of
+from kselect.runs.history import read_episode
 from kselect.runs.origin import datasets_of, read_origin
 from kselect.tasks.task import Task
 from kselect.training.api import evaluated, evaluated_teachers
@@ -43,8 +48,8 @@ def run(settings: DistillSettings, task: Task) -> Path:
     folder = open_folder(settings, distiller, agent, "distill")
     plots = settings.recording.record_plots
     recording = None if recorder is None else RunRecording(distiller, recorder, folder, plots)
-    with recorded(folder, runner, f"Distilling {task.name} under {Path(agent).name}", [task], recording) as on_phase:
-        result = evaluated(runner.run(on_phase)[0], setup.env)
+    with recorded(folder, runner, f"Distilling {task.name} under {Path(agent).name}", [task], recording) as watch:
+        result = evaluated(runner.run(*watch)[0], setup.env)
         results = summarise_run(result, task, seed=seed, agent=agent, model=settings.model)
         for watcher in best:
             results |= watcher.results()
@@ -57,8 +62,19 @@ def run(settings: DistillSettings, task: Task) -> Path:
                 print(line)
         results["scales"] = dict(zip(distiller.kinds, distiller.scales.tolist(), strict=True))
         results["teacher_overlap"] = teacher_overlap(task, distiller.teachers)
+        results["parameters_by_part"] = parameters = {
+            "student": parameters_by_part(result.student),
+            "teacher": parameters_by_part(distiller.teachers[0]),
+        }
         if recording is not None:
             results["recording"] = recording.finish()
         save_model(folder, results, result.student, "student")
-    print(f"{describe_metrics(result.metrics, task)}\nstudent: {folder.path / 'student'}")
+    share = parameters["student"]["total"] / parameters["teacher"]["total"]
+    print(describe_metrics(result.metrics, task))
+    print(f"{describe_parameters(parameters['student'])}, {share:.0%} of the teacher's")
+    history = read_episode(result.history, folder.path)
+    for section in (scores(results), *([quarters([history], draw=False)] if len(history.names) > 1 else [])):
+        print()
+        print_section(section)
+    print(f"\nstudent: {folder.path / 'student'}")
     return folder.path

@@ -32,7 +32,7 @@ from kselect.cli.study_run import retry_hint, run_study
 from kselect.cli.training_run import resolve, warn_of_head, warn_of_length
 from kselect.config import AblationConfig, ExplainSettings, names_with
 from kselect.distillation.builders import Models, make_models
-from kselect.distillation.compatibility import check_compatible
+from kselect.distillation.compatibility import check_common_tokens, check_compatible
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.overlap import teacher_overlap
 from kselect.runs.resume import RunPlace, ensure_same_settings
@@ -52,6 +52,7 @@ def run(settings: ExplainSettings, task: Task[Any]) -> Path:
     classes = count_classes(first.task, first.student, first.teachers[0])
     warn_of_head(first)
     check_compatible(first.student, first.teachers, first.task)
+    check_common_tokens(first.student, first.teachers, first.task, "An ablation")
     sample = predict_train(first.task, first.teachers[0], settings.training, settings.task.max_length)
     config = match_smoothing(settings.ladder, sample)
     rungs, distiller_of = conditions(settings.ladder, classes), _distillers(settings, config, models_of)
@@ -69,7 +70,7 @@ def run(settings: ExplainSettings, task: Task[Any]) -> Path:
             if not ledger.holds(entry):
                 ledger.append(entry)
         if folder.resumed:
-            folder.rewind(0, 0)  # the curves are drawn anew from the ledger
+            folder.rewind(0)  # the curves are drawn anew from the ledger
         progress: list[Progress] = []
 
         def watched(seed: int, top_k: float | None) -> Distiller:
@@ -144,8 +145,9 @@ def _open_folder(settings: ExplainSettings, distiller: Distiller) -> RunFolder:
 def _log_scores(folder: RunFolder, entry: Mapping[str, Any]) -> None:
     """Draw a finished run as a point of its condition's curve over the seeds."""
     if "error" not in entry:
-        scalars = {f"{name}/{entry['rung']}": entry["metrics"][name] for name in ("score", "loss")}
-        folder.log_scalars(scalars, entry["seed"])
+        metrics, rung, seed = entry["metrics"], entry["rung"], entry["seed"]
+        folder.log_scalars({f"{name}/{rung}": metrics[name] for name in ("score", "loss")}, seed)
+        folder.log_run(f"{rung}-{seed}", {"agent": rung, "seed": seed}, entry)
 
 
 def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str], distiller: Distiller) -> None:

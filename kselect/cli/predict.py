@@ -145,7 +145,7 @@ def _text_task(config: TaskConfig, model: EvaluationConfig) -> TextTask:
         name = canonical(task_name(config))
         return TextTask(name, GLUE_FORMATS[name].labels, {}, GLUE_FORMATS[name].metrics)
     labels = () if config.regression else config.labels or label_names(find_model(model.model))
-    return TextTask(task_name(config), tuple(labels), {}, ())
+    return TextTask(task_name(config), tuple(labels), {}, (), config.multi_label)
 
 
 def _check_writable(folder: Path) -> None:

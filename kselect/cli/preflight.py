@@ -10,15 +10,20 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from kselect.agents.serialization import DESCRIPTION
+from kselect.analysis.inspection.study import RUNS, read_study
 from kselect.analysis.plotting import can_draw, check_drawable
 from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
 from kselect.cli.parser import unreadable_paths
 from kselect.collection.ablations import ablated
 from kselect.collection.suite import Suite, matching, read_suite
 from kselect.config import (
+    EXPORT_PACKAGES,
     KNOWLEDGE_NAMES,
     TRACKERS,
     AgentConfig,
+    BenchmarkConfig,
+    BenchModelSettings,
     CollectConfig,
     CollectSettings,
     CompareSettings,
@@ -29,7 +34,10 @@ from kselect.config import (
     EvaluateSettings,
     EvaluationConfig,
     ExplainSettings,
+    ExportConfig,
+    ExportSettings,
     FolderConfig,
+    InspectSettings,
     KnowledgeConfig,
     PredictSettings,
     PushConfig,
@@ -48,6 +56,7 @@ from kselect.models.paths import check_location
 from kselect.plugins import plugin_names
 from kselect.recipes import check, check_decider, check_learner
 from kselect.runs.artifacts import find_model, find_policy
+from kselect.runs.history import is_run, read_run
 from kselect.runs.resume import ensure_available
 from kselect.tasks.paths import find_file
 from kselect.tasks.registry import canonical, custom_name, load_test, make_task, task_name, text_files, word_source
@@ -147,6 +156,32 @@ def _(config: PushConfig) -> None:
 
 
 @check_exists.register
+def _(config: ExportConfig) -> None:
+    check_location(find_model(config.model))
+    packages = EXPORT_PACKAGES[config.format]
+    if any(find_spec(name) is None for name in packages):
+        raise KselectError(
+            f"format {config.format} needs {', '.join(packages)}, which are not all installed: pip install "
+            f"'kselect[{config.format}]'.",
+            setting="format",
+        )
+
+
+@check_exists.register
+def _(config: BenchmarkConfig) -> None:
+    check_location(find_model(config.model))
+    if find_spec("onnxruntime") is None:
+        raise KselectError("A benchmark needs onnxruntime, which is not installed: pip install 'kselect[onnx]'.")
+    if config.static and find_spec("model2vec") is None:
+        raise KselectError(
+            "static needs model2vec, which is not installed: pip install 'kselect[static]', or leave static out.",
+            setting="static",
+        )
+    if config.plot is not None and not can_draw():
+        raise KselectError("plot needs matplotlib: pip install 'kselect[plots]', or leave it out.", setting="plot")
+
+
+@check_exists.register
 def _(config: CollectConfig) -> None:
     check_location(config.encoder)
     if config.minari is not None and find_spec("minari") is None:
@@ -188,12 +223,42 @@ def _(settings: DoctorSettings) -> Task:
 
 
 @load_data.register
+def _(settings: InspectSettings) -> Any:
+    config, folder = settings.inspection, Path(settings.inspection.folder)
+    if config.html is not None and not Path(config.html).absolute().parent.is_dir():
+        raise KselectError(
+            f"html is {config.html}, whose folder does not exist: make it, or give another.", setting="html"
+        )
+    if (folder / RUNS).is_file():
+        return read_study(folder)
+    if (folder / DESCRIPTION).is_file():
+        return None
+    if is_run(folder):
+        return read_run(folder)
+    raise KselectError(
+        f"{folder} is not the folder of a run, a policy or a comparison: give one with metrics.jsonl, agent.json or "
+        "runs.jsonl.",
+        setting="folder",
+    )
+
+
+@load_data.register
 def _(settings: ExplainSettings) -> Task:
     earlier = settings.ladder.earlier
     if earlier is not None and not Path(earlier, "runs.jsonl").exists():
         raise KselectError(
             f"earlier is {earlier}, which holds no runs of an ablation: give a folder of `explain`.", setting="earlier"
         )
+    return make_task(settings.task)
+
+
+@load_data.register
+def _(settings: ExportSettings) -> Task:
+    return make_task(settings.task)
+
+
+@load_data.register
+def _(settings: BenchModelSettings) -> Task:
     return make_task(settings.task)
 
 

@@ -27,10 +27,11 @@ class Interruption:
         self._patience = patience
         self._former: dict[int, Any] = {}
 
-    def reached_end_of_phase(self) -> None:
-        """Let what is requested be done in its own time: the state is about to be saved."""
+    def reached_end_of_phase(self) -> bool:
+        """Return whether to save the state and stop, which may take its time then."""
         if self.requested and self._former:
             signal.setitimer(signal.ITIMER_REAL, 0)
+        return self.requested
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested:

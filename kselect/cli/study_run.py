@@ -54,8 +54,7 @@ def run_study(
 
         def on_steps(cell: Cell, steps: int, of: int) -> None:
             show(cell, round(steps / of * steps_of(cell)), {"run": describe_cell(cell.identity)})
-            interruption.reached_end_of_phase()
-            if interruption.requested:
+            if interruption.reached_end_of_phase():
                 raise KeyboardInterrupt
 
         def record(entry: dict[str, Any]) -> None:

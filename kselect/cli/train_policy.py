@@ -19,7 +19,9 @@ from pathlib import Path
 
 import gymnasium
 
+from kselect.analysis.inspection.tables import quarters
 from kselect.cli.commands import COMMANDS
+from kselect.cli.console import print_section
 from kselect.cli.further_tasks import settings_of_tasks
 from kselect.cli.training_run import build_distiller, open_folder, recorded, resolve
 from kselect.config import EnvSettings, TrainPolicySettings
@@ -29,9 +31,11 @@ from kselect.distillation.reward import default_measure, unit_of
 from kselect.envs.distillation import DistillationEnv
 from kselect.recipes import save_comparison
 from kselect.recipes.policies import PolicySetup, build_trainable_agent
+from kselect.runs.history import read_episode
 from kselect.tasks.task import Task
 from kselect.training.api import make_runner
 from kselect.training.compatibility import check_same_spaces
+from kselect.training.episode import Episode
 from kselect.training.results import summarise_policy
 from kselect.training.runner import VectorEnv
 from kselect.training.workers import EnvSpec, make_worker_envs, stop_worker_envs
@@ -55,14 +59,16 @@ def run(settings: TrainPolicySettings, task: Task) -> Path:
         ]
         folder = open_folder(settings.replace(also=also), distillers[0], f"policy-{agent}", "train-policy", task=names)
 
-        def save(_: object) -> None:
-            save_comparison(folder.path / "policy", distillers[0].offered)
-            setup.agent.save(folder.path / "policy")
-
         tasks = [distiller.task for distiller in distillers]
-        with recorded(folder, runner, f"Training a policy on {names}", tasks) as on_phase:
-            # Saved after every episode, so that a stopped run leaves what it has learned.
-            episodes = runner.run(on_phase, on_episode=save)
+        with recorded(folder, runner, f"Training a policy on {names}", tasks) as (on_phase, on_episode):
+
+            def save(episode: Episode) -> None:
+                """Save the policy after every episode, so that a stopped run leaves what it has learned."""
+                save_comparison(folder.path / "policy", distillers[0].offered)
+                setup.agent.save(folder.path / "policy")
+                on_episode(episode)
+
+            episodes = runner.run(on_phase, save)
             results = summarise_policy(episodes, agent, seed, policy.parallel)
             if runner.facts:
                 results["facts"] = {task: facts.to_dict() for task, facts in runner.facts.items()}
@@ -78,7 +84,9 @@ def run(settings: TrainPolicySettings, task: Task) -> Path:
     }
     for i, episode in enumerate(episodes, 1):
         print(f"episode {i}: reward {episode.total_reward:.4f} {units[episode.task]} ({episode.task})")
-    print(f"policy: {folder.path / 'policy'}")
+    print()
+    print_section(quarters([read_episode(episode.history, folder.path) for episode in episodes], draw=False))
+    print(f"\npolicy: {folder.path / 'policy'}")
     return folder.path
 
 

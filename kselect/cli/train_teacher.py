@@ -38,8 +38,8 @@ def run(settings: TrainTeacherSettings, task: Task) -> Path:
     best = watch_best(setup.env, settings.stopping)
     runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=False, callbacks=best)
     folder = open_folder(settings, distiller, "teacher", "train-teacher")
-    with recorded(folder, runner, f"Fine-tuning a teacher for {task.name}", [task]) as on_phase:
-        result = evaluated(runner.run(on_phase)[0], setup.env)
+    with recorded(folder, runner, f"Fine-tuning a teacher for {task.name}", [task]) as watch:
+        result = evaluated(runner.run(*watch)[0], setup.env)
         results = {**summarise_run(result, task, seed=seed), "size": size_of(result.student), **origin}
         for watcher in best:
             results |= watcher.results()

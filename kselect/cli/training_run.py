@@ -24,6 +24,7 @@ from kselect.config import (
     TrainTeacherSettings,
 )
 from kselect.distillation.builders import Models, make_models
+from kselect.distillation.compatibility import with_other_tokens
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.snapshot import fitting
@@ -36,7 +37,8 @@ from kselect.runs.run_dir import RunFolder
 from kselect.tasks.registry import resolve_paths
 from kselect.tasks.task import Task
 from kselect.tasks.words.tagging_task import TaggingTask
-from kselect.training.episode import OnPhase
+from kselect.training.episode import Episode, OnEpisode, OnPhase
+from kselect.training.reports import report_episode
 from kselect.training.results import describe_selection, phase_record
 from kselect.training.runner import EpisodeRunner
 from kselect.training.workers import WorkerDiedError
@@ -66,7 +68,8 @@ def build_distiller(settings: DistillSettings | TrainPolicySettings, task: Task[
     try:
         distiller = models.distiller(settings.training, settings.knowledge, settings.task.max_length)
     except IncomparableError:
-        check_served(settings.agent, models.student, models.teachers, models.task.is_labelled)
+        other_tokens = with_other_tokens(models.student, models.teachers, models.task)
+        check_served(settings.agent, models.student, models.answering, models.task.is_labelled, other_tokens)
         raise
     warn_of_head(models)
     warn_of_length(distiller)
@@ -121,8 +124,8 @@ def recorded(
     title: str,
     tasks: Sequence[Task],
     recording: RunRecording | None = None,
-) -> Iterator[OnPhase]:
-    """Resume a stopped run, and yield the `on_phase` that logs each phase and shows progress.
+) -> Iterator[tuple[OnPhase, OnEpisode]]:
+    """Resume a stopped run, and yield functions that log each phase and episode, and show progress.
 
     Raises:
         KselectError: training diverged; the last good state, where there is one, is saved in the run folder.
@@ -145,16 +148,19 @@ def recorded(
                 if "reward_loss" in record:
                     unit = units[record.get("task", tasks[0].name)]
                     facts["loss on reward"] = f"{record['reward_loss']:.3f} {unit}"
-                interruption.reached_end_of_phase()
-                if interruption.requested or (folder.checkpoint.due and runner.snapshot_steps > runner.saved_steps):
+                is_stopping = interruption.reached_end_of_phase()
+                if is_stopping or (folder.checkpoint.due and runner.snapshot_steps > runner.saved_steps):
                     runner.save(folder.checkpoint)
-                if interruption.requested:
+                if is_stopping:
                     raise KeyboardInterrupt
                 progress.advance(record["steps"], **facts)
 
+            def on_episode(episode: Episode) -> None:
+                folder.log_episode(report_episode(episode))
+
             try:
                 try:
-                    yield on_phase
+                    yield on_phase, on_episode
                 except WorkerDiedError:
                     runner.save(folder.checkpoint)
                     if not interruption.requested:
@@ -184,10 +190,13 @@ def _resume(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | 
                 f"{folder.path / 'metrics.jsonl'} lacks {anew} of the checkpoint's {len(runner.records)} phases: they "
                 "are written anew, without the shares of cost."
             )
-    step = sum(record["steps"] for record in runner.records)
-    folder.rewind(len(runner.records), step)
+    steps = list(accumulate(record["steps"] for record in runner.records))
+    step = steps[-1] if steps else 0
+    folder.rewind(len(steps))
+    for episode in runner.episodes:
+        folder.log_episode(report_episode(episode))
     if recording is not None:
-        recording.resume(len(runner.records))
+        recording.resume(steps)
     if snapshot is not None:
         notice(f"Resuming {folder.path} after {step} of {runner.total_steps} training steps.")
     return step

@@ -18,7 +18,7 @@ from kselect.config.knowledge import kind_of
 
 LABELS = ("gold", "label-smoothing")
 OUTPUTS = (
-    *("logits", "logits-mse", "kd-sim", "kd-pt", "kd-pt-sim", "kd-top-k"),
+    *("logits", "logits-mse", "reverse-kl", "jsd", "kd-sim", "kd-pt", "kd-pt-sim", "kd-top-k"),
     *("marginals", "substructures", "posterior", "best-sequences"),
 )
 TRAITS = ("labels", "outputs", "inner", "texts", "labels_last")

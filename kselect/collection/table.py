@@ -39,6 +39,7 @@ class Run:
         teacher: the metrics of its teacher, by split.
         facts: by name, see `kselect.distillation.facts.facts.Facts`; None where a run has none.
         seconds: wall time of the run, without the making of its teacher.
+        constant: the metrics of the constant prediction on dev; None where they were not kept.
     """
 
     condition: str
@@ -53,6 +54,13 @@ class Run:
     teacher: Mapping[str, Mapping[str, float]]
     facts: Mapping[str, Any] | None
     seconds: float
+    constant: Mapping[str, float] | None = None
+
+    @property
+    def constant_score(self) -> float:
+        """The score of the constant prediction; 0 where it is not known."""
+        score = (self.constant or {}).get("score")
+        return 0.0 if score is None or math.isnan(score) else float(score)
 
     def score(self, mark: float, split: str) -> float:
         """Return the task's score at a mark, NaN where it is not defined.
@@ -151,6 +159,7 @@ def _run(entry: Mapping[str, Any], ledger: str | Path) -> Run:
             teacher=entry["teacher"],
             facts=entry.get("facts"),
             seconds=sum(entry["seconds"].values()),
+            constant=entry.get("constant"),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         named = ", ".join(str(entry[name]) for name in RUN)

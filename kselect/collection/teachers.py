@@ -115,7 +115,7 @@ def teacher_scores(distiller: Distiller, path: Path) -> dict[str, Any]:
         kept: dict[str, Any] = io.read_json(path)
         return kept
     task, training = distiller.task, distiller.training
-    encoded = distiller.encoded("reward")
+    encoded = distiller.encoded("reward", teacher=0)
     reward = evaluate(
         distiller.teachers[0], task, encoded, np.arange(len(encoded)), training.batch_size, distiller.dtype
     )

@@ -5,9 +5,10 @@ within it. The docstring of a group heads its options in `--help`; the docstring
 Facts about a setting are declared with `setting`, and read with `names_with`.
 """
 
-from kselect.config.analysis import FEWEST, AblationConfig, DoctorConfig, RecordingConfig
+from kselect.config.analysis import FEWEST, AblationConfig, DoctorConfig, InspectConfig, RecordingConfig
 from kselect.config.collection import CollectConfig
 from kselect.config.commands import (
+    BenchModelSettings,
     CacheSettings,
     CollectSettings,
     CompareSettings,
@@ -17,6 +18,8 @@ from kselect.config.commands import (
     EnvSettings,
     EvaluateSettings,
     ExplainSettings,
+    ExportSettings,
+    InspectSettings,
     PredictSettings,
     PushSettings,
     TrainPolicySettings,
@@ -24,8 +27,10 @@ from kselect.config.commands import (
 )
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
+from kselect.config.export import EXPORT_PACKAGES, BenchmarkConfig, ExportConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import (
+    ANSWER_KNOWLEDGE,
     ARC_MARGINALS,
     DEFAULT_KNOWLEDGE,
     DEFAULT_OF_WORDS,
@@ -48,9 +53,11 @@ from kselect.config.training import StoppingConfig, TrainingConfig
 from kselect.config.validation import Config, SettingFacts, merge_settings, names_with, setting
 
 __all__ = [
+    "ANSWER_KNOWLEDGE",
     "ARC_MARGINALS",
     "DEFAULT_KNOWLEDGE",
     "DEFAULT_OF_WORDS",
+    "EXPORT_PACKAGES",
     "FEWEST",
     "HEADS",
     "KNOWLEDGE_NAMES",
@@ -65,6 +72,8 @@ __all__ = [
     "WORD_KNOWLEDGE",
     "AblationConfig",
     "AgentConfig",
+    "BenchModelSettings",
+    "BenchmarkConfig",
     "CacheConfig",
     "CacheSettings",
     "CollectConfig",
@@ -82,7 +91,11 @@ __all__ = [
     "EvaluateSettings",
     "EvaluationConfig",
     "ExplainSettings",
+    "ExportConfig",
+    "ExportSettings",
     "FolderConfig",
+    "InspectConfig",
+    "InspectSettings",
     "KnowledgeConfig",
     "PhaseConfig",
     "PolicyConfig",

@@ -30,6 +30,21 @@ class DoctorConfig(Config):
 
 
 @dataclass(frozen=True)
+class InspectConfig(Config):
+    """Inspection: of what, and where a page of it is written."""
+
+    folder: str
+    """Folder of a run of distill or train-policy, of a policy, or of a comparison."""
+    html: str | None = None
+    """Also write everything to this file, an HTML page that needs nothing else."""
+
+    def validate(self) -> None:
+        """Refuse empty paths."""
+        require(bool(self.folder), "folder is empty: give that of a run, a policy or a comparison.", "folder")
+        require(self.html != "", "html is empty: give the file to write.", "html")
+
+
+@dataclass(frozen=True)
 class AblationConfig(Config):
     """Levels: what a student is taught at each level of knowledge, and how a gain is measured."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kselect.config.analysis import AblationConfig, DoctorConfig, RecordingConfig
+from kselect.config.analysis import AblationConfig, DoctorConfig, InspectConfig, RecordingConfig
 from kselect.config.collection import CollectConfig
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
+from kselect.config.export import BenchmarkConfig, ExportConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import KnowledgeConfig
 from kselect.config.models import EncoderConfig, StudentConfig, check_head_of
@@ -48,7 +49,8 @@ class EnvSettings(Settings):
     def validate(self) -> None:
         """Refuse a head for another type of task, a teacher beyond those given, and a parser of no whole texts."""
         check_head_of(self.task.task_type, self.model.head)
-        self.knowledge.check_teachers(len(self.model.teachers))
+        self.model.check_teacher(self.task.teacher_columns)
+        self.knowledge.check_teachers(len(self.model.teachers) + bool(self.task.teacher_columns))
         require(
             self.model.parser is None or self.task.task_type == "text",
             f"parser is for whole texts, but task_type is {self.task.task_type}: leave it out.",
@@ -70,6 +72,7 @@ class DistillSettings(EnvSettings):
         super().validate()
         if self.recording.record:
             self.task.require_labels("A recording")
+            self.task.require_one_label("A recording")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +110,30 @@ class PushSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportSettings(Settings):
+    """Settings of `kselect export`."""
+
+    export: ExportConfig
+    task: TaskConfig = field(default_factory=TaskConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchModelSettings(Settings):
+    """Settings of `kselect bench-model`."""
+
+    benchmark: BenchmarkConfig
+    task: TaskConfig = field(default_factory=TaskConfig)
+
+    def validate(self) -> None:
+        """Refuse a static student of words."""
+        require(
+            not self.benchmark.static or self.task.task_type == "text",
+            f"static is for whole texts, but task_type is {self.task.task_type}: leave it out.",
+            "static",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class DoctorSettings(Settings):
     """Settings of `kselect doctor`."""
 
@@ -120,10 +147,19 @@ class DoctorSettings(Settings):
     def validate(self) -> None:
         """Refuse a head for another type of task, several teachers, and training data without labels."""
         check_head_of(self.task.task_type, self.model.head)
+        self.model.check_teacher(None)
         require(
             len(self.model.teachers) == 1, "The doctor examines one teacher at a time: give a single one.", "teacher"
         )
         self.task.require_labels("The doctor")
+        self.task.require_one_label("The doctor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectSettings(Settings):
+    """Settings of `kselect inspect`."""
+
+    inspection: InspectConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +175,7 @@ class ExplainSettings(Settings):
     def validate(self) -> None:
         """Refuse what no level of knowledge reads."""
         check_head_of(self.task.task_type, self.model.head)
+        self.model.check_teacher(None)
         require(len(self.model.teachers) == 1, "Levels of knowledge are those of one teacher: give one.", "teacher")
         require(
             self.model.parser is None,
@@ -146,6 +183,7 @@ class ExplainSettings(Settings):
             "parser",
         )
         self.task.require_labels("Every level of knowledge")
+        self.task.require_one_label("Every level of knowledge")
 
 
 @dataclass(frozen=True, kw_only=True)

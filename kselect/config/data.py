@@ -79,10 +79,20 @@ class TaskConfig(Config):
     """Column of the label in the files; label by default."""
     labels: list[str] | None = setting(None, group="texts")
     """The labels in the files, in the order of their ids; by default those of train_file, sorted."""
+    multi_label: bool = setting(False, group="texts")
+    """A text may have several labels, or none: label_column holds a list, or a text with labels between separators."""
+    label_separator: str | None = setting(None, group="texts")
+    """What is between several labels in a text; a comma by default."""
     regression: bool = setting(False, group="texts")
     """The labels in the files are scores."""
+    teacher_columns: list[str] | None = setting(None, group="texts", describes_data=True)
+    """Columns of a teacher's answers, such as a language model's: the probability of each label, in their order, or a
+    score; with them no teacher need be given, and rows may lack a label (see docs/teachers.md)."""
+    teacher_values: Literal["probabilities", "logits"] | None = setting(None, group="texts", describes_data=True)
+    """What teacher_columns hold for labels; probabilities by default."""
     metrics: list[str] | None = setting(None, group="texts")
-    """Metrics for the files, out of accuracy, f1, macro_f1, matthews and, for scores, pearson, spearman."""
+    """Metrics for the files, out of accuracy, f1, macro_f1, matthews, for several labels a text micro_f1, macro_f1 and,
+    for scores, pearson, spearman."""
     id_column: str | None = setting(None, group="texts")
     """Column of ids, which are written with the predictions."""
     max_length: int | None = None
@@ -102,6 +112,11 @@ class TaskConfig(Config):
 
     def require_labels(self, reader: str) -> None:
         """Refuse to train on sentences without labels what reads labels."""
+        require(
+            self.teacher_columns is None,
+            f"{reader} reads no answers of a teacher in columns: leave teacher_columns out.",
+            "teacher_columns",
+        )
         for name in ("unlabelled_file", "transfer_file"):
             require(
                 getattr(self, name) is None,
@@ -160,6 +175,12 @@ class TaskConfig(Config):
                 "transfer_file",
             )
         self._check_augmentation()
+        self._check_teacher_columns()
+        require(
+            self.multi_label or self.label_separator is None,
+            "label_separator is between several labels of a text: give multi_label, too.",
+            "multi_label",
+        )
         require(
             self.transfer_columns is None or self.task_type == "text",
             f"transfer_columns is for whole texts, and task_type is {self.task_type}: leave it out.",
@@ -178,6 +199,28 @@ class TaskConfig(Config):
                 f"{name} says how texts are augmented: give augment, the number of copies, too.",
                 "augment",
             )
+
+    def _check_teacher_columns(self) -> None:
+        """Refuse columns of answers that some texts cannot have, and columns named twice or not at all."""
+        columns = self.teacher_columns
+        if columns is not None:
+            named = ", ".join(columns)
+            require(len(columns) > 0, "teacher_columns is empty: name one for each label.", "teacher_columns")
+            require(len(set(columns)) == len(columns), f"teacher_columns names one twice: {named}.", "teacher_columns")
+            require(
+                self.augment is None,
+                "augment makes texts for which teacher_columns have no answers: leave one of the two out.",
+                "augment",
+            )
+        require(
+            columns is not None or self.teacher_values is None,
+            "teacher_values says what teacher_columns hold: give teacher_columns, too.",
+            "teacher_columns",
+        )
+
+    def require_one_label(self, reader: str) -> None:
+        """Refuse texts with several labels for what reads one class of each."""
+        require(not self.multi_label, f"{reader} reads one label for each text: leave multi_label out.", "multi_label")
 
     def _check_sources(self) -> None:
         """Refuse contradictions in where a custom dataset is."""

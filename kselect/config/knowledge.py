@@ -18,6 +18,8 @@ TEXT_KNOWLEDGE = (
     "gold",
     "logits",
     "logits-mse",
+    "reverse-kl",
+    "jsd",
     "hidden",
     "hidden-cls",
     "hidden-cosine",
@@ -34,6 +36,8 @@ TEXT_KNOWLEDGE = (
 PARSER_KNOWLEDGE = ("parser-trees",)
 WORD_KNOWLEDGE = ("marginals", "substructures", "posterior", "best-sequences")
 KNOWLEDGE_NAMES = (*TEXT_KNOWLEDGE, *PARSER_KNOWLEDGE, *WORD_KNOWLEDGE)
+ANSWER_KNOWLEDGE = ("gold", "logits", "logits-mse", "reverse-kl", "jsd", *LEVELS, *PARSER_KNOWLEDGE, *WORD_KNOWLEDGE)
+"""Kinds that compare answers, or read no teacher, and so need no tokens that teacher and student have in common."""
 TEXT_SOURCES = {"transfer": "transfer_file", "augmented": "augment"}
 """Rows of a selection that say how many of the batches are drawn from further texts, rather than what is learned, and
 the setting that these texts come from."""
@@ -87,12 +91,12 @@ class KnowledgeConfig(Config):
     """Knowledge: which kinds of knowledge a teacher offers, and how each is compared."""
 
     knowledge: list[str] | None = setting(None, set_by_agent=True)
-    """Kinds of knowledge on offer, which an agent weighs, out of gold, logits, logits-mse, hidden, hidden-cls,
-    hidden-cosine, embeddings, attention, attention-scores, relations, query-relations, key-relations, value-relations,
-    latent-trees, label-smoothing, kd-sim, kd-pt, kd-pt-sim, kd-top-k, with a parser parser-trees and, of words,
-    marginals, substructures, posterior, best-sequences; by default those that the agent's recipe reads or a policy was
-    trained with, or else, as far as both models have them, gold, logits, hidden, attention, relations, with a parser
-    parser-trees and, of words, marginals, substructures. With several teachers, a number says which one a kind
+    """Kinds of knowledge on offer, which an agent weighs, out of gold, logits, logits-mse, reverse-kl, jsd, hidden,
+    hidden-cls, hidden-cosine, embeddings, attention, attention-scores, relations, query-relations, key-relations,
+    value-relations, latent-trees, label-smoothing, kd-sim, kd-pt, kd-pt-sim, kd-top-k, with a parser parser-trees and,
+    of words, marginals, substructures, posterior, best-sequences; by default those that the agent's recipe reads or a
+    policy was trained with, or else, as far as both models have them, gold, logits, hidden, attention, relations, with
+    a parser parser-trees and, of words, marginals, substructures. With several teachers, a number says which one a kind
     reads, as in logits@2 (first: 1), and logits alone reads the mean of their logits."""
     skip_unsupported: bool = setting(False, set_by_agent=True)
     """Leave out kinds of knowledge that are named and that these models cannot compare, instead of refusing them."""

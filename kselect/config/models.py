@@ -60,9 +60,9 @@ class EncoderConfig(Config):
 class StudentConfig(Config):
     """Model: the teacher, and the student, which is cut out of it or loaded."""
 
-    teacher: str | list[str]
+    teacher: str | list[str] | None = None
     """Folder or hub id of a fine-tuned classifier, such as `kselect train-teacher` makes; of several, the mean of their
-    logits or, as in logits@2, each one."""
+    logits or, as in logits@2, each one. With teacher_columns none is needed; if there is one, it comes first."""
     layers: int | list[int] | None = None
     """Number of the teacher's layers that the student keeps, or which ones, such as 1,3,5 (first: 1); 3 by default."""
     student: str | None = None
@@ -79,7 +79,7 @@ class StudentConfig(Config):
         """Refuse no teacher, and a student that is both loaded and cut out."""
         teachers = self.teachers
         require(
-            len(teachers) > 0 and all(teachers),
+            self.teacher is None or (len(teachers) > 0 and all(teachers)),
             "teacher is empty: give the folder of a fine-tuned classifier.",
             "teacher",
         )
@@ -107,5 +107,20 @@ class StudentConfig(Config):
 
     @property
     def teachers(self) -> list[str]:
-        """All teachers, one or several."""
-        return [self.teacher] if isinstance(self.teacher, str) else list(self.teacher)
+        """All teachers that are models: one or several, or none."""
+        return [self.teacher] if isinstance(self.teacher, str) else list(self.teacher or ())
+
+    def check_teacher(self, columns: list[str] | None) -> None:
+        """Refuse no teacher, neither a model nor `columns` of the data, and layers of none."""
+        require(
+            bool(self.teachers or columns),
+            "teacher is missing: give the folder or hub id of a fine-tuned classifier, or name the columns of a "
+            "teacher's answers in the data as teacher_columns.",
+            "teacher",
+        )
+        require(
+            bool(self.teachers) or self.student is not None,
+            "student is missing: with teacher_columns alone there is no model to take layers of, so give the folder of "
+            "an encoder.",
+            "student",
+        )

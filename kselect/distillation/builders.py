@@ -10,8 +10,10 @@ from kselect.config import EncoderConfig, KnowledgeConfig, StudentConfig, TaskCo
 from kselect.distillation.augmentation import RATE, augment
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.overlap import check_overlap
+from kselect.distillation.teacher.columns import with_columns
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
+from kselect.models.column_teacher import ColumnTeacher
 from kselect.models.heads.registry import is_text
 from kselect.models.loading import load_classifier, load_encoder, load_student
 from kselect.models.scratch import new_classifier
@@ -66,6 +68,11 @@ class Models:
     head_is_random: bool = False
     augmenting: float = 0.0
 
+    @property
+    def answering(self) -> tuple[Classifier | ColumnTeacher, ...]:
+        """The teachers, and behind them the one whose answers are columns of the data, if the task has them."""
+        return with_columns(self.teachers, self.student, self.task)
+
     def distiller(self, training: TrainingConfig, knowledge: KnowledgeConfig, max_length: int | None) -> Distiller:
         """Create the distiller of these models; the time of augmentation is accounted as probing."""
         made = Distiller(self.task, self.teachers, self.student, training, knowledge, max_length, self.parser)
@@ -92,6 +99,7 @@ def make_models(task: TaskConfig, student: StudentConfig, seed: int = 0, loaded:
         learner = load_student(student.student, loaded, seed, student.head)
     else:
         assert student.kept_layers is not None
+        student.check_teacher(task.teacher_columns)
         learner = shrink(teachers[0], student.kept_layers)
         if student.head not in (None, learner.head.name):
             learner, head_is_random = with_head(learner, loaded, student.head, seed), True

@@ -111,8 +111,9 @@ class DistillerCallback:
 
         Args:
             record: `phase`, `step` (training steps so far), `steps`, the normalised `weights` by kind of knowledge,
-                mean `losses` and `signals`, `reward` and, where it was measured, its facts (see `RewardMeter.reward`),
-                `agent` with the figures of a learning agent, and where there are several episodes `episode` and `task`.
+                mean `losses`, `relative_losses` and `signals`, `reward` and, where it was measured, its facts (see
+                `RewardMeter.reward`), facts of the decision (see `describe_decision`), `agent` with the figures of a
+                learning agent's update, and where there are several episodes `episode` and `task`.
             control: Stops the training.
         """
 

@@ -1,4 +1,4 @@
-"""Checks that a student can learn from its teachers: same labels, same tokens."""
+"""Checks that a student can learn from its teachers: same labels, and which of them read the same tokens."""
 
 from __future__ import annotations
 
@@ -36,8 +36,7 @@ def check_compatible(student: Classifier, teachers: Sequence[Classifier], task: 
     """Check that models can be compared on a task.
 
     Raises:
-        KselectError: student and teacher are one model; labels differ from the task's or between models; texts are
-            tokenised differently.
+        KselectError: student and teacher are one model; labels differ from the task's or between models.
     """
     if any(teacher.model is student.model for teacher in teachers):
         raise KselectError(
@@ -55,19 +54,38 @@ def check_compatible(student: Classifier, teachers: Sequence[Classifier], task: 
             "Teacher and student use different tags for arcs, so they had different training data: shrink the student "
             "from its teacher, or train both on the same data."
         )
+
+
+def with_other_tokens(student: Classifier, teachers: Sequence[Classifier], task: Task) -> frozenset[int]:
+    """Return which of the teachers, counted from 0, have another vocabulary than the student or tokenise otherwise.
+
+    Of these only answers can be learned, since there is no token of theirs to compare one of the student's with.
+    """
     train = task.splits["train"]
     sample = train.take(fixed_sample(len(train), COMPARED_EXAMPLES))
     vocabulary, tokens = student.tokenizer.get_vocab(), _token_ids(student, task, sample)
-    for teacher in teachers:
-        if teacher.tokenizer.get_vocab() != vocabulary or _token_ids(teacher, task, sample) != tokens:
-            raise KselectError(
-                "Teacher and student have different vocabularies, or tokenise texts differently: shrink the student "
-                "from its teacher, or give one with the teacher's tokenizer."
-            )
+    return frozenset(
+        i
+        for i, teacher in enumerate(teachers)
+        if teacher.tokenizer.get_vocab() != vocabulary or _token_ids(teacher, task, sample) != tokens
+    )
+
+
+def check_common_tokens(student: Classifier, teachers: Sequence[Classifier], task: Task, reader: str) -> None:
+    """Refuse teachers with another tokenizer for `reader`, which compares models token by token."""
+    if with_other_tokens(student, teachers, task):
+        raise KselectError(
+            f"{reader} compares teacher and student token by token, and they have different vocabularies, or tokenise "
+            "texts differently: shrink the student from its teacher, or give one with the teacher's tokenizer.",
+            setting="student",
+        )
 
 
 def shared_tokenizer(student: Classifier, teachers: Sequence[Classifier]) -> PreTrainedTokenizerBase:
-    """Return the tokenizer for all models: of equal ones, one with token types, since some model may read them."""
+    """Return the tokenizer for a student and teachers that tokenise alike.
+
+    Of equal ones it has token types, if any does, since some model may read them.
+    """
     tokenizers = [classifier.tokenizer for classifier in (student, *teachers)]
     return next((each for each in tokenizers if "token_type_ids" in each.model_input_names), tokenizers[0])
 

@@ -12,17 +12,19 @@ from torch import Tensor, nn
 
 from kselect.config import TEXT_SOURCES, KnowledgeConfig, TrainingConfig
 from kselect.distillation.callback import DistillerCallback, TrainingControl
-from kselect.distillation.compatibility import as_teachers, check_compatible, shared_tokenizer
+from kselect.distillation.compatibility import as_teachers, check_compatible, shared_tokenizer, with_other_tokens
 from kselect.distillation.cost_account import CostAccount
 from kselect.distillation.device import find_device, resolve_precision
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.encoded_splits import EncodedSplits
 from kselect.distillation.evaluation import Evaluation, evaluate, fixed_sample
+from kselect.distillation.other_tokens import OtherTokens
 from kselect.distillation.overlap import trained_texts
 from kselect.distillation.pair_forward import PairForward
 from kselect.distillation.phase_report import PhaseReport
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.source_sampler import SourceSampler
+from kselect.distillation.teacher.columns import column_logits, with_columns
 from kselect.distillation.teacher.outputs import TeacherOutputs
 from kselect.distillation.teacher.parser import ParsedTexts
 from kselect.distillation.teacher.sources import ProgressCallback, TeacherSource
@@ -34,6 +36,7 @@ from kselect.knowledge.base import Knowledge
 from kselect.knowledge.registry import build_knowledge
 from kselect.models.architecture import checkpoint_gradients, input_names
 from kselect.models.classifier import Classifier, input_length
+from kselect.models.column_teacher import ColumnTeacher
 from kselect.models.needs import Needs
 from kselect.models.outputs import ModelOutputs
 from kselect.tasks.encoding import EncodedSplit
@@ -87,7 +90,8 @@ class Distiller:
         Args:
             task: the task.
             teacher: the teacher; several, whose logits are averaged unless a kind of knowledge names one of them
-                (`logits@2`); None to train on gold labels only.
+                (`logits@2`); None to train on gold labels only, or on answers that the task's splits have
+                (`Split.teacher_logits`), which count as the last teacher.
             student: the classifier to train, in place.
             training: settings of the training steps.
             knowledge: settings of the knowledge on offer; by default only gold if there is no teacher, otherwise see
@@ -109,8 +113,10 @@ class Distiller:
         self.student = student
         self.training = training or TrainingConfig()
         check_compatible(student, self.teachers, task)
+        self._other_tokens = with_other_tokens(student, self.teachers, task)
+        self._columns = column_logits(task)
         self._offer(knowledge, parser)
-        models = (student, *self.teachers)
+        models = (student, *self._teachers_alike)
         self.max_length = min(input_length(model, max_length, task.usual_length) for model in models)
         self.device = find_device(self.training.device)
         self.dtype = resolve_precision(self.training.precision, self.device)
@@ -128,19 +134,22 @@ class Distiller:
     def _offer(self, config: KnowledgeConfig | None, parser: Classifier | None) -> None:
         """Build the kinds of knowledge on offer."""
         if config is None:
-            config = KnowledgeConfig() if self.teachers else KnowledgeConfig(knowledge=["gold"])
-        built = build_knowledge(config, self.student, self.teachers, parser, self.task.is_labelled)
+            config = KnowledgeConfig() if self._answering else KnowledgeConfig(knowledge=["gold"])
+        built = build_knowledge(
+            config, self.student, self._answering, parser, self.task.is_labelled, self._other_tokens
+        )
         self.knowledge: tuple[Knowledge, ...] = built
         self.sources = tuple(name for name in TEXT_SOURCES if name in self.task.splits)
         self.offered = replace(config, knowledge=list(self.kinds))
 
     def _encode(self) -> None:
-        """Encode the splits that training reads with one tokenizer for all models."""
-        tokenizer = shared_tokenizer(self.student, self.teachers)
+        """Encode the splits that training reads, with one tokenizer for all models that tokenise alike."""
+        tokenizer = shared_tokenizer(self.student, self._teachers_alike)
         if "token_type_ids" in input_names(self.student.model):
             self.student.tokenizer = tokenizer  # saved with the student, which is trained on its token types
         self._splits = EncodedSplits(self.task, tokenizer, self.max_length)
         self._train, self._sizes = self._splits.training()
+        self._own_tokens = {i: OtherTokens(self.task, self.teachers[i], self._splits) for i in self._other_tokens}
 
     def _connect_teachers(self, parser: Classifier | None) -> None:
         """Move the models to the device, and connect the sources of teacher outputs."""
@@ -148,7 +157,15 @@ class Distiller:
         if self.training.gradient_checkpointing:
             checkpoint_gradients(self._model)
         self._teacher_outputs = TeacherOutputs(
-            self.teachers, self._train, self.knowledge, self.offered, self.task.name, self.device, self.dtype
+            self._answering,
+            self._train,
+            self.knowledge,
+            self.offered,
+            self.task.name,
+            self.device,
+            self.dtype,
+            {i: splits.training()[0] for i, splits in self._own_tokens.items()},
+            self._columns,
         )
         if parser is not None and any(kind.reads_parser for kind in self.knowledge):
             texts = self.task.splits["train"].joined([self.task.splits[name] for name in self.sources])
@@ -183,6 +200,16 @@ class Distiller:
             for kind in self.knowledge
         ]
         self.scales = np.array(scales, dtype=np.float32)
+
+    @property
+    def _answering(self) -> tuple[Classifier | ColumnTeacher, ...]:
+        """The teachers, and behind them the one whose answers are columns of the data."""
+        return with_columns(self.teachers, self.student, self.task)
+
+    @property
+    def _teachers_alike(self) -> list[Classifier]:
+        """The teachers that tokenise as the student does."""
+        return [teacher for i, teacher in enumerate(self.teachers) if i not in self._other_tokens]
 
     @property
     def teacher(self) -> Classifier | None:
@@ -279,9 +306,9 @@ class Distiller:
         encoded, indices = self._splits.sample(split, examples)
         return evaluate(self.student, self.task, encoded, indices, self.training.batch_size, self.dtype)
 
-    def encoded(self, split: str) -> EncodedSplit:
-        """Return an encoded split."""
-        return self._splits[split]
+    def encoded(self, split: str, teacher: int | None = None) -> EncodedSplit:
+        """Return an encoded split, as the student or the `teacher` of that index reads it."""
+        return (self._splits if teacher is None else self._own_tokens.get(teacher, self._splits))[split]
 
     @torch.no_grad()
     def mean_cls(self) -> dict[str, NDArray[np.float32]]:
@@ -294,8 +321,10 @@ class Distiller:
         """
         with self.account.measure("probing"):
             if self._teacher_cls is None:
-                self._teacher_cls = self._pair.mean_cls(self.teachers[0], self._probe_sample())
-            student_cls = self._pair.mean_cls(self.student, self._probe_sample())
+                self._teacher_cls = self._pair.mean_cls(
+                    self.teachers[0], self.encoded("train", teacher=0), self._probe_sample()
+                )
+            student_cls = self._pair.mean_cls(self.student, self.encoded("train"), self._probe_sample())
             return {"student_cls": student_cls, "teacher_cls": self._teacher_cls}
 
     @torch.no_grad()

@@ -17,13 +17,15 @@ from kselect.tasks.task import Task
 class EncodedSplits:
     """The splits of a task, each encoded on first use, so that splits that are only reported cost nothing before."""
 
-    def __init__(self, task: Task[Any], tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
-        """Encode the splits that training and choosing read: all but those that are only reported."""
+    def __init__(
+        self, task: Task[Any], tokenizer: PreTrainedTokenizerBase, max_length: int, encode_at_once: bool = True
+    ) -> None:
+        """Encode at once the splits that training and choosing read: all but those that are only reported."""
         self.tokenizer = tokenizer
         self.max_length = max_length
         self._task = task
         self._encoded: dict[str, EncodedSplit] = {}
-        for name in task.splits:
+        for name in task.splits if encode_at_once else ():
             if name == "dev" or name not in task.reported:
                 _ = self[name]
 
@@ -38,8 +40,11 @@ class EncodedSplits:
 
     def __getitem__(self, name: str) -> EncodedSplit:
         if name not in self._encoded:
-            self._encoded[name] = self._task.encode(self._task.splits[name], self.tokenizer, self.max_length)
+            self._encoded[name] = self._encode(name)
         return self._encoded[name]
+
+    def _encode(self, name: str) -> EncodedSplit:
+        return self._task.encode(self._task.splits[name], self.tokenizer, self.max_length)
 
     def sample(self, name: str, examples: int | None) -> tuple[EncodedSplit, NDArray[np.int64]]:
         """Return a split and the indices of a fixed sample of `examples` of it; of all, if None."""

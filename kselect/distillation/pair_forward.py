@@ -92,10 +92,12 @@ class PairForward:
         return batch, student, teachers
 
     @torch.no_grad()
-    def mean_cls(self, classifier: Classifier, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the mean [CLS] state `[D]` of a classifier's last layer over training examples, without dropout."""
+    def mean_cls(
+        self, classifier: Classifier, examples: EncodedSplit, indices: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Return the mean [CLS] state `[D]` of a classifier's last layer over examples, without dropout."""
         last = classifier.layers
-        batch = {name: send(value, self._device) for name, value in self._train.batch(indices).items()}
+        batch = {name: send(value, self._device) for name, value in examples.batch(indices).items()}
         classifier.model.eval()
         with autocast(self._device, self._dtype):
             outputs = forward(classifier.model, batch, Needs(hidden_states=frozenset({last})))

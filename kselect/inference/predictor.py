@@ -130,9 +130,12 @@ class Predictor:
         if isinstance(self.task, WordTask):
             assert isinstance(encoded, EncodedWords)
             return self._of_words(self.task, encoded, answers, found)
-        names: Sequence[Any] = [answers[i].item() for i in indices]
-        if self.labels:
-            names = [self.labels[label] for label in names]
+        if isinstance(self.task, TextTask) and self.task.multi_label:
+            present = [np.flatnonzero(answers[i]).tolist() for i in indices]
+            names: Sequence[Any] = [[self.labels[label] for label in labels] for labels in present]
+        else:
+            names = [answers[i].item() for i in indices]
+            names = [self.labels[label] for label in names] if self.labels else names
         return [Prediction(*pair) for pair in zip(names, found, strict=True)]
 
     def _of_words(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kselect.errors import KselectError
-from kselect.models.heads import Answer
+from kselect.models.heads import Answer, LabelsAnswer
 from kselect.models.heads.classes import ClassAnswer
 from kselect.models.heads.crf import ChainAnswer
 from kselect.models.heads.parser import TreeAnswer
@@ -25,9 +25,9 @@ def probabilities(answer: Answer) -> Tensor:
     """Return the marginal probabilities of an answer's parts.
 
     Returns:
-        Of whole texts, of each class, `[B, K]`; of words, of each tag, `[B, W, K]`, or of each head, the root first,
-        `[B, W, 1 + W]`. Where a head scores whole structures, these are sums over all of them; those of arcs are sums
-        over all trees with one root.
+        Of whole texts, of each class or label, `[B, K]`; of words, of each tag, `[B, W, K]`, or of each head, the root
+        first, `[B, W, 1 + W]`. Where a head scores whole structures, these are sums over all of them; those of arcs are
+        sums over all trees with one root.
 
     Raises:
         KselectError: a regression, which has none.
@@ -38,6 +38,11 @@ def probabilities(answer: Answer) -> Tensor:
 @probabilities.register
 def _(answer: ClassAnswer) -> Tensor:
     return answer.logits.float().softmax(-1)
+
+
+@probabilities.register
+def _(answer: LabelsAnswer) -> Tensor:
+    return answer.logits.float().sigmoid()
 
 
 @probabilities.register

@@ -32,4 +32,5 @@ def saved_task(path: str | Path, settings: Mapping[str, Any] | None = None) -> T
     if facts or any("TokenClassification" in architecture for architecture in config.architectures or []):
         source = TaggedSource(scheme=known.get("scheme"), file_scheme=known.get("file_scheme"))
         return source.task_of(name, labels)
-    return TextTask(name, () if config.num_labels == 1 else labels, {}, ())
+    multi_label = config.problem_type == "multi_label_classification"
+    return TextTask(name, () if config.num_labels == 1 and not multi_label else labels, {}, (), multi_label)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from kselect.config import KnowledgeConfig
+from kselect.config import ANSWER_KNOWLEDGE, PARSER_KNOWLEDGE, WORD_KNOWLEDGE, KnowledgeConfig
 from kselect.config.knowledge import key_of
 from kselect.errors import IncomparableError, KselectError
 from kselect.knowledge.hidden_states import Projection
@@ -15,11 +15,15 @@ from kselect.knowledge.layer_map import LayerMap, parse_layer_map
 from kselect.knowledge.target_levels import class_similarities
 from kselect.models.architecture import check_readable
 from kselect.models.classifier import Classifier
-from kselect.models.heads import Classes, Score
+from kselect.models.column_teacher import ColumnTeacher
+from kselect.models.heads import Classes, Labels, Score
 from kselect.models.heads.registry import CHOICES
 from kselect.models.needs import Needs
 from kselect.models.output_layer import output_layer
 from kselect.models.outputs import projection_width
+
+OF_WEIGHTS = ("kd-sim", "kd-pt-sim")
+"""Kinds that compare answers with a target made of the weights of a teacher's output layer."""
 
 
 @dataclass
@@ -30,21 +34,51 @@ class ModelPair:
         name: its name, such as logits, or logits@2 for the second teacher.
         teachers: the teachers that it reads, possibly none; of several, the mean of their logits.
         parser: parses the sentences of the texts; None if there is none.
+        have_common_tokens: whether all of these teachers tokenise as the student does.
     """
 
     name: str
     config: KnowledgeConfig
     student: Classifier
-    teachers: Sequence[Classifier]
+    teachers: Sequence[Classifier | ColumnTeacher]
     parser: Classifier | None = None
+    have_common_tokens: bool = True
 
     @property
-    def teacher(self) -> Classifier | None:
+    def teacher(self) -> Classifier | ColumnTeacher | None:
         """The first teacher; None if there is none."""
         return next(iter(self.teachers), None)
 
     @property
     def required_teacher(self) -> Classifier:
+        """The first teacher, which is a model; see `answering_teacher`."""
+        teacher = self.answering_teacher
+        if isinstance(teacher, ColumnTeacher):
+            raise self.only_answers()
+        return teacher
+
+    def only_answers(self) -> IncomparableError:
+        """Return the error for knowledge of which teachers without common tokens, or without a model, have nothing."""
+        of_columns = any(isinstance(teacher, ColumnTeacher) for teacher in self.teachers)
+        obstacle = "reads inside a teacher, and this one is columns of the data"
+        if not of_columns:
+            obstacle = "compares the models token by token, and this teacher's tokenizer is another than the student's"
+        of_words = self.student.labels is not None
+        kinds = [
+            name
+            for name in ANSWER_KNOWLEDGE
+            if (of_words or name not in WORD_KNOWLEDGE)
+            and (self.parser is not None or name not in PARSER_KNOWLEDGE)
+            and not (of_columns and name in OF_WEIGHTS)
+        ]
+        return IncomparableError(
+            f"knowledge {self.name} {obstacle}",
+            f"offer kinds that read answers: {', '.join(kinds)}.",
+            setting="knowledge",
+        )
+
+    @property
+    def answering_teacher(self) -> Classifier | ColumnTeacher:
         """The first teacher, whose answers, where there are several, can be averaged with those of the others."""
         if self.teacher is None:
             raise KselectError(
@@ -72,7 +106,7 @@ class ModelPair:
     def heads(self) -> tuple[str, str]:
         """Names of the teacher's and the student's head."""
         names = self.required_teacher.head.name, self.student.head.name
-        if self.student.head.name in (Classes.name, Score.name):
+        if self.student.head.name in (Classes.name, Labels.name, Score.name):
             raise IncomparableError(
                 f"knowledge {self.name} is for labelled words, not for whole texts",
                 "leave it out.",
@@ -82,10 +116,18 @@ class ModelPair:
 
     def check_same_choices(self) -> None:
         """Check that both heads choose among the same classes."""
-        student, teacher = (CHOICES.get(model.head.name) for model in (self.student, self.required_teacher))
+        student, teacher = (CHOICES.get(model.head.name) for model in (self.student, self.answering_teacher))
         if student != teacher:
             raise IncomparableError(
                 f"knowledge {self.name} cannot compare {teacher} (teacher) with {student} (student)", "offer marginals."
+            )
+
+    def check_no_score(self) -> None:
+        """Check that there are distributions to compare, which a regression does not have."""
+        if self.student.head.name == Score.name:
+            raise KselectError(
+                f"knowledge {self.name} compares distributions, which a regression does not have: offer logits.",
+                setting="knowledge",
             )
 
     def check_logits(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from importlib.metadata import EntryPoint
 
 from kselect.config import (
+    ANSWER_KNOWLEDGE,
     DEFAULT_KNOWLEDGE,
     DEFAULT_OF_WORDS,
     KNOWLEDGE_NAMES,
@@ -18,7 +19,7 @@ from kselect.knowledge.attention import Attention, AttentionScores
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.hidden_states import Embeddings, Hidden, HiddenCls, HiddenCosine, HiddenStateKnowledge
 from kselect.knowledge.layer_map import parse_layer_map
-from kselect.knowledge.logits import Gold, Logits, LogitsMse
+from kselect.knowledge.logits import Gold, JensenShannon, Logits, LogitsMse, ReverseKl, SoftenedDivergence
 from kselect.knowledge.marginals import Marginals
 from kselect.knowledge.model_pair import ModelPair
 from kselect.knowledge.relations import KeyRelations, QueryRelations, Relations, ValueRelations
@@ -28,6 +29,7 @@ from kselect.knowledge.target_levels import Confidence, ConfidenceSimilarity, La
 from kselect.knowledge.trees import LatentTrees, ParserTrees
 from kselect.models.architecture import check_readable
 from kselect.models.classifier import Classifier
+from kselect.models.column_teacher import ColumnTeacher
 from kselect.plugins import PluginRegistry, distribution, load_plugin
 from kselect.schedule import Schedule
 
@@ -50,6 +52,15 @@ def _marginals(pair: ModelPair) -> Marginals:
 def _logits(pair: ModelPair) -> Logits:
     pair.check_same_choices()
     return Logits(Schedule.parse(pair.config.temperature, "temperature"))
+
+
+def _divergence(kind: type[SoftenedDivergence]) -> Builder:
+    def build(pair: ModelPair) -> Knowledge:
+        pair.check_no_score()
+        pair.check_same_choices()
+        return kind(Schedule.parse(pair.config.temperature, "temperature"))
+
+    return build
 
 
 def _label_smoothing(pair: ModelPair) -> LabelSmoothing:
@@ -80,6 +91,8 @@ _BUILTIN: dict[str, Builder] = {
     "gold": lambda pair: Gold(),
     "logits": _logits,
     "logits-mse": _logits_mse,
+    "reverse-kl": _divergence(ReverseKl),
+    "jsd": _divergence(JensenShannon),
     "hidden": _hidden_states(Hidden),
     "hidden-cls": _hidden_states(HiddenCls),
     "hidden-cosine": _hidden_states(HiddenCosine),
@@ -142,9 +155,10 @@ def register(kind: type[Knowledge], build: Builder | None = None) -> None:
 def build_knowledge(
     config: KnowledgeConfig,
     student: Classifier,
-    teachers: Sequence[Classifier],
+    teachers: Sequence[Classifier | ColumnTeacher],
     parser: Classifier | None = None,
     is_labelled: bool = True,
+    other_tokens: Collection[int] = (),
 ) -> tuple[Knowledge, ...]:
     """Build the kinds of knowledge that `config` names, in its order, or the default ones.
 
@@ -157,6 +171,8 @@ def build_knowledge(
         teachers: the teachers, possibly none.
         parser: parses the texts, for `parser-trees`.
         is_labelled: whether all training examples have labels; kinds that read labels need them.
+        other_tokens: which of the teachers, counted from 0, tokenise otherwise than the student; of these, only kinds
+            in `kselect.config.ANSWER_KNOWLEDGE` can be read.
 
     Raises:
         KselectError: an unknown kind; a kind that needs a teacher where there is none, or one beyond those given; a
@@ -167,12 +183,14 @@ def build_knowledge(
     config.check_teachers(len(teachers))
     if teachers and config.layer_map != KnowledgeConfig.layer_map:
         numbers = [number for _, number in map(split_name, kinds) if number]
-        parse_layer_map(config.layer_map, student.layers, teachers[min(numbers, default=1) - 1].layers)
+        teacher = teachers[min(numbers, default=1) - 1]
+        if isinstance(teacher, Classifier):
+            parse_layer_map(config.layer_map, student.layers, teacher.layers)
     built: dict[str, Knowledge] = {}
     obstacles: list[IncomparableError] = []
     for name in kinds:
         try:
-            knowledge = _build(name, config, student, teachers, parser)
+            knowledge = _build(name, config, student, teachers, parser, other_tokens)
             if knowledge.reads_labels and not is_labelled:
                 raise IncomparableError(
                     f"knowledge {name} reads labels, which the sentences of unlabelled_file do not have",
@@ -214,11 +232,20 @@ def check_kinds(config: KnowledgeConfig, kinds: Collection[str]) -> None:
 
 
 def _build(
-    name: str, config: KnowledgeConfig, student: Classifier, teachers: Sequence[Classifier], parser: Classifier | None
+    name: str,
+    config: KnowledgeConfig,
+    student: Classifier,
+    teachers: Sequence[Classifier | ColumnTeacher],
+    parser: Classifier | None,
+    other_tokens: Collection[int],
 ) -> Knowledge:
     kind, number = split_name(name)
     read = range(len(teachers)) if number is None else range(number - 1, min(number, len(teachers)))
-    pair = ModelPair(name, config, student, [teachers[i] for i in read], parser)
+    of_models = all(isinstance(teachers[i], Classifier) for i in read)
+    have_common_tokens = of_models and not set(read) & set(other_tokens)
+    pair = ModelPair(name, config, student, [teachers[i] for i in read], parser, have_common_tokens)
+    if not pair.have_common_tokens and kind in set(KNOWLEDGE_NAMES) - set(ANSWER_KNOWLEDGE):
+        raise pair.only_answers()  # before the builder asks for anything else that such a teacher lacks
     knowledge = BUILDERS[kind](pair)
     knowledge.name = name  # type: ignore[misc]  # of this row; without a number that of its class
     if read:
@@ -255,9 +282,13 @@ def _check_read(knowledge: Knowledge, pair: ModelPair) -> None:
 
 
 def _check_comparable(knowledge: Knowledge, pair: ModelPair) -> None:
-    reader, student, teacher = f"knowledge {pair.name}", pair.student, pair.required_teacher
+    reader, student, teacher = f"knowledge {pair.name}", pair.student, pair.answering_teacher
     assert knowledge.teacher_needs is not None
+    if not pair.have_common_tokens and any(layers for _, layers in knowledge.teacher_needs.items()):
+        raise pair.only_answers()
     check_readable(student.model, knowledge.student_needs, reader)
+    if isinstance(teacher, ColumnTeacher):
+        return
     check_readable(teacher.model, knowledge.teacher_needs, reader)
     if not knowledge.student_needs.matrices:
         return

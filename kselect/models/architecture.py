@@ -7,7 +7,6 @@ from functools import cache
 from inspect import signature
 from typing import Any
 
-from torch import nn
 from transformers import PreTrainedModel
 
 from kselect.errors import IncomparableError, KselectError
@@ -53,8 +52,9 @@ def positions(model: PreTrainedModel) -> int | None:
     """
     count = getattr(model.config, "max_position_embeddings", None)
     for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
-            return module.num_embeddings - module.padding_idx - 1
+        padding = getattr(module, "padding_idx", None)
+        if name.endswith("position_embeddings") and padding is not None:
+            return len(module.get_parameter("weight")) - int(padding) - 1
     return count if count is not None and count > 0 else None
 
 

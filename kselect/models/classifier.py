@@ -16,7 +16,7 @@ from kselect.hub import model_card, push_folder
 from kselect.io import replacing_files
 from kselect.models.architecture import fused_attention, positions
 from kselect.models.checksums import save_checksums
-from kselect.models.heads import Classes, Head, Score
+from kselect.models.heads import Classes, Head, Labels, Score
 from kselect.models.heads.saved import save_head
 from kselect.models.pretrained import quiet
 from kselect.tasks.fingerprint import Fingerprint, save_fingerprint
@@ -41,9 +41,13 @@ class Classifier:
     """Hashes of the texts that it was trained on, saved next to the model; None where these are not known."""
 
     def __post_init__(self) -> None:
-        """Treat a text model with a single label as a regression."""
-        if isinstance(self.head, Classes) and self.model.config.num_labels == 1:
+        """Treat a text model with a single label as a regression, and one that says so as of several labels a text."""
+        if not isinstance(self.head, Classes):
+            return
+        if self.model.config.num_labels == 1:
             self.head = Score()
+        elif self.model.config.problem_type == "multi_label_classification" and self.labels is None:
+            self.head = Labels()
 
     def to(self, device: torch.device) -> Classifier:
         """Move model and head to `device`; returns the classifier itself."""

@@ -10,7 +10,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from kselect.errors import KselectError
 from kselect.models.output_layer import reorder
-from kselect.tasks.task import Task
+from kselect.tasks.task import Task, TextTask
 
 
 def declared_names(config: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
@@ -75,6 +75,9 @@ def label_mismatch(model: PreTrainedModel, task: Task) -> str | None:
         given = "predicts a score" if len(names) == 1 else f"predicts {len(names)} labels"
         wanted = "asks for a score" if task.regression else f"has {task.num_labels} ({', '.join(task.labels)})"
         return f"{given}, {task.name} {wanted}: give a model fine-tuned on {task.name}"
+    kinds = model.config.problem_type, label_settings(task)["problem_type"]
+    if kinds[0] is not None and kinds.count("multi_label_classification") == 1:
+        return f"is made for {kinds[0]}, {task.name} is {kinds[1]}: give a model fine-tuned on {task.name}"
     if task.regression or are_unnamed(names, task) or order_of(names, task) is not None:
         return None
     return (
@@ -96,7 +99,9 @@ def label_settings(task: Task) -> dict[str, Any]:
     """Return the entries of a model's config that name the task's labels in order, or make it a regression."""
     if task.regression:
         return {"num_labels": 1, "problem_type": "regression"}
-    return {"num_labels": task.num_labels, "problem_type": "single_label_classification", **named_labels(task.labels)}
+    several = isinstance(task, TextTask) and task.multi_label
+    kind = "multi_label_classification" if several else "single_label_classification"
+    return {"num_labels": task.num_labels, "problem_type": kind, **named_labels(task.labels)}
 
 
 def named_labels(labels: Sequence[str]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def load_text_classifier(path: str | Path, task: TextTask) -> Classifier:
     classifier = Classifier(model, load_tokenizer(path, model))
     if task.regression:
         check_unit(classifier, task, path)
-    else:
+    elif not task.multi_label:
         check_labels(classifier, task, path, unnamed)
     return classifier
 

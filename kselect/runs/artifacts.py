@@ -37,3 +37,9 @@ def find_settings(path: str) -> dict[str, Any]:
                 raise KselectError(f"{folder / 'config.yaml'} does not name the task of the run: restore the file.")
             return settings
     return {}
+
+
+def export_folder(path: str, form: str = "onnx") -> Path:
+    """Return where a model is exported to by default: next to it, that is in its run's folder; a hub id's, here."""
+    model = Path(find_model(path))
+    return (model.parent if model.is_dir() else Path()) / form

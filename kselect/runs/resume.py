@@ -164,7 +164,7 @@ class RunPlace:
     def stem(self) -> str:
         """Default beginning of the folder's name."""
         seeds = self.seed if isinstance(self.seed, Sequence) else [self.seed]
-        return "-".join((_slug(self.task), _slug(Path(self.agent).name), *map(str, seeds)))
+        return "-".join((slug(self.task), slug(Path(self.agent).name), *map(str, seeds)))
 
     @property
     def named(self) -> Path | None:
@@ -201,5 +201,6 @@ def _make_new(runs_dir: Path, name: str) -> Path:
     raise KselectError(f"{runs_dir / name} exists a thousand times: give a run_name.", setting="run_name")
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """Return a text as a name of a folder."""
     return re.sub(r"[^\w.]+", "-", text).strip("-") or "run"

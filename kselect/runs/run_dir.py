@@ -20,13 +20,15 @@ from kselect.distillation.snapshot import Snapshot
 from kselect.errors import KselectError
 from kselect.runs import metrics_file, provenance, resume
 from kselect.runs.checkpoint import Checkpoint
+from kselect.runs.curves import EpisodeReport, RunCurves
 from kselect.runs.resume import RunPlace
-from kselect.runs.tensorboard import EventLog
 from kselect.runs.trackers import Trackers
 
 CHECKPOINT = "checkpoints/latest.safetensors"
 METRICS = "metrics.jsonl"
-UNPLOTTED = ("step", "phase", "episode", "task", "reward_measure", "reward_unit")
+UNTRACKED = ("step", "phase", "episode", "task", "reward_measure", "reward_unit")
+IN_METRICS = ("parameters", "latency")
+"""Results that are drawn with the metrics."""
 
 
 class InUseError(KselectError):
@@ -42,16 +44,18 @@ class RunFolder:
         resumed: Whether the folder existed, and its run is resumed.
     """
 
-    def __init__(self, path: Path, config: Mapping[str, Any], command: str, resumed: bool = False) -> None:
+    def __init__(self, path: Path, config: Mapping[str, Any], place: RunPlace, resumed: bool = False) -> None:
         self.path = path
-        self.command = command
+        self.command = place.command
         self.config = dict(config)
         self.resumed = resumed
         self.checkpoint = Checkpoint(path / CHECKPOINT, config.get("checkpoint_every", 30.0), resume.identify(config))
         with io.writing(path):
             self.checkpoint.path.parent.mkdir(exist_ok=True)
         self._lock = _hold(path)
-        self._events: EventLog | None = None
+        named = {"agent": place.agent, "task": place.task}
+        self._settings = {**self.config, **named, **({} if isinstance(place.seed, Sequence) else {"seed": place.seed})}
+        self._curves: RunCurves | None = None
         self._trackers: Trackers | None = None
         self._last_step = 0
 
@@ -63,12 +67,12 @@ class RunFolder:
         every setting but `run_name`, which names this folder only, and `fresh`.
         """
         path, config = place.make(), _recorded(config)
-        folder = cls(path, config, place.command)  # locked before config.yaml makes it look like an unfinished run
+        folder = cls(path, config, place)  # locked before config.yaml makes it look like an unfinished run
         heading = f"{RECORDED}{folder.repeat}\n"
         body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, explicit_start=True, explicit_end=True)
         io.write_json(path / "environment.json", provenance.describe(place.seed, config.get("device", "auto")))
         io.write_text(path / "config.yaml", heading + body)
-        folder.rewind(0, 0)
+        folder.rewind(0)
         return folder
 
     @property
@@ -104,7 +108,7 @@ class RunFolder:
 
     @classmethod
     def _reopen(cls, path: Path, config: Mapping[str, Any], place: RunPlace) -> RunFolder:
-        folder = cls(path, config, place.command, resumed=True)
+        folder = cls(path, config, place, resumed=True)
         then = provenance.read(path / "environment.json")
         now = provenance.describe(place.seed, config.get("device", "auto"))
         earlier = then.pop("earlier", [])
@@ -123,64 +127,96 @@ class RunFolder:
         """
         return metrics_file.restore(self.path / METRICS, phases)
 
-    def rewind(self, records: int, step: int) -> None:
-        """Return to the moment after so many phases and training steps: what was written later is dropped."""
+    def rewind(self, records: int) -> None:
+        """Return to the moment after so many phases: what was written later is dropped.
+
+        TensorBoard's events are written anew from the lines of metrics.jsonl that remain, in place of earlier ones, so
+        that no point is shown twice. What belongs to no line, such as `log_episode` wrote, has to be logged again.
+        """
         metrics = self.path / METRICS
-        if records == 0:
-            for path in (metrics, *self.path.glob("events.out.*")):
-                path.unlink(missing_ok=True)
-        elif metrics.exists():
-            lines = metrics.read_text(encoding="utf-8").splitlines(keepends=True)
-            io.write_text(metrics, "".join(lines[:records]))
-        self._last_step = step
-        self._events = EventLog(self.path, step + 1 if records else None)
+        lines = metrics.read_text(encoding="utf-8").splitlines(keepends=True)[:records] if metrics.exists() else []
+        if lines:
+            io.write_text(metrics, "".join(lines))
+        else:
+            metrics.unlink(missing_ok=True)
+        self._close_logs()
+        self._curves = RunCurves(self.path, self._settings)
+        for line in lines:
+            record = io.from_json(line)
+            self._curves.phase(record)
+            self._last_step = int(record["step"])
         self._trackers = Trackers(self.config.get("report_to", ()), self.path, self.config)
+
+    @property
+    def curves(self) -> RunCurves:
+        """What TensorBoard shows of the run."""
+        assert self._curves is not None, "a folder that is resumed has to be rewound first"
+        return self._curves
+
+    @property
+    def trackers(self) -> Trackers:
+        """The trackers that the run's numbers go to, next to TensorBoard."""
+        assert self._trackers is not None, "a folder that is resumed has to be rewound first"
+        return self._trackers
 
     def log_phase(self, record: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl and one TensorBoard scalar a tag.
 
         Args:
-            record: "step" (training steps so far), "phase" (its number), where there are several "episode" and "task",
-                the names "reward_measure" and "reward_unit", and numbers by tag: loss/<knowledge>,
-                selection/<knowledge>, reward/<what>, cost/<part>. A tag whose value is None was not measured.
+            record: See `phase_record`; "step" counts the training steps of all episodes so far. A tag whose value is
+                None was not measured.
         """
+        scalars = {tag: float(value) for tag, value in record.items() if tag not in UNTRACKED and value is not None}
         self._last_step = int(record["step"])
         metrics = self.path / METRICS
-        scalars = {tag: float(value) for tag, value in record.items() if tag not in UNPLOTTED and value is not None}
         with io.writing(metrics):
             metrics_file.append(metrics, record)
-            self._scalars(scalars, self._last_step)
+            self.curves.phase(record)
+            self.trackers.log(scalars, self._last_step)
 
-    def _scalars(self, values: Mapping[str, float], step: int) -> None:
-        assert self._events is not None
-        assert self._trackers is not None
-        self._events.scalars(values, step)
-        self._trackers.log(values, step)
+    def log_episode(self, report: EpisodeReport) -> None:
+        """Show TensorBoard what there is to see of an episode that is over."""
+        self.curves.episode(report)
+
+    def log_run(
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        results: Mapping[str, Any],
+        images: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
+        """Show TensorBoard a finished run of a study.
+
+        Args:
+            name: Of the run.
+            settings: Where they differ from those of the study.
+            results: Its "metrics", and where known "parameters" and the "history" of its phases.
+            images: `[height, width, 3]` of uint8, by tag.
+        """
+        phases = [_drawn(phase) for phase in results.get("history", ())]
+        self.curves.run(name, settings, _drawn_results(results), phases, images)
 
     def log_histograms(self, values: Mapping[str, NDArray[Any]], step: int) -> None:
         """Write TensorBoard histograms, one a tag, of values `[n]` seen up to a training step."""
-        assert self._events is not None
-        self._events.histograms(values, step)
+        self.curves.main.histograms(values, step)
 
     def log_scalars(self, values: Mapping[str, float], step: int) -> None:
         """Write TensorBoard scalars by tag, without a line in metrics.jsonl; those that are no number are left out."""
-        self._scalars({tag: value for tag, value in values.items() if math.isfinite(value)}, step)
+        self.curves.main.scalars(values, step)
+        self.trackers.log({tag: value for tag, value in values.items() if math.isfinite(value)}, step)
 
     def log_text(self, tag: str, markdown: str) -> None:
         """Write a page of Markdown for TensorBoard."""
-        assert self._events is not None
-        self._events.text(tag, markdown)
+        self.curves.main.text(tag, markdown)
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Write results.json, which marks the run as finished, and drop its checkpoint.
 
-        Its "metrics" (name to number) go to TensorBoard, next to the settings.
+        Its "metrics" (name to number) go to TensorBoard, with the student's size and, where it is known, its latency.
         """
-        assert self._events is not None
-        assert self._trackers is not None
+        self.curves.end(_drawn_results(results))
         metrics = results.get("metrics", {})
-        self._events.outcome(self.config, metrics, self._last_step)
-        self._trackers.log({f"result/{name}": float(value) for name, value in metrics.items()}, self._last_step)
+        self.trackers.log({f"result/{name}": float(value) for name, value in metrics.items()}, self._last_step)
         io.write_json(self.path / "results.json", dict(results))
         shutil.rmtree(self.checkpoint.path.parent, ignore_errors=True)
 
@@ -202,17 +238,31 @@ class RunFolder:
 
     def close(self) -> None:
         """Write what is pending, and release the folder."""
-        if self._events is not None:
-            self._events.close()
-        if self._trackers is not None:
-            self._trackers.close()
+        self._close_logs()
         self._lock.release()
+
+    def _close_logs(self) -> None:
+        for log in (self._curves, self._trackers):
+            if log is not None:
+                log.close()
 
     def __enter__(self) -> RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _drawn_results(results: Mapping[str, Any]) -> dict[str, float]:
+    """Return the results that TensorBoard shows, by name."""
+    return {**results.get("metrics", {}), **{name: results[name] for name in IN_METRICS if name in results}}
+
+
+def _drawn(phase: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what TensorBoard shows of a phase in the history of results: its selection and, if any, its reward."""
+    weights = {f"selection/{name}": weight for name, weight in phase["weights"].items()}
+    reward = {} if phase.get("reward") is None else {"reward/phase": phase["reward"]}
+    return {"step": phase["step"], **(weights if len(weights) > 1 else {}), **reward}
 
 
 def _hold(path: Path) -> FileLock:

@@ -1,38 +1,20 @@
-"""The best dependency tree, by the Chu-Liu-Edmonds algorithm."""
+"""The best dependency tree, by the Chu-Liu-Edmonds algorithm, in NumPy alone: exported models run it, too."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 
-def best_heads(scores: Tensor, mask: Tensor) -> Tensor:
-    """Return each token's head in the best tree with a single root, `[B, n]`, 0 in padding.
-
-    Heads are arbitrary if no tree is possible.
+def best_tree(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return each token's head in the best tree with a single root, `[n]`; arbitrary if no tree is possible.
 
     Args:
-        scores: score of each head of each token, `[B, n, 1 + n]`: the root, then the tokens.
-        mask: which tokens are real, `[B, n]`; padding comes last.
+        scores: score of each head of each of n > 0 tokens, `[n, 1 + n]`: the root, then the tokens; minus infinity for
+            what is impossible, such as a token as its own head.
     """
-    # One transfer to the host for the whole batch, and one back.
-    tables = torch.cat([scores.double(), mask[..., None]], -1).cpu().numpy()
-    heads = np.zeros(mask.shape, dtype=np.int64)
-    for row, table in enumerate(tables):
-        length = int(table[:, -1].sum())
-        if length:
-            heads[row, :length] = _with_one_root(table[:length, : length + 1])
-    return torch.from_numpy(heads).to(mask.device)
-
-
-def _with_one_root(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the best heads `[n]`.
-
-    Attaching to the root is penalised so much that it happens once, and impossible arcs even more, so that they are
-    used only if no tree is possible.
-    """
+    # Attaching to the root is penalised so much that it happens once, and impossible arcs even more, so that they are
+    # used only if no tree is possible.
     n = len(scores)
     possible = np.isfinite(scores)
     spread = 1.0 + (np.ptp(scores[possible]) if possible.any() else 0.0)

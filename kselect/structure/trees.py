@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from kselect.structure.arborescence import best_heads
+from kselect.structure.arborescence import best_tree
 from kselect.structure.distribution import Distribution, exp, finite, real_positions
 
 # Largest error allowed in marginals computed by a matrix inverse, by dtype of the result.
@@ -100,6 +101,25 @@ class NonProjectiveTrees(DependencyTrees):
     @property
     def _tolerance(self) -> float:
         return TOLERANCE[self.dtype]
+
+
+def best_heads(scores: Tensor, mask: Tensor) -> Tensor:
+    """Return each token's head in the best tree with a single root, `[B, n]`, 0 in padding.
+
+    Heads are arbitrary if no tree is possible.
+
+    Args:
+        scores: score of each head of each token, `[B, n, 1 + n]`: the root, then the tokens.
+        mask: which tokens are real, `[B, n]`; padding comes last.
+    """
+    # One transfer to the host for the whole batch, and one back.
+    tables = torch.cat([scores.double(), mask[..., None]], -1).cpu().numpy()
+    heads = np.zeros(mask.shape, dtype=np.int64)
+    for row, table in enumerate(tables):
+        length = int(table[:, -1].sum())
+        if length:
+            heads[row, :length] = best_tree(table[:length, : length + 1])
+    return torch.from_numpy(heads).to(mask.device)
 
 
 def by_inverse(scores: Tensor, mask: Tensor, tolerance: float) -> tuple[Tensor, Tensor, Tensor]:

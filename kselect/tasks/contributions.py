@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kselect.tasks.metrics import REGRESSION, score
+from kselect.tasks.multi_label import left_out
 
 Floats = NDArray[np.float64]
 
@@ -22,12 +23,14 @@ def score_contributions(metrics: Sequence[str], predictions: ArrayLike, labels: 
 
     Args:
         metrics: names of `kselect.tasks.metrics`, all for classes or all for scores.
-        predictions: label ids or scores, `[n]`.
+        predictions: label ids or scores, `[n]`, or of several labels a text 0 and 1, `[n, K]`.
         labels: likewise, `[n]`.
     """
     predicted, gold = np.asarray(predictions), np.asarray(labels)
     exact = score(metrics, predicted, gold)
-    if metrics[0] in REGRESSION:
+    if gold.ndim == 2:
+        parts = [left_out(name, predicted, gold) for name in metrics]
+    elif metrics[0] in REGRESSION:
         parts = [INFLUENCES[name](predicted.astype(np.float64), gold.astype(np.float64)) for name in metrics]
     else:
         parts = _left_out(metrics, predicted, gold)

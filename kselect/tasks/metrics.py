@@ -40,6 +40,13 @@ def macro_f1(predictions: Labels, labels: Labels) -> float:
     return float(f1_score(labels, predictions, average="macro", zero_division=0.0))
 
 
+def micro_f1(predictions: Labels, labels: Labels) -> float:
+    """Return F1 of all labels of all texts together, in [0, 1]; of several labels a text, `[n, K]` of 0 and 1."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(labels, predictions, average="micro", zero_division=0.0))
+
+
 def matthews(predictions: Labels, labels: Labels) -> float:
     """Return Matthews correlation in [-1, 1]; 0 where either side is constant."""
     from sklearn.metrics import matthews_corrcoef
@@ -75,7 +82,8 @@ CLASSIFICATION: dict[str, Callable[[Labels, Labels], float]] = {
     "matthews": matthews,
 }
 REGRESSION: dict[str, Callable[[Labels, Labels], float]] = {"pearson": pearson, "spearman": spearman}
-METRICS = {**CLASSIFICATION, **REGRESSION}
+MULTI_LABEL: dict[str, Callable[[Labels, Labels], float]] = {"micro_f1": micro_f1, "macro_f1": macro_f1}
+METRICS = {**CLASSIFICATION, **REGRESSION, **MULTI_LABEL}
 
 
 def score(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -> dict[str, float]:
@@ -84,8 +92,10 @@ def score(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -> 
     Raises `KselectError` for an unknown metric, `ValueError` where the sides differ in length or are empty.
     """
     predicted, gold = np.asarray(predictions), np.asarray(labels)
-    if predicted.shape != gold.shape or gold.ndim != 1 or gold.size == 0:
-        raise ValueError(f"Predictions have shape {predicted.shape} and labels {gold.shape}: give one [n] each, n > 0.")
+    if predicted.shape != gold.shape or gold.ndim not in (1, 2) or gold.size == 0:
+        raise ValueError(
+            f"Predictions have shape {predicted.shape} and labels {gold.shape}: give one [n], or [n, K], each, n > 0."
+        )
     for name in metrics:
         if name not in METRICS:
             raise unknown("metric", name, METRICS)
@@ -93,16 +103,16 @@ def score(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -> 
     return {**values, "score": sum(values.values()) / len(values)}
 
 
-def check_metrics(metrics: Sequence[str], classes: int) -> None:
+def check_metrics(metrics: Sequence[str], classes: int, multi_label: bool = False) -> None:
     """Refuse metrics that are unknown, or that do not suit so many classes (0: scores), with a `KselectError`."""
-    known = CLASSIFICATION if classes else REGRESSION
+    known = MULTI_LABEL if multi_label else CLASSIFICATION if classes else REGRESSION
     if not metrics:
         raise KselectError(f"metrics is empty: name at least one of {', '.join(known)}.")
     for name in metrics:
         if name not in METRICS:
             raise unknown("metric", name, METRICS)
         if name not in known:
-            what = "classes" if classes else "scores"
+            what = "several labels a text" if multi_label else "classes" if classes else "scores"
             raise KselectError(f"The metric {name} does not measure {what}: give some of {', '.join(known)}.")
         if name == "f1" and classes > 2:
             raise KselectError(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kselect.errors import KselectError
 from kselect.tasks.glue import GLUE_FORMATS
+from kselect.tasks.multi_label import SEPARATOR
 from kselect.tasks.task import TextTask
 
 GLUE_SCORES = (0.0, 5.0)
@@ -84,7 +85,7 @@ class TableFormat(Format):
         """Return a row for each answer."""
         rows = []
         for name, (answer, shares) in zip(ids, answers, strict=True):
-            written = f"{answer:.4f}" if self.task.regression else answer
+            written = f"{answer:.4f}" if self.task.regression else _in_a_cell(answer)
             rows.append([name, written, *(f"{share:.6f}" for share in (() if shares is None else shares))])
         if self.suffix == ".jsonl":
             return _jsonl(self._columns, rows, texts=1 if self.task.regression else 2)
@@ -97,6 +98,11 @@ class TableFormat(Format):
 
     def _lines(self, rows: Iterable[Sequence[str]]) -> str:
         return (_csv if self.suffix == ".csv" else _tsv)(rows)
+
+
+def _in_a_cell(answer: str | list[str]) -> str:
+    """Return the name of a class or, of any number of labels, their names in one cell."""
+    return answer if isinstance(answer, str) else SEPARATOR.join(answer)
 
 
 def _jsonl(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> str:

@@ -66,9 +66,20 @@ def load_task(
         labels, metrics = glue.labels, glue.metrics
         splits = {split: source.split(part) for split, part in {"train": "train", **glue.dev}.items()}
     task = build_task(
-        name, labels, splits, metrics, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit
+        name,
+        labels,
+        splits,
+        metrics,
+        reward_fraction=reward_fraction,
+        seed=seed,
+        train_limit=train_limit,
+        multi_label=files is not None and files.multi_label,
     )
-    texts = None if files is None else files.unlabelled_train()
+    if files is None:
+        return task
+    texts, answered = files.unlabelled_train(labels), files.without_labels(labels)
+    if answered is not None:
+        return with_transfer(task, answered, train_limit, seed)
     if texts is None:
         return task
     return replace(task, splits={**task.splits, "train": subsample(texts, train_limit or len(texts), seed)})
@@ -142,9 +153,15 @@ def _transfer_texts(config: TaskConfig, task: Task[Any]) -> Examples:
             setting="transfer_columns",
         )
     files = TextFiles(
-        columns, unlabelled_file=config.transfer_file, regression=task.regression, data_dir=config.data_dir
+        columns,
+        unlabelled_file=config.transfer_file,
+        regression=task.regression,
+        data_dir=config.data_dir,
+        teacher_columns=config.teacher_columns,
+        teacher_values=config.teacher_values,
+        multi_label=config.multi_label,
     )
-    texts = files.unlabelled_train()
+    texts = files.unlabelled_train(task.labels)
     assert texts is not None
     is_pair = task.splits["train"].text_b is not None
     if is_pair != (texts.text_b is not None):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -56,16 +56,21 @@ class Split(Examples):
         text_a: the sentence, or the first of each pair, `[n]`.
         text_b: the second of each pair, `[n]`; None where the task reads single sentences.
         labels: label ids in the order of the task's `labels`, `UNLABELLED` where there is none; scores in a regression,
-            NaN where there is none; `[n]`.
+            NaN where there is none; `[n]`. Where a text may have several labels, rows of 0 and 1, or of `UNLABELLED`,
+            `[n][K]`.
+        teacher_logits: answers of a teacher that the data have in columns, as logits in the order of the task's
+            `labels`, or as scores, `[n][K]`; None where they have none.
     """
 
     text_a: list[str]
     text_b: list[str] | None
-    labels: Sequence[float]
+    labels: Sequence[Any]
+    teacher_logits: Sequence[tuple[float, ...]] | None = None
 
     def __post_init__(self) -> None:
         """Refuse columns of unequal length."""
-        lengths = {len(column) for column in (self.text_a, self.text_b, self.labels) if column is not None}
+        columns = (self.text_a, self.text_b, self.labels, self.teacher_logits)
+        lengths = {len(column) for column in columns if column is not None}
         if len(lengths) != 1:
             raise ValueError(f"The columns of a split differ in length: {sorted(lengths)}.")
 
@@ -81,7 +86,8 @@ class Split(Examples):
     @property
     def is_labelled(self) -> bool:
         """Whether any example has a label."""
-        return any(label != UNLABELLED and label == label for label in self.labels)  # NaN != NaN
+        labels = np.asarray(self.labels)
+        return bool((labels != UNLABELLED)[labels == labels].any())  # NaN != NaN
 
     def take(self, indices: Iterable[int]) -> Split:
         """Return the examples at `indices`, in that order."""
@@ -90,20 +96,26 @@ class Split(Examples):
             text_a=[self.text_a[row] for row in rows],
             text_b=None if self.text_b is None else [self.text_b[row] for row in rows],
             labels=[self.labels[row] for row in rows],
+            teacher_logits=None if self.teacher_logits is None else [self.teacher_logits[row] for row in rows],
         )
 
     def joined(self, others: Sequence[Split]) -> Split:
-        """Return these examples, and then those of the other splits."""
+        """Return these examples, and then those of the other splits; teacher's logits, if all have them."""
         every = (self, *others)
         pairs = [split.text_b for split in every if split.text_b is not None]
+        logits = [split.teacher_logits for split in every if split.teacher_logits is not None]
         return Split(
             text_a=[text for split in every for text in split.text_a],
             text_b=None if self.text_b is None else [text for texts in pairs for text in texts],
             labels=[label for split in every for label in split.labels],
+            teacher_logits=[row for rows in logits for row in rows] if len(logits) == len(every) else None,
         )
 
     def sample(self, count: int, seed: int) -> list[int]:
         """Return indices of examples whose labels have the shares, or whose scores have the spread, of all."""
+        if len(self) and isinstance(self.labels[0], tuple):
+            sets = {labels: number for number, labels in enumerate(dict.fromkeys(self.labels))}
+            return stratified_sample([sets[labels] for labels in self.labels], count, seed)
         return (spread_sample if self.scored else stratified_sample)(self.labels, count, seed)
 
     def keys(self) -> Sequence[Hashable]:
@@ -112,8 +124,10 @@ class Split(Examples):
 
     def unlabelled(self) -> Split:
         """Return the same texts without their labels."""
-        missing: float = float("nan") if self.scored else UNLABELLED
-        return Split(self.text_a, self.text_b, [missing] * len(self))
+        missing: Any = float("nan") if self.scored else UNLABELLED
+        if len(self) and isinstance(self.labels[0], tuple):
+            missing = (UNLABELLED,) * len(self.labels[0])
+        return replace(self, labels=[missing] * len(self))
 
 
 def stratified_sample(labels: Sequence[float], count: int, seed: int) -> list[int]:

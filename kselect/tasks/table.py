@@ -37,6 +37,18 @@ class Table:
         """Return the number of rows."""
         return len(next(iter(self.columns.values()), ()))
 
+    def take(self, rows: Sequence[int]) -> Table:
+        """Return the table of these rows, at least one."""
+        columns: dict[str, Sequence[Any]] = {
+            name: [values[row] for row in rows] for name, values in self.columns.items()
+        }
+        lines = self.lines if self.lines is None else [self.lines[row] for row in rows]
+        return replace(self, columns=columns, lines=lines)
+
+    def has_value(self, column: str) -> list[bool]:
+        """Return for each row whether it has something in a column."""
+        return [not _is_missing(value) for value in self.values(column)]
+
     def place(self, row: int) -> str:
         """Return where a row was read, for messages."""
         return (
@@ -74,7 +86,7 @@ class Table:
         """Return a column of labels or ids as texts."""
         values = self.values(column)
         for row, value in enumerate(values):
-            if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+            if _is_missing(value):
                 raise KselectError(f"{self.place(row)} has nothing in '{column}': fix or remove that row.")
             if isinstance(value, list | dict):
                 raise KselectError(f"{self.place(row)} has {value} in '{column}', expected one text or number.")
@@ -118,6 +130,10 @@ class Table:
                 )
             scores.append(score)
         return scores
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 def _named(value: Any, names: Sequence[str]) -> Any:

@@ -17,6 +17,7 @@ from kselect.tasks import metrics
 from kselect.tasks.contributions import score_contributions
 from kselect.tasks.encoding import EncodedSplit, encode
 from kselect.tasks.metrics import check_metrics
+from kselect.tasks.multi_label import constant_labels
 from kselect.tasks.splits import Examples, Split, make_splits
 
 if TYPE_CHECKING:
@@ -103,6 +104,9 @@ class Task(ABC, Generic[S]):
 class TextTask(Task[Split]):
     """Classification of sentences or pairs of them or, without label names, a regression to a score."""
 
+    multi_label: bool = False
+    """Whether a text may have several labels, or none; its label is then a row of 0 and 1, one for each label."""
+
     @property
     def regression(self) -> bool:
         """Whether labels are scores."""
@@ -120,7 +124,12 @@ class TextTask(Task[Split]):
 
     @property
     def uninformed_loss(self) -> float:
-        """Gold loss of an uninformed prediction: log K in nats, or the variance of the scores in a regression."""
+        """Gold loss of an uninformed prediction: log K in nats, or the variance of the scores in a regression.
+
+        Where a text may have several labels, log 2: each of them is present or absent.
+        """
+        if self.multi_label:
+            return math.log(2)
         return float(np.var(self.labelled.labels)) if self.regression else math.log(self.num_labels)
 
     def has_one_label(self, split: str) -> bool:
@@ -132,7 +141,9 @@ class TextTask(Task[Split]):
         return encode(split, tokenizer, max_length)
 
     def predict(self, logits: NDArray[np.floating]) -> NDArray[np.generic]:
-        """Return label ids `[n]`, or scores in a regression, from a model's logits `[n, K]`."""
+        """Return label ids or scores `[n]`, or 0 and 1 for each of several labels `[n, K]`, from logits `[n, K]`."""
+        if self.multi_label:
+            return (logits > 0).astype(np.int64)
         return logits[:, 0] if self.regression else logits.argmax(-1)
 
     def score_rows(
@@ -156,6 +167,8 @@ class TextTask(Task[Split]):
         gold = self.splits[split].labels
         if self.regression:
             return self.score(np.full(len(gold), np.mean(self.labelled.labels)), gold)
+        if self.multi_label:
+            return self.score(np.tile(constant_labels(self.labelled.labels), (len(gold), 1)), gold)
         counts = Counter(self.labelled.labels)
         majority = max(range(self.num_labels), key=lambda label: counts[label])
         return self.score(np.full(len(gold), majority), gold)
@@ -170,6 +183,7 @@ def build_task(
     reward_fraction: float = 0.1,
     seed: int = 0,
     train_limit: int | None = None,
+    multi_label: bool = False,
 ) -> TextTask:
     """Make a task of any data.
 
@@ -182,13 +196,14 @@ def build_task(
         reward_fraction: share of train that becomes the reward split; stratified, and removed from train.
         seed: of the splits that are drawn here.
         train_limit: use only so many examples of train (after the reward split is held out) and of dev, stratified.
+        multi_label: whether a text may have several labels; `Split.labels` then are rows of 0 and 1, one for each.
 
     Raises:
         KselectError: metrics that do not suit the labels, too few examples, or scores that are all equal.
     """
-    check_metrics(metrics, len(labels))
+    check_metrics(metrics, len(labels), multi_label)
     made = make_splits(splits, reward_fraction=reward_fraction, seed=seed, train_limit=train_limit)
     scores = made["train"].labels
     if not labels and len(set(scores)) == 1:
         raise KselectError(f"Every score of train is {scores[0]}: give examples whose scores differ.")
-    return TextTask(name, tuple(labels), made, tuple(metrics))
+    return TextTask(name, tuple(labels), made, tuple(metrics), multi_label)

@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from kselect.errors import KselectError
 from kselect.tasks.hub import DEV_SPLITS, dataset_table, open_dataset, select_split, split_names
 from kselect.tasks.labels import find_labels
+from kselect.tasks.multi_label import find_label_names, indicators, label_lists
 from kselect.tasks.paths import find_file, resolve_path
 from kselect.tasks.readers import read_table
 from kselect.tasks.splits import Split
 from kselect.tasks.table import Table
 from kselect.tasks.table_stream import stream_dataset, stream_input, stream_table
+from kselect.tasks.teacher_columns import Logits, Values, read_logits
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,16 @@ class Source:
         columns: its columns.
         label_ids: label id of each spelling that the data has for a label; None where it has scores.
         remedy: what to do about an unknown label.
+        multi_label: whether a text may have several labels.
+        separator: what is between them; the usual one by default.
     """
 
     read: Callable[[str], Table]
     columns: Columns
     label_ids: Mapping[str, int] | None
     remedy: str = "fix or remove that row"
+    multi_label: bool = False
+    separator: str | None = None
 
     def split(self, part: str) -> Split:
         """Return labelled examples."""
@@ -83,7 +90,10 @@ class Source:
         first, *second = (table.texts(column) for column in self.columns.texts)
         return first, second[0] if second else None
 
-    def _labels(self, table: Table) -> list[int] | list[float]:
+    def _labels(self, table: Table) -> list[int] | list[float] | list[tuple[int, ...]]:
+        if self.multi_label:
+            rows = label_lists(table, self.columns.label, self.separator)
+            return indicators(table, rows, list(self.label_ids or ()))
         if self.label_ids is None:
             return table.scores(self.columns.label)
         names = table.names(self.columns.label)
@@ -113,6 +123,11 @@ class TextFiles:
         unlabelled_file: texts to learn from in place of train's; labels in it are not read.
         dataset: a folder that `datasets` saved, or a name on the hub, in place of files; its validation split is dev.
         dataset_config: which configuration of a data set on the hub.
+        teacher_columns: columns that hold a teacher's answers: one for each label, in their order, or one for scores.
+            Rows without a label are then learned from by these alone.
+        multi_label: whether a text may have several labels, or none.
+        label_separator: what is between them in a text; a comma by default. Lists need none.
+        teacher_values: what they hold, for labels; by default probabilities.
         data_dir: where files are that are not in the current folder; by default the environment variable KSELECT_DATA.
     """
 
@@ -128,6 +143,10 @@ class TextFiles:
     unlabelled_file: str | None = field(default=None, kw_only=True)
     dataset: str | None = field(default=None, kw_only=True)
     dataset_config: str | None = field(default=None, kw_only=True)
+    teacher_columns: Sequence[str] | None = field(default=None, kw_only=True)
+    teacher_values: Values | None = field(default=None, kw_only=True)
+    multi_label: bool = field(default=False, kw_only=True)
+    label_separator: str | None = field(default=None, kw_only=True)
     data_dir: str | Path | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -139,6 +158,8 @@ class TextFiles:
             )
         if self.regression and self.labels is not None:
             raise KselectError("labels and regression exclude each other: scores have no label names.")
+        if self.regression and self.multi_label:
+            raise KselectError("multi_label and regression exclude each other: scores have no labels.")
         if self.labels is not None and len(self.labels) < 2:
             raise KselectError(
                 f"labels names {len(self.labels)}: give two or more, or regression for scores.", setting="labels"
@@ -148,23 +169,81 @@ class TextFiles:
 
     def labelled(self) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Split]]:
         """Return the labels, the metrics, and the splits "train" and, where the data has it, "dev"."""
-        tables = self._tables() if self.dataset is None else self._dataset_tables()
+        tables = self._every_table()
+        if self.teacher_columns:
+            tables["train"] = self._with_labels(tables["train"], True)
         labels: tuple[str, ...] = ()
         usual: tuple[str, ...] = ("pearson", "spearman")
-        if not self.regression:
+        if self.multi_label:
+            labels = tuple(self.labels or self._find_several(tables["train"]))
+            usual = ("micro_f1", "macro_f1")
+        elif not self.regression:
             labels = tuple(self.labels or find_labels(tables["train"], self.label_column))
             usual = ("accuracy", "f1") if len(labels) == 2 else ("accuracy",)
         label_ids = {label: i for i, label in enumerate(labels)} or None
         remedy = "fix or remove that row, or give every label as labels"
-        source = Source(tables.__getitem__, self._columns, label_ids, remedy)
-        return labels, tuple(self.metrics or usual), {part: source.split(part) for part in tables}
+        separator = self.label_separator
+        source = Source(tables.__getitem__, self._columns, label_ids, remedy, self.multi_label, separator)
+        splits = {part: source.split(part) for part in tables}
+        for part, table in tables.items():
+            if self._reads_teacher(part, table):
+                splits[part] = replace(splits[part], teacher_logits=self._logits(table, labels))
+        return labels, tuple(self.metrics or usual), splits
 
-    def unlabelled_train(self) -> Split | None:
-        """Return the texts to learn from in place of train's, without labels; None unless there is such a file."""
-        if self.unlabelled_file is None:
+    def without_labels(self, labels: Sequence[str]) -> Split | None:
+        """Return the rows of train that have a teacher's answer and no label; None where there are none.
+
+        Args:
+            labels: the labels, as `labelled` returns them.
+        """
+        if not self.teacher_columns or self.unlabelled_file is not None:
             return None
-        split = Source(self._read, self._columns, None).unlabelled("unlabelled").split
-        return Split(split.text_a, split.text_b, [0.0 if self.regression else 0] * len(split)).unlabelled()
+        train = self._every_table()["train"]
+        if all(train.has_value(self.label_column)):
+            return None
+        return self._answered(self._with_labels(train, False), labels)
+
+    def unlabelled_train(self, labels: Sequence[str] = ()) -> Split | None:
+        """Return the texts to learn from in place of train's, without labels; None unless there is such a file.
+
+        Args:
+            labels: the labels, as `labelled` returns them, which a teacher's columns are for.
+        """
+        return None if self.unlabelled_file is None else self._answered(self._read("unlabelled"), labels)
+
+    def _find_several(self, train: Table) -> list[str]:
+        rows = label_lists(train, self.label_column, self.label_separator)
+        return find_label_names(train, rows, self.label_column)
+
+    def _answered(self, table: Table, labels: Sequence[str]) -> Split:
+        """Return the texts of a table without labels, with a teacher's answers where there are columns of them."""
+        split = Source({"": table}.__getitem__, self._columns, None).unlabelled("").split
+        logits = self._logits(table, labels) if self.teacher_columns else None
+        missing: Any = (0,) * len(labels) if self.multi_label else 0.0 if self.regression else 0
+        return Split(split.text_a, split.text_b, [missing] * len(split), logits).unlabelled()
+
+    def _logits(self, table: Table, labels: Sequence[str]) -> Logits:
+        assert self.teacher_columns is not None
+        return read_logits(table, self.teacher_columns, max(len(labels), 1), self.teacher_values, self.multi_label)
+
+    def _reads_teacher(self, part: str, table: Table) -> bool:
+        """Whether a teacher's columns are read of a part: of train, and where they are there, of dev."""
+        if not self.teacher_columns:
+            return False
+        if part == "train":
+            return self.unlabelled_file is None
+        return all(column in table.columns for column in self.teacher_columns)
+
+    def _with_labels(self, train: Table, labelled: bool) -> Table:
+        """Return the rows of train that have a label, or those that have none."""
+        rows = [row for row, has in enumerate(train.has_value(self.label_column)) if has == labelled]
+        if not rows:
+            raise KselectError(
+                f"No row of {train.source} has a label in '{self.label_column}': give some, by which students are "
+                "judged.",
+                setting="label_column",
+            )
+        return train.take(rows)
 
     def unlabelled(self) -> Unlabelled:
         """Return the examples to predict: the test file or, without one, the data set's test split."""
@@ -190,6 +269,9 @@ class TextFiles:
     @property
     def _columns(self) -> Columns:
         return Columns(tuple(self.text_columns), self.label_column, self.id_column)
+
+    def _every_table(self) -> dict[str, Table]:
+        return self._tables() if self.dataset is None else self._dataset_tables()
 
     def _tables(self) -> dict[str, Table]:
         return {part: self._read(part) for part in (("train", "dev") if self.dev_file else ("train",))}

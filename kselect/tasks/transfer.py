@@ -19,6 +19,8 @@ TRANSFER = "transfer"
 def with_transfer(task: Task[Any], texts: Examples, limit: int | None = None, seed: int = 0) -> Task[Any]:
     """Return the task with the split "transfer"; texts that the other held-out splits contain are left out of it.
 
+    Texts that it has already remain, before the others.
+
     Args:
         task: the task.
         texts: texts of the kind that the task reads, without labels.
@@ -33,7 +35,8 @@ def with_transfer(task: Task[Any], texts: Examples, limit: int | None = None, se
         raise KselectError(
             "Every text of transfer_file is in the splits that are held out: give others.", setting="transfer_file"
         )
-    return replace(task, splits={**task.splits, TRANSFER: subsample(kept, limit or len(kept), seed)})
+    sampled, present = subsample(kept, limit or len(kept), seed), task.splits.get(TRANSFER)
+    return replace(task, splits={**task.splits, TRANSFER: present.joined([sampled]) if present else sampled})
 
 
 def without_held_out(task: Task[Any], texts: AnyExamples, name: str) -> AnyExamples:

@@ -14,6 +14,7 @@ from kselect.agents.agent import Agent
 from kselect.distillation.callback import DistillerCallback, check_callbacks
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import Evaluation, evaluate
+from kselect.distillation.teacher.columns import evaluate_columns
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError, check_type
 from kselect.models.classifier import Classifier
@@ -167,19 +168,22 @@ def evaluated(episode: Episode, env: Env, callbacks: Iterable[DistillerCallback]
 
 
 def evaluated_teachers(distiller: Distiller) -> list[dict[str, float]]:
-    """Return the metrics of each teacher, under the same names as a student's in `Result`."""
+    """Return the metrics of each teacher, under the same names as a student's in `Result`.
+
+    The last is that of columns of the data, if all splits for reporting have them.
+    """
     task, training = distiller.task, distiller.training
-    splits = {split: distiller.encoded(split) for split in task.reported}
-    return [
-        _reported(
-            task,
-            {
-                split: evaluate(teacher, task, encoded, np.arange(len(encoded)), training.batch_size, distiller.dtype)
-                for split, encoded in splits.items()
-            },
-        )
-        for teacher in distiller.teachers
-    ]
+    found = []
+    for i, teacher in enumerate(distiller.teachers):
+        splits = {split: distiller.encoded(split, teacher=i) for split in task.reported}
+        evaluations = {
+            split: evaluate(teacher, task, encoded, np.arange(len(encoded)), training.batch_size, distiller.dtype)
+            for split, encoded in splits.items()
+        }
+        found.append(_reported(task, evaluations))
+    of_columns = {split: evaluate_columns(distiller.student.head, task, split) for split in task.reported}
+    known = {split: evaluation for split, evaluation in of_columns.items() if evaluation is not None}
+    return [*found, _reported(task, known)] if len(known) == len(of_columns) else found
 
 
 def _reported(task: Task[Any], evaluations: Mapping[str, Evaluation]) -> dict[str, float]:

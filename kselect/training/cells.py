@@ -15,7 +15,7 @@ import numpy as np
 from kselect.agents.registry import ONLINE
 from kselect.config import AgentConfig, DistillSettings, PhaseConfig, StudentConfig, TaskConfig, names_with
 from kselect.distillation.builders import Models, make_models
-from kselect.distillation.compatibility import check_compatible
+from kselect.distillation.compatibility import check_compatible, with_other_tokens
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.overlap import teacher_overlap
 from kselect.distillation.snapshot import Snapshot, fitting
@@ -57,14 +57,17 @@ def check_run(settings: DistillSettings) -> None:
     """
     models = _models(_key_of_models(settings))
     check_compatible(models.student, models.teachers, models.task)
-    for classifier in (models.student, *models.teachers):
+    other_tokens = with_other_tokens(models.student, models.teachers, models.task)
+    alike = [teacher for i, teacher in enumerate(models.teachers) if i not in other_tokens]
+    for classifier in (models.student, *alike):
         input_length(classifier, settings.task.max_length, models.task.usual_length)
+    is_labelled = models.task.is_labelled
     try:
         kinds = build_knowledge(
-            settings.knowledge, models.student, models.teachers, models.parser, models.task.is_labelled
+            settings.knowledge, models.student, models.answering, models.parser, is_labelled, other_tokens
         )
     except IncomparableError:
-        check_served(settings.agent, models.student, models.teachers, models.task.is_labelled)
+        check_served(settings.agent, models.student, models.answering, is_labelled, other_tokens)
         raise
     check(settings.agent, replace(settings.knowledge, knowledge=[kind.name for kind in kinds]))
     if settings.agent.agent not in NAMED and settings.agent.agent not in ONLINE:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from numpy.typing import NDArray
-
 from kselect.distillation.callback import DistillerCallback, TrainingControl
 
 Record = dict[str, Any]
@@ -40,16 +38,13 @@ class Episode:
         return {part: seconds / total for part, seconds in self.seconds.items()}
 
 
-def make_phase_record(info: Record, reward: float, preference: NDArray[Any] | None) -> Record:
-    """Return the record of a phase: the environment's `info`, its reward, and the agent's preferences, if any."""
-    leaning = {} if preference is None else {"preference": dict(zip(info["weights"], preference.tolist(), strict=True))}
-    return {**info, "reward": reward, **leaning}
+OnEpisode = Callable[[Episode], None]
 
 
 class FunctionCallback(DistillerCallback):
     """Plain functions as a callback."""
 
-    def __init__(self, on_phase: OnPhase | None, on_episode: Callable[[Episode], None] | None) -> None:
+    def __init__(self, on_phase: OnPhase | None, on_episode: OnEpisode | None) -> None:
         self._on_phase, self._on_episode = on_phase, on_episode
 
     def on_phase_end(self, record: Record, control: TrainingControl) -> None:

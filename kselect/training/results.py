@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kselect.config import TEXT_SOURCES, StudentConfig
+from kselect.models.classifier import count_parameters
 from kselect.tasks.task import Task
 from kselect.training.api import Result
 from kselect.training.episode import Episode
+
+COLUMNS = "columns of the data"
+"""Stands in results for a teacher without a model."""
 
 
 def summarise_run(
     result: Result, task: Task, *, seed: int, agent: str | None = None, model: StudentConfig | None = None
 ) -> dict[str, Any]:
-    """Return metrics with counts, the cost account, the share of padding and the selection history of a distillation.
+    """Return what results.json says of a distillation: metrics, size, cost account, padding and selection history.
 
     Without `agent` and `model` it was a teacher's fine-tuning.
     """
@@ -23,6 +27,8 @@ def summarise_run(
     distilled = (
         {} if model is None else {"teacher": model.teacher, "layers": model.kept_layers, "student": model.student}
     )
+    if model is not None and model.teacher is None:
+        distilled["teacher"] = COLUMNS
     return {
         "task": task.name,
         **headed,
@@ -31,6 +37,7 @@ def summarise_run(
         "seed": seed,
         **({"pairs": True} if getattr(task.splits["train"], "text_b", None) is not None else {}),
         "metrics": result.metrics,
+        "parameters": count_parameters(result.student.model, result.student.head),
         "examples": result.examples,
         **({"further_examples": result.further_examples} if result.further_examples else {}),
         "constant": constant_metrics(task),
@@ -97,27 +104,29 @@ def summarise_policy(episodes: Sequence[Episode], agent: str, seed: int, paralle
 def phase_record(record: Mapping[str, Any], spent: Mapping[str, float]) -> dict[str, Any]:
     """Flatten a phase's record, see `DistillerCallback.on_phase_end`, to numbers by TensorBoard tag.
 
-    Tags: `loss/<knowledge>` (unscaled), `selection/<knowledge>` (normalised weight), `preference/<knowledge>`
-    (how far a learning agent leans to it, in [0, 1]), `signal/<name>`,
-    `reward/phase` with its standard error `reward/se`, `reward/total` with `reward/total_se`, `reward/value`, of which
-    it is the gain, and `reward/loss` (None where they were not measured), the names `reward_measure` and `reward_unit`
-    where they were, `agent/<figure>`, and `cost/<part>`, the share of the seconds `spent` so far.
+    docs/tensorboard.md explains every tag. Of a single kind of knowledge there is no selection. `reward/...` is None
+    where no reward was measured. In one of several episodes, `episode_step` counts the training steps of the episode.
     """
     total = sum(spent.values())
     measured = "reward_loss" in record
     flat: dict[str, Any] = {"step": record["step"], "phase": record["phase"], "steps": record["steps"]}
-    flat |= {name: record[name] for name in ("episode", "task") if name in record}
+    if "episode" in record:
+        flat |= {"episode": record["episode"], "task": record["task"], "episode_step": record["step"]}
     flat |= {f"loss/{name}": value for name, value in record["losses"].items()}
-    flat |= {f"selection/{name}": value for name, value in record["weights"].items()}
+    flat |= {f"relative_loss/{name}": value for name, value in record["relative_losses"].items()}
+    if len(record["weights"]) > 1:
+        flat |= {f"selection/{name}": value for name, value in record["weights"].items()}
     flat |= {f"preference/{name}": value for name, value in record.get("preference", {}).items()}
     flat |= {f"signal/{name}": value for name, value in record["signals"].items()}
+    flat |= {f"state/{name}": value for name, value in record.get("state", {}).items()}
     flat |= {"reward/phase": record["reward"] if measured else None, "reward/se": record.get("reward_se")}
     flat |= {"reward/total": record.get("return"), "reward/total_se": record.get("return_se")}
     flat |= {"reward/value": record.get("reward_value"), "reward/loss": record.get("reward_loss")}
     flat |= {name: record[name] for name in ("reward_measure", "reward_unit") if name in record}
+    flat |= {f"agent/{name}": record[name] for name in ("value", "advantage") if name in record}
     flat |= {f"agent/{name}": value for name, value in record.get("agent", {}).items()}
     flat |= {f"cost/{part}": seconds / total for part, seconds in spent.items()}
-    return flat
+    return flat | {name: record[name] for name in ("changes",) if name in record}
 
 
 def describe_selection(weights: Mapping[str, float]) -> str:

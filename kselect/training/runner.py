@@ -28,7 +28,8 @@ from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError, check_type
 from kselect.runs.checkpoint import Checkpoint
 from kselect.training.compatibility import check_losses, check_same_names, check_same_spaces
-from kselect.training.episode import Episode, FunctionCallback, OnPhase, Record, make_phase_record
+from kselect.training.decisions import advantage, describe_decision
+from kselect.training.episode import Episode, FunctionCallback, OnPhase, Record
 from kselect.training.vector import Env, VectorEnv, as_vector, local_envs, observation_of, to_plain
 from kselect.training.workers import worker_errors
 
@@ -43,6 +44,8 @@ class _Round:
     Attributes:
         costs: Seconds by part that each episode has taken, earlier attempts included.
         active: The environments that took the last phase, whose costs are not final.
+        first: The observations before the first decisions.
+        actions: The last decisions, `[n, k]`; None before the first ones.
         before: Probing that each episode starts with.
     """
 
@@ -53,6 +56,8 @@ class _Round:
     active: list[int]
     before: list[float]
     start: float
+    first: dict[str, Any]
+    actions: NDArray[Any] | None = None
     account: CostAccount = field(default_factory=CostAccount)
 
 
@@ -204,6 +209,8 @@ class EpisodeRunner:
             extra = {"run": run.facts, "env": env.state(), "history": current.histories[0], "over": current.is_over[0]}
             tensors = {f"run/{name}": tensor for name, tensor in run.tensors.items()}
             tensors |= {f"observation/{name}": torch.tensor(value) for name, value in current.observation.items()}
+            tensors |= {f"first/{name}": torch.tensor(value) for name, value in current.first.items()}
+            tensors |= {} if current.actions is None else {"actions/last": torch.tensor(current.actions)}
         tensors |= {f"agent/{name}": torch.tensor(array) for name, array in learned.items()}
         kept = [callback.state_dict() for callback in self._own]
         for number, state in enumerate(kept):
@@ -227,7 +234,8 @@ class EpisodeRunner:
         if "costs" not in facts or len(facts.get("callbacks", ())) != len(self._own):
             raise KselectError("The checkpoint was written by another version of kselect: start over.", setting="fresh")
         check_losses(facts["initial_losses"], self._read_initial_losses())
-        groups: dict[str, dict[str, Tensor]] = {"run": {}, "agent": {}, "observation": {}, "callback": {}}
+        names = ("run", "agent", "observation", "callback", "first", "actions")
+        groups: dict[str, dict[str, Tensor]] = {name: {} for name in names}
         for name, tensor in snapshot.tensors.items():
             group, _, rest = name.partition("/")
             groups[group][rest] = tensor
@@ -249,6 +257,8 @@ class EpisodeRunner:
             env.distiller.restore(Snapshot(groups["run"], facts["round"]["run"]))
             env.restore(facts["round"]["env"])
             self._round = self._new_round({name: tensor.numpy() for name, tensor in groups["observation"].items()})
+            self._round.first = {name: tensor.numpy() for name, tensor in groups["first"].items()}
+            self._round.actions = groups["actions"]["last"].numpy() if groups["actions"] else None
             self._round.histories, self._round.is_over = [facts["round"]["history"]], [facts["round"]["over"]]
             self._update_costs(self._round)
         self.saved_steps = self.snapshot_steps
@@ -277,6 +287,7 @@ class EpisodeRunner:
         current = self._new_round({})
         with worker_errors():
             current.observation, _ = self.vector.reset(seed=self._round_seeds())
+        current.first = copy.deepcopy(current.observation)
         return current
 
     def _new_round(self, observation: dict[str, Any]) -> _Round:
@@ -292,45 +303,53 @@ class EpisodeRunner:
             active=list(range(self.size)),
             before=before,
             start=time.perf_counter(),
+            first={},
         )
 
     def _run_phase(self, current: _Round) -> None:
         vector, observation = self.vector, current.observation
+        with worker_errors():
+            names, tasks, units = map(vector.get_attr, ("names", "task_name", "reward_unit"))
         current.active = active = [i for i, over in enumerate(current.is_over) if not over]
         actions = np.zeros(vector.action_space.shape or (), vector.action_space.dtype)
-        preferences: list[NDArray[Any] | None] = [None] * self.size
         slopes: list[NDArray[Any] | None] = [None] * self.size
+        decisions: dict[int, Record] = {}
         for i in active:
             self._call("on_phase_begin", len(self.episodes) + i, len(current.histories[i]))
-        with current.account.measure("deciding"):
-            for i in active:
-                actions[i] = self.agent.act(observation_of(observation, i), explore=self.learning)
-                preferences[i], slopes[i] = self.agent.preference, self.agent.slope
+        for i in active:
+            seen, first = observation_of(observation, i), observation_of(current.first, i)
+            with current.account.measure("deciding"):
+                actions[i] = self.agent.act(seen, explore=self.learning)
+            slopes[i] = self.agent.slope
+            before = None if current.actions is None else current.actions[i]
+            decisions[i] = describe_decision(self.agent, names[i], seen, first, actions[i], before)
         with worker_errors():
             vector.set_attr("slope", slopes)
             following, rewards, terminated, _, infos = DictInfoToList(vector).step(actions)
         statistics: dict[str, float] = {}
+        for i in active:
+            seen, after = observation_of(observation, i), observation_of(following, i)
+            reward, is_over = float(rewards[i]) / units[i], bool(terminated[i])
+            if "value" in decisions[i]:
+                decisions[i]["advantage"] = advantage(self.agent, decisions[i]["value"], reward, after, is_over)
+            if self.learning:
+                with current.account.measure("updating"):
+                    self.agent.observe(seen, actions[i], reward, after, is_over, stream=i)
         if self.learning:
             with current.account.measure("updating"):
-                units = vector.get_attr("reward_unit")
-                for i in active:
-                    reward = float(rewards[i]) / units[i]
-                    before, after = observation_of(observation, i), observation_of(following, i)
-                    self.agent.observe(before, actions[i], reward, after, bool(terminated[i]), stream=i)
                 statistics = self.agent.update()
-        current.observation = following
+        current.observation, current.actions = following, actions
         self._update_costs(current)
-        tasks = vector.get_attr("task_name")
-        records = {i: make_phase_record(to_plain(infos[i]), float(rewards[i]), preferences[i]) for i in active}
-        for i, record in records.items():
+        for i in active:
+            record = to_plain(infos[i]) | {"reward": float(rewards[i])} | decisions[i]
             if self.count > 1:
                 record |= {"episode": len(self.episodes) + i, "task": tasks[i]}
             if self.learning:
                 record["agent"] = statistics if i == active[-1] else {}
             current.histories[i].append(record)
             current.is_over[i] = bool(terminated[i])
-        for record in records.values():
-            self._call("on_phase_end", record)
+        for i in active:
+            self._call("on_phase_end", current.histories[i][-1])
 
     def _end_round(self, current: _Round) -> None:
         self._update_costs(current)

@@ -39,7 +39,8 @@ def observation_of(observation: Mapping[str, Any], index: int) -> dict[str, Any]
 
 
 def to_plain(value: Any) -> Any:
-    """Return numbers of NumPy as plain ones, in nested mappings, too."""
+    """Return numbers of NumPy as plain ones, in nested mappings, too, without NaN, which was not measured."""
     if isinstance(value, dict):
-        return {name: to_plain(item) for name, item in value.items()}
+        items = {name: to_plain(item) for name, item in value.items()}
+        return {name: item for name, item in items.items() if item == item}
     return value.item() if isinstance(value, np.generic) else value

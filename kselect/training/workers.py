@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import torch
 from gymnasium.vector import AsyncVectorEnv
 
 from kselect.config import EnvSettings
 from kselect.distillation.builders import make_distiller
+from kselect.envs.actions import Actions
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
 
@@ -28,7 +28,7 @@ class EnvSpec:
     """Settings that make an environment again in another process."""
 
     settings: EnvSettings
-    actions: Literal["hard", "soft"] = "hard"
+    actions: Actions = "hard"
     observe_cls: bool = False
     seed: int = 0
 
@@ -70,11 +70,7 @@ def stop_worker_envs(envs: AsyncVectorEnv) -> None:
 
 def _worker_env(threads: int, spec: EnvSpec) -> DistillationEnv:
     if multiprocessing.parent_process() is not None:  # the first is made here as well, to read its spaces
-        for number in (
-            signal.SIGINT,
-            signal.SIGTERM,
-            signal.SIGHUP,
-        ):  # sent to every process of a group; the parent handles them
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # which a whole group is sent
             signal.signal(number, signal.SIG_IGN)
         torch.set_num_threads(threads)
     return spec.make()

@@ -33,7 +33,7 @@ def test_features_times_coefficients_add_up_to_the_values_of_the_actions() -> No
     trace, returned, valued, begin = np.zeros(3), 0.0, 0.0, 0.0
     for end in ends:
         weights, length = generator.dirichlet(np.ones(3)) - 1 / 3, end - begin
-        returned += critic.features(weights, trace, begin, length) @ critic.coefficients
+        returned += float(critic.features(weights, trace, begin, length) @ critic.coefficients)
         valued += length * critic.advantages(weights, begin + length / 2)
         trace, begin = trace + length * weights, end
     assert returned == pytest.approx(valued)
@@ -98,7 +98,8 @@ def test_streams_are_episodes_of_their_own() -> None:
     two.begin()
     for pair in zip(*episodes, strict=True):
         for stream, decision in enumerate(pair):
-            two.observe(*decision, stream=stream)
+            before, action, reward, after, over = decision
+            two.observe(before, action, reward, after, over, stream=stream)
     assert one.critic.gram == pytest.approx(two.critic.gram)
     assert one.critic.moment == pytest.approx(two.critic.moment)
 

@@ -126,7 +126,7 @@ def test_evaluate_takes_its_model_without_an_option():
 @pytest.mark.parametrize("name", COMMANDS)
 def test_flat_settings_repeat_themselves(name, tmp_path):
     command = COMMANDS[name]
-    needed = {"teacher": "t", "model": "m", "suite": "s", "repo_id": "me/s"}
+    needed = {"teacher": "t", "model": "m", "suite": "s", "repo_id": "me/s", "folder": "f"}
     given = [word for key in needed if key in command.hints for word in (f"--{key}", needed[key])]
     settings = settings_of(name, given)
     (tmp_path / "flat.yaml").write_text(json.dumps(settings.to_dict()))
@@ -223,7 +223,7 @@ def test_version(capsys):
         (["distill", "--task", "--teacher", "t"], "--task has no value"),
         (["distill", "mrpc"], "'mrpc' belongs to no option"),
         (["evaluate", "one", "two"], "'two' belongs to no option"),
-        (["distill"], "teacher is missing: give --teacher."),
+        (["distill"], "teacher is missing: give the folder or hub id"),
         (["evaluate"], "model is missing: give MODEL."),
         (["demo", "--seed", "-1"], "seed is -1: give 0 or more, below 2147483648."),
         (["demo", "--epochs", "1"], "Unknown option '--epochs'"),

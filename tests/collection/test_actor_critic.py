@@ -11,6 +11,7 @@ import pytest
 from kselect.agents.agent import Observation
 from kselect.agents.offline_actor_critic import OfflineActorCritic
 from kselect.agents.registry import load_agent
+from kselect.agents.stages import Stages
 from kselect.collection.actor_critic_policy import choose_by_actor_critic, combinations, make_actor_critic, plan_of
 from kselect.collection.fit import Trial, by_group
 from kselect.collection.fit_actor_critic import fit_actor_critic, plan_traits
@@ -82,7 +83,7 @@ def test_critics_that_disagree_make_a_selection_less_likely() -> None:
 
 
 def test_traits_are_those_of_both_halves() -> None:
-    stages = [{"until": 0.25, "weights": {"gold": 1}}, {"weights": {"logits": 1, "hidden": 1, "transfer": 0.5}}]
+    stages: Stages = [{"until": 0.25, "weights": {"gold": 1}}, {"weights": {"logits": 1, "hidden": 1, "transfer": 0.5}}]
     early = np.array([0.5, 0.25, 0.25, 0.25])
     late = np.array([0.0, 0.5, 0.5, 0.5])
     assert plan_traits(stages) == pytest.approx([*(early + late) / 2, *late - early])
@@ -123,9 +124,12 @@ def test_a_saved_policy_is_small_and_chooses_the_same(tmp_path: Path) -> None:
         30.0, rel=0.3
     )  # 5 points for each of two traits, times 3
     loaded = load_agent(tmp_path, names=("gold", "logits", "a", "b"))
+    assert isinstance(loaded, OfflineActorCritic)
     assert loaded.choose(observation(agent, 3.0)) == "logits"  # further texts are not on offer
+    unknown = load_agent(tmp_path, names=("a", "b", "c", "d"))
+    assert isinstance(unknown, OfflineActorCritic)
     with pytest.raises(KselectError, match="No selection of the policy"):
-        load_agent(tmp_path, names=("a", "b", "c", "d")).choose(observation(agent, 3.0))
+        unknown.choose(observation(agent, 3.0))
 
 
 def test_the_facts_are_those_of_a_portfolio() -> None:

@@ -26,11 +26,11 @@ from kselect.config.settings import Settings
 from kselect.errors import KselectError
 
 EVERY = [kind for kind in vars(commands).values() if isinstance(kind, type) and issubclass(kind, Settings)]
-NEEDED = {"teacher": "t", "model": "m", "suite": "s", "repo_id": "me/s"}
+NEEDED = {"teacher": "t", "model": "m", "suite": "s", "repo_id": "me/s", "folder": "f"}
 
 
 def minimal(kind: type[Settings]) -> Settings:
-    return kind.from_dict({name: NEEDED[name] for name in kind.required()})
+    return kind.from_dict({name: value for name, value in NEEDED.items() if name in kind.hints()})
 
 
 @pytest.mark.parametrize("kind", EVERY[1:], ids=lambda kind: kind.__name__)

@@ -33,9 +33,9 @@ def test_the_suite_is_read(tmp_path: Path) -> None:
 def test_commands_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     lines = [line for line in "".join(blocks("")).splitlines() if line.startswith("kselect ")]
-    assert len(lines) == 6
+    assert len(lines) == 7
     for _, command, *words in map(shlex.split, lines):
-        if "runs/portfolio" not in words:  # which is not there
+        if not {"runs/portfolio", "runs/offline"} & {*words}:  # which are not there
             assert COMMANDS[command].settings(words) is not None
 
 
@@ -57,3 +57,14 @@ def test_replaying_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
         *("weak 0 logits 0.61 1.25", "weak 1 gold 0.51 1.25"),
         "weak 0 0.76",
     ]
+
+
+def test_a_pool_is_an_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("stable_baselines3", reason="stable-baselines3 is not installed")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "pool").mkdir(parents=True)
+    write(tmp_path / "runs" / "pool" / "runs.jsonl", [one for one in ENTRIES if one["selection"] != "logits>gold"])
+    exec(blocks("python")[1].replace("5000", "150").replace("sst2-weak", "weak"), {})
+    assert capsys.readouterr().out.strip() in ("gold 0.71", "logits 0.61")

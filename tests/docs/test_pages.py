@@ -47,7 +47,7 @@ def test_site_lists_every_page() -> None:
     assert {page.name for page in DOCS} <= listed
 
 
-@pytest.mark.parametrize("name", ["getting-started", "comparing", "runs", "texts"])
+@pytest.mark.parametrize("name", ["getting-started", "comparing", "deploying", "runs", "texts", "teachers"])
 def test_commands_are_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     blocks = "".join(

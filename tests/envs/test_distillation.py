@@ -202,7 +202,8 @@ def test_info_holds_no_wall_clock() -> None:
     env.reset(seed=0)
     info = env.step(np.ones(5))[-1]
     rewarded = {"reward_loss", "reward_value", "reward_measure", "reward_unit", "reward_se", "return", "return_se"}
-    assert set(info) == {"phase", "step", "steps", "weights", "losses", "signals", *rewarded}
+    numbers = {"phase", "step", "total_steps", "steps"}
+    assert set(info) == {*numbers, "weights", "losses", "relative_losses", "signals", *rewarded}
 
 
 @pytest.mark.parametrize("algorithm", ["A2C", "PPO"])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import jensenshannon
 from scipy.special import log_softmax, softmax
 
 from kselect.knowledge.attention import Attention, AttentionScores
@@ -21,7 +22,7 @@ from kselect.knowledge.hidden_states import (
     HiddenStateKnowledge,
     Projection,
 )
-from kselect.knowledge.logits import Gold, Logits, LogitsMse
+from kselect.knowledge.logits import Gold, JensenShannon, Logits, LogitsMse, ReverseKl
 from kselect.knowledge.relations import (
     HeadRelations,
     KeyRelations,
@@ -47,6 +48,8 @@ KNOWLEDGE: list[Knowledge] = [
     Gold(),
     Logits(temperature=3.0),
     LogitsMse(),
+    ReverseKl(temperature=3.0),
+    JensenShannon(temperature=3.0),
     Hidden(LAYER_MAP),
     HiddenCls(LAYER_MAP),
     HiddenCosine(LAYER_MAP),
@@ -124,6 +127,11 @@ def expected(knowledge: Knowledge, student: ModelOutputs, teacher: ModelOutputs,
     if isinstance(knowledge, Logits):
         log_p, log_q = log_softmax(t_logits / 3.0), log_softmax(s_logits / 3.0)
         return float(9.0 * sum(np.exp(log_p[c]) * (log_p[c] - log_q[c]) for c in range(CLASSES)))
+    if isinstance(knowledge, ReverseKl):
+        log_p, log_q = log_softmax(t_logits / 3.0), log_softmax(s_logits / 3.0)
+        return float(9.0 * sum(np.exp(log_q[c]) * (log_q[c] - log_p[c]) for c in range(CLASSES)))
+    if isinstance(knowledge, JensenShannon):
+        return float(9.0 * jensenshannon(softmax(t_logits / 3.0), softmax(s_logits / 3.0)) ** 2)
     if isinstance(knowledge, LogitsMse):
         return float(sum((s_logits[c] - t_logits[c]) ** 2 for c in range(CLASSES)) / CLASSES)
     if isinstance(knowledge, Attention):
@@ -344,6 +352,20 @@ def test_logits_temperature_follows_its_schedule() -> None:
     torch.testing.assert_close(
         Logits(Schedule(4, 1)).loss(student, teacher, halfway), Logits(2.5).loss(student, teacher, BATCH)
     )
+
+
+def test_divergences_of_exchanged_models() -> None:
+    student, teacher = outputs(2, seed=1), outputs(2, seed=2)
+    torch.testing.assert_close(
+        JensenShannon(2.0).loss(student, teacher, BATCH), JensenShannon(2.0).loss(teacher, student, BATCH)
+    )
+    torch.testing.assert_close(ReverseKl(2.0).loss(student, teacher, BATCH), Logits(2.0).loss(teacher, student, BATCH))
+
+
+def test_jsd_of_distributions_without_overlap_is_log_2() -> None:
+    one, other = (replace(outputs(2, seed=1), output=torch.eye(CLASSES)[[i] * 3] * 200) for i in (0, 1))
+    bound = torch.full((3,), 4 * np.log(2), dtype=torch.float32)
+    torch.testing.assert_close(JensenShannon(2.0).loss(one, other, BATCH), bound)
 
 
 def test_logits_and_gold_compare_scores_in_a_regression() -> None:

@@ -231,7 +231,9 @@ def test_knowledge_default_scales() -> None:
     teacher = tiny_classifier(tiny_task())
     config = KnowledgeConfig(knowledge=list(TEXT_KNOWLEDGE))
     scales = {k.name: k.scale for k in build_knowledge(config, shrink(teacher, 2), [teacher])}
-    assert scales == {name: 1.0 if name in ("gold", "logits", *LEVELS) else None for name in TEXT_KNOWLEDGE}
+    assert scales == {
+        name: 1.0 if name in ("gold", "logits", "reverse-kl", "jsd", *LEVELS) else None for name in TEXT_KNOWLEDGE
+    }
 
 
 @pytest.mark.parametrize("name", WORD_KNOWLEDGE)
@@ -352,7 +354,7 @@ def test_build_knowledge_of_several_teachers_needs_logits() -> None:
     task = tiny_task()
     teachers = [classifier("bert", task), classifier("bert", task, seed=1)]
     student = shrink(teachers[0], 2)
-    from_logits = ["gold", "logits", "logits-mse", "label-smoothing", "kd-pt", "kd-top-k"]
+    from_logits = ["gold", "logits", "logits-mse", "reverse-kl", "jsd", "label-smoothing", "kd-pt", "kd-top-k"]
     build_knowledge(KnowledgeConfig(knowledge=from_logits), student, teachers)
     for name in set(TEXT_KNOWLEDGE) - set(from_logits):
         with pytest.raises(KselectError) as error:

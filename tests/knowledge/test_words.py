@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kselect.errors import KselectError
 from kselect.knowledge.base import Batch, Knowledge
-from kselect.knowledge.logits import Gold, Logits, LogitsMse
+from kselect.knowledge.logits import Gold, JensenShannon, Logits, LogitsMse, ReverseKl
 from kselect.knowledge.marginals import HEAD_PAIRS, Marginals
 from kselect.knowledge.sequences import BestSequences, Posterior
 from kselect.knowledge.substructures import COMPARABLE_HEADS, Substructures
@@ -237,7 +237,8 @@ def kinds_for(teacher: str, student: str) -> list[Knowledge]:
         found.append(Marginals(teacher, student, 2.0, arcs="projective"))
     if any(teacher in group and student in group for group in COMPARABLE_HEADS):
         found.append(Substructures(teacher, student))
-        found += [] if teacher != student or "parser" in teacher or teacher == "spans" else [Logits(), LogitsMse()]
+        if teacher == student and "parser" not in teacher and teacher != "spans":
+            found += [Logits(), LogitsMse(), ReverseKl(), JensenShannon()]
     if {teacher, student} <= {"crf", "tagger"}:
         found.append(Posterior(teacher, student))
         found += [BestSequences(teacher, student)] if teacher == "crf" else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,18 @@ def test_a_schedule_switches_at_its_very_step() -> None:
     after = [weights for step, weights in by_step.items() if step > 5]
     assert after[0] == pytest.approx({"hidden": 0, "gold": 2 / 3, "logits": 1 / 3}, abs=1e-5)
     assert all(weights == after[0] for weights in after)
+
+
+def test_measured_rewards_change_nothing_else() -> None:
+    fixed = AgentConfig("vanilla-kd")
+    plain, measured = (
+        play(fixed, distiller_for(fixed), PhaseConfig("constant", 4, measure_rewards=measure))
+        for measure in (None, True)
+    )
+    assert not any("reward_loss" in record for record in plain)
+    gains = [before["reward_loss"] - after["reward_loss"] for before, after in pairwise(measured)]
+    assert [record["reward"] for record in measured[1:]] == pytest.approx(gains, abs=1e-6)
+    assert [record["losses"] for record in plain] == [record["losses"] for record in measured]
 
 
 def test_the_schedule_that_is_shipped_runs() -> None:

@@ -217,26 +217,28 @@ def test_tensorboard_reads_one_event_file(tmp_path):
 def test_tensorboard_has_the_settings_next_to_the_results(tmp_path):
     config = {"epochs": 2.0, "knowledge": ["gold", "logits"], "train_limit": None}
     with make(tmp_path, config=config) as run:
-        run.write_results(RESULTS)
-    plugin = EventAccumulator(str(run.path)).Reload().summary_metadata
+        run.log_phase({"step": 10, "phase": 0, "loss/gold": 0.5})
+        run.write_results({**RESULTS, "parameters": 1000})
+    events = EventAccumulator(str(run.path)).Reload()
+    assert [event.value for event in events.Scalars("result/parameters")] == [1000]
+    plugin = events.summary_metadata
     data = {tag: HParamsPluginData.FromString(m.plugin_data.content) for tag, m in plugin.items() if "hparams" in tag}
     assert set(data) == {*("_hparams_/experiment", "_hparams_/session_start_info", "_hparams_/session_end_info")}
     shown = data["_hparams_/session_start_info"].session_start_info.hparams
-    assert shown["epochs"].number_value == 2.0
-    assert shown["knowledge"].string_value == "gold, logits"
-    assert shown["train_limit"].string_value == "none"
-    metrics = data["_hparams_/experiment"].experiment.metric_infos
-    assert {metric.name.tag for metric in metrics} == {"result/accuracy", "result/f1"}
+    texts = {name: shown[name].string_value for name in ("agent", "task", "knowledge")}
+    assert texts == {"agent": "online", "task": "mrpc", "knowledge": "gold, logits"}
+    assert {name: shown[name].number_value for name in ("epochs", "seed")} == {"epochs": 2.0, "seed": 3.0}
+    assert "train_limit" not in shown
 
 
 def test_tensorboard_draws_selections_together_and_losses_together(tmp_path):
     with make(tmp_path) as run:
-        pass
+        run.log_phase({"step": 10, "phase": 0, "loss/gold": 0.5})
     (event,) = EventAccumulator(str(run.path)).Reload().Tensors("custom_scalars__config__")
     layout = Layout.FromString(event.tensor_proto.string_val[0])
     charts = {category.title: list(category.chart[0].multiline.tag) for category in layout.category}
     assert charts["Selection"] == ["selection/.+"]
-    assert charts["Losses"] == ["loss/.+"]
+    assert charts["Losses"] == ["relative_loss/.+"]
 
 
 def test_results_and_card_are_written_whole(tmp_path):

@@ -79,7 +79,7 @@ def test_a_resumed_run_reports_again(tmp_path: Path) -> None:
     with RunFolder.create(place, CONFIG) as run:
         run.log_phase({"step": 4, "phase": 0, "loss/gold": 0.5})
     with RunFolder.open(place, CONFIG) as again:
-        again.rewind(1, 4)
+        again.rewind(1)
         again.log_phase({"step": 8, "phase": 1, "loss/gold": 0.25})
     assert [tracked.logged[0][1] for tracked in Recorder.runs] == [4, 8]
 

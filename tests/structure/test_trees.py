@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kselect.structure import NonProjectiveTrees, ProjectiveTrees, cross_entropy, kl
-from kselect.structure.arborescence import best_heads
-from kselect.structure.trees import by_elimination, by_inverse, matrix_tree
+from kselect.structure.trees import best_heads, by_elimination, by_inverse, matrix_tree
 from kselect.tasks.words import find_tree_error
 from tests.structure.enumeration import trees
 

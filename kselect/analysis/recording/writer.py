@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,20 +32,22 @@ class RunRecording:
         self.plots = plots
         self._saved = 0
 
-    def resume(self, phases: int) -> None:
-        """Return to the state after a number of phases: later ones are deleted, and the others loaded."""
+    def resume(self, steps: Sequence[int]) -> None:
+        """Return to the state after phases that ended at these steps: later ones are deleted, and the others loaded."""
         for path in (self.folder.path / PARTS).glob("*.parquet"):
-            if int(path.stem) >= phases:
+            if int(path.stem) >= len(steps):
                 path.unlink()
-        self.recorder.phases = [ExampleTable.load(self._part(phase)) for phase in range(phases)]
-        self._saved = phases
+        self.recorder.phases = [ExampleTable.load(self._part(phase)) for phase in range(len(steps))]
+        self._saved = len(steps)
+        for rows, step in zip(self.recorder.phases, steps, strict=True):
+            self._draw(rows, step)
 
     def save_phase(self, step: int) -> dict[str, float | None]:
         """Save the phase that has just ended at `step`; return its scalars by TensorBoard tag, None for NaN."""
         rows = self.recorder.phases[-1]
         rows.save(self._part(self._saved))
         self._saved += 1
-        self.folder.log_histograms({f"recording/{name}": values for name, values in histograms(rows).items()}, step)
+        self._draw(rows, step)
         return {f"recording/{name}": value if math.isfinite(value) else None for name, value in scalars(rows).items()}
 
     def finish(self) -> dict[str, Any]:
@@ -60,6 +63,9 @@ class RunRecording:
         classes = output_layer(self.distiller.student.model).out_features
         measurable = len(rows.with_teacher) > 0 and classes > 2
         return {**summarise(rows), "geometry": asdict(logit_geometry(self.distiller)) if measurable else None}
+
+    def _draw(self, rows: ExampleTable, step: int) -> None:
+        self.folder.log_histograms({f"recording/{name}": values for name, values in histograms(rows).items()}, step)
 
     def _part(self, phase: int) -> Path:
         return self.folder.path / PARTS / f"{phase:06d}.parquet"

@@ -20,7 +20,7 @@ from kselect.models.classifier import count_parameters
 from kselect.models.heads.registry import is_text
 from kselect.stats import jackknife
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.task import Task
+from kselect.tasks.task import Task, TextTask
 from kselect.tasks.words.tagging_task import TaggingTask
 
 EXAMPLES = 500  # most of each split that are read: an error of about two points, for a fraction of a short run
@@ -64,8 +64,10 @@ def _measured(distiller: Distiller) -> dict[str, float | None]:
     if distiller.offered.teacher_cache == 0:
         return _measure(distiller)
     models = (distiller.teacher, distiller.student)
-    splits = [distiller.encoded(name) for name in ("train", "reward")]
-    store = FactStore(CacheFolder(distiller.offered.cache_dir), distiller.task, models, splits, distiller.dtype)
+    # Twice where the teacher reads other tokens than the student; as it was, where both read the same.
+    splits = [distiller.encoded(name, teacher) for teacher in (None, 0) for name in ("train", "reward")]
+    different = list({id(split): split for split in splits}.values())
+    store = FactStore(CacheFolder(distiller.offered.cache_dir), distiller.task, models, different, distiller.dtype)
     facts = store.load(MEASURED)
     if facts is None:
         facts = _measure(distiller)
@@ -80,12 +82,13 @@ def _measure(distiller: Distiller) -> dict[str, float | None]:
     train, reward = distiller.encoded("train"), distiller.encoded("reward")
     learned, held_out = _sample(train), _sample(reward)
     defined = len(learned) > 0 and (is_text(task) or isinstance(task, TaggingTask))
-    probed = defined and returns_states(distiller.student, train, dtype)
+    probed = defined and not _has_several(task) and returns_states(distiller.student, train, dtype)
     if len(learned):
-        facts["disagreement"] = disagreement(task, read(teacher, train, _sample(train, COMPARED), dtype))
+        seen_by_teacher = distiller.encoded("train", teacher=0)
+        facts["disagreement"] = disagreement(task, read(teacher, seen_by_teacher, _sample(train, COMPARED), dtype))
     if len(np.unique(reward.numbers[held_out])) < 2:
         return facts
-    said = read(teacher, reward, held_out, dtype)
+    said = read(teacher, distiller.encoded("reward", teacher=0), held_out, dtype)
     student = read(distiller.student, reward, held_out, dtype, with_states=probed)
     gap = Gap.between(task, said, student.answers)
     facts |= {"teacher_less_student": gap.value, "teacher_less_student_error": gap.error}
@@ -179,7 +182,13 @@ def is_labelled(encoded: EncodedSplit) -> NDArray[np.bool_]:
     if encoded.labels.dtype == object:
         return np.array([bool((labels >= 0).any()) for labels in encoded.labels])
     labels = np.asarray(encoded.labels)
-    return ~np.isnan(labels) if labels.dtype.kind == "f" else labels >= 0
+    known: NDArray[np.bool_] = ~np.isnan(labels) if labels.dtype.kind == "f" else labels >= 0
+    return np.asarray(known.reshape(len(labels), -1).all(1))
+
+
+def _has_several(task: Task) -> bool:
+    """Whether a text may have several labels, so that no single class could be probed for."""
+    return isinstance(task, TextTask) and task.multi_label
 
 
 def _sample(encoded: EncodedSplit, count: int = EXAMPLES) -> NDArray[np.int64]:

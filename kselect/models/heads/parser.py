@@ -160,7 +160,7 @@ class Parser(Head):
 
     def _heads(self, output: Tensor) -> Tensor:
         """Return the states of the root and the words, `[B, 1 + W, D]`."""
-        return torch.cat([self.root.to(output.dtype).expand(len(output), 1, -1), output], 1)
+        return torch.cat([self.root.to(output.dtype).expand(output.size(0), 1, -1), output], 1)
 
 
 class SecondOrderParser(Parser):

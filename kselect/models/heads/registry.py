@@ -9,6 +9,7 @@ from kselect.errors import KselectError, unknown
 from kselect.models.heads.answer import Head
 from kselect.models.heads.classes import Classes, Score
 from kselect.models.heads.crf import Crf
+from kselect.models.heads.labels import Labels
 from kselect.models.heads.parser import Parser, SecondOrderParser
 from kselect.models.heads.relations import root_relation
 from kselect.models.heads.spans import Spans
@@ -26,6 +27,7 @@ TOKEN_CLASSIFIERS = (Tagger.name, Crf.name, TreeTagger.name)
 
 CHOICES = {
     "classes": "classes",
+    "labels": "labels",
     "tagger": "tags",
     "crf": "tags",
     "spans": "spans",
@@ -44,6 +46,8 @@ def heads_of(task: Task) -> tuple[str, ...]:
         return TAGGING
     if isinstance(task, ParsingTask):
         return PARSING
+    if isinstance(task, TextTask) and task.multi_label:
+        return (Labels.name,)
     return (Score.name,) if task.regression else (Classes.name,)
 
 
@@ -94,7 +98,12 @@ def new_head(
         kind = Parser if name == Parser.name else SecondOrderParser
         layers = {**(sizes or {}), "width": width, "relations": len(task.labels)}
         return kind(**layers, root_relation=root_relation(task.labels))
-    plain: dict[str, Callable[[], Head]] = {Tagger.name: Tagger, Classes.name: Classes, Score.name: Score}
+    plain: dict[str, Callable[[], Head]] = {
+        Tagger.name: Tagger,
+        Classes.name: Classes,
+        Labels.name: Labels,
+        Score.name: Score,
+    }
     return plain[name]()
 
 

@@ -130,7 +130,7 @@ def encode_words(
         raise KselectError(f"{type(tokenizer).__name__} does not pad on the right: give a model whose tokenizer does.")
     before: list[int]
     after: list[int]
-    before, after = _around(tokenizer)
+    before, after = special_tokens_around(tokenizer)
     room = max_length - len(before) - len(after)
     if room < 1:
         raise KselectError(f"max_length is {max_length}: give at least {max_length - room + 1} tokens.")
@@ -165,7 +165,7 @@ def encode_words(
     )
 
 
-def _around(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+def special_tokens_around(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
     """Return the special tokens before and after a text."""
     marked = tokenizer("a", return_special_tokens_mask=True)
     ids, special = marked["input_ids"], marked["special_tokens_mask"]
@@ -178,7 +178,7 @@ def _token_ids(split: WordSplit[Sentence], tokenizer: PreTrainedTokenizerBase, r
     """Yield the tokens of each word of each sentence."""
     if not tokenizer.is_fast:
         raise KselectError(f"{type(tokenizer).__name__} does not map tokens to words: give a fast one.")
-    space = _space(tokenizer)
+    space = word_prefix(tokenizer)
     sentences = [[word if i == 0 else space + word for i, word in enumerate(one.words)] for one in split.sentences]
     encoded = tokenizer(sentences, is_split_into_words=True, add_special_tokens=False, verbose=False)
     for row, words in enumerate(sentences):
@@ -189,7 +189,7 @@ def _token_ids(split: WordSplit[Sentence], tokenizer: PreTrainedTokenizerBase, r
         yield [word or [int(tokenizer.unk_token_id)] for word in tokens]
 
 
-def _space(tokenizer: PreTrainedTokenizerBase) -> str:
+def word_prefix(tokenizer: PreTrainedTokenizerBase) -> str:
     """Return the prefix that all words but the first need to be tokenised as in a text.
 
     It is a space where the tokenizer reads it as part of the word and does not add it (RoBERTa, ModernBERT).

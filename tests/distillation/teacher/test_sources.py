@@ -8,6 +8,7 @@ import torch
 from transformers import BertTokenizer
 
 from kselect.config import TEXT_KNOWLEDGE, KnowledgeConfig, TrainingConfig
+from kselect.distillation.compatibility import check_common_tokens, with_other_tokens
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.teacher.cache import CacheFolder
 from kselect.distillation.teacher.sources import CachedTeacher, LiveTeacher
@@ -241,22 +242,23 @@ def test_student_is_saved_with_the_shared_tokenizer() -> None:
     assert "token_type_ids" in student.tokenizer.model_input_names
 
 
-def test_check_compatible_refuses_other_vocabularies() -> None:
+def test_other_vocabularies_have_no_tokens_in_common() -> None:
     task = tiny_task()
     teacher = tiny_classifier(task)  # its special tokens stand in another order
-    with pytest.raises(KselectError, match="have different vocabularies"):
-        Distiller(task, teacher, classifier("bert", task, layers=2))
+    student = classifier("bert", task, layers=2)
+    assert with_other_tokens(student, [student, teacher], task) == {1}
+    with pytest.raises(KselectError, match=r"The doctor compares .* and they have different vocabularies"):
+        check_common_tokens(student, [teacher], task, "The doctor")
 
 
-def test_check_compatible_refuses_other_tokenisation() -> None:
+def test_other_tokenisation_has_no_tokens_in_common() -> None:
     words = {"The": len(VOCABULARY), "Dog": len(VOCABULARY) + 1}
     texts = ["the dog runs", *("The Dog runs" + " runs" * i for i in range(39))]
     task = build_task("x", ["a", "b"], {"train": Split(texts, None, [i % 2 for i in range(40)])}, ["accuracy"])
     cased, uncased = classifier("bert", task), classifier("bert", task, layers=2)
     for model, lower in ((cased, False), (uncased, True)):
         model.tokenizer = BertTokenizer(vocab=VOCABULARY | words, do_lower_case=lower)
-    with pytest.raises(KselectError, match="or tokenise texts differently"):
-        Distiller(task, cased, uncased)
+    assert with_other_tokens(uncased, [cased], task) == {0}
 
 
 def test_check_compatible_refuses_other_labels() -> None:

@@ -1,0 +1,1 @@
+"""What a selection policy does, and why: its selections over a run, how they differ, and what they react to."""

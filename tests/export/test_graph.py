@@ -1,0 +1,84 @@
+"""Exported graphs: the scores of the model itself, for every architecture and head, at any size of batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kselect.errors import KselectError
+from kselect.export.comparison import TOLERANCE, check_parity, compare
+from kselect.export.graph import export_graph, head_facts, quantized, save_graph
+from kselect.export.session import Session
+from kselect.models.classifier import Classifier
+from kselect.models.heads.registry import PARSING, TAGGING
+from kselect.models.output_layer import output_layer
+from kselect.tasks.task import Task
+from tests.architectures import CONFIGS, classifier, tiny_regression
+from tests.tiny import tiny_task
+from tests.words import task_for, word_classifier
+
+
+def exported(model: Classifier, task: Task[Any], folder: Path, length: int = 32) -> tuple[Session, Any]:
+    """The session of a model traced with two examples, and the encoded examples of train."""
+    encoded = task.encode(task.splits["train"], model.tokenizer, length)
+    shortest, longest = int(encoded.lengths.argmin()), int(encoded.lengths.argmax())
+    save_graph(export_graph(model, encoded.batch([shortest, longest])), folder / "model.onnx")
+    return Session.load(folder / "model.onnx", {**head_facts(model), "labels": list(task.labels)}), encoded
+
+
+def check_same(model: Classifier, task: Task[Any], folder: Path, length: int = 32) -> None:
+    session, encoded = exported(model, task, folder, length)
+    for batch_size in (1, 7, len(encoded)):
+        found = compare(model, {"onnx": session}, task, encoded, batch_size)["onnx"]
+        assert 0 < found.difference <= TOLERANCE
+        assert found.changed == 0
+
+
+def test_a_text_classifier_is_exported_and_quantised(tmp_path: Path) -> None:
+    task, model = tiny_task("synthetic-entailment"), classifier("bert", tiny_task("synthetic-entailment"), layers=1)
+    check_same(model, task, tmp_path)
+    encoded = task.encode(task.splits["train"], model.tokenizer, 32)
+    graph = export_graph(model, encoded.batch([0, 1]))
+    save_graph(quantized(graph), tmp_path / "int8.onnx")
+    session = Session.load(tmp_path / "int8.onnx", head_facts(model))
+    found = compare(model, {"int8": session}, task, encoded, 16)
+    with torch.no_grad():
+        output_layer(model.model).bias.add_(0.01)  # what a later training changes
+    assert compare(model, {"int8": session}, task, encoded, 16)["int8"].difference != found["int8"].difference
+    assert found["pytorch"].difference == found["pytorch"].changed == 0
+    assert TOLERANCE < found["int8"].difference < 1
+
+
+def test_a_parser_is_exported(tmp_path: Path) -> None:
+    check_same(word_classifier("parser", layers=1), task_for("parser"), tmp_path, 24)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", CONFIGS)
+def test_every_architecture_is_exported(architecture: str, tmp_path: Path) -> None:
+    task = tiny_task("synthetic-entailment")
+    check_same(classifier(architecture, task, layers=2), task, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", [*TAGGING, *PARSING])
+@pytest.mark.parametrize("architecture", ["bert", "modernbert"])
+def test_every_head_of_words_is_exported(head: str, architecture: str, tmp_path: Path) -> None:
+    check_same(word_classifier(head, architecture), task_for(head), tmp_path, 24)
+
+
+@pytest.mark.slow
+def test_a_regression_is_exported(tmp_path: Path) -> None:
+    task = tiny_regression()
+    check_same(classifier("roberta", task, layers=2), task, tmp_path)
+
+
+@pytest.mark.parametrize("difference", [2 * TOLERANCE, np.nan])
+def test_other_scores_are_refused(difference: float) -> None:
+    check_parity(TOLERANCE / 2, "model")
+    with pytest.raises(KselectError, match="The export of model differs from it by"):
+        check_parity(difference, "model")
