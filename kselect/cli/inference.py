@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from kselect.config import EvaluationConfig
 from kselect.errors import KselectError
@@ -33,7 +34,8 @@ def label_names(path: str) -> tuple[str, ...]:
             setting="model",
         )
     config = load_config(path)
-    return tuple(config.id2label[i] for i in sorted(config.id2label)) if config.num_labels > 1 else ()
+    names: dict[Any, str] = config.id2label or {}
+    return tuple(names[i] for i in sorted(names)) if len(names) > 1 else ()
 
 
 def word_labels(path: str) -> tuple[str, ...]:

@@ -118,10 +118,14 @@ def save_rows(path: Path) -> None:
 
 
 def save_arrays(path: Path) -> None:
+    arrays: dict[str, Any] = dict.fromkeys(("context", "knowledge", "weights", "reward", "step"), np.arange(9.0))
     with path.open("wb") as file:
-        np.savez_compressed(
-            file, **{name: np.arange(9.0) for name in ("context", "knowledge", "weights", "reward", "step")}
-        )
+        np.savez_compressed(file, **arrays)
+
+
+def save_sums(path: Path) -> None:
+    save_facts(path.with_name("head.json"))
+    save_checksums(path.parent)
 
 
 def save_array(path: Path) -> None:
@@ -189,7 +193,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]
     "texts": ("training_texts.npy", lambda path: np.save(path, np.arange(9, dtype=np.uint64)), read_fingerprint),
     "checksums": (
         "checksums.json",
-        lambda path: (save_facts(path.with_name("head.json")), save_checksums(path.parent)),
+        save_sums,
         lambda path: check_checksums(path.parent),
     ),
     "cache's index": ("index.json", save_index, lambda path: CacheIndex.read(path, "0" * 32)),

@@ -167,7 +167,7 @@ def test_missing_lines_of_phases_are_written_anew(tmp_path: Path, content: bytes
             metrics.write_bytes(content)
         before = (content or b"").split(b"\n")[:kept]
         assert run.restore_metrics(PHASES) == 4 - kept
-        run.rewind(4, 16)
+        run.rewind(4)
         lines = metrics.read_bytes().split(b"\n")
         assert lines[:kept] == before
         assert [json.loads(line)["step"] for line in lines[:-1]] == [4, 8, 12, 16]
