@@ -166,7 +166,8 @@ class RunFolder:
             record: See `phase_record`; "step" counts the training steps of all episodes so far. A tag whose value is
                 None was not measured.
         """
-        scalars = {tag: float(value) for tag, value in record.items() if tag not in UNTRACKED and value is not None}
+        numbers = {tag: value for tag, value in record.items() if isinstance(value, int | float)}
+        scalars = {tag: float(value) for tag, value in numbers.items() if tag not in UNTRACKED}
         self._last_step = int(record["step"])
         metrics = self.path / METRICS
         with io.writing(metrics):
