@@ -155,8 +155,8 @@ def examine(
         on_part: Called with each of `PARTS` before it is measured.
 
     Raises:
-        KselectError: The models have different tokens, the teacher gives no class probabilities, there are too few examples, an unknown kind of
-            knowledge, or a temperature that changes during a run.
+        KselectError: The models have different tokens, the teacher gives no class probabilities, there are too few
+            examples, an unknown kind of knowledge, or a temperature that changes during a run.
     """
     begin = on_part or (lambda part: None)
     begin(PARTS[0])
