@@ -1,0 +1,216 @@
+"""Knowledge selection within transformers' `Trainer`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from kselect.agents.agent import Agent
+from kselect.config import KnowledgeConfig, PhaseConfig
+from kselect.errors import KselectError, check_type
+from kselect.logging import get_logger
+from kselect.models.classifier import Classifier
+from kselect.models.heads import Labels
+from kselect.training.trainer_setup import Teacher, TrainerSetup, as_classifier, as_teachers, prepare, resolve_agent
+
+ATTACHED = "kselect"
+"""Name under which projections and learned weights are part of the student while it is trained."""
+
+
+class SelectionCallback(TrainerCallback):
+    """Keeps the weights of the current training step.
+
+    Attributes:
+        plan: weights of every step, `[steps, k]`; None outside of a training.
+        weights: of the current step, `[k]`.
+    """
+
+    def __init__(self) -> None:
+        self.plan: NDArray[np.float32] | None = None
+        self.weights: NDArray[np.float32] | None = None
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Take the weights of the step that begins; of the last one, where the training is longer than planned."""
+        if self.plan is not None:
+            self.weights = self.plan[min(state.global_step, len(self.plan) - 1)]
+
+
+class KSelectTrainer(Trainer):
+    """transformers' `Trainer` for a student that learns from a teacher by the knowledge that an agent selects.
+
+    In each training step the loss is that of the `Distiller` under the agent's weights. Data, collator, optimiser,
+    learning rate, precision, evaluation, checkpoints and callbacks are the `Trainer`'s own; the loss in evaluation is
+    the model's, so that it can be compared between agents.
+
+    The agent must decide by how much of the run is over, and by facts of the run that are measured before the first
+    step: recipes, weights, schedules, random selections and policies such as auto. Facts, scales and the plan of the
+    run are made when `train` begins, with a tenth of `train_dataset` held out for measuring, which is trained on like
+    the rest. Others, which read what the student has learned so far or learn within the run, are refused.
+
+    Projections of hidden states and learned variances are trained with the student as its submodule `kselect`, so
+    that checkpoints hold them and a run can be resumed; after training the student is a plain model again.
+
+    Attributes:
+        setup: what the agent planned, see `TrainerSetup`; None before training.
+    """
+
+    loss_is_scaled_for_ga = False  # a mean over the batch, which Trainer divides by the number of accumulated ones
+
+    def __init__(
+        self,
+        model: PreTrainedModel | Classifier,
+        args: TrainingArguments | None = None,
+        *,
+        teacher: Teacher | Sequence[Teacher] | None = None,
+        agent: str | Agent = "auto",
+        agent_settings: Mapping[str, Any] | None = None,
+        knowledge: Sequence[str] | KnowledgeConfig | None = None,
+        phases: PhaseConfig | None = None,
+        processing_class: PreTrainedTokenizerBase | None = None,
+        **options: Any,
+    ) -> None:
+        """Prepare a training.
+
+        Args:
+            model: the student, a classifier of whole texts.
+            args: settings of the training.
+            teacher: a model with the student's labels and vocabulary, its checkpoint, several of either, or None to
+                learn from labels alone.
+            agent: name of an agent or recipe, weights such as "gold:1,logits:0.5", the folder of a policy, or an
+                `Agent`.
+            agent_settings: settings of an agent by name.
+            knowledge: names of the kinds of knowledge on offer, or all settings of them; by default what the agent
+                brings.
+            phases: when an agent that decides by chance decides.
+            processing_class: the tokenizer; by default that of a student that is a `Classifier`.
+            options: of `Trainer`, such as `train_dataset`, `eval_dataset`, `data_collator` and `compute_metrics`.
+
+        Raises:
+            KselectError: an agent that cannot plan a run, models that cannot be compared, or options of `Trainer` that
+                have another loss or another model.
+        """
+        for name in ("model_init", "compute_loss_func"):
+            if options.get(name) is not None:
+                raise KselectError(f"KSelectTrainer has its own loss and one student: leave out {name}.", setting=name)
+        tokenizer = processing_class or (model.tokenizer if isinstance(model, Classifier) else None)
+        check_type("processing_class", tokenizer, PreTrainedTokenizerBase, "the student's tokenizer")
+        assert tokenizer is not None
+        self._student = as_classifier(model, tokenizer, "student")
+        self._teachers = as_teachers(teacher, self._student, tokenizer)
+        self._agent, self._offered = resolve_agent(agent, agent_settings, knowledge)
+        self._phases = phases or PhaseConfig()
+        self.setup: TrainerSetup | None = None
+        self._selection = SelectionCallback()
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        super().__init__(self._student.model, args, processing_class=tokenizer, **options)
+        self.add_callback(self._selection)
+        self._check_options()
+
+    def _check_options(self) -> None:
+        """Refuse what the losses of kinds of knowledge do not allow."""
+        if self.args.n_gpu > 1 or self.args.world_size > 1:
+            raise KselectError("KSelectTrainer trains on one device: start one process, and show it one GPU.")
+        if self.args.label_smoothing_factor:
+            raise KselectError(
+                "label_smoothing_factor has no effect on the losses of kinds of knowledge: leave it out, and give the "
+                "knowledge label-smoothing.",
+                setting="label_smoothing_factor",
+            )
+
+    def train(self, *arguments: Any, **options: Any) -> Any:
+        """Plan the run, and train; see `Trainer.train`."""
+        attention = self.model.config._attn_implementation
+        was_training = self.model.training
+        self.setup = prepare(
+            self._student,
+            self._teachers,
+            self._agent,
+            self._offered,
+            self._phases,
+            self._rows(),
+            self.args,
+            self._planned_steps(),
+        )
+        self.model.train(was_training)
+        if self.setup.chosen is not None:
+            get_logger().info("The policy chose %s, by what is known of the run.", self.setup.chosen)
+        with self._attached(self.setup):
+            try:
+                return super().train(*arguments, **options)
+            finally:
+                self.model.set_attn_implementation(attention)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Return the loss of the selected knowledge in training, and in evaluation the model's own."""
+        if self.setup is None or self._selection.weights is None or not model.training or return_outputs:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        step, total = self.state.global_step, len(self.setup.plan)
+        batch = {"attention_mask": torch.ones_like(inputs["input_ids"]), **inputs}
+        if isinstance(self._student.head, Labels):
+            batch["labels"] = batch["labels"].long()  # collators make them floats, as transformers' own loss reads them
+        loss, losses = self.setup.loss(batch, self._selection.weights, step + 1, step / total)
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
+        return loss
+
+    def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
+        """Log the mean loss of each kind of knowledge since the last time, and its present weight, with the loss."""
+        if "loss" in logs and self.setup is not None and self._selection.weights is not None:
+            means = {f"loss/{name}": (self._sums[name] / self._counts[name]).item() for name in self._sums}
+            weights = zip(self.setup.loss.names, self._selection.weights.tolist(), strict=True)
+            logs |= means | {f"weight/{name}": weight for name, weight in weights}
+            self._sums, self._counts = {}, {}
+        super().log(logs, *arguments, **options)
+
+    @contextmanager
+    def _attached(self, setup: TrainerSetup) -> Iterator[None]:
+        """Train what belongs to the losses as a part of the student, and leave the student as it was."""
+        if any(True for _ in setup.loss.trained.parameters()):
+            self.model.add_module(ATTACHED, setup.loss.trained)
+        self._selection.plan = setup.plan
+        self._sums, self._counts = {}, {}
+        try:
+            yield
+        finally:
+            self._selection.plan = self._selection.weights = None
+            if ATTACHED in self.model._modules:
+                del self.model._modules[ATTACHED]
+
+    def _rows(self) -> list[Any]:
+        dataset = self.train_dataset
+        if not isinstance(dataset, Sized):
+            raise KselectError(
+                "KSelectTrainer measures the models on train_dataset before it trains: give one with a length.",
+                setting="train_dataset",
+            )
+        return [dataset[i] for i in range(len(dataset))]  # type: ignore[index]
+
+    def _planned_steps(self) -> int:
+        """Return the number of training steps, as `Trainer` counts them."""
+        *_, steps = self.set_initial_training_values(self.args, self.get_train_dataloader())
+        return int(steps)
