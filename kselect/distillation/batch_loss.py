@@ -21,6 +21,7 @@ class BatchLoss:
 
     Attributes:
         names: of the kinds of knowledge on offer, in the order of a selection.
+        scales: factor on each kind's loss, `[k]`.
         trained: what is trained together with the student: projections of kinds of knowledge, and the weighting.
     """
 
@@ -38,7 +39,8 @@ class BatchLoss:
         self.names = tuple(kind.name for kind in knowledge)
         modules = {kind.name: kind.modules for kind in knowledge if kind.modules is not None}
         self.trained = torch.nn.ModuleDict({**modules, "weighting": weighting})
-        self._knowledge, self._pair, self._weighting, self._scales = tuple(knowledge), pair, weighting, scales
+        self.scales = scales
+        self._knowledge, self._pair, self._weighting = tuple(knowledge), pair, weighting
 
     def __call__(
         self, batch: Mapping[str, Tensor], weights: NDArray[np.float32], step: int, progress: float
@@ -56,7 +58,7 @@ class BatchLoss:
         kinds = [self._knowledge[i] for i in selected]
         compared = self._pair.compare_batch(dict(batch), NOWHERE, kinds, step, progress, live=True)
         of_selected, scales = (
-            torch.from_numpy(values[selected]).to(compared.losses.device) for values in (weights, self._scales)
+            torch.from_numpy(values[selected]).to(compared.losses.device) for values in (weights, self.scales)
         )
         names = tuple(kind.name for kind in kinds)
         total = self._weighting(compared.losses, of_selected, scales, names, compared.student)

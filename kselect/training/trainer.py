@@ -44,12 +44,23 @@ class SelectionCallback(TrainerCallback):
         self.plan: NDArray[np.float32] | None = None
         self.weights: NDArray[np.float32] | None = None
 
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Refuse a training of another length than planned."""
+        assert self.plan is not None
+        if state.max_steps != len(self.plan):
+            raise KselectError(
+                f"The training has {state.max_steps} steps, and {len(self.plan)} are planned: give the settings that "
+                "the checkpoint was saved under."
+            )
+
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Take the weights of the step that begins; of the last one, where the training is longer than planned."""
-        if self.plan is not None:
-            self.weights = self.plan[min(state.global_step, len(self.plan) - 1)]
+        """Take the weights of the step that begins."""
+        assert self.plan is not None
+        self.weights = self.plan[state.global_step]
 
 
 class KSelectTrainer(Trainer):
@@ -134,22 +145,27 @@ class KSelectTrainer(Trainer):
                 "knowledge label-smoothing.",
                 setting="label_smoothing_factor",
             )
+        if self.args.auto_find_batch_size:
+            raise KselectError(
+                "auto_find_batch_size changes the number of training steps, which selections are planned for: leave it "
+                "out.",
+                setting="auto_find_batch_size",
+            )
 
     def train(self, *arguments: Any, **options: Any) -> Any:
         """Plan the run, and train; see `Trainer.train`."""
         attention = self.model.config._attn_implementation
-        was_training = self.model.training
-        self.setup = prepare(
-            self._student,
-            self._teachers,
-            self._agent,
-            self._offered,
-            self._phases,
-            self._rows(),
-            self.args,
-            self._planned_steps(),
-        )
-        self.model.train(was_training)
+        with torch.random.fork_rng():
+            self.setup = prepare(
+                self._student,
+                self._teachers,
+                self._agent,
+                self._offered,
+                self._phases,
+                self._rows(),
+                self.args,
+                self._planned_steps(),
+            )
         if self.setup.chosen is not None:
             get_logger().info("The policy chose %s, by what is known of the run.", self.setup.chosen)
         with self._attached(self.setup):
@@ -186,6 +202,11 @@ class KSelectTrainer(Trainer):
             logs |= means | {f"weight/{name}": weight for name, weight in weights}
             self._sums, self._counts = {}, {}
         super().log(logs, *arguments, **options)
+
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """Return the parameters with weight decay, which learned variances have not."""
+        names = super().get_decay_parameter_names(model)
+        return [name for name in names if not name.startswith(f"{ATTACHED}.weighting.")]
 
     @contextmanager
     def _attached(self, setup: TrainerSetup) -> Iterator[None]:

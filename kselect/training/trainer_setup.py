@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
@@ -76,7 +75,7 @@ def as_teachers(
     Raises:
         KselectError: one that cannot read the student's token ids, or whose labels have another order.
     """
-    several = [] if given is None else [given] if isinstance(given, Teacher) else list(given)
+    several = [] if given is None else given if isinstance(given, list | tuple) else [given]
     teachers = tuple(as_classifier(each, tokenizer, "teacher") for each in several)
     for teacher in teachers:
         sizes = [model.config.get_text_config().vocab_size for model in (student.model, teacher.model)]
@@ -138,7 +137,7 @@ def prepare(
 ) -> TrainerSetup:
     """Plan a run of so many training steps on the examples `rows`.
 
-    The student's weights, its mode and the random generators of torch are as before.
+    The student's weights are as before; random generators may have moved on.
 
     Raises:
         KselectError: models that the knowledge does not suit, or an agent that reads the state of the run.
@@ -153,12 +152,11 @@ def prepare(
         device=str(args.device),
     )
     knowledge = knowledge or (KnowledgeConfig() if teachers else KnowledgeConfig(knowledge=["gold"]))
-    with torch.random.fork_rng():
-        distiller = Distiller(
-            task, teachers, student, training, replace(knowledge, teacher_cache=0), max_length=task.longest
-        )
-        agent, env = _agent_and_env(agent, distiller, phases, args.seed)
-        plan = plan_run(agent, env)
+    distiller = Distiller(
+        task, teachers, student, training, replace(knowledge, teacher_cache=0), max_length=task.longest
+    )
+    agent, env = _agent_and_env(agent, distiller, phases, args.seed)
+    plan = plan_run(agent, env)
     chosen = agent.chosen if isinstance(agent, Chooser) else None
     return TrainerSetup(distiller.batch_loss(), plan, chosen)
 
