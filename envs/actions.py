@@ -57,9 +57,7 @@ def selection_of(action: Any, rows: int, actions: str) -> NDArray[np.float32]:
     return (((number + 1) >> np.arange(rows)) & 1).astype(np.float32)
 
 
-def moving_selection(
-    selection: NDArray[np.float32], slope: NDArray[Any], steps: int, total_steps: int
-) -> NDArray[Any]:
+def moving_selection(selection: NDArray[np.float32], slope: NDArray[Any], steps: int, total_steps: int) -> NDArray[Any]:
     """Return the weights of each step of a phase, `[steps, k]`, which start at a selection and move.
 
     Args:

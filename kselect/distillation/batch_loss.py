@@ -42,6 +42,11 @@ class BatchLoss:
         self.scales = scales
         self._knowledge, self._pair, self._weighting = tuple(knowledge), pair, weighting
 
+    @property
+    def reads_attention(self) -> bool:
+        """Whether a kind of knowledge on offer reads inside the student's attention."""
+        return any(kind.student_needs.inside_attention for kind in self._knowledge)
+
     def __call__(
         self, batch: Mapping[str, Tensor], weights: NDArray[np.float32], step: int, progress: float
     ) -> tuple[Tensor, dict[str, Tensor]]:

@@ -31,6 +31,15 @@ from kselect.training.trainer_setup import Teacher, TrainerSetup, as_classifier,
 ATTACHED = "kselect"
 """Name under which projections and learned weights are part of the student while it is trained."""
 
+REFUSED = {
+    "label_smoothing_factor": "leave it out, and give the knowledge label-smoothing",
+    "auto_find_batch_size": "leave it out, since selections are planned for a number of training steps",
+    "torch_compile": "leave it out, since the outputs of inner layers are read in every step",
+    "deepspeed": "leave it out, and train on one device",
+    "fsdp": "leave it out, and train on one device",
+}
+"""Settings of `TrainingArguments` that would have no effect, or that the losses do not allow, and what to do."""
+
 
 class SelectionCallback(TrainerCallback):
     """Keeps the weights of the current training step.
@@ -136,25 +145,17 @@ class KSelectTrainer(Trainer):
         self._check_options()
 
     def _check_options(self) -> None:
-        """Refuse what the losses of kinds of knowledge do not allow."""
+        """Refuse settings that the losses of kinds of knowledge do not allow."""
         if self.args.n_gpu > 1 or self.args.world_size > 1:
             raise KselectError("KSelectTrainer trains on one device: start one process, and show it one GPU.")
-        if self.args.label_smoothing_factor:
-            raise KselectError(
-                "label_smoothing_factor has no effect on the losses of kinds of knowledge: leave it out, and give the "
-                "knowledge label-smoothing.",
-                setting="label_smoothing_factor",
-            )
-        if self.args.auto_find_batch_size:
-            raise KselectError(
-                "auto_find_batch_size changes the number of training steps, which selections are planned for: leave it "
-                "out.",
-                setting="auto_find_batch_size",
-            )
+        for name, advice in REFUSED.items():
+            if getattr(self.args, name, None):
+                raise KselectError(f"KSelectTrainer does not work with {name}: {advice}.", setting=name)
 
     def train(self, *arguments: Any, **options: Any) -> Any:
         """Plan the run, and train; see `Trainer.train`."""
-        attention = self.model.config._attn_implementation
+        model = self._student.model
+        attention = model.config._attn_implementation
         with torch.random.fork_rng():
             self.setup = prepare(
                 self._student,
@@ -166,13 +167,19 @@ class KSelectTrainer(Trainer):
                 self.args,
                 self._planned_steps(),
             )
+        if self.args.activation_checkpointing and self.setup.loss.reads_attention:
+            raise KselectError(
+                "activation_checkpointing computes attention again, and kinds of knowledge on offer read inside it: leave "
+                "it out, or offer kinds that read logits or hidden states.",
+                setting="activation_checkpointing",
+            )
         if self.setup.chosen is not None:
             get_logger().info("The policy chose %s, by what is known of the run.", self.setup.chosen)
         with self._attached(self.setup):
             try:
                 return super().train(*arguments, **options)
             finally:
-                self.model.set_attn_implementation(attention)
+                model.set_attn_implementation(attention)
 
     def compute_loss(
         self,
@@ -212,15 +219,15 @@ class KSelectTrainer(Trainer):
     def _attached(self, setup: TrainerSetup) -> Iterator[None]:
         """Train what belongs to the losses as a part of the student, and leave the student as it was."""
         if any(True for _ in setup.loss.trained.parameters()):
-            self.model.add_module(ATTACHED, setup.loss.trained)
+            self._student.model.add_module(ATTACHED, setup.loss.trained)
         self._selection.plan = setup.plan
         self._sums, self._counts = {}, {}
         try:
             yield
         finally:
             self._selection.plan = self._selection.weights = None
-            if ATTACHED in self.model._modules:
-                del self.model._modules[ATTACHED]
+            if ATTACHED in self._student.model._modules:
+                del self._student.model._modules[ATTACHED]
 
     def _rows(self) -> list[Any]:
         dataset = self.train_dataset

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 from kselect.agents.agent import Agent
 from kselect.agents.chooser import Chooser
@@ -22,8 +22,10 @@ from kselect.envs.observation import CONTEXT
 from kselect.envs.plan import plan_run
 from kselect.errors import KselectError, check_type
 from kselect.models.classifier import Classifier
-from kselect.models.heads import Classes, Labels, Score
+from kselect.models.heads import Labels, Score
 from kselect.models.label_names import label_names
+from kselect.models.pretrained import load_pretrained, load_tokenizer
+from kselect.models.text_classifier import not_fine_tuned
 from kselect.recipes.policies import build_policy
 from kselect.recipes.resolve import check, check_decider, resolve
 from kselect.tasks.encoded_task import build_encoded_task
@@ -50,21 +52,25 @@ def as_classifier(model: Teacher, tokenizer: PreTrainedTokenizerBase, role: str)
     """Return a model of whole texts, its checkpoint or a `Classifier` as one.
 
     Raises:
-        KselectError: a model of anything else.
+        KselectError: a model of anything else, or a checkpoint without a trained head.
     """
     if isinstance(model, str | Path):
-        model = AutoModelForSequenceClassification.from_pretrained(model)
-    if isinstance(model, PreTrainedModel):
-        model = Classifier(model, tokenizer)
-    check_type(role, model, Classifier, "a transformers model, its checkpoint or a Classifier")
-    is_text = type(model.head) in (Classes, Labels, Score) and model.labels is None
-    if not is_text or not type(model.model).__name__.endswith("ForSequenceClassification"):
+        loaded, unfit = load_pretrained(model)
+        if unfit:
+            raise not_fine_tuned(model, "the student's task", unfit)
+        classifier = Classifier(loaded, load_tokenizer(model, loaded))
+    elif isinstance(model, PreTrainedModel):
+        classifier = Classifier(model, tokenizer)
+    else:
+        check_type(role, model, Classifier, "a transformers model, its checkpoint or a Classifier")
+        classifier = model
+    if classifier.labels is not None or not type(classifier.model).__name__.endswith("ForSequenceClassification"):
         raise KselectError(
-            f"The {role} is a {type(model.model).__name__}, and KSelectTrainer trains classifiers of whole texts: give "
+            f"The {role} is a {type(classifier.model).__name__}, and KSelectTrainer trains classifiers of whole texts: give "
             "an AutoModelForSequenceClassification, or use kselect.Distiller for words and trees.",
             setting="model" if role == "student" else "teacher",
         )
-    return model
+    return classifier
 
 
 def as_teachers(
@@ -75,7 +81,7 @@ def as_teachers(
     Raises:
         KselectError: one that cannot read the student's token ids, or whose labels have another order.
     """
-    several = [] if given is None else given if isinstance(given, list | tuple) else [given]
+    several: Sequence[Any] = [] if given is None else given if isinstance(given, list | tuple) else [given]
     teachers = tuple(as_classifier(each, tokenizer, "teacher") for each in several)
     for teacher in teachers:
         sizes = [model.config.get_text_config().vocab_size for model in (student.model, teacher.model)]

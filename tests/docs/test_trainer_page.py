@@ -30,7 +30,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shrink(teacher, 2).save_pretrained(folder / "student")
     for part, split in (("train", "train"), ("validation", "dev")):
         texts = task.splits[split]
-        lines = [json.dumps({"sentence": text, "label": label}) for text, label in zip(texts.text_a, texts.labels, strict=True)]
+        lines = [
+            json.dumps({"sentence": text, "label": label})
+            for text, label in zip(texts.text_a, texts.labels, strict=True)
+        ]
         (folder / f"{part}.json").write_text("\n".join(lines))
     return folder
 

@@ -102,7 +102,8 @@ def test_first_loss_is_that_of_the_distiller(agent: str, kinds: list[str] | None
         train_dataset=examples,
     )
     trainer.train()
-    assert trainer.setup is not None and isinstance(trainer._offered, KnowledgeConfig)
+    assert trainer.setup is not None
+    assert isinstance(trainer._offered, KnowledgeConfig)
     training = TrainingConfig(epochs=1, batch_size=len(examples), precision="fp32")
     offered = replace(trainer._offered, teacher_cache=0)  # which is in half precision
     distiller = Distiller(tiny_task(), teacher, twin, training, offered, max_length=MAX_LENGTH)
@@ -171,7 +172,8 @@ def test_auto_chooses_by_facts(tmp_path: Path) -> None:
     teacher, student = pair()
     trainer = KSelectTrainer(student, arguments(tmp_path), teacher=teacher, train_dataset=rows())
     trainer.train()
-    assert trainer.setup is not None and trainer.setup.chosen is not None
+    assert trainer.setup is not None
+    assert trainer.setup.chosen is not None
     assert trainer.setup.plan.shape == (6, len(trainer.setup.loss.names))
 
 
@@ -207,7 +209,8 @@ def test_resumed_is_straight_with_projections(tmp_path: Path) -> None:
     assert all(moved)
     trainers[0].save_model(str(tmp_path / "student"))
     loaded, info = AutoModelForSequenceClassification.from_pretrained(tmp_path / "student", output_loading_info=True)
-    assert not info["unexpected_keys"] and not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    assert not info["missing_keys"]
     assert all(torch.equal(value, straight[name]) for name, value in loaded.state_dict().items())
 
 
@@ -226,8 +229,24 @@ def test_what_cannot_be_planned_is_refused(options: dict[str, Any], message: str
     teacher, student = pair()
     with pytest.raises(KselectError, match=message):
         KSelectTrainer(
-            student, arguments(tmp_path), **{"teacher": teacher, "agent": "vanilla-kd", "train_dataset": rows(), **options}
+            student,
+            arguments(tmp_path),
+            **{"teacher": teacher, "agent": "vanilla-kd", "train_dataset": rows(), **options},
         )
+
+
+def test_activation_checkpointing_where_attention_is_not_read(tmp_path: Path) -> None:
+    losses = []
+    for changes in ({}, {"activation_checkpointing": True}):
+        teacher, student = pair()
+        options: dict[str, Any] = {"teacher": teacher, "train_dataset": rows()}
+        args = arguments(tmp_path, max_steps=2, **changes)
+        trainer = KSelectTrainer(student, args, agent="gold:1,hidden:1", **options)
+        trainer.train()
+        losses.append(logged(trainer))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    with pytest.raises(KselectError, match="computes attention again"):
+        KSelectTrainer(student, args, agent="gold:1,attention:1", **options).train()
 
 
 def test_a_teacher_of_other_tokens_is_refused(tmp_path: Path) -> None:
