@@ -38,7 +38,7 @@ class EncodedTask(TextTask):
             labels=np.asarray(split.labels, dtype=np.float32 if split.scored else np.int64),
             lengths=np.asarray([len(ids) for ids in input_ids], dtype=np.int32),
             truncated=0,
-            pad_token_id=int(tokenizer.pad_token_id),  # type: ignore[arg-type]
+            pad_token_id=int(tokenizer.pad_token_id),
             max_length=max_length,
         )
 

@@ -26,6 +26,7 @@ from kselect.errors import KselectError, check_type
 from kselect.logging import get_logger
 from kselect.models.classifier import Classifier
 from kselect.models.heads import Labels
+from kselect.tasks.encoding import check_padding
 from kselect.training.trainer_setup import Teacher, TrainerSetup, as_classifier, as_teachers, prepare, resolve_agent
 
 ATTACHED = "kselect"
@@ -132,6 +133,7 @@ class KSelectTrainer(Trainer):
         tokenizer = processing_class or (model.tokenizer if isinstance(model, Classifier) else None)
         check_type("processing_class", tokenizer, PreTrainedTokenizerBase, "the student's tokenizer")
         assert tokenizer is not None
+        check_padding(tokenizer)
         self._student = as_classifier(model, tokenizer, "student")
         self._teachers = as_teachers(teacher, self._student, tokenizer)
         self._agent, self._offered = resolve_agent(agent, agent_settings, knowledge)
@@ -169,8 +171,8 @@ class KSelectTrainer(Trainer):
             )
         if self.args.activation_checkpointing and self.setup.loss.reads_attention:
             raise KselectError(
-                "activation_checkpointing computes attention again, and kinds of knowledge on offer read inside it: leave "
-                "it out, or offer kinds that read logits or hidden states.",
+                "activation_checkpointing computes attention again, and kinds of knowledge on offer read inside it: "
+                "leave it out, or offer kinds that read logits or hidden states.",
                 setting="activation_checkpointing",
             )
         if self.setup.chosen is not None:
@@ -206,7 +208,7 @@ class KSelectTrainer(Trainer):
         if "loss" in logs and self.setup is not None and self._selection.weights is not None:
             means = {f"loss/{name}": (self._sums[name] / self._counts[name]).item() for name in self._sums}
             weights = zip(self.setup.loss.names, self._selection.weights.tolist(), strict=True)
-            logs |= means | {f"weight/{name}": weight for name, weight in weights}
+            logs = logs | means | {f"weight/{name}": weight for name, weight in weights}
             self._sums, self._counts = {}, {}
         super().log(logs, *arguments, **options)
 

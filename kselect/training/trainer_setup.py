@@ -66,8 +66,8 @@ def as_classifier(model: Teacher, tokenizer: PreTrainedTokenizerBase, role: str)
         classifier = model
     if classifier.labels is not None or not type(classifier.model).__name__.endswith("ForSequenceClassification"):
         raise KselectError(
-            f"The {role} is a {type(classifier.model).__name__}, and KSelectTrainer trains classifiers of whole texts: give "
-            "an AutoModelForSequenceClassification, or use kselect.Distiller for words and trees.",
+            f"The {role} is a {type(classifier.model).__name__}, and KSelectTrainer trains classifiers of whole texts: "
+            "give an AutoModelForSequenceClassification, or use kselect.Distiller for words and trees.",
             setting="model" if role == "student" else "teacher",
         )
     return classifier
@@ -88,15 +88,16 @@ def as_teachers(
         if sizes[0] != sizes[1] or teacher.tokenizer.get_vocab() != tokenizer.get_vocab():
             raise KselectError(
                 f"The teacher has a vocabulary of {sizes[1]} tokens and the student one of {sizes[0]}, or they number "
-                "them otherwise, and both read train_dataset: give models with one tokenizer, or use kselect.Distiller.",
+                "them otherwise, and both read train_dataset: give models with one tokenizer, or use "
+                "kselect.Distiller.",
                 setting="teacher",
             )
         names = [label_names(model.config) for model in (student.model, teacher.model)]
         unnamed = any(own == tuple(f"LABEL_{i}" for i in range(len(own))) for own in names)
         if names[0] != names[1] and not unnamed:
             raise KselectError(
-                f"The teacher's labels are {', '.join(names[1])} and the student's {', '.join(names[0])}: give both the "
-                "same id2label.",
+                f"The teacher's labels are {', '.join(names[1])} and the student's {', '.join(names[0])}: give both "
+                "the same id2label.",
                 setting="teacher",
             )
     return teachers

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
 
 from kselect.agents.registry import make_agent
@@ -129,6 +130,29 @@ def test_fine_tune_is_the_plain_trainer(tmp_path: Path) -> None:
         torch.testing.assert_close(weights_of(ours.model)[name], value, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("problem", ["regression", "multi_label_classification"])
+def test_scores_and_several_labels(problem: str, tmp_path: Path) -> None:
+    task, numbers = tiny_task(), np.random.default_rng(0)
+    labels = (
+        numbers.random(len(rows())) if problem == "regression" else numbers.integers(2, size=(len(rows()), 3)) * 1.0
+    )
+    examples = [{**row, "labels": label} for row, label in zip(rows(), labels.tolist(), strict=True)]
+    config = copy.deepcopy(tiny_classifier(task, dropout=0.0).model.config)
+    config.num_labels, config.problem_type = labels.ndim * 2 - 1, problem
+    torch.manual_seed(0)
+    teacher, student = (AutoModelForSequenceClassification.from_config(config) for _ in range(2))
+    tokenizer, args = tiny_classifier(task).tokenizer, arguments(tmp_path, max_steps=3)
+    plain = Trainer(copy.deepcopy(student), args, processing_class=tokenizer, train_dataset=examples)
+    plain.train()
+    options: dict[str, Any] = {"teacher": teacher, "processing_class": tokenizer, "train_dataset": examples}
+    distilled = KSelectTrainer(copy.deepcopy(student), args, agent="vanilla-kd", **options)
+    distilled.train()
+    assert all(loss > 0 for loss in logged(distilled, "loss/logits"))
+    ours = KSelectTrainer(student, args, agent="fine-tune", **options)
+    ours.train()
+    assert logged(ours) == pytest.approx(logged(plain), rel=1e-5)
+
+
 def test_accumulated_batches_are_one(tmp_path: Path) -> None:
     teacher, student = pair()
     losses = []
@@ -205,6 +229,10 @@ def test_resumed_is_straight_with_projections(tmp_path: Path) -> None:
     straight, resumed = (weights_of(trainer.model) for trainer in trainers[:2])
     assert not any(name.startswith("kselect") for name in straight)
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+    checkpoint = load_file(tmp_path / "straight" / "checkpoint-3" / "model.safetensors")
+    assert {name for name in checkpoint if name not in straight} == {
+        f"kselect.{name}" for name, _ in trainers[0].setup.loss.trained.named_parameters()
+    }
     moved = [parameter.abs().sum().item() for parameter in trainers[0].setup.loss.trained["weighting"].parameters()]
     assert all(moved)
     trainers[0].save_model(str(tmp_path / "student"))
@@ -233,6 +261,13 @@ def test_what_cannot_be_planned_is_refused(options: dict[str, Any], message: str
             arguments(tmp_path),
             **{"teacher": teacher, "agent": "vanilla-kd", "train_dataset": rows(), **options},
         )
+
+
+@pytest.mark.parametrize("changes", [{"label_smoothing_factor": 0.1}, {"auto_find_batch_size": True}])
+def test_settings_without_effect_are_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+    teacher, student = pair()
+    with pytest.raises(KselectError, match=next(iter(changes))):
+        KSelectTrainer(student, arguments(tmp_path, **changes), teacher=teacher, train_dataset=rows())
 
 
 def test_activation_checkpointing_where_attention_is_not_read(tmp_path: Path) -> None:
