@@ -6,17 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
     TrainingArguments,
 )
 
@@ -27,6 +22,7 @@ from kselect.logging import get_logger
 from kselect.models.classifier import Classifier
 from kselect.models.heads import Labels
 from kselect.tasks.encoding import check_padding
+from kselect.training.selection_callback import SelectionCallback
 from kselect.training.trainer_setup import Teacher, TrainerSetup, as_classifier, as_teachers, prepare, resolve_agent
 
 ATTACHED = "kselect"
@@ -40,37 +36,6 @@ REFUSED = {
     "fsdp": "leave it out, and train on one device",
 }
 """Settings of `TrainingArguments` that would have no effect, or that the losses do not allow, and what to do."""
-
-
-class SelectionCallback(TrainerCallback):
-    """Keeps the weights of the current training step.
-
-    Attributes:
-        plan: weights of every step, `[steps, k]`; None outside of a training.
-        weights: of the current step, `[k]`.
-    """
-
-    def __init__(self) -> None:
-        self.plan: NDArray[np.float32] | None = None
-        self.weights: NDArray[np.float32] | None = None
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Refuse a training of another length than planned."""
-        assert self.plan is not None
-        if state.max_steps != len(self.plan):
-            raise KselectError(
-                f"The training has {state.max_steps} steps, and {len(self.plan)} are planned: give the settings that "
-                "the checkpoint was saved under."
-            )
-
-    def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Take the weights of the step that begins."""
-        assert self.plan is not None
-        self.weights = self.plan[state.global_step]
 
 
 class KSelectTrainer(Trainer):
@@ -140,8 +105,6 @@ class KSelectTrainer(Trainer):
         self._phases = phases or PhaseConfig()
         self.setup: TrainerSetup | None = None
         self._selection = SelectionCallback()
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
         super().__init__(self._student.model, args, processing_class=tokenizer, **options)
         self.add_callback(self._selection)
         self._check_options()
@@ -158,30 +121,13 @@ class KSelectTrainer(Trainer):
         """Plan the run, and train; see `Trainer.train`."""
         model = self._student.model
         attention = model.config._attn_implementation
-        with torch.random.fork_rng():
-            self.setup = prepare(
-                self._student,
-                self._teachers,
-                self._agent,
-                self._offered,
-                self._phases,
-                self._rows(),
-                self.args,
-                self._planned_steps(),
-            )
-        if self.args.activation_checkpointing and self.setup.loss.reads_attention:
-            raise KselectError(
-                "activation_checkpointing computes attention again, and kinds of knowledge on offer read inside it: "
-                "leave it out, or offer kinds that read logits or hidden states.",
-                setting="activation_checkpointing",
-            )
-        if self.setup.chosen is not None:
-            get_logger().info("The policy chose %s, by what is known of the run.", self.setup.chosen)
-        with self._attached(self.setup):
-            try:
+        try:
+            with torch.random.fork_rng():
+                self.setup = self._prepared()
+            with self._attached(self.setup):
                 return super().train(*arguments, **options)
-            finally:
-                model.set_attn_implementation(attention)
+        finally:
+            model.set_attn_implementation(attention)
 
     def compute_loss(
         self,
@@ -198,18 +144,12 @@ class KSelectTrainer(Trainer):
         if isinstance(self._student.head, Labels):
             batch["labels"] = batch["labels"].long()  # collators make them floats, as transformers' own loss reads them
         loss, losses = self.setup.loss(batch, self._selection.weights, step + 1, step / total)
-        for name, value in losses.items():
-            self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
-            self._counts[name] = self._counts.get(name, 0) + 1
+        self._selection.add(losses)
         return loss
 
     def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
         """Log the mean loss of each kind of knowledge since the last time, and its present weight, with the loss."""
-        if "loss" in logs and self.setup is not None and self._selection.weights is not None:
-            means = {f"loss/{name}": (self._sums[name] / self._counts[name]).item() for name in self._sums}
-            weights = zip(self.setup.loss.names, self._selection.weights.tolist(), strict=True)
-            logs = logs | means | {f"weight/{name}": weight for name, weight in weights}
-            self._sums, self._counts = {}, {}
+        logs = logs | self._selection.take_logs() if "loss" in logs else logs
         super().log(logs, *arguments, **options)
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
@@ -222,14 +162,35 @@ class KSelectTrainer(Trainer):
         """Train what belongs to the losses as a part of the student, and leave the student as it was."""
         if any(True for _ in setup.loss.trained.parameters()):
             self._student.model.add_module(ATTACHED, setup.loss.trained)
-        self._selection.plan = setup.plan
-        self._sums, self._counts = {}, {}
+        self._selection.begin(setup.loss.names, setup.plan)
         try:
             yield
         finally:
-            self._selection.plan = self._selection.weights = None
+            self._selection.end()
             if ATTACHED in self._student.model._modules:
                 del self._student.model._modules[ATTACHED]
+
+    def _prepared(self) -> TrainerSetup:
+        """Plan the run."""
+        setup = prepare(
+            self._student,
+            self._teachers,
+            self._agent,
+            self._offered,
+            self._phases,
+            self._rows(),
+            self.args,
+            self._planned_steps(),
+        )
+        if self.args.activation_checkpointing and setup.loss.reads_attention:
+            raise KselectError(
+                "activation_checkpointing computes attention again, and kinds of knowledge on offer read inside it: "
+                "leave it out, or offer kinds that read logits or hidden states.",
+                setting="activation_checkpointing",
+            )
+        if setup.chosen is not None:
+            get_logger().info("The policy chose %s, by what is known of the run.", setup.chosen)
+        return setup
 
     def _rows(self) -> list[Any]:
         dataset = self.train_dataset

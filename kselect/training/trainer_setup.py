@@ -162,6 +162,7 @@ def prepare(
     distiller = Distiller(
         task, teachers, student, training, replace(knowledge, teacher_cache=0), max_length=task.longest
     )
+    student.training_texts = None  # of the data set no texts are known, but token ids
     agent, env = _agent_and_env(agent, distiller, phases, args.seed)
     plan = plan_run(agent, env)
     chosen = agent.chosen if isinstance(agent, Chooser) else None

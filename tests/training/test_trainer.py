@@ -225,6 +225,8 @@ def test_resumed_is_straight_with_projections(tmp_path: Path) -> None:
         for student, folder in zip(students, ("straight", "straight", "other"), strict=True)
     ]
     trainers[0].train()
+    assert first.model.config._attn_implementation == "sdpa"
+    assert first.training_texts is None
     trainers[1].train(resume_from_checkpoint=str(tmp_path / "straight" / "checkpoint-3"))
     straight, resumed = (weights_of(trainer.model) for trainer in trainers[:2])
     assert not any(name.startswith("kselect") for name in straight)
