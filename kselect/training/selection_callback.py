@@ -25,11 +25,11 @@ class SelectionCallback(TrainerCallback):
         self.weights: NDArray[np.float32] | None = None
         self._names: tuple[str, ...] = ()
         self._plan: NDArray[np.float32] | None = None
-        self._losses: dict[str, list[Tensor]] = {}
+        self._sums: dict[str, tuple[Tensor, int]] = {}
 
     def begin(self, names: tuple[str, ...], plan: NDArray[np.float32]) -> None:
         """Start a training with the weights of every step, `[steps, k]`, of the kinds of knowledge `names`."""
-        self._names, self._plan, self._losses = names, plan, {}
+        self._names, self._plan, self._sums = names, plan, {}
 
     def end(self) -> None:
         """End the training."""
@@ -38,14 +38,15 @@ class SelectionCallback(TrainerCallback):
     def add(self, losses: Mapping[str, Tensor]) -> None:
         """Count the mean losses of a batch by kind of knowledge; they stay on the device."""
         for name, loss in losses.items():
-            self._losses.setdefault(name, []).append(loss)
+            total, batches = self._sums.get(name, (torch.zeros_like(loss), 0))
+            self._sums[name] = total + loss, batches + 1
 
     def take_logs(self) -> dict[str, float]:
         """Return the mean loss of each kind since the last call, and its present weight; nothing outside a training."""
         if self.weights is None:
             return {}
-        means = {f"loss/{name}": torch.stack(losses).mean().item() for name, losses in self._losses.items()}
-        self._losses = {}
+        means = {f"loss/{name}": total.item() / batches for name, (total, batches) in self._sums.items()}
+        self._sums = {}
         return means | {f"weight/{name}": float(w) for name, w in zip(self._names, self.weights, strict=True)}
 
     def on_train_begin(
