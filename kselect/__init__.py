@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from kselect.tasks.task import build_task as build_task
     from kselect.training.api import learn as learn
     from kselect.training.api import rollout as rollout
+    from kselect.training.trainer import KSelectTrainer as KSelectTrainer
 
     load_teacher = _loading.load_classifier
 
@@ -132,6 +133,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "tasks.registry": ("load_task",),
     "tasks.task": ("Task", "build_task"),
     "training.api": ("learn", "rollout"),
+    "training.trainer": ("KSelectTrainer",),
 }
 _ATTRIBUTES = {"load_teacher": "load_classifier"}
 _HOMES = {name: f"kselect.{module}" for module, names in _MODULES.items() for name in names}
