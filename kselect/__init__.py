@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kselect.config import DemoConfig as DemoConfig
     from kselect.config import DoctorConfig as DoctorConfig
     from kselect.config import EncoderConfig as EncoderConfig
+    from kselect.config import EngineConfig as EngineConfig
     from kselect.config import EvaluationConfig as EvaluationConfig
     from kselect.config import FolderConfig as FolderConfig
     from kselect.config import KnowledgeConfig as KnowledgeConfig
@@ -95,6 +96,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "DemoConfig",
         "DoctorConfig",
         "EncoderConfig",
+        "EngineConfig",
         "EvaluationConfig",
         "FolderConfig",
         "KnowledgeConfig",
