@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,7 +67,8 @@ class RayEngine:
                     index = waiting.popleft()
                     busy[compute.remote(place, function, dict(runs[index]), index, board)] = index
                     steps[index] = (0, 1)
-                ended, _ = ray.wait(list(busy), timeout=POLL_SECONDS)
+                with redirect_stdout(sys.stderr):  # where Ray prints of dead processes is for results
+                    ended, _ = ray.wait(list(busy), timeout=POLL_SECONDS)
                 steps |= {index: state for index, state in ray.get(board.latest.remote()).items() if index in steps}
                 for index, state in steps.items():
                     report(index, *state)
@@ -98,7 +102,7 @@ def _start(config: EngineConfig) -> None:
         handler = signal.getsignal(signal.SIGTERM)
         try:
             if address:
-                ray.init(address, log_to_driver=False)
+                ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
             else:
                 ray.init(
                     "local",
@@ -106,6 +110,7 @@ def _start(config: EngineConfig) -> None:
                     include_dashboard=False,
                     object_store_memory=STORE_BYTES,
                     log_to_driver=False,
+                    logging_level=logging.ERROR,
                 )
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
             where = f"with the cluster at {address} ({ADDRESS})" if address else "on this machine"
