@@ -26,8 +26,15 @@ AGENTS = ("fine-tune", "all")
 
 def settings_of(teacher: Path, cache: Path, options: Any) -> list[dict[str, Any]]:
     """Return the runs of a study, those under one seed next to each other."""
-    from kselect.config import AgentConfig, DistillSettings, KnowledgeConfig, RunConfig, StudentConfig, TaskConfig
-    from kselect.config import TrainingConfig
+    from kselect.config import (
+        AgentConfig,
+        DistillSettings,
+        KnowledgeConfig,
+        RunConfig,
+        StudentConfig,
+        TaskConfig,
+        TrainingConfig,
+    )
 
     return [
         DistillSettings(

@@ -25,7 +25,8 @@ from kselect.logging import get_logger
 from kselect.training.engines import DIED, POLL_SECONDS, Outcome, Report, RunFunction, outcome_of
 
 ADDRESS = "RAY_ADDRESS"
-RETRIES = 3
+RETRIES, PATIENCE = 3, 10.0
+"""How often a run whose process died is started again, and seconds until a cluster must have answered."""
 STORE_BYTES = 100 * 2**20
 """Memory for objects of a Ray of our own; settings and results are small, and the default is a third of the machine."""
 
@@ -33,9 +34,9 @@ STORE_BYTES = 100 * 2**20
 class RayEngine:
     """Computes runs as Ray tasks, on the cluster that `RAY_ADDRESS` names, or on this machine.
 
-    All machines need this Python environment and one file system, with the folder where the study was started: runs read
-    and write the same paths everywhere. A task whose process or machine dies is started again, and goes on from the
-    checkpoint of its run where there is one.
+    All machines need this Python environment and one file system, with the folder where the study was started: runs
+    read and write the same paths everywhere. A task whose process or machine dies is started again, and goes on from
+    the checkpoint of its run where there is one.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -102,6 +103,7 @@ def _start(config: EngineConfig) -> None:
         handler = signal.getsignal(signal.SIGTERM)
         try:
             if address:
+                _check_answer(address)
                 ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
             else:
                 ray.init(
@@ -112,7 +114,7 @@ def _start(config: EngineConfig) -> None:
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                 )
-        except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        except (OSError, RuntimeError, ValueError, RayError) as error:
             where = f"with the cluster at {address} ({ADDRESS})" if address else "on this machine"
             reason = " ".join(str(error).split())
             raise KselectError(f"Ray does not work {where}: {reason}", setting="engine") from error
@@ -128,6 +130,13 @@ def _start(config: EngineConfig) -> None:
         if not address:
             raise KselectError(f"A run reserves {needed}, which this machine does not have: reserve less.")
         get_logger().warning("No machine of the cluster has %s, which a run reserves: waiting for one.", needed)
+
+
+def _check_answer(address: str) -> None:
+    """Raise an OSError if nothing listens at host:port, for which Ray itself waits for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal() and "://" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
 
 
 def _compute(

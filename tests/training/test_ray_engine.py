@@ -12,10 +12,6 @@ from typing import Any
 
 import pytest
 
-ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'kselect[ray]'")
-
-from ray.cluster_utils import Cluster
-
 from kselect.cli.main import main
 from kselect.config import (
     AgentConfig,
@@ -30,14 +26,18 @@ from kselect.errors import KselectError
 from kselect.runs.run_log import Ledger
 from kselect.training.cells import run_cell
 from kselect.training.comparison import KEY
-from kselect.training.engines import DIED, ProcessEngine, Report
-from kselect.training.ray_engine import STORE_BYTES, RayEngine
+from kselect.training.engines import DIED, ProcessEngine, Report, make_engine
 from kselect.training.study import Cell, Study
 from tests.tiny import tiny_classifier, tiny_task
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'kselect[ray]'")
+cluster_utils = pytest.importorskip("ray.cluster_utils")
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+STORE = 100 * 2**20
+"""Bytes of memory for objects, of which there are few here."""
 ENGINE = EngineConfig(engine="ray", processes=2)
 TIMED = ("seconds", "cost", "environment", "relative_cost", "deciding")
 
@@ -47,10 +47,10 @@ def cluster() -> Iterator[None]:
     """Two machines of one core each."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))  # what is pickled here is imported there
-        machine = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
-        cluster = Cluster(initialize_head=True, head_node_args=machine)
+        machine = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}
+        cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=machine)
         try:
-            cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+            cluster.add_node(num_cpus=1, object_store_memory=STORE)
             patch.setenv("RAY_ADDRESS", cluster.address)
             yield
         finally:
@@ -80,7 +80,7 @@ def meet(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
 def test_runs_are_computed_on_both_machines_in_processes_that_stay(tmp_path: Path) -> None:
     runs = [{"number": number, "folder": str(tmp_path)} for number in range(6)]
     reports: list[tuple[int, int, int]] = []
-    outcomes = dict(RayEngine(ENGINE).run(meet, runs, lambda *state: reports.append(state)))
+    outcomes = dict(make_engine(ENGINE).run(meet, runs, lambda *state: reports.append(state)))
     assert sorted(outcomes) == list(range(6))
     assert len({outcome["machine"] for outcome in outcomes.values()}) == 2
     assert len({outcome["process"] for outcome in outcomes.values()}) == 2
@@ -105,7 +105,7 @@ def test_a_killed_process_is_replaced_and_one_that_always_dies_fails_its_run_alo
         Cell({"number": number}, {"path": str(tmp_path / str(number)), "deaths": deaths})
         for number, deaths in enumerate([2, 0, 9, 1])
     ]
-    study = Study(cells, die, Ledger(tmp_path / "runs.jsonl", ("number",)), RayEngine(ENGINE))
+    study = Study(cells, die, Ledger(tmp_path / "runs.jsonl", ("number",)), make_engine(ENGINE))
     assert [entry.get("deaths", entry.get("error")) for entry in study.run()] == [2, "it never works", DIED, 1]
     assert [cell.identity["number"] for cell in study.pending] == [1, 2]
 
@@ -139,7 +139,7 @@ def test_a_killed_distillation_goes_on_from_its_checkpoint(teacher: Path, tmp_pa
         run=RunConfig(checkpoint_every=0.0),
     ).to_dict()
     path = tmp_path / "run.safetensors"
-    ((_, outcome),) = RayEngine(ENGINE).run(distil_and_die, [{**settings, "checkpoint": str(path)}], lambda *_: None)
+    ((_, outcome),) = make_engine(ENGINE).run(distil_and_die, [{**settings, "checkpoint": str(path)}], lambda *_: None)
     ((_, straight),) = ProcessEngine(1).run(run_cell, [settings], lambda *_: None)
     assert timeless(outcome) == timeless(straight)
     before, after = (part.split() for part in path.with_suffix(".steps").read_text().split("died\n"))
@@ -178,7 +178,7 @@ def test_a_stopped_study_leaves_no_run_behind(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(RayEngine(ENGINE).run(wait_for_ever, [{"path": str(path)}], stop))
+        list(make_engine(ENGINE).run(wait_for_ever, [{"path": str(path)}], stop))
     patience = time.monotonic() + 60
     while Path(f"/proc/{path.read_text()}").exists():
         assert time.monotonic() < patience
@@ -190,5 +190,5 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KselectError, match=r"127\.0\.0\.1:1 \(RAY_ADDRESS\)"):
-        list(RayEngine(ENGINE).run(meet, [{}], lambda *_: None))
+        list(make_engine(ENGINE).run(meet, [{}], lambda *_: None))
     assert signal.getsignal(signal.SIGTERM) == handler
