@@ -20,7 +20,7 @@ from typing import Any
 from measure import read_options, report, spread, take_turns
 from start import TASK, make_teacher
 
-ENGINES = {"one process": {"processes": 1}, "processes": {}, "ray": {"engine": "ray"}}
+ENGINES: dict[str, dict[str, Any]] = {"one process": {"processes": 1}, "processes": {}, "ray": {"engine": "ray"}}
 AGENTS = ("fine-tune", "all")
 
 
