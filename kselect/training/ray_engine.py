@@ -53,8 +53,10 @@ class RayEngine:
         Raises:
             KselectError: no such cluster, or this machine has less than a run reserves.
         """
+        if not runs:
+            return
         _start(self.config)
-        # Wherever it is, and again if its machine is lost.
+        # The board needs no core of its own, and starts anew where its machine is lost.
         board = ray.remote(_Board).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
         reserved = {"num_cpus": self.config.cpus_per_run, "num_gpus": self.config.gpus_per_run}
         compute = ray.remote(**reserved, max_retries=RETRIES)(_compute)
@@ -68,7 +70,7 @@ class RayEngine:
                     index = waiting.popleft()
                     busy[compute.remote(place, function, dict(runs[index]), index, board)] = index
                     steps[index] = (0, 1)
-                with redirect_stdout(sys.stderr):  # where Ray prints of dead processes is for results
+                with redirect_stdout(sys.stderr):  # Ray reports dead processes on stdout, which is for results
                     ended, _ = ray.wait(list(busy), timeout=POLL_SECONDS)
                 steps |= {index: state for index, state in ray.get(board.latest.remote()).items() if index in steps}
                 for index, state in steps.items():
