@@ -67,6 +67,7 @@ def test_study_computes_each_cell_once(tmp_path: Path, engine: Engine) -> None:
     larger = make_study(tmp_path, engine=engine, count=4)
     assert [cell.identity["number"] for cell in larger.pending] == [3]
     assert larger.run()[:3] == results
+    assert multiprocessing.active_children() == []
 
 
 @pytest.mark.parametrize("engine", ENGINES)
