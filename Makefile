@@ -5,7 +5,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 DOCS_READY := .venv/.docs-ready
-BENCHMARKS := start knowledge profiling step epoch branching values recording refinement memory growth
+BENCHMARKS := start knowledge profiling step epoch branching values recording refinement memory growth engines
 PEERS := build/peers
 
 .PHONY: help demo test test-all nightly encoder check docs docs-serve house bench bench-peers bench-structure clean

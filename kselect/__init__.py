@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from kselect.config import DemoConfig as DemoConfig
     from kselect.config import DoctorConfig as DoctorConfig
     from kselect.config import EncoderConfig as EncoderConfig
+    from kselect.config import EngineConfig as EngineConfig
     from kselect.config import EvaluationConfig as EvaluationConfig
     from kselect.config import ExportConfig as ExportConfig
     from kselect.config import FolderConfig as FolderConfig
@@ -100,6 +101,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "DemoConfig",
         "DoctorConfig",
         "EncoderConfig",
+        "EngineConfig",
         "EvaluationConfig",
         "ExportConfig",
         "FolderConfig",

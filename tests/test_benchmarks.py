@@ -70,6 +70,7 @@ def lists(data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
         "refinement",
         "memory",
         "growth",
+        "engines",
     ],
 )
 def test_a_quick_look_writes_its_table_and_set_up(name: str, tmp_path: Path):

@@ -67,7 +67,7 @@ def run(settings: CollectSettings, data: Suite) -> Path:
         raise KselectError("Every selection reads further texts, which none of the conditions has: give others.")
     check_encoder(pool, config.encoder)
     ledger = Ledger(Path(config.ledger or pool / RUNS), KEY)
-    study = Study(cells, collect_run, ledger, make_engine(config.processes))
+    study = Study(cells, collect_run, ledger, make_engine(settings.engine))
     command = f"kselect collect {' '.join(map(shlex.quote, sys.argv[2:]))}"
     folder = PoolFolder(pool, ledger.path.exists(), command)
     steps = {name: steps_of(condition) for name, condition in suite.conditions.items()}

@@ -67,7 +67,7 @@ def run(settings: CompareSettings, data: Sequence[Task[Any]]) -> Path:
     with RunFolder.open(place, _resolved(settings, every, data).to_dict(), settings.run.fresh) as folder:
         if folder.resumed:
             folder.rewind(0)  # the runs are drawn anew from the ledger
-        ledger, engine = Ledger(folder.path / RUNS, KEY, NUMBERS), make_engine(settings.comparison.processes)
+        ledger, engine = Ledger(folder.path / RUNS, KEY, NUMBERS), make_engine(settings.engine)
         of_models = [cells[0] for each, cells in zip(every, by_task, strict=True) if each.model.teachers]
         teachers = evaluate_teachers([_teacher_cell(cell) for cell in of_models], folder, ledger, engine)
         cells = [cell for cells in by_task for cell in cells]

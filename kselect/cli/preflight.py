@@ -31,6 +31,7 @@ from kselect.config import (
     DistillSettings,
     DoctorSettings,
     EncoderConfig,
+    EngineConfig,
     EvaluateSettings,
     EvaluationConfig,
     ExplainSettings,
@@ -188,6 +189,14 @@ def _(config: CollectConfig) -> None:
         raise KselectError(
             "minari needs Minari, which is not installed: pip install 'kselect[collect]', or leave minari out.",
             setting="minari",
+        )
+
+
+@check_exists.register
+def _(config: EngineConfig) -> None:
+    if config.engine == "ray" and find_spec("ray") is None:
+        raise KselectError(
+            "engine is ray, which is not installed: pip install 'kselect[ray]', or leave engine out.", setting="engine"
         )
 
 

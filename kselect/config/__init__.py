@@ -28,6 +28,7 @@ from kselect.config.commands import (
 )
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
+from kselect.config.engine import EngineConfig
 from kselect.config.export import EXPORT_PACKAGES, BenchmarkConfig, ExportConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import (
@@ -89,6 +90,7 @@ __all__ = [
     "DoctorConfig",
     "DoctorSettings",
     "EncoderConfig",
+    "EngineConfig",
     "EnvSettings",
     "EvaluateSettings",
     "EvaluationConfig",

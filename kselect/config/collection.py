@@ -33,8 +33,6 @@ class CollectConfig(Config):
     """With ablate, draw a heat map of what each kind adds in each quarter to this file; needs matplotlib."""
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     """Random seeds; each draws the data anew, and trains a teacher on them."""
-    processes: int = 1
-    """Runs computed in parallel, each in its own process."""
     minari: str | None = None
     """Also write the finished runs of the pool as Minari datasets whose names begin with this, such as selecting; a
     pool that has changed becomes a new version. Needs pip install 'kselect[collect]'."""
@@ -47,7 +45,6 @@ class CollectConfig(Config):
         require(either, "Neither selections nor agents are given: give at least one.", "selections")
         require(len(set(self.seeds)) == len(self.seeds), "seeds names one twice.", "seeds")
         require(all(seed >= 0 for seed in self.seeds), "seeds has a negative number: give 0 or more.", "seeds")
-        self.require("processes", self.processes > 0, "give a positive number")
         require(self.plot is None or self.ablate, "plot is of ablate: give ablate, too, or leave it out.", "plot")
         if self.minari is not None:
             named = re.fullmatch(r"\w[-\w]+(/\w[-\w]+)*", self.minari, re.ASCII) is not None

@@ -8,6 +8,7 @@ from kselect.config.analysis import AblationConfig, DoctorConfig, InspectConfig,
 from kselect.config.collection import CollectConfig
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
+from kselect.config.engine import EngineConfig
 from kselect.config.export import BenchmarkConfig, ExportConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import KnowledgeConfig
@@ -194,6 +195,7 @@ class CompareSettings(EnvSettings):
     """Settings of `kselect compare`."""
 
     comparison: CompareConfig = field(default_factory=CompareConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
     run: StudyConfig = field(default_factory=StudyConfig)
 
 
@@ -202,6 +204,7 @@ class CollectSettings(Settings):
     """Settings of `kselect collect`."""
 
     collection: CollectConfig
+    engine: EngineConfig = field(default_factory=EngineConfig)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,6 @@ class CompareConfig(Config):
     tasks: list[str] = field(default_factory=list)
     """Several tasks, in place of task: names of built-in tasks, or YAML files with the settings of a task, such as
     mrpc,configs/rte.yaml. Options win over these files; {task} in teacher becomes the name of each task."""
-    processes: int = setting(1, affects_result=False, may_differ_on_resume=True)
-    """Runs computed in parallel, each in its own process."""
     format: Literal["table", "markdown", "csv", "json"] = setting(
         "table", affects_result=False, may_differ_on_resume=True
     )
@@ -45,7 +43,6 @@ class CompareConfig(Config):
         require(len(labels) == len(self.agents), f"agents has a label twice: {', '.join(self.agents)}.", "agents")
         known = self.baseline is None or self.baseline in labels
         require(known, f"baseline is '{self.baseline}': give one of {', '.join(labels)}.", "baseline")
-        self.require("processes", self.processes > 0, "give a positive number")
         known = self.output is None or self.output.endswith(OUTPUT_SUFFIXES)
         require(known, f"output is {self.output}: give a file that ends in {', '.join(OUTPUT_SUFFIXES)}.", "output")
 

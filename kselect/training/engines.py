@@ -1,4 +1,4 @@
-"""Where the runs of a study are computed: in this process, or in several local ones."""
+"""Engines that compute the runs of a study on this machine: in this process, or in several."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
+
+from kselect.config import EngineConfig
 
 POLL_SECONDS = 0.5
 DIED = "The process died, possibly out of memory"
@@ -48,7 +50,7 @@ class SerialEngine:
     ) -> Iterator[Outcome]:
         """See `Engine.run`; `report` is called after each phase."""
         for index, settings in enumerate(runs):
-            yield index, _outcome(function, settings, partial(report, index))
+            yield index, outcome_of(function, settings, partial(report, index))
 
 
 class ProcessEngine:
@@ -115,9 +117,13 @@ class ProcessEngine:
                 worker.join()
 
 
-def make_engine(processes: int) -> Engine:
-    """Return the local engine for so many processes."""
-    return SerialEngine() if processes == 1 else ProcessEngine(processes)
+def make_engine(config: EngineConfig) -> Engine:
+    """Return the engine of these settings."""
+    if config.engine == "ray":
+        from kselect.training.ray_engine import RayEngine  # Ray is an extra
+
+        return RayEngine(config)
+    return SerialEngine() if config.processes == 1 else ProcessEngine(config.processes)
 
 
 def _threads() -> int:
@@ -136,13 +142,14 @@ def _work(connection: Connection, function: RunFunction, threads: int) -> None:
     try:
         while True:
             settings = connection.recv()
-            outcome = _outcome(function, settings, lambda done, total: connection.send(("steps", (done, total))))
+            outcome = outcome_of(function, settings, lambda done, total: connection.send(("steps", (done, total))))
             connection.send(("outcome", outcome))
     except (EOFError, ConnectionError):
         os._exit(0)  # nobody is left to compute for
 
 
-def _outcome(function: RunFunction, settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
+def outcome_of(function: RunFunction, settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Return the results of a run, or its error as `Outcome` has it."""
     try:
         return function(settings, report)
     except ConnectionError:

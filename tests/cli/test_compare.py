@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,13 @@ def test_compare_draws_a_plot(teachers: Path, tmp_path: Path) -> None:
         (["--agents", "teacher=all"], "which is a row of its own"),
         (["--agents", "all", "--baseline", "fine-tune"], "baseline is 'fine-tune': give one of all"),
         (["--agents", "all", "--processes", "0"], "processes is 0: give a positive number"),
+        (["--agents", "all", "--gpus_per_run", "0.5"], "gpus_per_run is of the engine ray"),
+        (["--agents", "all", "--engine", "ray", "--gpus_per_run", "1.5"], "gpus_per_run is 1.5: give a share"),
+        pytest.param(
+            ["--agents", "all", "--engine", "ray"],
+            "pip install 'kselect[ray]'",
+            marks=pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed"),
+        ),
         (["--agents", "all", "--output", "nowhere/table.md"], "output is nowhere/table.md"),
         (["--agents", "actor-critic"], "no policy yet"),
         (["--seeds", ""], "seeds is empty"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kselect.config import EngineConfig
 from kselect.errors import KselectError
 from kselect.runs.run_log import Ledger
 from kselect.training.engines import DIED, Engine, ProcessEngine, Report, SerialEngine, make_engine
@@ -66,6 +67,7 @@ def test_study_computes_each_cell_once(tmp_path: Path, engine: Engine) -> None:
     larger = make_study(tmp_path, engine=engine, count=4)
     assert [cell.identity["number"] for cell in larger.pending] == [3]
     assert larger.run()[:3] == results
+    assert multiprocessing.active_children() == []
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -128,5 +130,5 @@ def test_study_stops_when_the_report_says_so(tmp_path: Path, engine: Engine) -> 
 
 
 def test_make_engine_uses_processes_only_for_several() -> None:
-    assert isinstance(make_engine(1), SerialEngine)
-    assert isinstance(make_engine(2), ProcessEngine)
+    assert isinstance(make_engine(EngineConfig()), SerialEngine)
+    assert isinstance(make_engine(EngineConfig(processes=2)), ProcessEngine)

@@ -1,0 +1,171 @@
+"""An engine that computes the runs of a study on Ray: on a cluster, or on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray.exceptions import RayError
+
+from kselect.config import EngineConfig
+from kselect.errors import KselectError
+from kselect.logging import get_logger
+from kselect.training.engines import DIED, POLL_SECONDS, Outcome, Report, RunFunction, outcome_of
+
+ADDRESS = "RAY_ADDRESS"
+RETRIES, PATIENCE = 3, 10.0
+"""How often a run whose process died is started again, and seconds until a cluster must have answered."""
+STORE_BYTES = 100 * 2**20
+"""Memory for objects of a Ray of our own; settings and results are small, and the default is a third of the machine."""
+
+
+class RayEngine:
+    """Computes runs as Ray tasks, on the cluster that `RAY_ADDRESS` names, or on this machine.
+
+    All machines need this Python environment and one file system, with the folder where the study was started: runs
+    read and write the same paths everywhere. A task whose process or machine dies is started again, and goes on from
+    the checkpoint of its run where there is one.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        """Plan for so many runs at a time, with what each of them reserves."""
+        self.config = config
+
+    def run(
+        self, function: RunFunction, runs: Sequence[Mapping[str, Any]], report: Callable[[int, int, int], None]
+    ) -> Iterator[Outcome]:
+        """See `Engine.run`; a run whose process dies again and again fails alone.
+
+        Ray is started for the first run, unless it is there already, and ends with this process.
+
+        Raises:
+            KselectError: no such cluster, or this machine has less than a run reserves.
+        """
+        if not runs:
+            return
+        _start(self.config)
+        # The board needs no core of its own, and starts anew where its machine is lost.
+        board = ray.remote(_Board).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
+        reserved = {"num_cpus": self.config.cpus_per_run, "num_gpus": self.config.gpus_per_run}
+        compute = ray.remote(**reserved, max_retries=RETRIES)(_compute)
+        place = partial(_enter, os.getcwd(), self.config.cpus_per_run)
+        waiting = deque(range(len(runs)))
+        busy: dict[Any, int] = {}
+        steps: dict[int, tuple[int, int]] = {}
+        try:
+            while waiting or busy:
+                while waiting and len(busy) < self.config.processes:
+                    index = waiting.popleft()
+                    busy[compute.remote(place, function, dict(runs[index]), index, board)] = index
+                    steps[index] = (0, 1)
+                with redirect_stdout(sys.stderr):  # Ray reports dead processes on stdout, which is for results
+                    ended, _ = ray.wait(list(busy), timeout=POLL_SECONDS)
+                steps |= {index: state for index, state in ray.get(board.latest.remote()).items() if index in steps}
+                for index, state in steps.items():
+                    report(index, *state)
+                for task in ended:
+                    index = busy.pop(task)
+                    del steps[index]
+                    yield index, _result(task)
+        finally:
+            for task in busy:
+                ray.cancel(task, force=True)
+            ray.kill(board)
+
+
+class _Board:
+    """An actor where runs leave their steps."""
+
+    def __init__(self) -> None:
+        self.steps: dict[int, tuple[int, int]] = {}
+
+    def put(self, index: int, done: int, total: int) -> None:
+        self.steps[index] = (done, total)
+
+    def latest(self) -> dict[int, tuple[int, int]]:
+        return self.steps
+
+
+def _start(config: EngineConfig) -> None:
+    """Connect to the cluster, or start Ray on this machine; without what a run reserves it would wait for ever."""
+    address = os.environ.get(ADDRESS)
+    if not ray.is_initialized():
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            if address:
+                _check_answer(address)
+                ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+            else:
+                ray.init(
+                    "local",
+                    num_cpus=config.processes * config.cpus_per_run,
+                    include_dashboard=False,
+                    object_store_memory=STORE_BYTES,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+        except (OSError, RuntimeError, ValueError, RayError) as error:
+            where = f"with the cluster at {address} ({ADDRESS})" if address else "on this machine"
+            reason = " ".join(str(error).split())
+            raise KselectError(f"Ray does not work {where}: {reason}", setting="engine") from error
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, handler)  # Ray's would end a command before it has saved its place
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(
+        machine.get("CPU", 0) >= config.cpus_per_run and machine.get("GPU", 0) >= config.gpus_per_run
+        for machine in machines
+    ):
+        needed = f"{config.cpus_per_run} CPU cores and {config.gpus_per_run:g} GPUs"
+        if not address:
+            raise KselectError(f"A run reserves {needed}, which this machine does not have: reserve less.")
+        get_logger().warning("No machine of the cluster has %s, which a run reserves: waiting for one.", needed)
+
+
+def _check_answer(address: str) -> None:
+    """Raise an OSError if nothing listens at host:port, for which Ray itself waits for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal() and "://" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+
+
+def _compute(
+    place: Callable[[], None], function: RunFunction, settings: Mapping[str, Any], index: int, board: Any
+) -> dict[str, Any]:
+    """Compute a run in a process of Ray, which computes others after it and keeps what they have in common."""
+
+    def compute(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        place()
+        return function(settings, report)
+
+    return outcome_of(compute, settings, partial(board.put.remote, index))
+
+
+def _enter(folder: str, threads: int) -> None:
+    """Go to the folder of the study, to which its paths may be relative."""
+    if not Path(folder).is_dir():
+        raise KselectError(
+            f"{folder} does not exist on {socket.gethostname()}: all machines of a cluster need the file system of the "
+            "one where the study is started"
+        )
+    os.chdir(folder)
+    torch.set_num_threads(threads)
+
+
+def _result(task: Any) -> dict[str, Any]:
+    try:
+        return ray.get(task)
+    except RayError as error:  # of the process or its machine; those of the run are in its outcome
+        return {"error": DIED, "traceback": str(error)}
