@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from kselect.agents.serialization import DESCRIPTION
-from kselect.analysis.inspection.study import RUNS, read_study
 from kselect.analysis.plotting import can_draw, check_drawable
 from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
 from kselect.cli.parser import unreadable_paths
@@ -229,9 +228,7 @@ def _(settings: InspectSettings) -> Any:
         raise KselectError(
             f"html is {config.html}, whose folder does not exist: make it, or give another.", setting="html"
         )
-    if (folder / RUNS).is_file():
-        return read_study(folder)
-    if (folder / DESCRIPTION).is_file():
+    if any((folder / name).is_file() for name in ("runs.jsonl", DESCRIPTION)):
         return None
     if is_run(folder):
         return read_run(folder)

@@ -56,8 +56,9 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def command(name: str, teacher: str, runs: Path, *more: str) -> list[str]:
+    task = ["--task", "synthetic-acceptability"]
     kind = ENCODER if name == "train-teacher" else [*PHASES, "--teacher", teacher]
-    return [name, *SMALL, *kind, "--runs_dir", str(runs), "--checkpoint_every", "0", *more]
+    return [name, *task, *SMALL, *kind, "--runs_dir", str(runs), "--checkpoint_every", "0", *more]
 
 
 class Launcher:
