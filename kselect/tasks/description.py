@@ -23,7 +23,7 @@ def describe_data(task: Task[Any]) -> str:
     >>> texts = Split([*"abcdefgh", "", "h"], None, [0, 1] * 5)
     >>> task = build_task("mine", ["bad", "good"], {"train": texts, "dev": texts.take([8])}, ["accuracy"])
     >>> describe_data(task)
-    'mine: 9 texts in train, 1 in reward, 1 in dev; train: 5 x bad, 4 x good; 2 empty, 1 duplicate.'
+    'mine: 9 texts in train, 1 in reward, 1 in dev; train: 4 x bad, 5 x good; 2 empty, 1 duplicate.'
     """
     train = task.splits["train"]
     unit = "sentences" if isinstance(train, WordSplit) else "texts" if _is_single(train) else "pairs"
