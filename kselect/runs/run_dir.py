@@ -155,7 +155,8 @@ class RunFolder:
         with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(io.to_json(record) + "\n")
         self.curves.phase(record)
-        scalars = {tag: float(value) for tag, value in record.items() if tag not in UNTRACKED and value is not None}
+        numbers = {tag: value for tag, value in record.items() if isinstance(value, int | float)}
+        scalars = {tag: float(value) for tag, value in numbers.items() if tag not in UNTRACKED}
         self._last_step = int(record["step"])
         self.trackers.log(scalars, self._last_step)
 
