@@ -25,7 +25,13 @@ SMALL = {
     "bench-model": "--batch_sizes 1 --lengths 8 --rounds 2",
 }
 """Further options of the commands, so that they take little time."""
-REVIEWS = [f"the dog {verb} {adverb}" for verb in ("sleeps", "sings", "waits") for adverb in ("often", "gladly")] * 5
+REVIEWS = [
+    f"the {subject} {verb} {adverb} {number}"
+    for number in range(6)
+    for subject in ("dog", "cat", "poet", "doctor")
+    for verb in ("sleeps", "sings", "waits")
+    for adverb in ("often", "gladly")
+]
 
 
 def commands(section: str) -> list[str]:
@@ -39,7 +45,7 @@ def commands(section: str) -> list[str]:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the page names, in which commands run."""
     monkeypatch.chdir(tmp_path)
-    rows = [f"{review},{('sad', 'glad')[i % 2]}" for i, review in enumerate(REVIEWS)]
+    rows = [f"{review},{('sad', 'glad')[i % 24 % 5 % 2]}" for i, review in enumerate(REVIEWS)]
     (tmp_path / "reviews.csv").write_text("\n".join(["review,mood", *rows]) + "\n")
     (tmp_path / "new.csv").write_text("review\nthe dog sleeps often\n")
     (tmp_path / "ner").mkdir()
@@ -55,8 +61,15 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("section", ["My BERT", "My table", "My entities", "Train a policy, inspect it, carry it over"])
+@pytest.mark.parametrize(
+    "section",
+    [
+        pytest.param("My BERT", marks=pytest.mark.slow),
+        "My table",
+        "My entities",
+        pytest.param("Train a policy, inspect it, carry it over", marks=pytest.mark.slow),
+    ],
+)
 def test_its_commands_run(section: str, place: Path) -> None:
     if section == "My BERT" and find_spec("onnxruntime") is None:
         pytest.skip("onnxruntime is not installed")
