@@ -56,8 +56,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_tsv(tmp_path / "glue", task)
     monkeypatch.setenv("KSELECT_DATA", str(tmp_path / "glue"))
     tiny_classifier(tiny_task()).save_pretrained(tmp_path / "encoder")
-    task = load_task("reviews", files=TextFiles(["review"], "reviews.csv", label_column="mood"))
-    tiny_classifier(task).save_pretrained(tmp_path / "my-bert")
+    reviews = load_task("reviews", files=TextFiles(["review"], "reviews.csv", label_column="mood"))
+    tiny_classifier(reviews).save_pretrained(tmp_path / "my-bert")
     return tmp_path
 
 
