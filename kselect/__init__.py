@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kselect.agents.schedule import Schedule as Schedule
     from kselect.config import AblationConfig as AblationConfig
     from kselect.config import AgentConfig as AgentConfig
+    from kselect.config import BenchmarkConfig as BenchmarkConfig
     from kselect.config import CacheConfig as CacheConfig
     from kselect.config import CollectConfig as CollectConfig
     from kselect.config import CompareConfig as CompareConfig
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from kselect.config import DoctorConfig as DoctorConfig
     from kselect.config import EncoderConfig as EncoderConfig
     from kselect.config import EvaluationConfig as EvaluationConfig
+    from kselect.config import ExportConfig as ExportConfig
     from kselect.config import FolderConfig as FolderConfig
+    from kselect.config import InspectConfig as InspectConfig
     from kselect.config import KnowledgeConfig as KnowledgeConfig
     from kselect.config import PhaseConfig as PhaseConfig
     from kselect.config import PolicyConfig as PolicyConfig
@@ -89,6 +92,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "config": (
         "AblationConfig",
         "AgentConfig",
+        "BenchmarkConfig",
         "CacheConfig",
         "CollectConfig",
         "CompareConfig",
@@ -96,7 +100,9 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "DoctorConfig",
         "EncoderConfig",
         "EvaluationConfig",
+        "ExportConfig",
         "FolderConfig",
+        "InspectConfig",
         "KnowledgeConfig",
         "PhaseConfig",
         "PolicyConfig",

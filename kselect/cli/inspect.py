@@ -22,7 +22,7 @@ from kselect.analysis.inspection.page import page
 from kselect.analysis.inspection.policy import report_of_policy
 from kselect.analysis.inspection.report import Report
 from kselect.analysis.inspection.run import report_of_run
-from kselect.analysis.inspection.study import RUNS, read_study, report_of_study
+from kselect.analysis.inspection.study import report_of_study
 from kselect.cli.console import print_section
 from kselect.config import InspectSettings
 from kselect.config.yaml_file import read
@@ -34,13 +34,13 @@ LONGEST = 20
 
 
 def run(settings: InspectSettings, found: object) -> None:
-    """Print the report, and write it to a page if asked; `found` is the run that the folder holds, if it is of one."""
+    """Print the report, and write it to a page if asked; `found` is what the folder holds."""
     config, folder = settings.inspection, Path(settings.inspection.folder)
     if isinstance(found, RunHistory):
         known = read(str(folder / "config.yaml"))
         report = report_of_run(found, known, policy_of(found, str(known.get("agent"))))
-    elif (folder / RUNS).is_file():
-        report = report_of_study(folder, read_study(folder))
+    elif isinstance(found, dict):
+        report = report_of_study(folder, found)
     else:
         report = report_of_policy(folder, load_agent(folder))
     print_report(report)

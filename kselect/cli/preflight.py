@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kselect.agents.serialization import DESCRIPTION
+from kselect.analysis.inspection.study_runs import RUNS, read_study
 from kselect.analysis.plotting import can_draw, check_drawable
 from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
 from kselect.cli.parser import unreadable_paths
@@ -228,7 +229,9 @@ def _(settings: InspectSettings) -> Any:
         raise KselectError(
             f"html is {config.html}, whose folder does not exist: make it, or give another.", setting="html"
         )
-    if any((folder / name).is_file() for name in ("runs.jsonl", DESCRIPTION)):
+    if (folder / RUNS).is_file():
+        return read_study(folder)
+    if (folder / DESCRIPTION).is_file():
         return None
     if is_run(folder):
         return read_run(folder)
