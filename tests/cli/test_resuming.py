@@ -157,7 +157,7 @@ def test_a_killed_command_goes_on_where_it_was(
         assert last.endswith(f"or kselect {name} --config {folder}/config.yaml --run_name killed")
     capsys.readouterr()
     assert main([*words, "--run_name", "killed"]) == 0
-    assert capsys.readouterr().err.startswith(f"Resuming {folder} after ")
+    assert f"Resuming {folder} after " in capsys.readouterr().err
     assert main([*words, "--run_name", "straight"]) == 0
     check_equal(folder, tmp_path / "straight", weights)
 
@@ -224,7 +224,7 @@ def test_a_stopped_parallel_run_goes_on_from_its_last_round(
     assert "kselect: interrupted at step 80 of 160; to resume, " in said.strip().splitlines()[-1]
     capsys.readouterr()
     assert main([*words, *more]) == 0
-    assert capsys.readouterr().err.startswith(f"Resuming {folder} after 80 of 160 training steps.")
+    assert f"Resuming {folder} after 80 of 160 training steps." in capsys.readouterr().err
     phases_told = told(folder)
     assert len(phases_told) == 2 * phases
     assert {line["episode"] for line in phases_told} == {0, 1, 2, 3}
