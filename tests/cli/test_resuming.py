@@ -326,7 +326,7 @@ def test_a_run_stopped_before_its_first_checkpoint_starts_over(
     for checkpoint in (tmp_path / "mine" / "checkpoints").glob("*.safetensors"):
         checkpoint.unlink()
     assert main(stopped) == 0
-    assert capsys.readouterr().err.startswith(f"Starting {tmp_path / 'mine'} over: it was stopped before")
+    assert f"Starting {tmp_path / 'mine'} over: it was stopped before" in capsys.readouterr().err
     assert [line["step"] for line in told(tmp_path / "mine")] == [*range(4, 104, 4)]
     assert [step for step, _ in curves(tmp_path / "mine")["loss/gold"]] == [*range(4, 104, 4)]
 
