@@ -80,7 +80,7 @@ COMMANDS: dict[str, Command[Any]] = {
         Command("push", PushSettings, positional="model"),
         Command("export", ExportSettings, positional="model", defaults_from=task_defaults),
         Command("bench-model", BenchModelSettings, positional="model", defaults_from=task_defaults),
-        CompareCommand("compare", CompareSettings, epilog=list_deciders),
+        CompareCommand("compare", CompareSettings, epilog=list_deciders, defaults_from=teacher_defaults),
         Command("inspect", InspectSettings, positional="folder"),
         Command("explain", ExplainSettings, defaults_from=teacher_defaults),
         Command("collect", CollectSettings),

@@ -27,7 +27,7 @@ from kselect.analysis.doctor import (
     histograms,
     results_of,
 )
-from kselect.cli.console import Progress, print_table
+from kselect.cli.console import Progress, notice, print_table
 from kselect.cli.training_run import resolve_task, warn_of_head
 from kselect.config import AgentConfig, DoctorSettings
 from kselect.distillation.builders import Models, make_models
@@ -36,6 +36,7 @@ from kselect.recipes import resolve
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
 from kselect.stats import Estimate
+from kselect.tasks.description import describe_data
 from kselect.tasks.task import Task
 
 BAR = 20  # characters of a full bar
@@ -52,6 +53,7 @@ def run(settings: DoctorSettings, task: Task[Any]) -> Path:
     (teacher,) = models.teachers
     check_readable(task, teacher)
     warn_of_head(models)
+    notice(describe_data(task))
     place = RunPlace(Path(location.runs_dir), task.name, "doctor", seed, location.run_name, "doctor")
     with RunFolder.open(place, resolve_task(settings, task).to_dict(), location.fresh) as folder:
         if folder.resumed:  # there is nothing to resume from

@@ -29,7 +29,7 @@ from kselect.analysis.ablation.teacher import predict_train, profile_ablation_te
 from kselect.analysis.plotting import can_draw, save
 from kselect.cli.console import Progress, markdown, notice, print_table
 from kselect.cli.study_run import retry_hint, run_study
-from kselect.cli.training_run import resolve, warn_of_head, warn_of_length
+from kselect.cli.training_run import announce_data, resolve, warn_of_head
 from kselect.config import AblationConfig, ExplainSettings, names_with
 from kselect.distillation.builders import Models, make_models
 from kselect.distillation.compatibility import check_common_tokens, check_compatible
@@ -57,7 +57,7 @@ def run(settings: ExplainSettings, task: Task[Any]) -> Path:
     config = match_smoothing(settings.ladder, sample)
     rungs, distiller_of = conditions(settings.ladder, classes), _distillers(settings, config, models_of)
     distiller = distiller_of(seeds[0], None)
-    warn_of_length(distiller)
+    announce_data(distiller)
     teacher = profile_ablation_teacher(distiller, config, sample)
     constant = first.task.constant_score("dev")["score"]
     for finding in (*warnings(teacher, constant), *identities(rungs, classes, teacher), *symptoms(teacher)):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kselect.cli.training_run import describe_metrics, open_folder, recorded, save_model, warn_of_length
+from kselect.cli.training_run import announce_data, describe_metrics, open_folder, recorded, save_model
 from kselect.config import AgentConfig, PhaseConfig, TrainTeacherSettings
 from kselect.distillation.builders import make_encoder
 from kselect.distillation.distiller import Distiller
@@ -30,7 +30,7 @@ def run(settings: TrainTeacherSettings, task: Task) -> Path:
     """Fine-tune the encoder and save it in a run folder, whose path is returned."""
     teacher = make_encoder(settings.model, task, settings.task.max_length, settings.run.seed)
     distiller = Distiller(task, None, teacher, settings.training, max_length=settings.task.max_length)
-    warn_of_length(distiller)
+    announce_data(distiller)
     seed = settings.run.seed
     setup = build_policy(AgentConfig("fine-tune"), distiller, PhaseConfig("constant"), seed)
     sources = [settings.model.encoder] if settings.model.encoder else []

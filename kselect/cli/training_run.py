@@ -34,6 +34,7 @@ from kselect.recipes.compatibility import check_served
 from kselect.runs.model_card import model_card
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
+from kselect.tasks.description import describe_data
 from kselect.tasks.registry import resolve_paths
 from kselect.tasks.task import Task
 from kselect.tasks.words.tagging_task import TaggingTask
@@ -72,7 +73,7 @@ def build_distiller(settings: DistillSettings | TrainPolicySettings, task: Task[
         check_served(settings.agent, models.student, models.answering, models.task.is_labelled, other_tokens)
         raise
     warn_of_head(models)
-    warn_of_length(distiller)
+    announce_data(distiller)
     return distiller
 
 
@@ -218,20 +219,26 @@ def warn_of_head(models: Models) -> None:
         notice(f"The student's head, {models.student.head.name}, is randomly initialised, with the seed of the run.")
 
 
-def warn_of_length(distiller: Distiller) -> None:
-    """Warn of examples that are longer than the model's input; see `warn_long`."""
-    warn_long(sum(distiller.truncated.values()), sum(distiller.in_pieces.values()), distiller.max_length)
+def announce_data(distiller: Distiller) -> None:
+    """Print one line about the data of a run, examples that are longer than the model's input among them."""
+    truncated, in_pieces = (sum(counts.values()) for counts in (distiller.truncated, distiller.in_pieces))
+    notice(" ".join([describe_data(distiller.task), *_describe_long(truncated, in_pieces, distiller.max_length)]))
 
 
 def warn_long(truncated: int, in_pieces: int, max_length: int) -> None:
     """Print how many texts, or sentences of words, are longer than the model's input, if any."""
+    for line in _describe_long(truncated, in_pieces, max_length):
+        notice(line)
+
+
+def _describe_long(truncated: int, in_pieces: int, max_length: int) -> Iterator[str]:
     beyond = f"longer than max_length ({max_length} tokens)"
     if truncated:
         texts, were = ("text is", "was") if truncated == 1 else ("texts are", "were")
-        notice(f"{truncated} {texts} {beyond} and {were} cut.")
+        yield f"{truncated} {texts} {beyond} and {were} cut."
     if in_pieces:
         sentences, are = ("sentence is", "is") if in_pieces == 1 else ("sentences are", "are")
-        notice(f"{in_pieces} {sentences} {beyond} and {are} read in pieces.")
+        yield f"{in_pieces} {sentences} {beyond} and {are} read in pieces."
 
 
 def describe_metrics(metrics: dict[str, float], task: Task) -> str:

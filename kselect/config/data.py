@@ -23,8 +23,8 @@ class TaskConfig(Config):
     """Task: what is learned, and from which data."""
 
     task: str | None = setting(None, describes_data=True)
-    """Task name: synthetic-acceptability (the default), synthetic-entailment, synthetic-topics, cola, sst2, mrpc, stsb,
-    qqp, mnli, qnli, rte or wnli; a custom dataset may have any name, by default that of its file."""
+    """Task name: cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli or, with generated data, synthetic-acceptability,
+    synthetic-entailment or synthetic-topics; a custom dataset may have any name, by default that of its file."""
     task_type: Literal["text", "tags", "trees"] = "text"
     """What is labelled in a custom dataset: whole texts, words by tags, or words by their heads (see docs/tasks.md)."""
     data_dir: str | None = None

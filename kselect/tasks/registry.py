@@ -174,12 +174,22 @@ def _transfer_texts(config: TaskConfig, task: Task[Any]) -> Examples:
 
 
 def task_name(config: TaskConfig) -> str:
-    """Return the task's name: as given, or that of the custom dataset's file, or that of the synthetic task."""
-    if config.task is None and config.test_file == "-":
+    """Return the task's name: as given, or that of the custom dataset's file.
+
+    Raises:
+        KselectError: neither is given.
+    """
+    if config.task is not None:
+        return config.task
+    if config.test_file == "-":
         return "stdin"
-    if config.task is None and config.own:
+    if config.own:
         return Path(config.train_file or config.dataset or str(config.test_file)).stem
-    return config.task or next(iter(SYNTHETIC_TASKS))
+    raise KselectError(
+        f"task is missing: name one, such as mrpc or, to try kselect out, {next(iter(SYNTHETIC_TASKS))}, whose data "
+        "are generated, or give your own data as train_file.",
+        setting="task",
+    )
 
 
 def custom_data(config: TaskConfig) -> TextFiles | WordSource | None:

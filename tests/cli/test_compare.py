@@ -44,7 +44,8 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(teachers: Path, runs: Path, *more: str) -> list[str]:
-    return ["compare", "--teacher", str(teachers / "acceptability"), *SMALL, "--runs_dir", str(runs), *more]
+    task = ["--task", "synthetic-acceptability", "--teacher", str(teachers / "acceptability")]
+    return ["compare", *task, *SMALL, "--runs_dir", str(runs), *more]
 
 
 TASKS = ("synthetic-acceptability", "synthetic-entailment")

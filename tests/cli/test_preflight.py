@@ -14,7 +14,22 @@ from kselect.knowledge.logits import Gold
 from kselect.knowledge.registry import BUILDERS, register
 
 ENCODER = ["--encoder", "a-hub-id"]
+WITHOUT_A_TASK = {
+    "train-teacher": ENCODER,
+    "distill": [],
+    "train-policy": [],
+    "doctor": [],
+    "explain": [],
+    "compare": ["--teacher", "t", "--agents", "all"],
+    "evaluate": ["m"],
+    "export": ["m"],
+}
+NO_TASK = (
+    "task is missing: name one, such as mrpc or, to try kselect out, synthetic-acceptability, whose data are "
+    "generated, or give your own data as train_file. (--task)"
+)
 REFUSED = [
+    *(([command, *words], NO_TASK) for command, words in WITHOUT_A_TASK.items()),
     (["distill", "--task", "mprc"], "Unknown task 'mprc': did you mean 'mrpc'?"),
     (["distill", "--task", "wnut17"], "give --config configs/wnut17.yaml, which lies here, or --train_file, and"),
     (["distill", "--task", "ner"], "give --train_file, and of words --task_type tags or trees."),
@@ -140,7 +155,8 @@ def test_knowledge_that_a_script_has_registered_is_known(tmp_path: Path, capsys:
         name = "mine"
 
     (tmp_path / "config.json").write_text("{}")  # looked for early, and no model
-    words = ["distill", "--teacher", str(tmp_path), "--runs_dir", str(tmp_path), "--knowledge"]
+    words = ["distill", "--task", "synthetic-topics", "--teacher", str(tmp_path), "--runs_dir", str(tmp_path)]
+    words.append("--knowledge")
     register(Mine)
     try:
         assert main([*words, "gold,mine"]) == 2

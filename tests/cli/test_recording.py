@@ -93,7 +93,7 @@ def test_a_stopped_recording_goes_on_where_it_was(
     ExampleTable.load(parts[0]).save(parts[0].with_name(f"{len(parts):06d}.parquet"))
     capsys.readouterr()
     assert main([*words, "--run_name", "stopped"]) == 0
-    assert capsys.readouterr().err.startswith(f"Resuming {stopped} after ")
+    assert f"Resuming {stopped} after " in capsys.readouterr().err
     assert main([*words, "--run_name", "straight"]) == 0
     check_equal(stopped, straight, "student/model.safetensors")
     one, other = (ExampleTable.load(folder / "recording.parquet") for folder in (stopped, straight))

@@ -57,8 +57,9 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def command(name: str, teacher: str, runs: Path, *more: str) -> list[str]:
+    task = ["--task", "synthetic-acceptability"]
     kind = ENCODER if name == "train-teacher" else [*PHASES, "--teacher", teacher]
-    return [name, *SMALL, *kind, "--runs_dir", str(runs), "--checkpoint_every", "0", *more]
+    return [name, *task, *SMALL, *kind, "--runs_dir", str(runs), "--checkpoint_every", "0", *more]
 
 
 class Launcher:
@@ -156,7 +157,7 @@ def test_a_killed_command_goes_on_where_it_was(
         assert last.endswith(f"or kselect {name} --config {folder}/config.yaml --run_name killed")
     capsys.readouterr()
     assert main([*words, "--run_name", "killed"]) == 0
-    assert capsys.readouterr().err.startswith(f"Resuming {folder} after ")
+    assert f"Resuming {folder} after " in capsys.readouterr().err
     assert main([*words, "--run_name", "straight"]) == 0
     check_equal(folder, tmp_path / "straight", weights)
 
@@ -223,7 +224,7 @@ def test_a_stopped_parallel_run_goes_on_from_its_last_round(
     assert "kselect: interrupted at step 80 of 160; to resume, " in said.strip().splitlines()[-1]
     capsys.readouterr()
     assert main([*words, *more]) == 0
-    assert capsys.readouterr().err.startswith(f"Resuming {folder} after 80 of 160 training steps.")
+    assert f"Resuming {folder} after 80 of 160 training steps." in capsys.readouterr().err
     phases_told = told(folder)
     assert len(phases_told) == 2 * phases
     assert {line["episode"] for line in phases_told} == {0, 1, 2, 3}
@@ -326,7 +327,7 @@ def test_a_run_stopped_before_its_first_checkpoint_starts_over(
     for checkpoint in (tmp_path / "mine" / "checkpoints").glob("*.safetensors"):
         checkpoint.unlink()
     assert main(stopped) == 0
-    assert capsys.readouterr().err.startswith(f"Starting {tmp_path / 'mine'} over: it was stopped before")
+    assert f"Starting {tmp_path / 'mine'} over: it was stopped before" in capsys.readouterr().err
     assert [line["step"] for line in told(tmp_path / "mine")] == [*range(4, 104, 4)]
     assert [step for step, _ in curves(tmp_path / "mine")["loss/gold"]] == [*range(4, 104, 4)]
 

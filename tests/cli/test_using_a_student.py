@@ -31,7 +31,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("place")
     tiny_classifier(tiny_task()).save_pretrained(place / "teacher")
     (place / "teacher" / "README.md").write_text(CARD)
-    words = ["--teacher", str(place / "teacher"), "--runs_dir", str(place / "runs"), "--agent", "vanilla-kd"]
+    words = ["--task", "synthetic-acceptability", "--teacher", str(place / "teacher")]
+    words += ["--runs_dir", str(place / "runs"), "--agent", "vanilla-kd"]
     schedule = ["--lr_scheduler_type", "cosine", "--gradient_checkpointing", "--device", "cpu"]
     assert main(["distill", *words, *SMALL, *PHASES, *STOPPING, *schedule, "--run_name", "student"]) == 0
     return place / "runs" / "student"

@@ -17,6 +17,7 @@ from tests.test_house import FLOORS
 ROOT = Path(__file__).parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [*DOCS, *sorted(ROOT.glob("*.md")), ROOT / "benchmarks" / "README.md", ROOT / "runs" / "README.md"]
+COMMANDS_ON = ["troubleshooting", "papers", "getting-started", "comparing", "deploying", "runs", "texts", "teachers"]
 SETTINGS = {field.name for group in vars(config).values() if is_dataclass(group) for field in fields(group)}
 
 
@@ -47,7 +48,7 @@ def test_site_lists_every_page() -> None:
     assert {page.name for page in DOCS} <= listed
 
 
-@pytest.mark.parametrize("name", ["getting-started", "comparing", "deploying", "runs", "texts", "teachers"])
+@pytest.mark.parametrize("name", COMMANDS_ON)
 def test_commands_are_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     blocks = "".join(
