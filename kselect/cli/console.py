@@ -21,6 +21,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from kselect.analysis.inspection.report import Section
+from kselect.launcher import process_count
 from kselect.logging import is_quiet
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -162,6 +163,8 @@ class Interruption:
         self._former: dict[int, Any] = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.requested and process_count() > 1:
+            return  # a launcher passes on a signal that a terminal sends to all, and ends processes by itself
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True

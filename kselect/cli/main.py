@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from kselect import __version__
 from kselect.cli.commands import COMMANDS
 from kselect.errors import KselectError, unknown
+from kselect.launcher import check_launch, is_first, process_count
 from kselect.logging import get_logger, set_verbosity
+
+SHARED = ("train-teacher", "distill")
+"""Commands that several processes run together."""
 
 OVERVIEW = """\
 usage: kselect COMMAND [options]
@@ -58,9 +62,17 @@ def dispatch(words: Sequence[str]) -> None:
     if arguments.wants_help:
         command.parser.print_help()
         return
+    check_launch()
+    if process_count() > 1 and name not in SHARED:
+        raise KselectError(
+            f"kselect {name} runs in one process, and a launcher has started {process_count()}: start it without one. "
+            f"{' and '.join(SHARED)} run in several."
+        )
     level = get_logger().level
     if arguments.verbosity is not None:
         set_verbosity(arguments.verbosity)
+    if not is_first():
+        set_verbosity("error")  # the first process speaks for all
     try:
         command.run(command.build(arguments))
     except KselectError as error:
@@ -74,7 +86,8 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         dispatch(sys.argv[1:] if words is None else words)
     except KselectError as error:
-        print(f"kselect: error: {' '.join(str(error).split())}", file=sys.stderr)
+        if is_first():
+            print(f"kselect: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print(f"kselect: interrupted {stop}".rstrip(), file=sys.stderr)

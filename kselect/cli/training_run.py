@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from kselect.cli.console import Interruption, Progress, notice
+from kselect.cli.console import SIGNALS, Interruption, Progress, notice
 from kselect.config import (
     CompareSettings,
     DistillSettings,
@@ -113,6 +115,23 @@ def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classi
     classifier.save_pretrained(folder.path / name)
     folder.write_card(model_card(results, folder.repeat, str(folder.path / name)), name)
     folder.write_results(results)
+
+
+@contextmanager
+def leading(distiller: Distiller) -> Iterator[None]:
+    """Lead the other processes of a run, where there are some, within the context; they end instead of entering it."""
+    if distiller.processes.leads:
+        with distiller.processes:
+            yield
+        return
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # the first process finishes the phase, and needs the others for it
+    try:
+        distiller.follow()
+    except KselectError as error:
+        print(f"kselect: error in process {distiller.processes.index}: {error}", file=sys.stderr)
+        raise
+    raise SystemExit(0)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -39,6 +39,22 @@ class RandomStream:
         finally:
             self.state = self.global_state()
             self._set_global_state(outside)
+
+    @contextmanager
+    def divided(self, parts: int) -> Iterator[Callable[[int], object]]:
+        """Yield a function that begins the stream of a part of a training step by its number, while this one is active.
+
+        What a part draws does not depend on which process takes it. A single part continues this stream.
+        """
+        if parts == 1:
+            yield lambda number: None
+            return
+        first = int(torch.randint(2**62, ()))
+        own = self.global_state()
+        try:
+            yield lambda number: torch.manual_seed(first + number)
+        finally:
+            self._set_global_state(own)
 
     def global_state(self) -> dict[str, Tensor]:
         """Return the state of the global generators, which is that of this stream while it is active."""

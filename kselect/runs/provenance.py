@@ -14,10 +14,11 @@ import torch
 import transformers
 
 import kselect
+from kselect.launcher import process_count
 
 
 def describe(seed: int | Sequence[int], device: str = "auto") -> dict[str, Any]:
-    """Return versions, device, threads, platform, seed or seeds and, in a checkout of kselect, its commit.
+    """Return versions, device, processes, threads, platform, seed or seeds and, in a checkout of kselect, its commit.
 
     Args:
         seed: of the run.
@@ -30,6 +31,7 @@ def describe(seed: int | Sequence[int], device: str = "auto") -> dict[str, Any]:
         "transformers": transformers.__version__,
         "gymnasium": gymnasium.__version__,
         "device": _device(device),
+        "processes": process_count(),
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "platform": platform.platform(),
