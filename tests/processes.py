@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,8 +45,7 @@ def _fork(words: Sequence[str], variables: dict[str, str], output: Path) -> int:
         return process
     code = 1
     try:
-        os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
-        os.dup2(1, 2)
+        sys.stdout = sys.stderr = open(output, "w", buffering=1)  # noqa: SIM115 (until the process ends)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ.update(variables)
         torch.set_num_threads(1)
@@ -54,6 +54,6 @@ def _fork(words: Sequence[str], variables: dict[str, str], output: Path) -> int:
     except SystemExit as ended:
         code = int(ended.code or 0)
     except BaseException:
-        os.write(2, traceback.format_exc().encode())
+        traceback.print_exc()
     finally:
         os._exit(code)

@@ -51,7 +51,7 @@ class Processes:
         if self.count == 1:
             return value
         (shared,) = broadcast_object_list([value])
-        return shared  # type: ignore[no-any-return]
+        return shared
 
     @torch.no_grad()
     def copy_from_first(self, tensors: Iterable[Tensor]) -> None:

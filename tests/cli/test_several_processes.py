@@ -69,7 +69,13 @@ def assert_same_run(folder: Path, other: Path, atol: float = TOLERANCE, model: s
 
 
 @pytest.mark.parametrize(
-    ("count", "batch", "accumulation", "alone"), [(2, 8, 1, 2), (2, 8, 2, 4), (3, 12, 1, 3), (3, 2, 1, 2)]
+    ("count", "batch", "accumulation", "alone"),
+    [
+        (2, 8, 1, 2),
+        (2, 8, 2, 4),
+        pytest.param(3, 12, 1, 3, marks=pytest.mark.slow),
+        pytest.param(3, 2, 1, 2, marks=pytest.mark.slow),
+    ],
 )
 def test_students_of_several_processes(
     teacher: str, tmp_path: Path, count: int, batch: int, accumulation: int, alone: int
@@ -83,6 +89,7 @@ def test_students_of_several_processes(
     assert sorted(path.name for path in (tmp_path / "several").iterdir() if path.is_dir()) == ["student"]
 
 
+@pytest.mark.slow
 def test_mixed_precision_in_several_processes(teacher: str, tmp_path: Path) -> None:
     precision = ["--precision", "bf16"]
     together(distil(teacher, tmp_path, "several", *precision), 2, tmp_path)
@@ -98,7 +105,7 @@ def test_teachers_of_several_processes(tmp_path: Path) -> None:
 
 
 def test_a_stopped_run_of_several_processes_resumes(teacher: str, tmp_path: Path) -> None:
-    long = ["--epochs", "6"]
+    long = ["--epochs", "4"]
     together(distil(teacher, tmp_path, "straight", *long), 2, tmp_path)
     words = distil(teacher, tmp_path, "stopped", *long)
     started = processes.start(words, 2, tmp_path / "stopped-output")
