@@ -72,7 +72,7 @@ def dispatch(words: Sequence[str]) -> None:
     if arguments.verbosity is not None:
         set_verbosity(arguments.verbosity)
     if not is_first():
-        set_verbosity("error")  # the first process speaks for all
+        set_verbosity("error")  # the first process says what there is to say
     try:
         command.run(command.build(arguments))
     except KselectError as error:
@@ -86,8 +86,8 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         dispatch(sys.argv[1:] if words is None else words)
     except KselectError as error:
-        if is_first():
-            print(f"kselect: error: {' '.join(str(error).split())}", file=sys.stderr)
+        # By each of several processes, since a launcher ends the others when the first of them has failed.
+        print(f"kselect: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print(f"kselect: interrupted {stop}".rstrip(), file=sys.stderr)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
@@ -126,11 +125,7 @@ def leading(distiller: Distiller) -> Iterator[None]:
         return
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # the first process finishes the phase, and needs the others for it
-    try:
-        distiller.follow()
-    except KselectError as error:
-        print(f"kselect: error in process {distiller.processes.index}: {error}", file=sys.stderr)
-        raise
+    distiller.follow()
     raise SystemExit(0)
 
 

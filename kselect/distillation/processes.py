@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -39,7 +40,9 @@ class Processes:
         self.count: int = state.num_processes
         self.index: int = state.process_index
         self._is_repeating = False  # whether a call of the first process is being repeated here
-        self._in_call = False  # whether the others are in a call, or left in the middle of it
+        self._in_call = False  # whether a call is under way, or was left in the middle
+        if self.count > 1:
+            atexit.register(self._part)
 
     @property
     def leads(self) -> bool:
@@ -108,3 +111,8 @@ class Processes:
         # Others that are left within a call wait for numbers, not for a call; the launcher ends them.
         if self.leads and not self._in_call:
             self.from_first(None)
+
+    def _part(self) -> None:
+        """Close the connections, whose threads would otherwise abort a process that ends."""
+        if not self._in_call and distributed.is_initialized():
+            distributed.destroy_process_group()
