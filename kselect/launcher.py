@@ -42,8 +42,8 @@ def check_launch() -> None:
         raise KselectError(f"RANK is {os.environ['RANK']}, which has to be less than WORLD_SIZE, {count}.")
     if {"ACCELERATE_MIXED_PRECISION", "MASTER_ADDR"} <= os.environ.keys() and "WORLD_SIZE" not in os.environ:
         raise KselectError(
-            "accelerate launch was asked for several processes, and has started one, as it does without GPUs: use "
-            "torchrun instead."
+            "accelerate launch was asked for several processes, and has started one, as it does on the CPU: use "
+            "torchrun, or its option multi_gpu, which starts them without GPUs as well."
         )
 
 

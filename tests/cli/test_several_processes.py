@@ -117,17 +117,17 @@ def test_a_stopped_run_of_several_processes_resumes(teacher: str, tmp_path: Path
         for process in started:
             os.kill(process, number)
     assert processes.end(started) == [130, 0]
+    assert processes.end(processes.start([*words, "--learning_rate", "0.1"], 2, tmp_path / "other")) == [2, 0]
+    assert "learning_rate" in (tmp_path / "other.0").read_text()
     together(words, 2, tmp_path)
     assert_same_run(tmp_path / "stopped", tmp_path / "straight", atol=0.0)
 
 
-def test_an_error_of_the_first_process_ends_all(teacher: str, tmp_path: Path) -> None:
-    words = distil(teacher, tmp_path, "finished")
-    together(words, 2, tmp_path)
-    codes = processes.end(processes.start([*words, "--agent", "vanilla-kd"], 2, tmp_path / "again"))
-    assert codes[0] == 2
-    assert "finished" in (tmp_path / "again.0").read_text()
-    assert not (tmp_path / "again.1").read_text()
+def test_a_diverged_run_of_several_processes_ends(teacher: str, tmp_path: Path) -> None:
+    words = [*distil(teacher, tmp_path, "diverged"), "--learning_rate", "1e30", "--warmup", "0"]
+    assert processes.end(processes.start(words, 2, tmp_path / "output")) == [2, 0]
+    assert "The last good state is saved in" in (tmp_path / "output.0").read_text()
+    assert not (tmp_path / "output.1").read_text()
 
 
 def test_what_several_processes_refuse(
