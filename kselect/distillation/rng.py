@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,18 +42,18 @@ class RandomStream:
             self._set_global_state(outside)
 
     @contextmanager
-    def divided(self, parts: int) -> Iterator[Callable[[int], object]]:
+    def divided(self, parts: int, seed: int, step: int) -> Iterator[Callable[[int], object]]:
         """Yield a function that begins the stream of a part of a training step by its number, while this one is active.
 
-        What a part draws does not depend on which process takes it. A single part continues this stream.
+        The stream is a function of `seed`, step and number, so that what a part draws does not depend on which process
+        takes it. A single part continues this stream, to which the generators return afterwards.
         """
         if parts == 1:
             yield lambda number: None
             return
-        first = int(torch.randint(2**62, ()))
         own = self.global_state()
         try:
-            yield lambda number: torch.manual_seed(first + number)
+            yield lambda number: torch.manual_seed(_mixed(seed, step, number))
         finally:
             self._set_global_state(own)
 
@@ -71,3 +72,7 @@ class RandomStream:
             torch.cuda.set_rng_state(state["cuda"], self.device)
         if self.device.type == "mps":
             torch.mps.set_rng_state(state["mps"])
+
+
+def _mixed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

@@ -170,7 +170,8 @@ class TrainingSteps:
         names = tuple(self._knowledge[i].name for i in selected[kinds])
         row = torch.zeros(len(names) + len(SIGNALS), device=self._device)
         parts = self.split(indices)
-        with self._state.dropout.divided(len(parts)) as begin_part:
+        seed = self._state.sampler.position["seed"]
+        with self._state.dropout.divided(len(parts), seed, self._state.step) as begin_part:
             for number, share in self._own_shares([len(part) / len(indices) for part in parts]):
                 begin_part(number)
                 micro_batch = self.compare(parts[number], selected[kinds])
