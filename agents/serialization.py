@@ -14,11 +14,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from kselect.errors import KselectError, first_line
-from kselect.io import from_json, replacing
+from kselect.io import checksum, from_json, replacing
 
 DESCRIPTION = "agent.json"
 LEARNED = "agent.safetensors"
 FILES = (DESCRIPTION, LEARNED)
+FORMAT = 1
+"""Version of agent.safetensors. Files without one, of before there were checksums, are read as they are."""
 LARGEST = 10_000
 """Largest size of a part of an observation that is read; that of a damaged file could take all memory."""
 
@@ -36,10 +38,20 @@ def write_agent(
     text = json.dumps(description, indent=2) + "\n"
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     # One entry: safetensors writes several in any order, and equal agents must be equal files.
-    header = json.dumps({"description": description, "facts": facts})
+    header = json.dumps(seal(contiguous, {"description": description, "facts": facts}))
     with replacing(folder / LEARNED, folder / DESCRIPTION) as (learned, described):
         learned.write_bytes(save(contiguous, {"agent": header}))
         described.write_text(text, encoding="utf-8")
+
+
+def seal(arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> dict[str, Any]:
+    """Return a header with the version of the format, and the checksum of all that it and the arrays hold."""
+    return {**header, "format": FORMAT, "checksum": _checksum(arrays, header)}
+
+
+def _checksum(arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> str:
+    contents = {f"{name} {array.dtype} {list(array.shape)}": array for name, array in arrays.items()}
+    return checksum({**contents, "": json.dumps(header, sort_keys=True).encode()})
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -92,7 +104,15 @@ def read_learned(folder: Path, description: dict[str, Any]) -> tuple[dict[str, N
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError, ValueError, TypeError, AttributeError) as error:  # some types NumPy has not
         raise KselectError(f"{path} is damaged ({first_line(error)}): save the policy again.") from error
-    if not isinstance(header, dict) or header.get("description") != description:
+    if not isinstance(header, dict):
+        raise KselectError(f"{path} is damaged (it has no header of ours): save the policy again.")
+    version, expected = header.pop("format", None), header.pop("checksum", None)
+    if (version, expected) != (None, None):
+        if version != FORMAT:
+            raise KselectError(f"{path} was written by another version of kselect: save the policy again.")
+        if expected != _checksum(arrays, header):
+            raise KselectError(f"{path} is damaged (its content does not match its checksum): save the policy again.")
+    if header.get("description") != description:
         raise KselectError(f"{path} and {DESCRIPTION} are of two different agents: save the policy again.")
     not_finite = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if not_finite:

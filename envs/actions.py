@@ -55,3 +55,16 @@ def selection_of(action: Any, rows: int, actions: str) -> NDArray[np.float32]:
     if not 0 <= number < 2**rows - 1:
         raise KselectError(f"Action {number} is none of the {2**rows - 1} selections: give one from 0.")
     return (((number + 1) >> np.arange(rows)) & 1).astype(np.float32)
+
+
+def moving_selection(selection: NDArray[np.float32], slope: NDArray[Any], steps: int, total_steps: int) -> NDArray[Any]:
+    """Return the weights of each step of a phase, `[steps, k]`, which start at a selection and move.
+
+    Args:
+        selection: `[k]`.
+        slope: `[k]`, the change over a whole run of `total_steps` steps.
+        steps: Of the phase.
+        total_steps: Of the run.
+    """
+    moved = selection + np.outer(np.arange(steps) / total_steps, slope)
+    return np.clip(moved, 0.0, 1.0)

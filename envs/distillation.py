@@ -20,7 +20,7 @@ from kselect.distillation.facts.measure import measure_facts
 from kselect.distillation.reward import RewardMeter, default_measure
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.weighting import selection_weights
-from kselect.envs.actions import Actions, action_space, selection_of
+from kselect.envs.actions import Actions, action_space, moving_selection, selection_of
 from kselect.envs.info import complete_info
 from kselect.envs.observation import LIMIT, Observer, observation_space
 from kselect.envs.phases import SCHEDULERS
@@ -209,8 +209,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         selection = selection_of(action, len(self.names), self.actions)
         steps = self.scheduler.start_phase(selection, self.distiller.step)
         if self.slope is not None:
-            shares = np.arange(min(steps, self.total_steps - self.distiller.step)) / self.total_steps
-            selection = np.clip(selection + np.outer(shares, self.slope), 0.0, 1.0)
+            steps = min(steps, self.total_steps - self.distiller.step)
+            selection = moving_selection(selection, self.slope, steps, self.total_steps)
         report = self.distiller.advance(selection, steps)
         weights = np.atleast_2d(selection_weights(selection, self.distiller.names)).mean(axis=0)
         self.selections.append((report.steps, weights.tolist()))

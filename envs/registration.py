@@ -40,9 +40,8 @@ def make_distillation_env(
     from kselect.envs.distillation import DistillationEnv  # torch comes with them, only after the checks above
 
     distiller = make_distiller(config.task, config.model, config.training, config.knowledge, seed)
-    measured = config.phases.measure_rewards is not False
     further: dict[str, Any] = {"observe_cls": observe_cls, "render_mode": render_mode, "complete_info": complete_info}
-    return DistillationEnv(distiller, actions, config.phases, measured, **further)
+    return DistillationEnv(distiller, actions, config.phases, **further)
 
 
 make_distillation_env.metadata = METADATA  # type: ignore[attr-defined]  # where Gymnasium looks for the render modes

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kselect.agents.schedule import Schedule as Schedule
     from kselect.config import AblationConfig as AblationConfig
     from kselect.config import AgentConfig as AgentConfig
+    from kselect.config import BenchmarkConfig as BenchmarkConfig
     from kselect.config import CacheConfig as CacheConfig
     from kselect.config import CollectConfig as CollectConfig
     from kselect.config import CompareConfig as CompareConfig
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from kselect.config import DoctorConfig as DoctorConfig
     from kselect.config import EncoderConfig as EncoderConfig
     from kselect.config import EvaluationConfig as EvaluationConfig
+    from kselect.config import ExportConfig as ExportConfig
     from kselect.config import FolderConfig as FolderConfig
+    from kselect.config import InspectConfig as InspectConfig
     from kselect.config import KnowledgeConfig as KnowledgeConfig
     from kselect.config import PhaseConfig as PhaseConfig
     from kselect.config import PolicyConfig as PolicyConfig
@@ -69,6 +72,7 @@ if TYPE_CHECKING:
     from kselect.tasks.task import build_task as build_task
     from kselect.training.api import learn as learn
     from kselect.training.api import rollout as rollout
+    from kselect.training.trainer import KSelectTrainer as KSelectTrainer
 
     load_teacher = _loading.load_classifier
 
@@ -89,6 +93,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "config": (
         "AblationConfig",
         "AgentConfig",
+        "BenchmarkConfig",
         "CacheConfig",
         "CollectConfig",
         "CompareConfig",
@@ -96,7 +101,9 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "DoctorConfig",
         "EncoderConfig",
         "EvaluationConfig",
+        "ExportConfig",
         "FolderConfig",
+        "InspectConfig",
         "KnowledgeConfig",
         "PhaseConfig",
         "PolicyConfig",
@@ -126,6 +133,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "tasks.registry": ("load_task",),
     "tasks.task": ("Task", "build_task"),
     "training.api": ("learn", "rollout"),
+    "training.trainer": ("KSelectTrainer",),
 }
 _ATTRIBUTES = {"load_teacher": "load_classifier"}
 _HOMES = {name: f"kselect.{module}" for module, names in _MODULES.items() for name in names}

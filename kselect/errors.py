@@ -105,3 +105,14 @@ def check_type(name: str, value: object, kind: type, advice: str) -> None:
 def first_line(error: BaseException) -> str:
     """Return the first line of another library's error message."""
     return str(error).strip().partition("\n")[0].rstrip()
+
+
+def printable(text: str) -> str:
+    r"""Return a text with control characters, which could change what a terminal shows, escaped; line feeds stay.
+
+    >>> print(printable("column '\x1b[2J' of data.csv"))
+    column '\x1b[2J' of data.csv
+    """
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
+    )

@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import TextIO
 
-from kselect.errors import unknown
+from kselect.errors import printable, unknown
 
 NAME = "kselect"
 LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
@@ -18,6 +18,10 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
     def __init__(self) -> None:
         logging.Handler.__init__(self)
         self.setFormatter(logging.Formatter(f"{NAME}: %(message)s"))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a message with the control characters that data may have escaped."""
+        return printable(super().format(record))
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]  # an attribute of the base class

@@ -167,7 +167,10 @@ def test_the_chain_from_a_file_with_separators(tmp_path: Path, capsys: pytest.Ca
     assert set(results["constant"]) == {"micro_f1", "macro_f1", "score"}
     assert main(["evaluate", str(tmp_path / "s")]) == 0
     predicted = tmp_path / "predicted.tsv"
-    assert main(["predict", str(tmp_path / "s"), "--test_file", str(train), "--output", str(predicted)]) == 0
+    assert (
+        main(["predict", str(tmp_path / "s"), "--test_file", str(train), "--output", str(predicted), "--probabilities"])
+        == 0
+    )
     header, *lines = (line.split("\t") for line in predicted.read_text().splitlines())
     assert header == ["index", "prediction", *(f"p({label})" for label in LABELS)]
     for _, names, *shares in lines:

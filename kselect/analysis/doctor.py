@@ -24,6 +24,7 @@ from kselect.analysis.linear_probe import LinearProbe
 from kselect.analysis.predictions import Predictions, collect_predictions, collect_states
 from kselect.analysis.teacher_profile import HeldOutProfile, TeacherProfile, profile_teacher
 from kselect.config import FEWEST, KnowledgeConfig, TrainingConfig
+from kselect.distillation.compatibility import check_common_tokens
 from kselect.distillation.device import find_device, resolve_precision
 from kselect.distillation.distiller import Distiller
 from kselect.errors import KselectError
@@ -154,12 +155,13 @@ def examine(
         on_part: Called with each of `PARTS` before it is measured.
 
     Raises:
-        KselectError: The teacher gives no class probabilities, there are too few examples, an unknown kind of
-            knowledge, or a temperature that changes during a run.
+        KselectError: The models have different tokens, the teacher gives no class probabilities, there are too few
+            examples, an unknown kind of knowledge, or a temperature that changes during a run.
     """
     begin = on_part or (lambda part: None)
     begin(PARTS[0])
     check_readable(task, teacher)
+    check_common_tokens(student, [teacher], task, "The doctor")
     training, knowledge = training or TrainingConfig(), knowledge or KnowledgeConfig()
     temperature = fixed_temperature(knowledge)
     train_size = len(task.splits["train"])

@@ -10,6 +10,7 @@ from kselect.cli.artifacts import task_defaults, teacher_defaults
 from kselect.cli.compared_tasks import CompareCommand
 from kselect.cli.parser import Command
 from kselect.config import (
+    DEFAULT_DECIDER,
     AgentConfig,
     BenchModelSettings,
     CacheSettings,
@@ -35,6 +36,11 @@ def distillation_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the defaults of the teacher's run, and of the recipe or saved policy that is named as the agent."""
     given = {name: values[name] for name in ("agent", "agent_settings") if name in values}
     return {**teacher_defaults(values), **recipe_defaults(AgentConfig(**given), values)}
+
+
+def distill_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `distillation_defaults` under the agent that distils where none is named."""
+    return distillation_defaults({"agent": DEFAULT_DECIDER, **values})
 
 
 def listing(title: str, lines: Mapping[str, str]) -> str:
@@ -68,7 +74,7 @@ COMMANDS: dict[str, Command[Any]] = {
         Command("train-teacher", TrainTeacherSettings),
         Command("doctor", DoctorSettings, defaults_from=teacher_defaults),
         Command("train-policy", TrainPolicySettings, epilog=list_learners, defaults_from=distillation_defaults),
-        Command("distill", DistillSettings, epilog=list_deciders, defaults_from=distillation_defaults),
+        Command("distill", DistillSettings, epilog=list_deciders, defaults_from=distill_defaults),
         Command("evaluate", EvaluateSettings, positional="model", defaults_from=task_defaults),
         Command("predict", PredictSettings, positional="model", defaults_from=task_defaults),
         Command("push", PushSettings, positional="model"),

@@ -1,16 +1,12 @@
-"""Output on the console: progress, tables, and Ctrl-C."""
+"""Output on the console: notices, progress and tables."""
 
 from __future__ import annotations
 
 import io
-import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from types import FrameType
 from typing import Any, TextIO
 
 from rich import box
@@ -21,17 +17,14 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from kselect.analysis.inspection.report import Section
-from kselect.launcher import process_count
+from kselect.errors import printable
 from kselect.logging import is_quiet
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-STOPPING = b"\nkselect: stopping at the end of this phase; Ctrl-C again stops at once\n"
 
 
 def notice(line: str) -> None:
     """Print a line of information or a warning on standard error, unless only errors are shown."""
     if not is_quiet():
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 def live_console(stream: TextIO) -> Console | None:
@@ -153,33 +146,6 @@ def _bar(stream: TextIO, total: int) -> Bar | None:
 
 def _clock(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
-
-
-class Interruption:
-    """A context in which a first Ctrl-C or SIGTERM only sets `requested`, and a second raises KeyboardInterrupt."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._former: dict[int, Any] = {}
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.requested and process_count() > 1:
-            return  # a launcher passes on a signal that a terminal sends to all, and ends processes by itself
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
-        os.write(2, STOPPING)  # a handler may run in the middle of another write to sys.stderr
-
-    def __enter__(self) -> Interruption:
-        if threading.current_thread() is threading.main_thread():  # only there may handlers be set
-            for number in SIGNALS:
-                if signal.getsignal(number) != signal.SIG_IGN:  # set by the process that started this one
-                    self._former[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
 
 
 def print_table(

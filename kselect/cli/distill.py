@@ -81,16 +81,15 @@ def _distill(settings: DistillSettings, task: Task, distiller: Distiller) -> Pat
                 print(line)
         results["scales"] = dict(zip(distiller.kinds, distiller.scales.tolist(), strict=True))
         results["teacher_overlap"] = teacher_overlap(task, distiller.teachers)
-        results["parameters_by_part"] = parameters = {
-            "student": parameters_by_part(result.student),
-            "teacher": parameters_by_part(distiller.teachers[0]),
-        }
+        parameters = {"student": parameters_by_part(result.student)}
+        if distiller.teachers:
+            parameters["teacher"] = parameters_by_part(distiller.teachers[0])
+        results["parameters_by_part"] = parameters
         if recording is not None:
             results["recording"] = recording.finish()
         save_model(folder, results, result.student, "student")
-    share = parameters["student"]["total"] / parameters["teacher"]["total"]
     print(describe_metrics(result.metrics, task))
-    print(f"{describe_parameters(parameters['student'])}, {share:.0%} of the teacher's")
+    print(describe_parameters(**parameters))
     history = read_episode(result.history, folder.path)
     for section in (scores(results), *([quarters([history], draw=False)] if len(history.names) > 1 else [])):
         print()

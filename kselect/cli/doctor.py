@@ -31,7 +31,6 @@ from kselect.cli.console import Progress, print_table
 from kselect.cli.training_run import resolve_task, warn_of_head
 from kselect.config import AgentConfig, DoctorSettings
 from kselect.distillation.builders import Models, make_models
-from kselect.distillation.compatibility import check_common_tokens
 from kselect.distillation.overlap import teacher_overlap
 from kselect.recipes import resolve
 from kselect.runs.resume import RunPlace
@@ -51,7 +50,6 @@ def run(settings: DoctorSettings, task: Task[Any]) -> Path:
     seed, location = settings.run.seed, settings.run
     models = make_models(settings.task, settings.model, seed, task)
     (teacher,) = models.teachers
-    check_common_tokens(models.student, models.teachers, models.task, "The doctor")
     check_readable(task, teacher)
     warn_of_head(models)
     place = RunPlace(Path(location.runs_dir), task.name, "doctor", seed, location.run_name, "doctor")

@@ -80,6 +80,8 @@ def _print_report(split: str, report: ClassReport) -> None:
     rows = [[name, *(f"{v:.4f}" for v in each[:3]), str(each.support)] for name, each in report.scores.items()]
     rows.append(["macro", "", "", f"{report.macro_f1:.4f}", str(sum(each.support for each in report.scores.values()))])
     print_table(f"classes of {split}", ["class", "precision", "recall", "f1", "support"], rows)
+    if not report.names:
+        return
     if len(report.names) > MOST_CLASSES:
         print(f"The confusion matrix has {len(report.names)} classes, which a report_file holds.")
         return

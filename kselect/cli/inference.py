@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-from transformers import AutoConfig
+from typing import Any
 
 from kselect.config import EvaluationConfig
 from kselect.errors import KselectError
 from kselect.inference.predictor import Predictor, load_predictor
 from kselect.models.heads.saved import saved_facts
+from kselect.models.pretrained import load_config
 from kselect.runs.artifacts import find_model
 from kselect.tasks.task import Task
 
@@ -33,8 +33,9 @@ def label_names(path: str) -> tuple[str, ...]:
             f"{path} is not a folder with a model: give one, or with a hub id labels, in the order of their ids there.",
             setting="model",
         )
-    config = AutoConfig.from_pretrained(path)
-    return tuple(config.id2label[i] for i in sorted(config.id2label)) if config.num_labels > 1 else ()
+    config = load_config(path)
+    names: dict[Any, str] = config.id2label or {}
+    return tuple(names[i] for i in sorted(names)) if len(names) > 1 else ()
 
 
 def word_labels(path: str) -> tuple[str, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from kselect import __version__
 from kselect.cli.commands import COMMANDS
-from kselect.errors import KselectError, unknown
+from kselect.cli.signals import stopping_on_signals
+from kselect.errors import KselectError, printable, unknown
 from kselect.launcher import check_launch, is_first, process_count
 from kselect.logging import get_logger, set_verbosity
 
@@ -82,17 +85,50 @@ def dispatch(words: Sequence[str]) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the words of a command line and return its exit code: 0; 2, bad input; 130, Ctrl-C or SIGTERM."""
+    """Run the words of a command line and return its exit code; see `exit_code`."""
+    return exit_code(lambda: dispatch(sys.argv[1:] if words is None else words))
+
+
+def exit_code(action: Callable[[], object]) -> int:
+    """Run an action and return 0; 2 after an error, 130 after Ctrl-C, SIGTERM or SIGHUP, which are a line on stderr."""
     try:
-        dispatch(sys.argv[1:] if words is None else words)
+        with stopping_on_signals():
+            action()
+            print(end="", flush=True)
     except KselectError as error:
         # By each of several processes, since a launcher ends the others when the first of them has failed.
-        print(f"kselect: error: {' '.join(str(error).split())}", file=sys.stderr)
+        _say(f"error: {' '.join(str(error).split())}")
+        return 2
+    except OSError as error:
+        get_logger().debug("Traceback of the error:", exc_info=True)
+        reason = error.strerror or str(error)
+        if _is_output_lost():
+            _say(f"error: The output cannot be written ({reason}): check where it goes to.")
+        elif error.filename is not None:
+            _say(f"error: {error.filename} cannot be read or written ({reason}): check free space and permissions.")
+        else:
+            _say(f"error: {type(error).__name__}: {' '.join(reason.split())}")
         return 2
     except KeyboardInterrupt as stop:
-        print(f"kselect: interrupted {stop}".rstrip(), file=sys.stderr)
+        _say(f"interrupted {stop}".rstrip())
         return 130
     return 0
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # the terminal that has hung up
+        print(f"kselect: {printable(line)}", file=sys.stderr, flush=True)
+
+
+def _is_output_lost() -> bool:
+    """Whether standard output cannot be written; what is left is discarded, on which the interpreter would fail."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 if __name__ == "__main__":

@@ -105,6 +105,9 @@ class Command(Generic[S]):
 
     def read(self, words: Sequence[str]) -> Arguments:
         """Read options and YAML files; options win over files, later files over earlier ones."""
+        for word in words:
+            if any("\ud800" <= char <= "\udfff" for char in word):  # how Python has bytes that are not UTF-8
+                raise KselectError(f"{shorten(ascii(word))} is not UTF-8: rename the file, or give another value.")
         options, files, result = self._split(words)
         for path in files:
             values = read_yaml(path)

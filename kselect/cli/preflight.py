@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kselect.agents.serialization import DESCRIPTION
-from kselect.analysis.inspection.study import RUNS, read_study
+from kselect.analysis.inspection.study_runs import RUNS, read_study
 from kselect.analysis.plotting import can_draw, check_drawable
 from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
 from kselect.cli.parser import unreadable_paths

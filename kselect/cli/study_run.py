@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from kselect.cli.console import Interruption, Progress, notice
+from kselect.cli.console import Progress, notice
+from kselect.cli.signals import Interruption
 from kselect.training.study import Cell, Study
 
 
@@ -53,7 +54,7 @@ def run_study(
 
         def on_steps(cell: Cell, steps: int, of: int) -> None:
             show(cell, round(steps / of * steps_of(cell)), {"run": describe_cell(cell.identity)})
-            if interruption.requested:
+            if interruption.reached_end_of_phase():
                 raise KeyboardInterrupt
 
         def record(entry: dict[str, Any]) -> None:

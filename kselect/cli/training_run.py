@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from kselect.cli.console import SIGNALS, Interruption, Progress, notice
+from kselect.cli.console import Progress, notice
+from kselect.cli.signals import SIGNALS, Interruption
 from kselect.config import (
     CompareSettings,
     DistillSettings,
@@ -27,6 +28,7 @@ from kselect.distillation.builders import Models, make_models
 from kselect.distillation.compatibility import with_other_tokens
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
+from kselect.distillation.snapshot import fitting
 from kselect.errors import IncomparableError, KselectError
 from kselect.models.classifier import Classifier
 from kselect.recipes.compatibility import check_served
@@ -160,11 +162,12 @@ def recorded(
                 if "reward_loss" in record:
                     unit = units[record.get("task", tasks[0].name)]
                     facts["loss on reward"] = f"{record['reward_loss']:.3f} {unit}"
-                progress.advance(record["steps"], **facts)
-                if interruption.requested or (folder.checkpoint.due and runner.snapshot_steps > runner.saved_steps):
+                is_stopping = interruption.reached_end_of_phase()
+                if is_stopping or (folder.checkpoint.due and runner.snapshot_steps > runner.saved_steps):
                     runner.save(folder.checkpoint)
-                if interruption.requested:
+                if is_stopping:
                     raise KeyboardInterrupt
+                progress.advance(record["steps"], **facts)
 
             def on_episode(episode: Episode) -> None:
                 folder.log_episode(report_episode(episode))
@@ -194,7 +197,13 @@ def _resume(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | 
     if snapshot is None:
         notice(f"Starting {folder.path} over: it was stopped before its first checkpoint.")
     else:
-        runner.restore(snapshot)
+        with fitting(folder.checkpoint.path):
+            runner.restore(snapshot)
+        if anew := folder.restore_metrics(_metrics(runner)):
+            notice(
+                f"{folder.path / 'metrics.jsonl'} lacks {anew} of the checkpoint's {len(runner.records)} phases: they "
+                "are written anew, without the shares of cost."
+            )
     steps = list(accumulate(record["steps"] for record in runner.records))
     step = steps[-1] if steps else 0
     folder.rewind(len(steps))
@@ -205,6 +214,16 @@ def _resume(folder: RunFolder, runner: EpisodeRunner, recording: RunRecording | 
     if snapshot is not None:
         notice(f"Resuming {folder.path} after {step} of {runner.total_steps} training steps.")
     return step
+
+
+def _metrics(runner: EpisodeRunner) -> list[dict[str, Any]]:
+    """Return the records of a restored run as metrics.jsonl has them: of parallel episodes, phase by phase."""
+    records = sorted(
+        runner.records,
+        key=lambda record: (record.get("episode", 0) // runner.size, record["phase"], record.get("episode")),
+    )
+    steps = accumulate(record["steps"] for record in records)
+    return [{**phase_record(record, {}), "step": step} for record, step in zip(records, steps, strict=True)]
 
 
 def warn_of_head(models: Models) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import kselect
 from kselect.collection.table import Run
 from kselect.envs.observation import LIMIT
-from kselect.errors import KselectError
+from kselect.errors import KselectError, first_line
 
 if TYPE_CHECKING:
     from minari.data_collector import EpisodeBuffer
@@ -102,7 +102,7 @@ def _version(stem: str, digest: str) -> tuple[str, bool]:
             metadata = json.loads(kept.read_text())
         except ValueError:
             metadata = {}  # its writing was stopped
-        if metadata.get(RUNS) == digest:
+        if isinstance(metadata, dict) and metadata.get(RUNS) == digest:
             return f"{stem}-v{version - 1}", True
     return f"{stem}-v{version}", False
 
@@ -113,15 +113,22 @@ def _digest(runs: Sequence[Run]) -> str:
     return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
 
 
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return what an environment showed in a run and what was selected, `[decisions, ...]` by name."""
+    try:
+        with np.load(path) as file:
+            return {name: file[name] for name in (*OBSERVED, "weights", "reward", "step")}
+    except Exception as error:  # the parsers of NumPy and of zip files raise errors of many kinds
+        raise KselectError(
+            f"{path} has no arrays of a run ({first_line(error)}): remove its line from the ledger."
+        ) from None
+
+
 def _episode(run: Run, pool: Path) -> EpisodeBuffer:
     from minari.data_collector import EpisodeBuffer
 
     path = run.arrays(pool)
-    try:
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in (*OBSERVED, "weights", "reward", "step")}
-    except (OSError, ValueError, KeyError) as error:
-        raise KselectError(f"{path} has no arrays of a run ({error}): remove its line from the ledger.") from None
+    arrays = read_arrays(path)
     decisions = len(arrays["reward"])
     if arrays["weights"].shape != (decisions, len(run.rows)) or len(arrays["context"]) != decisions + 1:
         raise KselectError(f"{path} is not of {run.selection} as the ledger has it: remove its line from the ledger.")

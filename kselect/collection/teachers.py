@@ -98,14 +98,14 @@ def student_config(
 
 def _narrow(encoder: str, layers: int | list[int], seed: int, folder: Path) -> Path:
     """Save a randomly initialised encoder of half the width, with the tokenizer of `encoder`."""
-    config = AutoConfig.from_pretrained(encoder)
+    config = AutoConfig.from_pretrained(encoder, trust_remote_code=False)
     config.num_hidden_layers = layers if isinstance(layers, int) else len(layers)
     for name in ("hidden_size", "intermediate_size"):
         setattr(config, name, getattr(config, name) // 2)
     with seeded(seed):
         model = AutoModel.from_config(config)
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(encoder).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(encoder, trust_remote_code=False).save_pretrained(folder)
     return folder
 
 

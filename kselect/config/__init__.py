@@ -8,6 +8,7 @@ Facts about a setting are declared with `setting`, and read with `names_with`.
 from kselect.config.analysis import FEWEST, AblationConfig, DoctorConfig, InspectConfig, RecordingConfig
 from kselect.config.collection import CollectConfig
 from kselect.config.commands import (
+    DEFAULT_DECIDER,
     BenchModelSettings,
     CacheSettings,
     CollectSettings,
@@ -55,6 +56,7 @@ from kselect.config.validation import Config, SettingFacts, merge_settings, name
 __all__ = [
     "ANSWER_KNOWLEDGE",
     "ARC_MARGINALS",
+    "DEFAULT_DECIDER",
     "DEFAULT_KNOWLEDGE",
     "DEFAULT_OF_WORDS",
     "EXPORT_PACKAGES",

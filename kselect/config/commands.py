@@ -19,6 +19,9 @@ from kselect.config.sharing import PushConfig
 from kselect.config.training import StoppingConfig, TrainingConfig
 from kselect.config.validation import require
 
+DEFAULT_DECIDER = "auto"
+"""The agent of a distillation that names none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainTeacherSettings(Settings):
@@ -62,7 +65,7 @@ class EnvSettings(Settings):
 class DistillSettings(EnvSettings):
     """Settings of `kselect distill`."""
 
-    agent: AgentConfig = field(default_factory=lambda: AgentConfig("auto"))
+    agent: AgentConfig = field(default_factory=lambda: AgentConfig(DEFAULT_DECIDER))
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
     run: RunConfig = field(default_factory=RunConfig)
     recording: RecordingConfig = field(default_factory=RecordingConfig)

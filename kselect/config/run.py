@@ -101,7 +101,9 @@ class StudyConfig(Config):
 
 
 def _check_run_name(name: str | None) -> None:
-    plain = name is None or (not set(name) & set("/\\\0") and name not in ("", ".", "..") and len(name) < 200)
+    plain = name is None or (
+        name.isprintable() and not set(name) & set("/\\") and name not in ("", ".", "..") and len(name.encode()) < 200
+    )
     require(
         plain,
         f"run_name is '{shorten(name or '')}': give a plain name, and the folder above it as runs_dir.",

@@ -77,7 +77,7 @@ class PhaseConfig(Config):
     reward: Literal["loss", "calibrated-loss", "metric"] | None = None
     """What a reward is the gain in: loss on the reward split, that loss after the best temperature (the default, where
     the student's head has one temperature), or the task's metric (see docs/reward.md)."""
-    measure_rewards: bool | None = None
+    measure_rewards: bool = False
     """Measure rewards also under agents that do not read them, to compare their curves with a policy's; by default
     only under the others, which saves the time that it takes."""
     observe_facts: bool = False

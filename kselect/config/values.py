@@ -92,6 +92,8 @@ def matches(value: Any, hint: Any) -> bool:
         return True
     if kind is Literal:
         return isinstance(value, str) and value in arguments
+    if kind is str:
+        return isinstance(value, str) and "\0" not in value  # which no path may have
     if kind is list:
         return isinstance(value, list | tuple) and all(matches(item, arguments[0]) for item in value)
     if kind is dict:

@@ -16,6 +16,11 @@ LARGEST = 2**20
 """Characters of a file of settings."""
 
 
+RECORDED = "# Repeat this run: "
+"""How config.yaml of a run begins. Its settings stand between YAML's `---` and `...`, so that one cut off is known."""
+INTEGER = "tag:yaml.org,2002:int"
+
+
 class _Plain:
     """A loader that refuses aliases, deep nesting and keys given twice, of which plain YAML silently takes the last."""
 
@@ -44,13 +49,18 @@ class _Plain:
 
 
 class Loader(_Plain, yaml.SafeLoader):
-    """YAML's safe subset, where 1e-4 is a number, as in YAML 1.2."""
+    """YAML's safe subset, where 1e-4 is a number, as in YAML 1.2, and 010 and 1:30 are texts, as they stand."""
 
 
 class TextLoader(_Plain, yaml.BaseLoader):
     """YAML whose every scalar is a text."""
 
 
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != INTEGER]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+Loader.add_implicit_resolver(INTEGER, re.compile(r"^[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789"))
 Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
@@ -72,6 +82,8 @@ def read(path: str, option: str = "--config") -> dict[str, Any]:
         raise KselectError(f"{path[:200]} cannot be read as text: {reason}.") from None
     if len(text) > LARGEST:
         raise KselectError(f"{path} is too large for a file of settings: {len(text)} characters.")
+    if text.startswith(RECORDED) and "\n---\n" in text and not text.endswith("\n...\n"):
+        raise KselectError(f"{path} is cut off: the line with three dots at its end is missing. Restore the file.")
     try:
         values = yaml.load(text, Loader)
     except MALFORMED as error:

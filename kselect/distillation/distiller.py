@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from kselect.config import TEXT_SOURCES, KnowledgeConfig, TrainingConfig
+from kselect.distillation.batch_loss import BatchLoss
 from kselect.distillation.callback import DistillerCallback, TrainingControl
 from kselect.distillation.compatibility import as_teachers, check_compatible, shared_tokenizer, with_other_tokens
 from kselect.distillation.cost_account import CostAccount
@@ -312,6 +313,10 @@ class Distiller:
         except TrainingDivergedError:
             self._notify_rewind()
             raise
+
+    def batch_loss(self) -> BatchLoss:
+        """Return the loss of batches that another training loop draws; the models are those of this run."""
+        return BatchLoss(self.knowledge, self._pair, self.weighting, self.scales)
 
     def follow(self) -> None:
         """Take part in the training that the first of several processes decides on, until it leaves `processes`."""

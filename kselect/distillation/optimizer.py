@@ -53,9 +53,22 @@ class StudentOptimizer:
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Copy what `state` returned into an optimizer that has taken no step yet."""
-        for name, parameter in self._trained.named_parameters():
+        """Copy what `state` returned into an optimizer that has taken no step yet.
+
+        Raises:
+            KeyError: a moment of a parameter that there is not.
+            ValueError: the moments of a parameter are incomplete, or of another shape.
+        """
+        parameters = dict(self._trained.named_parameters())
+        for name, value in state.items():
+            moment, _, owner = name.partition("/")
+            shape = () if moment == "step" else parameters[owner].shape
+            if moment not in MOMENTS or value.shape != shape:
+                raise ValueError(f"{name} is no moment of the optimizer")
+        for name, parameter in parameters.items():
             moments = [moment for moment in MOMENTS if f"{moment}/{name}" in state]
+            if len(moments) not in (0, len(MOMENTS)):
+                raise ValueError(f"the optimizer has no whole moments of {name}")
             if moments:
                 self._optimizer.state[parameter] = {
                     moment: state[f"{moment}/{name}"].to(self._nonfinite.device, copy=True) for moment in moments

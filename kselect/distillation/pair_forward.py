@@ -60,8 +60,21 @@ class PairForward:
             progress: share of the run that is over, in [0, 1).
             live: whether to bypass the cache of teacher outputs.
         """
+        batch = self._batch(self._train, indices)
+        return self.compare_batch(batch, indices, knowledge, step, progress, live)
+
+    def compare_batch(
+        self,
+        batch: dict[str, Tensor],
+        indices: NDArray[np.int64],
+        knowledge: Sequence[Knowledge],
+        step: int,
+        progress: float,
+        live: bool,
+    ) -> MicroBatch:
+        """Compute the losses of a batch on the device; see `compare`. Where `live`, no `indices` are looked up."""
         student_needs = Needs.union(kind.student_needs for kind in knowledge)
-        batch, student, teachers = self.outputs(indices, student_needs, needs_by_teachers(knowledge), live)
+        student, teachers = self._outputs(batch, indices, student_needs, needs_by_teachers(knowledge), live)
         parsed: ParsedSentences | None = None
         if self._teachers.parsed is not None and any(kind.reads_parser for kind in knowledge):
             with self._account.measure("teacher"):
@@ -79,7 +92,17 @@ class PairForward:
         live: bool = False,
     ) -> PairOutputs:
         """Return training examples as a batch, and the outputs of the student and of the teachers with needs."""
-        batch = {name: send(value, self._device) for name, value in self._train.batch(indices).items()}
+        batch = self._batch(self._train, indices)
+        return batch, *self._outputs(batch, indices, student_needs, teacher_needs, live)
+
+    def _outputs(
+        self,
+        batch: dict[str, Tensor],
+        indices: NDArray[np.int64],
+        student_needs: Needs,
+        teacher_needs: Mapping[tuple[int, ...], Needs],
+        live: bool,
+    ) -> tuple[ModelOutputs, dict[tuple[int, ...], ModelOutputs]]:
         teachers: dict[tuple[int, ...], ModelOutputs] = {}
         if teacher_needs:
             with self._account.measure("teacher"):
@@ -89,7 +112,10 @@ class PairForward:
             student = forward(self._student.model, batch, student_needs).under(self._student.head)
             for outputs in (student, *teachers.values()):
                 _ = outputs.answer  # a cached property: computed in the same dtype
-        return batch, student, teachers
+        return student, teachers
+
+    def _batch(self, examples: EncodedSplit, indices: NDArray[np.int64]) -> dict[str, Tensor]:
+        return {name: send(value, self._device) for name, value in examples.batch(indices).items()}
 
     @torch.no_grad()
     def mean_cls(
@@ -97,7 +123,7 @@ class PairForward:
     ) -> NDArray[np.float32]:
         """Return the mean [CLS] state `[D]` of a classifier's last layer over examples, without dropout."""
         last = classifier.layers
-        batch = {name: send(value, self._device) for name, value in examples.batch(indices).items()}
+        batch = self._batch(examples, indices)
         classifier.model.eval()
         with autocast(self._device, self._dtype):
             outputs = forward(classifier.model, batch, Needs(hidden_states=frozenset({last})))

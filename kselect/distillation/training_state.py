@@ -75,6 +75,8 @@ class TrainingState:
                 f"stream cannot continue here: resume it there, or start over.",
                 setting="fresh",
             )
+        if snapshot.facts["step"] > 0 and not groups["optimizer"]:
+            raise ValueError("the optimizer's moments are missing")
         self.trained.load_state_dict(groups["trained"])
         self._start(seed=0)
         self.optimizer.restore(groups["optimizer"])

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from kselect.errors import KselectError
+from kselect.errors import KselectError, first_line
 from kselect.hub import model_card, push_folder
+from kselect.io import replacing_files
 from kselect.models.architecture import fused_attention, positions
+from kselect.models.checksums import save_checksums
 from kselect.models.heads import Classes, Head, Labels, Score
 from kselect.models.heads.saved import save_head
 from kselect.models.pretrained import quiet
@@ -75,17 +78,27 @@ class Classifier:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model and tokenizer as plain transformers files, readable without this package.
 
-        The head of a model of words is written next to them, as JSON and safetensors, and so are hashes of the texts
-        that the model was trained on, where these are known (see `kselect.tasks.fingerprint`).
+        The head of a model of words is written next to them, as JSON and safetensors, and so are checksums, and hashes
+        of the texts that the model was trained on, where these are known (see `kselect.tasks.fingerprint`).
+
+        Raises:
+            UnwritableError: the files cannot be written; those that were there before are unchanged.
         """
         self.model.set_attn_implementation(fused_attention(self.model))
-        with quiet():
-            self.model.save_pretrained(folder)
-            self.tokenizer.save_pretrained(folder)
-        if self.labels is not None:
-            save_head(self.head, self.labels, folder)
-        if self.training_texts is not None:
-            save_fingerprint(self.training_texts, folder)
+        with replacing_files(Path(folder)) as partial:
+            try:
+                with quiet():
+                    self.model.save_pretrained(partial)
+                    self.tokenizer.save_pretrained(partial)
+                if self.labels is not None:
+                    save_head(self.head, self.labels, partial)
+            except Exception as error:  # safetensors and tokenizers have errors of their own, for a full disk, too
+                if isinstance(error, SafetensorError) or type(error) is Exception:
+                    raise OSError(first_line(error)) from error
+                raise
+            if self.training_texts is not None:
+                save_fingerprint(self.training_texts, partial)
+            save_checksums(partial)
 
     @classmethod
     def from_pretrained(cls, path: str | Path, task: Task) -> Classifier:

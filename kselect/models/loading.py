@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kselect.errors import KselectError, check_type
+from kselect.models.checksums import check_checksums
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import PARSING
 from kselect.models.hub import saved_file
@@ -89,6 +90,8 @@ def saved_texts(path: str | Path) -> Fingerprint | None:
 
 def _with_texts(classifier: Classifier, path: str | Path) -> Classifier:
     classifier.training_texts = saved_texts(path)
+    if Path(path).is_dir():
+        check_checksums(Path(path))
     return classifier
 
 

@@ -130,6 +130,8 @@ def projection_width(model: PreTrainedModel, kind: str) -> int:
     """Return the total width of the queries, keys or values (`kind`) of all heads, measured on one token."""
     token = torch.ones(1, 1, dtype=torch.long, device=model.device)
     batch = {"input_ids": token, "attention_mask": token}
+    if not has_logits(model):  # an encoder of words is read at their first tokens
+        batch["word_positions"] = torch.zeros_like(token)
     with torch.no_grad(), torch.random.fork_rng():
         _, heads, _, size = forward(model, batch, Needs(**{kind: frozenset({1})})).layers(kind)[1].shape
     return heads * size

@@ -25,10 +25,11 @@ def parameters_by_part(classifier: Classifier) -> dict[str, int]:
     return {"embeddings": embeddings, "layers": total - embeddings - head, "head": head, "total": total}
 
 
-def describe_parameters(parts: Mapping[str, int]) -> str:
-    """Return the numbers of `parameters_by_part` in words."""
-    by_part = ", ".join(f"{name} {parts[name] / 1e6:.2f}" for name in ("embeddings", "layers", "head"))
-    return f"{parts['total'] / 1e6:.2f} million parameters ({by_part})"
+def describe_parameters(student: Mapping[str, int], teacher: Mapping[str, int] | None = None) -> str:
+    """Return the numbers of `parameters_by_part` in words, and what share of the teacher's they are, if it has any."""
+    by_part = ", ".join(f"{name} {student[name] / 1e6:.2f}" for name in ("embeddings", "layers", "head"))
+    share = "" if teacher is None else f", {student['total'] / teacher['total']:.0%} of the teacher's"
+    return f"{student['total'] / 1e6:.2f} million parameters ({by_part}){share}"
 
 
 def weight_bytes(classifier: Classifier) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import (
     CONFIG_MAPPING,
@@ -27,8 +28,11 @@ from kselect.models.hub import source_settings
 from kselect.models.label_names import declared_names
 from kselect.models.paths import check_location
 
-LOADING_ERRORS = (OSError, ValueError, RuntimeError, ImportError, SafetensorError)
-"""Errors with which transformers refuses a model or a tokenizer."""
+LOADING_ERRORS = (
+    *(OSError, ValueError, RuntimeError, ImportError, SafetensorError, StrictDataclassError),
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError),
+)
+"""Errors with which transformers refuses a model or a tokenizer; the last ones for entries of the wrong type."""
 SENTENCEPIECE_FILES = ("spm.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "tokenizer.model")
 
 SENTENCEPIECE_PACKAGES = {"sentencepiece": "sentencepiece", "google.protobuf": "protobuf"}
@@ -42,7 +46,7 @@ def load_config(path: str | Path) -> PreTrainedConfig:
     try:
         return AutoConfig.from_pretrained(path, trust_remote_code=False, **source)
     except LOADING_ERRORS as error:
-        raise KselectError(f"Cannot load a model from {path}: {first_line(error)}") from error
+        raise KselectError(f"Cannot load a model from {path}: {_reason(error)}") from error
 
 
 def load_pretrained(
@@ -75,7 +79,7 @@ def load_pretrained(
             )
     except LOADING_ERRORS as error:
         advice = "the folder is incomplete or damaged" if Path(path).is_dir() else "give a local folder if offline"
-        raise KselectError(f"Cannot load a model from {path}, {advice}: {first_line(error)}") from error
+        raise KselectError(f"Cannot load a model from {path}, {advice}: {_reason(error)}") from error
     mismatched = {name for name, *_ in info["mismatched_keys"]}
     unfit = mismatched | set(info["missing_keys"])
     is_encoder = model.base_model is model
@@ -143,16 +147,25 @@ def _read_config(path: str | Path) -> Mapping[str, Any]:
     try:
         config, _ = PreTrainedConfig.get_config_dict(path, **source)
     except LOADING_ERRORS as error:
-        raise KselectError(f"Cannot load a model from {path}: {first_line(error)}") from error
+        raise KselectError(f"Cannot load a model from {path}: {_reason(error)}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("model_type", ""), str):
+        raise KselectError(f"Cannot load a model from {path}: its config.json does not describe one.")
     if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING:
+        code = config["auto_map"]
+        named = ", ".join(map(str, code.values() if isinstance(code, dict) else [code]))
         raise KselectError(
-            f"{path} needs its own code, which is never run ({', '.join(map(str, config['auto_map'].values()))}): give "
-            "a model of an architecture that transformers has."
+            f"{path} needs its own code, which is never run ({named}): give a model of an architecture that "
+            "transformers has."
         )
     if quantization := config.get("quantization_config"):
-        method = quantization.get("quant_method", "unknown method")
+        method = quantization.get("quant_method", "unknown method") if isinstance(quantization, dict) else quantization
         raise KselectError(f"{path} is quantised ({method}): give the checkpoint that it was made from.")
     return config
+
+
+def _reason(error: Exception) -> str:
+    """Return why transformers refuses a model: what is wrong with an entry of its config stands in a later line."""
+    return " ".join(str(error).split()) if isinstance(error, StrictDataclassError) else first_line(error)
 
 
 def _tokenizer_advice(path: str | Path, error: Exception) -> str:

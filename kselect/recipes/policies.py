@@ -98,7 +98,7 @@ def _build(
     name: str, config: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int, learning: bool
 ) -> PolicySetup:
     actions: Literal["hard", "soft"] = "hard" if wants_soft(name) is False else "soft"
-    measured = learning or bool(phases.measure_rewards)
+    measured = learning or phases.measure_rewards
     env = DistillationEnv(
         distiller, actions, phases, measure_rewards=measured, observe_cls=_reads_cls(agent_class(name))
     )
@@ -118,7 +118,7 @@ def _trained(folder: Path, config: AgentConfig, distiller: Distiller, phases: Ph
         distiller,
         description["actions"],
         replace(phases, observe_facts=phases.observe_facts or reads_facts),
-        measure_rewards="context" in kind.observation_keys or bool(phases.measure_rewards),
+        measure_rewards="context" in kind.observation_keys or phases.measure_rewards,
         observe_cls=_reads_cls(kind) or not set(CLS).isdisjoint(description.get("further", {})),
     )
     fitted = load_agent(folder, env.observation_space, env.action_space, distiller.names)

@@ -37,8 +37,12 @@ def read_comparison(folder: Path) -> dict[str, Any]:
     try:
         kept = io.read_json(path)
         there = [setting for setting in OF_STRUCTURES if setting in kept]
-        return {setting: kept[setting] for setting in (*COMPARED, *there)}
-    except (ValueError, TypeError, KeyError):
+        values = {setting: kept[setting] for setting in (*COMPARED, *there)}
+        KnowledgeConfig(**values)
+        return values
+    except KselectError as error:
+        raise KselectError(f"{path} has a wrong value: {error} Copy it again, or remove it for the defaults.") from None
+    except (OSError, ValueError, TypeError, KeyError):
         raise KselectError(
             f"{path} does not say {', '.join(COMPARED)}: copy it again, or remove it for the defaults."
         ) from None

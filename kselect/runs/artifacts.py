@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kselect.config.yaml_file import read
+from kselect.errors import KselectError
 
 MODELS = {"student": "student", "model": "teacher"}
 """Kind of a run's model, by its folder within the run."""
@@ -31,7 +32,10 @@ def find_settings(path: str) -> dict[str, Any]:
     """Return the settings of the run that a model or policy is from; empty where it is from none."""
     for folder in (Path(path), Path(path).parent):
         if (folder / "config.yaml").is_file() and any((folder / name).is_dir() for name in (*MODELS, POLICY)):
-            return read(str(folder / "config.yaml"))
+            settings = read(str(folder / "config.yaml"))
+            if "task" not in settings:
+                raise KselectError(f"{folder / 'config.yaml'} does not name the task of the run: restore the file.")
+            return settings
     return {}
 
 

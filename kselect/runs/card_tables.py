@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kselect.errors import printable
 from kselect.models.classifier import Classifier, count_parameters
 
 QUARTERS = ("1st quarter", "2nd", "3rd", "4th")
@@ -90,8 +91,8 @@ def cost_table(shares: Mapping[str, float], seconds: float | None) -> str:
 
 
 def one_line(text: Any) -> str:
-    """Return a text without line breaks."""
-    return " ".join(str(text).split())
+    """Return a text without line breaks and other control characters."""
+    return printable(" ".join(str(text).split()))
 
 
 def as_code(text: Any) -> str:

@@ -14,7 +14,9 @@ import torch
 import transformers
 
 import kselect
+from kselect import io
 from kselect.launcher import process_count
+from kselect.logging import get_logger
 
 
 def describe(seed: int | Sequence[int], device: str = "auto") -> dict[str, Any]:
@@ -44,6 +46,19 @@ def _device(name: str) -> str:
     if name.startswith("cuda") or (name == "auto" and torch.cuda.is_available()):
         return torch.cuda.get_device_name(None if name in ("auto", "cuda") else torch.device(name))
     return "cpu" if name == "auto" else name
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read environment.json; where it is damaged, which no later run depends on, that is what it says."""
+    try:
+        environment = io.read_json(path)
+        if isinstance(environment, dict) and isinstance(environment.get("earlier", []), list):
+            return environment
+        problem = "it is no description of an environment"
+    except (OSError, ValueError) as error:
+        problem = str(error)
+    get_logger().warning("%s is damaged and is written anew: %s.", path, problem)
+    return {"damaged": problem}
 
 
 def _commit() -> dict[str, Any]:

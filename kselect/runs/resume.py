@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,9 @@ from typing import Any
 
 import yaml
 
+from kselect import io
 from kselect.config import KnowledgeConfig, RunConfig, names_with
+from kselect.config.yaml_file import MALFORMED, Loader
 from kselect.errors import KselectError
 
 LOCK = "checkpoints/lock"
@@ -51,6 +54,7 @@ def ensure_available(path: Path) -> None:
         return
     obstacle = _obstacle(path)
     if obstacle is not None:
+        remove_leftovers(path)
         raise KselectError(f"{path} {obstacle}: give another run_name, or start over with fresh.", setting="run_name")
 
 
@@ -65,10 +69,18 @@ def ensure_same_settings(path: Path, config: Mapping[str, Any], except_for: Sequ
         raise KselectError(f"{path} holds runs of other settings: {'; '.join(changed)}.")
 
 
+def identify(config: Mapping[str, Any]) -> str:
+    """Return what tells runs apart: a checksum of all settings that a run must be resumed under."""
+    fixed = {name: value for name, value in config.items() if name not in FREE}
+    return io.checksum({"settings": yaml.safe_dump(fixed, sort_keys=True).encode()})
+
+
 def find(runs_dir: Path, stem: str, config: Mapping[str, Any]) -> list[Path]:
     """Return the folders `<stem>-<time>` that hold an unfinished run of these settings, the newest first."""
     named = re.compile(re.escape(stem) + r"-\d{8}-\d{6}(-\d+)?")
     folders = sorted((path for path in runs_dir.glob(f"{stem}-*") if named.fullmatch(path.name)), reverse=True)
+    for path in folders:
+        remove_leftovers(path)
     return [path for path in folders if _obstacle(path) is None and not _differences(_config(path), config)]
 
 
@@ -88,6 +100,13 @@ def is_archived(path: Path) -> bool:
     return re.fullmatch(r".+\.old-\d+", path.name) is not None
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove the checkpoints of a run that has results, if it was killed before it had removed them all."""
+    checkpoints = path / LOCK.partition("/")[0]
+    if (path / "results.json").exists() and checkpoints.is_dir():
+        shutil.rmtree(checkpoints, ignore_errors=True)
+
+
 def _obstacle(path: Path) -> str | None:
     """Return why a folder that is not empty cannot be resumed; None if it can."""
     if (path / "results.json").exists():
@@ -101,8 +120,14 @@ def _obstacle(path: Path) -> str | None:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        config = yaml.load((path / "config.yaml").read_text(encoding="utf-8"), Loader)
+    except OSError as error:
+        raise KselectError(
+            f"{path / 'config.yaml'} cannot be read ({error.strerror}): check its permissions, or give another "
+            "run_name.",
+            setting="run_name",
+        ) from None
+    except MALFORMED:
         return {}  # not ours, and so unlike any settings
     return config if isinstance(config, dict) else {}
 

@@ -15,15 +15,17 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from kselect import io
+from kselect.config.yaml_file import RECORDED
 from kselect.distillation.snapshot import Snapshot
 from kselect.errors import KselectError
-from kselect.runs import provenance, resume
+from kselect.runs import metrics_file, provenance, resume
 from kselect.runs.checkpoint import Checkpoint
 from kselect.runs.curves import EpisodeReport, RunCurves
 from kselect.runs.resume import RunPlace
 from kselect.runs.trackers import Trackers
 
 CHECKPOINT = "checkpoints/latest.safetensors"
+METRICS = "metrics.jsonl"
 UNTRACKED = ("step", "phase", "episode", "task", "reward_measure", "reward_unit", "changes")
 IN_METRICS = ("parameters", "latency")
 """Results that are drawn with the metrics."""
@@ -47,8 +49,9 @@ class RunFolder:
         self.command = place.command
         self.config = dict(config)
         self.resumed = resumed
-        self.checkpoint = Checkpoint(path / CHECKPOINT, config.get("checkpoint_every", 30.0))
-        self.checkpoint.path.parent.mkdir(exist_ok=True)
+        self.checkpoint = Checkpoint(path / CHECKPOINT, config.get("checkpoint_every", 30.0), resume.identify(config))
+        with io.writing(path):
+            self.checkpoint.path.parent.mkdir(exist_ok=True)
         self._lock = _hold(path)
         named = {"agent": place.agent, "task": place.task}
         self._settings = {**self.config, **named, **({} if isinstance(place.seed, Sequence) else {"seed": place.seed})}
@@ -65,8 +68,8 @@ class RunFolder:
         """
         path, config = place.make(), _recorded(config)
         folder = cls(path, config, place)  # locked before config.yaml makes it look like an unfinished run
-        heading = f"# Repeat this run: {folder.repeat}\n"
-        body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        heading = f"{RECORDED}{folder.repeat}\n"
+        body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, explicit_start=True, explicit_end=True)
         io.write_json(path / "environment.json", provenance.describe(place.seed, config.get("device", "auto")))
         io.write_text(path / "config.yaml", heading + body)
         folder.rewind(0)
@@ -106,12 +109,23 @@ class RunFolder:
     @classmethod
     def _reopen(cls, path: Path, config: Mapping[str, Any], place: RunPlace) -> RunFolder:
         folder = cls(path, config, place, resumed=True)
-        then = io.read_json(path / "environment.json")
+        then = provenance.read(path / "environment.json")
         now = provenance.describe(place.seed, config.get("device", "auto"))
         earlier = then.pop("earlier", [])
         if then != now:
             io.write_json(path / "environment.json", {**now, "earlier": [*earlier, then]})
         return folder
+
+    def restore_metrics(self, phases: Sequence[Mapping[str, Any]]) -> int:
+        """Write lines of metrics.jsonl anew where they are missing or damaged, as after a power cut.
+
+        Args:
+            phases: the records of all phases so far, in order, as for `log_phase`.
+
+        Returns:
+            How many lines were written anew.
+        """
+        return metrics_file.restore(self.path / METRICS, phases)
 
     def rewind(self, records: int) -> None:
         """Return to the moment after so many phases: what was written later is dropped.
@@ -119,7 +133,7 @@ class RunFolder:
         TensorBoard's events are written anew from the lines of metrics.jsonl that remain, in place of earlier ones, so
         that no point is shown twice. What belongs to no line, such as `log_episode` wrote, has to be logged again.
         """
-        metrics = self.path / "metrics.jsonl"
+        metrics = self.path / METRICS
         lines = metrics.read_text(encoding="utf-8").splitlines(keepends=True)[:records] if metrics.exists() else []
         if lines:
             io.write_text(metrics, "".join(lines))
@@ -152,12 +166,14 @@ class RunFolder:
             record: See `phase_record`; "step" counts the training steps of all episodes so far. A tag whose value is
                 None was not measured.
         """
-        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
-            file.write(io.to_json(record) + "\n")
-        self.curves.phase(record)
-        scalars = {tag: float(value) for tag, value in record.items() if tag not in UNTRACKED and value is not None}
+        numbers = {tag: value for tag, value in record.items() if isinstance(value, int | float)}
+        scalars = {tag: float(value) for tag, value in numbers.items() if tag not in UNTRACKED}
         self._last_step = int(record["step"])
-        self.trackers.log(scalars, self._last_step)
+        metrics = self.path / METRICS
+        with io.writing(metrics):
+            metrics_file.append(metrics, record)
+            self.curves.phase(record)
+            self.trackers.log(scalars, self._last_step)
 
     def log_episode(self, report: EpisodeReport) -> None:
         """Show TensorBoard what there is to see of an episode that is over."""
@@ -213,7 +229,7 @@ class RunFolder:
         io.write_text(self.path / resume.DIVERGED, message + "\n")
         path = self.path / resume.LAST_GOOD
         if last_good is not None:
-            last_good.save(path)
+            last_good.save(path, self.checkpoint.run)
         self.checkpoint.drop()
         return message if last_good is None else f"{message} The last good state is saved in {path}."
 
@@ -253,11 +269,12 @@ def _drawn(phase: Mapping[str, Any]) -> dict[str, Any]:
 def _hold(path: Path) -> FileLock:
     """Lock a run folder against other processes until the lock is released, or this process ends."""
     lock = FileLock(path / resume.LOCK)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        message = f"{path} is being written by another process: give another run_name."
-        raise InUseError(message, setting="run_name") from None
+    with io.writing(Path(lock.lock_file)):
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            message = f"{path} is being written by another process: give another run_name."
+            raise InUseError(message, setting="run_name") from None
     return lock
 
 

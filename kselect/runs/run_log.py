@@ -59,17 +59,27 @@ class Ledger:
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add an entry. Several processes may add to one ledger at the same time."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Without the lock a line that another process is writing would be taken for one that a kill has cut off.
-        with FileLock(self.path.with_name(f".{self.path.name}.lock")), self.path.open("ab") as file:
+        with io.writing(self.path), self._alone(), self.path.open("ab") as file:
             whole = sum(map(len, self._lines()))
             if whole < file.tell():  # a line was being written when its process was killed
                 file.truncate(whole)
             file.write(f"{io.to_json(dict(entry))}\n".encode())
 
+    def _alone(self) -> FileLock:
+        """Return a lock, without which a line that another process is writing would be taken for one cut off."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.path.with_name(f".{self.path.name}.lock"))
+
     def _lines(self) -> list[bytes]:
-        content = self.path.read_bytes() if self.path.exists() else b""
-        *whole, _ = content.split(b"\n")
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            content = b""
+        except OSError as error:
+            raise KselectError(f"{self.path} cannot be read ({error.strerror}): check its permissions.") from error
+        *whole, rest = content.split(b"\n")
+        if not whole and b"\0" in rest:  # after whole lines it is one that a power cut has cut off
+            raise KselectError(f"{self.path} has zeros instead of lines: restore it, or remove it with its runs.")
         return [line + b"\n" for line in whole]
 
     def _entry(self, number: int, line: bytes) -> dict[str, Any]:

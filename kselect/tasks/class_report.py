@@ -39,7 +39,8 @@ class ClassReport:
     Attributes:
         scores: of each class: of texts, of words by their tag, of spans by their label (a span is right where both ends
             and the label are), or of arcs by their relation (an arc is right where head and relation are).
-        names: of the rows and columns of `confusion`: classes of texts, or of words.
+        names: of the rows and columns of `confusion`: classes of texts, or of words; none where a text may have
+            several labels.
         confusion: number of texts or words by gold class and predicted class, `[K, K]`.
     """
 
@@ -79,6 +80,11 @@ def _(
 ) -> ClassReport | None:
     if task.regression:
         return None
+    if task.multi_label:
+        present, found = encoded.labels[indices] == 1, np.stack(predictions) == 1
+        counts = ((present & found).sum(axis=0), found.sum(axis=0), present.sum(axis=0))
+        scores = {name: _scores(*map(int, each)) for name, *each in zip(task.labels, *counts, strict=True)}
+        return ClassReport(scores, [], np.zeros((0, 0), dtype=np.int64))
     gold = [task.labels[label] for label in encoded.labels[indices]]
     return _of_items(gold, [task.labels[int(label)] for label in predictions], list(task.labels))
 

@@ -122,11 +122,8 @@ def _padded(sequences: list[NDArray[np.int32]], width: int, fill: int) -> NDArra
     return padded
 
 
-def encode(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
-    """Encode a split, each example or pair cut to `max_length` tokens (the longer text of a pair first).
-
-    Raises `KselectError` for a tokenizer that cannot pad, or only on the left, as XLNet's.
-    """
+def check_padding(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a tokenizer that cannot pad, or only on the left, as XLNet's."""
     if tokenizer.pad_token_id is None:
         raise KselectError(f"{type(tokenizer).__name__} has no padding token: set its pad_token and save it again.")
     if tokenizer.padding_side != "right":
@@ -134,6 +131,14 @@ def encode(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) ->
             f"{type(tokenizer).__name__} pads on the {tokenizer.padding_side}, which its model expects: batches here "
             f"are padded on the right. Give a model whose tokenizer pads there."
         )
+
+
+def encode(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
+    """Encode a split, each example or pair cut to `max_length` tokens (the longer text of a pair first).
+
+    Raises `KselectError` for a tokenizer that `check_padding` refuses.
+    """
+    check_padding(tokenizer)
     whole = _token_ids(split, tokenizer)
     too_long = [row for row, ids in enumerate(whole["input_ids"]) if len(ids) > max_length]
     if too_long:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kselect.errors import KselectError
+from kselect.errors import KselectError, first_line
 from kselect.tasks.splits import OVERLAP, Examples, is_held_out
 
 FILE = "training_texts.npy"
@@ -51,8 +51,8 @@ def read_fingerprint(path: Path) -> Fingerprint:
     """
     try:
         hashes = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise KselectError(f"{path} cannot be read ({error}): restore or remove it.") from error
+    except Exception as error:  # NumPy's parser of headers raises errors of many kinds
+        raise KselectError(f"{path} cannot be read ({first_line(error)}): restore or remove it.") from error
     if not isinstance(hashes, np.ndarray) or hashes.dtype != np.uint64 or hashes.ndim != 1:
         raise KselectError(f"{path} holds no hashes of texts (uint64, one dimension): restore or remove it.")
     return np.unique(hashes)

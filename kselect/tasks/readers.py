@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kselect.errors import KselectError, first_line
+from kselect.io import from_json
 from kselect.logging import get_logger
 from kselect.tasks.table import Table
 
@@ -130,8 +130,8 @@ def read_jsonl(path: Path) -> Table:
 def json_object(place: str, line: str) -> dict[str, Any]:
     """Return the JSON object in a line of a file, which `place` names in messages."""
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        row = from_json(line)
+    except ValueError as error:
         raise KselectError(f"{place} is not JSON ({error}): write one object a line.") from None
     if not isinstance(row, dict):
         raise KselectError(f"{place} is not a JSON object: write one a line, with the columns as its names.")

@@ -122,7 +122,7 @@ class Table:
         for row, value in enumerate(self.values(column)):
             try:
                 score = float(value)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 score = math.nan
             if not math.isfinite(score):
                 raise KselectError(

@@ -18,14 +18,17 @@ from kselect.distillation.builders import Models, make_models
 from kselect.distillation.compatibility import check_compatible, with_other_tokens
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.overlap import teacher_overlap
-from kselect.errors import IncomparableError
+from kselect.distillation.snapshot import Snapshot, fitting
+from kselect.errors import IncomparableError, KselectError
 from kselect.knowledge.registry import build_knowledge
+from kselect.logging import get_logger
 from kselect.models.classifier import input_length
 from kselect.recipes import NAMED, check
 from kselect.recipes.compatibility import check_served
 from kselect.recipes.policies import build_policy
 from kselect.runs.checkpoint import Checkpoint
 from kselect.runs.provenance import describe
+from kselect.runs.resume import identify
 from kselect.training.api import evaluated, evaluated_teachers
 from kselect.training.engines import Report
 from kselect.training.results import constant_metrics, summarise_run
@@ -92,14 +95,15 @@ def run_distillation(settings: Mapping[str, Any], report: Report) -> dict[str, A
     """
     path = settings.get("checkpoint")
     typed = DistillSettings.from_dict({name: value for name, value in settings.items() if name != "checkpoint"})
-    checkpoint = None if path is None else Checkpoint(Path(path), typed.run.checkpoint_every)
+    checkpoint = None if path is None else Checkpoint(Path(path), typed.run.checkpoint_every, identify(typed.to_dict()))
     seed = typed.run.seed
     distiller = cached_distiller(typed)
     setup = build_policy(typed.agent, distiller, typed.phases, seed)
     runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=setup.learning)
-    snapshot = checkpoint.load() if checkpoint is not None else None
-    if snapshot is not None:
-        runner.restore(snapshot)
+    snapshot = None if checkpoint is None else _load(checkpoint)
+    if checkpoint is not None and snapshot is not None:
+        with fitting(checkpoint.path):
+            runner.restore(snapshot)
     elif distiller.teachers:
         fill_teacher_cache(distiller, seed)
 
@@ -125,6 +129,15 @@ def run_distillation(settings: Mapping[str, Any], report: Report) -> dict[str, A
         "teacher": typed.model.teacher,
         "environment": describe(seed),
     }
+
+
+def _load(checkpoint: Checkpoint) -> Snapshot | None:
+    """Return the last saved state; None, with a warning, where no state is usable, since the study must go on."""
+    try:
+        return checkpoint.load()
+    except KselectError as error:
+        get_logger().warning("%s This is done.", error)
+        return None
 
 
 def fill_teacher_cache(distiller: Distiller, seed: int) -> None:

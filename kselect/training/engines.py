@@ -128,7 +128,7 @@ def _threads() -> int:
 
 def _work(connection: Connection, function: RunFunction, threads: int) -> None:
     """Compute runs until the connection ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # sent to every process of a group; the parent handles them
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # which a whole group is sent
         signal.signal(number, signal.SIG_IGN)
     import torch
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -232,7 +232,7 @@ class EpisodeRunner:
         """Return to a `snapshot` of a runner that was made alike; costs add up over the attempts."""
         facts = snapshot.facts
         if "costs" not in facts or len(facts.get("callbacks", ())) != len(self._own):
-            raise KselectError("The checkpoint was written by another version of kselect.", setting="fresh")
+            raise KselectError("The checkpoint was written by another version of kselect: start over.", setting="fresh")
         check_losses(facts["initial_losses"], self._read_initial_losses())
         names = ("run", "agent", "observation", "callback", "first", "actions")
         groups: dict[str, dict[str, Tensor]] = {name: {} for name in names}
@@ -250,6 +250,10 @@ class EpisodeRunner:
         self._round = None
         if facts["round"]:
             (env,) = local_envs(self.vector)
+            shapes = {name: tuple(tensor.shape) for name, tensor in groups["observation"].items()}
+            shown = cast(gymnasium.spaces.Dict, self.vector.observation_space)
+            if shapes != {name: space.shape for name, space in shown.items()}:
+                raise ValueError("its observation is not of this environment")
             env.distiller.restore(Snapshot(groups["run"], facts["round"]["run"]))
             env.restore(facts["round"]["env"])
             self._round = self._new_round({name: tensor.numpy() for name, tensor in groups["observation"].items()})

@@ -70,7 +70,7 @@ def stop_worker_envs(envs: AsyncVectorEnv) -> None:
 
 def _worker_env(threads: int, spec: EnvSpec) -> DistillationEnv:
     if multiprocessing.parent_process() is not None:  # the first is made here as well, to read its spaces
-        for number in (signal.SIGINT, signal.SIGTERM):  # sent to every process of a group; the parent handles them
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # which a whole group is sent
             signal.signal(number, signal.SIG_IGN)
         torch.set_num_threads(threads)
     return spec.make()

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
 from kselect.agents import ActorCritic, Agent, DeterministicActorCritic, RandomHard, Schedule, load_agent
+from kselect.agents.serialization import seal
 from kselect.errors import KselectError
 from tests.agents.identity import IdentityEnv, train
 from tests.damage import damaged, read_or_refused
@@ -52,13 +53,15 @@ def use(folder: Path, kind: type[Agent]) -> Agent:
 def read(folder: Path) -> tuple[Arrays, dict[str, Any]]:
     path = folder / "agent.safetensors"
     with safe_open(path, framework="numpy") as file:
-        return load_file(path), json.loads(file.metadata()["agent"])
+        header = json.loads(file.metadata()["agent"])
+    return load_file(path), {name: header[name] for name in ("description", "facts")}
 
 
 def write(folder: Path, arrays: Arrays, header: Any) -> None:
     description = header.get("description") if isinstance(header, dict) else None
     (folder / "agent.json").write_text(json.dumps(description))
-    (folder / "agent.safetensors").write_bytes(save(arrays, {"agent": json.dumps(header)}))
+    sealed = seal(arrays, header) if isinstance(header, dict) else header
+    (folder / "agent.safetensors").write_bytes(save(arrays, {"agent": json.dumps(sealed)}))
 
 
 def paths(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

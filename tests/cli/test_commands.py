@@ -19,6 +19,7 @@ from kselect.cli.main import main
 from kselect.cli.parser import Command
 from kselect.config import DemoSettings
 from kselect.recipes import NAMED
+from kselect.recipes.shipped import SHIPPED
 from tests.command_line import settings_of
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ def test_defaults_are_those_of_the_dataclasses_unless_a_command_has_its_own():
 
     settings = distill()
     assert settings.training == TrainingConfig()
-    assert settings.agent.agent == "online"
+    assert settings.agent.agent == "auto"
     policy = settings_of("train-policy", ["--teacher", "t"])
     assert policy.agent.agent == "actor-critic"
     assert policy.policy.episodes == 8
@@ -106,7 +107,7 @@ def test_values_arrive_with_their_types():
         )
     )
     assert settings.model.layers == [1, 3, 5]
-    assert settings.knowledge.scales == {"hidden": 10.0}
+    assert settings.knowledge.scales["hidden"] == 10.0
     assert settings.run.run_name == "7"
     assert settings.agent.agent_settings == {"rate": 1e-3, "name": "x"}
     assert distill("--layers", "3").model.layers == 3
@@ -192,7 +193,7 @@ def test_help_lists_who_may_decide_and_who_may_learn(capsys):
         listed[name] = re.findall(r"^  (\S+) {2,}\S", text[text.index("\nAgents:\n") :], re.MULTILINE)
     assert listed["train-policy"] == list(LEARNERS)
     named = [*ONLINE, *(name for name in NAMED if name not in LEARNERS)]
-    assert listed["distill"] == ["FOLDER", "gold:1,logits:0.5", *named]
+    assert listed["distill"] == [*SHIPPED, "FOLDER", "gold:1,logits:0.5", *named]
 
 
 def test_overview_lists_every_command(capsys):
@@ -303,7 +304,7 @@ def test_a_file_for_other_commands_is_reported_as_such(capsys, tmp_path):
     assert re.search(r"mrpc\.yaml has settings of .*distill.*, and 'teacher' is none of train-teacher's: give it", said)
     (tmp_path / "own.yaml").write_text("task: mrpc\nteacher: t\nfigures: all\n")
     said = fails(capsys, "train-teacher", "--config", str(tmp_path / "own.yaml"))
-    assert "unknown key 'teacher': did you mean 'encoder'?" in said  # no other command takes it either
+    assert "unknown key 'teacher': did you mean 'teacher_values'?" in said  # no other command takes it either
 
 
 def test_unreadable_yaml(capsys, tmp_path):

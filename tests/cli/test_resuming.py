@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -283,19 +284,47 @@ def test_other_settings_are_refused_and_fresh_starts_over(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "mine.old-1", "mine.old-2"]
 
 
-def test_a_damaged_checkpoint_is_named(stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    checkpoint = tmp_path / "mine" / "checkpoints" / "latest.safetensors"
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
+    stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    latest, before = (tmp_path / "mine" / "checkpoints" / f"latest{part}.safetensors" for part in ("", "-before"))
+    latest.write_bytes(latest.read_bytes()[:1000])
+    whole = before.read_bytes()
+    before.write_bytes(whole[:1000])
     assert main(stopped) == 2
     error = capsys.readouterr().err
-    assert f"The checkpoint {checkpoint} is damaged" in error
+    assert f"The checkpoint {latest} is damaged" in error
     assert error.count("\n") == 1
+    before.write_bytes(whole)
+    assert main(stopped) == 0
+    assert f"The checkpoint {latest} is damaged" in caplog.text
+    assert f"Instead, the run resumes from {before}, the one before." in caplog.text
+    resuming = rf"Resuming {re.escape(str(tmp_path / 'mine'))} after \d+ of 100 training steps\."
+    assert re.search(resuming, capsys.readouterr().err)
+    assert main([*stopped, "--run_name", "straight"]) == 0
+    check_equal(tmp_path / "mine", tmp_path / "straight", "student/model.safetensors")
+
+
+def test_phases_that_the_log_has_lost_are_written_anew(
+    stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = tmp_path / "mine" / "metrics.jsonl"
+    metrics.write_bytes(metrics.read_bytes()[:100])
+    assert main(stopped) == 0
+    said = capsys.readouterr().err
+    assert re.search(
+        rf"{re.escape(str(metrics))} lacks (\d) of the checkpoint's \1 phases: they are written anew", said
+    )
+    phases = told(tmp_path / "mine")
+    assert main([*stopped, "--run_name", "straight"]) == 0
+    assert phases == told(tmp_path / "straight")
 
 
 def test_a_run_stopped_before_its_first_checkpoint_starts_over(
     stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "mine" / "checkpoints" / "latest.safetensors").unlink()
+    for checkpoint in (tmp_path / "mine" / "checkpoints").glob("*.safetensors"):
+        checkpoint.unlink()
     assert main(stopped) == 0
     assert capsys.readouterr().err.startswith(f"Starting {tmp_path / 'mine'} over: it was stopped before")
     assert [line["step"] for line in told(tmp_path / "mine")] == [*range(4, 104, 4)]

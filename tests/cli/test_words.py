@@ -354,7 +354,7 @@ def test_an_agent_that_the_heads_cannot_serve_names_those_that_can(
     words = [*data(place, "trees"), *of_teacher(place, "trees"), "--head", "tree-tagger", *more]
     assert fails(capsys, "distill", *words, "--agent", "vanilla-kd") == (
         "knowledge logits cannot compare arcs (teacher) with arc tags (student), and agent 'vanilla-kd' needs it: give "
-        "an agent that these models can serve (fine-tune, all, structural-kd, uncertainty)."
+        "an agent that these models can serve (fine-tune, all, minilm, minilmv2, structural-kd, uncertainty)."
     )
     error = fails(capsys, "distill", *words, "--agent", "fine-tune", "--knowledge", "gold,logits")
     assert "with arc tags (student): offer marginals." in error  # it is what was given that does not fit

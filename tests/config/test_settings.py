@@ -71,7 +71,7 @@ def test_select_gives_the_groups_of_another_class() -> None:
 
 
 def test_defaults_of_a_command_are_its_own() -> None:
-    assert DistillSettings.from_dict({"teacher": "t"}).agent.agent == "online"
+    assert DistillSettings.from_dict({"teacher": "t"}).agent.agent == "auto"
     assert TrainPolicySettings.from_dict({"teacher": "t"}).agent.agent == "actor-critic"
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from kselect.cli.main import main
 from kselect.config import values
-from kselect.config.yaml_file import LARGEST, parse, read
+from kselect.config.yaml_file import LARGEST, RECORDED, parse, read
 from kselect.errors import KselectError
+from tests.command_line import settings_of
 
 MALFORMED = [
     "!!timestamp ",
@@ -40,6 +41,48 @@ def test_read_refuses_malformed_text_in_one_line(tmp_path: Path, capsys: pytest.
     assert len(str(caught.value).splitlines()) == 1
     assert main(["distill", "--teacher", "t", "--config", str(path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("010", "010"), ("10", 10), ("-3", -3), ("1:30", "1:30"), ("0x10", "0x10"), ("1e-4", 1e-4), ("2.0", 2.0)],
+)
+def test_numbers_are_read_as_they_stand(text: str, value: object) -> None:
+    assert parse(f"{{a: {text}}}") == {"a": value}
+
+
+def test_a_number_with_zeros_before_it_is_decimal(tmp_path: Path) -> None:
+    path = tmp_path / "seed.yaml"
+    path.write_text("teacher: t\nseed: 010\n")
+    assert settings_of("distill", ["--config", str(path)]).run.seed == 10
+
+
+@pytest.mark.parametrize("words", [["--run_name", "caf\udce9"], ["--train_file", "\udcff.csv"]])
+def test_words_that_are_not_utf_8_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["distill", "--teacher", "t", *words]) == 2
+    assert "is not UTF-8: rename the file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "\u00e9" * 150, "a\0b", "a\nb", "\x1b[2J", "a/b", ".."])
+def test_names_that_no_folder_can_have_are_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["distill", "--teacher", "t", "--run_name", name]) == 2
+    error = capsys.readouterr().err
+    assert "run_name is " in error
+    assert error.count("\n") == 1
+    assert "\x1b" not in error
+
+
+def test_a_recorded_config_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    whole = f"{RECORDED}kselect distill\n---\nepochs: 3\nseed: 1\n...\n"
+    path.write_text(whole)
+    assert read(str(path)) == {"epochs": 3, "seed": 1}
+    path.write_text(whole.removeprefix(RECORDED))
+    for part in range(1, len(whole)):
+        path.write_text(whole[:-part])
+        if RECORDED in whole[:-part] and "---\n" in whole[:-part]:
+            with pytest.raises(KselectError, match="is cut off"):
+                read(str(path))
 
 
 def test_read_refuses_a_large_file(tmp_path: Path) -> None:

@@ -334,8 +334,9 @@ def test_distiller_refuses_incompatible_models() -> None:
         Distiller(acceptability, teacher, shrink(teacher, 2), max_length=64)
     stranger = shrink(teacher, 2)
     stranger.tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])})
-    with pytest.raises(KselectError, match="different vocabularies"):
-        Distiller(acceptability, teacher, stranger, max_length=32)
+    hidden = KnowledgeConfig(knowledge=["gold", "hidden"])
+    with pytest.raises(KselectError, match="tokens"):
+        Distiller(acceptability, teacher, stranger, knowledge=hidden, max_length=32)
 
 
 def test_distiller_refuses_a_teacher_that_is_the_student() -> None:

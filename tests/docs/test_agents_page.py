@@ -11,6 +11,7 @@ import yaml
 
 from kselect.agents.registry import LEARNERS, ONLINE, knowledge_of
 from kselect.recipes import NAMED, RECIPES
+from kselect.recipes.shipped import SHIPPED
 from tests.tiny import tiny_classifier, tiny_task
 
 PAGE = (Path(__file__).parents[2] / "docs" / "agents.md").read_text()
@@ -22,7 +23,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_it_has_a_row_for_every_agent_and_no_other() -> None:
-    assert set(ROWS) == {*NAMED, *ONLINE}
+    assert set(ROWS) == {*NAMED, *ONLINE, *SHIPPED}
     assert PAGE.index("| `actor-critic`") > PAGE.index("## Agents that learn") > PAGE.index("| `all`")
     assert all(PAGE.index(f"| `{name}`") > PAGE.index("## Agents that learn") for name in LEARNERS)
 

@@ -83,7 +83,9 @@ def test_wheel_holds_files_under_kselect_alone(wheel: Path) -> None:
         files = {info.filename: info for info in archive.infolist()}
     info_dir = next(name for name in files if name.endswith("/METADATA")).rpartition("/")[0]
     packaged = {name for name in files if not name.startswith(info_dir)}
-    assert packaged == modules() | {"kselect/py.typed", "kselect/analysis/inspection/page.html"}
+    policies = {str(path.relative_to(ROOT)) for path in (ROOT / "kselect" / "policies").rglob("*") if path.is_file()}
+    assert packaged == modules() | policies | {"kselect/py.typed", "kselect/analysis/inspection/page.html"}
+    assert policies
     assert not any((info.external_attr >> 28) == 0o12 for info in files.values())  # no link
     assert contents(wheel)[f"{info_dir}/top_level.txt"].split() == [b"kselect"]
 

@@ -51,8 +51,8 @@ def test_a_schedule_switches_at_its_very_step() -> None:
 def test_measured_rewards_change_nothing_else() -> None:
     fixed = AgentConfig("vanilla-kd")
     plain, measured = (
-        play(fixed, distiller_for(fixed), PhaseConfig("constant", 4, measure_rewards=measure))
-        for measure in (None, True)
+        play(fixed, distiller_for(fixed), PhaseConfig("constant", 4, measure_rewards=measure, reward="loss"))
+        for measure in (False, True)
     )
     assert not any("reward_loss" in record for record in plain)
     gains = [before["reward_loss"] - after["reward_loss"] for before, after in pairwise(measured)]
@@ -207,7 +207,7 @@ def test_a_hard_policy_does_not_give_soft_actions(policies: dict[str, AgentConfi
         (
             "pkd",
             "pkd has nothing to learn: train one of actor-critic, deterministic-actor-critic, paper, "
-            "posterior-sampling.",
+            "linear-actor-critic, posterior-sampling.",
         ),
         ("online", "online learns while it distils: to train a policy, give actor-critic."),
         ("actor-critik", "Unknown agent 'actor-critik': did you mean 'actor-critic'?"),

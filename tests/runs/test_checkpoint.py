@@ -41,7 +41,7 @@ def test_the_old_checkpoint_stays_until_the_new_one_is_complete(tmp_path: Path) 
     assert loaded is not None
     assert loaded.facts == STATE.facts
     checkpoint.save(lambda: STATE)
-    assert [path.name for path in tmp_path.iterdir()] == ["latest.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest-before.safetensors", "latest.safetensors"]
 
 
 def test_damage_and_foreign_files_are_named(tmp_path: Path) -> None:
@@ -53,9 +53,43 @@ def test_damage_and_foreign_files_are_named(tmp_path: Path) -> None:
         with pytest.raises(KselectError, match=r"latest\.safetensors is damaged .*: start over\.") as error:
             checkpoint.load()
         assert "\n" not in str(error.value)
+    checkpoint.path.write_bytes(whole[:-5] + b"12345")
+    with pytest.raises(KselectError, match=r"latest\.safetensors is damaged .its content does not match"):
+        checkpoint.load()
     save_file(STATE.tensors, checkpoint.path)
     with pytest.raises(KselectError, match=r"latest\.safetensors does not hold the state of a run: start over"):
         checkpoint.load()
+
+
+def test_where_the_latest_is_damaged_the_one_before_is_used_and_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = Checkpoint(tmp_path / "latest.safetensors", run="mine")
+    earlier, later = (Snapshot(STATE.tensors, {"n": number}) for number in (1, 2))
+    checkpoint.save(lambda: earlier)
+    checkpoint.save(lambda: later)
+    whole = checkpoint.path.read_bytes()
+    checkpoint.path.write_bytes(whole[: len(whole) // 2])
+    loaded = checkpoint.load()
+    assert loaded is not None
+    assert loaded.facts == {"n": 1}
+    assert "latest.safetensors is damaged" in caplog.text
+    assert "resumes from" in caplog.text
+    with pytest.raises(TypeError):
+        checkpoint.save(lambda: Snapshot(STATE.tensors, {"n": object()}))
+    again = checkpoint.load()
+    assert again is not None
+    assert again.facts == {"n": 1}
+    checkpoint.save(lambda: later)
+    newest = checkpoint.load()
+    assert newest is not None
+    assert newest.facts == {"n": 2}
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "latest.safetensors", run="seed 0").save(lambda: STATE)
+    with pytest.raises(KselectError, match=r"latest\.safetensors is of a run with other settings or another seed"):
+        Checkpoint(tmp_path / "latest.safetensors", run="seed 1").load()
 
 
 def test_it_is_due_after_so_many_seconds(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
@@ -45,6 +46,18 @@ def test_front_matter():
     (scored,) = index["results"]
     assert scored["dataset"] == {"name": "mrpc", "type": "mrpc", "split": "dev"}
     assert {metric["type"]: metric["value"] for metric in scored["metrics"]} == RESULTS["metrics"]
+
+
+@pytest.mark.parametrize(
+    "task", ["a: b # c", "--- d", "{e}", '"f', "- g", "1e5", "null", "h\n---\ni", "\x1b[2J", "j'", "*k"]
+)
+def test_the_front_matter_stands_any_name_of_a_task(task: str) -> None:
+    shown = " ".join(task.split()).replace("\x1b", r"\x1b")
+    card = model_card({**RESULTS, "task": task}, COMMAND)
+    matter = front_matter(card)
+    assert all(isinstance(tag, str) for tag in matter["tags"])
+    assert matter["model-index"][0]["results"][0]["dataset"]["name"] == shown
+    assert f"\n# Student for {shown}\n" in card
 
 
 def test_a_student_card_has_its_origin_and_scores():

@@ -142,6 +142,62 @@ def test_phases_are_read_back_line_by_line(tmp_path):
     assert json.loads(lines[1]) == {**records[1], "loss/gold": None}  # JSON has no NaN
 
 
+PHASES = [{"step": 4 * number, "phase": number - 1, "loss/gold": 0.5} for number in range(1, 5)]
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        (None, 0),
+        (b"", 0),
+        (b'{"step": 4, "phase": 0, "cost/student": 1.0}\n', 1),
+        (b'{"step": 4, "phase": 0}\n{"step": 8, "pha', 1),
+        (b'{"step": 4, "phase": 0}\n' + bytes(4096), 1),
+        (b'{"step": 4, "phase": 0}\n\xff\n', 1),
+        (b'{"step": 4, "phase": 0}\n[]\n{"step": 12, "phase": 2}\n', 1),
+        (b'{"step": 4, "phase": 0}\n{"step": 4, "phase": 0}\n', 1),
+        (b"".join(json.dumps(phase).encode() + b"\n" for phase in PHASES), 4),
+        (b"".join(json.dumps(phase).encode() + b"\n" for phase in [*PHASES, *PHASES]), 4),
+    ],
+)
+def test_missing_lines_of_phases_are_written_anew(tmp_path: Path, content: bytes | None, kept: int) -> None:
+    with make(tmp_path) as run:
+        metrics = run.path / "metrics.jsonl"
+        if content is not None:
+            metrics.write_bytes(content)
+        before = (content or b"").split(b"\n")[:kept]
+        assert run.restore_metrics(PHASES) == 4 - kept
+        run.rewind(4)
+        lines = metrics.read_bytes().split(b"\n")
+        assert lines[:kept] == before
+        assert [json.loads(line)["step"] for line in lines[:-1]] == [4, 8, 12, 16]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", bytes(100), b'{"earlier": 1}'])
+def test_a_damaged_environment_stops_no_resume(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = {"epochs": 2.0}
+    with make(tmp_path, name="mine", config=config) as run:
+        (run.path / "environment.json").write_bytes(content)
+    with RunFolder.open(RunPlace(tmp_path / "runs", "mrpc", "online", 3, "mine"), config) as again:
+        assert again.resumed
+        (earlier,) = json.loads((again.path / "environment.json").read_text())["earlier"]
+        assert earlier["damaged"]
+    assert "environment.json is damaged and is written anew" in caplog.text
+
+
+def test_what_a_kill_leaves_of_a_finished_run_is_removed(tmp_path: Path) -> None:
+    config = {"epochs": 2.0}
+    with make(tmp_path, name="mine", config=config) as run:
+        run.write_results(RESULTS)
+        (run.path / "checkpoints").mkdir()
+        (run.path / "checkpoints" / "latest.safetensors").write_bytes(b"half")
+    with pytest.raises(KselectError, match="its run is finished"):
+        RunFolder.open(RunPlace(tmp_path / "runs", "mrpc", "online", 3, "mine"), config)
+    assert not (run.path / "checkpoints").exists()
+
+
 def test_tensorboard_reads_one_event_file(tmp_path):
     with make(tmp_path) as run:
         run.log_phase({"step": 10, "phase": 0, "loss/gold": 0.5, "selection/gold": 1.0, "cost/reward": 0.1})

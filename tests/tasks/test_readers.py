@@ -75,7 +75,7 @@ def test_rows_of_empty_texts_are_rows(name: str, tmp_path: Path) -> None:
             "{}:3 has 1 field, expected 2 (text, label): fix or remove that row.",
         ),
         ("a.jsonl", b'{"a": 1}\n\n{"a": 1}\n', "{}:2 is not JSON ("),
-        ("a.jsonl", b'{"a": 1}\n' + b"[" * 100_000, "{}:2 is not JSON (maximum recursion depth"),
+        ("a.jsonl", b'{"a": 1}\n' + b"[" * 100_000, "{}:2 is not JSON (nested too deeply"),
         ("a.jsonl", b"{}\n[1]\n", "{}:2 is not a JSON object: write one a line, with the columns as its names."),
         ("a.jsonl", b'{"a": 1}\n{"a": \n', "{}:2 is not JSON ("),
         ("a.jsonl", b'{"a": "\xff"}\n', "{}:1 is not UTF-8: save the file in that encoding."),

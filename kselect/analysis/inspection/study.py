@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,37 +11,11 @@ from numpy.typing import NDArray
 from kselect.analysis.inspection.charts import heat_map
 from kselect.analysis.inspection.report import Report, Section
 from kselect.analysis.inspection.selection import QUARTERS, amounts, by_part
+from kselect.analysis.inspection.study_runs import RUNS, Entry
 from kselect.analysis.inspection.tables import BY_QUARTER
-from kselect.config.comparison import TEACHER
-from kselect.errors import KselectError
 from kselect.runs.history import EpisodeHistory, read_episode
-from kselect.runs.run_log import Ledger
-from kselect.training.comparison import KEY, NUMBERS
 
-Entry = Mapping[str, Any]
 Floats = NDArray[np.float64]
-RUNS = "runs.jsonl"
-
-
-def read_study(path: Path) -> dict[str, dict[str, list[Entry]]]:
-    """Return the finished runs of a comparison by task and agent, without the teachers'.
-
-    Raises:
-        KselectError: a ledger of other runs, none that finished, or a damaged one.
-    """
-    try:
-        entries = list(Ledger(path / RUNS, KEY, NUMBERS).latest().values())
-    except KselectError as error:
-        if "lacks label" not in str(error):
-            raise
-        raise KselectError(f"{path} holds no comparison of agents: give the folder of one, or of a run.") from None
-    runs: dict[str, dict[str, list[Entry]]] = {}
-    for entry in entries:
-        if "error" not in entry and entry["label"] != TEACHER:
-            runs.setdefault(entry["task"], {}).setdefault(entry["label"], []).append(entry)
-    if not runs:
-        raise KselectError(f"{path} has no finished run yet: inspect it once one is.")
-    return runs
 
 
 def report_of_study(path: Path, runs: Mapping[str, Mapping[str, Sequence[Entry]]]) -> Report:

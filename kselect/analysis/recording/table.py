@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kselect.analysis.recording.gradient_rescaling import correlations, spread
-from kselect.errors import KselectError
+from kselect.errors import KselectError, first_line
 from kselect.io import replacing
 
 DTYPES: dict[str, Any] = dict.fromkeys(("step", "example", "word", "label"), np.int32)
@@ -77,7 +77,7 @@ class ExampleTable:
         import pyarrow.parquet as pq
 
         with replacing(Path(path)) as (partial,):
-            pq.write_table(pa.table(self.columns()), partial, compression="zstd")
+            pq.write_table(pa.table(self.columns()), partial, compression="zstd", write_page_checksum=True)
 
     @staticmethod
     def load(path: str | Path) -> ExampleTable:
@@ -86,11 +86,12 @@ class ExampleTable:
         import pyarrow.parquet as pq
 
         try:
-            table = pq.read_table(path, columns=list(DTYPES))
+            table = pq.read_table(path, columns=list(DTYPES), page_checksum_verification=True)
             return ExampleTable(**{name: table[name].to_numpy() for name in DTYPES})
-        except (OSError, pa.ArrowException, KeyError) as error:
-            reason = str(error).splitlines()[0]
-            raise KselectError(f"The recording {path} cannot be read ({reason}): record the run again.") from error
+        except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+            raise KselectError(
+                f"The recording {path} cannot be read ({first_line(error)}): record the run again."
+            ) from error
 
 
 def summarise(rows: ExampleTable) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -13,13 +14,13 @@ import xxhash
 
 from kselect.distillation.teacher.cache import CacheFolder
 from kselect.distillation.teacher.fingerprint import cache_key
-from kselect.io import read_json, write_json
+from kselect.io import checksum, read_json, to_json, write_json
 from kselect.logging import get_logger
 from kselect.models.classifier import Classifier
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.task import Task
 
-FORMAT = 1  # of the files, and of how facts are measured; part of the key
+FORMAT = 2  # of the files, and of how facts are measured; part of the key
 
 
 class FactStore:
@@ -57,16 +58,23 @@ class FactStore:
             values = read_json(self.path)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, RecursionError):
+        except (OSError, ValueError):
             values = None
-        if isinstance(values, dict) and list(values) == list(names) and all(map(_is_fact, values.values())):
-            return values
+        facts = values.get("facts") if isinstance(values, dict) else None
+        is_ours = isinstance(facts, dict) and list(facts) == list(names) and all(map(_is_fact, facts.values()))
+        if facts is not None and is_ours and values == _sealed(facts):
+            return dict(facts)
         get_logger().warning("%s is damaged: the facts will be measured again.", self.path)
         return None
 
     def save(self, facts: dict[str, float | None]) -> None:
         """Write the facts."""
-        write_json(self.path, facts)
+        write_json(self.path, _sealed(facts))
+
+
+def _sealed(facts: dict[str, float | None]) -> dict[str, Any]:
+    """Return facts with their checksum."""
+    return {"facts": facts, "checksum": checksum({"facts": to_json(facts).encode()})}
 
 
 def _is_fact(value: object) -> bool:

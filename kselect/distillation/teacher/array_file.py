@@ -10,7 +10,8 @@ import numpy as np
 import xxhash
 from numpy.typing import DTypeLike, NDArray
 
-BLOCK_BYTES = 2**22  # read at a time for a checksum
+from kselect import io
+
 PREFIX_BYTES = 10  # magic, version and length of a header in version 1.0 of the format
 
 
@@ -70,14 +71,10 @@ def map_array(path: Path, size: int, dtype: DTypeLike, file_bytes: int) -> NDArr
 
 def file_checksum(path: Path) -> str | None:
     """Return the checksum of a file's current content; None if it cannot be read."""
-    digest = xxhash.xxh3_128()
     try:
-        with path.open("rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                digest.update(block)
+        return io.file_checksum(path)
     except OSError:
         return None
-    return digest.hexdigest()
 
 
 def _header(size: int, dtype: DTypeLike) -> bytes:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from kselect.config import HEADS
 from kselect.errors import KselectError
 from kselect.io import from_json
 from kselect.models.heads.answer import Head
@@ -63,7 +64,7 @@ def _are_sizes(value: Any) -> bool:
 
 
 ENTRIES: dict[str, Callable[[Any], bool]] = {
-    "head": lambda value: isinstance(value, str),
+    "head": lambda value: isinstance(value, str) and any(value in names for names in HEADS.values()),
     "labels": _are_labels,
     "sizes": _are_sizes,
 }

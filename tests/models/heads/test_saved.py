@@ -157,6 +157,7 @@ def test_without_head_json_no_model_is_read_as_another(saved: tuple[str, Path, C
     head, folder, made = saved
     (folder / "head.json").unlink()
     if head == "tagger":
+        (folder / "checksums.json").unlink()  # as transformers alone would save it
         assert load_classifier(folder, task_for(head)).labels == made.labels
         return
     lacks = (

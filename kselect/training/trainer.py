@@ -1,0 +1,207 @@
+"""Knowledge selection within transformers' `Trainer`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainingArguments,
+)
+
+from kselect.agents.agent import Agent
+from kselect.config import KnowledgeConfig, PhaseConfig
+from kselect.errors import KselectError, check_type
+from kselect.logging import get_logger
+from kselect.models.classifier import Classifier
+from kselect.models.heads import Labels
+from kselect.tasks.encoding import check_padding
+from kselect.training.selection_callback import SelectionCallback
+from kselect.training.trainer_setup import Teacher, TrainerSetup, as_classifier, as_teachers, prepare, resolve_agent
+
+ATTACHED = "kselect"
+"""Name under which projections and learned weights are part of the student while it is trained."""
+
+REFUSED = {
+    "label_smoothing_factor": "leave it out, and give the knowledge label-smoothing",
+    "auto_find_batch_size": "leave it out, since selections are planned for a number of training steps",
+    "torch_compile": "leave it out, since the outputs of inner layers are read in every step",
+    "deepspeed": "leave it out, and train on one device",
+    "fsdp": "leave it out, and train on one device",
+}
+"""Settings of `TrainingArguments` that would have no effect, or that the losses do not allow, and what to do."""
+
+
+class KSelectTrainer(Trainer):
+    """transformers' `Trainer` for a student that learns from a teacher by the knowledge that an agent selects.
+
+    In each training step the loss is that of the `Distiller` under the agent's weights. Data, collator, optimiser,
+    learning rate, precision, evaluation, checkpoints and callbacks are the `Trainer`'s own; the loss in evaluation is
+    the model's, so that it can be compared between agents.
+
+    The agent must decide by how much of the run is over, and by facts of the run that are measured before the first
+    step: recipes, weights, schedules, random selections and policies such as auto. Facts, scales and the plan of the
+    run are made when `train` begins, with a tenth of `train_dataset` held out for measuring, which is trained on like
+    the rest. Others, which read what the student has learned so far or learn within the run, are refused.
+
+    Projections of hidden states and learned variances are trained with the student as its submodule `kselect`, so
+    that checkpoints hold them and a run can be resumed; after training the student is a plain model again.
+
+    Attributes:
+        setup: what the agent planned, see `TrainerSetup`; None before training.
+    """
+
+    loss_is_scaled_for_ga = False  # a mean over the batch, which Trainer divides by the number of accumulated ones
+
+    def __init__(
+        self,
+        model: PreTrainedModel | Classifier,
+        args: TrainingArguments | None = None,
+        *,
+        teacher: Teacher | Sequence[Teacher] | None = None,
+        agent: str | Agent = "auto",
+        agent_settings: Mapping[str, Any] | None = None,
+        knowledge: Sequence[str] | KnowledgeConfig | None = None,
+        phases: PhaseConfig | None = None,
+        processing_class: PreTrainedTokenizerBase | None = None,
+        **options: Any,
+    ) -> None:
+        """Prepare a training.
+
+        Args:
+            model: the student, a classifier of whole texts.
+            args: settings of the training.
+            teacher: a model with the student's labels and vocabulary, its checkpoint, several of either, or None to
+                learn from labels alone.
+            agent: name of an agent or recipe, weights such as "gold:1,logits:0.5", the folder of a policy, or an
+                `Agent`.
+            agent_settings: settings of an agent by name.
+            knowledge: names of the kinds of knowledge on offer, or all settings of them; by default what the agent
+                brings.
+            phases: when an agent that decides by chance decides.
+            processing_class: the tokenizer; by default that of a student that is a `Classifier`.
+            options: of `Trainer`, such as `train_dataset`, `eval_dataset`, `data_collator` and `compute_metrics`.
+
+        Raises:
+            KselectError: an agent that cannot plan a run, models that cannot be compared, or options of `Trainer` that
+                have another loss or another model.
+        """
+        for name in ("model_init", "compute_loss_func"):
+            if options.get(name) is not None:
+                raise KselectError(f"KSelectTrainer has its own loss and one student: leave out {name}.", setting=name)
+        tokenizer = processing_class or (model.tokenizer if isinstance(model, Classifier) else None)
+        check_type("processing_class", tokenizer, PreTrainedTokenizerBase, "the student's tokenizer")
+        assert tokenizer is not None
+        check_padding(tokenizer)
+        self._student = as_classifier(model, tokenizer, "student")
+        self._teachers = as_teachers(teacher, self._student, tokenizer)
+        self._agent, self._offered = resolve_agent(agent, agent_settings, knowledge)
+        self._phases = phases or PhaseConfig()
+        self.setup: TrainerSetup | None = None
+        self._selection = SelectionCallback()
+        super().__init__(self._student.model, args, processing_class=tokenizer, **options)
+        self.add_callback(self._selection)
+        self._check_options()
+
+    def _check_options(self) -> None:
+        """Refuse settings that the losses of kinds of knowledge do not allow."""
+        if self.args.n_gpu > 1 or self.args.world_size > 1:
+            raise KselectError("KSelectTrainer trains on one device: start one process, and show it one GPU.")
+        for name, advice in REFUSED.items():
+            if getattr(self.args, name, None):
+                raise KselectError(f"KSelectTrainer does not work with {name}: {advice}.", setting=name)
+
+    def train(self, *arguments: Any, **options: Any) -> Any:
+        """Plan the run, and train; see `Trainer.train`."""
+        model = self._student.model
+        attention = model.config._attn_implementation
+        try:
+            with torch.random.fork_rng():
+                self.setup = self._prepared()
+            with self._attached(self.setup):
+                return super().train(*arguments, **options)
+        finally:
+            model.set_attn_implementation(attention)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Return the loss of the selected knowledge in training, and in evaluation the model's own."""
+        if self.setup is None or self._selection.weights is None or not model.training or return_outputs:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        step, total = self.state.global_step, len(self.setup.plan)
+        batch = {"attention_mask": torch.ones_like(inputs["input_ids"]), **inputs}
+        if isinstance(self._student.head, Labels):
+            batch["labels"] = batch["labels"].long()  # collators make them floats, as transformers' own loss reads them
+        loss, losses = self.setup.loss(batch, self._selection.weights, step + 1, step / total)
+        self._selection.add(losses)
+        return loss
+
+    def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
+        """Log the mean loss of each kind of knowledge since the last time, and its present weight, with the loss."""
+        logs = logs | self._selection.take_logs() if "loss" in logs else logs
+        super().log(logs, *arguments, **options)
+
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """Return the parameters with weight decay, which learned variances have not."""
+        names = super().get_decay_parameter_names(model)
+        return [name for name in names if not name.startswith(f"{ATTACHED}.weighting.")]
+
+    @contextmanager
+    def _attached(self, setup: TrainerSetup) -> Iterator[None]:
+        """Train what belongs to the losses as a part of the student, and leave the student as it was."""
+        if any(True for _ in setup.loss.trained.parameters()):
+            self._student.model.add_module(ATTACHED, setup.loss.trained)
+        self._selection.begin(setup.loss.names, setup.plan)
+        try:
+            yield
+        finally:
+            self._selection.end()
+            if ATTACHED in self._student.model._modules:
+                del self._student.model._modules[ATTACHED]
+
+    def _prepared(self) -> TrainerSetup:
+        """Plan the run."""
+        setup = prepare(
+            self._student,
+            self._teachers,
+            self._agent,
+            self._offered,
+            self._phases,
+            self._rows(),
+            self.args,
+            self._planned_steps(),
+        )
+        if self.args.activation_checkpointing and setup.loss.reads_attention:
+            raise KselectError(
+                "activation_checkpointing computes attention again, and kinds of knowledge on offer read inside it: "
+                "leave it out, or offer kinds that read logits or hidden states.",
+                setting="activation_checkpointing",
+            )
+        if setup.chosen is not None:
+            get_logger().info("The policy chose %s, by what is known of the run.", setup.chosen)
+        return setup
+
+    def _rows(self) -> list[Any]:
+        dataset = self.train_dataset
+        if not isinstance(dataset, Sized):
+            raise KselectError(
+                "KSelectTrainer measures the models on train_dataset before it trains: give one with a length.",
+                setting="train_dataset",
+            )
+        return [dataset[i] for i in range(len(dataset))]  # type: ignore[index]
+
+    def _planned_steps(self) -> int:
+        """Return the number of training steps, as `Trainer` counts them."""
+        *_, steps = self.set_initial_training_values(self.args, self.get_train_dataloader())
+        return int(steps)
