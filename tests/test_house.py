@@ -22,7 +22,15 @@ ROOT = Path(__file__).parents[1]
 # From the ground up; a module may import from its own floor and from below. Agents know nothing of distillation.
 FLOORS = [
     ["kselect.errors"],
-    ["kselect.hub", "kselect.io", "kselect.logging", "kselect.plugins", "kselect.schedule", "kselect.stats"],
+    [
+        "kselect.hub",
+        "kselect.io",
+        "kselect.launcher",
+        "kselect.logging",
+        "kselect.plugins",
+        "kselect.schedule",
+        "kselect.stats",
+    ],
     ["kselect.config", "kselect.agents"],
     ["kselect.tasks"],
     ["kselect.structure"],

@@ -19,9 +19,19 @@ from kselect.analysis.inspection.tables import quarters
 from kselect.analysis.recording.callback import ExampleRecorder
 from kselect.analysis.recording.writer import RunRecording
 from kselect.cli.console import print_section
-from kselect.cli.training_run import build_distiller, describe_metrics, open_folder, recorded, save_model
+from kselect.cli.training_run import (
+    build_distiller,
+    describe_metrics,
+    leading,
+    open_folder,
+    recorded,
+    save_model,
+)
 from kselect.config import DistillSettings
+from kselect.distillation.distiller import Distiller
 from kselect.distillation.overlap import teacher_overlap
+from kselect.errors import KselectError
+from kselect.launcher import process_count
 from kselect.models.parameters import describe_parameters, parameters_by_part
 from kselect.recipes.choice import describe_choice
 from kselect.recipes.policies import build_policy
@@ -37,7 +47,16 @@ from kselect.training.runner import EpisodeRunner
 
 def run(settings: DistillSettings, task: Task) -> Path:
     """Distil one student and save it in a run folder, whose path is returned."""
+    if settings.recording.record and process_count() > 1:
+        raise KselectError(
+            "record needs every example in one process, and several share them: leave it out.", setting="record"
+        )
     distiller = build_distiller(settings, task)
+    with leading(distiller):
+        return _distill(settings, task, distiller)
+
+
+def _distill(settings: DistillSettings, task: Task, distiller: Distiller) -> Path:
     recorder = ExampleRecorder(distiller) if settings.recording.record else None
     agent, seed = settings.agent.agent, settings.run.seed
     setup = build_policy(settings.agent, distiller, settings.phases, seed)

@@ -11,7 +11,11 @@ from kselect import __version__
 from kselect.cli.commands import COMMANDS
 from kselect.cli.signals import stopping_on_signals
 from kselect.errors import KselectError, printable, unknown
+from kselect.launcher import check_launch, is_first, process_count
 from kselect.logging import get_logger, set_verbosity
+
+SHARED = ("train-teacher", "distill")
+"""Commands that several processes run together."""
 
 OVERVIEW = """\
 usage: kselect COMMAND [options]
@@ -61,9 +65,17 @@ def dispatch(words: Sequence[str]) -> None:
     if arguments.wants_help:
         command.parser.print_help()
         return
+    check_launch()
+    if process_count() > 1 and name not in SHARED:
+        raise KselectError(
+            f"kselect {name} runs in one process, and a launcher has started {process_count()}: start it without one. "
+            f"{' and '.join(SHARED)} run in several."
+        )
     level = get_logger().level
     if arguments.verbosity is not None:
         set_verbosity(arguments.verbosity)
+    if not is_first():
+        set_verbosity("error")  # the first process says what there is to say
     try:
         command.run(command.build(arguments))
     except KselectError as error:
@@ -84,6 +96,7 @@ def exit_code(action: Callable[[], object]) -> int:
             action()
             print(end="", flush=True)
     except KselectError as error:
+        # By each of several processes, since a launcher ends the others when the first of them has failed.
         _say(f"error: {' '.join(str(error).split())}")
         return 2
     except OSError as error:

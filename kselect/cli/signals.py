@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+from kselect.launcher import process_count
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOPPING = b"\nkselect: stopping at the end of this phase; Ctrl-C again stops at once\n"
 PATIENCE = 8.0
@@ -34,6 +36,8 @@ class Interruption:
         return self.requested
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.requested and process_count() > 1:
+            return  # a launcher passes on a signal that a terminal sends to all, and ends processes by itself
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kselect.cli.training_run import announce_data, describe_metrics, open_folder, recorded, save_model
+from kselect.cli.training_run import announce_data, describe_metrics, leading, open_folder, recorded, save_model
 from kselect.config import AgentConfig, PhaseConfig, TrainTeacherSettings
 from kselect.distillation.builders import make_encoder
 from kselect.distillation.distiller import Distiller
@@ -31,6 +31,11 @@ def run(settings: TrainTeacherSettings, task: Task) -> Path:
     teacher = make_encoder(settings.model, task, settings.task.max_length, settings.run.seed)
     distiller = Distiller(task, None, teacher, settings.training, max_length=settings.task.max_length)
     announce_data(distiller)
+    with leading(distiller):
+        return _train(settings, task, distiller)
+
+
+def _train(settings: TrainTeacherSettings, task: Task, distiller: Distiller) -> Path:
     seed = settings.run.seed
     setup = build_policy(AgentConfig("fine-tune"), distiller, PhaseConfig("constant"), seed)
     sources = [settings.model.encoder] if settings.model.encoder else []

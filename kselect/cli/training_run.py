@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from kselect.cli.console import Progress, notice
-from kselect.cli.signals import Interruption
+from kselect.cli.signals import SIGNALS, Interruption
 from kselect.config import (
     CompareSettings,
     DistillSettings,
@@ -116,6 +117,19 @@ def save_model(folder: RunFolder, results: Mapping[str, Any], classifier: Classi
     classifier.save_pretrained(folder.path / name)
     folder.write_card(model_card(results, folder.repeat, str(folder.path / name)), name)
     folder.write_results(results)
+
+
+@contextmanager
+def leading(distiller: Distiller) -> Iterator[None]:
+    """Lead the other processes of a run, where there are some, within the context; they end instead of entering it."""
+    if distiller.processes.leads:
+        with distiller.processes:
+            yield
+        return
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # the first process finishes the phase, and needs the others for it
+    distiller.follow()
+    raise SystemExit(0)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ class TrainingConfig(Config):
     batch_size: int = 32
     """Examples per training step, over all accumulated parts."""
     accumulation: int = 1
-    """Micro-batches that each batch is split into for gradient accumulation."""
+    """Micro-batches that each batch, or each process's part of it, is split into for gradient accumulation."""
     learning_rate: float = 1e-4
     """Peak learning rate of AdamW, which it rises to over the warm-up."""
     warmup: float = 0.1

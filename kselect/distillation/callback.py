@@ -81,7 +81,8 @@ class DistillerCallback:
         on_evaluate                       (`rollout` only)
 
     A method whose name begins with `on_` and that is none of these is refused, as it would never be called. Hooks
-    of training steps run only where students are trained in this process. `on_save` follows each checkpoint, which
+    of training steps run only where students are trained in this process, and of several processes that train one
+    student, in the first, which sees the losses of its own micro-batches. `on_save` follows each checkpoint, which
     holds the `state_dict` of callbacks given to a runner.
     """
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from datetime import timedelta
 
 import torch
 from accelerate import PartialState
 from torch import Tensor
 
 from kselect.errors import KselectError, first_line
+from kselect.launcher import check_launch
 
+PATIENCE = timedelta(hours=6)  # the other processes wait while the first evaluates, or fills the teacher cache
 DEVICES = ("cpu", "cuda", "mps")
 """Types of devices that can be asked for by name."""
 
@@ -17,16 +20,22 @@ DEVICES = ("cpu", "cuda", "mps")
 def find_device(name: str = "auto") -> torch.device:
     """Return a device by name, such as cpu, cuda, cuda:1 or mps; auto is the CUDA device if there is one, else the CPU.
 
+    Of several processes that a launcher has started, each has the CUDA device of its own, or the CPU.
+
     Raises:
-        KselectError: a name that is of no such device, one that this machine does not have, or several processes that
-            a launcher has started.
+        KselectError: a name that is of no such device, one that this machine does not have, one by which several
+            processes would share a device, or processes that no launcher has started.
     """
-    state = PartialState(cpu=not torch.cuda.is_available())
-    if state.num_processes > 1:
-        raise KselectError(
-            "A run trains in one process, and a launcher has started several: start it without a launcher."
-        )
+    check_launch()
+    state = PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
     if name == "auto":
+        return state.device
+    if state.num_processes > 1 and name != state.device.type:
+        raise KselectError(
+            f"device is {name}, but of several processes each has its own: give auto, or {state.device.type}.",
+            setting="device",
+        )
+    if state.num_processes > 1:
         return state.device
     known = f"give auto, {', '.join(DEVICES[:-1])} or {DEVICES[-1]}"
     try:

@@ -23,6 +23,7 @@ from kselect.distillation.other_tokens import OtherTokens
 from kselect.distillation.overlap import trained_texts
 from kselect.distillation.pair_forward import PairForward
 from kselect.distillation.phase_report import PhaseReport
+from kselect.distillation.processes import Processes
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.source_sampler import SourceSampler
 from kselect.distillation.teacher.columns import column_logits, with_columns
@@ -74,6 +75,7 @@ class Distiller:
         account: wall time by purpose.
         callbacks: callbacks that observe the training.
         control: what they ask of it.
+        processes: the processes that train the student together.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class Distiller:
         models = (student, *self._teachers_alike)
         self.max_length = min(input_length(model, max_length, task.usual_length) for model in models)
         self.device = find_device(self.training.device)
+        self.processes = Processes()
         self.dtype = resolve_precision(self.training.precision, self.device)
         self.account = CostAccount(self.device)
         self.callbacks: list[DistillerCallback] = []
@@ -129,7 +132,7 @@ class Distiller:
         self._prepare_training()
         student.training_texts = trained_texts(task, student, self.teachers)
         with self.account.measure("probing"):
-            self.initial_losses = self._probe()
+            self.initial_losses = self.processes.from_first(self._probe())
         self._set_scales()
 
     def _offer(self, config: KnowledgeConfig | None, parser: Classifier | None) -> None:
@@ -184,9 +187,17 @@ class Distiller:
         further = {"knowledge": nn.ModuleDict(modules), "weighting": self.weighting}
         trained = nn.ModuleDict({"student": self._model, "head": self.student.head, **further})
         sampler = SourceSampler(self._train.lengths, self._sizes, self.training.batch_size)
-        self._state = TrainingState(trained.to(self.device), sampler, self.training, self.device)
+        self.processes.copy_from_first(trained.to(self.device).state_dict().values())
+        self._state = TrainingState(trained, sampler, self.training, self.device)
         self._steps = TrainingSteps(
-            self.student, self.knowledge, self._pair, self.weighting, self._state, self.training, self.device
+            self.student,
+            self.knowledge,
+            self._pair,
+            self.weighting,
+            self._state,
+            self.training,
+            self.device,
+            self.processes,
         )
         self.total_steps = self._steps.total_steps
 
@@ -267,7 +278,8 @@ class Distiller:
     def reset(self, seed: int) -> None:
         """Restore the initial weights and start a run; `seed` determines the order of examples and dropout."""
         self._own_control.should_training_stop = False
-        self._state.reset(seed)
+        with self.processes.together("reset", seed):
+            self._state.reset(seed)
         self._notify_rewind()
 
     def watch_teacher(self, progress: ProgressCallback) -> None:
@@ -296,7 +308,7 @@ class Distiller:
         if len(weights) not in (1, steps):
             raise ValueError(f"A selection for each step has {steps} rows, not {len(weights)}.")
         try:
-            with self.account.measure("student"):
+            with self.processes.together("advance", selection, steps), self.account.measure("student"):
                 return self._steps.take(weights, steps, self.scales, self.callbacks, self.control)
         except TrainingDivergedError:
             self._notify_rewind()
@@ -305,6 +317,10 @@ class Distiller:
     def batch_loss(self) -> BatchLoss:
         """Return the loss of batches that another training loop draws; the models are those of this run."""
         return BatchLoss(self.knowledge, self._pair, self.weighting, self.scales)
+
+    def follow(self) -> None:
+        """Take part in the training that the first of several processes decides on, until it leaves `processes`."""
+        self.processes.repeat(self)
 
     def evaluate(self, split: str, examples: int | None = None) -> Evaluation:
         """Evaluate the student on a split, or on a fixed sample of `examples` of it."""
@@ -369,8 +385,11 @@ class Distiller:
         Raises:
             KselectError: the snapshot was taken on another kind of device.
         """
-        self._state.restore(snapshot)
-        self.scales = np.array(snapshot.facts["scales"], dtype=np.float32)
+        if self.processes.count > 1:  # tensors on a device would arrive on that of the first process
+            snapshot = replace(snapshot, tensors={name: tensor.cpu() for name, tensor in snapshot.tensors.items()})
+        with self.processes.together("restore", snapshot):
+            self._state.restore(snapshot)
+            self.scales = np.array(snapshot.facts["scales"], dtype=np.float32)
         self._notify_rewind()
 
     def _notify_rewind(self) -> None:

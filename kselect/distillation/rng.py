@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,6 +41,22 @@ class RandomStream:
             self.state = self.global_state()
             self._set_global_state(outside)
 
+    @contextmanager
+    def divided(self, parts: int, seed: int, step: int) -> Iterator[Callable[[int], object]]:
+        """Yield a function that begins the stream of a part of a training step by its number, while this one is active.
+
+        The stream is a function of `seed`, step and number, so that what a part draws does not depend on which process
+        takes it. A single part continues this stream, to which the generators return afterwards.
+        """
+        if parts == 1:
+            yield lambda number: None
+            return
+        own = self.global_state()
+        try:
+            yield lambda number: torch.manual_seed(_mixed(seed, step, number))
+        finally:
+            self._set_global_state(own)
+
     def global_state(self) -> dict[str, Tensor]:
         """Return the state of the global generators, which is that of this stream while it is active."""
         state = {"cpu": torch.get_rng_state()}
@@ -55,3 +72,7 @@ class RandomStream:
             torch.cuda.set_rng_state(state["cuda"], self.device)
         if self.device.type == "mps":
             torch.mps.set_rng_state(state["mps"])
+
+
+def _mixed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

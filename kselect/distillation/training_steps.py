@@ -18,6 +18,7 @@ from kselect.distillation.divergence import TrainingDivergedError, check_finite
 from kselect.distillation.learning_rate import LearningRate
 from kselect.distillation.pair_forward import PairForward
 from kselect.distillation.phase_report import SIGNALS, PhaseReport, compute_signals
+from kselect.distillation.processes import Processes
 from kselect.distillation.training_state import TrainingState
 from kselect.distillation.weighting import Weighting
 from kselect.knowledge.base import Knowledge
@@ -42,6 +43,7 @@ class TrainingSteps:
         state: TrainingState,
         training: TrainingConfig,
         device: torch.device,
+        processes: Processes,
     ) -> None:
         """Train on `device`.
 
@@ -53,6 +55,7 @@ class TrainingSteps:
             state: the state of the run, which each step changes.
             training: settings of the steps.
             device: device of the models.
+            processes: they share the micro-batches of each step.
         """
         self.total_steps = training.total_steps(state.sampler.batches_per_epoch)
         self._student = student
@@ -62,6 +65,7 @@ class TrainingSteps:
         self._state = state
         self._training = training
         self._device = device
+        self._processes = processes
         self._rate = LearningRate(training, self.total_steps)
 
     @property
@@ -110,7 +114,7 @@ class TrainingSteps:
                 self._state.step += 1
                 for callback in callbacks:
                     callback.on_step_end(self._state.step, control)
-                if control.should_training_stop:
+                if self._processes.from_first(control.should_training_stop):
                     break
             table = torch.stack(rows).cpu().numpy()  # the only synchronisation with the device in a phase
             for callback in callbacks:
@@ -165,15 +169,20 @@ class TrainingSteps:
             weights, scales = weights[chosen] / weights[chosen].sum(), scales[chosen]
         names = tuple(self._knowledge[i].name for i in selected[kinds])
         row = torch.zeros(len(names) + len(SIGNALS), device=self._device)
-        for part in self.split(indices):
-            share = len(part) / len(indices)
-            micro_batch = self.compare(part, selected[kinds])
-            total = self._weighting(micro_batch.losses, weights, scales, names, micro_batch.student)
-            for callback in callbacks:
-                callback.on_losses(micro_batch, total)
-            (total.mean() * share).backward()
-            signals = compute_signals(micro_batch.student, micro_batch.teacher, micro_batch.batch.labels)
-            row += torch.cat([micro_batch.losses.detach().mean(0), signals]) * share
+        parts = self.split(indices)
+        seed = self._state.sampler.position["seed"]
+        with self._state.dropout.divided(len(parts), seed, self._state.step) as begin_part:
+            for number, share in self._own_shares([len(part) / len(indices) for part in parts]):
+                begin_part(number)
+                micro_batch = self.compare(parts[number], selected[kinds])
+                total = self._weighting(micro_batch.losses, weights, scales, names, micro_batch.student)
+                for callback in callbacks:
+                    callback.on_losses(micro_batch, total)
+                (total.mean() * share).backward()
+                signals = compute_signals(micro_batch.student, micro_batch.teacher, micro_batch.batch.labels)
+                row += torch.cat([micro_batch.losses.detach().mean(0), signals]) * share
+        gradients = [value.grad for value in self._state.trained.parameters() if value.grad is not None]
+        self._processes.add_up([*gradients, row])
         grad_norm = clip_grad_norm_(self._state.trained.parameters(), self._training.max_grad_norm)
         losses, signals = row[: len(names)], row[len(names) :]
         self._state.optimizer.step(self.learning_rate, torch.isfinite(grad_norm) & torch.isfinite(losses).all())
@@ -182,8 +191,18 @@ class TrainingSteps:
         return torch.cat([losses, signals, grad_norm.detach().reshape(1)])
 
     def split(self, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Split a batch into micro-batches."""
-        return np.array_split(indices, min(self._training.accumulation, len(indices)))
+        """Split a batch into the micro-batches of all processes."""
+        parts = self._training.accumulation * self._processes.count
+        return np.array_split(indices, min(parts, len(indices)))
+
+    def _own_shares(self, shares: Sequence[float]) -> list[tuple[int, float]]:
+        """Return the micro-batches that this process takes, by number, each with its share of the batch.
+
+        Where there are fewer than processes, the others take the first one with a share of 0, for zero gradients of the
+        same parameters.
+        """
+        own = list(enumerate(shares))[self._processes.index :: self._processes.count]
+        return own or [(0, 0.0)]
 
     def compare(self, indices: NDArray[np.int64], selected: Iterable[int], live: bool = False) -> MicroBatch:
         """Compute the losses of training examples for the kinds of knowledge at `selected`; `live`, without cache."""

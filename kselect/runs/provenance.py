@@ -15,11 +15,12 @@ import transformers
 
 import kselect
 from kselect import io
+from kselect.launcher import process_count
 from kselect.logging import get_logger
 
 
 def describe(seed: int | Sequence[int], device: str = "auto") -> dict[str, Any]:
-    """Return versions, device, threads, platform, seed or seeds and, in a checkout of kselect, its commit.
+    """Return versions, device, processes, threads, platform, seed or seeds and, in a checkout of kselect, its commit.
 
     Args:
         seed: of the run.
@@ -32,6 +33,7 @@ def describe(seed: int | Sequence[int], device: str = "auto") -> dict[str, Any]:
         "transformers": transformers.__version__,
         "gymnasium": gymnasium.__version__,
         "device": _device(device),
+        "processes": process_count(),
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "platform": platform.platform(),

@@ -26,7 +26,7 @@ from kselect.runs.trackers import Trackers
 
 CHECKPOINT = "checkpoints/latest.safetensors"
 METRICS = "metrics.jsonl"
-UNTRACKED = ("step", "phase", "episode", "task", "reward_measure", "reward_unit")
+UNTRACKED = ("step", "phase", "episode", "task", "reward_measure", "reward_unit", "changes")
 IN_METRICS = ("parameters", "latency")
 """Results that are drawn with the metrics."""
 
