@@ -48,8 +48,8 @@ class Snapshot:
                 raise OSError(str(error)) from error
 
     @staticmethod
-    def load(path: str | Path, run: str = "") -> Snapshot:
-        """Read a file written by `save`.
+    def load(path: str | Path, run: str | None = None) -> Snapshot:
+        """Read a file written by `save`, of a certain run if that is given.
 
         Raises:
             KselectError: the file is missing, damaged, not a snapshot, or one of another run or another version.
@@ -66,7 +66,7 @@ class Snapshot:
             raise _refused(path, "was written by another version of kselect")
         if metadata.get("checksum") != _checksum(tensors):
             raise _refused(path, "is damaged (its content does not match its checksum)")
-        if metadata.get("run") != run:
+        if run is not None and metadata.get("run") != run:
             raise _refused(path, "is of a run with other settings or another seed")
         not_finite = [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]
         if not_finite:

@@ -72,6 +72,7 @@ def test_two_lines_make_a_distillation(folder: Path, tmp_path: Path, monkeypatch
     ours = run(script, folder, tmp_path / "ours", monkeypatch)
     assert plain["metrics"].keys() == ours["metrics"].keys()
     assert isinstance(ours["trainer"], kselect.KSelectTrainer)
+    assert ours["trainer"].setup is not None
     assert ours["trainer"].setup.chosen is not None
     saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "ours")
     assert saved.config.num_hidden_layers == 2

@@ -26,7 +26,7 @@ class Data:
     max_seq_length: int = 32
 
 
-parser = HfArgumentParser((Data, TrainingArguments))
+parser = HfArgumentParser((Data, TrainingArguments))  # type: ignore[arg-type]
 data_args, training_args = parser.parse_args_into_dataclasses()
 files = {"train": data_args.train_file, "validation": data_args.validation_file}
 raw_datasets = load_dataset("json", data_files=files, cache_dir=training_args.output_dir)

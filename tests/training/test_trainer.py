@@ -74,7 +74,7 @@ def logged(trainer: Trainer, name: str = "loss") -> list[float]:
     return [record[name] for record in trainer.state.log_history if name in record]
 
 
-def weights_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+def weights_of(model: Any) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
@@ -138,7 +138,8 @@ def test_scores_and_several_labels(problem: str, tmp_path: Path) -> None:
     )
     examples = [{**row, "labels": label} for row, label in zip(rows(), labels.tolist(), strict=True)]
     config = copy.deepcopy(tiny_classifier(task, dropout=0.0).model.config)
-    config.num_labels, config.problem_type = labels.ndim * 2 - 1, problem
+    config.num_labels = labels.ndim * 2 - 1
+    config.update({"problem_type": problem})
     torch.manual_seed(0)
     teacher, student = (AutoModelForSequenceClassification.from_config(config) for _ in range(2))
     tokenizer, args = tiny_classifier(task).tokenizer, arguments(tmp_path, max_steps=3)
@@ -232,6 +233,7 @@ def test_resumed_is_straight_with_projections(tmp_path: Path) -> None:
     assert not any(name.startswith("kselect") for name in straight)
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
     checkpoint = load_file(tmp_path / "straight" / "checkpoint-3" / "model.safetensors")
+    assert trainers[0].setup is not None
     assert {name for name in checkpoint if name not in straight} == {
         f"kselect.{name}" for name, _ in trainers[0].setup.loss.trained.named_parameters()
     }
