@@ -26,12 +26,12 @@ from kselect.collection.table import read_pool
 CARD = """\
 # The policy `auto`
 
-A portfolio: one of {selections} selections of knowledge and texts, chosen before the run by what is known of it
-({facts}), or else `{default}`, the best fixed selection of the runs that it was fitted to. Another one is chosen where
-it is better with a probability above {confidence:.0%}.
+A portfolio: it takes `{default}`, the best fixed selection of the runs that it was fitted to, unless another one of its
+{selections} selections of knowledge and texts is better with a probability above {confidence:.0%}. That is judged by
+facts of the run, before it begins: {facts}.
 
-It was fitted to {runs} runs of {conditions} conditions over {tasks} tasks ({names}), under the seeds {seeds}, by their
-scores on the reward split:
+It was fitted to {runs} runs of {conditions} conditions over {tasks} tasks ({names}),
+under the seeds {seeds}, by their scores on the reward split:
 
 ```
 {command}
