@@ -324,6 +324,6 @@ def test_a_teacher_that_learned_nothing_is_reported_before_the_runs(
     capfd.readouterr()
     task = ["--task", "synthetic-acceptability", "--train_limit", "64", "--teacher", str(tmp_path / "teacher")]
     assert main(["explain", *task, "--layers", "1", *SMALL, "--seeds", "0", "--runs_dir", str(tmp_path / "runs")]) == 0
-    first, *rest = capfd.readouterr().err.splitlines()
+    _, first, *rest = capfd.readouterr().err.splitlines()
     assert first.startswith("Warning: the teacher is no better than the constant prediction (")
     assert any(line.startswith("Explaining synthetic-acceptability: ") for line in rest)

@@ -270,8 +270,7 @@ def test_other_settings_are_refused_and_fresh_starts_over(
     stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*stopped, "--learning_rate", "0.5", "--layers", "2"]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
+    _, error = capsys.readouterr().err.splitlines()  # after a line about the data
     assert (
         "mine holds an unfinished run of other settings: layers was 1, is 2; learning_rate was 0.0001, is 0.5" in error
     )
@@ -293,9 +292,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
     whole = before.read_bytes()
     before.write_bytes(whole[:1000])
     assert main(stopped) == 2
-    error = capsys.readouterr().err
+    _, error = capsys.readouterr().err.splitlines()
     assert f"The checkpoint {latest} is damaged" in error
-    assert error.count("\n") == 1
     before.write_bytes(whole)
     assert main(stopped) == 0
     assert f"The checkpoint {latest} is damaged" in caplog.text

@@ -35,7 +35,19 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def distil(teacher: str, runs: Path, name: str, *more: str) -> list[str]:
     given = ["--teacher", teacher, "--runs_dir", str(runs), "--run_name", name]
-    return ["distill", *SMALL, *PHASES, "--precision", "fp32", "--agent", "online", *given, *more]
+    return [
+        "distill",
+        "--task",
+        "synthetic-acceptability",
+        *SMALL,
+        *PHASES,
+        "--precision",
+        "fp32",
+        "--agent",
+        "online",
+        *given,
+        *more,
+    ]
 
 
 def together(words: list[str], count: int, runs: Path) -> None:
