@@ -70,7 +70,7 @@ def ensure_same_settings(path: Path, config: Mapping[str, Any], except_for: Sequ
 
 
 def identify(config: Mapping[str, Any]) -> str:
-    """Return what tells runs apart: a checksum of all settings that a run must be resumed under."""
+    """Return what distinguishes runs: a checksum of all settings that a run must be resumed under."""
     fixed = {name: value for name, value in config.items() if name not in FREE}
     return io.checksum({"settings": yaml.safe_dump(fixed, sort_keys=True).encode()})
 
