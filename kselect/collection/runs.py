@@ -30,6 +30,7 @@ from kselect.config import (
 from kselect.distillation.callback import DistillerCallback, TrainingControl
 from kselect.distillation.evaluation import predict
 from kselect.distillation.facts.measure import measure_facts
+from kselect.distillation.overlap import teacher_overlap
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
 from kselect.recipes import recipe_defaults, resolve
@@ -86,6 +87,7 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
     return {
         "marks": recorder.marks,
         "teacher": teacher,
+        "teacher_overlap": teacher_overlap(distiller.task, distiller.teachers),
         "facts": facts.to_dict(),
         "constant": constant_metrics(distiller.task),
         "steps": runner.total_steps,

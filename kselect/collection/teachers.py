@@ -82,10 +82,13 @@ def _scale_logits(classifier: Classifier, factor: float) -> None:
 def student_config(
     condition: Condition, data: TaskConfig, teacher: Path, encoder: str, seed: int, folder: Path
 ) -> StudentConfig:
-    """Return the settings of the condition's student, after saving it where it is not cut from its teacher."""
+    """Return the settings of the condition's student, after saving it where it is not cut from its teacher.
+
+    The examples of teacher and student are disjoint, but a task may have copies of a text, 1 % of them in STS-B.
+    """
     spec = condition.student
     if spec.initial == "teacher":
-        return StudentConfig(str(teacher), layers=spec.layers, head=spec.head)
+        return StudentConfig(str(teacher), layers=spec.layers, head=spec.head, allow_overlap=True)
     if not (folder / "config.json").is_file():
         task = make_task(data)
         source = encoder if spec.initial == "encoder" else str(_narrow(encoder, spec.layers, seed, folder / "encoder"))
@@ -93,7 +96,7 @@ def student_config(
         if spec.initial == "encoder":
             student = shrink(student, spec.layers)
         student.save_pretrained(folder)
-    return StudentConfig(str(teacher), student=str(folder), head=spec.head)
+    return StudentConfig(str(teacher), student=str(folder), head=spec.head, allow_overlap=True)
 
 
 def _narrow(encoder: str, layers: int | list[int], seed: int, folder: Path) -> Path:
