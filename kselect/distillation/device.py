@@ -9,7 +9,7 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
-from kselect.errors import KselectError, first_line
+from kselect.errors import KselectError, first_line, unknown
 from kselect.launcher import check_launch
 
 PATIENCE = timedelta(hours=6)  # the other processes wait while the first evaluates, or fills the teacher cache
@@ -64,10 +64,16 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     """Return the dtype for `auto`, `bf16` or `fp32` on `device`.
 
     `auto` is bf16 if the hardware supports it natively; emulation is several times slower than fp32.
+
+    Raises:
+        KselectError: another name.
     """
     if precision == "auto":
         precision = "bf16" if _native_bf16(device) else "fp32"
-    return {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]
+    dtypes = {"bf16": torch.bfloat16, "fp32": torch.float32}
+    if precision not in dtypes:
+        raise unknown("precision", precision, ["auto", *dtypes])
+    return dtypes[precision]
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kselect.config.validation import require
 from kselect.distillation.device import find_device, resolve_precision
 from kselect.distillation.evaluation import answers_of, forward_batches
 from kselect.errors import KselectError
@@ -76,6 +77,7 @@ class Predictor:
         self.task = task
         self.dtype = dtype
         self.max_length = max_length
+        require(batch_size > 0, f"batch_size is {batch_size}: give a positive number.", "batch_size")
         self.batch_size = batch_size
         self.truncated = self.in_pieces = 0
 

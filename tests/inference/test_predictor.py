@@ -173,4 +173,8 @@ def test_a_policy_and_an_unknown_device_are_refused(run: Path, tmp_path: Path) -
     for name in ("gpu", "meta"):
         with pytest.raises(KselectError, match=f"device is {name}: give auto, cpu, cuda or mps"):
             kselect.load(run, device=name)
+    with pytest.raises(KselectError, match="precision 'fp17'"):
+        kselect.load(run, precision="fp17")
+    with pytest.raises(KselectError, match="batch_size is 0: give a positive number"):
+        kselect.load(run, batch_size=0)
     assert isinstance(kselect.load(run, device="cpu"), Predictor)

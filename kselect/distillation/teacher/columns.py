@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kselect.config import TEXT_SOURCES
 from kselect.distillation.evaluation import Evaluation
 from kselect.errors import KselectError
+from kselect.logging import get_logger
 from kselect.models.classifier import Classifier
 from kselect.models.column_teacher import ColumnTeacher
 from kselect.models.heads import Head
@@ -53,7 +54,23 @@ def column_logits(task: Task[Any]) -> Logits | None:
                 setting="teacher_columns",
             )
         parts.append(logits)
+    _warn_of_order(task, parts[0])
     return np.concatenate(parts)
+
+
+def _warn_of_order(task: Task[Any], logits: Logits) -> None:
+    """Warn where the answers agree with the labels of train less often than chance, as columns in a wrong order do."""
+    labels = np.asarray(task.splits["train"].labels)
+    if task.regression or labels.ndim != 1 or not (labels >= 0).any():
+        return
+    agreement = float((logits.argmax(1) == labels)[labels >= 0].mean())
+    if agreement < 1 / task.num_labels:
+        get_logger().warning(
+            "The teacher's columns agree with %.0f %% of the labels of train, less than chance: they are read in the "
+            "order of the labels, %s.",
+            100 * agreement,
+            ", ".join(task.labels),
+        )
 
 
 def with_columns(

@@ -16,6 +16,7 @@ import torch
 from kselect.config import DistillSettings, KnowledgeConfig, TaskConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import predict_logits
+from kselect.distillation.teacher.columns import column_logits
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.shrink import shrink
@@ -108,6 +109,17 @@ def test_further_texts_need_answers() -> None:
     further = with_transfer(with_answers(task, teacher, True), Split(["the dog runs"], None, [0]).unlabelled())
     with pytest.raises(KselectError, match="The transfer texts have no answers of the teacher"):
         run_of(further, [], shrink(teacher, 2), ["gold", "logits"])
+
+
+def test_columns_in_a_wrong_order_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    task = tiny_task()
+    assert isinstance(task, TextTask)
+    train = task.splits["train"]
+    for right in (True, False):
+        caplog.clear()
+        sure = [(4.0, 0.0) if (label == 0) == right else (0.0, 4.0) for label in train.labels]
+        column_logits(replace(task, splits={**task.splits, "train": replace(train, teacher_logits=sure)}))
+        assert ("agree with 0 % of the labels of train" in caplog.text) != right
 
 
 def write(path: Path, rows: Sequence[dict[str, Any]]) -> str:
