@@ -1,4 +1,4 @@
-"""The forms that an action may have, and the selection that it stands for."""
+"""The forms that an action may have, and the selection that it encodes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def action_space(actions: str, rows: int) -> spaces.Space[Any]:
 
 
 def selection_of(action: Any, rows: int, actions: str) -> NDArray[np.float32]:
-    """Return the weights `[k]` that an action stands for.
+    """Return the weights `[k]` that an action encodes.
 
     Of a discrete action a, row i is selected where bit i of a + 1 is set.
 

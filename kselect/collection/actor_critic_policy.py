@@ -8,10 +8,10 @@ import numpy as np
 from gymnasium import spaces
 
 from kselect.agents.offline_actor_critic import OfflineActorCritic
-from kselect.agents.stages import Stages, weights_any
+from kselect.agents.stages import Stages
 from kselect.collection.fit import Trial, by_group
 from kselect.collection.fit_actor_critic import HALF, fit_actor_critic, plan_traits
-from kselect.collection.policy import READ
+from kselect.collection.policy import READ, described
 from kselect.collection.suite import Suite
 from kselect.config import TEXT_SOURCES
 from kselect.distillation.facts.facts import FACTS
@@ -98,14 +98,7 @@ def make_actor_critic(
     agent = OfflineActorCritic(
         observation_space(len(names), observe_facts=True),
         spaces.Box(0.0, 1.0, (len(names),), np.float32),
-        selections={
-            name: {
-                "stages": [dict(stage) for stage in stages],
-                "traits": traits[name],
-                "requires": [source for source in TEXT_SOURCES if weights_any(stages, source)],
-            }
-            for name, stages in stages_of.items()
-        },
+        selections=described(stages_of, traits),
         facts={name: len(CONTEXT) + FACTS.index(name) for name in facts},
         critics=len(fitted.critic),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -90,6 +91,18 @@ def traits_of(selections: Mapping[str, Stages]) -> dict[str, list[float]]:
     return {name: selection_traits(stages) for name, stages in selections.items()}
 
 
+def described(selections: Mapping[str, Stages], traits: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Any]]:
+    """Return selections as a `kselect.agents.chooser.Chooser` takes them."""
+    return {
+        name: {
+            "stages": [dict(stage) for stage in stages],
+            "traits": list(traits[name]),
+            "requires": [source for source in TEXT_SOURCES if weights_any(stages, source)],
+        }
+        for name, stages in selections.items()
+    }
+
+
 def make_portfolio(
     observed: Sequence[Trial], suite: Suite, facts: Sequence[str] = READ, confidence: float = 0.9
 ) -> Portfolio:
@@ -101,14 +114,7 @@ def make_portfolio(
     agent = Portfolio(
         observation_space(len(names), observe_facts=True),
         spaces.Box(0.0, 1.0, (len(names),), np.float32),
-        selections={
-            name: {
-                "stages": [dict(stage) for stage in stages],
-                "traits": traits[name],
-                "requires": [source for source in TEXT_SOURCES if weights_any(stages, source)],
-            }
-            for name, stages in selections.items()
-        },
+        selections=described(selections, traits),
         facts={name: len(CONTEXT) + FACTS.index(name) for name in facts},
         confidence=confidence,
     )

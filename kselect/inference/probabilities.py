@@ -73,7 +73,7 @@ def _(answer: ArcTagAnswer) -> Tensor:
 def joined(pieces: list[tuple[Piece, NDArray[Any]]], trees: bool) -> NDArray[Any]:
     """Return the probabilities of a sentence of n words from those of its pieces, see `EncodedWords.whole`.
 
-    A word's head is looked for in its piece alone, and the root of a piece stands for that of the sentence.
+    A word's head is looked for in its piece alone, and the root of a piece is taken for that of the sentence.
 
     Returns:
         Of tags `[n, K]`; of heads `[n, 1 + n]`.

@@ -8,7 +8,7 @@ from pathlib import Path
 from kselect.errors import KselectError, near_path
 
 STDIN = "/dev/stdin"
-"""Path of standard input, which `-` stands for."""
+"""The path that means standard input."""
 
 
 def resolve_path(path: str, data_dir: str | Path | None = None) -> str:

@@ -28,7 +28,7 @@ ADDRESS = "RAY_ADDRESS"
 RETRIES, PATIENCE = 3, 10.0
 """How often a run whose process died is started again, and seconds until a cluster must have answered."""
 STORE_BYTES = 100 * 2**20
-"""Memory for objects of a Ray of our own; settings and results are small, and the default is a third of the machine."""
+"""Memory for objects where a study starts Ray; settings and results are small, and Ray takes a third of it all."""
 
 
 class RayEngine:

@@ -107,7 +107,8 @@ def test_values_arrive_with_their_types():
         )
     )
     assert settings.model.layers == [1, 3, 5]
-    assert settings.knowledge.scales["hidden"] == 10.0
+    relations = dict.fromkeys(("query-relations", "key-relations", "value-relations"), 1.0)
+    assert settings.knowledge.scales == {"hidden": 10.0, **relations}
     assert settings.run.run_name == "7"
     assert settings.agent.agent_settings == {"rate": 1e-3, "name": "x"}
     assert distill("--layers", "3").model.layers == 3

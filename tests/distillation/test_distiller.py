@@ -335,7 +335,7 @@ def test_distiller_refuses_incompatible_models() -> None:
     stranger = shrink(teacher, 2)
     stranger.tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])})
     hidden = KnowledgeConfig(knowledge=["gold", "hidden"])
-    with pytest.raises(KselectError, match="token"):
+    with pytest.raises(KselectError, match="this teacher's tokenizer is another than the student's"):
         Distiller(acceptability, teacher, stranger, knowledge=hidden, max_length=32)
 
 
