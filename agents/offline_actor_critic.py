@@ -25,7 +25,7 @@ class OfflineActorCritic(Chooser):
     Args:
         observation_space: Of the environment.
         action_space: Of the environment.
-        selections: See `Chooser`.
+        selections: See `Chooser`; each also has `traits`, numbers that describe it, as many for each.
         facts: Positions in the context of the facts that are read, by name.
         known: See `Chooser`.
         critics: Size of the ensemble.
@@ -51,6 +51,8 @@ class OfflineActorCritic(Chooser):
     ) -> None:
         super().__init__(observation_space, action_space, selections=selections, facts=facts, known=known, seed=seed)
         check_range("critics", critics, COUNT)
+        if len({len(selection["traits"]) for selection in self.selections.values()}) != 1:
+            raise KselectError("The selections of a policy have different numbers of traits: give as many for each.")
         self.critics = critics
         size = len(next(iter(self.selections.values()))["traits"]) * (1 + len(self.facts))
         self.actor, self.critic = np.zeros(size), np.zeros((critics, size))

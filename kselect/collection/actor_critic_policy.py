@@ -97,7 +97,7 @@ def make_actor_critic(
     agent = OfflineActorCritic(
         observation_space(len(names), observe_facts=True),
         spaces.Box(0.0, 1.0, (len(names),), np.float32),
-        selections=described(stages_of, traits),
+        selections={name: {**each, "traits": traits[name]} for name, each in described(stages_of).items()},
         facts=positions(facts),
         known=indicator_positions(facts),
         critics=len(fitted.critic),

@@ -135,3 +135,10 @@ def test_the_facts_are_those_of_a_portfolio() -> None:
     agent = make_actor_critic(pool(effect=1.0), SUITE)
     assert list(agent.facts) == list(READ)
     assert agent.selections.keys() == SELECTIONS.keys()
+
+
+def test_as_many_traits_for_each_selection() -> None:
+    agent = make_actor_critic(pool(effect=1.0), SUITE)
+    odd = {**agent.selections, "x": {"stages": [], "traits": [1]}}
+    with pytest.raises(KselectError, match="different numbers of traits"):
+        OfflineActorCritic(agent.observation_space, agent.action_space, **{**agent.settings, "selections": odd})
