@@ -12,7 +12,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from kselect.agents.serialization import FILES, read_description, read_learned, restoring, write_agent
-from kselect.agents.validation import Range, check_range, setting_names
+from kselect.agents.validation import Range, check_range, check_reward, setting_names
 from kselect.errors import KselectError
 from kselect.hub import local_folder, model_card, push_folder
 
@@ -284,6 +284,12 @@ class Agent(ABC):
         shape = space[key].shape
         assert shape is not None
         return shape
+
+    def _check_outcome(self, observation: Observation, reward: float, next_observation: Observation) -> None:
+        """Refuse observations of other shapes than the spaces have, and a reward that is not finite."""
+        self._check(observation)
+        self._check(next_observation)
+        check_reward(reward)
 
     def _check(self, observation: Observation) -> None:
         """Refuse an observation of other shapes than the spaces have."""
