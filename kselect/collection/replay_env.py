@@ -27,6 +27,7 @@ from kselect.errors import KselectError, unknown
 Observation = NDArray[np.float32]
 LIMIT = 5.0
 STEPS = 100  # of a run, for drawings
+OPTIONS = ("condition", "seed")  # of `reset`
 SCORES = ("score", "teacher_score")  # both less the constant prediction's
 
 
@@ -126,10 +127,13 @@ class ReplayEnv(gymnasium.Env[Observation, np.int64]):
             options: `condition` and `seed`, of the run; where one is missing, it is drawn.
 
         Raises:
-            KselectError: the pool has no such condition and seed.
+            KselectError: the pool has no such condition and seed, or another option.
         """
         super().reset(seed=seed)
-        wanted = {"condition": None, "seed": None} | (options or {})
+        wanted = dict.fromkeys(OPTIONS) | (options or {})
+        for name in wanted:
+            if name not in OPTIONS:
+                raise unknown("option of reset", name, OPTIONS)
         fitting = [
             number
             for number, group in enumerate(self.groups)

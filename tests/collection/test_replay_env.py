@@ -184,3 +184,5 @@ def test_what_cannot_be_replayed_is_refused(settings: dict[str, Any], message: s
         ReplayEnv(ledger, **settings)
     with pytest.raises(KselectError, match="no complete runs of strong under seed 3"):
         ReplayEnv(ledger).reset(options={"condition": "strong", "seed": 3})
+    with pytest.raises(KselectError, match="Unknown option of reset 'conditon': did you mean 'condition'"):
+        ReplayEnv(ledger).reset(options={"conditon": "weak"})
