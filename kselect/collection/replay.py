@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kselect.agents.stages import selected_during
-from kselect.collection.table import Run, by_group
+from kselect.collection.table import Run, runs_by_group
 from kselect.errors import KselectError
 
 END = 1.0  # the last mark
@@ -60,7 +60,7 @@ def race(
     if not branches:
         raise KselectError("A race has no branches: give at least one selection.")
     outcomes = []
-    for (condition, seed), found in by_group(runs).items():
+    for (condition, seed), found in runs_by_group(runs).items():
         if not set(branches) <= found.keys():
             continue
         entered = [found[name] for name in branches]
@@ -95,7 +95,7 @@ def switch(runs: Sequence[Run], first: str, second: str, mark: float, split: str
         stages = [run.stages for run in runs if run.selection == name]
         if not stages or any(len(each) > 1 for each in stages):
             raise KselectError(f"{name} is no selection of one stage that was run: give another.")
-    for (condition, seed), found in by_group(runs).items():
+    for (condition, seed), found in runs_by_group(runs).items():
         if first not in found or second not in found:
             continue
         (before,), (after,) = found[first].stages, found[second].stages

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kselect.agents.stages import selected_during
 from kselect.collection.replay import END
-from kselect.collection.table import Run, by_group, read_pool
+from kselect.collection.table import Run, read_pool, runs_by_group
 from kselect.distillation.facts.facts import FACTS
 from kselect.distillation.weighting import selection_weights
 from kselect.envs.registration import METADATA
@@ -243,7 +243,7 @@ def _groups(
     runs: Sequence[Run], selections: Sequence[str] | None, conditions: Sequence[str] | None
 ) -> list[dict[str, Run]]:
     """Return the runs of each condition and seed that has all selections, in their order."""
-    found = by_group(run for run in runs if run.stages and (conditions is None or run.condition in conditions))
+    found = runs_by_group(run for run in runs if run.stages and (conditions is None or run.condition in conditions))
     names = list(selections or max(found.values(), key=len, default=()))
     complete = [{name: group[name] for name in names} for group in found.values() if set(names) <= group.keys()]
     if not complete or not names:

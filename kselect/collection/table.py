@@ -93,7 +93,7 @@ class Run:
         return folder_of(pool, self.condition, self.seed) / f"{self.selection}{ARRAYS}"
 
 
-def by_group(runs: Iterable[Run]) -> dict[tuple[str, int], dict[str, Run]]:
+def runs_by_group(runs: Iterable[Run]) -> dict[tuple[str, int], dict[str, Run]]:
     """Return the runs of each condition and seed by their selection, in the order of the first of each.
 
     Raises:
