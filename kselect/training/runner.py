@@ -203,11 +203,7 @@ class EpisodeRunner:
         if "costs" not in facts or len(facts.get("callbacks", ())) != len(self._callbacks.given):
             raise KselectError("The checkpoint was written by another version of kselect: start over.", setting="fresh")
         check_losses(facts["initial_losses"], self._read_initial_losses())
-        names = ("run", "agent", "observation", "callback", "first", "actions")
-        groups: dict[str, dict[str, Tensor]] = {name: {} for name in names}
-        for name, tensor in snapshot.tensors.items():
-            group, _, rest = name.partition("/")
-            groups[group][rest] = tensor
+        groups = snapshot.groups("run", "agent", "observation", "callback", "first", "actions")
         self.episodes = [Episode(**episode) for episode in facts["episodes"]]
         self.agent.restore({name: tensor.numpy() for name, tensor in groups["agent"].items()}, facts["agent"])
         self._agent_state = copy.deepcopy(self.agent.state())
