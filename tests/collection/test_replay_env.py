@@ -143,13 +143,13 @@ def test_several_ledgers_are_one_pool(tmp_path: Path) -> None:
         ReplayEnv([paths[0], paths[0]])
 
 
-def test_an_episode_takes_a_millisecond(ledger: Path) -> None:
+def test_an_episode_takes_milliseconds(ledger: Path) -> None:
     env = ReplayEnv(ledger)
     play(env, *NAMES)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(100):
         play(env, *NAMES)
-    assert (time.perf_counter() - start) / 100 < 0.02
+    assert (time.process_time() - start) / 100 < 0.02
 
 
 @pytest.mark.parametrize("algorithm", ["DQN", "PPO"])
