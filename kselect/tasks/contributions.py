@@ -77,7 +77,7 @@ def _left_out(metrics: Sequence[str], predicted: NDArray[np.generic], gold: NDAr
         np.bincount(labels, weights=sizes, minlength=k),
         np.bincount(answers, weights=sizes, minlength=k),
     )
-    counts = _Counts(*(np.tile(each, (len(pairs), 1)) for each in whole))
+    counts = _Counts(*(np.tile(np.asarray(each, dtype=np.float64), (len(pairs), 1)) for each in whole))
     every = np.arange(len(pairs))
     counts.hits[every, labels] -= right
     counts.gold[every, labels] -= 1

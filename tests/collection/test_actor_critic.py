@@ -94,7 +94,10 @@ def test_combinations_have_halves_that_were_seen() -> None:
     assert all(plan not in plans[:place] for place, plan in enumerate(plans))
     first = [{"gold": 1}, {"logits": 1}, {"logits": 1, "transfer": 1}]
     assert len(found) == len(first) * len(first)  # those of the last selection are among them
-    early = {**SELECTIONS, "early": [{"until": 0.25, "weights": {"gold": 1}}, {"weights": {"logits": 1}}]}
+    early: dict[str, Stages] = {
+        **SELECTIONS,
+        "early": [{"until": 0.25, "weights": {"gold": 1}}, {"weights": {"logits": 1}}],
+    }
     assert "gold>logits" in combinations(early)  # which changes at half, and is another
     moving = {"moves": [{"weights": {"gold": 1}, "to": {"logits": 1}}]}
     assert list(combinations(moving)) == ["moves"]

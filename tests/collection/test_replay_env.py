@@ -116,7 +116,7 @@ def test_rendering_shows_what_was_selected(ledger: Path) -> None:
 
 
 def test_rendering_shows_changes_between_decisions(tmp_path: Path) -> None:
-    stages = [{"until": 0.25, "weights": LOGITS}, {"weights": GOLD}]
+    stages: list[dict[str, Any]] = [{"until": 0.25, "weights": LOGITS}, {"weights": GOLD}]
     moving = [{"weights": LOGITS, "to": GOLD}]
     entries = [entry("early", stages, *[0.5] * 6), entry("moving", moving, *[0.5] * 6)]
     env = ReplayEnv(write(tmp_path / "runs.jsonl", entries), decisions=(0.0, 0.5), render_mode="ansi")
@@ -184,5 +184,5 @@ def test_what_cannot_be_replayed_is_refused(settings: dict[str, Any], message: s
         ReplayEnv(ledger, **settings)
     with pytest.raises(KselectError, match="no complete runs of strong under seed 3"):
         ReplayEnv(ledger).reset(options={"condition": "strong", "seed": 3})
-    with pytest.raises(KselectError, match="Unknown option of reset 'conditon': did you mean 'condition'"):
-        ReplayEnv(ledger).reset(options={"conditon": "weak"})
+    with pytest.raises(KselectError, match="Unknown option of reset 'conditions': did you mean 'condition'"):
+        ReplayEnv(ledger).reset(options={"conditions": "weak"})
