@@ -29,6 +29,7 @@ from kselect.training.api import evaluated_teachers
 
 BATCH_SIZE = 32
 ENCODER = "encoder.json"
+SAME = 0.9  # share of texts that makes them the same; another version may hold out others of them
 
 
 def check_encoder(pool: Path, encoder: str) -> None:
@@ -69,9 +70,9 @@ def train_teacher(condition: Condition, data: TaskConfig, encoder: str, seed: in
 
 
 def _has_learned_from(path: Path, task: Task[Any]) -> bool:
-    """Return whether a saved teacher was trained on all texts of train; one whose texts are not known counts, too."""
+    """Return whether a saved teacher was trained on the texts of train; one whose texts are not known counts, too."""
     known = saved_texts(path)
-    return known is None or bool(np.isin(texts_to_learn(task.splits), known).all())
+    return known is None or float(np.isin(texts_to_learn(task.splits), known).mean()) >= SAME
 
 
 def _name(spec: TeacherSpec) -> str:
