@@ -1,16 +1,10 @@
-"""Availability of matplotlib, which the extra `plots` installs, and saving of figures."""
+"""Availability of matplotlib, which the extra `plots` installs."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kselect.errors import KselectError
-from kselect.io import replacing
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def can_draw() -> bool:
@@ -26,9 +20,3 @@ def check_drawable() -> None:
             "or leave record_plots out.",
             setting="record_plots",
         )
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG, atomically."""
-    with replacing(path) as (partial,):
-        figure.savefig(partial, format="png", dpi=150)

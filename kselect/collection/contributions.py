@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kselect.collection.ablations import EVERYTHING, QUARTERS
+from kselect.collection.regret import scores_of
 from kselect.collection.table import Run
+from kselect.io import write_figure
 from kselect.stats import Estimate, paired_difference
 
 if TYPE_CHECKING:
@@ -35,10 +37,11 @@ class Contribution:
 
 
 def contributions(runs: Iterable[Run], split: str = "dev") -> list[Contribution]:
-    """Return what each kind adds in each condition of a table."""
+    """Return what each kind adds in each condition of a table; runs without a defined score count as missing."""
     scores: dict[str, dict[str, dict[int, float]]] = {}
-    for run in runs:
-        scores.setdefault(run.condition, {}).setdefault(run.selection, {})[run.seed] = 100 * run.score(1.0, split)
+    for (condition, seed), by_selection in scores_of(runs, split).items():
+        for selection, score in by_selection.items():
+            scores.setdefault(condition, {}).setdefault(selection, {})[seed] = score
     found = []
     for condition, of in scores.items():
         everything = of.get(EVERYTHING, {})
@@ -112,7 +115,4 @@ def heat_map(found: Sequence[Contribution]) -> Figure:
 
 def save_heat_map(found: Sequence[Contribution], path: Path) -> None:
     """Draw `heat_map` to a file whose suffix names the format."""
-    from kselect.io import replacing
-
-    with replacing(path) as (partial,):
-        heat_map(found).savefig(partial, format=path.suffix.removeprefix(".") or "png", dpi=150)
+    write_figure(path, heat_map(found))

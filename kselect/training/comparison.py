@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kselect.config.comparison import CONSTANT, TEACHER
 from kselect.errors import unknown
+from kselect.io import write_figure
 from kselect.stats import Estimate, estimate, holm, paired_difference
 
 if TYPE_CHECKING:
@@ -240,10 +241,7 @@ def figure(comparisons: Sequence[Comparison]) -> Figure:
 
 def save_figure(comparisons: Sequence[Comparison], path: Path) -> None:
     """Draw `figure` to a file whose suffix names the format."""
-    from kselect.io import replacing
-
-    with replacing(path) as (partial,):
-        figure(comparisons).savefig(partial, format=path.suffix.removeprefix(".") or "png", dpi=150)
+    write_figure(path, figure(comparisons))
 
 
 def _finite(value: float) -> float | None:
