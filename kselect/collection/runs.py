@@ -213,7 +213,7 @@ def run_settings(
     condition: Condition, tasks: Mapping[str, TaskConfig], seed: int, folder: Path, **shared: Any
 ) -> dict[str, Any]:
     """Return the plain settings of a run; see `collect_run`."""
-    own = {name: vars(tasks[name]) for name in (condition.task, condition.texts_of) if name is not None}
+    own = {name: tasks[name].changed() for name in (condition.task, condition.texts_of) if name is not None}
     return {"condition": condition.to_dict(), "tasks": own, "seed": seed, "folder": str(folder), **shared}
 
 
