@@ -21,9 +21,9 @@ class BlockRegression:
 
     Given the scales s, a coefficient of block b is `N(0, s_b * variance)`, where the variance of the noise has the
     prior 1 / variance. The posterior is then exact (normal-inverse-gamma; Bishop 2006, "Pattern recognition and machine
-    learning", section 3.5), and neither the unit of y nor its size matters. The scales are sampled from their marginal
-    likelihood on the grid `SCALES`, one after the other (Gibbs sampling): the coefficients of a block that explains
-    nothing vanish. Only sums over the observations are kept.
+    learning", exercise 3.12), and neither the unit of y nor its size matters. The scales are sampled from their
+    marginal likelihood on the grid `SCALES`, one after the other (Gibbs sampling): the coefficients of a block that
+    explains nothing vanish. Only sums over the observations are kept.
 
     Args:
         blocks: `[d]`, the block of each feature, numbered from 0.

@@ -37,8 +37,8 @@ class LinearActorCritic(Agent):
     (`SelectionCritic`) remembers all, in sums, and credits a decision with all that follows, so that it learns as well
     where the whole reward comes at the end.
 
-    The actor is the solution of advantage-weighted regression (Peng et al. 2019, arXiv 1910.00177, equation 7) over
-    selections that are all equally likely beforehand. There are few of them, so that no network has to be fitted:
+    The actor is the solution of advantage-weighted regression (Peng et al. 2019, arXiv 1910.00177) over selections that
+    are all equally likely beforehand. There are few of them, so that no network has to be fitted:
 
         p(w | x) ~ exp(A(x, w) / temperature)
 

@@ -16,7 +16,7 @@ class Attention(LayerwiseKnowledge):
 
     Probabilities are read before dropout. Padded keys have probability 0, padded queries are not counted.
 
-    Source: the attention loss of MiniLM (Wang et al., 2020, eq. 3), which compares only the last layer.
+    Source: the attention loss of MiniLM (Wang et al., 2020, section 3.1), which compares only the last layer.
     """
 
     name: ClassVar[str] = "attention"

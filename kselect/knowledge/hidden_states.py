@@ -80,7 +80,7 @@ class Hidden(HiddenStateKnowledge):
 class HiddenCls(HiddenStateKnowledge):
     """Squared distance of the first token's normalised hidden states, a mean over mapped layers, in [0, 4].
 
-    Source: PKD (Sun et al., 2019, eq. 7), whose layer map leaves the last layer out (`skip`).
+    Source: PKD (Sun et al., 2019, section 3.2), whose layer map leaves the last layer out (`skip`).
     """
 
     name: ClassVar[str] = "hidden-cls"

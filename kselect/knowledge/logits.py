@@ -61,7 +61,7 @@ class Logits(SoftenedDivergence):
 class ReverseKl(SoftenedDivergence):
     """`T² · KL(q || p)`: the student is penalised where it is likely and the teacher is not, so it seeks a mode of p.
 
-    Source: MiniLLM (Gu et al., 2024, arXiv 2306.08543, eq. 1), for distributions over classes.
+    Source: MiniLLM (Gu et al., 2024, arXiv 2306.08543, section 2.1), for distributions over classes.
     """
 
     name: ClassVar[str] = "reverse-kl"
@@ -74,7 +74,7 @@ class ReverseKl(SoftenedDivergence):
 class JensenShannon(SoftenedDivergence):
     """`T² · (KL(p || m) + KL(q || m)) / 2` with the mixture m = (p + q) / 2: symmetric, and at most T² log 2.
 
-    Source: Lin (1991), "Divergence measures based on the Shannon entropy", eq. 4.1 with equal weights; as a loss of
+    Source: Lin (1991), "Divergence measures based on the Shannon entropy", with equal weights; as a loss of
     distillation, generalised JSD at β = 1/2 (Agarwal et al., 2024, arXiv 2306.13649, eq. 1).
     """
 
@@ -92,7 +92,7 @@ class LogitsMse(Knowledge):
     Unlike a divergence, it depends on a constant added to all logits. In a regression it equals `logits`. For labelled
     words, a mean over words.
 
-    Source: Ba and Caruana (2014, eq. 1), up to a factor.
+    Source: Ba and Caruana (2014), up to a factor.
     """
 
     name: ClassVar[str] = "logits-mse"

@@ -32,7 +32,7 @@ class Marginals(Knowledge):
     the student's log-partition are needed. Which parts these are depends on the two heads, see `HEAD_PAIRS`. The
     gradient with respect to the score of a part is the student's marginal minus the teacher's.
 
-    Source: structural knowledge distillation (Wang et al., 2021, eq. 4).
+    Source: structural knowledge distillation (Wang et al., 2021).
     """
 
     name: ClassVar[str] = "marginals"

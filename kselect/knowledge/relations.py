@@ -105,7 +105,7 @@ class HeadRelations(LayerwiseKnowledge):
     that neither widths nor numbers of attention heads need to match. A mean over relation heads, real tokens and mapped
     layers.
 
-    Source: MiniLMv2 (Wang et al., 2021, eq. 4 to 6), which compares one upper layer (`last`, or one pair).
+    Source: MiniLMv2 (Wang et al., 2021, section 3), which compares one upper layer (`last`, or one pair).
     """
 
     def __init__(self, layer_map: LayerMap, relation_heads: int) -> None:

@@ -31,8 +31,8 @@ class LatentTrees(LayerwiseKnowledge):
     weight of an arc is the student's marginal minus the teacher's. A divergence between the marginals themselves would
     have to be differentiated through them, and would ignore how the heads of several tokens depend on each other.
 
-    Source: structural distillation (Wang et al., 2021, eq. 4, minus the teacher's entropy); matrix-tree theorem (Koo et
-    al., 2007); trees in attention (Liu and Lapata, 2018).
+    Source: structural distillation (Wang et al., 2021), minus the teacher's entropy; matrix-tree theorem (Koo et al.,
+    2007); trees in attention (Liu and Lapata, 2018).
     """
 
     name: ClassVar[str] = "latent-trees"
@@ -96,7 +96,7 @@ class ParserTrees(Knowledge):
     words: each word is represented by its first token, attention is restricted to the words of the sentence, and
     attention of a word to itself is the weight of the root. Both texts of a pair have a tree each.
 
-    Source: structural distillation (Wang et al., 2021, eq. 4); matrix-tree theorem (Koo et al., 2007).
+    Source: structural distillation (Wang et al., 2021); matrix-tree theorem (Koo et al., 2007).
     """
 
     name: ClassVar[str] = "parser-trees"

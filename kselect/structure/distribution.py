@@ -155,7 +155,7 @@ def cross_entropy_of(marginals: Marginals, q: Distribution[Marginals]) -> Tensor
     It is q's log-partition minus its expected score, which depends on the other distribution only through its
     marginals. It is infinite if no structure is possible under q.
 
-    Source: Wang et al. (2021, eq. 4).
+    Source: structural distillation (Wang et al., 2021).
     """
     return _cross_entropy(_tensors(marginals), q).to(q.dtype)
 
