@@ -32,6 +32,7 @@ from kselect.models.pretrained import quiet
 
 SCORES: dict[str, tuple[str, ...]] = {
     "classes": ("logits",),
+    "labels": ("logits",),
     "score": ("logits",),
     "tagger": ("logits",),
     "crf": ("emissions",),
