@@ -113,13 +113,13 @@ def _job_of_texts(settings: PredictSettings, tests: Mapping[str, Iterable[Unlabe
 
 
 def _write_texts(model: Predictor, tests: Iterable[Unlabelled], written: Format, file: TextIO, wanted: bool) -> int:
-    file.write(written.header)
-    count = 0
+    header, count = written.header, 0
     for test in tests:
         for start in range(0, len(test.ids), ROWS):
             ids = test.ids[start : start + ROWS]
             answers = model.predict_split(test.split.take(range(start, start + len(ids))), wanted)
-            file.write(written.rows(ids, answers))
+            file.write(header + written.rows(ids, answers))  # no header before an error in the first rows
+            header = ""
             count += len(ids)
     return count
 

@@ -1,4 +1,4 @@
-"""The task of a saved model, without examples: what it answers, by the labels saved with it."""
+"""The task of a saved model, without examples: what it reads, and what it answers by the labels saved with it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ from kselect.models.heads.registry import PARSING
 from kselect.models.heads.saved import saved_facts
 from kselect.models.label_names import label_names
 from kselect.models.pretrained import load_config
+from kselect.tasks.glue import GLUE_FORMATS
 from kselect.tasks.task import Task, TextTask
 from kselect.tasks.words import TaggedSource, TreeSource
+
+
+def reads_pairs(settings: Mapping[str, Any]) -> bool | None:
+    """Return whether the settings of a run are of pairs of texts; None where they do not say."""
+    columns, task = settings.get("text_columns"), settings.get("task")
+    if columns is None and task in GLUE_FORMATS:
+        columns = GLUE_FORMATS[task].tsv.texts
+    return None if columns is None else len(columns) == 2
 
 
 def saved_task(path: str | Path, settings: Mapping[str, Any] | None = None) -> Task:
