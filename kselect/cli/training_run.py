@@ -263,7 +263,10 @@ def describe_metrics(metrics: dict[str, float], task: Task) -> str:
         shown = ", ".join(f"{name} {metrics[prefix + name]:.4f}" for name in constant)
         count = len(task.splits[split])
         examples = f"{count} example{'s' * (count != 1)}{', too few to judge a model by' * (count < FEW)}"
-        lines.append(f"{split} ({examples}): {shown} (constant prediction: score {constant['score']:.4f})")
+        lines.append(
+            f"{split} ({examples}): {shown} (the constant prediction, which ignores the input, scores "
+            f"{constant['score']:.4f})"
+        )
         if not task.has_one_label(split):
             lines += no_better(split, metrics[prefix + "score"], constant["score"])
     return "\n".join(lines)
