@@ -42,7 +42,7 @@ from kselect.export.session import Session
 from kselect.io import read_json, write_json
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.loading import load_classifier
-from kselect.models.parameters import parameters_by_part, weight_bytes
+from kselect.models.parameters import mebibytes, parameters_by_part
 from kselect.models.vocabulary import prune_vocabulary, used_tokens
 from kselect.runs.artifacts import export_folder, find_model, find_settings, kind_of
 from kselect.tasks.task import Task, TextTask
@@ -123,7 +123,7 @@ def _in_torch(
         lambda size, tokens: token_batch(encoded, size, tokens, words),
         torch_answer(classifier, dtype),
         parameters_by_part(classifier)["total"],
-        weight_bytes(classifier) / MIB,
+        mebibytes(classifier),
         score,
     )
 

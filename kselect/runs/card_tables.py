@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kselect.errors import printable
-from kselect.models.classifier import Classifier, count_parameters
 
 QUARTERS = ("1st quarter", "2nd", "3rd", "4th")
 
@@ -29,14 +28,6 @@ def scores_table(metrics: Mapping[str, float], references: Mapping[str, Mapping[
     return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"
 
 
-def size_of(classifier: Classifier, teachers: Sequence[Classifier] = ()) -> dict[str, Any]:
-    """Return the number of parameters of a model with its head, its size in MiB, and the parameters of its teachers."""
-    parts = (classifier.model, classifier.head)
-    stored = sum(parameter.numel() * parameter.element_size() for part in parts for parameter in part.parameters())
-    size = {"parameters": count_parameters(*parts), "mebibytes": stored / 2**20}
-    return size | ({"teachers": [count_parameters(one.model, one.head) for one in teachers]} if teachers else {})
-
-
 def facts_table(results: Mapping[str, Any]) -> str:
     """Return a table of where the model comes from, what it learned from, and how large it is."""
     origin, size, best = results.get("origin", {}), results.get("size", {}), results.get("best", {})
@@ -45,8 +36,8 @@ def facts_table(results: Mapping[str, Any]) -> str:
         "licence": _licence(origin.get("licenses", [])),
         "data": ", ".join(map(as_code, results.get("datasets") or [one_line(results["task"])])),
         "knowledge": ", ".join(results.get("scales", {})),
-        "size": f"{size['parameters']:,} parameters, {size['mebibytes']:.1f} MiB" if size else "",
-        "teacher's size": ", ".join(f"{count:,} parameters" for count in size.get("teachers", ())),
+        "size": f"{size['parameters']['total']:,} parameters, {size['mebibytes']:.1f} MiB" if size else "",
+        "teacher's size": ", ".join(f"{each['parameters']['total']:,} parameters" for each in size.get("teachers", ())),
         "weights": f"those after step {best['step']}, the best on the reward split" if best.get("loaded") else "",
     }
     lines = [f"| {name} | {value} |" for name, value in rows.items() if value]

@@ -61,7 +61,7 @@ def ablation_study(
             on_phase=lambda record: report(record["step"], distiller.total_steps),
         )
         summary = summarise_run(result, distiller.task, seed=seed)
-        entry = {name: summary[name] for name in ("metrics", "parameters", "examples", "constant", "seconds")}
+        entry = {name: summary[name] for name in ("metrics", "size", "examples", "constant", "seconds")}
         return {**entry, "initial_losses": distiller.initial_losses}
 
     identities = [{"rung": rung.name, "seed": seed} for seed, rung in pending_runs(rungs, seeds)]
