@@ -6,7 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from kselect.errors import printable
+from kselect.runs.parts import by_part
 
 QUARTERS = ("1st quarter", "2nd", "3rd", "4th")
 
@@ -57,18 +60,12 @@ def selection_table(history: Sequence[Mapping[str, Any]]) -> str:
     """Return a table of the mean weight of each kind of knowledge in each quarter of the run, by training steps."""
     if not history:
         return ""
-    total, quarters = history[-1]["step"], len(QUARTERS)
-    rows = []
-    for name in history[0]["weights"]:
-        means = []
-        for quarter in range(quarters):
-            first, last = total * quarter / quarters, total * (quarter + 1) / quarters
-            steps = [max(0.0, min(p["step"], last) - max(p["step"] - p["steps"], first)) for p in history]
-            weighted = sum(n * phase["weights"][name] for n, phase in zip(steps, history, strict=True))
-            means.append(f"{weighted / sum(steps):.2f}")
-        rows.append([name, *means])
+    names = list(history[0]["weights"])
+    weights = np.array([[phase["weights"][name] for name in names] for phase in history])
+    means = by_part(weights, np.array([phase["steps"] for phase in history]), len(QUARTERS))
+    rows = [[name, *(f"{mean:.2f}" for mean in row)] for name, row in zip(names, means, strict=True)]
     lines = [f"| {' | '.join(cells)} |" for cells in (["knowledge", *QUARTERS], *rows)]
-    table = "\n".join([lines[0], "|" + "---|" * (1 + quarters), *lines[1:]])
+    table = "\n".join([lines[0], "|" + "---|" * (1 + len(QUARTERS)), *lines[1:]])
     return f"\n## What was selected\n\nThe mean weight in each quarter of the training steps:\n\n{table}\n"
 
 

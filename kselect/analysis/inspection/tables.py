@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from kselect.analysis.inspection.charts import heat_map
 from kselect.analysis.inspection.report import Section, p_value, share, signed_share
-from kselect.analysis.inspection.selection import QUARTERS, amounts, by_part, contrast, is_hard
+from kselect.analysis.inspection.selection import amounts, contrast, is_hard
 from kselect.analysis.inspection.sensitivity import main_reasons
 from kselect.runs.history import EpisodeHistory
+from kselect.runs.parts import QUARTERS, by_part
 
 Floats = NDArray[np.float64]
 BY_QUARTER = ["quarter 1", "2", "3", "4"]
