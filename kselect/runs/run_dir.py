@@ -20,13 +20,12 @@ from kselect.distillation.snapshot import Snapshot
 from kselect.errors import KselectError
 from kselect.runs import metrics_file, provenance, resume
 from kselect.runs.checkpoint import Checkpoint
-from kselect.runs.curves import EpisodeReport, RunCurves
+from kselect.runs.curves import UNPLOTTED, EpisodeReport, RunCurves
+from kselect.runs.metrics_file import METRICS
 from kselect.runs.resume import RunPlace
 from kselect.runs.trackers import Trackers
 
 CHECKPOINT = "checkpoints/latest.safetensors"
-METRICS = "metrics.jsonl"
-UNTRACKED = ("step", "phase", "episode", "task", "reward_measure", "reward_unit", "changes")
 
 
 class InUseError(KselectError):
@@ -165,7 +164,7 @@ class RunFolder:
                 None was not measured.
         """
         numbers = {tag: value for tag, value in record.items() if isinstance(value, int | float)}
-        scalars = {tag: float(value) for tag, value in numbers.items() if tag not in UNTRACKED}
+        scalars = {tag: float(value) for tag, value in numbers.items() if tag not in UNPLOTTED}
         self._last_step = int(record["step"])
         metrics = self.path / METRICS
         with io.writing(metrics):
