@@ -37,11 +37,11 @@ from kselect.distillation.distiller import Distiller
 from kselect.distillation.overlap import teacher_overlap
 from kselect.runs.resume import RunPlace, ensure_same_settings
 from kselect.runs.run_dir import RunFolder
-from kselect.runs.run_log import Ledger
+from kselect.runs.run_log import RUNS, Ledger
 from kselect.tasks.task import Task
 from kselect.training.study import check_failures
 
-RUNS, TABLE, PLOT = "runs.jsonl", "explanation.md", "explanation.png"
+TABLE, PLOT = "explanation.md", "explanation.png"
 
 
 def run(settings: ExplainSettings, task: Task[Any]) -> Path:

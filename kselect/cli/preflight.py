@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kselect.agents.serialization import DESCRIPTION
-from kselect.analysis.inspection.study_runs import RUNS, read_study
+from kselect.analysis.inspection.study_runs import read_study
 from kselect.analysis.plotting import can_draw, check_drawable
 from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
 from kselect.cli.parser import unreadable_paths
@@ -59,6 +59,7 @@ from kselect.recipes import check, check_decider, check_learner
 from kselect.runs.artifacts import find_model, find_policy
 from kselect.runs.history import is_run, read_run
 from kselect.runs.resume import ensure_available
+from kselect.runs.run_log import RUNS
 from kselect.tasks.paths import find_file
 from kselect.tasks.registry import canonical, custom_name, load_test, make_task, task_name, text_files, word_source
 from kselect.tasks.synthetic.tasks import check_generated
@@ -254,7 +255,7 @@ def _(settings: InspectSettings) -> Any:
 @load_data.register
 def _(settings: ExplainSettings) -> Task:
     earlier = settings.ladder.earlier
-    if earlier is not None and not Path(earlier, "runs.jsonl").exists():
+    if earlier is not None and not Path(earlier, RUNS).exists():
         raise KselectError(
             f"earlier is {earlier}, which holds no runs of an ablation: give a folder of `explain`.", setting="earlier"
         )

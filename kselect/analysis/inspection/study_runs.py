@@ -8,11 +8,10 @@ from typing import Any
 
 from kselect.config.comparison import TEACHER
 from kselect.errors import KselectError
-from kselect.runs.run_log import Ledger
+from kselect.runs.run_log import RUNS, Ledger
 from kselect.training.comparison import KEY, NUMBERS
 
 Entry = Mapping[str, Any]
-RUNS = "runs.jsonl"
 
 
 def read_study(path: Path) -> dict[str, dict[str, list[Entry]]]:
