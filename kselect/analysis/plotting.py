@@ -13,22 +13,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+FORMATS = (".png", ".pdf", ".svg")
+
+
 def can_draw() -> bool:
     """Return whether matplotlib is installed."""
     return find_spec("matplotlib") is not None
 
 
-def check_drawable() -> None:
-    """Check that a recording can be drawn."""
+def check_drawable(setting: str, path: str | None = None) -> None:
+    """Refuse a setting that draws, where a file is to have another format or matplotlib is not installed."""
+    if path is not None and Path(path).suffix.lower() not in FORMATS:
+        raise KselectError(f"{setting} is {path}: give a file that ends in {', '.join(FORMATS)}.", setting=setting)
     if not can_draw():
         raise KselectError(
-            "record_plots draws with matplotlib, which is not installed: pip install 'kselect[plots]', "
-            "or leave record_plots out.",
-            setting="record_plots",
+            f"{setting} draws with matplotlib, which is not installed: pip install 'kselect[plots]', or leave "
+            f"{setting} out.",
+            setting=setting,
         )
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG, atomically."""
+    """Write a figure in the format of the path's suffix, atomically."""
     with replacing(path) as (partial,):
-        figure.savefig(partial, format="png", dpi=150)
+        figure.savefig(partial, format=path.suffix.lower().removeprefix("."), dpi=150)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,11 +107,3 @@ def heat_map(found: Sequence[Contribution]) -> Figure:
                     axes.text(j, i, f"{value:+.1f}", ha="center", va="center", fontsize=8)
     figure.colorbar(image, ax=figure.axes, label="points lost without it")
     return figure
-
-
-def save_heat_map(found: Sequence[Contribution], path: Path) -> None:
-    """Draw `heat_map` to a file whose suffix names the format."""
-    from kselect.io import replacing
-
-    with replacing(path) as (partial,):
-        heat_map(found).savefig(partial, format=path.suffix.removeprefix(".") or "png", dpi=150)

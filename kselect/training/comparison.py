@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kselect.config.comparison import CONSTANT, TEACHER
@@ -236,14 +235,6 @@ def figure(comparisons: Sequence[Comparison]) -> Figure:
         axes.set_title(comparison.task)
         axes.set_xlabel(f"score - {comparison.baseline}, points")
     return plot
-
-
-def save_figure(comparisons: Sequence[Comparison], path: Path) -> None:
-    """Draw `figure` to a file whose suffix names the format."""
-    from kselect.io import replacing
-
-    with replacing(path) as (partial,):
-        figure(comparisons).savefig(partial, format=path.suffix.removeprefix(".") or "png", dpi=150)
 
 
 def _finite(value: float) -> float | None:

@@ -92,6 +92,11 @@ REFUSED = [
     (["collect", "--suite", "suite.yaml", "--selections", "all*"], "No selection matches all*: give one of gold."),
     (["collect", "--suite", "suite.yaml", "--encoder", "./none"], "No such model folder: ./none"),
     (["collect", "--suite", "suite.yaml", "--minari", "mine-v0."], "minari is mine-v0.: give a name of letters"),
+    (
+        ["collect", "--suite", "suite.yaml", "--ablate", "--plot", "a.xyz"],
+        "plot is a.xyz: give a file that ends in .png",
+    ),
+    (["doctor", "--task", "mrpc", "--policy", "none"], "policy is none, which is no policy: give the folder of one. ("),
     (["predict", "runs/teacher/model"], "No model in runs/teacher/model: config.json is missing."),
     (["evaluate", "one.csv"], "one.csv is a file: give a folder that save_pretrained wrote, or a hub id."),
     (["evaluate", "onnx"], "onnx is an export, which answers by its own predict.py: give the folder of the model"),

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from kselect.analysis.plotting import save
 from kselect.collection.ablations import EVERYTHING, ablated, ablations
-from kselect.collection.contributions import contributions, heat_map, rows, save_heat_map
+from kselect.collection.contributions import contributions, heat_map, rows
 from kselect.collection.suite import Suite
 from kselect.collection.table import Run
 from kselect.config import KnowledgeConfig
@@ -72,7 +73,7 @@ def test_missing_runs_leave_cells_empty(tmp_path: Path) -> None:
     assert cells == ["c", "gold", "-1.0", "", "", "+0.7", "", ""]
     assert seeds == "1"
     pytest.importorskip("matplotlib")
-    save_heat_map([only], tmp_path / "map.png")
+    save(heat_map([only]), tmp_path / "map.png")
     assert (tmp_path / "map.png").stat().st_size > 1000
     assert len(heat_map([only]).axes) == 2
 
