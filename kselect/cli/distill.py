@@ -19,9 +19,9 @@ from kselect.analysis.inspection.tables import quarters
 from kselect.analysis.recording.callback import ExampleRecorder
 from kselect.analysis.recording.writer import RunRecording
 from kselect.cli.console import print_section
+from kselect.cli.notices import describe_metrics
 from kselect.cli.training_run import (
     build_distiller,
-    describe_metrics,
     leading,
     open_folder,
     recorded,

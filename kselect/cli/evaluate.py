@@ -22,7 +22,7 @@ import numpy as np
 from kselect.agents.serialization import read_description
 from kselect.cli.console import print_table
 from kselect.cli.inference import load_inference_model
-from kselect.cli.training_run import no_better, warn_long
+from kselect.cli.notices import no_better, warn_long
 from kselect.config import EvaluateSettings
 from kselect.distillation.evaluation import evaluation_of, predict
 from kselect.io import write_json

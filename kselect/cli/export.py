@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kselect.cli.console import notice, print_table
-from kselect.cli.training_run import warn_long
+from kselect.cli.notices import warn_long
 from kselect.config import ExportSettings
 from kselect.export.comparison import PYTORCH, TOLERANCE, Comparison, check_parity, compare
 from kselect.export.folder import (

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kselect.cli.inference import label_names, load_inference_model, word_labels
-from kselect.cli.training_run import warn_long
+from kselect.cli.notices import warn_long
 from kselect.config import EvaluationConfig, PredictSettings, TaskConfig
 from kselect.errors import KselectError
 from kselect.inference.predictor import Predictor

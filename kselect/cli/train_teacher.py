@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kselect.cli.training_run import announce_data, describe_metrics, leading, open_folder, recorded, save_model
+from kselect.cli.notices import announce_data, describe_metrics
+from kselect.cli.training_run import leading, open_folder, recorded, save_model
 from kselect.config import AgentConfig, PhaseConfig, TrainTeacherSettings
 from kselect.distillation.builders import make_encoder
 from kselect.distillation.distiller import Distiller

@@ -16,7 +16,7 @@ import yaml
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kselect.cli.main import main
-from kselect.cli.training_run import describe_metrics, warn_long
+from kselect.cli.notices import describe_metrics, warn_long
 from kselect.config import TaskConfig
 from kselect.models.output_layer import output_layer
 from kselect.tasks import load_task
