@@ -170,6 +170,17 @@ def test_an_export_answers_label_by_label(tmp_path: Path) -> None:
     assert json.loads(answer.stdout) == pytest.approx(dict(zip(LABELS, expected.tolist(), strict=True)), abs=1e-5)
 
 
+def test_a_model_without_a_run_says_that_it_has_several_labels(tmp_path: Path) -> None:
+    texts, _ = rows(20)
+    (tmp_path / "new.csv").write_text("\n".join(["text", *texts]) + "\n")
+    tiny_classifier(made_task(), layers=1).save_pretrained(tmp_path / "model")
+    given = ["--test_file", str(tmp_path / "new.csv"), "--text_columns", "text", "--precision", "fp32"]
+    assert main(["predict", str(tmp_path / "model"), *given, "--output", str(tmp_path / "out.tsv")]) == 0
+    _, *lines = (tmp_path / "out.tsv").read_text().splitlines()
+    expected = kselect.load(tmp_path / "model", precision="fp32").predict(texts)
+    assert [line.split("\t")[1] for line in lines] == [",".join(names) for names in expected]
+
+
 def test_the_chain_from_a_file_with_separators(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts, labels = rows(80)
     cells = [";".join(name for name, has in zip(LABELS, row, strict=True) if has) for row in labels]

@@ -263,9 +263,10 @@ def test_what_cannot_be_predicted(place: Path, tmp_path: Path, capsys: pytest.Ca
     assert "glue has no folder RTE or glue/RTE: give another data_dir" in absent
     missing = fails(capsys, "predict", str(place / "runs" / "own"), "--output", str(tmp_path / "a.tsv"))
     assert "test_file is missing: give the file with the test examples." in missing
-    assert "is not a folder with a model: give one, or with a hub id labels" in fails(
+    unreachable = fails(
         capsys, "predict", "a-hub-id", "--test_file", str(place / "reviews.csv"), "--text_columns", "review"
     )
+    assert "Cannot load a-hub-id: the hub cannot be reached" in unreachable
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
