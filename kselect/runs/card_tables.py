@@ -84,7 +84,7 @@ def one_line(text: Any) -> str:
 
 
 def as_code(text: Any) -> str:
-    """Return a text as code in Markdown, whatever is in it."""
+    """Return a text as code in Markdown, which may have backquotes in it."""
     text = one_line(text)
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
