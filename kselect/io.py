@@ -9,11 +9,14 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xxhash
 
 from kselect.errors import KselectError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TEMPORARY = ".part"
 BLOCK_BYTES = 2**22
@@ -149,6 +152,12 @@ def write_texts(texts: Mapping[Path, str]) -> None:
     with replacing(*texts) as partials:
         for partial, text in zip(partials, texts.values(), strict=True):
             partial.write_text(text, encoding="utf-8")
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """Write a figure atomically, in the format that the suffix names; a PNG without one."""
+    with replacing(path) as (partial,):
+        figure.savefig(partial, format=path.suffix.removeprefix(".") or "png", dpi=150)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,17 +1,11 @@
-"""Availability of matplotlib, which the extra `plots` installs, and saving of figures."""
+"""Availability of matplotlib, which the extra `plots` installs."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kselect.errors import KselectError
-from kselect.io import replacing
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 
 FORMATS = (".png", ".pdf", ".svg")
 
@@ -31,9 +25,3 @@ def check_drawable(setting: str, path: str | None = None) -> None:
             f"{setting} out.",
             setting=setting,
         )
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of the path's suffix, atomically."""
-    with replacing(path) as (partial,):
-        figure.savefig(partial, format=path.suffix.lower().removeprefix("."), dpi=150)

@@ -20,7 +20,6 @@ import numpy as np
 import onnxruntime
 import torch
 
-from kselect.analysis.plotting import save
 from kselect.cli.console import Progress, notice, print_table
 from kselect.config import BenchmarkConfig, BenchModelSettings
 from kselect.distillation.device import resolve_precision
@@ -39,7 +38,7 @@ from kselect.export.comparison import PYTORCH, TOLERANCE, compare
 from kselect.export.folder import FACTS, FP32, INT8
 from kselect.export.plot import pareto
 from kselect.export.session import Session
-from kselect.io import read_json, write_json
+from kselect.io import read_json, write_figure, write_json
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.loading import load_classifier
 from kselect.models.parameters import mebibytes, parameters_by_part
@@ -91,7 +90,7 @@ def run(settings: BenchModelSettings, task: Task[Any]) -> Path:
         size, tokens = shapes[0]
         points = {row["model"]: (row["processor_ms"], row["score"]) for row in rows if row["shape"] == [size, tokens]}
         title = f"{task.name}: {size} x {tokens} tokens, {config.threads} thread{'s' * (config.threads > 1)}"
-        save(pareto(points, title, "score on dev"), Path(config.plot))
+        write_figure(Path(config.plot), pareto(points, title, "score on dev"))
     print(f"results: {output}")
     return output
 

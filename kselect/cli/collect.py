@@ -27,12 +27,11 @@ from typing import Any
 
 from kselect import io
 from kselect.agents.stages import Stages, weights_any
-from kselect.analysis.plotting import save
 from kselect.cli.console import notice, print_table
 from kselect.cli.study_run import retry_hint, run_study
 from kselect.collection.card import pool_card
 from kselect.collection.conditions import Condition
-from kselect.collection.contributions import contributions, heat_map, rows
+from kselect.collection.contributions import contributions, rows, save_heat_map
 from kselect.collection.minari_datasets import write_datasets
 from kselect.collection.runs import collect_run, run_settings, steps_of
 from kselect.collection.suite import Suite, matching
@@ -110,7 +109,7 @@ def _report_contributions(runs: Sequence[Run], config: CollectConfig) -> None:
     found = contributions(chosen)
     print_table("What each kind of knowledge adds, in points", *rows(found))
     if config.plot is not None:
-        save(heat_map(found), Path(config.plot))
+        save_heat_map(found, Path(config.plot))
 
 
 def _write_minari(runs: Sequence[Run], pool: Path, name: str) -> None:

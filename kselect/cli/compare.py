@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 from kselect import io
-from kselect.analysis.plotting import save
 from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
 from kselect.cli.console import aligned, markdown, notice, print_table
 from kselect.cli.study_run import retry_hint, run_study
@@ -47,7 +46,7 @@ from kselect.runs.run_log import RUNS, Ledger
 from kselect.tasks.description import describe_data
 from kselect.tasks.task import Task
 from kselect.training.cells import check_run, run_cell, run_settings
-from kselect.training.comparison import KEY, MEANINGS, NUMBERS, Comparison, compare, figure, records, table
+from kselect.training.comparison import KEY, MEANINGS, NUMBERS, Comparison, compare, records, save_figure, table
 from kselect.training.engines import Engine, make_engine
 from kselect.training.reports import heat_maps
 from kselect.training.study import Cell, Study, check_failures
@@ -189,7 +188,7 @@ def _write(
         path = Path(comparison.output)
         io.write_text(path, report(comparisons, FORMATS.get(path.suffix, comparison.format)))
     if comparison.plot is not None:
-        save(figure(comparisons), Path(comparison.plot))
+        save_figure(comparisons, Path(comparison.plot))
     check_failures(runs, retry_hint(folder, folder.path / RUNS))
     scores = {
         f"score/{each.task}/{row.label}": row.metrics["score"].mean

@@ -26,7 +26,7 @@ from kselect.analysis.ablation.levels import Condition, conditions, count_classe
 from kselect.analysis.ablation.report import Explanation, ablation_figure, explain, results_of, table
 from kselect.analysis.ablation.runs import KEY, NUMBERS, ablation_study, check_runs, pending_runs
 from kselect.analysis.ablation.teacher import predict_train, profile_ablation_teacher
-from kselect.analysis.plotting import can_draw, save
+from kselect.analysis.plotting import can_draw
 from kselect.cli.console import Progress, markdown, notice, print_table
 from kselect.cli.notices import announce_data, warn_of_head
 from kselect.cli.study_run import retry_hint, run_study
@@ -162,7 +162,7 @@ def _write(folder: RunFolder, explanation: Explanation, findings: Sequence[str],
     io.write_text(folder.path / TABLE, text)
     folder.log_text("explanation", text)
     if can_draw():
-        save(ablation_figure(explanation, title), folder.path / PLOT)
+        io.write_figure(folder.path / PLOT, ablation_figure(explanation, title))
     overlap = teacher_overlap(distiller.task, distiller.teachers)
     folder.write_results({"task": task, **results_of(explanation, findings), "teacher_overlap": overlap})
     print_table(title, columns, rows)

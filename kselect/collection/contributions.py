@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kselect.collection.ablations import EVERYTHING, QUARTERS
+from kselect.collection.regret import scores_of
 from kselect.collection.table import Run
+from kselect.io import write_figure
 from kselect.stats import Estimate, paired_difference
 
 if TYPE_CHECKING:
@@ -34,10 +37,11 @@ class Contribution:
 
 
 def contributions(runs: Iterable[Run], split: str = "dev") -> list[Contribution]:
-    """Return what each kind adds in each condition of a table."""
+    """Return what each kind adds in each condition of a table; runs without a defined score count as missing."""
     scores: dict[str, dict[str, dict[int, float]]] = {}
-    for run in runs:
-        scores.setdefault(run.condition, {}).setdefault(run.selection, {})[run.seed] = 100 * run.score(1.0, split)
+    for (condition, seed), by_selection in scores_of(runs, split).items():
+        for selection, score in by_selection.items():
+            scores.setdefault(condition, {}).setdefault(selection, {})[seed] = score
     found = []
     for condition, of in scores.items():
         everything = of.get(EVERYTHING, {})
@@ -107,3 +111,8 @@ def heat_map(found: Sequence[Contribution]) -> Figure:
                     axes.text(j, i, f"{value:+.1f}", ha="center", va="center", fontsize=8)
     figure.colorbar(image, ax=figure.axes, label="points lost without it")
     return figure
+
+
+def save_heat_map(found: Sequence[Contribution], path: Path) -> None:
+    """Draw `heat_map` to a file whose suffix names the format."""
+    write_figure(path, heat_map(found))

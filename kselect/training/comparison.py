@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kselect.config.comparison import CONSTANT, TEACHER
 from kselect.errors import unknown
+from kselect.io import write_figure
 from kselect.stats import Estimate, estimate, holm, paired_difference
 
 if TYPE_CHECKING:
@@ -235,6 +237,11 @@ def figure(comparisons: Sequence[Comparison]) -> Figure:
         axes.set_title(comparison.task)
         axes.set_xlabel(f"score - {comparison.baseline}, points")
     return plot
+
+
+def save_figure(comparisons: Sequence[Comparison], path: Path) -> None:
+    """Draw `figure` to a file whose suffix names the format."""
+    write_figure(path, figure(comparisons))
 
 
 def _finite(value: float) -> float | None:

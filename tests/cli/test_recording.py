@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kselect.analysis.plotting import save
 from kselect.analysis.recording.plot import recording_figure
 from kselect.analysis.recording.table import DTYPES, ExampleTable, summarise
 from kselect.cli.main import main
+from kselect.io import write_figure
 from tests import word_files
 from tests.cli.test_resuming import check_equal, command, interrupt
 from tests.tiny import tiny_classifier, tiny_task
@@ -147,5 +147,5 @@ def test_it_is_drawn_where_that_is_asked_for(teacher: str, tmp_path: Path) -> No
     assert picture.startswith(b"\x89PNG")
     rows = ExampleTable.load(tmp_path / "mine" / "recording.parquet")
     for number, few in enumerate((rows.where(rows.step == 1), rows.where(rows.step < 0))):
-        save(recording_figure(few), tmp_path / f"{number}.png")
+        write_figure(tmp_path / f"{number}.png", recording_figure(few))
         assert (tmp_path / f"{number}.png").read_bytes().startswith(b"\x89PNG")

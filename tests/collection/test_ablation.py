@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kselect.analysis.plotting import save
 from kselect.collection.ablations import EVERYTHING, ablated, ablations
-from kselect.collection.contributions import contributions, heat_map, rows
+from kselect.collection.contributions import contributions, heat_map, rows, save_heat_map
 from kselect.collection.suite import Suite
 from kselect.collection.table import Run
 from kselect.config import KnowledgeConfig
@@ -73,9 +74,15 @@ def test_missing_runs_leave_cells_empty(tmp_path: Path) -> None:
     assert cells == ["c", "gold", "-1.0", "", "", "+0.7", "", ""]
     assert seeds == "1"
     pytest.importorskip("matplotlib")
-    save(heat_map([only]), tmp_path / "map.png")
+    save_heat_map([only], tmp_path / "map.png")
     assert (tmp_path / "map.png").stat().st_size > 1000
     assert len(heat_map([only]).axes) == 2
+
+
+def test_an_undefined_score_is_a_missing_run() -> None:
+    defined = runs()
+    undefined = [replace(run, marks={1.0: {"dev": {"score": math.nan}}}) if run.seed else run for run in defined]
+    assert contributions(undefined) == contributions(run for run in defined if run.seed == 0)
 
 
 def test_a_suite_without_kinds_is_refused() -> None:

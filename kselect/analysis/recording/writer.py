@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kselect.analysis.plotting import save
 from kselect.analysis.recording.callback import ExampleRecorder
 from kselect.analysis.recording.logit_geometry import logit_geometry
 from kselect.analysis.recording.plot import recording_figure
 from kselect.analysis.recording.table import ExampleTable, histograms, scalars, summarise
 from kselect.distillation.distiller import Distiller
+from kselect.io import write_figure
 from kselect.models.output_layer import output_layer
 from kselect.runs.run_dir import RunFolder
 
@@ -59,7 +59,7 @@ class RunRecording:
         rows = self.recorder.rows
         rows.save(self.folder.path / WHOLE)
         if self.plots:
-            save(recording_figure(rows), self.folder.path / FIGURE)
+            write_figure(self.folder.path / FIGURE, recording_figure(rows))
         classes = output_layer(self.distiller.student.model).out_features
         measurable = len(rows.with_teacher) > 0 and classes > 2
         return {**summarise(rows), "geometry": asdict(logit_geometry(self.distiller)) if measurable else None}

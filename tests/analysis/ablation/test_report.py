@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from kselect.analysis.ablation.report import ablation_figure
-from kselect.analysis.plotting import can_draw, save
+from kselect.analysis.plotting import can_draw
 from kselect.errors import KselectError
+from kselect.io import write_figure
 from tests.analysis.ablation.test_findings import explained
 
 pytestmark = pytest.mark.skipif(not can_draw(), reason="matplotlib is not installed: pip install 'kselect[plots]'")
@@ -39,8 +40,8 @@ def test_ablation_figure_leaves_out_identical_conditions() -> None:
 
 def test_save_writes_a_figure_in_full_or_not_at_all(tmp_path: Path) -> None:
     figure = ablation_figure(explained(2, 0.9, label_smoothing=0.01, kd=0.04), "two")
-    save(figure, tmp_path / "ablation.png")
+    write_figure(tmp_path / "ablation.png", figure)
     assert [path.name for path in tmp_path.iterdir()] == ["ablation.png"]
     assert (tmp_path / "ablation.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(KselectError, match="cannot be written"):
-        save(figure, tmp_path / "ablation.png" / "below.png")
+        write_figure(tmp_path / "ablation.png" / "below.png", figure)
