@@ -67,6 +67,8 @@ def test_pairs_are_answered_as_plain_transformers_does(run: Path) -> None:
         ("text_columns: [review]", [("a", "b")], ["a"]),
         ("text_columns: [question, answer]", ["a"], [("a", "b")]),
         ("task: rte", ["a"], [("a", "b")]),
+        ("task: synthetic-topics", [("a", "b")], ["a"]),
+        ("task: synthetic-entailment", ["a"], [("a", "b")]),
     ],
 )
 def test_a_model_of_single_texts_refuses_pairs_and_the_reverse(
