@@ -26,6 +26,8 @@ class Chooser(Agent):
         selections: By name, a mapping with the `stages` of weights by kind of knowledge; `traits`, numbers that
             describe it, as many for each; and, optionally, `requires`, names without which it cannot be taken.
         facts: Positions in the context of the facts that are read, by name.
+        known: Positions of entries that are 0 where a fact is undefined, by the name of the fact. What is undefined
+            counts as its mean.
         seed: Accepted as by every agent; nothing is random.
 
     Attributes:
@@ -45,12 +47,14 @@ class Chooser(Agent):
         *,
         selections: Mapping[str, Mapping[str, Any]],
         facts: Mapping[str, int],
+        known: Mapping[str, int] | None = None,
         seed: int,
     ) -> None:
         super().__init__(observation_space, action_space, seed=seed)
         self.selections = {name: dict(selection) for name, selection in selections.items()}
         self.facts = dict(facts)
-        for name, position in self.facts.items():
+        self.known = dict(known or {})
+        for name, position in [*self.facts.items(), *self.known.items()]:
             check_range(f"The position of {name}", position, Range(0, self.context_size - 1, whole=True))
         if len({len(selection["traits"]) for selection in self.selections.values()}) != 1:
             raise KselectError("The selections of a portfolio have different numbers of traits: give as many for each.")
@@ -80,10 +84,11 @@ class Chooser(Agent):
         return action
 
     def scaled_facts(self, observation: Observation) -> NDArray[np.float64]:
-        """Return the facts of an observation less their centre, over their scale, `[p]`."""
-        values = np.asarray(observation["context"], dtype=np.float64)[list(self.facts.values())]
-        scaled: NDArray[np.float64] = (values - self.centre) / self.scale
-        return scaled
+        """Return the facts of an observation less their centre, over their scale, `[p]`; 0 where one is undefined."""
+        context = np.asarray(observation["context"], dtype=np.float64)
+        values = context[list(self.facts.values())]
+        defined = np.array([name not in self.known or context[self.known[name]] > 0 for name in self.facts], dtype=bool)
+        return np.where(defined, (values - self.centre) / self.scale, 0.0)
 
     def possible(self) -> list[str]:
         """Return the selections that can be taken with the knowledge on offer."""

@@ -27,6 +27,7 @@ class OfflineActorCritic(Chooser):
         action_space: Of the environment.
         selections: See `Chooser`.
         facts: Positions in the context of the facts that are read, by name.
+        known: See `Chooser`.
         critics: Size of the ensemble.
         seed: Accepted as by every agent; nothing is random.
 
@@ -44,10 +45,11 @@ class OfflineActorCritic(Chooser):
         *,
         selections: Mapping[str, Mapping[str, Any]],
         facts: Mapping[str, int],
+        known: Mapping[str, int] | None = None,
         critics: int = 32,
         seed: int = 0,
     ) -> None:
-        super().__init__(observation_space, action_space, selections=selections, facts=facts, seed=seed)
+        super().__init__(observation_space, action_space, selections=selections, facts=facts, known=known, seed=seed)
         check_range("critics", critics, COUNT)
         self.critics = critics
         size = len(next(iter(self.selections.values()))["traits"]) * (1 + len(self.facts))

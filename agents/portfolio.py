@@ -64,6 +64,7 @@ class Portfolio(Chooser):
             describe it, as many for each; and, optionally, `requires`, names without which it cannot be taken. The
             first that can be taken is taken in doubt.
         facts: Positions in the context of the facts that are read, by name.
+        known: See `Chooser`.
         confidence: Probability of being better above which another selection is taken.
         seed: Accepted as by every agent; nothing is random.
 
@@ -85,10 +86,11 @@ class Portfolio(Chooser):
         *,
         selections: Mapping[str, Mapping[str, Any]],
         facts: Mapping[str, int],
+        known: Mapping[str, int] | None = None,
         confidence: float = 0.9,
         seed: int = 0,
     ) -> None:
-        super().__init__(observation_space, action_space, selections=selections, facts=facts, seed=seed)
+        super().__init__(observation_space, action_space, selections=selections, facts=facts, known=known, seed=seed)
         self.confidence = confidence
         self.check_settings()
         traits = len(next(iter(self.selections.values()))["traits"])

@@ -11,11 +11,10 @@ from kselect.agents.offline_actor_critic import OfflineActorCritic
 from kselect.agents.stages import Stages
 from kselect.collection.fit import Trial, by_group
 from kselect.collection.fit_actor_critic import HALF, fit_actor_critic, plan_traits
-from kselect.collection.policy import READ, described
+from kselect.collection.policy import READ, described, indicator_positions, positions
 from kselect.collection.suite import Suite
 from kselect.config import TEXT_SOURCES
-from kselect.distillation.facts.facts import FACTS
-from kselect.envs.observation import CONTEXT, observation_space
+from kselect.envs.observation import observation_space
 
 
 def combinations(selections: Mapping[str, Stages]) -> dict[str, Stages]:
@@ -68,7 +67,7 @@ def choose_by_actor_critic(
         fitted = fit_actor_critic(others, traits, facts, pessimism=pessimism, seed=seed)
         for group, members in by_group([trial for trial in observed if trial.task == task]).items():
             own = [trial.selection for trial in members]
-            found[group] = fitted.choose(own, members[0].facts, traits, facts)
+            found[group] = fitted.choose(own, members[0].facts, traits)
     return found
 
 
@@ -99,10 +98,11 @@ def make_actor_critic(
         observation_space(len(names), observe_facts=True),
         spaces.Box(0.0, 1.0, (len(names),), np.float32),
         selections=described(stages_of, traits),
-        facts={name: len(CONTEXT) + FACTS.index(name) for name in facts},
+        facts=positions(facts),
+        known=indicator_positions(facts),
         critics=len(fitted.critic),
     )
     agent.names = names
     agent.actor, agent.critic = fitted.actor, fitted.critic
-    agent.centre, agent.scale = fitted.centre, fitted.scale
+    agent.centre, agent.scale = fitted.scaling.centre, fitted.scaling.scale
     return agent

@@ -12,6 +12,7 @@ from sklearn.linear_model import BayesianRidge
 
 from kselect.agents.portfolio import features
 from kselect.agents.stages import Stages
+from kselect.collection.fact_scaling import FactScaling
 from kselect.collection.table import Run
 from kselect.config import TEXT_SOURCES
 from kselect.config.knowledge import kind_of
@@ -71,16 +72,14 @@ class Fitted:
     Attributes:
         mean: of the coefficients, `[d]`.
         covariance: of the coefficients, `[d, d]`.
-        centre: mean of each fact over the groups, `[p]`.
-        scale: standard deviation of each fact over the groups, `[p]`; 1 for a fact that does not vary.
+        scaling: of the facts that gains depend on.
         noise: standard deviation of a run's score, in points.
         ranking: of the selections, see `ranked`.
     """
 
     mean: NDArray[np.float64]
     covariance: NDArray[np.float64]
-    centre: NDArray[np.float64]
-    scale: NDArray[np.float64]
+    scaling: FactScaling
     noise: float
     ranking: tuple[str, ...]
 
@@ -94,7 +93,6 @@ class Fitted:
         selection: str,
         facts: Mapping[str, float],
         traits: Mapping[str, Sequence[float]],
-        names: Sequence[str],
         over: str | None = None,
     ) -> tuple[float, float]:
         """Return the expected gain of a selection over another one, and its standard deviation, in points.
@@ -103,10 +101,9 @@ class Fitted:
             selection: its name.
             facts: of the run, by name.
             traits: of each selection, by name.
-            names: of the facts that were fitted.
             over: the other one; the default by default.
         """
-        values = (np.array([facts[name] for name in names]) - self.centre) / self.scale
+        values = self.scaling(facts)
         difference = features(selection, traits, values) - features(over or self.default, traits, values)
         variance = float(difference @ self.covariance @ difference)
         return float(difference @ self.mean), math.sqrt(max(variance, 0.0))
@@ -158,18 +155,17 @@ def fit(runs: Sequence[Trial], traits: Mapping[str, Sequence[float]], facts: Seq
         facts: names of the facts that gains may depend on.
     """
     groups = by_group(runs)
-    values = np.array([[members[0].facts[name] for name in facts] for members in groups.values()])
-    centre, scale = values.mean(axis=0), values.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
+    scaling = FactScaling.fit((members[0].facts for members in groups.values()), facts)
     rows, targets = [], []
-    for members, known in zip(groups.values(), (values - centre) / scale, strict=True):
+    for members in groups.values():
+        known = scaling(members[0].facts)
         rows_of_group = np.stack([features(run.selection, traits, known) for run in members])
         scores = np.array([run.score for run in members])
         rows.append(rows_of_group - rows_of_group.mean(axis=0))
         targets.append(scores - scores.mean())
     model = BayesianRidge(fit_intercept=False, max_iter=1000).fit(np.concatenate(rows), np.concatenate(targets))
     mean, covariance = np.asarray(model.coef_), np.asarray(model.sigma_)
-    return Fitted(mean, covariance, centre, scale, float(model.alpha_) ** -0.5, tuple(ranked(runs)))
+    return Fitted(mean, covariance, scaling, float(model.alpha_) ** -0.5, tuple(ranked(runs)))
 
 
 def leave_tasks_out(
@@ -198,7 +194,7 @@ def inflation(
         scores = {run.selection: run.score for run in members}
         for run in members:
             if run.selection != model.default and model.default in scores:
-                mean, error = model.gain(run.selection, run.facts, traits, facts)
+                mean, error = model.gain(run.selection, run.facts, traits)
                 observed = run.score - scores[model.default]
                 deviations.append((observed - mean) ** 2 - 2 * model.noise**2)
                 variances.append(error**2)

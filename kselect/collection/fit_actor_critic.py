@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from kselect.agents.offline_actor_critic import products
 from kselect.agents.stages import Stages
+from kselect.collection.fact_scaling import FactScaling
 from kselect.collection.fit import Trial, by_group, weight_shares
 
 PLAN_TRAITS = tuple(
@@ -32,24 +33,21 @@ class FittedActorCritic:
     Attributes:
         actor: `[d]`.
         critic: `[m, d]`, in points.
-        centre: mean of each fact over the groups, `[p]`.
-        scale: standard deviation of each fact over the groups, `[p]`; 1 for a fact that does not vary.
+        scaling: of the facts.
     """
 
     actor: NDArray[np.float64]
     critic: NDArray[np.float64]
-    centre: NDArray[np.float64]
-    scale: NDArray[np.float64]
+    scaling: FactScaling
 
     def choose(
         self,
         selections: Sequence[str],
         facts: Mapping[str, float],
         traits: Mapping[str, Sequence[float]],
-        names: Sequence[str],
     ) -> str:
         """Return the selection that the actor finds most likely."""
-        values = (np.array([facts[name] for name in names]) - self.centre) / self.scale
+        values = self.scaling(facts)
         return max(selections, key=lambda selection: float(products(traits[selection], values) @ self.actor))
 
 
@@ -107,11 +105,10 @@ def fit_actor_critic(
         seed: of the weights of tasks.
     """
     groups = list(by_group(runs).values())
-    values = np.array([[members[0].facts[name] for name in facts] for members in groups])
-    centre, scale = values.mean(axis=0), values.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
+    scaling = FactScaling.fit((members[0].facts for members in groups), facts)
     features, targets = [], []
-    for members, known in zip(groups, (values - centre) / scale, strict=True):
+    for members in groups:
+        known = scaling(members[0].facts)
         rows = np.stack([products(traits[run.selection], known) for run in members])
         scores = np.array([run.score for run in members])
         features.append(rows - rows.mean(axis=0))
@@ -120,7 +117,7 @@ def fit_actor_critic(
     estimates = [rows @ critic.T for rows in features]
     advantages = [each.mean(axis=1) - pessimism * each.std(axis=1) for each in estimates]
     actor = _actor(features, advantages, temperature)
-    return FittedActorCritic(actor, critic, centre, scale)
+    return FittedActorCritic(actor, critic, scaling)
 
 
 def _critics(

@@ -26,12 +26,12 @@ from kselect.collection.fit import (
 )
 from kselect.collection.suite import Suite
 from kselect.config import TEXT_SOURCES
-from kselect.distillation.facts.facts import FACTS
+from kselect.distillation.facts.facts import FACTS, INDICATORS
 from kselect.envs.observation import CONTEXT, observation_space
 from kselect.recipes.resolve import save_comparison
 
-READ = ("teacher_less_probe", "disagreement", "entropy", "labelled", "unlabelled", "epochs", "new_head", "width")
-"""The facts that gains depend on, by default."""
+READ = ("label_ratio",)
+"""The facts that gains depend on, by default: of those that were tried, what chose best on left-out tasks."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def choose_on_left_out_tasks(
         expected = {
             (name, other): Gain(mean, factor * error)
             for name, other in permutations(names, 2)
-            for mean, error in [model.gain(name, known, traits, facts, other)]
+            for mean, error in [model.gain(name, known, traits, other)]
         }
         better = {name: gain for (name, other), gain in expected.items() if other == default}
         sure = {name: gain.mean for name, gain in better.items() if gain.probability > confidence}
@@ -103,6 +103,16 @@ def described(selections: Mapping[str, Stages], traits: Mapping[str, Sequence[fl
     }
 
 
+def positions(facts: Sequence[str]) -> dict[str, int]:
+    """Return where an observation's context has facts, by name."""
+    return {name: len(CONTEXT) + FACTS.index(name) for name in facts}
+
+
+def indicator_positions(facts: Sequence[str]) -> dict[str, int]:
+    """Return where an observation's context says whether facts are defined, by name, of those that may not be."""
+    return {name: len(CONTEXT) + FACTS.index(INDICATORS[name]) for name in facts if name in INDICATORS}
+
+
 def make_portfolio(
     observed: Sequence[Trial], suite: Suite, facts: Sequence[str] = READ, confidence: float = 0.9
 ) -> Portfolio:
@@ -115,7 +125,8 @@ def make_portfolio(
         observation_space(len(names), observe_facts=True),
         spaces.Box(0.0, 1.0, (len(names),), np.float32),
         selections=described(selections, traits),
-        facts={name: len(CONTEXT) + FACTS.index(name) for name in facts},
+        facts=positions(facts),
+        known=indicator_positions(facts),
         confidence=confidence,
     )
     agent.names = names
@@ -127,7 +138,7 @@ def set_coefficients(agent: Portfolio, fitted: Fitted, factor: float = 1.0) -> N
     """Give a portfolio what was fitted, with errors that are larger by a factor."""
     agent.mean, agent.covariance = fitted.mean, factor**2 * fitted.covariance
     agent.noise = np.array([fitted.noise])
-    agent.centre, agent.scale = fitted.centre, fitted.scale
+    agent.centre, agent.scale = fitted.scaling.centre, fitted.scaling.scale
 
 
 def save_policy(agent: Chooser, suite: Suite, folder: str | Path) -> None:

@@ -20,13 +20,16 @@ REASONS: dict[str, Callable[[Facts], str]] = {
     "teacher_less_probe": _gap,
     "disagreement": lambda facts: f"the teacher contradicts {100 * (facts.disagreement or 0.0):.0f} % of your labels",
     "entropy": lambda facts: f"the teacher's predictions have {100 * (facts.entropy or 0.0):.0f} % of the most entropy",
+    "label_ratio": lambda facts: (
+        f"there are {facts.labelled} labels, and the teacher learned from {facts.teacher_examples} texts"
+    ),
     "labelled": lambda facts: f"there are {facts.labelled} labelled examples",
     "unlabelled": lambda facts: f"there are {facts.unlabelled} texts without labels",
     "epochs": lambda facts: f"the run has {facts.epochs:g} epochs",
     "new_head": lambda facts: f"the student's head is {'new' if facts.new_head else 'from its teacher'}",
     "width": lambda facts: f"the student is {facts.width or 1:g} times as wide as its teacher",
 }
-"""The words for a fact that is defined, by its name in `Facts`."""
+"""The words for a fact that is defined, by its name in `kselect.distillation.facts.facts.FACTS`."""
 
 
 def describe_choice(agent: Chooser, facts: Facts) -> tuple[dict[str, Any], str]:
@@ -39,7 +42,7 @@ def describe_choice(agent: Chooser, facts: Facts) -> tuple[dict[str, Any], str]:
         sure = f"no other is better with a probability above {agent.confidence:.0%}"
         line = f"chose {agent.chosen}, the best fixed selection of the runs that it was fitted to: {sure}"
         return {"selection": agent.chosen, "default": agent.default}, line
-    known = {name: part for name, part in gain.parts.items() if name in REASONS and getattr(facts, name) is not None}
+    known = {name: part for name, part in gain.parts.items() if name in REASONS and facts.defines(name)}
     reason = REASONS[max(known, key=lambda name: known[name])](facts) if known else "by what is known of the run"
     expected = f"expected gain {gain.mean:+.1f} ± {gain.error:.1f} points"
     line = f"chose {agent.chosen} over {agent.default}: {reason} ({expected})"

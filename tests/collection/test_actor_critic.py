@@ -16,8 +16,6 @@ from kselect.collection.actor_critic_policy import choose_by_actor_critic, combi
 from kselect.collection.fit import Trial, by_group
 from kselect.collection.fit_actor_critic import fit_actor_critic, plan_traits
 from kselect.collection.policy import READ
-from kselect.distillation.facts.facts import FACTS
-from kselect.envs.observation import CONTEXT
 from kselect.envs.worlds import DECISIONS, HALF, NAMES, World, score
 from kselect.errors import KselectError
 from tests.collection.test_policy import SELECTIONS, SUITE, pool
@@ -102,7 +100,8 @@ def test_combinations_have_halves_that_were_seen() -> None:
 
 def observation(agent: OfflineActorCritic, ahead: float, progress: float = 0.0) -> Observation:
     context = np.zeros(agent.context_size, dtype=np.float32)
-    context[0], context[len(CONTEXT) + FACTS.index("teacher_less_probe")] = progress, ahead
+    context[0], context[agent.facts[READ[0]]] = progress, ahead
+    context[list(agent.known.values())] = 1
     return {"context": context, "knowledge": np.zeros((agent.rows, agent.features), dtype=np.float32)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from gymnasium import spaces
 
 from kselect.agents.portfolio import Portfolio
 from kselect.agents.registry import load_agent
+from kselect.collection.fact_scaling import FactScaling
 from kselect.collection.fit import (
     Trial,
     best_fixed,
@@ -22,6 +24,7 @@ from kselect.collection.fit import (
     ranked,
     selection_traits,
 )
+from kselect.collection.policy import set_coefficients
 from kselect.errors import KselectError
 
 STAGES: dict[str, list[dict[str, Any]]] = {
@@ -69,7 +72,7 @@ def test_gains_are_recovered_on_tasks_that_were_left_out() -> None:
     for task, model in leave_tasks_out(runs, TRAITS, FACTS).items():
         for members in by_group([run for run in runs if run.task == task]).values():
             for name in STAGES:
-                expected, _ = model.gain(name, members[0].facts, TRAITS, FACTS)
+                expected, _ = model.gain(name, members[0].facts, TRAITS)
                 ahead = members[0].facts["ahead"]
                 truth = true_score(name, ahead) - true_score(model.default, ahead)
                 errors.append(expected - truth)
@@ -92,7 +95,7 @@ def test_intervals_cover_what_they_say() -> None:
             facts = {"ahead": ahead, "unrelated": 0.0}
             for name in STAGES:
                 if name != model.default:
-                    mean, error = model.gain(name, facts, TRAITS, FACTS)
+                    mean, error = model.gain(name, facts, TRAITS)
                     truth = true_score(name, ahead) - true_score(model.default, ahead)
                     inside.append(abs(mean - truth) < 1.645 * error)
     assert 0.8 < np.mean(inside) <= 1
@@ -127,17 +130,16 @@ def portfolio(names: tuple[str, ...] = ("gold", "logits", "hidden", "transfer"),
         spaces.Box(0, 1, (rows,), np.float32),
         selections={name: {"stages": STAGES[name], "traits": traits[name]} for name in traits},
         facts={"ahead": 2, "unrelated": 3},
+        known={"ahead": 1},
         confidence=confidence,
     )
     agent.names = names
-    agent.noise = np.array([model.noise])
-    for name in ("mean", "covariance", "centre", "scale"):
-        setattr(agent, name, getattr(model, name))
+    set_coefficients(agent, model)
     return agent
 
 
 def observation(ahead: float, progress: float = 0.0, rows: int = 4) -> dict[str, Any]:
-    context = np.array([progress, 0, ahead, 0], dtype=np.float32)
+    context = np.array([progress, not math.isnan(ahead), np.nan_to_num(ahead), 0], dtype=np.float32)
     return {"context": context, "knowledge": np.zeros((rows, 3), dtype=np.float32)}
 
 
@@ -151,6 +153,27 @@ def test_a_portfolio_takes_what_the_facts_say() -> None:
     for gain in gains.values():
         assert set(gain.parts) == set(FACTS)
         assert abs(gain.parts["ahead"]) >= abs(gain.parts["unrelated"])
+
+
+def test_an_undefined_fact_counts_as_its_mean() -> None:
+    agent = portfolio()
+    agent.centre = np.array([1.5, 0.0])
+    mean, undefined = observation(1.5), observation(math.nan)
+    for name, gain in agent.gains(undefined).items():
+        assert gain == agent.gains(mean)[name]
+        assert gain.parts["ahead"] == 0
+
+    scaling = FactScaling.fit(
+        [
+            {"disagreement_known": 1.0, "disagreement": 0.2},
+            {"disagreement_known": 0.0, "disagreement": 0.0},
+            {"disagreement_known": 1.0, "disagreement": 0.4},
+        ],
+        ["disagreement"],
+    )
+    assert (scaling.centre, scaling.scale) == (pytest.approx(0.3), pytest.approx(0.1))
+    assert scaling({"disagreement_known": 0.0, "disagreement": 0.0}) == [0]
+    assert scaling({"disagreement_known": 1.0, "disagreement": 0.4}) == pytest.approx([1])
 
 
 def test_a_portfolio_keeps_its_default_in_doubt() -> None:

@@ -32,9 +32,9 @@ def pool(effect: float, tasks: int = 5) -> list[Trial]:
     generator, traits = np.random.default_rng(0), traits_of(SELECTIONS)
     found = []
     for number in range(tasks * 6):
-        facts = dict.fromkeys(READ, 0.0) | {"teacher_less_probe": float(generator.normal())}
+        facts = dict.fromkeys(READ, 0.0) | {READ[0]: float(generator.normal())}
         for name, (_, outputs, _, texts, _) in traits.items():
-            score = 60 + effect * facts["teacher_less_probe"] * (outputs + texts) + generator.normal()
+            score = 60 + effect * facts[READ[0]] * (outputs + texts) + generator.normal()
             found.append(Trial((f"c{number}", 0), str(number % tasks), name, facts, score))
     return found
 

@@ -30,6 +30,7 @@ FACTS = Facts(
     new_head=False,
     depth=0.5,
     width=1.0,
+    teacher_examples=None,
     regression=False,
     words=False,
 )
@@ -54,6 +55,14 @@ def test_a_fact_that_is_not_defined_is_no_reason() -> None:
     unknown = replace(FACTS, teacher_less_probe=None, teacher_less_probe_error=None)
     _, line = describe_choice(portfolio(teacher_less_probe=1.0, disagreement=0.4), unknown)
     assert "the teacher contradicts 25 % of your labels" in line
+
+
+def test_labels_are_compared_with_those_of_the_teacher() -> None:
+    facts = replace(FACTS, teacher_examples=150)
+    _, line = describe_choice(portfolio(label_ratio=1.0, disagreement=0.4), facts)
+    assert "there are 500 labels, and the teacher learned from 150 texts" in line
+    _, line = describe_choice(portfolio(label_ratio=1.0, disagreement=0.4), FACTS)
+    assert "the teacher contradicts" in line
 
 
 def test_the_default_needs_no_reason() -> None:

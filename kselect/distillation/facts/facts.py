@@ -47,6 +47,7 @@ class Facts:
         new_head: Whether there are any such parameters.
         depth: Layers of the student for each of the teacher's.
         width: Width of the student's hidden states relative to that of the teacher's.
+        teacher_examples: Different texts that the teacher was trained on; not known where its folder has no record.
         regression: Whether labels are scores.
         words: Whether words are labelled, not whole texts.
     """
@@ -68,6 +69,7 @@ class Facts:
     new_head: bool
     depth: float | None
     width: float | None
+    teacher_examples: int | None
     regression: bool
     words: bool
 
@@ -109,9 +111,21 @@ class Facts:
             "teacher_known": float(self.depth is not None),
             "depth": _known(self.depth),
             "width": _known(self.width),
+            "teacher_examples_known": float(self.teacher_examples is not None),
+            "label_ratio": self._label_ratio(),
             "regression": float(self.regression),
             "words": float(self.words),
         }
+
+    def _label_ratio(self) -> float:
+        """Return log10 of the student's labelled examples for each text of the teacher's; 0 where these are unknown."""
+        if self.teacher_examples is None:
+            return 0.0
+        return math.log10((1 + self.labelled) / (1 + self.teacher_examples))
+
+    def defines(self, name: str) -> bool:
+        """Return whether an entry of `vector` is defined."""
+        return name not in INDICATORS or self.scaled()[INDICATORS[name]] > 0
 
     def vector(self) -> NDArray[np.float32]:
         """Return the facts as numbers of about [-1, 1], `[len(FACTS)]`, in the order of `FACTS`; see `scaled`."""
@@ -126,9 +140,25 @@ FACTS = (
     *("calibration_known", "calibration_error", "overconfidence", "entropy"),
     *("labelled", "unlabelled", "classes", "steps", "epochs", "new_parameters", "new_head"),
     *("teacher_known", "depth", "width"),
+    *("teacher_examples_known", "label_ratio"),
     *("regression", "words"),
 )
 """Names of the entries of `Facts.vector`."""
+
+INDICATORS = {
+    "teacher_less_student": "student_known",
+    "teacher_less_student_error": "student_known",
+    "teacher_less_probe": "probe_known",
+    "teacher_less_probe_error": "probe_known",
+    "disagreement": "disagreement_known",
+    "calibration_error": "calibration_known",
+    "overconfidence": "calibration_known",
+    "entropy": "calibration_known",
+    "depth": "teacher_known",
+    "width": "teacher_known",
+    "label_ratio": "teacher_examples_known",
+}
+"""The entry that is 0 where a fact is undefined, by the name of the fact, for those that may be."""
 
 
 def kind_facts(knowledge: Sequence[Knowledge]) -> NDArray[np.float32]:

@@ -106,6 +106,7 @@ def _measure(distiller: Distiller) -> dict[str, float | None]:
 def _given(distiller: Distiller) -> dict[str, Any]:
     """Return the facts that need no pass."""
     task, teacher, student = distiller.task, distiller.teacher, distiller.student
+    known = None if teacher is None else teacher.training_texts
     train = distiller.encoded("train")
     labelled = len(np.unique(train.numbers[is_labelled(train)]))
     further = sum(len(task.splits[name]) for name in distiller.sources)
@@ -119,6 +120,7 @@ def _given(distiller: Distiller) -> dict[str, Any]:
         "new_head": student.new_parameters > 0,
         "depth": None if teacher is None else student.layers / teacher.layers,
         "width": None if teacher is None else student.width / teacher.width,
+        "teacher_examples": None if known is None else len(known),
         "regression": task.regression,
         "words": not is_text(task),
     }

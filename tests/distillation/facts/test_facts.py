@@ -12,7 +12,7 @@ from torch import nn
 
 from kselect.config import KNOWLEDGE_NAMES, KnowledgeConfig
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.facts.facts import FACTS, KIND_FACTS, Facts, kind_facts
+from kselect.distillation.facts.facts import FACTS, INDICATORS, KIND_FACTS, Facts, kind_facts
 from kselect.models.classifier import Classifier
 from kselect.models.output_layer import output_layer
 from kselect.models.shrink import shrink
@@ -37,6 +37,7 @@ WHOLE = Facts(
     new_head=True,
     depth=0.5,
     width=1.0,
+    teacher_examples=9,
     regression=False,
     words=True,
 )
@@ -46,6 +47,7 @@ UNKNOWN: dict[str, Any] = {
     "disagreement_known": {"disagreement": None},
     "calibration_known": {"calibration_error": None, "overconfidence": None, "entropy": None},
     "teacher_known": {"depth": None, "width": None},
+    "teacher_examples_known": {"teacher_examples": None},
 }
 
 
@@ -68,6 +70,7 @@ def test_the_vector_by_hand() -> None:
         "new_head": 1,
         "depth": 0.5,
         "width": 1,
+        "label_ratio": 2,
         "regression": 0,
         "words": 1,
         **dict.fromkeys(UNKNOWN, 1),
@@ -83,7 +86,7 @@ def test_the_vector_by_hand() -> None:
 def test_a_fact_that_is_unknown_is_0_with_its_indicator(indicator: str) -> None:
     facts = replace(WHOLE, **UNKNOWN[indicator])
     changed = {name for name, value in facts.scaled().items() if value != WHOLE.scaled()[name]}
-    assert changed == {indicator, *UNKNOWN[indicator]}
+    assert changed == {indicator, *(name for name, its in INDICATORS.items() if its == indicator)}
     assert all(facts.scaled()[name] == 0 for name in changed)
     assert math.isfinite(facts.vector().sum())
 

@@ -189,6 +189,16 @@ def test_a_student_that_is_its_teacher_is_not_behind() -> None:
     assert (facts.depth, facts.width) == (1, 1)
 
 
+def test_texts_of_the_teacher_are_counted_where_they_are_known() -> None:
+    task = entailment()
+    teacher = tiny_classifier(task)
+    assert measure_facts(run(task, teacher)).teacher_examples is None
+    teacher.training_texts = np.arange(30, dtype=np.uint64)
+    facts = measure_facts(run(task, teacher))
+    assert facts.teacher_examples == 30
+    assert facts.scaled()["label_ratio"] == pytest.approx(math.log10((1 + facts.labelled) / 31))
+
+
 def test_flipped_labels_are_disagreed_with() -> None:
     task, teacher = entailment(), tiny_classifier(entailment(), seed=1)
     train = task.splits["train"]
@@ -226,7 +236,7 @@ def test_without_a_teacher_nothing_is_measured() -> None:
     distiller = Distiller(task, None, tiny_classifier(task), TrainingConfig(precision="fp32"), max_length=32)
     facts = measure_facts(distiller)
     measured = {name for name, value in facts.to_dict().items() if value is None}
-    assert len(measured) == 10
+    assert len(measured) == 11
     scaled = facts.scaled()
     assert {scaled[name] for name in scaled if name.endswith("_known")} == {0.0}
     assert facts.new_parameters == 1  # the student is made from scratch
