@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from kselect.agents.agent import Agent
     from kselect.agents.ddpg import DeterministicActorCritic, TowerActorCritic
     from kselect.agents.linear_actor_critic import LinearActorCritic
+    from kselect.agents.offline_actor_critic import OfflineActorCritic
+    from kselect.agents.portfolio import Portfolio
     from kselect.agents.posterior_sampling import PosteriorSampling
     from kselect.agents.random import RandomHard, RandomSoft
     from kselect.agents.sb3 import SB3Agent
@@ -27,6 +29,8 @@ __all__ = [
     "Agent",
     "DeterministicActorCritic",
     "LinearActorCritic",
+    "OfflineActorCritic",
+    "Portfolio",
     "PosteriorSampling",
     "RandomHard",
     "RandomSoft",

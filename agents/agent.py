@@ -11,8 +11,15 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from kselect.agents.compatibility import (
+    check_same_knowledge,
+    check_shapes,
+    is_soft,
+    observation_shape,
+    saved_spaces,
+)
 from kselect.agents.serialization import FILES, read_description, read_learned, restoring, write_agent
-from kselect.agents.validation import Range, check_range, setting_names
+from kselect.agents.validation import Range, check_range, check_reward, setting_names
 from kselect.errors import KselectError
 from kselect.hub import local_folder, model_card, push_folder
 
@@ -65,9 +72,9 @@ class Agent(ABC):
     gamma: float = 1.0
 
     def __init__(self, observation_space: spaces.Space, action_space: spaces.Space, *, seed: int = 0) -> None:
-        self.context_size, self.rows, self.features = _observation_shape(observation_space)
+        self.context_size, self.rows, self.features = observation_shape(observation_space)
         self.shapes = {key: self._shape(observation_space, key) for key in self.observation_keys}
-        self.soft = _is_soft(action_space, self.rows)
+        self.soft = is_soft(action_space, self.rows)
         if self.kind not in self.actions:
             raise KselectError(
                 f"{type(self).__name__} gives {self.actions[0]} actions only, and this environment takes "
@@ -229,13 +236,13 @@ class Agent(ABC):
         if not issubclass(saved_class, cls):
             raise KselectError(f"{folder} holds a {description['class']}, not a {cls.__name__}: use load_agent.")
         learned = read_learned(Path(folder), description)
-        saved_observation, saved_action = _spaces(description)
+        saved_observation, saved_action = saved_spaces(description)
         observation_space, action_space = observation_space or saved_observation, action_space or saved_action
         if not saved_class.transferable:
-            _check_same_knowledge(folder, description, _observation_shape(observation_space)[1], names)
+            check_same_knowledge(folder, description, observation_shape(observation_space)[1], names)
         with restoring(Path(folder)):
             agent = saved_class._build(observation_space, action_space, description)
-            _check_shapes(folder, description, agent)
+            check_shapes(folder, description, agent)
             agent.names = tuple(names or description.get("names") or ()) or None
             agent.restore(*learned)
         return agent
@@ -285,6 +292,12 @@ class Agent(ABC):
         assert shape is not None
         return shape
 
+    def _check_outcome(self, observation: Observation, reward: float, next_observation: Observation) -> None:
+        """Refuse observations of other shapes than the spaces have, and a reward that is not finite."""
+        self._check(observation)
+        self._check(next_observation)
+        check_reward(reward)
+
     def _check(self, observation: Observation) -> None:
         """Refuse an observation of other shapes than the spaces have."""
         given = {key: observation[key].shape for key in self.observation_keys}
@@ -297,68 +310,3 @@ class Agent(ABC):
 
 def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{key} {shape}" for key, shape in shapes.items())
-
-
-def _check_same_knowledge(
-    folder: str | Path, description: Mapping[str, Any], rows: int, names: Sequence[str] | None
-) -> None:
-    """Refuse other knowledge than a policy was saved with, or the same in another order."""
-    saved = description.get("names")
-    if saved is not None and names is not None:
-        if list(names) != saved:
-            raise KselectError(
-                f"The policy in {folder} weighs {', '.join(saved)}, and on offer are {', '.join(names)}: "
-                f"offer what it weighs, in this order, or train one for these."
-            )
-    elif description["knowledge"][0] != rows:
-        raise KselectError(
-            f"The policy in {folder} weighs {description['knowledge'][0]} kinds of knowledge, and {rows} are on offer: "
-            "offer those it was made for, or train one for these."
-        )
-
-
-def _check_shapes(folder: str | Path, description: Mapping[str, Any], agent: Agent) -> None:
-    """Refuse an environment whose observations have other sizes than a policy was saved with."""
-    for noun, saved, here in (
-        ("context features", description["context"], agent.context_size),
-        ("features in each knowledge row", description["knowledge"][1], agent.features),
-        *((f"numbers of {key}", size, agent.shapes[key][0]) for key, size in _further(description).items()),
-    ):
-        if saved != here:
-            raise KselectError(
-                f"The policy in {folder} reads {saved} {noun}, and this environment gives {here}: "
-                "use it in an environment like the one it was trained in, or train a new one."
-            )
-
-
-def _observation_shape(space: spaces.Space) -> tuple[int, int, int]:
-    """Return (c, k, f)."""
-    if isinstance(space, spaces.Dict) and {*ROWS} <= set(space.spaces):
-        context, knowledge = space["context"].shape, space["knowledge"].shape
-        if context is not None and knowledge is not None and len(context) == 1 and len(knowledge) == 2:
-            return context[0], knowledge[0], knowledge[1]
-    raise KselectError(f"An agent reads a Dict of Boxes 'context' [c] and 'knowledge' [k, f], not {space}.")
-
-
-def _is_soft(space: spaces.Space, rows: int) -> bool:
-    if isinstance(space, (spaces.MultiBinary, spaces.Box)) and space.shape == (rows,):
-        return isinstance(space, spaces.Box)
-    raise KselectError(
-        f"An agent gives one weight per kind of knowledge, MultiBinary({rows}) or Box(0, 1, ({rows},)), not {space}."
-    )
-
-
-def _further(description: Mapping[str, Any]) -> dict[str, int]:
-    """Return the sizes of the observation entries that only some agents read."""
-    sizes: dict[str, int] = description.get("further", {})
-    return sizes
-
-
-def _spaces(description: Mapping[str, Any]) -> tuple[spaces.Dict, spaces.Space]:
-    """Build spaces of the saved shapes."""
-    rows = description["knowledge"][0]
-    shapes = {"context": (description["context"],), "knowledge": tuple(description["knowledge"])}
-    shapes |= {key: (size,) for key, size in _further(description).items()}
-    observation = spaces.Dict({key: spaces.Box(-np.inf, np.inf, shape, np.float32) for key, shape in shapes.items()})
-    soft = description["actions"] == "soft"
-    return observation, spaces.Box(0.0, 1.0, (rows,), np.float32) if soft else spaces.MultiBinary(rows)

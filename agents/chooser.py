@@ -23,8 +23,8 @@ class Chooser(Agent):
     Args:
         observation_space: Of the environment.
         action_space: Of the environment.
-        selections: By name, a mapping with the `stages` of weights by kind of knowledge; `traits`, numbers that
-            describe it, as many for each; and, optionally, `requires`, names without which it cannot be taken.
+        selections: By name, a mapping with the `stages` of weights by kind of knowledge, and, optionally, `requires`,
+            names without which it cannot be taken.
         facts: Positions in the context of the facts that are read, by name.
         known: Positions of entries that are 0 where a fact is undefined, by the name of the fact. What is undefined
             counts as its mean.
@@ -56,8 +56,6 @@ class Chooser(Agent):
         self.known = dict(known or {})
         for name, position in [*self.facts.items(), *self.known.items()]:
             check_range(f"The position of {name}", position, Range(0, self.context_size - 1, whole=True))
-        if len({len(selection["traits"]) for selection in self.selections.values()}) != 1:
-            raise KselectError("The selections of a portfolio have different numbers of traits: give as many for each.")
         self.centre, self.scale = np.zeros(len(self.facts)), np.ones(len(self.facts))
         self.chosen: str | None = None
         self._schedule: Schedule | None = None

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from kselect.agents.agent import Observation
 from kselect.agents.exploration import CountBonus, DissimilarityBonus
 from kselect.agents.learner import Learner, observation_tensors, single_thread
-from kselect.agents.networks import RowCritic, RowNetwork, linear
+from kselect.agents.networks import RowCritic, RowNetwork, TowerCritic, TowerNetwork
 from kselect.agents.validation import COUNT, NOT_NEGATIVE, SHARE, Range
 from kselect.errors import KselectError
 
@@ -225,52 +225,3 @@ class TowerActorCritic(DeterministicActorCritic):
         widths = [self.shapes[key][0] for key in self.observation_keys]
         actor = TowerNetwork(widths, self.rows, hidden=self.hidden, generator=self.generator, start=self.start)
         return actor, TowerCritic(widths, self.rows, hidden=self.hidden, generator=self.generator)
-
-
-class TowerNetwork(nn.Module):
-    """A 2-layer MLP for each input, and a 3-layer MLP on their concatenated outputs.
-
-    Args:
-        widths: Size of each input.
-        outputs: Size of the output.
-        hidden: Width of the hidden layers.
-        generator: Of the initial weights.
-        further: Size of one more input, which the 3-layer MLP reads directly.
-        start: Each output before anything is learned.
-    """
-
-    def __init__(
-        self,
-        widths: list[int],
-        outputs: int,
-        *,
-        hidden: int,
-        generator: torch.Generator,
-        further: int = 0,
-        start: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.towers = nn.ModuleList(
-            nn.Sequential(linear(width, hidden, generator), nn.Tanh(), linear(hidden, hidden, generator), nn.Tanh())
-            for width in widths
-        )
-        head = linear(hidden, outputs, generator, gain=0.0)
-        nn.init.constant_(head.bias, start)
-        joined = linear(len(widths) * hidden + further, hidden, generator)
-        self.head = nn.Sequential(joined, nn.Tanh(), linear(hidden, hidden, generator), nn.Tanh(), head)
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Map inputs `[n, width]`, and the further one `[n, further]` last, to `[n, outputs]`."""
-        outputs = [tower(value) for tower, value in zip(self.towers, inputs, strict=False)]
-        return self.head(torch.cat([*outputs, *inputs[len(outputs) :]], -1))
-
-
-class TowerCritic(TowerNetwork):
-    """The action value Q: the action is concatenated with the towers' outputs."""
-
-    def __init__(self, widths: list[int], rows: int, *, hidden: int, generator: torch.Generator) -> None:
-        super().__init__(widths, 1, hidden=hidden, generator=generator, further=rows)
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Map inputs `[n, width]` and weights `[n, k]` to `[n]`."""
-        return super().forward(*inputs).squeeze(-1)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from kselect.agents.agent import ROWS, Agent, Observation
 from kselect.agents.exploration import CountBonus, DissimilarityBonus
 from kselect.agents.replay_buffer import ReplayBuffer, RewardScale
-from kselect.agents.validation import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range, check_range, check_reward
+from kselect.agents.validation import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Range, check_range
 
 
 class Learner(Agent):
@@ -95,10 +95,8 @@ class Learner(Agent):
         stream: int = 0,
     ) -> None:
         """Store a decision and its exploration reward; see `Agent.observe`."""
-        self._check(observation)
-        self._check(next_observation)
+        self._check_outcome(observation, reward, next_observation)
         reward = float(reward)
-        check_reward(reward)
         self.scale.add(reward)
         starts = stream not in self._open
         self.decisions.append(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kselect.agents.agent import Agent, Observation
 from kselect.agents.selection_critic import SelectionCritic
 from kselect.agents.selection_effects import candidates
-from kselect.agents.validation import POSITIVE, Range, check_reward
+from kselect.agents.validation import POSITIVE, Range
 
 ARRAYS = ("gram", "moment", "coefficients")
 
@@ -117,9 +117,7 @@ class LinearActorCritic(Agent):
         stream: int = 0,
     ) -> None:
         """Give a decision to the critic, once its reward is measured; see `Agent.observe`."""
-        self._check(observation)
-        self._check(next_observation)
-        check_reward(reward)
+        self._check_outcome(observation, reward, next_observation)
         progress = float(observation["context"][0])
         self._length = length = float(next_observation["context"][0]) - progress
         weights = self._centred(np.asarray(action, dtype=np.float64))

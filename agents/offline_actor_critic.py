@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kselect.agents.agent import Observation
 from kselect.agents.chooser import Chooser
-from kselect.agents.validation import COUNT, check_range
+from kselect.agents.validation import COUNT, Range
 from kselect.errors import KselectError
 
 
@@ -25,7 +25,7 @@ class OfflineActorCritic(Chooser):
     Args:
         observation_space: Of the environment.
         action_space: Of the environment.
-        selections: See `Chooser`.
+        selections: See `Chooser`; each also has `traits`, numbers that describe it, as many for each.
         facts: Positions in the context of the facts that are read, by name.
         known: See `Chooser`.
         critics: Size of the ensemble.
@@ -36,6 +36,7 @@ class OfflineActorCritic(Chooser):
         critic: Coefficients of the score, `[m, d]`, in the unit that they were fitted in.
     """
 
+    ranges: ClassVar[dict[str, Range]] = {"critics": COUNT}
     learned = ("actor", "critic", "centre", "scale")
 
     def __init__(
@@ -50,8 +51,10 @@ class OfflineActorCritic(Chooser):
         seed: int = 0,
     ) -> None:
         super().__init__(observation_space, action_space, selections=selections, facts=facts, known=known, seed=seed)
-        check_range("critics", critics, COUNT)
+        if len({len(selection["traits"]) for selection in self.selections.values()}) != 1:
+            raise KselectError("The selections of a policy have different numbers of traits: give as many for each.")
         self.critics = critics
+        self.check_settings()
         size = len(next(iter(self.selections.values()))["traits"]) * (1 + len(self.facts))
         self.actor, self.critic = np.zeros(size), np.zeros((critics, size))
 

@@ -60,18 +60,15 @@ class Portfolio(Chooser):
     Args:
         observation_space: Of the environment.
         action_space: Of the environment.
-        selections: By name, a mapping with the `stages` of weights by kind of knowledge; `traits`, numbers that
-            describe it, as many for each; and, optionally, `requires`, names without which it cannot be taken. The
-            first that can be taken is taken in doubt.
+        selections: See `Chooser`. The first that can be taken is taken in doubt.
         facts: Positions in the context of the facts that are read, by name.
         known: See `Chooser`.
         confidence: Probability of being better above which another selection is taken.
         seed: Accepted as by every agent; nothing is random.
 
     Attributes:
-        mean: Of the coefficients, `[d]`; the first are a gain of each selection, the others of each trait times 1 and
-            each fact.
-        covariance: Of the coefficients, `[d, d]`.
+        mean: Of the coefficients, `[s (1 + p)]`: of s selections times 1 and each of p facts.
+        covariance: Of the coefficients, `[s (1 + p), s (1 + p)]`.
         noise: Standard deviation of a run's score around its expectation, `[1]`.
         expected: What the chosen selection is expected to gain over the default; None where it is the default.
     """
@@ -93,8 +90,7 @@ class Portfolio(Chooser):
         super().__init__(observation_space, action_space, selections=selections, facts=facts, known=known, seed=seed)
         self.confidence = confidence
         self.check_settings()
-        traits = len(next(iter(self.selections.values()))["traits"])
-        size = len(self.selections) + traits * (1 + len(self.facts))
+        size = len(self.selections) * (1 + len(self.facts))
         self.mean, self.covariance, self.noise = np.zeros(size), np.zeros((size, size)), np.zeros(1)
         self.expected: Gain | None = None
 
@@ -132,10 +128,9 @@ class Portfolio(Chooser):
 
     def gain(self, observation: Observation, name: str, over: str) -> Gain:
         """Return the expected gain of one selection over another."""
-        facts = self.scaled_facts(observation)
-        traits = {each: selection["traits"] for each, selection in self.selections.items()}
-        row = features(name, traits, facts) - features(over, traits, facts)
-        products = (row * self.mean)[len(self.selections) :].reshape(-1, 1 + len(facts)).sum(axis=0)
+        facts, names = self.scaled_facts(observation), list(self.selections)
+        row = features(name, names, facts) - features(over, names, facts)
+        products = (row * self.mean).reshape(len(names), 1 + len(facts)).sum(axis=0)
         error = math.sqrt(max(float(row @ self.covariance @ row), 0.0))
         return Gain(float(row @ self.mean), error, dict(zip(self.facts, products[1:].tolist(), strict=True)))
 
@@ -150,16 +145,16 @@ class Portfolio(Chooser):
         self.expected = None if facts["expected"] is None else Gain(**facts["expected"])
 
 
-def features(selection: str, traits: Mapping[str, Sequence[float]], facts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what the coefficients multiply: which of s selections it is, and its t traits times 1 and each of p facts.
+def features(selection: str, selections: Sequence[str], facts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what the coefficients multiply: which of s selections it is, times 1 and each of p facts.
 
     Args:
         selection: Name of the selection.
-        traits: Of every selection by name, `[t]` each, in the order of their coefficients.
+        selections: Names of all, in the order of their coefficients.
         facts: Less their centre, over their scale, `[p]`.
 
     Returns:
-        `[s + t (1 + p)]`.
+        `[s (1 + p)]`.
     """
-    own = np.array([other == selection for other in traits], dtype=np.float64)
-    return np.concatenate([own, np.outer(traits[selection], np.concatenate([[1.0], facts])).ravel()])
+    own = np.array([other == selection for other in selections], dtype=np.float64)
+    return np.outer(own, np.concatenate([[1.0], facts])).ravel()

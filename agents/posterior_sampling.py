@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kselect.agents.agent import Agent, Observation
 from kselect.agents.bayesian_regression import INITIAL, BlockRegression
 from kselect.agents.selection_effects import PIECES, SelectionEffects
-from kselect.agents.validation import COUNT, Range, check_range, check_reward
+from kselect.agents.validation import COUNT, Range, check_range
 
 ROUNDING = 1e-3  # progress is in single precision
 
@@ -120,9 +120,7 @@ class PosteriorSampling(Agent):
         stream: int = 0,
     ) -> None:
         """Add a decision to the model, once its reward is measured; see `Agent.observe`."""
-        self._check(observation)
-        self._check(next_observation)
-        check_reward(reward)
+        self._check_outcome(observation, reward, next_observation)
         progress = float(observation["context"][0])
         length = float(next_observation["context"][0]) - progress
         weights = np.asarray(action, dtype=np.float64)

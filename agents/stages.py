@@ -14,6 +14,9 @@ and, where its weights move, `to`, the weights that they move to in a straight l
 
 KEYS = ("until", "weights", "to")
 
+Weights = tuple[tuple[str, float], ...]
+"""Weights that are not 0 by name, in the order of the names."""
+
 
 def check_stages(agent: str, stages: Any) -> Stages:
     """Check the stages of an agent, and return them."""
@@ -58,6 +61,38 @@ def weights_any(stages: Stages, name: str) -> bool:
     True
     """
     return any((stage.get(key) or {}).get(name, 0) > 0 for stage in stages for key in ("weights", "to"))
+
+
+def selected_during(
+    stages: Stages, begin: float = 0.0, end: float = 1.0
+) -> tuple[tuple[Weights, Weights, float, float], ...]:
+    """Return what stages select between two shares of a run; the same for all ways of writing a selection.
+
+    Returns:
+        In order: weights, those that they move to, and the shares of the run from and until which they hold. Weights
+        that move come with the shares of their whole stage, which their course depends on.
+
+    >>> selected_during([{"until": 0.5, "weights": {"gold": 1, "hidden": 0}}, {"weights": {"gold": 1.0}}])
+    (((('gold', 1.0),), (), 0.0, 1.0),)
+    """
+    found: list[tuple[Weights, Weights, float, float]] = []
+    start = 0.0
+    for stage in stages:
+        stop = stage.get("until", 1.0)
+        if start < end and stop > begin:
+            weights, to = (_not_zero(stage.get(key) or {}) for key in ("weights", "to"))
+            if to:
+                found.append((weights, to, start, stop))
+            elif found and found[-1][:2] == (weights, ()):
+                found[-1] = (weights, (), found[-1][2], min(stop, end))
+            else:
+                found.append((weights, (), max(start, begin), min(stop, end)))
+        start = stop
+    return tuple(found)
+
+
+def _not_zero(weights: Mapping[str, float]) -> Weights:
+    return tuple(sorted((name, weight) for name, weight in weights.items() if weight))
 
 
 def row_stages(stages: Stages, names: Sequence[str]) -> list[dict[str, Any]]:

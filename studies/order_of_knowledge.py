@@ -103,12 +103,13 @@ def advance(distiller: Distiller, selection: str, steps: int) -> float:
 
 def predictions(distiller: Distiller, split: str) -> list[float]:
     """Return the student's predictions on a split, in its order."""
-    from kselect.distillation.evaluation import predict_logits
+    from kselect.distillation.evaluation import predict
     from kselect.tasks.encoding import encode
     from kselect.tasks.task import TextTask
 
     encoded = encode(distiller.task.splits[split], distiller.student.tokenizer, distiller.max_length)
-    logits = predict_logits(distiller.student, encoded, np.arange(len(encoded)), 64, distiller.dtype)
+    logits = predict(distiller.student, encoded, np.arange(len(encoded)), 64, distiller.dtype, keep_logits=True).logits
+    assert logits is not None
     task = distiller.task
     assert isinstance(task, TextTask)
     return [round(value, 4) for value in task.predict(logits.numpy()).tolist()]

@@ -35,9 +35,9 @@ from kselect.runs.artifacts import find_model
 from kselect.tasks.glue import GLUE_FORMATS
 from kselect.tasks.predictions import TABLE_SUFFIXES, Format, SubmissionFormat, TableFormat
 from kselect.tasks.registry import canonical, custom_name, task_name, text_files
+from kselect.tasks.source import Unlabelled
 from kselect.tasks.table_stream import ROWS
 from kselect.tasks.task import Task, TextTask
-from kselect.tasks.text_files import Unlabelled
 from kselect.tasks.words.parsing_files import WordSource
 
 OUTPUT = "-"

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from kselect.agents.offline_actor_critic import OfflineActorCritic
-from kselect.agents.stages import Stages
+from kselect.agents.stages import Stages, selected_during
 from kselect.collection.fit import Trial, by_group
 from kselect.collection.fit_actor_critic import HALF, fit_actor_critic, plan_traits
 from kselect.collection.policy import READ, described, indicator_positions, positions
@@ -32,20 +32,14 @@ def combinations(selections: Mapping[str, Stages]) -> dict[str, Stages]:
             [HALF, 1.0],
         ):
             halves[name] = stages[0]["weights"], stages[-1]["weights"]
-    found, seen = dict(selections), [plan_of(stages) for stages in selections.values()]
+    found, seen = dict(selections), {selected_during(stages) for stages in selections.values()}
     for first, (before, _) in halves.items():
         for second, (_, after) in halves.items():
             stages = [{"until": HALF, "weights": before}, {"weights": after}]
-            if plan_of(stages) not in seen:
-                seen.append(plan_of(stages))
+            if selected_during(stages) not in seen:
+                seen.add(selected_during(stages))
                 found[f"{first}>{second}"] = stages
     return found
-
-
-def plan_of(stages: Stages) -> list[dict[str, float]]:
-    """Return what is selected in each stage, equal for equal selections."""
-    weights = [{name: weight for name, weight in stage["weights"].items() if weight} for stage in stages]
-    return weights[:1] if all(each == weights[0] for each in weights) else weights
 
 
 def choose_by_actor_critic(
@@ -97,7 +91,7 @@ def make_actor_critic(
     agent = OfflineActorCritic(
         observation_space(len(names), observe_facts=True),
         spaces.Box(0.0, 1.0, (len(names),), np.float32),
-        selections=described(stages_of, traits),
+        selections={name: {**each, "traits": traits[name]} for name, each in described(stages_of).items()},
         facts=positions(facts),
         known=indicator_positions(facts),
         critics=len(fitted.critic),

@@ -39,17 +39,23 @@ def draw(
         The settings of the `teacher`'s and the `student`'s data.
 
     Raises:
-        KselectError: the task has too few examples.
+        KselectError: the task has too few examples, or that of the texts without labels too few texts.
     """
     task = make_task(tasks[condition.task])
     pool = task.splits["train"]
     order = _covering(task, np.random.default_rng([seed, ORDER]).permutation(len(pool)))
-    own_texts = condition.unlabelled if condition.texts_of is None else 0
+    others = None if condition.texts_of in (None, condition.task) else make_task(tasks[str(condition.texts_of)])
+    own_texts = condition.unlabelled if others is None else 0
     of_teacher, of_student = condition.teacher.examples, condition.labelled + condition.held_out
     if of_teacher + of_student + own_texts > len(order):
         raise KselectError(
             f"Condition {condition.name} needs {of_teacher + of_student + own_texts} examples of {task.name}, whose "
             f"train has {len(order)}: give smaller numbers."
+        )
+    if others is not None and condition.unlabelled > len(others.splits["train"]):
+        raise KselectError(
+            f"Condition {condition.name} needs {condition.unlabelled} texts of {others.name}, whose train has "
+            f"{len(others.splits['train'])}: give a smaller number as unlabelled."
         )
     teacher, student = pool.take(order[:of_teacher]), pool.take(order[::-1][:of_student])
     paths = {name: folder / f"{name}{_suffix(task)}" for name in ("teacher", "student", "texts", "dev")}
@@ -57,10 +63,10 @@ def draw(
     _write(task, _noisy(task, student, condition.label_noise, seed), paths["student"])
     _write(task, subsample(task.splits["dev"], dev_examples, 0), paths["dev"])
     if condition.unlabelled:
-        if condition.texts_of is None:
+        if others is None:
             texts = pool.take(order[::-1][of_student : of_student + condition.unlabelled])
         else:
-            texts = subsample(make_task(tasks[condition.texts_of]).splits["train"], condition.unlabelled, seed)
+            texts = subsample(others.splits["train"], condition.unlabelled, seed)
         _write(task, texts.unlabelled() if isinstance(texts, Split) else texts, paths["texts"])
     shared = _format(task, tasks[condition.task], paths["dev"])
     return {

@@ -11,20 +11,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import BayesianRidge
 
 from kselect.agents.portfolio import features
-from kselect.agents.stages import Stages
 from kselect.collection.fact_scaling import FactScaling
 from kselect.collection.table import Run
-from kselect.config import TEXT_SOURCES
-from kselect.config.knowledge import kind_of
-
-LABELS = ("gold", "label-smoothing")
-OUTPUTS = (
-    *("logits", "logits-mse", "reverse-kl", "jsd", "kd-sim", "kd-pt", "kd-pt-sim", "kd-top-k"),
-    *("marginals", "substructures", "posterior", "best-sequences"),
-)
-TRAITS = ("labels", "outputs", "inner", "texts", "labels_last")
-"""What describes a selection: shares of the weight, over the whole run, of labels, of the teacher's outputs and of its
-inner states; the weight of further texts; and the share of labels in the last stage."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +58,11 @@ class Fitted:
     """Coefficients of a portfolio, see `kselect.agents.portfolio.Portfolio`.
 
     Attributes:
-        mean: of the coefficients, `[d]`.
-        covariance: of the coefficients, `[d, d]`.
+        mean: of the coefficients, `[s (1 + p)]`.
+        covariance: of the coefficients, `[s (1 + p), s (1 + p)]`.
         scaling: of the facts that gains depend on.
         noise: standard deviation of a run's score, in points.
-        ranking: of the selections, see `ranked`.
+        ranking: of the selections, see `ranked`, in which order they have coefficients.
     """
 
     mean: NDArray[np.float64]
@@ -92,7 +80,6 @@ class Fitted:
         self,
         selection: str,
         facts: Mapping[str, float],
-        traits: Mapping[str, Sequence[float]],
         over: str | None = None,
     ) -> tuple[float, float]:
         """Return the expected gain of a selection over another one, and its standard deviation, in points.
@@ -100,49 +87,15 @@ class Fitted:
         Args:
             selection: its name.
             facts: of the run, by name.
-            traits: of each selection, by name.
             over: the other one; the default by default.
         """
         values = self.scaling(facts)
-        difference = features(selection, traits, values) - features(over or self.default, traits, values)
+        difference = features(selection, self.ranking, values) - features(over or self.default, self.ranking, values)
         variance = float(difference @ self.covariance @ difference)
         return float(difference @ self.mean), math.sqrt(max(variance, 0.0))
 
 
-def selection_traits(stages: Stages) -> list[float]:
-    """Return the `TRAITS` of a selection.
-
-    >>> stages = [{"until": 0.5, "weights": {"hidden": 1, "logits": 1, "transfer": 1}}, {"weights": {"gold": 1}}]
-    >>> selection_traits(stages)
-    [0.5, 0.25, 0.25, 0.5, 1.0]
-    >>> selection_traits([{"weights": {"gold": 1, "logits@2": 1}}])
-    [0.5, 0.5, 0.0, 0.0, 0.5]
-    >>> selection_traits([{"weights": {"logits": 1}, "to": {"gold": 1}}])
-    [0.5, 0.5, 0.0, 0.0, 1.0]
-    """
-    totals, start, last = np.zeros(4), 0.0, 0.0
-    for stage in stages:
-        end = stage.get("until", 1.0)
-        first, final = weight_shares(stage["weights"]), weight_shares(stage.get("to") or stage["weights"])
-        totals += (end - start) * (first + final) / 2  # weights that move do so in a straight line
-        start, last = end, float(final[0])
-    found: list[float] = totals.round(6).tolist()
-    return [*found, last]
-
-
-def weight_shares(weights: Mapping[str, float]) -> NDArray[np.float64]:
-    """Return the shares of labels, outputs and inner states among weights, and the weight of further texts, `[4]`."""
-    kinds = {name: weight for name, weight in weights.items() if name not in TEXT_SOURCES}
-    total = sum(kinds.values())
-    shares = {name: weight / total for name, weight in kinds.items()} if total else {"gold": 1.0}
-    labels, outputs = (
-        sum(share for name, share in shares.items() if kind_of(name) in own) for own in (LABELS, OUTPUTS)
-    )
-    texts = max((weights.get(name, 0.0) for name in TEXT_SOURCES), default=0.0)
-    return np.array([labels, outputs, 1 - labels - outputs, texts])
-
-
-def fit(runs: Sequence[Trial], traits: Mapping[str, Sequence[float]], facts: Sequence[str]) -> Fitted:
+def fit(runs: Sequence[Trial], facts: Sequence[str]) -> Fitted:
     """Fit the gains of all selections by Bayesian ridge regression within groups.
 
     Scores and features are centred within each group, so that only differences between selections of the same condition
@@ -151,34 +104,30 @@ def fit(runs: Sequence[Trial], traits: Mapping[str, Sequence[float]], facts: Seq
 
     Args:
         runs: of every selection, in as many conditions as there are; a group may lack some.
-        traits: of each selection, by name.
         facts: names of the facts that gains may depend on.
     """
-    groups = by_group(runs)
+    groups, ranking = by_group(runs), tuple(ranked(runs))
     scaling = FactScaling.fit((members[0].facts for members in groups.values()), facts)
     rows, targets = [], []
     for members in groups.values():
         known = scaling(members[0].facts)
-        rows_of_group = np.stack([features(run.selection, traits, known) for run in members])
+        rows_of_group = np.stack([features(run.selection, ranking, known) for run in members])
         scores = np.array([run.score for run in members])
         rows.append(rows_of_group - rows_of_group.mean(axis=0))
         targets.append(scores - scores.mean())
     model = BayesianRidge(fit_intercept=False, max_iter=1000).fit(np.concatenate(rows), np.concatenate(targets))
     mean, covariance = np.asarray(model.coef_), np.asarray(model.sigma_)
-    return Fitted(mean, covariance, scaling, float(model.alpha_) ** -0.5, tuple(ranked(runs)))
+    return Fitted(mean, covariance, scaling, float(model.alpha_) ** -0.5, ranking)
 
 
-def leave_tasks_out(
-    runs: Sequence[Trial], traits: Mapping[str, Sequence[float]], facts: Sequence[str]
-) -> dict[str, Fitted]:
+def leave_tasks_out(runs: Sequence[Trial], facts: Sequence[str]) -> dict[str, Fitted]:
     """Return, for each task, what is fitted to the runs of all others."""
     tasks = dict.fromkeys(run.task for run in runs)
-    return {task: fit([run for run in runs if run.task != task], traits, facts) for task in tasks}
+    return {task: fit([run for run in runs if run.task != task], facts) for task in tasks}
 
 
 def inflation(
     runs: Sequence[Trial],
-    traits: Mapping[str, Sequence[float]],
     facts: Sequence[str],
     fitted: Mapping[str, Fitted] | None = None,
 ) -> float:
@@ -187,14 +136,14 @@ def inflation(
     It is the root of the mean squared deviation of observed gains from expected ones, less what the noise of two runs
     explains, over the mean expected variance; at least 1.
     """
-    fitted = fitted or leave_tasks_out(runs, traits, facts)
+    fitted = fitted or leave_tasks_out(runs, facts)
     deviations, variances = [], []
     for members in by_group(runs).values():
         model = fitted[members[0].task]
         scores = {run.selection: run.score for run in members}
         for run in members:
             if run.selection != model.default and model.default in scores:
-                mean, error = model.gain(run.selection, run.facts, traits)
+                mean, error = model.gain(run.selection, run.facts)
                 observed = run.score - scores[model.default]
                 deviations.append((observed - mean) ** 2 - 2 * model.noise**2)
                 variances.append(error**2)

@@ -14,8 +14,15 @@ from torch.nn import functional as F
 from kselect.agents.offline_actor_critic import products
 from kselect.agents.stages import Stages
 from kselect.collection.fact_scaling import FactScaling
-from kselect.collection.fit import Trial, by_group, weight_shares
+from kselect.collection.fit import Trial, by_group
+from kselect.config import TEXT_SOURCES
+from kselect.config.knowledge import kind_of
 
+LABELS = ("gold", "label-smoothing")
+OUTPUTS = (
+    *("logits", "logits-mse", "reverse-kl", "jsd", "kd-sim", "kd-pt", "kd-pt-sim", "kd-top-k"),
+    *("marginals", "substructures", "posterior", "best-sequences"),
+)
 PLAN_TRAITS = tuple(
     f"{share}_{part}" for part in ("mean", "change") for share in ("labels", "outputs", "inner", "texts")
 )
@@ -71,6 +78,18 @@ def plan_traits(stages: Stages) -> list[float]:
         start = end
     found: list[float] = np.concatenate([halves.mean(axis=0), halves[1] - halves[0]]).round(6).tolist()
     return found
+
+
+def weight_shares(weights: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return the shares of labels, outputs and inner states among weights, and the weight of further texts, `[4]`."""
+    kinds = {name: weight for name, weight in weights.items() if name not in TEXT_SOURCES}
+    total = sum(kinds.values())
+    shares = {name: weight / total for name, weight in kinds.items()} if total else {"gold": 1.0}
+    labels, outputs = (
+        sum(share for name, share in shares.items() if kind_of(name) in own) for own in (LABELS, OUTPUTS)
+    )
+    texts = max((weights.get(name, 0.0) for name in TEXT_SOURCES), default=0.0)
+    return np.array([labels, outputs, 1 - labels - outputs, texts])
 
 
 def fit_actor_critic(

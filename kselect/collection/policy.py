@@ -22,7 +22,6 @@ from kselect.collection.fit import (
     inflation,
     leave_tasks_out,
     ranked,
-    selection_traits,
 )
 from kselect.collection.suite import Suite
 from kselect.config import TEXT_SOURCES
@@ -60,12 +59,11 @@ class Choice:
 
 
 def choose_on_left_out_tasks(
-    observed: Sequence[Trial], selections: Mapping[str, Stages], facts: Sequence[str] = READ, confidence: float = 0.9
+    observed: Sequence[Trial], facts: Sequence[str] = READ, confidence: float = 0.9
 ) -> list[Choice]:
     """Replay the choices of portfolios, each fitted to all tasks but one, on the groups of the task that it lacks."""
-    traits = traits_of(selections)
-    fitted = leave_tasks_out(observed, traits, facts)
-    factors = {task: inflation([trial for trial in observed if trial.task != task], traits, facts) for task in fitted}
+    fitted = leave_tasks_out(observed, facts)
+    factors = {task: inflation([trial for trial in observed if trial.task != task], facts) for task in fitted}
     found = []
     for group, members in by_group(observed).items():
         task, known = members[0].task, members[0].facts
@@ -76,7 +74,7 @@ def choose_on_left_out_tasks(
         expected = {
             (name, other): Gain(mean, factor * error)
             for name, other in permutations(names, 2)
-            for mean, error in [model.gain(name, known, traits, other)]
+            for mean, error in [model.gain(name, known, other)]
         }
         better = {name: gain for (name, other), gain in expected.items() if other == default}
         sure = {name: gain.mean for name, gain in better.items() if gain.probability > confidence}
@@ -86,17 +84,11 @@ def choose_on_left_out_tasks(
     return found
 
 
-def traits_of(selections: Mapping[str, Stages]) -> dict[str, list[float]]:
-    """Return the traits of each selection, see `kselect.collection.fit.TRAITS`."""
-    return {name: selection_traits(stages) for name, stages in selections.items()}
-
-
-def described(selections: Mapping[str, Stages], traits: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Any]]:
+def described(selections: Mapping[str, Stages]) -> dict[str, dict[str, Any]]:
     """Return selections as a `kselect.agents.chooser.Chooser` takes them."""
     return {
         name: {
             "stages": [dict(stage) for stage in stages],
-            "traits": list(traits[name]),
             "requires": [source for source in TEXT_SOURCES if weights_any(stages, source)],
         }
         for name, stages in selections.items()
@@ -118,19 +110,18 @@ def make_portfolio(
 ) -> Portfolio:
     """Fit a portfolio to all trials; its errors are those that it has on tasks that are left out."""
     selections = {name: suite.selections[name] for name in ranked(observed)}
-    traits = traits_of(selections)
-    fitted = fit(observed, traits, facts)
+    fitted = fit(observed, facts)
     names = (*(suite.knowledge.knowledge or ()), *TEXT_SOURCES)
     agent = Portfolio(
         observation_space(len(names), observe_facts=True),
         spaces.Box(0.0, 1.0, (len(names),), np.float32),
-        selections=described(selections, traits),
+        selections=described(selections),
         facts=positions(facts),
         known=indicator_positions(facts),
         confidence=confidence,
     )
     agent.names = names
-    set_coefficients(agent, fitted, inflation(observed, traits, facts))
+    set_coefficients(agent, fitted, inflation(observed, facts))
     return agent
 
 

@@ -6,13 +6,12 @@ is in the table; nothing is interpolated.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kselect.agents.stages import Stages
-from kselect.collection.table import Run
+from kselect.agents.stages import selected_during
+from kselect.collection.table import Run, runs_by_group
 from kselect.errors import KselectError
 
 END = 1.0  # the last mark
@@ -61,14 +60,14 @@ def race(
     if not branches:
         raise KselectError("A race has no branches: give at least one selection.")
     outcomes = []
-    for (condition, seed), found in _groups(runs):
+    for (condition, seed), found in runs_by_group(runs).items():
         if not set(branches) <= found.keys():
             continue
         entered = [found[name] for name in branches]
         scores = [_or_lowest(run.score(mark, "reward")) for run in entered]
         best = max(range(len(entered)), key=scores.__getitem__)  # the first of equal ones
         chosen = entered[best if scores[best] > scores[0] + margin else 0]
-        cost = mark * len({_until(run.stages, mark) for run in entered}) + (END - mark)
+        cost = mark * len({_until(run, mark) for run in entered}) + (END - mark)
         outcomes.append(Outcome(condition, seed, chosen.selection, chosen.score(END, split), cost))
     if not outcomes:
         raise KselectError(f"No condition has a run of each of {', '.join(branches)}: leave one out, or collect it.")
@@ -96,13 +95,13 @@ def switch(runs: Sequence[Run], first: str, second: str, mark: float, split: str
         stages = [run.stages for run in runs if run.selection == name]
         if not stages or any(len(each) > 1 for each in stages):
             raise KselectError(f"{name} is no selection of one stage that was run: give another.")
-    for (condition, seed), found in _groups(runs):
+    for (condition, seed), found in runs_by_group(runs).items():
         if first not in found or second not in found:
             continue
         (before,), (after,) = found[first].stages, found[second].stages
-        wanted = _until([{**before, "until": mark}, {**after, "until": END}], END)
+        wanted = selected_during([{**before, "until": mark}, {**after, "until": END}])
         for run in found.values():
-            if _until(run.stages, END) == wanted:
+            if selected_during(run.stages) == wanted:
                 outcomes.append(Outcome(condition, seed, run.selection, run.score(END, split), END))
                 break
     if not outcomes:
@@ -110,31 +109,9 @@ def switch(runs: Sequence[Run], first: str, second: str, mark: float, split: str
     return outcomes
 
 
-def _groups(runs: Sequence[Run]) -> Iterator[tuple[tuple[str, int], dict[str, Run]]]:
-    """Yield each condition and seed with its runs by selection."""
-    groups: dict[tuple[str, int], dict[str, Run]] = {}
-    for run in runs:
-        found = groups.setdefault((run.condition, run.seed), {})
-        if run.selection in found:
-            raise KselectError(f"The table has {run.selection} twice in {run.condition} under seed {run.seed}.")
-        found[run.selection] = run
-    yield from groups.items()
-
-
-def _until(stages: Stages, mark: float) -> str:
-    """Return what is selected until a mark, as a text that is equal for equal students."""
-    done = []
-    begin = 0.0
-    for stage in stages:
-        if begin >= mark:
-            break
-        end = stage.get("until", END)
-        selected = [
-            {name: weight for name, weight in (stage.get(key) or {}).items() if weight} for key in ("weights", "to")
-        ]
-        done.append([selected, end if stage.get("to") else min(end, mark)])  # weights that move depend on their end
-        begin = end
-    return json.dumps(done, sort_keys=True)
+def _until(run: Run, mark: float) -> object:
+    """Return what is selected until a mark, equal for equal students; of an agent that selected, its name."""
+    return selected_during(run.stages, end=mark) or run.selection
 
 
 def _or_lowest(score: float) -> float:

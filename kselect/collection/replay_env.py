@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from kselect.agents.stages import selected_during
 from kselect.collection.replay import END
-from kselect.collection.table import Run, read_pool
+from kselect.collection.table import Run, read_pool, runs_by_group
 from kselect.distillation.facts.facts import FACTS
 from kselect.distillation.weighting import selection_weights
 from kselect.envs.registration import METADATA
@@ -27,6 +27,7 @@ from kselect.errors import KselectError, unknown
 Observation = NDArray[np.float32]
 LIMIT = 5.0
 STEPS = 100  # of a run, for drawings
+OPTIONS = ("condition", "seed")  # of `reset`
 SCORES = ("score", "teacher_score")  # both less the constant prediction's
 
 
@@ -75,7 +76,7 @@ class ReplayEnv(gymnasium.Env[Observation, np.int64]):
     ## Arguments
     * `ledger`: the `runs.jsonl` of a pool, or several.
     * `selections`: names of the selections; by default all of the largest group. A condition and seed that lacks a run
-      of one is left out.
+      of one is left out, and so are runs in which an agent selected.
     * `conditions`: names of the conditions; by default all.
     * `decisions`: shares of a run at which is decided: 0, and marks at which the runs were measured.
     * `render_mode`: `"ansi"`, `"rgb_array"` or None; see `DistillationEnv`.
@@ -126,10 +127,13 @@ class ReplayEnv(gymnasium.Env[Observation, np.int64]):
             options: `condition` and `seed`, of the run; where one is missing, it is drawn.
 
         Raises:
-            KselectError: the pool has no such condition and seed.
+            KselectError: the pool has no such condition and seed, or another option.
         """
         super().reset(seed=seed)
-        wanted = {"condition": None, "seed": None} | (options or {})
+        wanted = dict.fromkeys(OPTIONS) | (options or {})
+        for name in wanted:
+            if name not in OPTIONS:
+                raise unknown("option of reset", name, OPTIONS)
         fitting = [
             number
             for number, group in enumerate(self.groups)
@@ -173,9 +177,12 @@ class ReplayEnv(gymnasium.Env[Observation, np.int64]):
         names = self._runs[self.names[0]].rows
         phases = []
         for begin, end in pairwise(self._marks[: self._decision + 1]):
-            stage = _during(self._runs[self._run], begin, end)[0][0]
-            weights = selection_weights([stage["weights"].get(name, 0.0) for name in names], names)
-            phases.append((round(STEPS * (end - begin)), weights.tolist()))
+            for weights, to, start, stop in selected_during(self._runs[self._run].stages, begin, end):
+                low, high = max(start, begin), min(stop, end)
+                first, last = (np.array([dict(each).get(name, 0.0) for name in names]) for each in (weights, to))
+                moved = ((low + high) / 2 - start) / (stop - start) if to else 0.0
+                middle = selection_weights(first + moved * (last - first), names)
+                phases.append((round(STEPS * (high - low)), middle.tolist()))
         if self.render_mode == "ansi":
             return heat_map_text(names, phases, STEPS)
         return heat_map_image(names, phases, STEPS)
@@ -189,11 +196,11 @@ class ReplayEnv(gymnasium.Env[Observation, np.int64]):
         return (*self.decisions, END)
 
     @cached_property
-    def _parts(self) -> list[dict[str, list[str]]]:
-        """What each run selects between decisions, as texts that are equal for equal selections."""
+    def _parts(self) -> list[dict[str, list[object]]]:
+        """What each run selects between decisions, equal for equal selections."""
         spans = list(pairwise(self._marks))
         return [
-            {name: [json.dumps(_during(run, *span), sort_keys=True) for span in spans] for name, run in group.items()}
+            {name: [selected_during(run.stages, *span) for span in spans] for name, run in group.items()}
             for group in self.groups
         ]
 
@@ -236,32 +243,13 @@ def _groups(
     runs: Sequence[Run], selections: Sequence[str] | None, conditions: Sequence[str] | None
 ) -> list[dict[str, Run]]:
     """Return the runs of each condition and seed that has all selections, in their order."""
-    found: dict[tuple[str, int], dict[str, Run]] = {}
-    for run in runs:
-        if conditions is None or run.condition in conditions:
-            found.setdefault((run.condition, run.seed), {})[run.selection] = run
+    found = runs_by_group(run for run in runs if run.stages and (conditions is None or run.condition in conditions))
     names = list(selections or max(found.values(), key=len, default=()))
     complete = [{name: group[name] for name in names} for group in found.values() if set(names) <= group.keys()]
     if not complete or not names:
         wanted = ", ".join(names) or "any selection"
         raise KselectError(f"No condition has a run of each of {wanted}: leave one out, or collect it.")
     return complete
-
-
-def _during(run: Run, begin: float, end: float) -> list[list[Any]]:
-    """Return what a run selects between two shares of it: weights, and where they hold; moving ones have their own."""
-    found, start = [], 0.0
-    for stage in run.stages:
-        stop = stage.get("until", END)
-        if start < end and stop > begin:
-            selected = {
-                key: {name: weight for name, weight in (stage.get(key) or {}).items() if weight}
-                for key in ("weights", "to")
-            }
-            place = [start, stop] if stage.get("to") else [max(start, begin), min(stop, end)]
-            found.append([selected, *place])
-        start = stop
-    return found
 
 
 def _known(score: float | None) -> float:

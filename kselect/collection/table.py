@@ -93,6 +93,21 @@ class Run:
         return folder_of(pool, self.condition, self.seed) / f"{self.selection}{ARRAYS}"
 
 
+def runs_by_group(runs: Iterable[Run]) -> dict[tuple[str, int], dict[str, Run]]:
+    """Return the runs of each condition and seed by their selection, in the order of the first of each.
+
+    Raises:
+        KselectError: two runs of one selection in a condition under a seed.
+    """
+    groups: dict[tuple[str, int], dict[str, Run]] = {}
+    for run in runs:
+        found = groups.setdefault((run.condition, run.seed), {})
+        if run.selection in found:
+            raise KselectError(f"The table has {run.selection} twice in {run.condition} under seed {run.seed}.")
+        found[run.selection] = run
+    return groups
+
+
 def folder_of(pool: Path, condition: str, seed: int) -> Path:
     """Return the folder of a condition under a seed."""
     return pool / "conditions" / f"{condition}-{seed}"

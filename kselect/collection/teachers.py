@@ -18,15 +18,18 @@ from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import evaluate
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
-from kselect.models.loading import load_classifier, load_encoder
+from kselect.models.loading import load_classifier, load_encoder, saved_texts
 from kselect.models.output_layer import output_layer
 from kselect.models.scratch import seeded
 from kselect.models.shrink import shrink
+from kselect.tasks.fingerprint import texts_to_learn
 from kselect.tasks.registry import make_task
+from kselect.tasks.task import Task
 from kselect.training.api import evaluated_teachers
 
 BATCH_SIZE = 32
 ENCODER = "encoder.json"
+SAME = 0.9  # share of texts that makes them the same; another version may hold out others of them
 
 
 def check_encoder(pool: Path, encoder: str) -> None:
@@ -43,14 +46,15 @@ def check_encoder(pool: Path, encoder: str) -> None:
 def train_teacher(condition: Condition, data: TaskConfig, encoder: str, seed: int, folder: Path) -> Path:
     """Fine-tune the encoder as the condition says, and return the teacher's folder below `folder`.
 
-    Conditions whose teachers are trained alike share one.
+    Conditions whose teachers are trained alike share one. It is trained again where the texts are others than before,
+    as in a suite whose tasks have changed.
     """
     spec = condition.teacher
     path = folder / f"{condition.task}-{seed}-{_name(spec)}"
     with FileLock(folder / f".{path.name}.lock"):
-        if (path / "config.json").is_file():
-            return path
         task = make_task(data)
+        if (path / "config.json").is_file() and _has_learned_from(path, task):
+            return path
         if spec.logit_factor != 1:
             alike = replace(condition, teacher=replace(spec, logit_factor=1.0))
             teacher = load_classifier(train_teacher(alike, data, encoder, seed, folder), task)
@@ -63,6 +67,12 @@ def train_teacher(condition: Condition, data: TaskConfig, encoder: str, seed: in
             distiller.advance(np.ones(1), distiller.total_steps)
         teacher.save_pretrained(path)
     return path
+
+
+def _has_learned_from(path: Path, task: Task[Any]) -> bool:
+    """Return whether a saved teacher was trained on the texts of train; one whose texts are not known counts, too."""
+    known = saved_texts(path)
+    return known is None or float(np.isin(texts_to_learn(task.splits), known).mean()) >= SAME
 
 
 def _name(spec: TeacherSpec) -> str:

@@ -105,17 +105,6 @@ def answers_of(outputs: ModelOutputs, encoded: EncodedSplit, indices: NDArray[np
     return [encoded.trimmed(answer, int(index)) for answer, index in zip(predicted, indices, strict=True)]
 
 
-@torch.no_grad()
-def predict_logits(
-    classifier: Classifier, encoded: EncodedSplit, indices: NDArray[np.int64], batch_size: int, dtype: torch.dtype
-) -> Tensor:
-    """Return logits for the texts `indices [N]`, `[N, K]` in float32 on the CPU, without dropout."""
-    logits = torch.empty(len(indices), int(classifier.model.config.num_labels or 0))
-    for rows, _, outputs in forward_batches(classifier, encoded, indices, batch_size, dtype):
-        logits[rows] = outputs.logits.float().cpu()
-    return logits
-
-
 def forward_batches(
     classifier: Classifier,
     encoded: EncodedSplit,

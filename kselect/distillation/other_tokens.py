@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kselect.distillation.encoded_splits import EncodedSplits
 from kselect.errors import KselectError
 from kselect.models.architecture import positions
 from kselect.models.classifier import Classifier, input_length
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.task import Task
-from kselect.tasks.words.encoding import EncodedWords, Piece, encode_words
+from kselect.tasks.words.encoding import EncodedWords, encode_words, no_labels
 from kselect.tasks.words.sentence import Origin, TaggedSentence, WordSplit
 
 
@@ -48,7 +45,7 @@ class OtherTokens(EncodedSplits):
             for piece in read_by_student.pieces
         ]
         length = input_length(self._teacher, None, None)
-        encoded = encode_words(WordSplit(sentences), self.tokenizer, length, _no_labels)
+        encoded = encode_words(WordSplit(sentences), self.tokenizer, length, no_labels)
         if encoded.in_pieces:
             raise KselectError(
                 f"{encoded.in_pieces} sentences have more tokens than the input of a teacher with another tokenizer "
@@ -58,8 +55,3 @@ class OtherTokens(EncodedSplits):
         return replace(
             encoded, labels=read_by_student.labels, pieces=read_by_student.pieces, split=read_by_student.split
         )
-
-
-def _no_labels(_: TaggedSentence, piece: Piece) -> NDArray[np.int64]:
-    """Return placeholders for the labels of a piece's words, `[w]`."""
-    return np.zeros(piece.last - piece.first, dtype=np.int64)

@@ -35,6 +35,18 @@ class Snapshot:
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
 
+    def groups(self, *names: str) -> dict[str, dict[str, Tensor]]:
+        """Return the tensors by what their names begin with, up to the first slash, and there by the rest.
+
+        Raises:
+            KeyError: a tensor of none of these groups.
+        """
+        found: dict[str, dict[str, Tensor]] = {name: {} for name in names}
+        for name, tensor in self.tensors.items():
+            group, _, rest = name.partition("/")
+            found[group][rest] = tensor
+        return found
+
     def save(self, path: str | Path, run: str = "") -> None:
         """Write one safetensors file atomically, with a checksum and what identifies its `run`."""
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}

@@ -65,10 +65,7 @@ class TrainingState:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Return to the state of `snapshot`."""
-        groups: dict[str, dict[str, Tensor]] = {"trained": {}, "optimizer": {}, "random": {}}
-        for name, value in snapshot.tensors.items():
-            group, _, rest = name.partition("/")
-            groups[group][rest] = value
+        groups = snapshot.groups("trained", "optimizer", "random")
         if groups["random"].keys() != self.dropout.state.keys():
             raise KselectError(
                 f"The run was interrupted on another kind of device ({', '.join(groups['random'])}), whose random "

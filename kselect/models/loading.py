@@ -89,9 +89,9 @@ def saved_texts(path: str | Path) -> Fingerprint | None:
 
 
 def _with_texts(classifier: Classifier, path: str | Path) -> Classifier:
+    """Add the hashes of the texts that a model was trained on, and check that its files are those that were saved."""
     classifier.training_texts = saved_texts(path)
-    if Path(path).is_dir():
-        check_checksums(Path(path))
+    check_checksums(Path(path))
     return classifier
 
 

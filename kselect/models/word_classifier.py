@@ -12,6 +12,7 @@ from transformers import AutoModel, AutoModelForTokenClassification, PreTrainedM
 
 from kselect.errors import KselectError
 from kselect.models.agreement import check_scheme
+from kselect.models.checksums import check_checksums
 from kselect.models.classifier import Classifier, count_parameters
 from kselect.models.heads.parser import Parser, SecondOrderParser
 from kselect.models.heads.registry import (
@@ -74,7 +75,9 @@ def load_parser(path: str | Path) -> Classifier:
             f"{path} has no parser with the head {' or '.join(PARSERS)}: give a model that was trained on trees.",
             setting="parser",
         )
-    return load_word_classifier(path, ParsingTask(Path(path).name, tuple(facts.get("labels", ())), {}, ("las",)))
+    parser = load_word_classifier(path, ParsingTask(Path(path).name, tuple(facts.get("labels", ())), {}, ("las",)))
+    check_checksums(Path(path))
+    return parser
 
 
 def new_word_classifier(path: str | Path, task: Task, head: str | None = None, seed: int = 0) -> Classifier:

@@ -106,7 +106,7 @@ def _inside_in_logs(scores: Tensor, mask: Tensor, reduce: Reduce) -> Tensor:
 
     The chart is a list by distance, so that nothing is written in place.
     """
-    lowest = -1e300  # repositions minus infinity, which has no gradient
+    lowest = -1e300  # replaces minus infinity, which has no gradient
     scores = scores.clamp(min=lowest)
     batch, n = mask.shape
     root, arcs = scores[..., 0], _by_reach(scores[..., 1:])

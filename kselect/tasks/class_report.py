@@ -17,10 +17,8 @@ from kselect.tasks.words.conllu import universal
 from kselect.tasks.words.encoding import EncodedWords
 from kselect.tasks.words.metrics import span_scores_by_label
 from kselect.tasks.words.parsing_task import ParsingTask
-from kselect.tasks.words.schemes import PLAIN
+from kselect.tasks.words.schemes import OUTSIDE, PLAIN
 from kselect.tasks.words.tagging_task import TaggingTask
-
-OUTSIDE = "O"
 
 
 class ClassScores(NamedTuple):

@@ -8,6 +8,7 @@ influence of each example on it, by the jackknife (leaving one example out) or i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,18 +47,41 @@ def ratio_contributions(numerators: ArrayLike, denominators: ArrayLike) -> Float
     return ratio + (above - ratio * below) / below.mean()
 
 
+class _Counts(NamedTuple):
+    """How many examples of each of k classes there are, in each of m samples.
+
+    Attributes:
+        hits: predicted and labelled as it, `[m, k]`.
+        gold: labelled as it, `[m, k]`.
+        predicted: predicted as it, `[m, k]`.
+    """
+
+    hits: Floats
+    gold: Floats
+    predicted: Floats
+
+
 def _left_out(metrics: Sequence[str], predicted: NDArray[np.generic], gold: NDArray[np.generic]) -> list[Floats]:
     """Return each example's influence on metrics of classes, `[n]`, by the jackknife.
 
-    These metrics read counts of (label, prediction) only, so it is enough to leave out one example of each such cell.
+    These metrics read counts of labels, predictions and hits only, so it is enough to leave out one example of each
+    pair of label and prediction.
     """
     classes, codes = np.unique(np.concatenate([gold, predicted]), return_inverse=True)
     n, k = len(gold), len(classes)
-    cells, of_example, sizes = np.unique(codes[:n] * k + codes[n:], return_inverse=True, return_counts=True)
-    rows, columns = np.divmod(cells, k)
-    counts = np.zeros((len(cells), k, k))
-    counts[:, rows, columns] = sizes
-    counts[np.arange(len(cells)), rows, columns] -= 1
+    pairs, of_example, sizes = np.unique(codes[:n] * k + codes[n:], return_inverse=True, return_counts=True)
+    labels, answers = np.divmod(pairs, k)
+    right = labels == answers
+    whole = (
+        np.bincount(labels, weights=sizes * right, minlength=k),
+        np.bincount(labels, weights=sizes, minlength=k),
+        np.bincount(answers, weights=sizes, minlength=k),
+    )
+    counts = _Counts(*(np.tile(np.asarray(each, dtype=np.float64), (len(pairs), 1)) for each in whole))
+    every = np.arange(len(pairs))
+    counts.hits[every, labels] -= right
+    counts.gold[every, labels] -= 1
+    counts.predicted[every, answers] -= 1
     positive = classes == 1
     found = []
     for name in metrics:
@@ -67,27 +91,27 @@ def _left_out(metrics: Sequence[str], predicted: NDArray[np.generic], gold: NDAr
     return found
 
 
-def _accuracy(counts: Floats, positive: NDArray[np.bool_]) -> Floats:
-    return _ratio(np.trace(counts, axis1=1, axis2=2), counts.sum((1, 2)))
+def _accuracy(counts: _Counts, positive: NDArray[np.bool_]) -> Floats:
+    return _ratio(counts.hits.sum(1), counts.gold.sum(1))
 
 
-def _f1(counts: Floats, positive: NDArray[np.bool_]) -> Floats:
+def _f1(counts: _Counts, positive: NDArray[np.bool_]) -> Floats:
     return _class_f1(counts)[:, positive].sum(1)
 
 
-def _macro_f1(counts: Floats, positive: NDArray[np.bool_]) -> Floats:
-    there = (counts.sum(1) + counts.sum(2)) > 0
+def _macro_f1(counts: _Counts, positive: NDArray[np.bool_]) -> Floats:
+    there = (counts.gold + counts.predicted) > 0
     return _ratio(_class_f1(counts).sum(1), there.sum(1))
 
 
-def _matthews(counts: Floats, positive: NDArray[np.bool_]) -> Floats:
-    gold, predicted, n = counts.sum(2), counts.sum(1), counts.sum((1, 2))
-    covariance = np.trace(counts, axis1=1, axis2=2) * n - (gold * predicted).sum(1)
+def _matthews(counts: _Counts, positive: NDArray[np.bool_]) -> Floats:
+    gold, predicted, n = counts.gold, counts.predicted, counts.gold.sum(1)
+    covariance = counts.hits.sum(1) * n - (gold * predicted).sum(1)
     return _ratio(covariance, np.sqrt((n**2 - (gold**2).sum(1)) * (n**2 - (predicted**2).sum(1))))
 
 
-def _class_f1(counts: Floats) -> Floats:
-    return _ratio(2 * np.diagonal(counts, axis1=1, axis2=2), counts.sum(1) + counts.sum(2))
+def _class_f1(counts: _Counts) -> Floats:
+    return _ratio(2 * counts.hits, counts.gold + counts.predicted)
 
 
 def _ratio(above: Floats, below: Floats | NDArray[np.int64]) -> Floats:
@@ -95,13 +119,13 @@ def _ratio(above: Floats, below: Floats | NDArray[np.int64]) -> Floats:
     return np.divide(above, below, out=np.zeros_like(above, dtype=np.float64), where=below > 0)
 
 
-_COUNTED: dict[str, Callable[[Floats, NDArray[np.bool_]], Floats]] = {
+_COUNTED: dict[str, Callable[[_Counts, NDArray[np.bool_]], Floats]] = {
     "accuracy": _accuracy,
     "f1": _f1,
     "macro_f1": _macro_f1,
     "matthews": _matthews,
 }
-"""Metrics of classes from counts `[m, k, k]` by label and prediction; of the k classes the `positive` one is F1's."""
+"""Metrics of classes from counts; of the k classes the `positive` one is F1's, `[k]`."""
 
 
 def _pearson(predicted: Floats, gold: Floats) -> Floats:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from kselect.errors import KselectError, did_you_mean, first_line
 from kselect.tasks.hub import SAVED, dataset_table, hub_errors, load_from_hub, load_saved
 from kselect.tasks.readers import read_parquet, read_tsv
+from kselect.tasks.source import Columns, Source
 from kselect.tasks.table import Table, concatenate
-from kselect.tasks.text_files import Columns, Source
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict

@@ -11,10 +11,11 @@ from kselect.config import TaskConfig
 from kselect.errors import KselectError, unknown
 from kselect.tasks.glue import GLUE_FORMATS, glue_source
 from kselect.tasks.paths import resolve_path
+from kselect.tasks.source import Unlabelled
 from kselect.tasks.splits import Examples, subsample
 from kselect.tasks.synthetic.tasks import SYNTHETIC_TASKS
 from kselect.tasks.task import Task, build_task
-from kselect.tasks.text_files import TextFiles, Unlabelled
+from kselect.tasks.text_files import TextFiles
 from kselect.tasks.transfer import with_transfer
 from kselect.tasks.words import TaggedSource, TreeSource
 from kselect.tasks.words.parsing_files import WordSource

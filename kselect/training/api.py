@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError, check_type
 from kselect.models.classifier import Classifier
 from kselect.tasks.task import Task
-from kselect.training.episode import Episode, OnPhase
+from kselect.training.episode import Episode, OnEpisode, OnPhase
 from kselect.training.runner import ENVIRONMENT, EpisodeRunner
 from kselect.training.vector import Env, VectorEnv
 
@@ -89,7 +89,7 @@ def learn(
     *,
     seed: int = 0,
     on_phase: OnPhase | None = None,
-    on_episode: Callable[[Episode], None] | None = None,
+    on_episode: OnEpisode | None = None,
     callbacks: Iterable[DistillerCallback] = (),
 ) -> list[Episode]:
     """Train a selection policy over several distillations.

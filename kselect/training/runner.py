@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any, cast
 
 import gymnasium
@@ -19,46 +17,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kselect.agents.agent import Agent
-from kselect.distillation.callback import DistillerCallback, TrainingControl, check_callbacks
-from kselect.distillation.cost_account import CostAccount
+from kselect.distillation.callback import DistillerCallback
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.facts.facts import Facts
 from kselect.distillation.snapshot import Snapshot
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError, check_type
 from kselect.runs.checkpoint import Checkpoint
+from kselect.training.callback_handler import CallbackHandler
 from kselect.training.compatibility import check_losses, check_same_names, check_same_spaces
 from kselect.training.decisions import advantage, describe_decision
-from kselect.training.episode import Episode, FunctionCallback, OnPhase, Record
+from kselect.training.episode import Episode, FunctionCallback, OnEpisode, OnPhase, Record
+from kselect.training.round import Costs, Round
 from kselect.training.vector import Env, VectorEnv, as_vector, local_envs, observation_of, to_plain
 from kselect.training.workers import worker_errors
 
-Costs = Mapping[str, float]
 ENVIRONMENT = "a DistillationEnv, or a wrapper of one"
-
-
-@dataclass
-class _Round:
-    """One episode of each environment of a vector, under way.
-
-    Attributes:
-        costs: Seconds by part that each episode has taken, earlier attempts included.
-        active: The environments that took the last phase, whose costs are not final.
-        first: The observations before the first decisions.
-        actions: The last decisions, `[n, k]`; None before the first ones.
-        before: Probing that each episode starts with.
-    """
-
-    observation: dict[str, Any]
-    histories: list[list[Record]]
-    is_over: list[bool]
-    costs: list[Costs]
-    active: list[int]
-    before: list[float]
-    start: float
-    first: dict[str, Any]
-    actions: NDArray[Any] | None = None
-    account: CostAccount = field(default_factory=CostAccount)
 
 
 class EpisodeRunner:
@@ -122,12 +96,11 @@ class EpisodeRunner:
         self.count = count
         self.seeds = seeds
         self.learning = learning
-        self.callbacks = self._own = check_callbacks(callbacks)
-        self.control = TrainingControl()
+        self._callbacks = CallbackHandler(callbacks)
         self.episodes: list[Episode] = []
         self._initial_losses = self._read_initial_losses()
         self.saved_steps = 0
-        self._round: _Round | None = None
+        self._round: Round | None = None
         self._agent_state = copy.deepcopy(agent.state())  # at the end of the last round
         self._earlier: Sequence[Costs] = [{}] * self.size  # what attempts at this round have cost that were stopped
 
@@ -176,27 +149,25 @@ class EpisodeRunner:
         costs = [{}] if self._round is None else self._round.costs
         return {part: sum(cost[part] for cost in costs) for part in costs[0] if part != "other"}
 
-    def run(
-        self, on_phase: OnPhase | None = None, on_episode: Callable[[Episode], None] | None = None
-    ) -> list[Episode]:
+    def run(self, on_phase: OnPhase | None = None, on_episode: OnEpisode | None = None) -> list[Episode]:
         """Run the episodes that are left and return all of them; see `learn` for the arguments."""
-        with self._attached(FunctionCallback(on_phase, on_episode)):
-            self._call("on_train_begin")
+        with self._callbacks.attached(self.distillers, FunctionCallback(on_phase, on_episode)):
+            self._callbacks.call("on_train_begin")
             while len(self.episodes) < self.count:
                 current = self._round = self._round or self._begin_round()
-                while not (all(current.is_over) or self.control.should_training_stop):
+                while not (all(current.is_over) or self._callbacks.control.should_training_stop):
                     self._run_phase(current)
                 self._end_round(current)
-                if self.control.should_training_stop:
+                if self._callbacks.control.should_training_stop:
                     break
-            self._call("on_train_end")
+            self._callbacks.call("on_train_end")
         return self.episodes
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write `snapshot` to a checkpoint."""
         checkpoint.save(self.snapshot)
         self.saved_steps = self.snapshot_steps
-        self._call("on_save", checkpoint.path)
+        self._callbacks.call("on_save", checkpoint.path)
 
     def snapshot(self) -> Snapshot:
         """Return the state to resume from; within a phase, call it from `on_phase_end` only."""
@@ -212,10 +183,8 @@ class EpisodeRunner:
             tensors |= {f"first/{name}": torch.tensor(value) for name, value in current.first.items()}
             tensors |= {} if current.actions is None else {"actions/last": torch.tensor(current.actions)}
         tensors |= {f"agent/{name}": torch.tensor(array) for name, array in learned.items()}
-        kept = [callback.state_dict() for callback in self._own]
-        for number, state in enumerate(kept):
-            found = {name: value for name, value in state.items() if isinstance(value, Tensor)}
-            tensors |= {f"callback/{number}/{name}": value for name, value in found.items()}
+        of_callbacks, rest_of_callbacks = self._callbacks.state()
+        tensors |= {f"callback/{name}": tensor for name, tensor in of_callbacks.items()}
         return Snapshot(
             tensors,
             {
@@ -224,28 +193,21 @@ class EpisodeRunner:
                 "initial_losses": self._initial_losses,
                 "costs": [dict(cost) for cost in (self._earlier if current is None else current.costs)],
                 "round": extra,
-                "callbacks": [{k: v for k, v in state.items() if not isinstance(v, Tensor)} for state in kept],
+                "callbacks": rest_of_callbacks,
             },
         )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Return to a `snapshot` of a runner that was made alike; costs add up over the attempts."""
         facts = snapshot.facts
-        if "costs" not in facts or len(facts.get("callbacks", ())) != len(self._own):
+        if "costs" not in facts or len(facts.get("callbacks", ())) != len(self._callbacks.given):
             raise KselectError("The checkpoint was written by another version of kselect: start over.", setting="fresh")
         check_losses(facts["initial_losses"], self._read_initial_losses())
-        names = ("run", "agent", "observation", "callback", "first", "actions")
-        groups: dict[str, dict[str, Tensor]] = {name: {} for name in names}
-        for name, tensor in snapshot.tensors.items():
-            group, _, rest = name.partition("/")
-            groups[group][rest] = tensor
+        groups = snapshot.groups("run", "agent", "observation", "callback", "first", "actions")
         self.episodes = [Episode(**episode) for episode in facts["episodes"]]
         self.agent.restore({name: tensor.numpy() for name, tensor in groups["agent"].items()}, facts["agent"])
         self._agent_state = copy.deepcopy(self.agent.state())
-        for number, (callback, state) in enumerate(zip(self._own, facts["callbacks"], strict=True)):
-            prefix = f"{number}/"
-            kept = {name.removeprefix(prefix): t for name, t in groups["callback"].items() if name.startswith(prefix)}
-            callback.load_state_dict({**state, **kept})
+        self._callbacks.restore(groups["callback"], facts["callbacks"])
         self._earlier = facts["costs"]
         self._round = None
         if facts["round"]:
@@ -256,11 +218,12 @@ class EpisodeRunner:
                 raise ValueError("its observation is not of this environment")
             env.distiller.restore(Snapshot(groups["run"], facts["round"]["run"]))
             env.restore(facts["round"]["env"])
-            self._round = self._new_round({name: tensor.numpy() for name, tensor in groups["observation"].items()})
-            self._round.first = {name: tensor.numpy() for name, tensor in groups["first"].items()}
-            self._round.actions = groups["actions"]["last"].numpy() if groups["actions"] else None
-            self._round.histories, self._round.is_over = [facts["round"]["history"]], [facts["round"]["over"]]
-            self._update_costs(self._round)
+            current = self._round = Round(self.vector, self._earlier)
+            current.observation = {name: tensor.numpy() for name, tensor in groups["observation"].items()}
+            current.first = {name: tensor.numpy() for name, tensor in groups["first"].items()}
+            current.actions = groups["actions"]["last"].numpy() if groups["actions"] else None
+            current.histories, current.is_over = [facts["round"]["history"]], [facts["round"]["over"]]
+            current.update_costs()
         self.saved_steps = self.snapshot_steps
 
     def last_good(self) -> Snapshot | None:
@@ -279,34 +242,18 @@ class EpisodeRunner:
     def _turn(self, index: int) -> int:
         return index % len(self.vectors)
 
-    def _begin_round(self) -> _Round:
+    def _begin_round(self) -> Round:
         self.agent.begin()
         first = len(self.episodes)
         for number, task in enumerate(self.vector.get_attr("task_name"), first):
-            self._call("on_episode_begin", number, task)
-        current = self._new_round({})
+            self._callbacks.call("on_episode_begin", number, task)
+        current = Round(self.vector, self._earlier)
         with worker_errors():
             current.observation, _ = self.vector.reset(seed=self._round_seeds())
         current.first = copy.deepcopy(current.observation)
         return current
 
-    def _new_round(self, observation: dict[str, Any]) -> _Round:
-        with worker_errors():
-            self.vector.call("begin_costs")
-            before = [sum(seconds.values()) for seconds in self.vector.call("spent")]
-        histories: list[list[Record]] = [[] for _ in range(self.size)]
-        return _Round(
-            observation=observation,
-            histories=histories,
-            is_over=[False] * self.size,
-            costs=list(self._earlier),
-            active=list(range(self.size)),
-            before=before,
-            start=time.perf_counter(),
-            first={},
-        )
-
-    def _run_phase(self, current: _Round) -> None:
+    def _run_phase(self, current: Round) -> None:
         vector, observation = self.vector, current.observation
         with worker_errors():
             names, tasks, units = map(vector.get_attr, ("names", "task_name", "reward_unit"))
@@ -315,7 +262,7 @@ class EpisodeRunner:
         slopes: list[NDArray[Any] | None] = [None] * self.size
         decisions: dict[int, Record] = {}
         for i in active:
-            self._call("on_phase_begin", len(self.episodes) + i, len(current.histories[i]))
+            self._callbacks.call("on_phase_begin", len(self.episodes) + i, len(current.histories[i]))
         for i in active:
             seen, first = observation_of(observation, i), observation_of(current.first, i)
             with current.account.measure("deciding"):
@@ -339,7 +286,7 @@ class EpisodeRunner:
             with current.account.measure("updating"):
                 statistics = self.agent.update()
         current.observation, current.actions = following, actions
-        self._update_costs(current)
+        current.update_costs()
         for i in active:
             record = to_plain(infos[i]) | {"reward": float(rewards[i])} | decisions[i]
             if self.count > 1:
@@ -349,10 +296,10 @@ class EpisodeRunner:
             current.histories[i].append(record)
             current.is_over[i] = bool(terminated[i])
         for i in active:
-            self._call("on_phase_end", current.histories[i][-1])
+            self._callbacks.call("on_phase_end", current.histories[i][-1])
 
-    def _end_round(self, current: _Round) -> None:
-        self._update_costs(current)
+    def _end_round(self, current: Round) -> None:
+        current.update_costs()
         tasks = self.vector.get_attr("task_name")
         with worker_errors():
             self.vector.call("settle_costs")
@@ -366,22 +313,10 @@ class EpisodeRunner:
         self._round, self._earlier = None, [{}] * self.size
         self._agent_state = copy.deepcopy(self.agent.state())
         for episode in ended:
-            self._call("on_episode_end", episode)
-
-    def _update_costs(self, current: _Round) -> None:
-        """Charge the active episodes for what they took so far; deciding and updating are shared out evenly."""
-        elapsed = time.perf_counter() - current.start
-        with worker_errors():
-            spent = self.vector.call("spent")
-        for i in current.active:
-            seconds = dict(spent[i])
-            for part in ("deciding", "updating"):
-                seconds[part] = seconds.get(part, 0.0) + current.account.seconds[part] / self.size
-            seconds["other"] = elapsed + current.before[i] - sum(seconds.values())
-            current.costs[i] = {part: value + self._earlier[i].get(part, 0.0) for part, value in seconds.items()}
+            self._callbacks.call("on_episode_end", episode)
 
     def _round_seeds(self) -> list[int | None]:
-        """Return the seeds that environments of those first seeds would draw themselves by this round."""
+        """Return the seed of each environment in this round: its first, then those that it would draw from that."""
         rounds, offset = len(self.episodes) // self.size, self._turn(len(self.episodes) // self.size) * self.size
         later = rounds // len(self.vectors)
         seeds = self.seeds[offset : offset + self.size]
@@ -390,27 +325,3 @@ class EpisodeRunner:
             for seed in seeds
         ]
         return [drawn[min(later, len(drawn) - 1)] for drawn in draws]
-
-    @contextmanager
-    def _attached(self, functions: DistillerCallback) -> Iterator[None]:
-        """Have the callbacks watch the distillers of this process, and those of the distillers the whole run."""
-        own, self.control, added = self.callbacks, TrainingControl(), []
-        watching = [*own, *(each for distiller in self.distillers for each in distiller.callbacks), functions]
-        self.callbacks = list({id(each): each for each in watching}.values())
-        controls = [distiller.control for distiller in self.distillers]
-        for distiller in self.distillers:
-            distiller.control = self.control
-            added.append([each for each in own if each not in distiller.callbacks])
-            distiller.callbacks.extend(added[-1])
-        try:
-            yield
-        finally:
-            self.callbacks = own
-            for distiller, control, callbacks in zip(self.distillers, controls, added, strict=True):
-                distiller.control = control
-                for callback in callbacks:
-                    distiller.callbacks.remove(callback)
-
-    def _call(self, hook: str, *arguments: Any) -> None:
-        for callback in self.callbacks:
-            getattr(callback, hook)(*arguments, self.control)

@@ -21,6 +21,7 @@ from kselect.envs.distillation import DistillationEnv
 from kselect.envs.observation import CONTEXT
 from kselect.envs.plan import plan_run
 from kselect.errors import KselectError, check_type
+from kselect.models.checksums import check_checksums
 from kselect.models.classifier import Classifier
 from kselect.models.heads import Labels, Score
 from kselect.models.label_names import label_names
@@ -58,6 +59,7 @@ def as_classifier(model: Teacher, tokenizer: PreTrainedTokenizerBase, role: str)
         loaded, unfit = load_pretrained(model)
         if unfit:
             raise not_fine_tuned(model, "the student's task", unfit)
+        check_checksums(Path(model))
         classifier = Classifier(loaded, load_tokenizer(model, loaded))
     elif isinstance(model, PreTrainedModel):
         classifier = Classifier(model, tokenizer)

@@ -60,9 +60,7 @@ def main() -> None:
             choose_by_actor_critic(observed, suite.selections, pessimism=arguments.pessimism, seed=seed)
             for seed in range(arguments.fits)
         ],
-        "portfolio": [
-            {choice.group: choice.selection for choice in choose_on_left_out_tasks(observed, suite.selections)}
-        ],
+        "portfolio": [{choice.group: choice.selection for choice in choose_on_left_out_tasks(observed)}],
         "best fixed of other tasks": [{group: fixed[task] for group, task in task_of.items()}],
         "all": [dict.fromkeys(groups, "all")],
     }

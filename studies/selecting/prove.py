@@ -52,7 +52,7 @@ def main() -> None:
     stratum_of = {run.condition: run.stratum for run in runs}
     scores = scores_of(runs)
     observed = trials(runs, "reward")
-    choices = choose_on_left_out_tasks(observed, selections, confidence=arguments.confidence)
+    choices = choose_on_left_out_tasks(observed, confidence=arguments.confidence)
     ways = {name: {group: row[name] for group, row in scores.items() if name in row} for name in names_in(scores)}
     ways[PORTFOLIO] = {each.group: scores[each.group][each.selection] for each in choices}
     elsewhere = {task: best_fixed([trial for trial in observed if trial.task != task]) for task in task_of.values()}

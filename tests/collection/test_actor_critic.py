@@ -11,8 +11,8 @@ import pytest
 from kselect.agents.agent import Observation
 from kselect.agents.offline_actor_critic import OfflineActorCritic
 from kselect.agents.registry import load_agent
-from kselect.agents.stages import Stages
-from kselect.collection.actor_critic_policy import choose_by_actor_critic, combinations, make_actor_critic, plan_of
+from kselect.agents.stages import Stages, selected_during
+from kselect.collection.actor_critic_policy import choose_by_actor_critic, combinations, make_actor_critic
 from kselect.collection.fit import Trial, by_group
 from kselect.collection.fit_actor_critic import fit_actor_critic, plan_traits
 from kselect.collection.policy import READ
@@ -90,10 +90,15 @@ def test_traits_are_those_of_both_halves() -> None:
 def test_combinations_have_halves_that_were_seen() -> None:
     found = combinations(SELECTIONS)
     assert list(found)[: len(SELECTIONS)] == list(SELECTIONS)
-    plans = [plan_of(stages) for stages in found.values()]
+    plans = [selected_during(stages) for stages in found.values()]
     assert all(plan not in plans[:place] for place, plan in enumerate(plans))
     first = [{"gold": 1}, {"logits": 1}, {"logits": 1, "transfer": 1}]
     assert len(found) == len(first) * len(first)  # those of the last selection are among them
+    early: dict[str, Stages] = {
+        **SELECTIONS,
+        "early": [{"until": 0.25, "weights": {"gold": 1}}, {"weights": {"logits": 1}}],
+    }
+    assert "gold>logits" in combinations(early)  # which changes at half, and is another
     moving = {"moves": [{"weights": {"gold": 1}, "to": {"logits": 1}}]}
     assert list(combinations(moving)) == ["moves"]
 
@@ -135,3 +140,10 @@ def test_the_facts_are_those_of_a_portfolio() -> None:
     agent = make_actor_critic(pool(effect=1.0), SUITE)
     assert list(agent.facts) == list(READ)
     assert agent.selections.keys() == SELECTIONS.keys()
+
+
+def test_as_many_traits_for_each_selection() -> None:
+    agent = make_actor_critic(pool(effect=1.0), SUITE)
+    odd = {**agent.selections, "x": {"stages": [], "traits": [1]}}
+    with pytest.raises(KselectError, match="different numbers of traits"):
+        OfflineActorCritic(agent.observation_space, agent.action_space, **{**agent.settings, "selections": odd})

@@ -82,9 +82,18 @@ def test_noise_in_a_regression_permutes_scores(tmp_path: Path) -> None:
 
 
 def test_texts_of_another_task(tmp_path: Path) -> None:
-    tasks = {**TASKS, "pairs": TASKS["synthetic-entailment"]}
-    draw(condition(texts_of="synthetic-acceptability"), tasks, 0, 30, tmp_path)
-    assert len(texts(tmp_path / "texts.jsonl")) == 50
+    tasks = {**TASKS, "synthetic-topics": TaskConfig(task="synthetic-topics")}
+    others = make_task(tasks["synthetic-topics"]).splits["train"].text_a
+    draw(condition(texts_of="synthetic-topics"), tasks, 0, 30, tmp_path / "others")
+    found = texts(tmp_path / "others" / "texts.jsonl")
+    assert len(found) == 50
+    assert set(found) <= set(others)
+    for name, texts_of in (("own", None), ("named", "synthetic-acceptability")):  # disjoint from the examples
+        draw(condition(texts_of=texts_of), tasks, 0, 30, tmp_path / name)
+    assert texts(tmp_path / "named" / "texts.jsonl") == texts(tmp_path / "own" / "texts.jsonl")
+    few = condition(texts_of="synthetic-topics", unlabelled=len(others) + 1)
+    with pytest.raises(KselectError, match=f"needs {len(others) + 1} texts of synthetic-topics, whose train has"):
+        draw(few, tasks, 0, 30, tmp_path / "few")
 
 
 def test_too_few_examples(tmp_path: Path) -> None:

@@ -21,9 +21,8 @@ from kselect.collection.fit import (
     fit,
     inflation,
     leave_tasks_out,
-    ranked,
-    selection_traits,
 )
+from kselect.collection.fit_actor_critic import plan_traits
 from kselect.collection.policy import set_coefficients
 from kselect.errors import KselectError
 
@@ -34,13 +33,13 @@ STAGES: dict[str, list[dict[str, Any]]] = {
     "texts": [{"weights": {"logits": 1, "transfer": 1}}],
     "late": [{"until": 0.5, "weights": {"logits": 1, "transfer": 1}}, {"weights": {"gold": 1, "transfer": 0}}],
 }
-TRAITS = {name: selection_traits(stages) for name, stages in STAGES.items()}
+TRAITS = {name: plan_traits(stages)[:4] for name, stages in STAGES.items()}
 FACTS = ("ahead", "unrelated")
 
 
 def true_score(selection: str, ahead: float) -> float:
     """The teacher's share is worth `ahead`, and its texts as much again; all loses a little everywhere."""
-    _, outputs, inner, texts, _ = TRAITS[selection]
+    _, outputs, inner, texts = TRAITS[selection]
     return 70 + 4 * ahead * outputs + 4 * ahead * texts - 1.0 * inner
 
 
@@ -69,10 +68,10 @@ def table(noise: float, tasks: int = 6, seeds: int = 3, seed: int = 0, blur: flo
 def test_gains_are_recovered_on_tasks_that_were_left_out() -> None:
     runs = table(noise=1.0)
     errors, right = [], []
-    for task, model in leave_tasks_out(runs, TRAITS, FACTS).items():
+    for task, model in leave_tasks_out(runs, FACTS).items():
         for members in by_group([run for run in runs if run.task == task]).values():
             for name in STAGES:
-                expected, _ = model.gain(name, members[0].facts, TRAITS)
+                expected, _ = model.gain(name, members[0].facts)
                 ahead = members[0].facts["ahead"]
                 truth = true_score(name, ahead) - true_score(model.default, ahead)
                 errors.append(expected - truth)
@@ -84,18 +83,18 @@ def test_gains_are_recovered_on_tasks_that_were_left_out() -> None:
 
 def test_noise_is_estimated() -> None:
     for noise in (0.5, 2.0):
-        assert fit(table(noise), TRAITS, FACTS).noise == pytest.approx(noise, rel=0.25)
+        assert fit(table(noise), FACTS).noise == pytest.approx(noise, rel=0.25)
 
 
 def test_intervals_cover_what_they_say() -> None:
     inside = []
     for seed in range(20):
-        model = fit(table(2.0, seed=seed), TRAITS, FACTS)
+        model = fit(table(2.0, seed=seed), FACTS)
         for ahead in (-1.0, 0.0, 1.5):
             facts = {"ahead": ahead, "unrelated": 0.0}
             for name in STAGES:
                 if name != model.default:
-                    mean, error = model.gain(name, facts, TRAITS)
+                    mean, error = model.gain(name, facts)
                     truth = true_score(name, ahead) - true_score(model.default, ahead)
                     inside.append(abs(mean - truth) < 1.645 * error)
     assert 0.8 < np.mean(inside) <= 1
@@ -103,11 +102,11 @@ def test_intervals_cover_what_they_say() -> None:
 
 def test_errors_grow_where_tasks_differ_in_what_no_fact_says() -> None:
     runs = table(1.0, blur=0.0)
-    plain = inflation(runs, TRAITS, FACTS)
+    plain = inflation(runs, FACTS)
     assert 1 <= plain < 3  # the noise of the runs hides small errors of the fit
     odd = {"0": 6.0, "1": -6.0}  # on these tasks texts are worth more, or less, than any fact explains
     shifted = [replace(run, score=run.score + odd.get(run.task, 0.0) * TRAITS[run.selection][3]) for run in runs]
-    assert inflation(shifted, TRAITS, FACTS) > 2 * plain
+    assert inflation(shifted, FACTS) > 2 * plain
 
 
 def test_each_task_counts_once_for_the_best_fixed_selection() -> None:
@@ -119,8 +118,7 @@ def test_each_task_counts_once_for_the_best_fixed_selection() -> None:
 
 def portfolio(names: tuple[str, ...] = ("gold", "logits", "hidden", "transfer"), confidence: float = 0.9) -> Portfolio:
     runs = table(1.0)
-    traits = {name: TRAITS[name] for name in ranked(runs)}
-    model = fit(runs, traits, FACTS)
+    model = fit(runs, FACTS)
     rows = len(names)
     observation_space = spaces.Dict(
         {"context": spaces.Box(-5, 5, (4,), np.float32), "knowledge": spaces.Box(-5, 5, (rows, 3), np.float32)}
@@ -128,7 +126,7 @@ def portfolio(names: tuple[str, ...] = ("gold", "logits", "hidden", "transfer"),
     agent = Portfolio(
         observation_space,
         spaces.Box(0, 1, (rows,), np.float32),
-        selections={name: {"stages": STAGES[name], "traits": traits[name]} for name in traits},
+        selections={name: {"stages": STAGES[name]} for name in model.ranking},
         facts={"ahead": 2, "unrelated": 3},
         known={"ahead": 1},
         confidence=confidence,
@@ -220,7 +218,5 @@ def test_faults_are_refused() -> None:
     agent = portfolio()
     spaces_ = agent.observation_space, agent.action_space
     settings = agent.settings
-    with pytest.raises(KselectError, match="different numbers of traits"):
-        Portfolio(*spaces_, **{**settings, "selections": {**agent.selections, "x": {"stages": [], "traits": [1]}}})
     with pytest.raises(KselectError, match="position of ahead"):
         Portfolio(*spaces_, **{**settings, "facts": {"ahead": 9}})

@@ -13,7 +13,8 @@ from kselect.agents.stages import Stages
 from kselect.cli.main import main
 from kselect.collection.actor_critic_policy import make_actor_critic
 from kselect.collection.fit import Trial
-from kselect.collection.policy import READ, choose_on_left_out_tasks, make_portfolio, save_policy, traits_of
+from kselect.collection.fit_actor_critic import plan_traits
+from kselect.collection.policy import READ, choose_on_left_out_tasks, make_portfolio, save_policy
 from kselect.collection.suite import Suite
 from kselect.config import KnowledgeConfig
 from kselect.io import read_json
@@ -29,11 +30,12 @@ SUITE = Suite({}, {}, KnowledgeConfig(knowledge=["gold", "logits"], scales={"log
 
 def pool(effect: float, tasks: int = 5) -> list[Trial]:
     """Runs in which the teacher's outputs are worth `effect` times how far it is ahead."""
-    generator, traits = np.random.default_rng(0), traits_of(SELECTIONS)
+    generator = np.random.default_rng(0)
+    traits = {name: plan_traits(stages) for name, stages in SELECTIONS.items()}
     found = []
     for number in range(tasks * 6):
         facts = dict.fromkeys(READ, 0.0) | {READ[0]: float(generator.normal())}
-        for name, (_, outputs, _, texts, _) in traits.items():
+        for name, (_, outputs, _, texts, *_) in traits.items():
             score = 60 + effect * facts[READ[0]] * (outputs + texts) + generator.normal()
             found.append(Trial((f"c{number}", 0), str(number % tasks), name, facts, score))
     return found
@@ -42,7 +44,7 @@ def pool(effect: float, tasks: int = 5) -> list[Trial]:
 def test_choices_on_left_out_tasks_follow_the_facts() -> None:
     observed = pool(effect=5.0)
     scores = {(trial.group, trial.selection): trial.score for trial in observed}
-    choices = choose_on_left_out_tasks(observed, SELECTIONS)
+    choices = choose_on_left_out_tasks(observed)
     assert len(choices) == 30
     gains = np.array([scores[each.group, each.selection] - scores[each.group, each.default] for each in choices])
     assert gains.mean() > 1.5
@@ -55,7 +57,7 @@ def test_intervals_cover_what_is_observed() -> None:
     observed = pool(effect=5.0, tasks=20)
     scores = {(trial.group, trial.selection): trial.score for trial in observed}
     covered = []
-    for choice in choose_on_left_out_tasks(observed, SELECTIONS):
+    for choice in choose_on_left_out_tasks(observed):
         for other in choice.gains:
             low, high = choice.interval(other)
             covered.append(low < scores[choice.group, choice.selection] - scores[choice.group, other] < high)
@@ -63,7 +65,7 @@ def test_intervals_cover_what_is_observed() -> None:
 
 
 def test_without_an_effect_the_default_is_kept() -> None:
-    choices = choose_on_left_out_tasks(pool(effect=0.0), SELECTIONS)
+    choices = choose_on_left_out_tasks(pool(effect=0.0))
     assert np.mean([choice.selection == choice.default for choice in choices]) > 0.8
 
 

@@ -115,13 +115,41 @@ def test_rendering_shows_what_was_selected(ledger: Path) -> None:
     assert [line.split("|")[1] for line in lines[:2]] == ["  █", "██ "]
 
 
-def test_an_episode_takes_a_millisecond(ledger: Path) -> None:
+def test_rendering_shows_changes_between_decisions(tmp_path: Path) -> None:
+    stages: list[dict[str, Any]] = [{"until": 0.25, "weights": LOGITS}, {"weights": GOLD}]
+    moving = [{"weights": LOGITS, "to": GOLD}]
+    entries = [entry("early", stages, *[0.5] * 6), entry("moving", moving, *[0.5] * 6)]
+    env = ReplayEnv(write(tmp_path / "runs.jsonl", entries), decisions=(0.0, 0.5), render_mode="ansi")
+    for name, rows in (("early", [" ██", "█  "]), ("moving", ["░▓", "▓░"])):
+        play(env, name, name)
+        assert [line.split("|")[1] for line in env.render().splitlines()[:2]] == rows
+
+
+def test_runs_in_which_an_agent_selected_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    agents = [entry(name, [], *[score] * 6) for name, score in (("online", 0.3), ("random-hard", 0.9))]
+    for one in agents:
+        one["settings"]["agent"] = {"agent": one["selection"]}
+    ledger = write(tmp_path / "runs.jsonl", [*ENTRIES[:3], *agents])
+    assert ReplayEnv(ledger).names == NAMES
+    with pytest.raises(KselectError, match="No condition has a run of each of online"):
+        ReplayEnv(ledger, selections=["online"])
+    assert race(read_pool(ledger), ["gold", "online", "random-hard"], 0.25)[0].cost == 1.5
+
+
+def test_several_ledgers_are_one_pool(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"{i}.jsonl", entries) for i, entries in enumerate((ENTRIES[:2], ENTRIES[2:]))]
+    assert ReplayEnv(paths).names == NAMES
+    with pytest.raises(KselectError, match="twice in weak under seed 0"):
+        ReplayEnv([paths[0], paths[0]])
+
+
+def test_an_episode_takes_milliseconds(ledger: Path) -> None:
     env = ReplayEnv(ledger)
     play(env, *NAMES)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(100):
         play(env, *NAMES)
-    assert (time.perf_counter() - start) / 100 < 0.02
+    assert (time.process_time() - start) / 100 < 0.02
 
 
 @pytest.mark.parametrize("algorithm", ["DQN", "PPO"])
@@ -156,3 +184,5 @@ def test_what_cannot_be_replayed_is_refused(settings: dict[str, Any], message: s
         ReplayEnv(ledger, **settings)
     with pytest.raises(KselectError, match="no complete runs of strong under seed 3"):
         ReplayEnv(ledger).reset(options={"condition": "strong", "seed": 3})
+    with pytest.raises(KselectError, match="Unknown option of reset 'conditions': did you mean 'condition'"):
+        ReplayEnv(ledger).reset(options={"conditions": "weak"})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,15 @@ def test_metrics_of_classes_are_jackknifed_exactly(name: str, k: int) -> None:
         found = score_contributions([name], predicted, gold)
         np.testing.assert_allclose(found, left_out(METRICS[name], predicted, gold), atol=1e-10)
         assert found.mean() == pytest.approx(METRICS[name](predicted, gold), abs=1e-12)
+
+
+def test_many_classes_take_little_memory() -> None:
+    predicted, gold = classes(0, 4000, 150)
+    tracemalloc.start()
+    score_contributions(["accuracy", "macro_f1", "matthews"], predicted, gold)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**27  # a table of labels by predictions for each pair of them would take 300 MiB or more
 
 
 def test_contributions_to_accuracy_are_the_hits() -> None:

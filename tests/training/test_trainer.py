@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
 
 from kselect.agents.registry import make_agent
@@ -293,6 +293,15 @@ def test_a_teacher_of_other_tokens_is_refused(tmp_path: Path) -> None:
     teacher.model.config.vocab_size += 1
     with pytest.raises(KselectError, match="one tokenizer"):
         KSelectTrainer(student, arguments(tmp_path), teacher=teacher.model, agent="vanilla-kd", train_dataset=rows())
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    teacher, student = pair()
+    teacher.save_pretrained(tmp_path / "teacher")
+    file = tmp_path / "teacher" / "model.safetensors"
+    save_file({name: torch.zeros_like(value) for name, value in load_file(file).items()}, file, {"format": "pt"})
+    with pytest.raises(KselectError, match="is damaged, or not the file that was saved"):
+        KSelectTrainer(student, arguments(tmp_path), teacher=str(tmp_path / "teacher"), train_dataset=rows())
 
 
 def test_the_same_examples_are_measured_each_time() -> None:

@@ -18,7 +18,7 @@ from kselect.models.needs import Needs
 from kselect.tasks.encoding import EncodedSplit
 from kselect.tasks.word_alignment import TextWords
 from kselect.tasks.words import Origin, ParsedSentence
-from kselect.tasks.words.encoding import Piece, encode_words
+from kselect.tasks.words.encoding import encode_words, no_labels
 from kselect.tasks.words.sentence import WordSplit
 
 
@@ -38,7 +38,7 @@ class ParsedTexts:
         sentences = [ParsedSentence(sentence, (), (), (), origin) for sentence in words.sentences]
         length = input_length(parser, None, None)
         self.words = words
-        self._encoded = encode_words(WordSplit(sentences), parser.tokenizer, length, _no_labels)
+        self._encoded = encode_words(WordSplit(sentences), parser.tokenizer, length, no_labels)
         if self._encoded.in_pieces:
             raise KselectError(
                 f"{self._encoded.in_pieces} sentences have more tokens than the parser's input ({length}), and part of "
@@ -70,8 +70,3 @@ class ParsedTexts:
             mask,
             answer.head_log_probabilities().exp(),
         )
-
-
-def _no_labels(_: ParsedSentence, piece: Piece) -> NDArray[np.int64]:
-    """Return placeholders for the labels of a piece's words, `[w]`."""
-    return np.zeros(piece.last - piece.first, dtype=np.int64)

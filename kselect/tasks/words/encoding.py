@@ -85,7 +85,7 @@ class EncodedWords(EncodedSplit):
         import torch
 
         rows = [int(index) for index in indices]
-        counts = self.word_counts[rows]
+        counts = np.asarray([len(self.word_positions[row]) for row in rows])  # of the batch, not of all examples
         positions = np.zeros((len(rows), counts.max()), dtype=np.int64)
         for i, row in enumerate(rows):
             positions[i, : counts[i]] = self.word_positions[row]
@@ -163,6 +163,11 @@ def encode_words(
         pieces=pieces,
         split=split,
     )
+
+
+def no_labels(_: Sentence, piece: Piece) -> NDArray[np.int64]:
+    """Return placeholders for the labels of a piece's words, `[w]`, where only a model's answers are wanted."""
+    return np.zeros(piece.last - piece.first, dtype=np.int64)
 
 
 def special_tokens_around(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:

@@ -15,7 +15,7 @@ import torch
 
 from kselect.config import DistillSettings, KnowledgeConfig, TaskConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
-from kselect.distillation.evaluation import predict_logits
+from kselect.distillation.evaluation import predict
 from kselect.distillation.teacher.columns import column_logits
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
@@ -42,7 +42,8 @@ def with_answers(task: TextTask, teacher: Classifier, probabilities: bool) -> Te
     splits = {}
     for name, split in task.splits.items():
         encoded = task.encode(split, teacher.tokenizer, 32)
-        logits = predict_logits(teacher, encoded, np.arange(len(split)), 32, torch.float32)
+        logits = predict(teacher, encoded, np.arange(len(split)), 32, torch.float32, keep_logits=True).logits
+        assert logits is not None
         rows = torch.log_softmax(logits, -1) if probabilities else logits
         splits[name] = replace(split, teacher_logits=[tuple(row) for row in rows.tolist()])
     return replace(task, splits=splits)

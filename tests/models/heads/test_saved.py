@@ -16,6 +16,7 @@ from torch import Tensor
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.loading import load_classifier, load_student
+from kselect.models.word_classifier import load_parser
 from tests.answers import HEADS
 from tests.damage import damaged, read_or_refused
 from tests.words import task_for, word_classifier
@@ -176,6 +177,17 @@ def test_tags_that_are_of_no_arc_are_refused(labels: list[str], tmp_path: Path) 
     config |= {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert read_or_refused(lambda: load_classifier(tmp_path, task_for("tree-tagger"))) is None
+
+
+@pytest.mark.parametrize("load", [lambda folder: load_classifier(folder, task_for("parser")), load_parser])
+def test_weights_that_were_set_to_zero_are_refused(load: Callable[[Path], Classifier], tmp_path: Path) -> None:
+    word_classifier("parser").save_pretrained(tmp_path)
+    assert load(tmp_path).head.name == "parser"
+    file = tmp_path / "model.safetensors"
+    zeros = {name: torch.zeros_like(value) for name, value in load_file(file).items()}
+    save_file(zeros, file, {"format": "pt"})
+    with pytest.raises(KselectError, match=r"model.safetensors is damaged, or not the file that was saved"):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("head", ["tagger", "parser"])
