@@ -41,7 +41,7 @@ def ablation_study(
     """Return the study that trains a student for every condition and seed, all alike but for the targets.
 
     An entry has the `rung` and the `seed`, and of `summarise_run` the `metrics`, the number of `examples` they are of,
-    the `constant` prediction's metrics, the student's `parameters`, and the `seconds`.
+    the `constant` prediction's metrics, the student's `size`, and the `seconds`.
     """
     known = [entry for entry in ledger.latest().values() if entry["seed"] in seeds and "error" not in entry]
     if known:  # refused now, and not after other seeds have been trained
