@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from kselect.agents.stages import Stages, weights_any
 from kselect.cli.console import notice, print_table
 from kselect.cli.study_run import retry_hint, run_study
 from kselect.collection.card import pool_card
-from kselect.collection.conditions import Condition
+from kselect.collection.conditions import Condition, plain
 from kselect.collection.contributions import contributions, rows, save_heat_map
 from kselect.collection.minari_datasets import write_datasets
 from kselect.collection.runs import collect_run, run_settings, steps_of
@@ -134,15 +134,15 @@ def cells_of(suite: Suite, config: CollectConfig, pool: Path) -> list[Cell]:
                 "dev_examples": suite.dev_examples,
                 "teachers": str(pool / "teachers"),
             }
-            plain = run_settings(condition, suite.tasks, seed, place, **shared)
+            settings = run_settings(condition, suite.tasks, seed, place, **shared)
             for name, own in {**_stages_by_name(suite, config, condition), **_agents_by_name(suite, config)}.items():
                 identity = {
                     "condition": condition.name,
                     "seed": seed,
                     "selection": name,
-                    "settings": {"condition": plain["condition"], **own, "knowledge": plain["knowledge"]},
+                    "settings": {"condition": settings["condition"], **own, "knowledge": settings["knowledge"]},
                 }
-                cells.append(Cell(identity, {**plain, **own, "arrays": str(place / f"{name}{ARRAYS}")}))
+                cells.append(Cell(identity, {**settings, **own, "arrays": str(place / f"{name}{ARRAYS}")}))
     return cells
 
 
@@ -153,7 +153,7 @@ def _stages_by_name(suite: Suite, config: CollectConfig, condition: Condition) -
 
 
 def _agents_by_name(suite: Suite, config: CollectConfig) -> dict[str, dict[str, Any]]:
-    return {name: {"agent": asdict(suite.agents[name])} for name in matching("agent", suite.agents, config.agents)}
+    return {name: {"agent": plain(suite.agents[name])} for name in matching("agent", suite.agents, config.agents)}
 
 
 def stages_in(condition: Condition, stages: Stages) -> list[dict[str, Any]] | None:

@@ -90,6 +90,10 @@ class Condition(Config):
         """Make a condition of plain values, as `asdict` returns and YAML files hold them."""
         return filled(cls, values, f"a condition ({_name_of(values)})")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings that `from_dict` makes it of, see `plain`."""
+        return plain(self)
+
 
 @dataclass(frozen=True)
 class AgentSpec(Config):
@@ -104,6 +108,24 @@ class AgentSpec(Config):
     agent: str
     texts: bool = True
     augment: int | None = None
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """Return the settings of a dataclass, and of those within it, without those that have their defaults.
+
+    A ledger finds its runs by them, and settings that come with a later version do not change them.
+    """
+    found = {}
+    for member in fields(config):
+        value = getattr(config, member.name)
+        if isinstance(value, Config):
+            value = plain(value)
+            default: Any = {}
+        else:
+            default = member.default if member.default_factory is MISSING else member.default_factory()
+        if value != default:
+            found[member.name] = value
+    return found
 
 
 def filled(kind: Any, values: Any, place: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,7 @@ def _offered(agent: AgentConfig, offered: KnowledgeConfig) -> KnowledgeConfig:
 
 def _drop_outdated(condition: Condition, settings: Mapping[str, Any], folder: Path) -> None:
     """Remove what was made for the condition where the suite has since changed what it is made of."""
-    own = {name: value for name, value in asdict(condition).items() if name not in ("name", "stratum", "training")}
+    own = {name: value for name, value in condition.to_dict().items() if name not in ("name", "stratum", "training")}
     made_of = {"condition": own, "tasks": settings["tasks"], "dev_examples": settings["dev_examples"]}
     path = folder / SOURCE
     if path.is_file() and io.read_json(path) != made_of:
@@ -213,8 +213,8 @@ def run_settings(
     condition: Condition, tasks: Mapping[str, TaskConfig], seed: int, folder: Path, **shared: Any
 ) -> dict[str, Any]:
     """Return the plain settings of a run; see `collect_run`."""
-    own = {name: vars(tasks[name]) for name in (condition.task, condition.texts_of) if name is not None}
-    return {"condition": asdict(condition), "tasks": own, "seed": seed, "folder": str(folder), **shared}
+    own = {name: tasks[name].changed() for name in (condition.task, condition.texts_of) if name is not None}
+    return {"condition": condition.to_dict(), "tasks": own, "seed": seed, "folder": str(folder), **shared}
 
 
 def steps_of(condition: Condition) -> int:

@@ -135,7 +135,7 @@ def _warn_of_changes(entries: Iterable[Mapping[str, Any]]) -> None:
     for entry in entries:
         own, group = entry["settings"]["condition"], (entry["condition"], entry["seed"])
         first = conditions.setdefault(group, own)
-        if any(own[name] != first[name] for name in own.keys() & first.keys() - {"stratum"}):
+        if _differ({**own, "stratum": first["stratum"]}, first):
             changed[group] = None
     for condition, seed in changed:
         get_logger().warning(
@@ -144,6 +144,13 @@ def _warn_of_changes(entries: Iterable[Mapping[str, Any]]) -> None:
             condition,
             seed,
         )
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Return whether settings differ; one that only one side has is younger than the other side, and does not count."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return any(_differ(one[name], other[name]) for name in one.keys() & other.keys())
+    return bool(one != other)
 
 
 def failures(ledger: str | Path) -> int:

@@ -47,6 +47,16 @@ def test_plain_values_make_the_condition_again(tmp_path: Path) -> None:
     (tmp_path / "suite.yaml").write_text(SUITE)
     for condition in read_suite(tmp_path / "suite.yaml").conditions.values():
         assert Condition.from_dict(asdict(condition)) == condition
+        assert Condition.from_dict(condition.to_dict()) == condition
+
+
+def test_plain_values_leave_defaults_out(tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text(SUITE)
+    as_it_is, weak = read_suite(tmp_path / "suite.yaml").conditions.values()
+    named = {"labelled": 100, "teacher": {"examples": 300, "epochs": 2.0}}
+    assert as_it_is.to_dict() == {"name": "plain", "task": "sst2", "stratum": "as it is", **named}
+    own = {"labelled": 100, "teacher": {"examples": 50, "epochs": 2.0}, "training": {"epochs": 1.0}}
+    assert weak.to_dict() == {"name": "weak", "task": "mine", "stratum": "weak teacher", **own}
 
 
 @pytest.mark.parametrize(
