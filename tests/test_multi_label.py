@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from kselect.distillation.distiller import Distiller
 from kselect.distillation.facts.measure import measure_facts
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
+from kselect.export.comparison import TOLERANCE
 from kselect.models.heads import LabelsAnswer
 from kselect.models.loading import load_classifier
 from kselect.models.shrink import shrink
@@ -148,6 +151,34 @@ def test_models_of_one_label_and_of_several_are_told_apart(tmp_path: Path) -> No
         with pytest.raises(KselectError, match="_label_classification: give a model fine-tuned on several"):
             load_classifier(tmp_path, there)
     assert load_classifier(tmp_path, one).head.name == "classes"
+
+
+def test_an_export_answers_label_by_label(tmp_path: Path) -> None:
+    texts, labels = rows(40)
+    named = [[name for name, has in zip(LABELS, row, strict=True) if has] for row in labels]
+    train = tmp_path / "train.jsonl"
+    train.write_text("".join(json.dumps({"text": t, "label": n}) + "\n" for t, n in zip(texts, named, strict=True)))
+    tiny_classifier(made_task(), layers=1).save_pretrained(tmp_path / "model")
+    data = ["--train_file", str(train), "--text_columns", "text", "--multi_label", "--output", str(tmp_path / "onnx")]
+    assert main(["export", str(tmp_path / "model"), *data]) == 0
+    results = json.loads((tmp_path / "onnx" / "results.json").read_text())["forms"]
+    assert results["model.onnx"]["difference"] <= TOLERANCE
+    assert results["model.onnx"]["changed"] == 0
+    command = [sys.executable, "predict.py"]
+    answer = subprocess.run(command, cwd=tmp_path / "onnx", input=f"{texts[0]}\n", capture_output=True, text=True)
+    expected = kselect.load(tmp_path / "model", precision="fp32").predict_proba(texts[:1])[0]
+    assert json.loads(answer.stdout) == pytest.approx(dict(zip(LABELS, expected.tolist(), strict=True)), abs=1e-5)
+
+
+def test_a_model_without_a_run_says_that_it_has_several_labels(tmp_path: Path) -> None:
+    texts, _ = rows(20)
+    (tmp_path / "new.csv").write_text("\n".join(["text", *texts]) + "\n")
+    tiny_classifier(made_task(), layers=1).save_pretrained(tmp_path / "model")
+    given = ["--test_file", str(tmp_path / "new.csv"), "--text_columns", "text", "--precision", "fp32"]
+    assert main(["predict", str(tmp_path / "model"), *given, "--output", str(tmp_path / "out.tsv")]) == 0
+    _, *lines = (tmp_path / "out.tsv").read_text().splitlines()
+    expected = kselect.load(tmp_path / "model", precision="fp32").predict(texts)
+    assert [line.split("\t")[1] for line in lines] == [",".join(names) for names in expected]
 
 
 def test_the_chain_from_a_file_with_separators(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

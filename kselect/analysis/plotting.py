@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from kselect.errors import KselectError
+
+FORMATS = (".png", ".pdf", ".svg")
 
 
 def can_draw() -> bool:
@@ -12,11 +15,13 @@ def can_draw() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def check_drawable() -> None:
-    """Check that a recording can be drawn."""
+def check_drawable(setting: str, path: str | None = None) -> None:
+    """Refuse a setting that draws, where a file is to have another format or matplotlib is not installed."""
+    if path is not None and Path(path).suffix.lower() not in FORMATS:
+        raise KselectError(f"{setting} is {path}: give a file that ends in {', '.join(FORMATS)}.", setting=setting)
     if not can_draw():
         raise KselectError(
-            "record_plots draws with matplotlib, which is not installed: pip install 'kselect[plots]', "
-            "or leave record_plots out.",
-            setting="record_plots",
+            f"{setting} draws with matplotlib, which is not installed: pip install 'kselect[plots]', or leave "
+            f"{setting} out.",
+            setting=setting,
         )

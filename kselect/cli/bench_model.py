@@ -41,9 +41,9 @@ from kselect.export.session import Session
 from kselect.io import read_json, write_figure, write_json
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.loading import load_classifier
-from kselect.models.parameters import parameters_by_part, weight_bytes
+from kselect.models.parameters import mebibytes, parameters_by_part
 from kselect.models.vocabulary import prune_vocabulary, used_tokens
-from kselect.runs.artifacts import export_folder, find_model, find_settings
+from kselect.runs.artifacts import export_folder, find_model, find_settings, kind_of
 from kselect.tasks.task import Task, TextTask
 
 MIB = 2**20
@@ -67,7 +67,7 @@ def run(settings: BenchModelSettings, task: Task[Any]) -> Path:
     if read_json(folder / FACTS).get("pruned"):
         student = prune_vocabulary(student, used_tokens(task, student.tokenizer))
     length = input_length(student, settings.task.max_length, task.usual_length)
-    kind = "student" if find_settings(config.model).get("teacher") else "model"
+    kind = "student" if kind_of(config.model) == "student" else "model"  # a teacher's row is another one
     contenders = []
     teacher = _teacher(config, task)
     if teacher is not None:
@@ -122,7 +122,7 @@ def _in_torch(
         lambda size, tokens: token_batch(encoded, size, tokens, words),
         torch_answer(classifier, dtype),
         parameters_by_part(classifier)["total"],
-        weight_bytes(classifier) / MIB,
+        mebibytes(classifier),
         score,
     )
 

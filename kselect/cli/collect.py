@@ -17,10 +17,10 @@ Examples:
 
 from __future__ import annotations
 
+import json
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def run(settings: CollectSettings, data: Suite) -> Path:
     check_encoder(pool, config.encoder)
     ledger = Ledger(Path(config.ledger or pool / RUNS), KEY)
     study = Study(cells, collect_run, ledger, make_engine(settings.engine))
-    command = f"kselect collect {' '.join(map(shlex.quote, sys.argv[2:]))}"
+    command = command_of(settings)
     folder = PoolFolder(pool, ledger.path.exists(), command)
     steps = {name: steps_of(condition) for name, condition in suite.conditions.items()}
     title = f"Collecting {len(cells)} runs"
@@ -83,6 +83,20 @@ def run(settings: CollectSettings, data: Suite) -> Path:
     if config.minari is not None:
         _write_minari(runs, pool, config.minari)
     return pool
+
+
+def command_of(settings: CollectSettings) -> str:
+    """Return the command line of these settings, those at their defaults left out."""
+    words = ["kselect", "collect"]
+    for group in vars(settings).values():
+        for member in fields(group):
+            value = getattr(group, member.name)
+            default = member.default_factory() if callable(member.default_factory) else member.default
+            if value != default:
+                if isinstance(value, list) and value:
+                    value = ",".join(map(str, value))
+                words += [f"--{member.name}", value if isinstance(value, str) else json.dumps(value)]
+    return shlex.join(words)
 
 
 def _report_contributions(runs: Sequence[Run], config: CollectConfig) -> None:

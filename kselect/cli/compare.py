@@ -42,7 +42,7 @@ from kselect.errors import KselectError
 from kselect.io import to_json
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
-from kselect.runs.run_log import Ledger
+from kselect.runs.run_log import RUNS, Ledger
 from kselect.tasks.description import describe_data
 from kselect.tasks.task import Task
 from kselect.training.cells import check_run, run_cell, run_settings
@@ -51,7 +51,7 @@ from kselect.training.engines import Engine, make_engine
 from kselect.training.reports import heat_maps
 from kselect.training.study import Cell, Study, check_failures
 
-RUNS, TABLE, CHECKPOINTS = "runs.jsonl", "table.md", "checkpoints"
+TABLE, CHECKPOINTS = "table.md", "checkpoints"
 FORMATS = {".md": "markdown", ".csv": "csv", ".json": "json", ".txt": "table"}
 
 

@@ -19,9 +19,9 @@ from kselect.analysis.inspection.tables import quarters
 from kselect.analysis.recording.callback import ExampleRecorder
 from kselect.analysis.recording.writer import RunRecording
 from kselect.cli.console import print_section
+from kselect.cli.notices import describe_metrics
 from kselect.cli.training_run import (
     build_distiller,
-    describe_metrics,
     leading,
     open_folder,
     recorded,
@@ -32,10 +32,9 @@ from kselect.distillation.distiller import Distiller
 from kselect.distillation.overlap import teacher_overlap
 from kselect.errors import KselectError
 from kselect.launcher import process_count
-from kselect.models.parameters import describe_parameters, parameters_by_part
+from kselect.models.parameters import describe_parameters, size_of
 from kselect.recipes.choice import describe_choice
 from kselect.recipes.policies import build_policy
-from kselect.runs.card_tables import size_of
 from kselect.runs.history import read_episode
 from kselect.runs.origin import datasets_of, read_origin
 from kselect.tasks.task import Task
@@ -72,7 +71,8 @@ def _distill(settings: DistillSettings, task: Task, distiller: Distiller) -> Pat
         results = summarise_run(result, task, seed=seed, agent=agent, model=settings.model)
         for watcher in best:
             results |= watcher.results()
-        results |= {"size": size_of(result.student, distiller.teachers), **origin}
+        results |= origin
+        teachers = results["size"]["teachers"] = [size_of(teacher) for teacher in distiller.teachers]
         results["teacher_metrics"] = evaluated_teachers(distiller)
         if setup.env.facts is not None:
             results["facts"] = setup.env.facts.to_dict()
@@ -81,15 +81,11 @@ def _distill(settings: DistillSettings, task: Task, distiller: Distiller) -> Pat
                 print(line)
         results["scales"] = dict(zip(distiller.kinds, distiller.scales.tolist(), strict=True))
         results["teacher_overlap"] = teacher_overlap(task, distiller.teachers)
-        parameters = {"student": parameters_by_part(result.student)}
-        if distiller.teachers:
-            parameters["teacher"] = parameters_by_part(distiller.teachers[0])
-        results["parameters_by_part"] = parameters
         if recording is not None:
             results["recording"] = recording.finish()
         save_model(folder, results, result.student, "student")
     print(describe_metrics(result.metrics, task))
-    print(describe_parameters(**parameters))
+    print(describe_parameters(results["size"]["parameters"], teachers[0]["parameters"] if teachers else None))
     history = read_episode(result.history, folder.path)
     for section in (scores(results), *([quarters([history], draw=False)] if len(history.names) > 1 else [])):
         print()

@@ -28,7 +28,8 @@ from kselect.analysis.doctor import (
     results_of,
 )
 from kselect.cli.console import Progress, notice, print_table
-from kselect.cli.training_run import resolve_task, warn_of_head
+from kselect.cli.notices import warn_of_head
+from kselect.cli.training_run import resolve_task
 from kselect.config import AgentConfig, DoctorSettings
 from kselect.distillation.builders import Models, make_models
 from kselect.distillation.overlap import teacher_overlap

@@ -1,4 +1,4 @@
-"""Score a saved model on a task, and compare it with the constant prediction.
+"""Score a saved model on a task, and compare it with the constant prediction, which ignores the input.
 
 Takes a model, a run folder with a model in it (whose task and data are then those of the run unless others are
 given; where only other files are given, they are read with its settings), or a policy, which is described, since it
@@ -22,7 +22,7 @@ import numpy as np
 from kselect.agents.serialization import read_description
 from kselect.cli.console import print_table
 from kselect.cli.inference import load_inference_model
-from kselect.cli.training_run import no_better, warn_long
+from kselect.cli.notices import no_better, warn_long
 from kselect.config import EvaluateSettings
 from kselect.distillation.evaluation import evaluation_of, predict
 from kselect.io import write_json
@@ -59,7 +59,7 @@ def _score(settings: EvaluateSettings, task: Task) -> None:
         constant = task.constant_score(split)
         rows = [[name, f"{value:.4f}", f"{constant[name]:.4f}"] for name, value in evaluation.metrics.items()]
         rows.append(["squared error" if task.regression else "cross-entropy", f"{evaluation.loss:.4f}", ""])
-        columns = ["metric", kind_of(settings.model.model), "constant"]
+        columns = ["metric", kind_of(settings.model.model), "constant prediction"]
         cut = f" (cut to train_limit {limit})" if len(task.splits[split]) == limit else ""
         print_table(f"{task.name}, {evaluation.examples} examples of {split}{cut}", columns, rows)
         if not task.has_one_label(split):

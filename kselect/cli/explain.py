@@ -28,8 +28,9 @@ from kselect.analysis.ablation.runs import KEY, NUMBERS, ablation_study, check_r
 from kselect.analysis.ablation.teacher import predict_train, profile_ablation_teacher
 from kselect.analysis.plotting import can_draw
 from kselect.cli.console import Progress, markdown, notice, print_table
+from kselect.cli.notices import announce_data, warn_of_head
 from kselect.cli.study_run import retry_hint, run_study
-from kselect.cli.training_run import announce_data, resolve, warn_of_head
+from kselect.cli.training_run import resolve
 from kselect.config import AblationConfig, ExplainSettings, names_with
 from kselect.distillation.builders import Models, make_models
 from kselect.distillation.compatibility import check_common_tokens, check_compatible
@@ -37,11 +38,11 @@ from kselect.distillation.distiller import Distiller
 from kselect.distillation.overlap import teacher_overlap
 from kselect.runs.resume import RunPlace, ensure_same_settings
 from kselect.runs.run_dir import RunFolder
-from kselect.runs.run_log import Ledger
+from kselect.runs.run_log import RUNS, Ledger
 from kselect.tasks.task import Task
 from kselect.training.study import check_failures
 
-RUNS, TABLE, PLOT = "runs.jsonl", "explanation.md", "explanation.png"
+TABLE, PLOT = "explanation.md", "explanation.png"
 
 
 def run(settings: ExplainSettings, task: Task[Any]) -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kselect.cli.console import notice, print_table
-from kselect.cli.training_run import warn_long
+from kselect.cli.notices import warn_long
 from kselect.config import ExportSettings
 from kselect.export.comparison import PYTORCH, TOLERANCE, Comparison, check_parity, compare
 from kselect.export.folder import (
@@ -34,7 +34,7 @@ from kselect.export.session import Session
 from kselect.io import write_json
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.loading import load_classifier
-from kselect.models.parameters import describe_parameters, parameters_by_part, weight_bytes
+from kselect.models.parameters import describe_parameters, mebibytes, parameters_by_part
 from kselect.models.vocabulary import prune_vocabulary, used_tokens
 from kselect.runs.artifacts import export_folder, find_model
 from kselect.tasks.task import Task
@@ -73,12 +73,12 @@ def run(settings: ExportSettings, task: Task[Any]) -> Path:
         chosen = INT8 if config.int8 else FP32
         write_json(partial / FACTS, {"model": chosen, "pruned": config.prune_vocabulary, **facts})
         write_scripts(partial, facts)
-        sizes = {PYTORCH: weight_bytes(classifier) / MIB}
+        sizes = {PYTORCH: mebibytes(classifier)}
         sizes |= {name: (partial / name).stat().st_size / MIB for name in graphs}
         if config.prune_vocabulary:
             encoded = task.encode(task.splits["dev"], unpruned.tokenizer, max_length)
             compared = {UNPRUNED: compare(unpruned, {}, task, encoded, config.batch_size)[PYTORCH], **compared}
-            sizes[UNPRUNED] = weight_bytes(unpruned) / MIB
+            sizes[UNPRUNED] = mebibytes(unpruned)
         results = _results(task, path, compared, sizes, classifier)
         write_json(partial / RESULTS, results)
     _report(task, len(task.splits["dev"]), compared, sizes)

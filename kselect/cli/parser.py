@@ -93,7 +93,7 @@ class Command(Generic[S]):
 
     def run(self, settings: S) -> Any:
         """Check what the settings name, load the data, and run the command; returns what it returns."""
-        from kselect.cli.preflight import prepare
+        from kselect.cli.command_data import prepare
 
         data = prepare(settings)  # before torch is imported, so that faults are reported at once
         return import_module(self._module).run(settings, data)

@@ -24,11 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from kselect.cli.inference import label_names, load_inference_model, word_labels
-from kselect.cli.training_run import warn_long
+from kselect.cli.inference import load_inference_model
+from kselect.cli.notices import warn_long
 from kselect.config import EvaluationConfig, PredictSettings, TaskConfig
 from kselect.errors import KselectError
 from kselect.inference.predictor import Predictor
+from kselect.inference.saved_task import saved_task
 from kselect.io import replacing
 from kselect.runs.artifacts import find_model
 from kselect.tasks.glue import GLUE_FORMATS
@@ -113,20 +114,20 @@ def _job_of_texts(settings: PredictSettings, tests: Mapping[str, Iterable[Unlabe
 
 
 def _write_texts(model: Predictor, tests: Iterable[Unlabelled], written: Format, file: TextIO, wanted: bool) -> int:
-    file.write(written.header)
-    count = 0
+    header, count = written.header, 0
     for test in tests:
         for start in range(0, len(test.ids), ROWS):
             ids = test.ids[start : start + ROWS]
             answers = model.predict_split(test.split.take(range(start, start + len(ids))), wanted)
-            file.write(written.rows(ids, answers))
+            file.write(header + written.rows(ids, answers))  # no header before an error in the first rows
+            header = ""
             count += len(ids)
     return count
 
 
 def _job_of_words(config: TaskConfig, settings: EvaluationConfig, source: WordSource) -> PredictionJob:
     """Return what predicts sentences, word by word."""
-    task = source.task_of(custom_name(task_name(config)), word_labels(find_model(settings.model)))
+    task = source.task_of(custom_name(task_name(config)), saved_task(find_model(settings.model)).labels)
     test = source.unlabelled(task)
 
     def write(model: Predictor, opened: list[TextIO], suffix: str) -> list[int]:
@@ -144,8 +145,10 @@ def _text_task(config: TaskConfig, model: EvaluationConfig) -> TextTask:
     if not config.own:
         name = canonical(task_name(config))
         return TextTask(name, GLUE_FORMATS[name].labels, {}, GLUE_FORMATS[name].metrics)
-    labels = () if config.regression else config.labels or label_names(find_model(model.model))
-    return TextTask(task_name(config), tuple(labels), {}, (), config.multi_label)
+    saved = saved_task(find_model(model.model))
+    labels = () if config.regression else config.labels or saved.labels
+    several = config.multi_label or (isinstance(saved, TextTask) and saved.multi_label)
+    return TextTask(task_name(config), tuple(labels), {}, (), several)
 
 
 def _check_writable(folder: Path) -> None:

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kselect.cli.training_run import announce_data, describe_metrics, leading, open_folder, recorded, save_model
+from kselect.cli.notices import announce_data, describe_metrics
+from kselect.cli.training_run import leading, open_folder, recorded, save_model
 from kselect.config import AgentConfig, PhaseConfig, TrainTeacherSettings
 from kselect.distillation.builders import make_encoder
 from kselect.distillation.distiller import Distiller
 from kselect.recipes.policies import build_policy
-from kselect.runs.card_tables import size_of
 from kselect.runs.origin import datasets_of, read_origin
 from kselect.tasks.task import Task
 from kselect.training.api import evaluated
@@ -45,7 +45,7 @@ def _train(settings: TrainTeacherSettings, task: Task, distiller: Distiller) -> 
     folder = open_folder(settings, distiller, "teacher", "train-teacher")
     with recorded(folder, runner, f"Fine-tuning a teacher for {task.name}", [task]) as watch:
         result = evaluated(runner.run(*watch)[0], setup.env)
-        results = {**summarise_run(result, task, seed=seed), "size": size_of(result.student), **origin}
+        results = {**summarise_run(result, task, seed=seed), **origin}
         for watcher in best:
             results |= watcher.results()
         save_model(folder, results, result.student, "model")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from kselect.cli.console import Progress, notice
+from kselect.cli.notices import announce_data, warn_of_head
 from kselect.cli.signals import SIGNALS, Interruption
 from kselect.config import (
     CompareSettings,
@@ -24,7 +25,7 @@ from kselect.config import (
     TrainPolicySettings,
     TrainTeacherSettings,
 )
-from kselect.distillation.builders import Models, make_models
+from kselect.distillation.builders import make_models
 from kselect.distillation.compatibility import with_other_tokens
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
@@ -35,7 +36,6 @@ from kselect.recipes.compatibility import check_served
 from kselect.runs.model_card import model_card
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
-from kselect.tasks.description import describe_data
 from kselect.tasks.registry import resolve_paths
 from kselect.tasks.task import Task
 from kselect.tasks.words.tagging_task import TaggingTask
@@ -48,8 +48,6 @@ from kselect.training.workers import WorkerDiedError
 if TYPE_CHECKING:
     from kselect.analysis.recording.writer import RunRecording
 
-
-FEW = 20  # examples, below which a score moves by five points or more with a single one
 
 S = TypeVar(
     "S",
@@ -225,54 +223,3 @@ def _metrics(runner: EpisodeRunner) -> list[dict[str, Any]]:
     )
     steps = accumulate(record["steps"] for record in records)
     return [{**phase_record(record, {}), "step": step} for record, step in zip(records, steps, strict=True)]
-
-
-def warn_of_head(models: Models) -> None:
-    """Warn of a student whose head is randomly initialised."""
-    if models.head_is_random:
-        notice(f"The student's head, {models.student.head.name}, is randomly initialised, with the seed of the run.")
-
-
-def announce_data(distiller: Distiller) -> None:
-    """Print one line about the data of a run, examples that are longer than the model's input among them."""
-    truncated, in_pieces = (sum(counts.values()) for counts in (distiller.truncated, distiller.in_pieces))
-    notice(" ".join([describe_data(distiller.task), *_describe_long(truncated, in_pieces, distiller.max_length)]))
-
-
-def warn_long(truncated: int, in_pieces: int, max_length: int) -> None:
-    """Print how many texts, or sentences of words, are longer than the model's input, if any."""
-    for line in _describe_long(truncated, in_pieces, max_length):
-        notice(line)
-
-
-def _describe_long(truncated: int, in_pieces: int, max_length: int) -> Iterator[str]:
-    beyond = f"longer than max_length ({max_length} tokens)"
-    if truncated:
-        texts, were = ("text is", "was") if truncated == 1 else ("texts are", "were")
-        yield f"{truncated} {texts} {beyond} and {were} cut."
-    if in_pieces:
-        sentences, are = ("sentence is", "is") if in_pieces == 1 else ("sentences are", "are")
-        yield f"{in_pieces} {sentences} {beyond} and {are} read in pieces."
-
-
-def describe_metrics(metrics: dict[str, float], task: Task) -> str:
-    """Return a model's metrics on dev next to those of the constant prediction, a line per split."""
-    lines = []
-    for split, prefix in task.reported.items():
-        constant = task.constant_score(split)
-        shown = ", ".join(f"{name} {metrics[prefix + name]:.4f}" for name in constant)
-        count = len(task.splits[split])
-        examples = f"{count} example{'s' * (count != 1)}{', too few to judge a model by' * (count < FEW)}"
-        lines.append(f"{split} ({examples}): {shown} (constant prediction: score {constant['score']:.4f})")
-        if not task.has_one_label(split):
-            lines += no_better(split, metrics[prefix + "score"], constant["score"])
-    return "\n".join(lines)
-
-
-def no_better(split: str, score: float, constant: float) -> list[str]:
-    """Return a warning if a score is not above that of the constant prediction."""
-    if score > constant:
-        return []
-    same = "scores as the constant prediction does, and may have become one"
-    result = same if score == constant else "scores below the constant prediction"
-    return [f"{split}: the model {result}. Check --learning_rate, --epochs, and how frequent labels are."]

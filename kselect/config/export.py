@@ -61,7 +61,7 @@ class BenchmarkConfig(Config):
     output: str | None = None
     """File for the results as JSON; by default bench-model.json in the run's folder."""
     plot: str | None = None
-    """Plot score against latency to this file; needs matplotlib."""
+    """Plot score against processor time to this file; needs matplotlib."""
 
     def validate(self) -> None:
         """Refuse no model, and numbers that are not positive."""

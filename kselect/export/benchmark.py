@@ -31,7 +31,7 @@ class Contender:
     Attributes:
         prepare: returns what a call reads, from its shape; not timed.
         answer: a call, from what was prepared to the answers.
-        parameters: number of parameters; None where weights are not counted as such.
+        parameters: number of parameters.
         mib: size of the weights, in MiB.
         score: of the task, on dev.
     """

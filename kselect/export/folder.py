@@ -15,11 +15,12 @@ from kselect.export.graph import head_facts
 from kselect.io import UnwritableError
 from kselect.models.classifier import Classifier
 from kselect.models.label_names import label_names
+from kselect.models.paths import EXPORT
 from kselect.structure import arborescence
 from kselect.tasks.task import Task, TextTask
 from kselect.tasks.words.encoding import special_tokens_around, word_prefix
 
-FACTS, RESULTS, TOKENIZER = "predict.json", "results.json", "tokenizer.json"
+FACTS, RESULTS = EXPORT, "results.json"
 FP32, INT8 = "model.onnx", "model_int8.onnx"
 
 

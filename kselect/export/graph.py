@@ -32,6 +32,7 @@ from kselect.models.pretrained import quiet
 
 SCORES: dict[str, tuple[str, ...]] = {
     "classes": ("logits",),
+    "labels": ("logits",),
     "score": ("logits",),
     "tagger": ("logits",),
     "crf": ("emissions",),
@@ -79,7 +80,7 @@ def export_graph(classifier: Classifier, batch: Mapping[str, Tensor]) -> onnx_ir
             # It is annotated as taking models of transformers, and takes any module.
             exporter: Any = OnnxExporter()
             exported = exporter.export(module, {name: batch[name] for name in taken}, OnnxConfig(dynamic=True))
-    except Exception as error:  # tracing raises whatever the model's code does
+    except Exception as error:  # tracing may raise any error of the model's code
         raise KselectError(
             f"A {classifier.model.config.model_type} cannot be exported: {first_line(error)} Give a model of another "
             "architecture."

@@ -23,8 +23,8 @@ def pareto(points: Mapping[str, tuple[float, float]], title: str, score: str) ->
     axes = figure.subplots()
     best = undominated(points)
     axes.plot(*zip(*(points[name] for name in best), strict=True), color="0.7", zorder=1)
-    for name, (latency, value) in points.items():
-        axes.scatter(latency, value, zorder=2, label=name)
+    for name, (processor_time, value) in points.items():
+        axes.scatter(processor_time, value, zorder=2, label=name)
     axes.set(xscale="log", xlabel="processor time of a call, ms", ylabel=score, title=title)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.legend(fontsize=9)  # not at the points, of which several may be close together

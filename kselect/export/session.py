@@ -57,6 +57,8 @@ class Session:
             counts = np.asarray(batch["word_mask"]).sum(1).tolist()
             return [decode(_of_sentence(scores, row, count), self.facts) for row, count in enumerate(counts)]
         logits = scores["logits"]
+        if head == "labels":
+            return list((logits > 0).astype(np.int64))
         return list(logits[:, 0] if head == "score" else logits.argmax(-1))
 
 

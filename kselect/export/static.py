@@ -59,8 +59,10 @@ def static_student(classifier: Classifier, task: TextTask) -> StaticStudent:
     its principal components, and weights that grow with rarity.
 
     Raises:
-        KselectError: texts without labels.
+        KselectError: texts without labels, or with several each.
     """
+    if task.multi_label:
+        raise KselectError("A static student gives each text one label: leave static out.", setting="static")
     if not task.is_labelled:
         raise KselectError("A static student learns from labels, and the training data has none.", setting="static")
     tokenizer = classifier.tokenizer

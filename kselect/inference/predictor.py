@@ -17,12 +17,12 @@ from kselect.distillation.evaluation import answers_of, forward_batches
 from kselect.errors import KselectError
 from kselect.inference.inputs import as_split
 from kselect.inference.probabilities import joined, probabilities
-from kselect.inference.saved_task import saved_task
+from kselect.inference.saved_task import reads_pairs, saved_task
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.loading import load_classifier
 from kselect.runs.artifacts import find_model, find_policy, find_settings
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.splits import Examples
+from kselect.tasks.splits import Examples, Split
 from kselect.tasks.task import Task, TextTask
 from kselect.tasks.words.encoding import EncodedWords
 from kselect.tasks.words.parsing_task import ParsingTask
@@ -66,12 +66,19 @@ class Predictor:
         dtype: dtype of forward passes.
         max_length: longest input in tokens: longer texts are cut, longer sentences of words read in pieces.
         batch_size: inputs per forward pass.
+        pairs: whether it was trained on pairs of texts rather than single ones; None where that is not known.
         truncated: number of texts that were cut so far.
         in_pieces: number of sentences that were read in pieces so far.
     """
 
     def __init__(
-        self, classifier: Classifier, task: Task, dtype: torch.dtype, max_length: int, batch_size: int = 64
+        self,
+        classifier: Classifier,
+        task: Task,
+        dtype: torch.dtype,
+        max_length: int,
+        batch_size: int = 64,
+        pairs: bool | None = None,
     ) -> None:
         self.classifier = classifier
         self.task = task
@@ -79,6 +86,7 @@ class Predictor:
         self.max_length = max_length
         require(batch_size > 0, f"batch_size is {batch_size}: give a positive number.", "batch_size")
         self.batch_size = batch_size
+        self.pairs = pairs
         self.truncated = self.in_pieces = 0
 
     @property
@@ -93,7 +101,7 @@ class Predictor:
             inputs: texts, or pairs of them; for a model of words, sentences as lists of words.
 
         Raises:
-            KselectError: an input of another kind.
+            KselectError: an input of another kind than the model was trained on.
         """
         return [prediction.answer for prediction in self.stream(inputs)]
 
@@ -123,7 +131,16 @@ class Predictor:
             yield from self.predict_split(as_split(chunk, self.task), probabilities)
 
     def predict_split(self, split: Examples, probabilities: bool = False) -> list[Prediction]:
-        """Return a prediction for each example of a split, in order; see `stream`."""
+        """Return a prediction for each example of a split, in order; see `stream`.
+
+        Raises:
+            KselectError: pairs of texts for a model that was trained on single ones, or the reverse.
+        """
+        if isinstance(split, Split) and self.pairs not in (None, split.text_b is not None):
+            learned, given = ("pairs of texts", "single ones") if self.pairs else ("single texts", "pairs")
+            raise KselectError(
+                f"The model was trained on {learned}, and these are {given}: give it {learned}.", setting="text_columns"
+            )
         encoded = self.task.encode(split, self.classifier.tokenizer, self.max_length)
         self.truncated += encoded.truncated
         self.in_pieces += encoded.in_pieces
@@ -215,4 +232,5 @@ def load_predictor(
     place = find_device(device)
     classifier = load_classifier(path, task).to(place)
     length = input_length(classifier, max_length, task.usual_length)
-    return Predictor(classifier, task, resolve_precision(precision, place), length, batch_size)
+    pairs = reads_pairs(find_settings(str(path)))
+    return Predictor(classifier, task, resolve_precision(precision, place), length, batch_size, pairs)

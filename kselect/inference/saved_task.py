@@ -1,4 +1,4 @@
-"""The task of a saved model, without examples: what it answers, by the labels saved with it."""
+"""The task of a saved model, without examples: what it reads, and what it answers by the labels saved with it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,20 @@ from kselect.models.heads.registry import PARSING
 from kselect.models.heads.saved import saved_facts
 from kselect.models.label_names import label_names
 from kselect.models.pretrained import load_config
+from kselect.tasks.glue import GLUE_FORMATS
+from kselect.tasks.synthetic.tasks import SYNTHETIC_TASKS
 from kselect.tasks.task import Task, TextTask
 from kselect.tasks.words import TaggedSource, TreeSource
+
+
+def reads_pairs(settings: Mapping[str, Any]) -> bool | None:
+    """Return whether the settings of a run are of pairs of texts; None where they do not say."""
+    columns, task = settings.get("text_columns"), settings.get("task")
+    if columns is not None:
+        return len(columns) == 2
+    if task in SYNTHETIC_TASKS:
+        return SYNTHETIC_TASKS[task].pairs
+    return len(GLUE_FORMATS[task].tsv.texts) == 2 if task in GLUE_FORMATS else None
 
 
 def saved_task(path: str | Path, settings: Mapping[str, Any] | None = None) -> Task:

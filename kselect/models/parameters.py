@@ -1,8 +1,9 @@
-"""Where a model's parameters are: embeddings, layers, or what turns them into answers."""
+"""How large a model is, and where its parameters are: embeddings, layers, or what turns them into answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -32,9 +33,14 @@ def describe_parameters(student: Mapping[str, int], teacher: Mapping[str, int] |
     return f"{student['total'] / 1e6:.2f} million parameters ({by_part}){share}"
 
 
-def weight_bytes(classifier: Classifier) -> int:
-    """Return the size of model and head in memory, in bytes; weights that are shared count once."""
+def size_of(classifier: Classifier) -> dict[str, Any]:
+    """Return `parameters_by_part` and the size in MiB, as results.json holds them."""
+    return {"parameters": parameters_by_part(classifier), "mebibytes": mebibytes(classifier)}
+
+
+def mebibytes(classifier: Classifier) -> float:
+    """Return the size of model and head in memory, in MiB; weights that are shared count once."""
     tensors: dict[int, torch.Tensor] = {}
     for module in (classifier.model, classifier.head):
         tensors |= {value.data_ptr(): value for value in module.state_dict().values()}
-    return sum(value.numel() * value.element_size() for value in tensors.values())
+    return sum(value.numel() * value.element_size() for value in tensors.values()) / 2**20

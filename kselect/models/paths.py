@@ -10,13 +10,21 @@ from kselect.errors import KselectError, near_path
 
 ADAPTER = "adapter_config.json"
 """File that peft writes next to an adapter's weights."""
+EXPORT = "predict.json"
+"""File that an export has, which runs without a model."""
 
 
 def check_location(path: str | Path) -> None:
     """Refuse a folder without a whole model, or the path of a folder that does not exist."""
     folder = Path(path)
+    if folder.is_file():
+        raise KselectError(f"{path} is a file: give a folder that save_pretrained wrote, or a hub id.")
     if folder.is_dir():
         _check_adapter(folder)
+        if (folder / EXPORT).is_file():
+            raise KselectError(
+                f"{path} is an export, which answers by its own predict.py: give the folder of the model or of its run."
+            )
         if not (folder / "config.json").is_file():
             inner = next((name for name in ("model", "student") if (folder / name / "config.json").is_file()), None)
             instead = f"{folder / inner}, where that run saved it" if inner else "a folder that save_pretrained wrote"

@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from kselect.errors import printable
-from kselect.models.classifier import Classifier, count_parameters
+from kselect.runs.parts import by_part
 
 QUARTERS = ("1st quarter", "2nd", "3rd", "4th")
 
@@ -29,14 +31,6 @@ def scores_table(metrics: Mapping[str, float], references: Mapping[str, Mapping[
     return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"
 
 
-def size_of(classifier: Classifier, teachers: Sequence[Classifier] = ()) -> dict[str, Any]:
-    """Return the number of parameters of a model with its head, its size in MiB, and the parameters of its teachers."""
-    parts = (classifier.model, classifier.head)
-    stored = sum(parameter.numel() * parameter.element_size() for part in parts for parameter in part.parameters())
-    size = {"parameters": count_parameters(*parts), "mebibytes": stored / 2**20}
-    return size | ({"teachers": [count_parameters(one.model, one.head) for one in teachers]} if teachers else {})
-
-
 def facts_table(results: Mapping[str, Any]) -> str:
     """Return a table of where the model comes from, what it learned from, and how large it is."""
     origin, size, best = results.get("origin", {}), results.get("size", {}), results.get("best", {})
@@ -45,8 +39,8 @@ def facts_table(results: Mapping[str, Any]) -> str:
         "licence": _licence(origin.get("licenses", [])),
         "data": ", ".join(map(as_code, results.get("datasets") or [one_line(results["task"])])),
         "knowledge": ", ".join(results.get("scales", {})),
-        "size": f"{size['parameters']:,} parameters, {size['mebibytes']:.1f} MiB" if size else "",
-        "teacher's size": ", ".join(f"{count:,} parameters" for count in size.get("teachers", ())),
+        "size": f"{size['parameters']['total']:,} parameters, {size['mebibytes']:.1f} MiB" if size else "",
+        "teacher's size": ", ".join(f"{each['parameters']['total']:,} parameters" for each in size.get("teachers", ())),
         "weights": f"those after step {best['step']}, the best on the reward split" if best.get("loaded") else "",
     }
     lines = [f"| {name} | {value} |" for name, value in rows.items() if value]
@@ -66,18 +60,12 @@ def selection_table(history: Sequence[Mapping[str, Any]]) -> str:
     """Return a table of the mean weight of each kind of knowledge in each quarter of the run, by training steps."""
     if not history:
         return ""
-    total, quarters = history[-1]["step"], len(QUARTERS)
-    rows = []
-    for name in history[0]["weights"]:
-        means = []
-        for quarter in range(quarters):
-            first, last = total * quarter / quarters, total * (quarter + 1) / quarters
-            steps = [max(0.0, min(p["step"], last) - max(p["step"] - p["steps"], first)) for p in history]
-            weighted = sum(n * phase["weights"][name] for n, phase in zip(steps, history, strict=True))
-            means.append(f"{weighted / sum(steps):.2f}")
-        rows.append([name, *means])
+    names = list(history[0]["weights"])
+    weights = np.array([[phase["weights"][name] for name in names] for phase in history])
+    means = by_part(weights, np.array([phase["steps"] for phase in history]), len(QUARTERS))
+    rows = [[name, *(f"{mean:.2f}" for mean in row)] for name, row in zip(names, means, strict=True)]
     lines = [f"| {' | '.join(cells)} |" for cells in (["knowledge", *QUARTERS], *rows)]
-    table = "\n".join([lines[0], "|" + "---|" * (1 + quarters), *lines[1:]])
+    table = "\n".join([lines[0], "|" + "---|" * (1 + len(QUARTERS)), *lines[1:]])
     return f"\n## What was selected\n\nThe mean weight in each quarter of the training steps:\n\n{table}\n"
 
 
@@ -96,7 +84,7 @@ def one_line(text: Any) -> str:
 
 
 def as_code(text: Any) -> str:
-    """Return a text as code in Markdown, whatever is in it."""
+    """Return a text as code in Markdown, which may have backquotes in it."""
     text = one_line(text)
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from kselect import io
 from kselect.errors import KselectError
+from kselect.runs.metrics_file import METRICS
 
-METRICS, RESULTS = "metrics.jsonl", "results.json"
+RESULTS = "results.json"
 Floats = NDArray[np.float64]
 
 

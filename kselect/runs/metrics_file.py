@@ -8,6 +8,8 @@ from typing import Any
 
 from kselect import io
 
+METRICS = "metrics.jsonl"
+
 
 def append(path: Path, record: Mapping[str, Any]) -> None:
     """Append the line of a phase."""

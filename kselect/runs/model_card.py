@@ -95,8 +95,9 @@ def model_card(results: Mapping[str, Any], command: str, model_folder: str = "st
             words), "teacher_overlap" (see `kselect.distillation.overlap`), "teacher_metrics" (of each teacher, as
             "metrics"), "constant" (what the constant prediction scores), "cost" (part to share of wall time),
             "seconds", "history" (the selection by phase), "best" (see `kselect.training.best_student`), "size" (see
-            `kselect.runs.card_tables.size_of`), "origin" (see `kselect.runs.origin.read_origin`), "datasets" (names on
-            the Hub) and "pairs" (whether texts come in pairs).
+            `kselect.models.parameters.size_of`; of teachers under "teachers"), "origin" (see
+            `kselect.runs.origin.read_origin`), "datasets" (names on the Hub) and "pairs" (whether texts come in
+            pairs).
         command: the command that repeats the run.
         model_folder: folder of the model, as the example loads it.
     """

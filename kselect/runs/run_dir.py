@@ -20,15 +20,12 @@ from kselect.distillation.snapshot import Snapshot
 from kselect.errors import KselectError
 from kselect.runs import metrics_file, provenance, resume
 from kselect.runs.checkpoint import Checkpoint
-from kselect.runs.curves import EpisodeReport, RunCurves
+from kselect.runs.curves import UNPLOTTED, EpisodeReport, RunCurves
+from kselect.runs.metrics_file import METRICS
 from kselect.runs.resume import RunPlace
 from kselect.runs.trackers import Trackers
 
 CHECKPOINT = "checkpoints/latest.safetensors"
-METRICS = "metrics.jsonl"
-UNTRACKED = ("step", "phase", "episode", "task", "reward_measure", "reward_unit", "changes")
-IN_METRICS = ("parameters", "latency")
-"""Results that are drawn with the metrics."""
 
 
 class InUseError(KselectError):
@@ -167,7 +164,7 @@ class RunFolder:
                 None was not measured.
         """
         numbers = {tag: value for tag, value in record.items() if isinstance(value, int | float)}
-        scalars = {tag: float(value) for tag, value in numbers.items() if tag not in UNTRACKED}
+        scalars = {tag: float(value) for tag, value in numbers.items() if tag not in UNPLOTTED}
         self._last_step = int(record["step"])
         metrics = self.path / METRICS
         with io.writing(metrics):
@@ -191,7 +188,7 @@ class RunFolder:
         Args:
             name: Of the run.
             settings: Where they differ from those of the study.
-            results: Its "metrics", and where known "parameters" and the "history" of its phases.
+            results: Its "metrics", and where known "size" and the "history" of its phases.
             images: `[height, width, 3]` of uint8, by tag.
         """
         phases = [_drawn(phase) for phase in results.get("history", ())]
@@ -213,7 +210,7 @@ class RunFolder:
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Write results.json, which marks the run as finished, and drop its checkpoint.
 
-        Its "metrics" (name to number) go to TensorBoard, with the student's size and, where it is known, its latency.
+        Its "metrics" (name to number) go to TensorBoard, with the number of the student's parameters.
         """
         self.curves.end(_drawn_results(results))
         metrics = results.get("metrics", {})
@@ -256,7 +253,8 @@ class RunFolder:
 
 def _drawn_results(results: Mapping[str, Any]) -> dict[str, float]:
     """Return the results that TensorBoard shows, by name."""
-    return {**results.get("metrics", {}), **{name: results[name] for name in IN_METRICS if name in results}}
+    size = {"parameters": results["size"]["parameters"]["total"]} if "size" in results else {}
+    return {**results.get("metrics", {}), **size}
 
 
 def _drawn(phase: Mapping[str, Any]) -> dict[str, Any]:

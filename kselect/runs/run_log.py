@@ -14,6 +14,9 @@ from filelock import FileLock
 from kselect import io
 from kselect.errors import KselectError
 
+RUNS = "runs.jsonl"
+"""The ledger in the folder of a study."""
+
 
 @dataclass(frozen=True)
 class Ledger:

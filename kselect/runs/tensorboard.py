@@ -23,7 +23,7 @@ HPARAMS = {
     "epochs": 0.0,
 }
 """The columns of settings in the tab HParams, with a value of each type."""
-METRICS = ("score", "loss", "parameters", "latency")
+METRICS = ("score", "loss", "parameters")
 """The columns of results there. TensorBoard takes its columns from the first run that it meets in a folder: they must
 be the same in runs of all commands, and few enough to be read."""
 

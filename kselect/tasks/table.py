@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -62,15 +62,21 @@ class Table:
             columns[column] = [_named(value, names[column]) for value in columns[column]]
         return replace(self, columns=columns, class_names=names)
 
-    def values(self, column: str) -> Sequence[Any]:
-        """Return a column."""
+    def check_columns(self, names: Iterable[str], setting: str | None = None) -> None:
+        """Refuse a table that lacks a column; `setting` names them."""
         if len(self.columns) == 1 and ";" in next(iter(self.columns)):
             raise KselectError(f"{self.source} seems to be separated by semicolons: save it with commas, or as TSV.")
-        if column not in self.columns:
-            raise KselectError(
-                f"{self.source} has no column '{column}'{did_you_mean(column, self.columns)} Columns found: "
-                f"{', '.join(self.columns)}. Rename one of them, or name another."
-            )
+        for column in names:
+            if column not in self.columns:
+                raise KselectError(
+                    f"{self.source} has no column '{column}'{did_you_mean(column, self.columns)} Columns found: "
+                    f"{', '.join(self.columns)}. Rename one of them, or name another.",
+                    setting=setting,
+                )
+
+    def values(self, column: str) -> Sequence[Any]:
+        """Return a column."""
+        self.check_columns([column])
         return self.columns[column]
 
     def texts(self, column: str) -> list[str]:

@@ -179,14 +179,22 @@ class TextFiles:
             tables = stream_dataset(f"{self.dataset} (test)", data)
         else:
             tables = stream_table(self._path("test"))
-        return Source(self._read, columns, None).stream(tables)
+        return Source(self._read, columns, None).stream(map(self._with_texts, tables))
 
     @property
     def _columns(self) -> Columns:
         return Columns(tuple(self.text_columns), self.label_column, self.id_column)
 
     def _every_table(self) -> dict[str, Table]:
-        return self._tables() if self.dataset is None else self._dataset_tables()
+        tables = self._tables() if self.dataset is None else self._dataset_tables()
+        for table in tables.values():
+            self._with_texts(table).check_columns([self.label_column], "label_column")
+        return tables
+
+    def _with_texts(self, table: Table) -> Table:
+        """Return a table, unless it lacks the columns of the texts."""
+        table.check_columns(self.text_columns, "text_columns")
+        return table
 
     def _tables(self) -> dict[str, Table]:
         return {part: self._read(part) for part in (("train", "dev") if self.dev_file else ("train",))}

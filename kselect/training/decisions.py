@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from kselect.agents.learner import Learner
 from kselect.envs.observation import named_features
 
 CHANGE = 0.1
-"""The least difference between the weights of two decisions that counts as a change of mind."""
+"""The least difference between the weights of two decisions that counts as a change of the selection."""
+SHOWN = 0.005
+"""Contributions below this are 0.00 as they are shown."""
 
 
 def describe_decision(
@@ -64,6 +66,16 @@ def describe_decision(
             of_row = {key: each[row] for key, each in contributions.items()}
             changes[names[row]] |= {"features": named_features(of_row, names)}
     return found | {"changes": changes}
+
+
+def main_reasons(features: Mapping[str, float], count: int = 4) -> list[str]:
+    """Name the largest contributions to a decision.
+
+    >>> main_reasons({"progress": 0.5, "slope/gold": -0.7, "grad_norm": 0.001}, count=2)
+    ['slope/gold -0.70', 'progress +0.50']
+    """
+    largest = sorted(features.items(), key=lambda item: -abs(item[1]))[:count]
+    return [f"{name} {value:+.2f}" for name, value in largest if abs(value) >= SHOWN]
 
 
 def advantage(agent: Agent, value: float, reward: float, following: Observation, terminated: bool) -> float:

@@ -8,10 +8,8 @@ from typing import Any
 
 from kselect.envs.rendering import heat_map_image
 from kselect.runs.curves import SELECTION, EpisodeReport
+from kselect.training.decisions import main_reasons
 from kselect.training.episode import Episode, Record
-
-REASONS, LEAST = 4, 0.005
-"""How many features a row of the table of decisions has at most, and the least contribution that it shows."""
 
 NOTE = (
     "Each feature of the state adds to, or takes from, the log-odds of a kind of knowledge, compared with the first "
@@ -63,14 +61,13 @@ def decision_table(history: Sequence[Record]) -> str | None:
 
 def _row(record: Record, kind: str, change: Mapping[str, Any], before: Record) -> list[str]:
     preferences = [each["preference"][kind] for each in (before, record) if "preference" in each]
-    features = sorted(change.get("features", {}).items(), key=lambda item: -abs(item[1]))[:REASONS]
     by_chance = bool(preferences) and (preferences[-1] > 0.5) != (change["after"] > 0.5)
     return [
         str(record["step"] - record["steps"]),
         f"`{kind}`",
         _verb(change["before"], change["after"]) + by_chance * " by chance",
         " → ".join(f"{preference:.2f}" for preference in preferences),
-        "<br>".join(f"{name} {amount:+.2f}" for name, amount in features if abs(amount) >= LEAST),
+        "<br>".join(main_reasons(change.get("features", {}))),
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kselect.config import TEXT_SOURCES, StudentConfig
-from kselect.models.classifier import count_parameters
+from kselect.models.parameters import size_of
 from kselect.tasks.task import Task
 from kselect.training.api import Result
 from kselect.training.episode import Episode
@@ -37,7 +37,7 @@ def summarise_run(
         "seed": seed,
         **({"pairs": True} if getattr(task.splits["train"], "text_b", None) is not None else {}),
         "metrics": result.metrics,
-        "parameters": count_parameters(result.student.model, result.student.head),
+        "size": size_of(result.student),
         "examples": result.examples,
         **({"further_examples": result.further_examples} if result.further_examples else {}),
         "constant": constant_metrics(task),

@@ -64,6 +64,10 @@ class BagOfWords(PreTrainedModel):
         for parameter in self.classifier.parameters():
             nn.init.zeros_(parameter)
 
+    def get_input_embeddings(self) -> nn.Module:
+        """Return what reads the token ids."""
+        return self.counts
+
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **_: Any) -> SequenceClassifierOutput:
         """Return logits, `[B, K]`."""
         return SequenceClassifierOutput(logits=self.classifier(self.counts(input_ids, attention_mask)))

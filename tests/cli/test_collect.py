@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 from huggingface_hub import DatasetCard
 
+from kselect.cli.collect import command_of
+from kselect.cli.commands import COMMANDS
 from kselect.cli.main import main
 from kselect.collection.fit import trials
 from kselect.collection.replay import race, switch
@@ -73,6 +76,31 @@ def entries_of(pool: Path) -> dict[tuple[str, str], dict[str, Any]]:
     found = [json.loads(line) for line in lines]
     assert len({(one["condition"], one["selection"]) for one in found}) == len(found)  # none was computed twice
     return {(one["condition"], one["selection"]): one for one in found}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--suite", "my suite.yaml"],
+        [
+            "--suite",
+            "a.yaml",
+            "--conditions",
+            "sst2-*,mrpc-*",
+            "--seeds",
+            "0",
+            "--selections",
+            "[]",
+            "--agents",
+            "online",
+        ],
+        ["--suite", "a.yaml", "--ablate", "--plot", "map.png", "--engine", "ray", "--gpus_per_run", "0.5"],
+    ],
+)
+def test_the_command_of_a_pool_gives_its_settings(words: list[str]) -> None:
+    command: Any = COMMANDS["collect"]
+    settings = command.settings(words)
+    assert command.settings(shlex.split(command_of(settings))[2:]) == settings
 
 
 def test_agents_are_run_by_name_with_what_they_need(pool: Path, tmp_path: Path) -> None:

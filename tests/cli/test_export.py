@@ -104,6 +104,16 @@ def test_every_form_is_timed_in_shapes_that_the_model_takes(student: Path) -> No
     assert (student.parents[1] / "pareto.png").stat().st_size > 1000
 
 
+def test_a_student_of_columns_is_timed_as_a_student(student: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(student, tmp_path / "student")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    (run / "config.yaml").write_text(yaml.safe_dump({**config, "teacher": None}))
+    assert main(["bench-model", str(run), "--batch_sizes", "1", "--lengths", "8", "--rounds", "2"]) == 0
+    rows = json.loads((run / "bench-model.json").read_text())["rows"]
+    models = [row["model"] for row in rows if "bf16" not in row["model"]]
+    assert models == ["student", "ONNX", "ONNX int8"]
+
+
 def test_a_pruned_export_is_compared_and_timed(
     student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

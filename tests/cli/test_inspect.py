@@ -73,6 +73,7 @@ def test_a_policys_training(runs: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert [row[1] for row in returns.values()] == [f"{reward:.4f}" for reward in results["rewards"]]
     for title in ("Preference of the agent", "Difference from all and from chance", "Loss on the reward split"):
         assert f"\n{title}\n" in out
+    assert "by its policy at the time rather than the one that it ended with.\n" in out
     assert table(out, "Sensitivity of the log-odds")
 
 
@@ -98,6 +99,7 @@ def test_a_student_whose_policy_is_gone_is_explained_by_what_was_recorded(
 def test_a_policy_alone(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = inspected(capsys, runs / "policy" / "policy")
     assert set(table(out, "Preference as a run goes on")) == set(table(out, "Preference at what it saw in training"))
+    assert "\nEverything else is as before the first training step. These are preferences after all learning; " in out
     reader_of_progress().save(tmp_path / "policy")
     out = inspected(capsys, tmp_path / "policy")
     assert set(table(out, "Sensitivity of the log-odds")) == {"progress"}

@@ -64,6 +64,11 @@ REFUSED = [
     (["distill", "--train_file", "no.csv", "--text_columns", "a"], "no.csv does not exist in the current folder"),
     (["doctor", "--train_file", "ragged.csv", "--text_columns", "a"], "ragged.csv"),
     (["train-policy", "--train_file", "one.csv", "--text_columns", "b"], "has no column 'b'"),
+    (
+        ["predict", "m", "--test_file", "one.csv", "--text_columns", "b"],
+        "Columns found: a, label. Rename one of them, or name another. (--text_columns)",
+    ),
+    (["doctor", "--train_file", "one.csv", "--text_columns", "a", "--label_column", "b"], "another. (--label_column)"),
     (["explain", "--task_type", "tags", "--train_file", "ragged.conll"], "ragged.conll:2"),
     (["train-teacher", "--task_type", "trees", "--train_file", "ragged.conll", *ENCODER], "ragged.conll"),
     (["train-teacher", "--task", "MRPC"], "mrpc needs a pretrained encoder: give its folder or Hub id. (--encoder)"),
@@ -87,7 +92,14 @@ REFUSED = [
     (["collect", "--suite", "suite.yaml", "--selections", "all*"], "No selection matches all*: give one of gold."),
     (["collect", "--suite", "suite.yaml", "--encoder", "./none"], "No such model folder: ./none"),
     (["collect", "--suite", "suite.yaml", "--minari", "mine-v0."], "minari is mine-v0.: give a name of letters"),
+    (
+        ["collect", "--suite", "suite.yaml", "--ablate", "--plot", "a.xyz"],
+        "plot is a.xyz: give a file that ends in .png",
+    ),
+    (["doctor", "--task", "mrpc", "--policy", "none"], "policy is none, which is no policy: give the folder of one. ("),
     (["predict", "runs/teacher/model"], "No model in runs/teacher/model: config.json is missing."),
+    (["evaluate", "one.csv"], "one.csv is a file: give a folder that save_pretrained wrote, or a hub id."),
+    (["evaluate", "onnx"], "onnx is an export, which answers by its own predict.py: give the folder of the model"),
 ]
 SUITE = """
 tasks: {one: {task: mrpc}}
@@ -118,6 +130,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, list[st
     (place / "runs" / "done" / "results.json").touch()
     (place / "mine" / "teacher").mkdir(parents=True)
     (place / "configs").mkdir()
+    (place / "onnx").mkdir()
+    (place / "onnx" / "predict.json").touch()
     (place / "configs" / "wnut17.yaml").touch()
     (place / "one.csv").write_text("a,label\nfine,0\npoor,1\n")
     (place / "ragged.csv").write_text("a,label\nfine,0\npoor,1,2\n")

@@ -16,7 +16,7 @@ import yaml
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kselect.cli.main import main
-from kselect.cli.training_run import describe_metrics, warn_long
+from kselect.cli.notices import describe_metrics, warn_long
 from kselect.config import TaskConfig
 from kselect.models.output_layer import output_layer
 from kselect.tasks import load_task
@@ -111,9 +111,10 @@ def test_a_score_equal_to_the_constant_prediction_is_reported(
     metrics = {"accuracy": 0.25, "score": 0.25, "mismatched/accuracy": 0.5, "mismatched/score": 0.5}
     below, hint, above = describe_metrics(metrics, mnli).splitlines()
     size = "(12 examples, too few to judge a model by)"
-    assert below == f"dev {size}: accuracy 0.2500, score 0.2500 (constant prediction: score 0.3333)"
+    constant = "(the constant prediction, which ignores the input, scores 0.3333)"
+    assert below == f"dev {size}: accuracy 0.2500, score 0.2500 {constant}"
     assert hint.startswith("dev: the model scores below the constant prediction. Check --learning_rate")
-    assert above.startswith(f"dev_mismatched {size}: accuracy 0.5000, score 0.5000 (constant")
+    assert above.startswith(f"dev_mismatched {size}: accuracy 0.5000, score 0.5000 (the constant")
 
 
 @pytest.mark.parametrize("path", ["student", "student/student"])
@@ -123,7 +124,7 @@ def test_a_run_is_scored_on_its_own_task_and_data(place: Path, path: str, capsys
     out = capsys.readouterr().out
     assert "mnli, 12 examples of dev\n" in out
     assert "mnli, 12 examples of dev_mismatched\n" in out
-    assert out.count("metric         student  constant\n") == 2
+    assert out.count("metric         student  constant prediction\n") == 2
     shown = [line.split()[1:] for line in out.splitlines() if line.startswith("accuracy")]
     assert shown == [[f"{results['metrics'][name]:.4f}", "0.3333"] for name in ("accuracy", "mismatched/accuracy")]
 
@@ -156,7 +157,7 @@ def test_a_teacher_is_named_and_truncated_texts_are_counted(place: Path, capsys:
     for path, kind in ((place / "runs" / "teacher" / "model", "teacher"), (place / "alone", "model")):
         assert main(["evaluate", str(path), *task]) == 0
         captured = capsys.readouterr()
-        assert f" {kind}  constant\n" in captured.out
+        assert f" {kind}  constant prediction\n" in captured.out
         assert captured.err == "24 texts are longer than max_length (8 tokens) and were cut.\n"
 
 
@@ -262,9 +263,10 @@ def test_what_cannot_be_predicted(place: Path, tmp_path: Path, capsys: pytest.Ca
     assert "glue has no folder RTE or glue/RTE: give another data_dir" in absent
     missing = fails(capsys, "predict", str(place / "runs" / "own"), "--output", str(tmp_path / "a.tsv"))
     assert "test_file is missing: give the file with the test examples." in missing
-    assert "is not a folder with a model: give one, or with a hub id labels" in fails(
+    unreachable = fails(
         capsys, "predict", "a-hub-id", "--test_file", str(place / "reviews.csv"), "--text_columns", "review"
     )
+    assert "Cannot load a-hub-id: the hub cannot be reached" in unreachable
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,17 @@ def test_a_fault_in_the_middle_leaves_the_old_file(
     assert "texts.jsonl:3001 is not JSON" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.csv", "texts.jsonl"]
     assert (tmp_path / "answers.csv").read_text() == "old"
+
+
+def test_pairs_for_a_model_of_single_texts_are_refused_before_a_line_is_written(model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "student")
+    (tmp_path / "config.yaml").write_text("task: mine\ntext_columns: [text]\n")
+    piped = predicted(tmp_path, '{"q": "a", "a": "b"}\n', "--text_columns", "q,a")
+    assert (piped.returncode, piped.stdout) == (2, "")
+    assert piped.stderr == (
+        "kselect: error: The model was trained on single texts, and these are pairs: give it single texts. "
+        "(--text_columns)\n"
+    )
 
 
 def test_probabilities_are_refused_where_no_table_has_them(

@@ -17,7 +17,7 @@ from tests.test_house import FLOORS
 ROOT = Path(__file__).parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [*DOCS, *sorted(ROOT.glob("*.md")), ROOT / "benchmarks" / "README.md", ROOT / "runs" / "README.md"]
-COMMANDS_ON = ["troubleshooting", "papers", "getting-started", "comparing", "deploying", "runs", "texts", "teachers"]
+COMMANDS_ON = ["troubleshooting", "papers", "comparing", "deploying", "runs", "texts", "teachers"]
 SETTINGS = {field.name for group in vars(config).values() if is_dataclass(group) for field in fields(group)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,27 @@ def test_pairs_are_answered_as_plain_transformers_does(run: Path) -> None:
     expected = logits(run / "student", texts, texts[::-1])
     found = model.predict_proba(list(zip(texts, texts[::-1], strict=True)))
     np.testing.assert_allclose(found, torch.from_numpy(expected).softmax(-1).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused", "read"),
+    [
+        ("text_columns: [review]", [("a", "b")], ["a"]),
+        ("text_columns: [question, answer]", ["a"], [("a", "b")]),
+        ("task: rte", ["a"], [("a", "b")]),
+        ("task: synthetic-topics", [("a", "b")], ["a"]),
+        ("task: synthetic-entailment", ["a"], [("a", "b")]),
+    ],
+)
+def test_a_model_of_single_texts_refuses_pairs_and_the_reverse(
+    settings: str, refused: list[Any], read: list[Any], run: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(run / "student", tmp_path / "student")
+    (tmp_path / "config.yaml").write_text(f"{settings}\n" if "task" in settings else f"task: mine\n{settings}\n")
+    model = kselect.load(tmp_path)
+    assert len(model.predict(read)) == 1
+    with pytest.raises(KselectError, match=r"The model was trained on .*, and these are .*: give it "):
+        model.predict(refused)
 
 
 def test_a_stream_reads_no_further_than_a_few_batches(run: Path) -> None:

@@ -162,8 +162,9 @@ def test_odd_characters_do_not_break_the_front_matter(tmp_path):
 def test_what_a_student_comes_from_is_in_the_front_matter_and_the_card():
     origin = {"licenses": ["mit"], "license": "mit", "base_model": ["google-bert/bert-base-uncased"], "language": "en"}
     known = {"origin": origin, "datasets": ["nyu-mll/glue"], "scales": {"gold": 1.0, "logits": 2.0}}
-    size = {"size": {"parameters": 1_234_567, "mebibytes": 4.71, "teachers": [9_876_543]}, "seconds": 61.2}
-    card = model_card({**RESULTS, **known, **size}, COMMAND)
+    teacher = {"parameters": {"total": 9_876_543}, "mebibytes": 37.7}
+    size = {"parameters": {"total": 1_234_567}, "mebibytes": 4.71, "teachers": [teacher]}
+    card = model_card({**RESULTS, **known, "size": size, "seconds": 61.2}, COMMAND)
     matter = front_matter(card)
     assert (matter["license"], matter["base_model"]) == ("mit", ["google-bert/bert-base-uncased"])
     assert (matter["datasets"], matter["language"]) == (["nyu-mll/glue"], "en")

@@ -218,7 +218,7 @@ def test_tensorboard_has_the_settings_next_to_the_results(tmp_path):
     config = {"epochs": 2.0, "knowledge": ["gold", "logits"], "train_limit": None}
     with make(tmp_path, config=config) as run:
         run.log_phase({"step": 10, "phase": 0, "loss/gold": 0.5})
-        run.write_results({**RESULTS, "parameters": 1000})
+        run.write_results({**RESULTS, "size": {"parameters": {"total": 1000}}})
     events = EventAccumulator(str(run.path)).Reload()
     assert [event.value for event in events.Scalars("result/parameters")] == [1000]
     plugin = events.summary_metadata

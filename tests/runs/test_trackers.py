@@ -59,7 +59,8 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_tracker_gets_what_tensorboard_gets(tmp_path: Path) -> None:
     with RunFolder.create(RunPlace(tmp_path, "mrpc", "online", 0, "mine"), CONFIG) as run:
-        run.log_phase({"step": 4, "phase": 0, "loss/gold": 0.5, "reward/phase": None, "reward_unit": "nats"})
+        unmeasured = {"loss/gold": 0.5, "reward/phase": None, "reward_unit": "nats"}
+        run.log_phase({"step": 4, "phase": 0, "steps": 4, **unmeasured})
         run.log_scalars({"recording/pearson": 0.25, "recording/spearman": float("nan")}, 4)
         run.log_phase({"step": 8, "phase": 1, "loss/gold": 0.25, "reward/phase": 0.1, "reward_unit": "nats"})
         run.write_results({"metrics": {"accuracy": 0.75}})

@@ -41,7 +41,7 @@ def ablation_study(
     """Return the study that trains a student for every condition and seed, all alike but for the targets.
 
     An entry has the `rung` and the `seed`, and of `summarise_run` the `metrics`, the number of `examples` they are of,
-    the `constant` prediction's metrics, the student's `parameters`, and the `seconds`.
+    the `constant` prediction's metrics, the student's `size`, and the `seconds`.
     """
     known = [entry for entry in ledger.latest().values() if entry["seed"] in seeds and "error" not in entry]
     if known:  # refused now, and not after other seeds have been trained
@@ -61,7 +61,7 @@ def ablation_study(
             on_phase=lambda record: report(record["step"], distiller.total_steps),
         )
         summary = summarise_run(result, distiller.task, seed=seed)
-        entry = {name: summary[name] for name in ("metrics", "parameters", "examples", "constant", "seconds")}
+        entry = {name: summary[name] for name in ("metrics", "size", "examples", "constant", "seconds")}
         return {**entry, "initial_losses": distiller.initial_losses}
 
     identities = [{"rung": rung.name, "seed": seed} for seed, rung in pending_runs(rungs, seeds)]

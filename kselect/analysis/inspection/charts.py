@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
-from kselect.analysis.inspection.selection import by_part
+from kselect.runs.parts import by_part
 
 Floats = NDArray[np.float64]
 WIDTH, CHARACTER, ROW = 720, 7, 24

@@ -35,7 +35,10 @@ def _sections(agent: Agent) -> Iterator[Section | None]:
     start, known = initial_observation(agent), remembered(agent)
     if "context" in agent.observation_keys:
         later = [at_progress(start, point) for point in POINTS]
-        note = "Everything else is as before the first training step."
+        note = (
+            "Everything else is as before the first training step. These are preferences after all learning; the run "
+            "in which it learned shows those on the way."
+        )
         columns = ["at the start", *(f"at {100 * point:.0f} %" for point in POINTS[1:])]
         yield _preferences(agent, "Preference as a run goes on", columns, later, note)
     else:

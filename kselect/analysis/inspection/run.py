@@ -10,10 +10,11 @@ import numpy as np
 from kselect.agents.agent import Agent
 from kselect.analysis.inspection.charts import SERIES, bar_chart, line_chart
 from kselect.analysis.inspection.report import Report, Section, number, share
-from kselect.analysis.inspection.selection import amounts, by_part
+from kselect.analysis.inspection.selection import amounts
 from kselect.analysis.inspection.sensitivity import sensitivity_of_run
 from kselect.analysis.inspection.tables import changes, differences, preferences, quarters
 from kselect.runs.history import EpisodeHistory, RunHistory
+from kselect.runs.parts import by_part
 
 
 def report_of_run(run: RunHistory, settings: Mapping[str, Any], agent: Agent | None = None) -> Report:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kselect.config import TEXT_SOURCES
 from kselect.runs.history import EpisodeHistory
+from kselect.runs.parts import QUARTERS, overlap
 from kselect.stats import holm, monte_carlo_p_value
 
 Floats = NDArray[np.float64]
-QUARTERS = 4
 DRAWS, FEWEST, AFFORDABLE = 9999, 999, 10**7
 """Random permutations of a test: as many as permute no more than so many amounts, but for the fewest."""
 ROUNDED = 1e-5
@@ -33,30 +32,6 @@ def amounts(episodes: Sequence[EpisodeHistory]) -> list[Floats]:
     """Return how much of each kind every phase of an episode selected: 0 or 1 where hard, else its weight, `[p, k]`."""
     hard = is_hard(episodes)
     return [(each.weights > 0).astype(np.float64) if hard else each.weights for each in episodes]
-
-
-def by_part(values: Floats, steps: NDArray[Any], parts: int = QUARTERS) -> Floats:
-    """Average values of phases over equal parts of a run, in which each training step counts alike.
-
-    Args:
-        values: `[p, k]`.
-        steps: Training steps of each phase, `[p]`; one may lie in several parts.
-        parts: Number of parts.
-
-    Returns:
-        `[k, parts]`.
-    """
-    means: Floats = values.T @ _overlap(steps, parts)
-    return means
-
-
-def _overlap(steps: NDArray[Any], parts: int) -> Floats:
-    """Return the share of each phase in each part of a run, `[p, parts]`; those in a part add up to 1."""
-    ends = np.cumsum(steps) / steps.sum()
-    starts, edges = np.concatenate([[0.0], ends[:-1]]), np.linspace(0.0, 1.0, parts + 1)
-    overlap = np.minimum(ends[:, None], edges[1:]) - np.maximum(starts[:, None], edges[:-1])
-    shares: Floats = np.clip(overlap, 0.0, None) * parts
-    return shares
 
 
 @dataclass(frozen=True)
@@ -150,7 +125,7 @@ def _timing(
     values: Sequence[Floats], episodes: Sequence[EpisodeHistory], draws: int, rng: np.random.Generator
 ) -> float:
     """Return the p-value of selections that do not depend on the time within a run."""
-    overlaps = [_overlap(episode.steps, QUARTERS) for episode in episodes]
+    overlaps = [overlap(episode.steps, QUARTERS) for episode in episodes]
 
     def spread(ordered: Sequence[Floats]) -> float:
         quarters = sum(each.T @ overlap for each, overlap in zip(ordered, overlaps, strict=True))

@@ -16,8 +16,6 @@ from kselect.runs.history import EpisodeHistory
 
 Floats = NDArray[np.float64]
 TITLE = "Sensitivity of the log-odds"
-SHOWN = 0.005
-"""Contributions below this are 0.00 as they are shown."""
 OWN = (
     "Features of a row are those of the kind itself (own), or of all others together. Contributions are in the unit of "
     "log-odds, nats."
@@ -100,16 +98,6 @@ def by_feature(contributions: Mapping[str, NDArray[np.float32]]) -> dict[str, ND
         else:
             found[key] = values.sum(1)
     return found
-
-
-def main_reasons(features: Mapping[str, float], count: int = 4) -> str:
-    """Name the largest contributions to a decision.
-
-    >>> main_reasons({"progress": 0.5, "slope/gold": -0.7, "grad_norm": 0.001}, count=2)
-    'slope/gold -0.70, progress +0.50'
-    """
-    largest = sorted(features.items(), key=lambda item: -abs(item[1]))[:count]
-    return ", ".join(f"{name} {value:+.2f}" for name, value in largest if abs(value) >= SHOWN)
 
 
 def _merged(features: Mapping[str, float], kind: str) -> dict[str, float]:

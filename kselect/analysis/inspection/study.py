@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from kselect.analysis.inspection.charts import heat_map
 from kselect.analysis.inspection.report import Report, Section
-from kselect.analysis.inspection.selection import QUARTERS, amounts, by_part
-from kselect.analysis.inspection.study_runs import RUNS, Entry
+from kselect.analysis.inspection.selection import amounts
+from kselect.analysis.inspection.study_runs import Entry
 from kselect.analysis.inspection.tables import BY_QUARTER
 from kselect.runs.history import EpisodeHistory, read_episode
+from kselect.runs.parts import QUARTERS, by_part
+from kselect.runs.run_log import RUNS
 
 Floats = NDArray[np.float64]
 

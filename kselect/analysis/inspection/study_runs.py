@@ -8,11 +8,10 @@ from typing import Any
 
 from kselect.config.comparison import TEACHER
 from kselect.errors import KselectError
-from kselect.runs.run_log import Ledger
+from kselect.runs.run_log import RUNS, Ledger
 from kselect.training.comparison import KEY, NUMBERS
 
 Entry = Mapping[str, Any]
-RUNS = "runs.jsonl"
 
 
 def read_study(path: Path) -> dict[str, dict[str, list[Entry]]]:
@@ -21,12 +20,9 @@ def read_study(path: Path) -> dict[str, dict[str, list[Entry]]]:
     Raises:
         KselectError: a ledger of other runs, none that finished, or a damaged one.
     """
-    try:
-        entries = list(Ledger(path / RUNS, KEY, NUMBERS).latest().values())
-    except KselectError as error:
-        if "lacks label" not in str(error):
-            raise
-        raise KselectError(f"{path} holds no comparison of agents: give the folder of one, or of a run.") from None
+    if not all("label" in entry for entry in Ledger(path / RUNS, ()).entries()):
+        raise KselectError(f"{path} holds no comparison of agents: give the folder of one, or of a run.")
+    entries = Ledger(path / RUNS, KEY, NUMBERS).latest().values()
     runs: dict[str, dict[str, list[Entry]]] = {}
     for entry in entries:
         if "error" not in entry and entry["label"] != TEACHER:

@@ -9,16 +9,15 @@ from numpy.typing import NDArray
 
 from kselect.analysis.inspection.charts import heat_map
 from kselect.analysis.inspection.report import Section, p_value, share, signed_share
-from kselect.analysis.inspection.selection import QUARTERS, amounts, by_part, contrast, is_hard
-from kselect.analysis.inspection.sensitivity import main_reasons
+from kselect.analysis.inspection.selection import amounts, contrast, is_hard
 from kselect.runs.history import EpisodeHistory
+from kselect.runs.parts import QUARTERS, by_part
+from kselect.training.decisions import CHANGE, main_reasons
 
 Floats = NDArray[np.float64]
 BY_QUARTER = ["quarter 1", "2", "3", "4"]
 MOST = 500
 """Rows of changes, so that a page stays small."""
-CHANGED = 0.1
-"""Difference of weights above which a decision is one for another selection."""
 
 
 def quarters(episodes: Sequence[EpisodeHistory], draw: bool = True) -> Section:
@@ -48,7 +47,10 @@ def preferences(episodes: Sequence[EpisodeHistory]) -> Section | None:
     )
     if not differs:
         return None
-    note = "What the agent's policy preferred at each phase, before a sample, noise or a threshold made it a selection."
+    note = (
+        "What the agent preferred at each phase, before a sample, noise or a threshold made it a selection; where it "
+        "learned in this run, by its policy at the time rather than the one that it ended with."
+    )
     figure = heat_map(known[-1].names, known[-1].steps, values[-1], "Preference in the last episode")
     return Section("Preference of the agent", ["knowledge", *BY_QUARTER, "run"], _rows(values, known), note, [figure])
 
@@ -92,7 +94,7 @@ def changes(episode: EpisodeHistory) -> Section:
         [f"{starts[phase]}", _change(name, *values[phase - 1 : phase + 1, i]), *_why(episode, phase, i)]
         for phase in range(1, len(values))
         for i, name in enumerate(episode.names)
-        if abs(values[phase, i] - values[phase - 1, i]) > CHANGED
+        if abs(values[phase, i] - values[phase - 1, i]) >= CHANGE
     ]
     shown = [0, 1, *(column for column in (2, 3) if any(row[column] for row in rows))]
     columns = ["step", "change", "preference", "contributions"]
@@ -125,12 +127,13 @@ def _change(name: str, before: float, after: float) -> str:
 def _why(episode: EpisodeHistory, phase: int, kind: int) -> tuple[str, str]:
     """Return how the preference for a kind changed, and why it was taken up or dropped, as far as either is known."""
     features = episode.reasons[phase].get(episode.names[kind], {}) if episode.reasons else {}
+    reasons = ", ".join(main_reasons(features))
     if episode.preferences is None:
-        return "", main_reasons(features)
+        return "", reasons
     before, after = episode.preferences[phase - 1 : phase + 1, kind]
     leaning = f"{before:.2f} to {after:.2f}"
     against = is_hard([episode]) and (episode.weights[phase, kind] > 0) != (after > 0.5)
-    return leaning, "chance" if against else main_reasons(features)
+    return leaning, "chance" if against else reasons
 
 
 def _rows(values: Sequence[Floats], episodes: Sequence[EpisodeHistory]) -> list[list[str]]:

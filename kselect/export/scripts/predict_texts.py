@@ -26,8 +26,11 @@ def predict(texts: list[Any]) -> list[Any]:
     (logits,) = SESSION.run(None, feed)
     if not FACTS["labels"]:
         return logits[:, 0].tolist()
-    shares = np.exp(logits - logits.max(-1, keepdims=True))
-    shares /= shares.sum(-1, keepdims=True)
+    if FACTS["head"] == "labels":  # each is present or absent by itself
+        shares = 1 / (1 + np.exp(-logits))
+    else:
+        shares = np.exp(logits - logits.max(-1, keepdims=True))
+        shares /= shares.sum(-1, keepdims=True)
     return [dict(zip(FACTS["labels"], row, strict=True)) for row in shares.tolist()]
 
 

@@ -32,6 +32,11 @@ class SyntheticTask:
     vocabulary: Callable[[], tuple[str, ...]] = lexicon.vocabulary
     """Returns all words of its texts."""
 
+    @property
+    def pairs(self) -> bool:
+        """Whether its examples are pairs of texts."""
+        return self.example(Random(0), 0)[1] is not None
+
     def generate(self, seed: int) -> tuple[Split, Split]:
         """Return (train, dev), balanced and without a text in common, the same for the same seed."""
         random = Random(seed)

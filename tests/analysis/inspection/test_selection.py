@@ -8,8 +8,9 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from kselect.analysis.inspection.selection import amounts, by_part, contrast, is_hard
+from kselect.analysis.inspection.selection import amounts, contrast, is_hard
 from kselect.runs.history import EpisodeHistory
+from kselect.runs.parts import by_part
 
 NAMES = ("gold", "logits", "hidden", "attention")
 
@@ -32,16 +33,6 @@ def random_episode(seed: int, phases: int = 12) -> EpisodeHistory:
     drawn = rng.integers(2, size=(phases, 4))
     drawn[~drawn.any(1), 0] = 1
     return episode(drawn, rng.integers(1, 6, phases))
-
-
-def test_by_part_counts_each_step_once() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        steps, parts = rng.integers(1, 9, 7), int(rng.integers(1, 6))
-        values = rng.random((7, 3))
-        fine = np.repeat(values, steps * parts, axis=0)  # each step in as many pieces as there are parts
-        expected = fine.reshape(parts, -1, 3).mean(1).T
-        assert by_part(values, steps, parts) == pytest.approx(expected)
 
 
 def test_hard_selections_are_counted_and_soft_ones_weighed() -> None:
