@@ -19,7 +19,7 @@ from pathlib import Path
 from kselect import io
 from kselect.agents.stages import Stages
 from kselect.collection.fit import trials
-from kselect.collection.policy import READ, make_portfolio, save_policy
+from kselect.collection.policy import CONFIDENCE, READ, make_portfolio, save_policy
 from kselect.collection.suite import Suite, read_suite
 from kselect.collection.table import read_pool
 
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ledgers", nargs="+")
     parser.add_argument("--suite", nargs="+", required=True)
-    parser.add_argument("--confidence", type=float, default=0.9)
+    parser.add_argument("--confidence", type=float, default=CONFIDENCE)
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     suite = merged([read_suite(path) for path in arguments.suite])

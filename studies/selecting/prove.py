@@ -18,7 +18,7 @@ import numpy as np
 from kselect.agents.stages import Stages
 from kselect.cli.console import print_table
 from kselect.collection.fit import best_fixed, trials
-from kselect.collection.policy import Choice, choose_on_left_out_tasks
+from kselect.collection.policy import CONFIDENCE, Choice, choose_on_left_out_tasks
 from kselect.collection.regret import Group, Scores, difference_over_tasks, optimum, scores_of, standing
 from kselect.collection.replay import race
 from kselect.collection.suite import read_suite
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ledgers", nargs="+")
     parser.add_argument("--suite", nargs="+", required=True)
-    parser.add_argument("--confidence", type=float, default=0.9)
+    parser.add_argument("--confidence", type=float, default=CONFIDENCE)
     arguments = parser.parse_args()
     selections: dict[str, Stages] = {}
     for path in arguments.suite:
