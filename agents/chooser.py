@@ -16,6 +16,9 @@ from kselect.agents.stages import row_stages
 from kselect.agents.validation import Range, check_range
 from kselect.errors import KselectError
 
+FARTHEST = 2.5
+"""How many standard deviations a fact counts for at most: few of the runs that a policy was fitted to lie beyond."""
+
 
 class Chooser(Agent):
     """Chooses one of several selections by facts of the run, once, and follows its stages.
@@ -82,11 +85,15 @@ class Chooser(Agent):
         return action
 
     def scaled_facts(self, observation: Observation) -> NDArray[np.float64]:
-        """Return the facts of an observation less their centre, over their scale, `[p]`; 0 where one is undefined."""
+        """Return the facts of an observation less their centre, over their scale, `[p]`.
+
+        It is 0 where a fact is undefined, and at most `FARTHEST` on either side: nothing is known of what lies beyond.
+        """
         context = np.asarray(observation["context"], dtype=np.float64)
         values = context[list(self.facts.values())]
         defined = np.array([name not in self.known or context[self.known[name]] > 0 for name in self.facts], dtype=bool)
-        return np.where(defined, (values - self.centre) / self.scale, 0.0)
+        scaled = np.clip((values - self.centre) / self.scale, -FARTHEST, FARTHEST)
+        return np.where(defined, scaled, 0.0)
 
     def possible(self) -> list[str]:
         """Return the selections that can be taken with the knowledge on offer."""

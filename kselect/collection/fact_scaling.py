@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kselect.agents.chooser import FARTHEST
 from kselect.distillation.facts.facts import INDICATORS
 
 
@@ -36,8 +37,9 @@ class FactScaling:
         return FactScaling(names, centre, np.where(scale > 0, scale, 1.0))
 
     def __call__(self, facts: Mapping[str, float]) -> NDArray[np.float64]:
-        """Return facts less their centre, over their scale, `[p]`; 0 where one is undefined."""
-        return np.nan_to_num((_defined(facts, self.names) - self.centre) / self.scale, nan=0.0)
+        """Return facts as `kselect.agents.chooser.Chooser.scaled_facts` does, `[p]`."""
+        scaled = np.clip((_defined(facts, self.names) - self.centre) / self.scale, -FARTHEST, FARTHEST)
+        return np.nan_to_num(scaled, nan=0.0)
 
 
 def _defined(facts: Mapping[str, float], names: Iterable[str]) -> NDArray[np.float64]:

@@ -27,6 +27,7 @@ REASONS: dict[str, Callable[[Facts], str]] = {
     "unlabelled": lambda facts: f"there are {facts.unlabelled} texts without labels",
     "epochs": lambda facts: f"the run has {facts.epochs:g} epochs",
     "new_head": lambda facts: f"the student's head is {'new' if facts.new_head else 'from its teacher'}",
+    "words": lambda facts: f"{'words' if facts.words else 'whole texts'} are labelled",
     "width": lambda facts: f"the student is {facts.width or 1:g} times as wide as its teacher",
 }
 """The words for a fact that is defined, by its name in `kselect.distillation.facts.facts.FACTS`."""

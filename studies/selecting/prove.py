@@ -1,10 +1,12 @@
 """What selecting is worth: learned selections against fixed ones, on tasks that nothing was learned from.
 
-    python studies/selecting/prove.py LEDGER... --suite SUITE...
+    python studies/selecting/prove.py LEDGER... --suite SUITE... [--fitted_to LEDGER...]
 
 Everything that is chosen is chosen by scores on the reward split, and reported on dev. A portfolio and the best fixed
 selection are chosen by the runs of all other tasks; the grid, in the condition itself, by whole runs of its own seed.
 The optimum is the condition's best selection on dev, chosen under the other seeds. Differences are tested over tasks.
+With --fitted_to, what is chosen by the runs of other tasks is chosen by those of that ledger, and the tables are of the
+conditions that it does not have: a confirmation on conditions of which nothing was seen.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import numpy as np
 
 from kselect.agents.stages import Stages
 from kselect.cli.console import print_table
-from kselect.collection.fit import best_fixed, trials
+from kselect.collection.fit import ranked, trials
 from kselect.collection.policy import CONFIDENCE, Choice, choose_on_left_out_tasks
 from kselect.collection.regret import Group, Scores, difference_over_tasks, optimum, scores_of, standing
 from kselect.collection.replay import race
@@ -41,22 +43,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ledgers", nargs="+")
     parser.add_argument("--suite", nargs="+", required=True)
+    parser.add_argument("--fitted_to", nargs="+", default=[])
     parser.add_argument("--confidence", type=float, default=CONFIDENCE)
     arguments = parser.parse_args()
     selections: dict[str, Stages] = {}
     for path in arguments.suite:
         selections |= read_suite(path).selections
-    runs = [run for ledger in arguments.ledgers for run in read_pool(ledger)]
-    runs = complete([run for run in runs if run.selection in selections or not run.stages], set(selections))
+    runs = read_complete(arguments.ledgers, set(selections))
+    earlier = read_complete(arguments.fitted_to, set(selections))
+    seen = {run.condition for run in earlier}
+    runs = [run for run in runs if run.condition not in seen]
     task_of = {run.condition: run.task for run in runs}
     stratum_of = {run.condition: run.stratum for run in runs}
     scores = scores_of(runs)
     observed = trials(runs, "reward")
-    choices = choose_on_left_out_tasks(observed, confidence=arguments.confidence)
+    learned_from = trials(earlier, "reward") or observed
+    choices = choose_on_left_out_tasks(observed, confidence=arguments.confidence, fitted_to=learned_from)
     ways = {name: {group: row[name] for group, row in scores.items() if name in row} for name in names_in(scores)}
     ways[PORTFOLIO] = {each.group: scores[each.group][each.selection] for each in choices}
-    elsewhere = {task: best_fixed([trial for trial in observed if trial.task != task]) for task in task_of.values()}
-    ways[FIXED] = {group: row[elsewhere[task_of[group[0]]]] for group, row in scores.items()}
+    rankings = {task: ranked([trial for trial in learned_from if trial.task != task]) for task in set(task_of.values())}
+    ways[FIXED] = {
+        group: next(row[name] for name in rankings[task_of[group[0]]] if name in row) for group, row in scores.items()
+    }
     costs = {}
     for name, branches, mark in ((GRID, GRID_OF, 1.0), (RACE, RACED, 0.25)):
         outcomes = race([run for run in runs if run.stages], branches, mark)
@@ -70,6 +78,12 @@ def main() -> None:
     print_choices(choices, scores)
     print_harm(ways)
     print_advice(choices, scores)
+
+
+def read_complete(ledgers: Sequence[str], selections: set[str]) -> list[Run]:
+    """Return the runs of agents and of these selections, where all of them have been run."""
+    runs = [run for ledger in ledgers for run in read_pool(ledger)]
+    return complete([run for run in runs if run.selection in selections or not run.stages], selections)
 
 
 def complete(runs: Sequence[Run], selections: set[str]) -> list[Run]:

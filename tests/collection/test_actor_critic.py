@@ -123,10 +123,8 @@ def test_a_saved_policy_is_small_and_chooses_the_same(tmp_path: Path) -> None:
     assert loaded.act(observation(agent, -3.0, progress=0.5)).tolist() == [0, 1, 1, 0]
     loaded.begin()
     assert loaded.log_odds(observation(agent, -3.0)) == agent.log_odds(observation(agent, -3.0))
-    scores = loaded.scores(observation(agent, 3.0))
-    assert np.mean(scores["texts"] - scores["gold"]) == pytest.approx(
-        30.0, rel=0.3
-    )  # 5 points for each of two traits, times 3
+    scores = loaded.scores(observation(agent, 1.0))  # 5 points for each of two traits
+    assert np.mean(scores["texts"] - scores["gold"]) == pytest.approx(10.0, rel=0.3)
     loaded = load_agent(tmp_path, names=("gold", "logits", "a", "b"))
     assert isinstance(loaded, OfflineActorCritic)
     assert loaded.choose(observation(agent, 3.0)) == "logits"  # further texts are not on offer

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from kselect.agents.chooser import FARTHEST
 from kselect.agents.portfolio import Portfolio
 from kselect.agents.registry import load_agent
 from kselect.collection.fact_scaling import FactScaling
@@ -153,13 +154,16 @@ def test_a_portfolio_takes_what_the_facts_say() -> None:
         assert abs(gain.parts["ahead"]) >= abs(gain.parts["unrelated"])
 
 
-def test_an_undefined_fact_counts_as_its_mean() -> None:
+def test_an_undefined_fact_counts_as_its_mean_and_a_far_one_as_the_edge() -> None:
     agent = portfolio()
     agent.centre = np.array([1.5, 0.0])
     mean, undefined = observation(1.5), observation(math.nan)
     for name, gain in agent.gains(undefined).items():
         assert gain == agent.gains(mean)[name]
         assert gain.parts["ahead"] == 0
+
+    for far, farther in ((1.5 + 3 * agent.scale[0], 1e6), (1.5 - 3 * agent.scale[0], -1e6)):
+        assert agent.gains(observation(far)) == agent.gains(observation(farther))
 
     scaling = FactScaling.fit(
         [
@@ -172,6 +176,7 @@ def test_an_undefined_fact_counts_as_its_mean() -> None:
     assert (scaling.centre, scaling.scale) == (pytest.approx(0.3), pytest.approx(0.1))
     assert scaling({"disagreement_known": 0.0, "disagreement": 0.0}) == [0]
     assert scaling({"disagreement_known": 1.0, "disagreement": 0.4}) == pytest.approx([1])
+    assert scaling({"disagreement_known": 1.0, "disagreement": 1.0}) == [FARTHEST]
 
 
 def test_a_portfolio_keeps_its_default_in_doubt() -> None:

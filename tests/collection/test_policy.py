@@ -65,7 +65,7 @@ def test_intervals_cover_what_is_observed() -> None:
 
 
 def test_without_an_effect_the_default_is_kept() -> None:
-    choices = choose_on_left_out_tasks(pool(effect=0.0))
+    choices = choose_on_left_out_tasks(pool(effect=0.0), confidence=0.9)
     assert np.mean([choice.selection == choice.default for choice in choices]) > 0.8
 
 
