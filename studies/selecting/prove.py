@@ -108,8 +108,12 @@ def print_standings(
     best: Mapping[Group, float],
     teacher: Mapping[Group, float],
 ) -> None:
-    """Print score, regret, worst condition, gap closed and cost of each way of selecting, the least regret first."""
-    found = [standing(name, own, best, ways[FINE_TUNE], teacher, costs.get(name, 1.0)) for name, own in ways.items()]
+    """Print score, regret, worst condition, gap closed and cost of each way of selecting, the least regret first.
+
+    What was run in less than half of the conditions is left out: its means are of other conditions.
+    """
+    usual = {name: own for name, own in ways.items() if 2 * len(own) >= len(ways[PORTFOLIO])}
+    found = [standing(name, own, best, ways[FINE_TUNE], teacher, costs.get(name, 1.0)) for name, own in usual.items()]
     found.append(standing("optimum", best, best, ways[FINE_TUNE], teacher, float("nan")))
     rows = [
         [
