@@ -192,8 +192,10 @@ class TextFiles:
         return tables
 
     def _with_texts(self, table: Table) -> Table:
-        """Return a table, unless it lacks the columns of the texts."""
+        """Return a table, unless it lacks the columns of the texts or of the ids."""
         table.check_columns(self.text_columns, "text_columns")
+        if self.id_column is not None and self.test_file != "-":  # lines have no ids
+            table.check_columns([self.id_column], "id_column")
         return table
 
     def _tables(self) -> dict[str, Table]:

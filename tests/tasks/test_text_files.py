@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
+from kselect.errors import KselectError
 from kselect.tasks import TextFiles, load_task, load_test
 from kselect.tasks.splits import UNLABELLED
 
@@ -93,6 +94,15 @@ def test_examples_to_predict(tmp_path: Path) -> None:
     assert tests["claims"].ids == ["test-0", "test-1"]
     assert tests["claims"].split.text_b == ["second 0", "second 1"]
     assert load_test("claims", files=TextFiles(PAIRS, test_file=test))["claims"].ids == ["0", "1"]
+
+
+def test_ids_that_the_file_lacks_are_not_replaced_by_row_numbers(tmp_path: Path) -> None:
+    test = write(tmp_path / "test.jsonl", [None, None])
+    found = list(TextFiles(PAIRS, test_file=test, id_column="name").stream_unlabelled())
+    assert found[0].ids == ["test-0", "test-1"]
+    with pytest.raises(KselectError, match="has no column 'nmae': did you mean 'name'") as refused:
+        list(TextFiles(PAIRS, test_file=test, id_column="nmae").stream_unlabelled())
+    assert refused.value.setting == "id_column"
 
 
 def test_bad_input(tmp_path: Path, message_of: Callable[..., str]) -> None:
