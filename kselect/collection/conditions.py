@@ -10,6 +10,7 @@ from kselect.config import TrainingConfig
 from kselect.config.models import HeadName
 from kselect.config.validation import Config
 from kselect.errors import KselectError, unknown
+from kselect.recipes import check_decider, check_learner
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,23 @@ class AgentSpec(Config):
     """An agent or recipe that is played for comparison, as `kselect distill` plays it.
 
     Attributes:
-        agent: its name; what it needs comes with it, otherwise what the suite has on offer is on offer.
+        agent: its name, or that of a recipe.
         texts: whether it has the condition's further texts.
         augment: texts made of each labelled one, see `kselect.config.TaskConfig`.
+        episodes: runs of the condition in which it first learns a policy, as `kselect train-policy` does.
+        knowledge: kinds on offer to it, compared as by default; otherwise those of its recipe or the suite.
     """
 
     agent: str
     texts: bool = True
     augment: int | None = None
+    episodes: int = 0
+    knowledge: list[str] | None = None
+
+    def validate(self) -> None:
+        """Refuse an agent that cannot decide, and numbers out of range."""
+        self.require("episodes", self.episodes >= 0, "give 0 or more")
+        (check_learner if self.episodes else check_decider)(self.agent)
 
 
 def plain(config: Any) -> dict[str, Any]:

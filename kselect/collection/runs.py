@@ -28,15 +28,17 @@ from kselect.config import (
     TaskConfig,
 )
 from kselect.distillation.callback import DistillerCallback, TrainingControl
+from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import predict
 from kselect.distillation.facts.measure import measure_facts
 from kselect.distillation.overlap import teacher_overlap
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
 from kselect.recipes import recipe_defaults, resolve
-from kselect.recipes.policies import build_policy
+from kselect.recipes.policies import PolicySetup, build_policy, build_trainable_agent
 from kselect.training.cells import cached_distiller, fill_teacher_cache
 from kselect.training.engines import Report
+from kselect.training.episode import Episode
 from kselect.training.results import constant_metrics
 from kselect.training.runner import EpisodeRunner
 
@@ -61,8 +63,8 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
     Returns:
         Metrics of the student on the reward split at each of `MARKS`, and on dev at the last; those of the teacher and
         of the constant prediction, the facts of the run (`kselect.distillation.facts`), the numbers of steps and
-        examples, and the seconds by part. The arrays hold the observations before and after all decisions, their
-        weights and rewards, and the logits on the reward split at each mark.
+        examples, and the seconds by part, with those of learning a policy beforehand. The arrays hold the observations
+        before and after all decisions, their weights and rewards, and the logits on the reward split at each mark.
     """
     condition, seed = Condition.from_dict(settings["condition"]), settings["seed"]
     folder = Path(settings["folder"])
@@ -76,12 +78,15 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
     agent = distill.agent
     if distill.knowledge.skip_unsupported and "stages" in settings:
         agent = AgentConfig("schedule", {"stages": _supported(settings["stages"], distiller.names)})
-    setup = build_policy(agent, distiller, distill.phases, seed)
+    fill_teacher_cache(distiller, seed)
+    if count := settings.get("agent", {}).get("episodes", 0):
+        setup, earlier = _trained(agent, distiller, distill.phases, seed, count)
+    else:
+        setup, earlier = build_policy(agent, distiller, distill.phases, seed), []
     setup.env.measure_rewards = True
     recorder = _Recorder(setup.env, Path(settings["arrays"]))
     runner = EpisodeRunner(setup.agent, [setup.env], seeds=[seed], learning=setup.learning, callbacks=[recorder])
     setup.env.decide_at(sorted({*setup.agent.boundaries, *MARKS[:-1]}))
-    fill_teacher_cache(distiller, seed)
     episode = runner.run(lambda record: report(record["step"], runner.total_steps))[0]
     recorder.save()
     return {
@@ -94,7 +99,9 @@ def collect_run(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
         "examples": {split: len(distiller.encoded(split)) for split in ("train", "reward", "dev", *distiller.sources)},
         "initial_losses": distiller.initial_losses,
         "scales": dict(zip(distiller.kinds, distiller.scales.tolist(), strict=True)),
-        "seconds": {name: value for name, value in episode.seconds.items() if name != "other"},
+        "seconds": {
+            name: sum(each.seconds[name] for each in (*earlier, episode)) for name in episode.seconds if name != "other"
+        },
     }
 
 
@@ -119,6 +126,8 @@ def _prepare(condition: Condition, settings: Mapping[str, Any], folder: Path) ->
         if not spec.texts:
             task = replace(task, transfer_file=None)
         agent = AgentConfig(spec.agent)
+        if spec.knowledge is not None:
+            return DistillSettings(task=task, knowledge=KnowledgeConfig(spec.knowledge), agent=agent, **shared)
         return DistillSettings(task=task, knowledge=_offered(agent, offered), agent=agent, **shared)
     return DistillSettings(
         task=data["student"],
@@ -127,6 +136,15 @@ def _prepare(condition: Condition, settings: Mapping[str, Any], folder: Path) ->
         phases=PhaseConfig(observe_facts=True),
         **shared,
     )
+
+
+def _trained(
+    agent: AgentConfig, distiller: Distiller, phases: PhaseConfig, seed: int, count: int
+) -> tuple[PolicySetup, list[Episode]]:
+    """Build an agent and let it learn from a number of episodes, which are returned, too."""
+    setup = build_trainable_agent(agent, distiller, phases, seed)
+    episodes = EpisodeRunner(setup.agent, [setup.env], count, seeds=[seed], learning=True).run()
+    return replace(setup, learning=False), episodes
 
 
 def _supported(stages: Stages, names: Sequence[str]) -> list[dict[str, Any]]:

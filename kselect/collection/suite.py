@@ -16,7 +16,6 @@ from kselect.config import TEXT_SOURCES, KnowledgeConfig, TaskConfig
 from kselect.config.validation import check_type, require
 from kselect.config.yaml_file import read
 from kselect.errors import KselectError, unknown
-from kselect.recipes import check_decider
 
 
 @dataclass(frozen=True)
@@ -140,10 +139,9 @@ def _agents(given: Any, selections: Mapping[str, Any]) -> dict[str, AgentSpec]:
     if not isinstance(given, dict):
         raise KselectError(f"agents is {given!r}: give a mapping of agents by name.")
     found = {name: filled(AgentSpec, values, f"agent {name}") for name, values in given.items()}
-    for name, agent in found.items():
+    for name in found:
         if name in selections:
             raise KselectError(f"{name} is both an agent and a selection of the suite: rename one.")
-        check_decider(agent.agent)
     return found
 
 

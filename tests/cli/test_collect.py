@@ -36,6 +36,7 @@ agents:
   augmented: {agent: tinybert, texts: false, augment: 1}
   random: {agent: random-hard}
   learning: {agent: online}
+  learned: {agent: paper, texts: false, episodes: 2, knowledge: [gold, logits]}
 defaults:
   task: synthetic-acceptability
   labelled: 64
@@ -109,13 +110,16 @@ def test_agents_are_run_by_name_with_what_they_need(pool: Path, tmp_path: Path) 
     assert collect(pool, *words) == 0
     kept = entries_of(tmp_path / "pool")
     found = {selection: one for (_, selection), one in kept.items() if "agent" in one["settings"]}
-    assert set(found) == {"distilbert", "augmented", "random", "learning"}
+    assert set(found) == {"distilbert", "augmented", "random", "learning", "learned"}
     assert set(found["distilbert"]["scales"]) == {"gold", "logits", "hidden-cosine"}
     assert "transfer" not in found["distilbert"]["examples"]
     assert "augmented" in found["augmented"]["examples"]
     assert set(found["random"]["scales"]) == {"gold", "logits", "hidden"}
     assert "transfer" in found["random"]["examples"]
     assert found["learning"]["seconds"]["updating"] > 0
+    assert set(found["learned"]["scales"]) == {"gold", "logits"}
+    assert found["learned"]["seconds"]["updating"] > 0
+    assert found["learned"]["steps"] == found["distilbert"]["steps"]
     runs = read_pool(tmp_path / "pool" / "runs.jsonl")
     assert {run.selection for run in runs if not run.stages} == set(found)
     assert not {trial.selection for trial in trials(runs)} & set(found)
