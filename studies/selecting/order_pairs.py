@@ -20,9 +20,10 @@ import torch
 from numpy.typing import NDArray
 
 from kselect.cli.console import print_table
-from kselect.collection.table import RUNS, Run, read_pool
+from kselect.collection.table import Run, read_pool
 from kselect.config import REWARDS
 from kselect.distillation.calibration import Positions, calibrated_losses
+from kselect.runs.run_log import RUNS
 
 MARKS = (0.25, 0.5, 1.0)
 

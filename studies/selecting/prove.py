@@ -6,7 +6,7 @@ Everything that is chosen is chosen by scores on the reward split, and reported 
 selection are chosen by the runs of all other tasks; the grid, in the condition itself, by whole runs of its own seed.
 The optimum is the condition's best selection on dev, chosen under the other seeds. Differences are tested over tasks.
 With --fitted_to, what is chosen by the runs of other tasks is chosen by those of that ledger, and the tables are of the
-conditions that it does not have: a confirmation on conditions of which nothing was seen.
+conditions and seeds that it does not have: a confirmation on data and teachers of which nothing was seen.
 """
 
 from __future__ import annotations
@@ -47,12 +47,15 @@ def main() -> None:
     parser.add_argument("--confidence", type=float, default=CONFIDENCE)
     arguments = parser.parse_args()
     selections: dict[str, Stages] = {}
+    costs: dict[str, float] = {}
     for path in arguments.suite:
-        selections |= read_suite(path).selections
-    runs = read_complete(arguments.ledgers, set(selections))
+        suite = read_suite(path)
+        selections |= suite.selections
+        costs |= {name: 1.0 + agent.episodes for name, agent in suite.agents.items()}
+    every = read_complete(arguments.ledgers, set(selections))
     earlier = read_complete(arguments.fitted_to, set(selections))
-    seen = {run.condition for run in earlier}
-    runs = [run for run in runs if run.condition not in seen]
+    seen = {(run.condition, run.seed) for run in earlier}
+    runs = [run for run in every if (run.condition, run.seed) not in seen]
     task_of = {run.condition: run.task for run in runs}
     stratum_of = {run.condition: run.stratum for run in runs}
     scores = scores_of(runs)
@@ -65,12 +68,11 @@ def main() -> None:
     ways[FIXED] = {
         group: next(row[name] for name in rankings[task_of[group[0]]] if name in row) for group, row in scores.items()
     }
-    costs = {}
     for name, branches, mark in ((GRID, GRID_OF, 1.0), (RACE, RACED, 0.25)):
         outcomes = race([run for run in runs if run.stages], branches, mark)
         ways[name] = {(each.condition, each.seed): 100 * each.score for each in outcomes}
         costs[name] = float(np.mean([each.cost for each in outcomes]))
-    best = optimum(scores, list(selections))
+    best = {group: score for group, score in optimum(scores_of(every), list(selections)).items() if group in scores}
     teacher = {(run.condition, run.seed): 100 * run.teacher["dev"]["score"] for run in runs}
     print_standings(ways, costs, best, teacher)
     print_tests(ways, task_of)

@@ -14,6 +14,7 @@ Kind = type[ActorCritic | DeterministicActorCritic]
 LEARNERS = [(ActorCritic, 16, 0.1), (DeterministicActorCritic, 24, 0.05)]  # every one of seeds 0 to 7 did
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "episodes", "bar"), LEARNERS)
 def test_learns_the_identity(kind: Kind, episodes: int, bar: float):
     env = IdentityEnv(soft=kind is DeterministicActorCritic)
@@ -23,6 +24,7 @@ def test_learns_the_identity(kind: Kind, episodes: int, bar: float):
     assert distance(agent, env) < bar
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "episodes", "bar"), LEARNERS)
 def test_what_was_learned_serves_other_knowledge_too(kind: Kind, episodes: int, bar: float, tmp_path: Path):
     env = IdentityEnv(soft=kind is DeterministicActorCritic)
@@ -35,6 +37,7 @@ def test_what_was_learned_serves_other_knowledge_too(kind: Kind, episodes: int, 
         assert distance(kind.load(tmp_path, other.observation_space, other.action_space), other) < bar
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hard", [False, True])
 def test_the_towers_learn_from_what_they_see_of_the_student(hard: bool):
     env = TowerEnv()
@@ -52,6 +55,7 @@ def test_a_thresholded_actor_takes_or_leaves():
     assert len(agent.state()[1]["bonus"]["counts"]) > 1  # rarely taken selections earn the exploration reward
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "episodes"), [(ActorCritic, 64), (DeterministicActorCritic, 24)])
 def test_learns_when_to_change(kind: Kind, episodes: int):
     """No constant selection is nearer than 1/2 (hard) or 1/4 (soft): being nearer is timing."""

@@ -56,6 +56,7 @@ def play(agent: Agent, seed: int, episodes: int = 2) -> tuple[list, list]:
     return [action.tolist() for action in env.taken], statistics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*LEARNERS, TowerActorCritic, LinearActorCritic, PosteriorSampling])
 @pytest.mark.parametrize("decisions", [0, 5, 27])
 def test_a_loaded_agent_goes_on_exactly(kind: type[Agent], decisions: int, tmp_path: Path):
@@ -92,6 +93,7 @@ def test_the_seed_decides_all_and_global_streams_are_left_alone(kind: type[Agent
     assert play(make(kind, seed=6)[0], seed=2) != first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LEARNERS)
 @pytest.mark.parametrize("rows", [2, 7])
 def test_a_policy_runs_and_learns_on_another_number_of_rows(kind: type[Learner], rows: int, tmp_path: Path):

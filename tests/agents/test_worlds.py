@@ -77,6 +77,7 @@ def linear_actor_critic(env: World, seed: int) -> LinearActorCritic:
 BARS = {"const": 0.9, "progress": 0.9, "delayed": 0.85, "invest": 0.9}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS)
 def test_sixteen_noisy_episodes_suffice(world: str) -> None:
     """Means over five seeds; never more than 0.1 below the ridge regression, which knows all worlds but `invest`."""

@@ -122,6 +122,7 @@ def test_teacher_findings_need_examples_to_be_significant() -> None:
     assert accepted[2000] == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [3, 17, 35])
 def test_teacher_findings_report_nearly_every_teacher_of_noise(classes: int) -> None:
     reported = []
@@ -159,6 +160,7 @@ def test_teacher_findings_report_permuted_labels() -> None:
     assert order.right_as_meant > 0.7 > 0.3 > order.right
 
 
+@pytest.mark.slow
 def test_profile_order_is_not_clear_where_two_tags_are_confused_in_whole_sentences() -> None:
     """The words of a sentence are not independent, and do not choose an order that they judge themselves."""
     rng, clear = np.random.default_rng(0), 0

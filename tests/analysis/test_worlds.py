@@ -34,6 +34,7 @@ def test_the_teacher_has_the_logits_set_by_hand(world: World) -> None:
         assert row == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_with_similar_classes_alone_the_domain_level_accounts_for_the_gain() -> None:
     scores = torch.tensor([1 / TAU, *[2.0] * 4, *[0.0] * 15], dtype=torch.float64)
     confidence = float(torch.softmax(scores, 0)[0])
@@ -58,6 +59,7 @@ def test_with_similar_classes_alone_the_domain_level_accounts_for_the_gain() -> 
     assert found.decomposition.order == "contradicted"
 
 
+@pytest.mark.slow
 def test_with_varying_confidence_alone_the_instance_level_accounts_for_the_gain() -> None:
     found = run_and_explain(CONFIDENCE, config_of())
     assert found.teacher.profile.information[0].shares["instance"] == pytest.approx(1)
@@ -67,6 +69,7 @@ def test_with_varying_confidence_alone_the_instance_level_accounts_for_the_gain(
     assert found.decomposition.leads["kd-pt", "label-smoothing"].low > 0
 
 
+@pytest.mark.slow
 def test_without_knowledge_label_smoothing_accounts_for_the_gain() -> None:
     found = run_and_explain(NOISE, config_of(measure="loss"))
     assert found.teacher.profile.information[0].total == pytest.approx(0, abs=1e-12)
@@ -75,6 +78,7 @@ def test_without_knowledge_label_smoothing_accounts_for_the_gain() -> None:
     assert found.decomposition.shares["label-smoothing"].mean == pytest.approx(1, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_without_similar_classes_the_domain_level_is_a_label_smoothing() -> None:
     alone = replace(NOISE, own=2.0)
     found = run_and_explain(alone, config_of(measure="loss"))
@@ -92,6 +96,7 @@ def test_without_similar_classes_the_domain_level_is_a_label_smoothing() -> None
     assert not any("alone may put" in finding for finding in findings(found))
 
 
+@pytest.mark.slow
 def test_with_all_levels_the_order_of_the_paper_is_confirmed() -> None:
     found = run_and_explain(EVERYTHING, config_of(measure="loss"), range(5))
     assert found.decomposition.order == "confirmed"

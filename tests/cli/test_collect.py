@@ -261,6 +261,7 @@ def test_what_is_wrong_is_said_in_a_line(pool: Path, capsys: pytest.CaptureFixtu
         assert "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_an_ablation_says_what_each_kind_adds(pool: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--ablate", "--conditions", "new", "--pool", str(pool / "ablation")]
     assert collect(pool, *options, "--selections", "everything,* alone,without hidden") == 0
@@ -285,6 +286,7 @@ def write_pool(folder: Path, **changes: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_data_of_a_condition_that_has_changed_are_drawn_again(tmp_path: Path) -> None:
     assert collect(write_pool(tmp_path)) == 0
     drawn = tmp_path / "pool" / "conditions" / "plain-0"

@@ -75,6 +75,7 @@ def fails(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
     return capsys.readouterr().err.splitlines()[-1].removeprefix("kselect: error: ")
 
 
+@pytest.mark.slow
 def test_compare_reports_agents_over_seeds(teachers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "report.csv"
     agents = "fine-tune,vanilla-kd,half=gold:1,hidden:0.5"
@@ -108,6 +109,7 @@ def test_compare_reports_agents_over_seeds(teachers: Path, tmp_path: Path, capsy
     assert runs_of(tmp_path / "again") == runs_of(folder)
 
 
+@pytest.mark.slow
 def test_compare_over_tasks_with_a_failing_agent(
     teachers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,6 +157,7 @@ def test_the_settings_of_each_task(teachers: Path, tmp_path: Path) -> None:
     assert (only.task.task, only.model.teacher) == ("rte", "mine")
 
 
+@pytest.mark.slow
 def test_a_task_scores_as_in_a_comparison_of_its_own(
     teachers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

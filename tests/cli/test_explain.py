@@ -98,6 +98,7 @@ def test_the_folder_holds_runs_table_curves_and_results(straight: Path) -> None:
     assert not (straight / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_kd_is_vanilla_kd_and_every_rung_a_distillation_of_its_own(place: Path, straight: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (straight / "runs.jsonl").read_text().splitlines()]
     found = {(line["rung"], line["seed"]): line["metrics"] for line in lines}
@@ -136,6 +137,7 @@ def interrupt(words: list[str], ledger: Path, runs: int) -> None:
     watcher.join()
 
 
+@pytest.mark.slow
 def test_a_stopped_ladder_goes_on_where_it_was(
     place: Path, straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,6 +158,7 @@ def test_a_stopped_ladder_goes_on_where_it_was(
     assert "its run is finished" in fails(capsys, words)
 
 
+@pytest.mark.slow
 def test_runs_of_another_ladder_are_taken_over(
     place: Path, straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -114,6 +114,7 @@ def test_a_student_of_columns_is_timed_as_a_student(student: Path, tmp_path: Pat
     assert models == ["student", "ONNX", "ONNX int8"]
 
 
+@pytest.mark.slow
 def test_a_pruned_export_is_compared_and_timed(
     student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,6 +169,7 @@ def test_missing_packages_are_named_with_their_extra(
     assert "pip install 'kselect[onnx]'" in fails(capsys, "bench-model", str(student))
 
 
+@pytest.mark.slow
 def test_words_are_labelled_without_torch_as_predict_does(tmp_path: Path) -> None:
     word_files.write(tmp_path)
     files = ["--train_file", str(tmp_path / "train.conll"), "--dev_file", str(tmp_path / "dev.conll")]

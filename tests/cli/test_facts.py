@@ -21,6 +21,7 @@ def words(tmp_path: Path) -> list[str]:
     return [*task, *small, "--runs_dir", str(tmp_path / "runs")]
 
 
+@pytest.mark.slow
 def test_a_policy_with_facts(words: list[str], tmp_path: Path, cache_dir: Path) -> None:
     runs = tmp_path / "runs"
     shown = ["--observe_facts", "true", "--episodes", "1"]

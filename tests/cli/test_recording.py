@@ -79,6 +79,7 @@ def test_a_figure_that_is_no_number_is_none(teacher: str, tmp_path: Path) -> Non
     assert set(tags["histograms"]) == HISTOGRAMS - {"recording/teacher_confidence"}
 
 
+@pytest.mark.slow
 def test_a_stopped_recording_goes_on_where_it_was(
     teacher: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,6 +103,7 @@ def test_a_stopped_recording_goes_on_where_it_was(
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
+@pytest.mark.slow
 def test_a_lost_part_is_named(teacher: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = command("distill", teacher, tmp_path, "--agent", "fine-tune", "--epochs", "10", "--record")
     interrupt([*words, "--run_name", "mine"], tmp_path / "mine")

@@ -124,6 +124,7 @@ def check_equal(resumed: Path, straight: Path, weights: str) -> None:
     assert not (resumed / "checkpoints").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "more", "number", "weights"),
     [
@@ -179,6 +180,7 @@ def of_words(folder: Path, kind: str) -> list[str]:
     return ["--task_type", kind, "--task", f"my-{kind}", *files, "--batch_size", "8", "--precision", "fp32"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind", "more", "number", "weights"),
     [
@@ -212,6 +214,7 @@ def test_a_killed_command_on_words_goes_on_where_it_was(
     check_equal(folder, tmp_path / "straight", weights)
 
 
+@pytest.mark.slow
 def test_a_stopped_parallel_run_goes_on_from_its_last_round(
     launcher: Launcher, teacher: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -230,6 +233,7 @@ def test_a_stopped_parallel_run_goes_on_from_its_last_round(
     assert {line["episode"] for line in phases_told} == {0, 1, 2, 3}
 
 
+@pytest.mark.slow
 def test_a_parallel_run_that_diverged_is_not_gone_on_with(
     teacher: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,6 +270,7 @@ def stopped(teacher: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     return words
 
 
+@pytest.mark.slow
 def test_other_settings_are_refused_and_fresh_starts_over(
     stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -284,6 +289,7 @@ def test_other_settings_are_refused_and_fresh_starts_over(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "mine.old-1", "mine.old-2"]
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
     stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -304,6 +310,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
     check_equal(tmp_path / "mine", tmp_path / "straight", "student/model.safetensors")
 
 
+@pytest.mark.slow
 def test_phases_that_the_log_has_lost_are_written_anew(
     stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -109,6 +109,7 @@ def test_mixed_precision_in_several_processes(teacher: str, tmp_path: Path) -> N
     assert_same_run(tmp_path / "several", tmp_path / "alone")
 
 
+@pytest.mark.slow
 def test_teachers_of_several_processes(tmp_path: Path) -> None:
     words = ["train-teacher", *SMALL, *ENCODER, "--task", "synthetic-acceptability", "--runs_dir", str(tmp_path)]
     together([*words, "--run_name", "several"], 2, tmp_path)
@@ -116,6 +117,7 @@ def test_teachers_of_several_processes(tmp_path: Path) -> None:
     assert_same_run(tmp_path / "several", tmp_path / "alone", model="model")
 
 
+@pytest.mark.slow
 def test_a_stopped_run_of_several_processes_resumes(teacher: str, tmp_path: Path) -> None:
     long = ["--epochs", "4"]
     together(distil(teacher, tmp_path, "straight", *long), 2, tmp_path)

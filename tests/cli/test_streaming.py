@@ -39,6 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(model: Path, tmp_path: Path) -> None:
     files = []
     for name, rows in (("small", 2_000), ("large", 8_000)):
@@ -56,6 +57,7 @@ def predicted(model: Path, text: str, *words: str) -> subprocess.CompletedProces
     return subprocess.run(command, input=text, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_texts_are_read_from_and_written_to_standard_streams(model: Path, tmp_path: Path) -> None:
     texts = tiny_task().splits["dev"].text_a[:3]
     piped = predicted(model, "\n".join(texts), "--precision", "fp32")
@@ -67,6 +69,7 @@ def test_texts_are_read_from_and_written_to_standard_streams(model: Path, tmp_pa
     assert len(piped.stdout.splitlines()) == 4
 
 
+@pytest.mark.slow
 def test_words_are_read_from_and_written_to_standard_streams(tmp_path: Path) -> None:
     word_classifier("crf").save_pretrained(tmp_path)
     piped = predicted(tmp_path, "ab\ncd\n\nghh\n", "--task_type", "tags")
@@ -88,6 +91,7 @@ def test_a_fault_in_the_middle_leaves_the_old_file(
     assert (tmp_path / "answers.csv").read_text() == "old"
 
 
+@pytest.mark.slow
 def test_pairs_for_a_model_of_single_texts_are_refused_before_a_line_is_written(model: Path, tmp_path: Path) -> None:
     shutil.copytree(model, tmp_path / "student")
     (tmp_path / "config.yaml").write_text("task: mine\ntext_columns: [text]\n")

@@ -67,6 +67,7 @@ def test_tasks_alternate_and_the_run_logs_each(folder: Path) -> None:
     assert [event.step for event in events.Scalars("result/reward/synthetic-entailment")] == [60]
 
 
+@pytest.mark.slow
 def test_its_config_alone_repeats_the_run(folder: Path, tmp_path: Path) -> None:
     config = folder / "config.yaml"
     assert json.loads(yaml.safe_load(config.read_text())["also"][0])["epochs"] == 2.0

@@ -53,6 +53,7 @@ def test_choices_on_left_out_tasks_follow_the_facts() -> None:
         assert set(choice.gains) == set(SELECTIONS) - {choice.selection}
 
 
+@pytest.mark.slow
 def test_intervals_cover_what_is_observed() -> None:
     observed = pool(effect=5.0, tasks=20)
     scores = {(trial.group, trial.selection): trial.score for trial in observed}

@@ -29,8 +29,9 @@ def predictions(distiller: Distiller, split: str = "reward") -> Any:
 
 
 def regression() -> Distiller:
-    scores = np.random.default_rng(0).random(60) * 5
-    texts = [f"the dog sees {i} cats" for i in range(60)]
+    rng = np.random.default_rng(0)
+    scores = rng.random(60) * 5
+    texts = [" ".join(rng.choice(["the", "dog", "sees", "cats"], size=1 + i % 8)) for i in range(60)]
     train = Split(texts, None, scores.tolist())
     return tiny_distiller(task=build_task("scores", [], {"train": train}, ["pearson"], reward_fraction=0.4))
 

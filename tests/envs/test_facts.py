@@ -100,6 +100,7 @@ def runner(knowledge: dict[str, Any] | None = None) -> EpisodeRunner:
     return EpisodeRunner(agent, [env], 2, seeds=[3], learning=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phases", [2, 5])
 def test_a_stopped_run_goes_on_bit_by_bit(phases: int, tmp_path: Path) -> None:
     """In the first and in the second of two episodes of four phases; there is no store, so facts are in the state."""

@@ -31,6 +31,7 @@ def test_viterbi_finds_the_best_of_all_sequences(n: int) -> None:
     assert viterbi(emissions, transitions, start, end).tolist() == list(best)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_best_spans_are_the_best_of_all_sets(seed: int) -> None:
     n, labels = 4, 2

@@ -38,6 +38,7 @@ def check_same(model: Classifier, task: Task[Any], folder: Path, length: int = 3
         assert found.changed == 0
 
 
+@pytest.mark.slow
 def test_a_text_classifier_is_exported_and_quantised(tmp_path: Path) -> None:
     task, model = tiny_task("synthetic-entailment"), classifier("bert", tiny_task("synthetic-entailment"), layers=1)
     check_same(model, task, tmp_path)
@@ -53,6 +54,7 @@ def test_a_text_classifier_is_exported_and_quantised(tmp_path: Path) -> None:
     assert TOLERANCE < found["int8"].difference < 1
 
 
+@pytest.mark.slow
 def test_a_parser_is_exported(tmp_path: Path) -> None:
     check_same(word_classifier("parser", layers=1), task_for("parser"), tmp_path, 24)
 

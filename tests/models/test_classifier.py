@@ -322,6 +322,7 @@ except KselectError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_hub_that_cannot_be_reached_is_named_at_once_unless_its_cache_serves(tmp_path: Path) -> None:
     """In a process of its own: where the hub is said to be is read when the hub's library is imported."""
     cached = tmp_path / "hub" / "models--somebody--cached"

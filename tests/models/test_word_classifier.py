@@ -289,6 +289,7 @@ print(load_parser("somebody/parser").head.name)
 """
 
 
+@pytest.mark.slow
 def test_what_a_head_has_learned_comes_from_the_hub_too(tmp_path: Path) -> None:
     """From its cache here, in a process of its own: where that is is read when the hub's library is imported."""
     made = {head: word_classifier(head) for head in ("crf", "tagger", "parser")}

@@ -117,6 +117,7 @@ def foreign_wheel(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_installed_wheel_trains_next_to_another_agents_package(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "env", with_pip=False, symlinks=True)
     python = tmp_path / "env" / "bin" / "python"

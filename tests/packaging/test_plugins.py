@@ -78,6 +78,7 @@ def test_names_are_known_without_importing_the_package(tmp_path: Path) -> None:
     assert "l1" in text
 
 
+@pytest.mark.slow
 def test_all_three_are_built_and_a_saved_agent_is_loaded_by_its_class(tmp_path: Path) -> None:
     install(tmp_path)
     code = """
@@ -106,6 +107,7 @@ def test_the_command_line_knows_the_kind_of_knowledge(tmp_path: Path) -> None:
     assert "logits-l1" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entry_points", "code", "use", "message"),
     [

@@ -91,6 +91,7 @@ def test_a_peer_that_is_not_there_is_a_line(monkeypatch: pytest.MonkeyPatch) -> 
     assert load("no-such-library") == "no-such-library is not installed"
 
 
+@pytest.mark.slow
 def test_a_quick_look_writes_its_table_and_set_up(tmp_path: Path) -> None:
     path = tmp_path / "structure.json"
     words = [sys.executable, "benchmarks/structure.py", "--quick", "--json", str(path)]

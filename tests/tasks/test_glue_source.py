@@ -127,6 +127,7 @@ def environment(endpoint: str, home: Path, **more: str) -> dict[str, str]:
     return {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "PYTHONPATH": ":".join(sys.path), **more}
 
 
+@pytest.mark.slow
 def test_the_hub_gives_what_the_tsv_files_give_and_so_does_its_cache(tmp_path: Path) -> None:
     splits = as_on_the_hub("mnli")
     lines = ["---", "configs:", "- config_name: mnli", "  data_files:"]

@@ -182,6 +182,7 @@ class StopError(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phases", [1, 20])
 def test_stopped_rounds_go_on_from_the_last_that_was_over(tmp_path: Path, phases: int) -> None:
     def make() -> EpisodeRunner:
@@ -214,6 +215,7 @@ def test_stopped_rounds_go_on_from_the_last_that_was_over(tmp_path: Path, phases
     assert same_state(resumed.agent, straight.agent)
 
 
+@pytest.mark.slow
 def test_costs_of_a_stopped_round_are_not_forgotten() -> None:
     def make() -> EpisodeRunner:
         envs = [distillation(), distillation()]
@@ -279,6 +281,7 @@ def test_streams_that_are_reset_otherwise_are_refused(mode: AutoresetMode) -> No
         learn(agent, SyncVectorEnv([Stream], autoreset_mode=mode), 1)
 
 
+@pytest.mark.slow
 def test_a_dead_process_is_reported_in_a_line_and_the_others_are_killed() -> None:
     streams = AsyncVectorEnv([Stream, DeafStream], context="spawn")
     env = IdentityEnv(soft=False)
@@ -295,6 +298,7 @@ def test_a_dead_process_is_reported_in_a_line_and_the_others_are_killed() -> Non
     assert not streams.processes[1].is_alive()
 
 
+@pytest.mark.slow
 def test_divergence_in_another_process_is_divergence() -> None:
     streams = AsyncVectorEnv([DivergingStream], context="spawn")
     env = IdentityEnv(soft=False)
@@ -317,6 +321,7 @@ def test_episodes_that_do_not_fill_a_round_are_refused() -> None:
         learn(agent, SyncVectorEnv([Stream, Stream]), 3)
 
 
+@pytest.mark.slow
 def test_a_policy_from_parallel_processes_distils(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--train_limit", "80", "--max_length", "32", "--batch_size", "8", "--precision", "fp32", "--layers", "1"]
     words += ["--runs_dir", str(tmp_path / "runs"), "--epochs", "1"]

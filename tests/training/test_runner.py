@@ -65,6 +65,7 @@ def outcome(runner: EpisodeRunner) -> list:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("agent", "phases"),
     [
@@ -93,6 +94,7 @@ def test_a_stopped_series_goes_on_bit_by_bit(agent: str, phases: str, tmp_path: 
         assert outcome(resumed) == outcome(straight)
 
 
+@pytest.mark.slow
 def test_a_series_over_two_tasks_takes_turns_and_goes_on_too(tmp_path: Path) -> None:
     straight = make(episodes=4, tasks=2)
     straight.run()

@@ -54,6 +54,7 @@ def make_study(tmp_path: Path, function: Any = square, engine: Engine | None = N
     return Study(cells(count), function, Ledger(tmp_path / "runs.jsonl", ("number",)), engine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_study_computes_each_cell_once(tmp_path: Path, engine: Engine) -> None:
     study, steps = make_study(tmp_path, engine=engine), []
@@ -70,6 +71,7 @@ def test_study_computes_each_cell_once(tmp_path: Path, engine: Engine) -> None:
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_study_records_failed_runs_and_tries_them_again(tmp_path: Path, engine: Engine) -> None:
     needed = tmp_path / "file"
@@ -91,6 +93,7 @@ def test_study_records_an_unexpected_error_with_its_traceback(tmp_path: Path) ->
     assert "in crash" in entry["traceback"]
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_fails_its_run_alone(tmp_path: Path) -> None:
     entries = make_study(tmp_path, die, ProcessEngine(2)).run()
     assert [entry.get("square", entry.get("error")) for entry in entries] == [0, DIED, 4]
@@ -104,6 +107,7 @@ def die_afterwards(settings: Mapping[str, Any], report: Report) -> dict[str, Any
     return {"square": settings["number"] ** 2}
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_between_runs_keeps_its_finished_run_and_fails_the_next(tmp_path: Path) -> None:
     def wait_for_death(cell: Cell, done: int, total: int) -> None:
         patience = time.monotonic() + 60
@@ -115,6 +119,7 @@ def test_a_process_that_dies_between_runs_keeps_its_finished_run_and_fails_the_n
     assert [entry.get("square", entry.get("error")) for entry in entries] == [0, DIED, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_study_stops_when_the_report_says_so(tmp_path: Path, engine: Engine) -> None:
     def stop(cell: Cell, done: int, total: int) -> None:

@@ -130,6 +130,7 @@ def test_fine_tune_is_the_plain_trainer(tmp_path: Path) -> None:
         torch.testing.assert_close(weights_of(ours.model)[name], value, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problem", ["regression", "multi_label_classification"])
 def test_scores_and_several_labels(problem: str, tmp_path: Path) -> None:
     task, numbers = tiny_task(), np.random.default_rng(0)

@@ -36,6 +36,7 @@ ALL = values(
 )
 
 
+@pytest.mark.slow
 def test_decompose_of_equal_conditions_returns_a_verdict_at_most_once_in_forty_times() -> None:
     generator, times = np.random.default_rng(0), 2000
     orders: Counter[str] = Counter()

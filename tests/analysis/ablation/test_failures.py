@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from kselect.analysis.ablation.findings import findings, symptoms
@@ -54,6 +55,7 @@ def test_symptoms_of_a_teacher_trained_with_label_smoothing_are_erased_relations
     assert reported(SIMILARITY, config_of(temperature=2.0), smoothed) == [ERASED]
 
 
+@pytest.mark.slow
 def test_symptoms_of_an_overconfident_teacher_are_nearly_gold_labels() -> None:
     sharp = SIMILARITY.sharpened(10)
     assert reported(sharp, config_of()) == [SURE]
@@ -63,6 +65,7 @@ def test_symptoms_of_an_overconfident_teacher_are_nearly_gold_labels() -> None:
     assert reported(sharp, config_of(temperature=10.0)) == []
 
 
+@pytest.mark.slow
 def test_findings_report_a_teacher_worse_than_its_student() -> None:
     config = config_of()
 

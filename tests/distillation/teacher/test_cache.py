@@ -102,6 +102,7 @@ def passes(teacher: CachedTeacher) -> Iterator[list[int]]:
     hook.remove()
 
 
+@pytest.mark.slow
 def test_cache_filled_by_two_processes_equals_one_filled_alone(tmp_path: Path, cache_dir: Path) -> None:
     told = [tmp_path / "attention", tmp_path / "hidden"]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "KSELECT_CACHE": str(tmp_path / "shared")}

@@ -132,6 +132,7 @@ def test_weights_of_another_head_are_refused(head: str, other: str, tmp_path: Pa
         load_classifier(tmp_path / "model", task_for(head))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["head.json", "head.safetensors"])
 def test_random_damage_is_refused_or_changes_nothing_but_weights(
     file: str, saved: tuple[str, Path, Classifier]

@@ -165,6 +165,7 @@ def test_predictions_for_other_sentences(write: Write, tags: list[list[str]]) ->
         read_columns(write("a O\n")).text(tags)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "sentences", "words", "labels"),
     [

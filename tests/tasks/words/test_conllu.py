@@ -132,6 +132,7 @@ def test_bad_files(write: Write, message_of: Callable[..., str], content: bytes,
     assert message_of(read_treebank, path) == f"{path}{message}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "sentences", "words", "crossing"),
     [

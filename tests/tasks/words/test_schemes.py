@@ -186,6 +186,7 @@ def test_spans_that_fit_no_sentence(spans: list[tuple[int, int]]) -> None:
         write_spans([Span(*span, "X") for span in spans], 3, "iob2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["ner/wnut17/train.conll", "ner/wikiann-en/train.txt", "chunk/conll2000/train.txt"])
 def test_real_files_are_in_iob2_without_a_fault(real_file: Callable[[str], Path], file: str) -> None:
     sentences = read_columns(real_file(file)).sentences
