@@ -18,12 +18,14 @@ class TeacherSpec(Config):
     """How a condition's teacher is trained.
 
     Attributes:
-        examples: labelled examples that it is trained on.
+        examples: labelled examples that it is trained on, none of them the student's.
+        same_examples: whether it is trained on the student's labelled examples instead, as teachers mostly are.
         logit_factor: factor on its logits after training: above 1 it is overconfident, below 1 underconfident.
         head: for words, see `kselect.config.EncoderConfig`.
     """
 
     examples: int = 3000
+    same_examples: bool = False
     epochs: float = 3.0
     learning_rate: float = 1e-4
     logit_factor: float = 1.0

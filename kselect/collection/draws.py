@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ def draw(
     """Sample a condition's data, and write them to a folder.
 
     The teacher's examples, the student's (labelled and held out) and the texts without labels are disjoint samples of
-    the task's train. They are taken from the two ends of one order for each task and seed, so that conditions share as
-    many as they can, and teachers that differ in nothing else are the same. Dev is the same sample under every seed.
+    the task's train, unless the condition has one set of labelled examples for both. They are taken from the two ends
+    of one order for each task and seed, so that conditions share as many as they can, and teachers that differ in
+    nothing else are the same. Dev is the same sample under every seed.
 
     Returns:
         The settings of the `teacher`'s and the `student`'s data.
@@ -46,7 +48,8 @@ def draw(
     order = _covering(task, np.random.default_rng([seed, ORDER]).permutation(len(pool)))
     others = None if condition.texts_of in (None, condition.task) else make_task(tasks[str(condition.texts_of)])
     own_texts = condition.unlabelled if others is None else 0
-    of_teacher, of_student = condition.teacher.examples, condition.labelled + condition.held_out
+    of_teacher = 0 if condition.teacher.same_examples else condition.teacher.examples
+    of_student = condition.labelled + condition.held_out
     if of_teacher + of_student + own_texts > len(order):
         raise KselectError(
             f"Condition {condition.name} needs {of_teacher + of_student + own_texts} examples of {task.name}, whose "
@@ -57,9 +60,10 @@ def draw(
             f"Condition {condition.name} needs {condition.unlabelled} texts of {others.name}, whose train has "
             f"{len(others.splits['train'])}: give a smaller number as unlabelled."
         )
-    teacher, student = pool.take(order[:of_teacher]), pool.take(order[::-1][:of_student])
+    student = pool.take(order[::-1][:of_student])
     paths = {name: folder / f"{name}{_suffix(task)}" for name in ("teacher", "student", "texts", "dev")}
-    _write(task, teacher, paths["teacher"])
+    if of_teacher:
+        _write(task, pool.take(order[:of_teacher]), paths["teacher"])
     _write(task, _noisy(task, student, condition.label_noise, seed), paths["student"])
     _write(task, subsample(task.splits["dev"], dev_examples, 0), paths["dev"])
     if condition.unlabelled:
@@ -69,15 +73,16 @@ def draw(
             texts = subsample(others.splits["train"], condition.unlabelled, seed)
         _write(task, texts.unlabelled() if isinstance(texts, Split) else texts, paths["texts"])
     shared = _format(task, tasks[condition.task], paths["dev"])
+    labelled = TaskConfig(
+        **shared,
+        train_file=str(paths["student"]),
+        reward_fraction=condition.held_out / of_student,
+        data_seed=seed,
+    )
+    own = TaskConfig(**shared, train_file=str(paths["teacher"]), reward_fraction=HELD_OUT_OF_TEACHER)
     return {
-        "teacher": TaskConfig(**shared, train_file=str(paths["teacher"]), reward_fraction=HELD_OUT_OF_TEACHER),
-        "student": TaskConfig(
-            **shared,
-            train_file=str(paths["student"]),
-            transfer_file=str(paths["texts"]) if condition.unlabelled else None,
-            reward_fraction=condition.held_out / of_student,
-            data_seed=seed,
-        ),
+        "teacher": own if of_teacher else labelled,  # with labelled, what is held out of the student is of both
+        "student": replace(labelled, transfer_file=str(paths["texts"]) if condition.unlabelled else None),
     }
 
 

@@ -12,7 +12,7 @@ from filelock import FileLock
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from kselect import io
-from kselect.collection.conditions import Condition, TeacherSpec
+from kselect.collection.conditions import Condition
 from kselect.config import StudentConfig, TaskConfig, TrainingConfig
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.evaluation import evaluate
@@ -50,7 +50,7 @@ def train_teacher(condition: Condition, data: TaskConfig, encoder: str, seed: in
     as in a suite whose tasks have changed.
     """
     spec = condition.teacher
-    path = folder / f"{condition.task}-{seed}-{_name(spec)}"
+    path = folder / f"{condition.task}-{seed}-{_name(condition)}"
     with FileLock(folder / f".{path.name}.lock"):
         task = make_task(data)
         if (path / "config.json").is_file() and _has_learned_from(path, task):
@@ -75,8 +75,12 @@ def _has_learned_from(path: Path, task: Task[Any]) -> bool:
     return known is None or float(np.isin(texts_to_learn(task.splits), known).mean()) >= SAME
 
 
-def _name(spec: TeacherSpec) -> str:
-    parts = [f"{spec.examples}x{spec.epochs:g}", f"{spec.learning_rate:g}", spec.head, f"factor{spec.logit_factor:g}"]
+def _name(condition: Condition) -> str:
+    spec = condition.teacher
+    examples = str(spec.examples)
+    if spec.same_examples:
+        examples = f"{condition.labelled}-of-{condition.labelled + condition.held_out}-noise{condition.label_noise:g}-"
+    parts = [f"{examples}x{spec.epochs:g}", f"{spec.learning_rate:g}", spec.head, f"factor{spec.logit_factor:g}"]
     return "-".join(part for part in parts if part is not None)
 
 
@@ -94,7 +98,7 @@ def student_config(
 ) -> StudentConfig:
     """Return the settings of the condition's student, after saving it where it is not cut from its teacher.
 
-    The examples of teacher and student are disjoint, but a task may have copies of a text, 1 % of them in STS-B.
+    What is held out of the student is held out of its teacher, but a task may have copies of a text, 1 % of STS-B's.
     """
     spec = condition.student
     if spec.initial == "teacher":

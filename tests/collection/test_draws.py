@@ -46,6 +46,16 @@ def test_samples_are_disjoint_and_have_their_sizes(tmp_path: Path) -> None:
     assert all("label" not in row for row in rows(tmp_path / "texts.jsonl"))
 
 
+def test_a_teacher_of_the_same_examples_learns_from_those_of_the_student(tmp_path: Path) -> None:
+    found = draw(condition(teacher={"same_examples": True}, label_noise=0.3), TASKS, 0, 30, tmp_path)
+    teacher, student = (make_task(found[name]).splits for name in ("teacher", "student"))
+    for name in ("train", "reward"):
+        assert teacher[name].text_a == student[name].text_a
+        assert teacher[name].labels == student[name].labels
+    assert "transfer" in student and "transfer" not in teacher
+    assert set(texts(tmp_path / "texts.jsonl")).isdisjoint(texts(tmp_path / "student.jsonl"))
+
+
 def test_conditions_share_what_they_can_and_seeds_do_not(tmp_path: Path) -> None:
     draw(condition(), TASKS, 0, 30, tmp_path / "one")
     draw(condition("two", labelled=20, teacher={"examples": 40}), TASKS, 0, 30, tmp_path / "two")
