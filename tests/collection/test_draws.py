@@ -52,7 +52,8 @@ def test_a_teacher_of_the_same_examples_learns_from_those_of_the_student(tmp_pat
     for name in ("train", "reward"):
         assert teacher[name].text_a == student[name].text_a
         assert teacher[name].labels == student[name].labels
-    assert "transfer" in student and "transfer" not in teacher
+    assert "transfer" in student
+    assert "transfer" not in teacher
     assert set(texts(tmp_path / "texts.jsonl")).isdisjoint(texts(tmp_path / "student.jsonl"))
 
 
