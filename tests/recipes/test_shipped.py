@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kselect.agents.portfolio import Portfolio
 from kselect.agents.registry import load_agent
 from kselect.cli.main import main
-from kselect.config import AgentConfig
+from kselect.config import TEXT_SOURCES, AgentConfig
 from kselect.errors import KselectError
 from kselect.io import read_json
 from kselect.recipes import recipe_defaults
@@ -39,6 +40,22 @@ def test_it_is_what_a_distillation_follows_by_default(
     assert results["agent"] == "auto"
     assert f"chose {results['choice']['selection']}" in capsys.readouterr().out
     assert not results["choice"]["selection"].endswith("texts")  # there are none
+
+
+@pytest.mark.parametrize("ahead", [0.0, 0.05, 0.2])
+@pytest.mark.parametrize("disagreement", [0.02, 0.2])
+def test_a_teacher_of_the_same_labels_is_learned_from(ahead: float, disagreement: float) -> None:
+    folder = policy_folder("auto")
+    assert folder is not None
+    agent = load_agent(folder)
+    assert isinstance(agent, Portfolio)
+    assert agent.names is not None
+    agent.names = tuple(name for name in agent.names if name not in TEXT_SOURCES)  # no further texts
+    context = np.zeros(agent.context_size)
+    context[list(agent.known.values())] = 1
+    context[agent.facts["teacher_less_probe"]] = ahead
+    context[agent.facts["disagreement"]] = disagreement
+    assert agent.choose({"context": context}) != "gold"
 
 
 def test_a_folder_of_that_name_is_given_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
