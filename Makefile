@@ -20,13 +20,14 @@ demo: $(READY)  ## distil small students on generated data, in minutes
 test: $(READY)  ## the fast tests
 	@$(BIN)/python -m pytest -q -n $(WORKERS)
 
-test-slow: $(READY)  ## the slow tests alone
+test-slow: $(READY)  ## those that take seconds, alone
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m slow
 
-test-all: $(READY)  ## all tests, including the slow ones
+test-all: $(READY)  ## all tests, including the slow and the nightly ones
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m 'slow or not slow'
 
-nightly: $(READY)  ## every reader on 100,000 damaged files each, for hours
+nightly: $(READY)  ## the longest tests, and every reader on 100,000 damaged files each, for hours
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -m nightly
 	@KSELECT_FUZZ=100000 $(BIN)/python -m pytest -q -n $(WORKERS) tests/fuzz
 
 encoder: $(READY)  ## a small pretrained encoder, for the tests on real data

@@ -55,7 +55,7 @@ def lists(data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
         yield path, data
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "name",
     [

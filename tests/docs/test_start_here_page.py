@@ -64,10 +64,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     "section",
     [
-        pytest.param("My BERT", marks=pytest.mark.slow),
+        pytest.param("My BERT", marks=pytest.mark.nightly),
         "My table",
         "My entities",
-        pytest.param("Train a policy, inspect it, carry it over", marks=pytest.mark.slow),
+        pytest.param("Train a policy, inspect it, carry it over", marks=pytest.mark.nightly),
     ],
 )
 def test_its_commands_run(section: str, place: Path) -> None:

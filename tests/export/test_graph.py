@@ -59,21 +59,21 @@ def test_a_parser_is_exported(tmp_path: Path) -> None:
     check_same(word_classifier("parser", layers=1), task_for("parser"), tmp_path, 24)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("architecture", CONFIGS)
 def test_every_architecture_is_exported(architecture: str, tmp_path: Path) -> None:
     task = tiny_task("synthetic-entailment")
     check_same(classifier(architecture, task, layers=2), task, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("head", [*TAGGING, *PARSING])
 @pytest.mark.parametrize("architecture", ["bert", "modernbert"])
 def test_every_head_of_words_is_exported(head: str, architecture: str, tmp_path: Path) -> None:
     check_same(word_classifier(head, architecture), task_for(head), tmp_path, 24)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_regression_is_exported(tmp_path: Path) -> None:
     task = tiny_regression()
     check_same(classifier("roberta", task, layers=2), task, tmp_path)

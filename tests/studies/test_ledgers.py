@@ -59,7 +59,7 @@ def test_runs_under_different_settings_are_refused(compare_agents, tmp_path: Pat
         compare_agents.read_entries(ledger.path)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_tuning_and_levels_have_the_published_figures() -> None:
     assert "| 3 | 3 | 0.0002 | 80.9 | 0.745 | 1 |" in rows("tune_baseline.py", "table")
     explained = map(str, sorted((RESULTS / "explain").glob("*.json")))

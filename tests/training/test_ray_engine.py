@@ -33,7 +33,7 @@ from tests.tiny import tiny_classifier, tiny_task
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'kselect[ray]'")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 ROOT = Path(__file__).parents[2]
 STORE = 100 * 2**20
