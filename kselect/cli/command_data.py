@@ -10,6 +10,7 @@ from typing import Any
 from kselect.agents.serialization import DESCRIPTION
 from kselect.analysis.inspection.study_runs import read_study
 from kselect.cli.compared_tasks import naming_run, settings_of_run, tasks_of
+from kselect.cli.console import notice
 from kselect.cli.parser import unreadable_paths
 from kselect.cli.preflight import check_exists
 from kselect.collection.ablations import ablated
@@ -35,10 +36,20 @@ from kselect.recipes import check, check_decider, check_learner
 from kselect.runs.artifacts import find_policy
 from kselect.runs.history import is_run, read_run
 from kselect.runs.run_log import RUNS
+from kselect.tasks.description import describe_data
 from kselect.tasks.paths import find_file
 from kselect.tasks.registry import canonical, custom_name, load_test, make_task, task_name, text_files, word_source
 from kselect.tasks.synthetic.tasks import check_generated
 from kselect.tasks.task import Task
+
+TRAINING = (
+    TrainTeacherSettings,
+    TrainPolicySettings,
+    DistillSettings,
+    CompareSettings,
+    DoctorSettings,
+    ExplainSettings,
+)
 
 
 def prepare(settings: Settings) -> Any:
@@ -47,6 +58,13 @@ def prepare(settings: Settings) -> Any:
         for group in vars(settings).values():
             check_exists(group)
         return load_data(settings)
+
+
+def describe(settings: Settings, data: Any) -> None:
+    """Print a line about the data of each task that a command trains on or examines."""
+    if isinstance(settings, TRAINING):
+        for task in data if isinstance(data, list) else [data]:
+            notice(describe_data(task))
 
 
 @singledispatch

@@ -43,7 +43,6 @@ from kselect.io import to_json
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
 from kselect.runs.run_log import RUNS, Ledger
-from kselect.tasks.description import describe_data
 from kselect.tasks.task import Task
 from kselect.training.cells import check_run, run_cell, run_settings
 from kselect.training.comparison import KEY, MEANINGS, NUMBERS, Comparison, compare, records, save_figure, table
@@ -62,8 +61,6 @@ def run(settings: CompareSettings, data: Sequence[Task[Any]]) -> Path:
     names = " + ".join(task.name for task in data)
     by_task = [cells_of(each, task, agents) for each, task in zip(every, data, strict=True)]
     check_cells(cell for cells in by_task for cell in cells if cell.identity["seed"] == settings.run.seeds[0])
-    for task in data:
-        notice(describe_data(task))
     place = RunPlace(
         Path(settings.run.runs_dir), names, "compare", settings.run.seeds, settings.run.run_name, "compare"
     )

@@ -27,7 +27,7 @@ from kselect.analysis.doctor import (
     histograms,
     results_of,
 )
-from kselect.cli.console import Progress, notice, print_table
+from kselect.cli.console import Progress, print_table
 from kselect.cli.notices import warn_of_head
 from kselect.cli.training_run import resolve_task
 from kselect.config import AgentConfig, DoctorSettings
@@ -37,7 +37,6 @@ from kselect.recipes import resolve
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
 from kselect.stats import Estimate
-from kselect.tasks.description import describe_data
 from kselect.tasks.task import Task
 
 BAR = 20  # characters of a full bar
@@ -54,13 +53,13 @@ def run(settings: DoctorSettings, task: Task[Any]) -> Path:
     (teacher,) = models.teachers
     check_readable(task, teacher)
     warn_of_head(models)
-    notice(describe_data(task))
     place = RunPlace(Path(location.runs_dir), task.name, "doctor", seed, location.run_name, "doctor")
     with RunFolder.open(place, resolve_task(settings, task).to_dict(), location.fresh) as folder:
         if folder.resumed:  # there is nothing to resume from
             folder.rewind(0)
-        advice = _advice(settings, models)  # first, since the examination trains the student a little
-        with Progress(len(PARTS), f"Examining the teacher on {task.name}") as progress:
+        with Progress(len(PARTS) + 1, f"Examining the teacher on {task.name}") as progress:
+            progress.advance(0, measuring="facts of the run")
+            advice = _advice(settings, models)  # first, since the examination trains the student a little
             examination = examine(
                 task,
                 teacher,
@@ -70,7 +69,7 @@ def run(settings: DoctorSettings, task: Task[Any]) -> Path:
                 examples=settings.doctor.examples,
                 max_length=settings.task.max_length,
                 seed=settings.task.data_seed,
-                on_part=lambda part: progress.advance(int(part != PARTS[0]), measuring=part),
+                on_part=lambda part: progress.advance(measuring=part),
             )
             progress.advance()
         folder.log_histograms(histograms(examination), 0)

@@ -28,7 +28,7 @@ from kselect.analysis.ablation.runs import KEY, NUMBERS, ablation_study, check_r
 from kselect.analysis.ablation.teacher import predict_train, profile_ablation_teacher
 from kselect.analysis.plotting import can_draw
 from kselect.cli.console import Progress, markdown, notice, print_table
-from kselect.cli.notices import announce_data, warn_of_head
+from kselect.cli.notices import warn_of_head, warn_of_lengths
 from kselect.cli.study_run import retry_hint, run_study
 from kselect.cli.training_run import resolve
 from kselect.config import AblationConfig, ExplainSettings, names_with
@@ -58,7 +58,7 @@ def run(settings: ExplainSettings, task: Task[Any]) -> Path:
     config = match_smoothing(settings.ladder, sample)
     rungs, distiller_of = conditions(settings.ladder, classes), _distillers(settings, config, models_of)
     distiller = distiller_of(seeds[0], None)
-    announce_data(distiller)
+    warn_of_lengths(distiller)
     teacher = profile_ablation_teacher(distiller, config, sample)
     constant = first.task.constant_score("dev")["score"]
     for finding in (*warnings(teacher, constant), *identities(rungs, classes, teacher), *symptoms(teacher)):

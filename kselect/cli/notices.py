@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from kselect.cli.console import notice
 from kselect.distillation.builders import Models
 from kselect.distillation.distiller import Distiller
-from kselect.tasks.description import describe_data
 from kselect.tasks.task import Task
 
 FEW = 20
@@ -20,26 +17,21 @@ def warn_of_head(models: Models) -> None:
         notice(f"The student's head, {models.student.head.name}, is randomly initialised, with the seed of the run.")
 
 
-def announce_data(distiller: Distiller) -> None:
-    """Print one line about the data of a run, examples that are longer than the model's input among them."""
+def warn_of_lengths(distiller: Distiller) -> None:
+    """Warn of examples that are longer than the student's input; see `warn_long`."""
     truncated, in_pieces = (sum(counts.values()) for counts in (distiller.truncated, distiller.in_pieces))
-    notice(" ".join([describe_data(distiller.task), *_describe_long(truncated, in_pieces, distiller.max_length)]))
+    warn_long(truncated, in_pieces, distiller.max_length)
 
 
 def warn_long(truncated: int, in_pieces: int, max_length: int) -> None:
     """Print how many texts, or sentences of words, are longer than the model's input, if any."""
-    for line in _describe_long(truncated, in_pieces, max_length):
-        notice(line)
-
-
-def _describe_long(truncated: int, in_pieces: int, max_length: int) -> Iterator[str]:
     beyond = f"longer than max_length ({max_length} tokens)"
     if truncated:
         texts, were = ("text is", "was") if truncated == 1 else ("texts are", "were")
-        yield f"{truncated} {texts} {beyond} and {were} cut."
+        notice(f"{truncated} {texts} {beyond} and {were} cut.")
     if in_pieces:
         sentences, are = ("sentence is", "is") if in_pieces == 1 else ("sentences are", "are")
-        yield f"{in_pieces} {sentences} {beyond} and {are} read in pieces."
+        notice(f"{in_pieces} {sentences} {beyond} and {are} read in pieces.")
 
 
 def describe_metrics(metrics: dict[str, float], task: Task) -> str:

@@ -93,9 +93,10 @@ class Command(Generic[S]):
 
     def run(self, settings: S) -> Any:
         """Check what the settings name, load the data, and run the command; returns what it returns."""
-        from kselect.cli.command_data import prepare
+        from kselect.cli.command_data import describe, prepare
 
-        data = prepare(settings)  # before torch is imported, so that faults are reported at once
+        data = prepare(settings)  # before torch is imported, so that faults and data are reported at once
+        describe(settings, data)
         return import_module(self._module).run(settings, data)
 
     def settings(self, words: Sequence[str]) -> S | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kselect.cli.notices import announce_data, describe_metrics
+from kselect.cli.notices import describe_metrics, warn_of_lengths
 from kselect.cli.training_run import leading, open_folder, recorded, save_model
 from kselect.config import AgentConfig, PhaseConfig, TrainTeacherSettings
 from kselect.distillation.builders import make_encoder
@@ -30,7 +30,7 @@ def run(settings: TrainTeacherSettings, task: Task) -> Path:
     """Fine-tune the encoder and save it in a run folder, whose path is returned."""
     teacher = make_encoder(settings.model, task, settings.task.max_length, settings.run.seed)
     distiller = Distiller(task, None, teacher, settings.training, max_length=settings.task.max_length)
-    announce_data(distiller)
+    warn_of_lengths(distiller)
     with leading(distiller):
         return _train(settings, task, distiller)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from kselect.cli.console import Progress, notice
-from kselect.cli.notices import announce_data, warn_of_head
+from kselect.cli.notices import warn_of_head, warn_of_lengths
 from kselect.cli.signals import SIGNALS, Interruption
 from kselect.config import (
     CompareSettings,
@@ -36,6 +36,7 @@ from kselect.recipes.compatibility import check_served
 from kselect.runs.model_card import model_card
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
+from kselect.tasks.description import describe_data
 from kselect.tasks.registry import resolve_paths
 from kselect.tasks.task import Task
 from kselect.tasks.words.tagging_task import TaggingTask
@@ -71,8 +72,10 @@ def build_distiller(settings: DistillSettings | TrainPolicySettings, task: Task[
         other_tokens = with_other_tokens(models.student, models.teachers, models.task)
         check_served(settings.agent, models.student, models.answering, models.task.is_labelled, other_tokens)
         raise
+    if task is None:  # a further task, of which nothing has been said
+        notice(describe_data(models.task))
     warn_of_head(models)
-    announce_data(distiller)
+    warn_of_lengths(distiller)
     return distiller
 
 

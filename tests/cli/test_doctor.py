@@ -42,8 +42,9 @@ def fails(capsys: pytest.CaptureFixture[str], *said: str) -> str:
     assert main(said) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.count("\n") == 1
-    return err.removeprefix("kselect: error: ").strip()
+    (line,) = (line for line in err.splitlines() if line.startswith("kselect: error: "))
+    assert err.endswith(f"{line}\n")
+    return line.removeprefix("kselect: error: ")
 
 
 def test_doctor_prints_its_measurements_and_writes_them_to_a_folder(

@@ -29,7 +29,7 @@ def words(command: str, teacher: Path, runs: Path, *more: str) -> list[str]:
 @pytest.mark.parametrize(
     ("command", "more", "progress"),
     [
-        ("doctor", [], "Examining the teacher on synthetic-acceptability: 4/4 steps (100 %)"),
+        ("doctor", [], "Examining the teacher on synthetic-acceptability: 5/5 steps (100 %)"),
         ("distill", ["--agent", "all", "--epochs", "1"], "Distilling synthetic-acceptability under all: "),
         ("compare", ["--agents", "all", "--seeds", "0", "--epochs", "1"], "Comparing 1 agent on synthetic-acc"),
     ],

@@ -67,8 +67,9 @@ def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     assert main(words) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.count("\n") == 1
-    return captured.err.removeprefix("kselect: error: ").strip()
+    (line,) = (line for line in captured.err.splitlines() if line.startswith("kselect: error: "))
+    assert captured.err.endswith(f"{line}\n")
+    return line.removeprefix("kselect: error: ")
 
 
 @pytest.mark.parametrize(("kind", "head"), [("tags", "tagger"), ("trees", "tree-tagger")])
