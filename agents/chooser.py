@@ -26,8 +26,8 @@ class Chooser(Agent):
     Args:
         observation_space: Of the environment.
         action_space: Of the environment.
-        selections: By name, a mapping with the `stages` of weights by kind of knowledge, and, optionally, `requires`,
-            names without which it cannot be taken.
+        selections: By name, a mapping with the `stages` of weights by kind of knowledge; `traits`, numbers that
+            describe it, as many for each; and, optionally, `requires`, names without which it cannot be taken.
         facts: Positions in the context of the facts that are read, by name.
         known: Positions of entries that are 0 where a fact is undefined, by the name of the fact. What is undefined
             counts as its mean.
@@ -35,6 +35,7 @@ class Chooser(Agent):
 
     Attributes:
         learned: Names of the arrays that were fitted.
+        traits: Number of traits of a selection.
         centre: Mean of each fact over the runs that it was fitted to, `[p]`.
         scale: Standard deviation of each fact over these, `[p]`.
         chosen: Name of the selection of the current episode; None before its first decision.
@@ -55,6 +56,10 @@ class Chooser(Agent):
     ) -> None:
         super().__init__(observation_space, action_space, seed=seed)
         self.selections = {name: dict(selection) for name, selection in selections.items()}
+        counts = {len(selection["traits"]) for selection in self.selections.values()}
+        if len(counts) != 1:
+            raise KselectError("The selections of a policy have different numbers of traits: give as many for each.")
+        (self.traits,) = counts
         self.facts = dict(facts)
         self.known = dict(known or {})
         for name, position in [*self.facts.items(), *self.known.items()]:
@@ -95,6 +100,10 @@ class Chooser(Agent):
         scaled = np.clip((values - self.centre) / self.scale, -FARTHEST, FARTHEST)
         return np.where(defined, scaled, 0.0)
 
+    def products(self, name: str, facts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what coefficients multiply for a selection; see the function of that name."""
+        return products(self.selections[name]["traits"], facts)
+
     def possible(self) -> list[str]:
         """Return the selections that can be taken with the knowledge on offer."""
         return [name for name in self.selections if self._is_possible(name)]
@@ -124,3 +133,13 @@ class Chooser(Agent):
                 raise KselectError(f"Its {name} has the shape {arrays[name].shape}: fit the policy again.")
             setattr(self, name, np.asarray(arrays[name], dtype=np.float64))
         self.chosen, self._schedule = facts["chosen"], None
+
+
+def products(traits: Any, facts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return t traits times 1 and each of p facts, `[t (1 + p)]`, which coefficients multiply.
+
+    Args:
+        traits: `[t]`.
+        facts: Less their centre, over their scale, `[p]`.
+    """
+    return np.outer(traits, np.concatenate([[1.0], facts])).ravel()

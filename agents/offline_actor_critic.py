@@ -25,7 +25,7 @@ class OfflineActorCritic(Chooser):
     Args:
         observation_space: Of the environment.
         action_space: Of the environment.
-        selections: See `Chooser`; each also has `traits`, numbers that describe it, as many for each.
+        selections: See `Chooser`.
         facts: Positions in the context of the facts that are read, by name.
         known: See `Chooser`.
         critics: Size of the ensemble.
@@ -51,11 +51,9 @@ class OfflineActorCritic(Chooser):
         seed: int = 0,
     ) -> None:
         super().__init__(observation_space, action_space, selections=selections, facts=facts, known=known, seed=seed)
-        if len({len(selection["traits"]) for selection in self.selections.values()}) != 1:
-            raise KselectError("The selections of a policy have different numbers of traits: give as many for each.")
         self.critics = critics
         self.check_settings()
-        size = len(next(iter(self.selections.values()))["traits"]) * (1 + len(self.facts))
+        size = self.traits * (1 + len(self.facts))
         self.actor, self.critic = np.zeros(size), np.zeros((critics, size))
 
     def choose(self, observation: Observation) -> str:
@@ -75,14 +73,4 @@ class OfflineActorCritic(Chooser):
 
     def _rows(self, observation: Observation) -> dict[str, NDArray[np.float64]]:
         facts = self.scaled_facts(observation)
-        return {name: products(self.selections[name]["traits"], facts) for name in self.possible()}
-
-
-def products(traits: Any, facts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return t traits times 1 and each of p facts, `[t (1 + p)]`, which coefficients multiply.
-
-    Args:
-        traits: `[t]`.
-        facts: Less their centre, over their scale, `[p]`.
-    """
-    return np.outer(traits, np.concatenate([[1.0], facts])).ravel()
+        return {name: self.products(name, facts) for name in self.possible()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from statistics import NormalDist
 from typing import Any, ClassVar
@@ -53,9 +53,11 @@ class Gain:
 class Portfolio(Chooser):
     """Takes a default selection unless another one is better with a high probability.
 
-    The expected gain of a selection over the default is linear in `facts`: entries of an observation's context that are
-    known at the first decision. Its coefficients have a normal distribution, which `kselect.collection.fit` learns from
-    runs of every selection under many conditions. The choice is made once; its stages then follow the run.
+    The expected gain of a selection over the default is linear in how their traits differ, times 1 and each of `facts`:
+    entries of an observation's context that are known at the first decision. So what is known of the labels, the
+    outputs, the inner states or the texts of one selection counts for all that have them. The coefficients have a
+    normal distribution, which `kselect.collection.fit` learns from runs of every selection under many conditions. The
+    choice is made once; its stages then follow the run.
 
     Args:
         observation_space: Of the environment.
@@ -67,8 +69,8 @@ class Portfolio(Chooser):
         seed: Accepted as by every agent; nothing is random.
 
     Attributes:
-        mean: Of the coefficients, `[s (1 + p)]`: of s selections times 1 and each of p facts.
-        covariance: Of the coefficients, `[s (1 + p), s (1 + p)]`.
+        mean: Of the coefficients, `[t (1 + p)]`: of t traits times 1 and each of p facts.
+        covariance: Of the coefficients, `[t (1 + p), t (1 + p)]`.
         noise: Standard deviation of a run's score around its expectation, `[1]`.
         expected: What the chosen selection is expected to gain over the default; None where it is the default.
     """
@@ -90,7 +92,7 @@ class Portfolio(Chooser):
         super().__init__(observation_space, action_space, selections=selections, facts=facts, known=known, seed=seed)
         self.confidence = confidence
         self.check_settings()
-        size = len(self.selections) * (1 + len(self.facts))
+        size = self.traits * (1 + len(self.facts))
         self.mean, self.covariance, self.noise = np.zeros(size), np.zeros((size, size)), np.zeros(1)
         self.expected: Gain | None = None
 
@@ -128,11 +130,11 @@ class Portfolio(Chooser):
 
     def gain(self, observation: Observation, name: str, over: str) -> Gain:
         """Return the expected gain of one selection over another."""
-        facts, names = self.scaled_facts(observation), list(self.selections)
-        row = features(name, names, facts) - features(over, names, facts)
-        products = (row * self.mean).reshape(len(names), 1 + len(facts)).sum(axis=0)
+        facts = self.scaled_facts(observation)
+        row = self.products(name, facts) - self.products(over, facts)
+        parts = (row * self.mean).reshape(self.traits, 1 + len(facts)).sum(axis=0)
         error = math.sqrt(max(float(row @ self.covariance @ row), 0.0))
-        return Gain(float(row @ self.mean), error, dict(zip(self.facts, products[1:].tolist(), strict=True)))
+        return Gain(float(row @ self.mean), error, dict(zip(self.facts, parts[1:].tolist(), strict=True)))
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return what was fitted, the choice of the current episode, and what it is expected to gain."""
@@ -143,18 +145,3 @@ class Portfolio(Chooser):
         """Return to the state that `state` returned."""
         super().restore(arrays, facts)
         self.expected = None if facts["expected"] is None else Gain(**facts["expected"])
-
-
-def features(selection: str, selections: Sequence[str], facts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what the coefficients multiply: which of s selections it is, times 1 and each of p facts.
-
-    Args:
-        selection: Name of the selection.
-        selections: Names of all, in the order of their coefficients.
-        facts: Less their centre, over their scale, `[p]`.
-
-    Returns:
-        `[s (1 + p)]`.
-    """
-    own = np.array([other == selection for other in selections], dtype=np.float64)
-    return np.outer(own, np.concatenate([[1.0], facts])).ravel()

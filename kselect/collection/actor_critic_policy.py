@@ -10,9 +10,10 @@ from gymnasium import spaces
 from kselect.agents.offline_actor_critic import OfflineActorCritic
 from kselect.agents.stages import Stages, selected_during
 from kselect.collection.fit import Trial, by_group
-from kselect.collection.fit_actor_critic import HALF, fit_actor_critic, plan_traits
+from kselect.collection.fit_actor_critic import fit_actor_critic
 from kselect.collection.policy import READ, described, indicator_positions, positions
 from kselect.collection.suite import Suite
+from kselect.collection.traits import HALF
 from kselect.config import TEXT_SOURCES
 from kselect.envs.observation import observation_space
 
@@ -44,7 +45,6 @@ def combinations(selections: Mapping[str, Stages]) -> dict[str, Stages]:
 
 def choose_by_actor_critic(
     observed: Sequence[Trial],
-    selections: Mapping[str, Stages],
     facts: Sequence[str] = READ,
     *,
     pessimism: float = 1.0,
@@ -54,14 +54,12 @@ def choose_by_actor_critic(
 
     They choose among the selections that were run in the group, whose scores are known.
     """
-    traits = {name: plan_traits(stages) for name, stages in selections.items()}
     found = {}
     for task in dict.fromkeys(trial.task for trial in observed):
         others = [trial for trial in observed if trial.task != task]
-        fitted = fit_actor_critic(others, traits, facts, pessimism=pessimism, seed=seed)
+        fitted = fit_actor_critic(others, facts, pessimism=pessimism, seed=seed)
         for group, members in by_group([trial for trial in observed if trial.task == task]).items():
-            own = [trial.selection for trial in members]
-            found[group] = fitted.choose(own, members[0].facts, traits)
+            found[group] = fitted.choose(members)
     return found
 
 
@@ -85,13 +83,12 @@ def make_actor_critic(
         seed: likewise.
     """
     stages_of = combinations(suite.selections) if combine else suite.selections
-    traits = {name: plan_traits(stages) for name, stages in stages_of.items()}
-    fitted = fit_actor_critic(observed, traits, facts, pessimism=pessimism, seed=seed)
+    fitted = fit_actor_critic(observed, facts, pessimism=pessimism, seed=seed)
     names = (*(suite.knowledge.knowledge or ()), *TEXT_SOURCES)
     agent = OfflineActorCritic(
         observation_space(len(names), observe_facts=True),
         spaces.Box(0.0, 1.0, (len(names),), np.float32),
-        selections={name: {**each, "traits": traits[name]} for name, each in described(stages_of).items()},
+        selections=described(stages_of),
         facts=positions(facts),
         known=indicator_positions(facts),
         critics=len(fitted.critic),

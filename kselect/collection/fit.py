@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import BayesianRidge
 
-from kselect.agents.portfolio import features
+from kselect.agents.chooser import products
 from kselect.collection.fact_scaling import FactScaling
 from kselect.collection.table import Run
+from kselect.collection.traits import traits_of
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Trial:
         group: the condition and the seed; the trials of a group differ in their selection alone.
         task: name of the task.
         selection: name of the selection.
+        traits: of the selection, see `kselect.collection.traits.traits_of`.
         facts: by name, as `kselect.distillation.facts.facts.Facts.scaled` returns them.
         score: at the end of the run, in points.
     """
@@ -30,6 +32,7 @@ class Trial:
     group: tuple[str, int]
     task: str
     selection: str
+    traits: tuple[float, ...]
     facts: Mapping[str, float]
     score: float
 
@@ -45,6 +48,7 @@ def trials(runs: Iterable[Run], split: str = "dev") -> list[Trial]:
             (run.condition, run.seed),
             run.task,
             run.selection,
+            traits_of(run.stages),
             run.read_facts().scaled(),
             100 * run.score(1.0, split),
         )
@@ -58,11 +62,12 @@ class Fitted:
     """Coefficients of a portfolio, see `kselect.agents.portfolio.Portfolio`.
 
     Attributes:
-        mean: of the coefficients, `[s (1 + p)]`.
-        covariance: of the coefficients, `[s (1 + p), s (1 + p)]`.
+        mean: of the coefficients, `[t (1 + p)]`.
+        covariance: of the coefficients, `[t (1 + p), t (1 + p)]`.
         scaling: of the facts that gains depend on.
         noise: standard deviation of a run's score, in points.
-        ranking: of the selections, see `ranked`, in which order they have coefficients.
+        ranking: of the selections, see `ranked`.
+        traits: of the selections, by name.
     """
 
     mean: NDArray[np.float64]
@@ -70,6 +75,7 @@ class Fitted:
     scaling: FactScaling
     noise: float
     ranking: tuple[str, ...]
+    traits: Mapping[str, tuple[float, ...]]
 
     @property
     def default(self) -> str:
@@ -90,7 +96,7 @@ class Fitted:
             over: the other one; the default by default.
         """
         values = self.scaling(facts)
-        difference = features(selection, self.ranking, values) - features(over or self.default, self.ranking, values)
+        difference = products(self.traits[selection], values) - products(self.traits[over or self.default], values)
         variance = float(difference @ self.covariance @ difference)
         return float(difference @ self.mean), math.sqrt(max(variance, 0.0))
 
@@ -98,26 +104,27 @@ class Fitted:
 def fit(runs: Sequence[Trial], facts: Sequence[str]) -> Fitted:
     """Fit the gains of all selections by Bayesian ridge regression within groups.
 
-    Scores and features are centred within each group, so that only differences between selections of the same condition
-    and seed count. The strength of the prior and the noise are those of the highest evidence (MacKay 1992), computed by
-    scikit-learn.
+    Features are the traits of a selection, times 1 and each fact. Scores and features are centred within each group, so
+    that only differences between selections of the same condition and seed count. The strength of the prior and the
+    noise are those of the highest evidence (MacKay 1992), computed by scikit-learn.
 
     Args:
         runs: of every selection, in as many conditions as there are; a group may lack some.
         facts: names of the facts that gains may depend on.
     """
-    groups, ranking = by_group(runs), tuple(ranked(runs))
+    groups = by_group(runs)
     scaling = FactScaling.fit((members[0].facts for members in groups.values()), facts)
     rows, targets = [], []
     for members in groups.values():
         known = scaling(members[0].facts)
-        rows_of_group = np.stack([features(run.selection, ranking, known) for run in members])
+        rows_of_group = np.stack([products(run.traits, known) for run in members])
         scores = np.array([run.score for run in members])
         rows.append(rows_of_group - rows_of_group.mean(axis=0))
         targets.append(scores - scores.mean())
     model = BayesianRidge(fit_intercept=False, max_iter=1000).fit(np.concatenate(rows), np.concatenate(targets))
     mean, covariance = np.asarray(model.coef_), np.asarray(model.sigma_)
-    return Fitted(mean, covariance, scaling, float(model.alpha_) ** -0.5, ranking)
+    traits = {run.selection: run.traits for run in runs}
+    return Fitted(mean, covariance, scaling, float(model.alpha_) ** -0.5, tuple(ranked(runs)), traits)
 
 
 def leave_tasks_out(runs: Sequence[Trial], facts: Sequence[str]) -> dict[str, Fitted]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,26 +11,11 @@ from numpy.typing import NDArray
 from sklearn.linear_model import BayesianRidge
 from torch.nn import functional as F
 
-from kselect.agents.offline_actor_critic import products
-from kselect.agents.stages import Stages
+from kselect.agents.chooser import products
 from kselect.collection.fact_scaling import FactScaling
 from kselect.collection.fit import Trial, by_group
-from kselect.config import TEXT_SOURCES
-from kselect.config.knowledge import kind_of
-
-LABELS = ("gold", "label-smoothing")
-OUTPUTS = (
-    *("logits", "logits-mse", "reverse-kl", "jsd", "kd-sim", "kd-pt", "kd-pt-sim", "kd-top-k"),
-    *("marginals", "substructures", "posterior", "best-sequences"),
-)
-PLAN_TRAITS = tuple(
-    f"{share}_{part}" for part in ("mean", "change") for share in ("labels", "outputs", "inner", "texts")
-)
-"""What describes a selection: shares of the weight of labels, of the teacher's outputs and of its inner states, and the
-weight of further texts, as means over the run, and as means of the second half less those of the first."""
 
 LARGEST_WEIGHT = 20.0  # as in Peng et al. 2019
-HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -47,54 +32,14 @@ class FittedActorCritic:
     critic: NDArray[np.float64]
     scaling: FactScaling
 
-    def choose(
-        self,
-        selections: Sequence[str],
-        facts: Mapping[str, float],
-        traits: Mapping[str, Sequence[float]],
-    ) -> str:
-        """Return the selection that the actor finds most likely."""
-        values = self.scaling(facts)
-        return max(selections, key=lambda selection: float(products(traits[selection], values) @ self.actor))
-
-
-def plan_traits(stages: Stages) -> list[float]:
-    """Return the `PLAN_TRAITS` of a selection.
-
-    >>> plan_traits([{"until": 0.5, "weights": {"logits": 1, "transfer": 1}}, {"weights": {"gold": 1}}])
-    [0.5, 0.5, 0.0, 0.5, 1.0, -1.0, 0.0, -1.0]
-    >>> plan_traits([{"weights": {"logits": 1}, "to": {"gold": 1}}])
-    [0.5, 0.5, 0.0, 0.0, 0.5, -0.5, 0.0, 0.0]
-    """
-    halves, start = np.zeros((2, 4)), 0.0
-    for stage in stages:
-        end = stage.get("until", 1.0)
-        first, last = weight_shares(stage["weights"]), weight_shares(stage.get("to") or stage["weights"])
-        for half, (begin, stop) in enumerate(((0.0, HALF), (HALF, 1.0))):
-            low, high = max(start, begin), min(end, stop)
-            if low < high:  # weights that move do so in a straight line
-                place = ((low + high) / 2 - start) / (end - start)
-                halves[half] += (high - low) / HALF * (first + place * (last - first))
-        start = end
-    found: list[float] = np.concatenate([halves.mean(axis=0), halves[1] - halves[0]]).round(6).tolist()
-    return found
-
-
-def weight_shares(weights: Mapping[str, float]) -> NDArray[np.float64]:
-    """Return the shares of labels, outputs and inner states among weights, and the weight of further texts, `[4]`."""
-    kinds = {name: weight for name, weight in weights.items() if name not in TEXT_SOURCES}
-    total = sum(kinds.values())
-    shares = {name: weight / total for name, weight in kinds.items()} if total else {"gold": 1.0}
-    labels, outputs = (
-        sum(share for name, share in shares.items() if kind_of(name) in own) for own in (LABELS, OUTPUTS)
-    )
-    texts = max((weights.get(name, 0.0) for name in TEXT_SOURCES), default=0.0)
-    return np.array([labels, outputs, 1 - labels - outputs, texts])
+    def choose(self, runs: Sequence[Trial]) -> str:
+        """Return the selection that the actor finds most likely, among those of a group."""
+        values = self.scaling(runs[0].facts)
+        return max(runs, key=lambda run: float(products(run.traits, values) @ self.actor)).selection
 
 
 def fit_actor_critic(
     runs: Sequence[Trial],
-    traits: Mapping[str, Sequence[float]],
     facts: Sequence[str],
     *,
     critics: int = 32,
@@ -116,7 +61,6 @@ def fit_actor_critic(
 
     Args:
         runs: of every selection, in as many conditions as there are; a group may lack some.
-        traits: of each selection, by name.
         facts: names of the facts that they are multiplied with.
         critics: size of the ensemble.
         pessimism: in standard deviations of the ensemble.
@@ -128,7 +72,7 @@ def fit_actor_critic(
     features, targets = [], []
     for members in groups:
         known = scaling(members[0].facts)
-        rows = np.stack([products(traits[run.selection], known) for run in members])
+        rows = np.stack([products(run.traits, known) for run in members])
         scores = np.array([run.score for run in members])
         features.append(rows - rows.mean(axis=0))
         targets.append(scores - scores.mean())

@@ -57,8 +57,7 @@ def main() -> None:
     fixed = {task: best_fixed([trial for trial in observed if trial.task != task]) for task in tasks}
     policies: dict[str, list[Mapping[Group, str]]] = {
         "actor-critic": [
-            choose_by_actor_critic(observed, suite.selections, pessimism=arguments.pessimism, seed=seed)
-            for seed in range(arguments.fits)
+            choose_by_actor_critic(observed, pessimism=arguments.pessimism, seed=seed) for seed in range(arguments.fits)
         ],
         "portfolio": [{choice.group: choice.selection for choice in choose_on_left_out_tasks(observed)}],
         "best fixed of other tasks": [{group: fixed[task] for group, task in task_of.items()}],

@@ -14,7 +14,7 @@ from kselect.agents.registry import load_agent
 from kselect.agents.stages import Stages, selected_during
 from kselect.collection.actor_critic_policy import choose_by_actor_critic, combinations, make_actor_critic
 from kselect.collection.fit import Trial, by_group
-from kselect.collection.fit_actor_critic import fit_actor_critic, plan_traits
+from kselect.collection.fit_actor_critic import fit_actor_critic
 from kselect.collection.policy import READ
 from kselect.envs.worlds import DECISIONS, HALF, NAMES, World, score
 from kselect.errors import KselectError
@@ -24,23 +24,22 @@ SUBSETS = [np.array(subset) for subset in product((0, 1), repeat=len(NAMES)) if 
 BARS = {"const": 0.9, "progress": 0.9, "delayed": 0.85}
 
 
-def shares_of(early: np.ndarray, late: np.ndarray) -> list[float]:
+def shares_of(early: np.ndarray, late: np.ndarray) -> tuple[float, ...]:
     """Traits of a plan: each kind's share, as a mean over the run and as its change."""
     first, second = early / early.sum(), late / late.sum()
-    return [*(first + second) / 2, *second - first]
+    return (*(first + second) / 2, *second - first)
 
 
 def learned_score(world: str, seed: int, episodes: int = 16) -> float:
     """Return the score of what is learned from the returns of episodes of random selections, two in each."""
     env, generator = World(world, noise=0.3, seed=seed), np.random.default_rng([seed, 3])
-    runs, traits = [], {}
+    runs = []
     for episode in range(episodes):
         halves = [SUBSETS[generator.integers(len(SUBSETS))] for _ in range(2)]
         env.reset()
         returned = sum(env.step(halves[step >= HALF])[1] for step in range(DECISIONS))
-        traits[str(episode)] = shares_of(*halves)
-        runs.append(Trial((world, 0), world, str(episode), {}, returned))
-    fitted = fit_actor_critic(runs, traits, ())
+        runs.append(Trial((world, 0), world, str(episode), shares_of(*halves), {}, returned))
+    fitted = fit_actor_critic(runs, ())
     plans = list(product(SUBSETS, SUBSETS))
     early, late = plans[int(np.argmax(np.array([shares_of(*plan) for plan in plans]) @ fitted.actor))]
     return score(world, lambda seen: early if seen["context"][0] < 0.5 else late)
@@ -53,7 +52,7 @@ def test_sixteen_noisy_episodes_suffice(world: str) -> None:
 
 def test_choices_on_left_out_tasks_follow_the_facts() -> None:
     observed = pool(effect=5.0)
-    choices = choose_by_actor_critic(observed, SELECTIONS)
+    choices = choose_by_actor_critic(observed)
     groups = by_group(observed)
     assert choices.keys() == groups.keys()
     gained, best = [], []
@@ -66,25 +65,19 @@ def test_choices_on_left_out_tasks_follow_the_facts() -> None:
 
 def test_critics_that_disagree_make_a_selection_less_likely() -> None:
     """On two tasks of five a selection is worth much and on the others it loses: its mean is best, and uncertain."""
-    traits, runs = {"safe": [1.0, 0.0], "bold": [0.0, 1.0], "poor": [0.0, 0.0]}, []
+    traits, runs = {"safe": (1.0, 0.0), "bold": (0.0, 1.0), "poor": (0.0, 0.0)}, []
     for task in range(5):
         for condition in range(6):
             scores = {"safe": 62.0, "bold": 72.0 if task < 2 else 57.0, "poor": 58.0}
-            runs += [Trial((f"{task}-{condition}", 0), str(task), name, {}, value) for name, value in scores.items()]
+            group = (f"{task}-{condition}", 0)
+            runs += [Trial(group, str(task), name, traits[name], {}, value) for name, value in scores.items()]
     odds = {
         pessimism: {name: float(np.dot(row, fitted.actor)) for name, row in traits.items()}
         for pessimism in (0.0, 2.0)
-        for fitted in [fit_actor_critic(runs, traits, (), pessimism=pessimism)]
+        for fitted in [fit_actor_critic(runs, (), pessimism=pessimism)]
     }
     assert odds[0.0]["bold"] > odds[0.0]["safe"]
     assert odds[2.0]["bold"] < odds[2.0]["safe"]
-
-
-def test_traits_are_those_of_both_halves() -> None:
-    stages: Stages = [{"until": 0.25, "weights": {"gold": 1}}, {"weights": {"logits": 1, "hidden": 1, "transfer": 0.5}}]
-    early = np.array([0.5, 0.25, 0.25, 0.25])
-    late = np.array([0.0, 0.5, 0.5, 0.5])
-    assert plan_traits(stages) == pytest.approx([*(early + late) / 2, *late - early])
 
 
 def test_combinations_have_halves_that_were_seen() -> None:
@@ -138,10 +131,3 @@ def test_the_facts_are_those_of_a_portfolio() -> None:
     agent = make_actor_critic(pool(effect=1.0), SUITE)
     assert list(agent.facts) == list(READ)
     assert agent.selections.keys() == SELECTIONS.keys()
-
-
-def test_as_many_traits_for_each_selection() -> None:
-    agent = make_actor_critic(pool(effect=1.0), SUITE)
-    odd = {**agent.selections, "x": {"stages": [], "traits": [1]}}
-    with pytest.raises(KselectError, match="different numbers of traits"):
-        OfflineActorCritic(agent.observation_space, agent.action_space, **{**agent.settings, "selections": odd})

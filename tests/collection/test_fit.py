@@ -23,8 +23,8 @@ from kselect.collection.fit import (
     inflation,
     leave_tasks_out,
 )
-from kselect.collection.fit_actor_critic import plan_traits
 from kselect.collection.policy import set_coefficients
+from kselect.collection.traits import traits_of
 from kselect.errors import KselectError
 
 STAGES: dict[str, list[dict[str, Any]]] = {
@@ -34,13 +34,13 @@ STAGES: dict[str, list[dict[str, Any]]] = {
     "texts": [{"weights": {"logits": 1, "transfer": 1}}],
     "late": [{"until": 0.5, "weights": {"logits": 1, "transfer": 1}}, {"weights": {"gold": 1, "transfer": 0}}],
 }
-TRAITS = {name: plan_traits(stages)[:4] for name, stages in STAGES.items()}
+TRAITS = {name: traits_of(stages) for name, stages in STAGES.items()}
 FACTS = ("ahead", "unrelated")
 
 
 def true_score(selection: str, ahead: float) -> float:
     """The teacher's share is worth `ahead`, and its texts as much again; all loses a little everywhere."""
-    _, outputs, inner, texts = TRAITS[selection]
+    _, outputs, inner, texts, *_ = TRAITS[selection]
     return 70 + 4 * ahead * outputs + 4 * ahead * texts - 1.0 * inner
 
 
@@ -58,6 +58,7 @@ def table(noise: float, tasks: int = 6, seeds: int = 3, seed: int = 0, blur: flo
                         (f"{task}-{condition}", number),
                         str(task),
                         name,
+                        TRAITS[name],
                         facts,
                         level + true_score(name, ahead) + noise * generator.normal(),
                     )
@@ -113,7 +114,7 @@ def test_errors_grow_where_tasks_differ_in_what_no_fact_says() -> None:
 def test_each_task_counts_once_for_the_best_fixed_selection() -> None:
     facts = {"ahead": 0.0, "unrelated": 0.0}
     scores = [("a", number, {"gold": 1.0, "all": 0.0}) for number in range(5)] + [("b", 0, {"gold": 0.0, "all": 3.0})]
-    runs = [Trial((t, n), t, name, facts, score) for t, n, both in scores for name, score in both.items()]
+    runs = [Trial((t, n), t, name, TRAITS[name], facts, score) for t, n, both in scores for name, score in both.items()]
     assert best_fixed(runs) == "all"
 
 
@@ -127,7 +128,7 @@ def portfolio(names: tuple[str, ...] = ("gold", "logits", "hidden", "transfer"),
     agent = Portfolio(
         observation_space,
         spaces.Box(0, 1, (rows,), np.float32),
-        selections={name: {"stages": STAGES[name]} for name in model.ranking},
+        selections={name: {"stages": STAGES[name], "traits": TRAITS[name]} for name in model.ranking},
         facts={"ahead": 2, "unrelated": 3},
         known={"ahead": 1},
         confidence=confidence,
@@ -223,5 +224,8 @@ def test_faults_are_refused() -> None:
     agent = portfolio()
     spaces_ = agent.observation_space, agent.action_space
     settings = agent.settings
+    odd = {**agent.selections, "x": {"stages": [], "traits": [1]}}
+    with pytest.raises(KselectError, match="different numbers of traits"):
+        Portfolio(*spaces_, **{**settings, "selections": odd})
     with pytest.raises(KselectError, match="position of ahead"):
         Portfolio(*spaces_, **{**settings, "facts": {"ahead": 9}})

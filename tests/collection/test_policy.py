@@ -13,9 +13,9 @@ from kselect.agents.stages import Stages
 from kselect.cli.main import main
 from kselect.collection.actor_critic_policy import make_actor_critic
 from kselect.collection.fit import Trial
-from kselect.collection.fit_actor_critic import plan_traits
 from kselect.collection.policy import READ, choose_on_left_out_tasks, make_portfolio, save_policy
 from kselect.collection.suite import Suite
+from kselect.collection.traits import traits_of
 from kselect.config import KnowledgeConfig
 from kselect.io import read_json
 
@@ -31,13 +31,14 @@ SUITE = Suite({}, {}, KnowledgeConfig(knowledge=["gold", "logits"], scales={"log
 def pool(effect: float, tasks: int = 5) -> list[Trial]:
     """Runs in which the teacher's outputs are worth `effect` times how far it is ahead."""
     generator = np.random.default_rng(0)
-    traits = {name: plan_traits(stages) for name, stages in SELECTIONS.items()}
+    traits = {name: traits_of(stages) for name, stages in SELECTIONS.items()}
     found = []
     for number in range(tasks * 6):
         facts = dict.fromkeys(READ, 0.0) | {READ[0]: float(generator.normal())}
-        for name, (_, outputs, _, texts, *_) in traits.items():
+        for name, own in traits.items():
+            _, outputs, _, texts, *_ = own
             score = 60 + effect * facts[READ[0]] * (outputs + texts) + generator.normal()
-            found.append(Trial((f"c{number}", 0), str(number % tasks), name, facts, score))
+            found.append(Trial((f"c{number}", 0), str(number % tasks), name, own, facts, score))
     return found
 
 
