@@ -11,6 +11,7 @@ from kselect.agents.portfolio import Portfolio
 from kselect.agents.registry import load_agent
 from kselect.cli.main import main
 from kselect.config import TEXT_SOURCES, AgentConfig
+from kselect.distillation.facts.facts import GAP
 from kselect.errors import KselectError
 from kselect.io import read_json
 from kselect.recipes import recipe_defaults
@@ -42,9 +43,11 @@ def test_it_is_what_a_distillation_follows_by_default(
     assert not results["choice"]["selection"].endswith("texts")  # there are none
 
 
-@pytest.mark.parametrize("ahead", [0.0, 0.05, 0.2])
 @pytest.mark.parametrize("disagreement", [0.02, 0.2])
-def test_a_teacher_of_the_same_labels_is_learned_from(ahead: float, disagreement: float) -> None:
+@pytest.mark.parametrize(("points_ahead", "learns_from_teacher"), [(-10, False), (10, True), (20, True)])
+def test_a_teacher_of_the_same_labels_is_learned_from_if_it_is_ahead(
+    points_ahead: float, learns_from_teacher: bool, disagreement: float
+) -> None:
     folder = policy_folder("auto")
     assert folder is not None
     agent = load_agent(folder)
@@ -53,9 +56,9 @@ def test_a_teacher_of_the_same_labels_is_learned_from(ahead: float, disagreement
     agent.names = tuple(name for name in agent.names if name not in TEXT_SOURCES)  # no further texts
     context = np.zeros(agent.context_size)
     context[list(agent.known.values())] = 1
-    context[agent.facts["teacher_less_probe"]] = ahead
+    context[agent.facts["teacher_less_probe"]] = points_ahead / 100 / GAP
     context[agent.facts["disagreement"]] = disagreement
-    assert agent.choose({"context": context}) != "gold"
+    assert (agent.choose({"context": context}) != "gold") == learns_from_teacher
 
 
 def test_a_folder_of_that_name_is_given_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
