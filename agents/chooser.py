@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,8 +26,8 @@ class Chooser(Agent):
     Args:
         observation_space: Of the environment.
         action_space: Of the environment.
-        selections: By name, a mapping with the `stages` of weights by kind of knowledge; `traits`, numbers that
-            describe it, as many for each; and, optionally, `requires`, names without which it cannot be taken.
+        selections: By name, a mapping with the `stages` of weights by kind of knowledge; `traits`, numbers by name that
+            describe it, the same for each; and, optionally, `requires`, names without which it cannot be taken.
         facts: Positions in the context of the facts that are read, by name.
         known: Positions of entries that are 0 where a fact is undefined, by the name of the fact. What is undefined
             counts as its mean.
@@ -35,7 +35,7 @@ class Chooser(Agent):
 
     Attributes:
         learned: Names of the arrays that were fitted.
-        traits: Number of traits of a selection.
+        traits: Names of the traits of every selection.
         centre: Mean of each fact over the runs that it was fitted to, `[p]`.
         scale: Standard deviation of each fact over these, `[p]`.
         chosen: Name of the selection of the current episode; None before its first decision.
@@ -56,10 +56,10 @@ class Chooser(Agent):
     ) -> None:
         super().__init__(observation_space, action_space, seed=seed)
         self.selections = {name: dict(selection) for name, selection in selections.items()}
-        counts = {len(selection["traits"]) for selection in self.selections.values()}
-        if len(counts) != 1:
-            raise KselectError("The selections of a policy have different numbers of traits: give as many for each.")
-        (self.traits,) = counts
+        traits = {tuple(selection["traits"]) for selection in self.selections.values()}
+        if len(traits) != 1:
+            raise KselectError("The selections of a policy have different traits: give the same for each.")
+        (self.traits,) = traits
         self.facts = dict(facts)
         self.known = dict(known or {})
         for name, position in [*self.facts.items(), *self.known.items()]:
@@ -102,7 +102,7 @@ class Chooser(Agent):
 
     def products(self, name: str, facts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what coefficients multiply for a selection; see the function of that name."""
-        return products(self.selections[name]["traits"], facts)
+        return products(list(self.selections[name]["traits"].values()), facts)
 
     def possible(self) -> list[str]:
         """Return the selections that can be taken with the knowledge on offer."""
@@ -135,7 +135,7 @@ class Chooser(Agent):
         self.chosen, self._schedule = facts["chosen"], None
 
 
-def products(traits: Any, facts: NDArray[np.float64]) -> NDArray[np.float64]:
+def products(traits: Sequence[float], facts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return t traits times 1 and each of p facts, `[t (1 + p)]`, which coefficients multiply.
 
     Args:

@@ -53,7 +53,7 @@ class OfflineActorCritic(Chooser):
         super().__init__(observation_space, action_space, selections=selections, facts=facts, known=known, seed=seed)
         self.critics = critics
         self.check_settings()
-        size = self.traits * (1 + len(self.facts))
+        size = len(self.traits) * (1 + len(self.facts))
         self.actor, self.critic = np.zeros(size), np.zeros((critics, size))
 
     def choose(self, observation: Observation) -> str:

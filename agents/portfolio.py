@@ -92,7 +92,7 @@ class Portfolio(Chooser):
         super().__init__(observation_space, action_space, selections=selections, facts=facts, known=known, seed=seed)
         self.confidence = confidence
         self.check_settings()
-        size = self.traits * (1 + len(self.facts))
+        size = len(self.traits) * (1 + len(self.facts))
         self.mean, self.covariance, self.noise = np.zeros(size), np.zeros((size, size)), np.zeros(1)
         self.expected: Gain | None = None
 
@@ -132,7 +132,7 @@ class Portfolio(Chooser):
         """Return the expected gain of one selection over another."""
         facts = self.scaled_facts(observation)
         row = self.products(name, facts) - self.products(over, facts)
-        parts = (row * self.mean).reshape(self.traits, 1 + len(facts)).sum(axis=0)
+        parts = (row * self.mean).reshape(len(self.traits), 1 + len(facts)).sum(axis=0)
         error = math.sqrt(max(float(row @ self.covariance @ row), 0.0))
         return Gain(float(row @ self.mean), error, dict(zip(self.facts, parts[1:].tolist(), strict=True)))
 

@@ -33,6 +33,7 @@ from kselect.config import (
 )
 from kselect.errors import KselectError
 from kselect.recipes import check, check_decider, check_learner
+from kselect.recipes.shipped import policy_folder
 from kselect.runs.artifacts import find_policy
 from kselect.runs.history import is_run, read_run
 from kselect.runs.run_log import RUNS
@@ -103,11 +104,11 @@ def _(settings: DoctorSettings | ExplainSettings | ExportSettings | BenchModelSe
 
 @load_data.register
 def _(settings: InspectSettings) -> Any:
-    folder = Path(settings.inspection.folder)
+    folder = policy_folder(settings.inspection.folder) or Path(settings.inspection.folder)
     if (folder / RUNS).is_file():
         return read_study(folder)
     if (folder / DESCRIPTION).is_file():
-        return None
+        return folder
     if is_run(folder):
         return read_run(folder)
     raise KselectError(

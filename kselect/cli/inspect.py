@@ -2,12 +2,14 @@
 
 Of a run of `distill` or `train-policy`: what it selected in each quarter, how that differs from `all` and from
 chance, returns and losses, and the decisions that changed the selection. Of a policy: what it prefers at typical
-moments of a run. Of a comparison: what each of its agents selected, over the seeds.
+moments of a run, or chooses for runs of different kinds. Of a comparison: what each of its agents selected, over the
+seeds.
 
 Examples:
   kselect inspect runs/student
   kselect inspect runs/policy --html report.html
   kselect inspect runs/policy/policy
+  kselect inspect auto
   kselect inspect runs/comparison
 """
 
@@ -42,7 +44,8 @@ def run(settings: InspectSettings, found: object) -> None:
     elif isinstance(found, dict):
         report = report_of_study(folder, found)
     else:
-        report = report_of_policy(folder, load_agent(folder))
+        assert isinstance(found, Path)
+        report = report_of_policy(found, load_agent(found))
     print_report(report)
     if config.html is not None:
         io.write_text(Path(config.html), page(report))

@@ -23,7 +23,7 @@ from kselect.collection.fit import (
     ranked,
 )
 from kselect.collection.suite import Suite
-from kselect.collection.traits import traits_of
+from kselect.collection.traits import TRAITS, traits_of
 from kselect.config import TEXT_SOURCES
 from kselect.distillation.facts.facts import FACTS, INDICATORS
 from kselect.envs.observation import CONTEXT, observation_space
@@ -109,7 +109,7 @@ def described(selections: Mapping[str, Stages]) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "stages": [dict(stage) for stage in stages],
-            "traits": list(traits_of(stages)),
+            "traits": dict(zip(TRAITS, traits_of(stages), strict=True)),
             "requires": [source for source in TEXT_SOURCES if weights_any(stages, source)],
         }
         for name, stages in selections.items()

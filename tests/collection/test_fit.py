@@ -128,7 +128,7 @@ def portfolio(names: tuple[str, ...] = ("gold", "logits", "hidden", "transfer"),
     agent = Portfolio(
         observation_space,
         spaces.Box(0, 1, (rows,), np.float32),
-        selections={name: {"stages": STAGES[name], "traits": TRAITS[name]} for name in model.ranking},
+        selections={name: {"stages": STAGES[name], "traits": dict(enumerate(TRAITS[name]))} for name in model.ranking},
         facts={"ahead": 2, "unrelated": 3},
         known={"ahead": 1},
         confidence=confidence,
@@ -224,8 +224,8 @@ def test_faults_are_refused() -> None:
     agent = portfolio()
     spaces_ = agent.observation_space, agent.action_space
     settings = agent.settings
-    odd = {**agent.selections, "x": {"stages": [], "traits": [1]}}
-    with pytest.raises(KselectError, match="different numbers of traits"):
+    odd = {**agent.selections, "x": {"stages": [], "traits": {"other": 1}}}
+    with pytest.raises(KselectError, match="different traits"):
         Portfolio(*spaces_, **{**settings, "selections": odd})
     with pytest.raises(KselectError, match="position of ahead"):
         Portfolio(*spaces_, **{**settings, "facts": {"ahead": 9}})

@@ -37,7 +37,7 @@ FACTS = Facts(
 
 
 def portfolio(**parts: float) -> Portfolio:
-    selections = {name: {"stages": [{"weights": {name: 1}}], "traits": [0.0]} for name in ("gold", "logits")}
+    selections = {name: {"stages": [{"weights": {name: 1}}], "traits": {}} for name in ("gold", "logits")}
     agent = Portfolio(observation_space(2), spaces.Box(0.0, 1.0, (2,), np.float32), selections=selections, facts={})
     agent.names = ("gold", "logits")
     agent.chosen, agent.expected = "logits", Gain(1.5, 0.5, parts) if parts else None

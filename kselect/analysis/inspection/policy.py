@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kselect.agents.agent import Agent, Observation
+from kselect.agents.chooser import Chooser
 from kselect.analysis.inspection.charts import heat_map
+from kselect.analysis.inspection.choices import sections_of_choices
 from kselect.analysis.inspection.observations import (
     PROGRESS,
     at_progress,
@@ -32,6 +34,9 @@ def report_of_policy(folder: Path, agent: Agent) -> Report:
 
 
 def _sections(agent: Agent) -> Iterator[Section | None]:
+    if isinstance(agent, Chooser):
+        yield from sections_of_choices(agent)
+        return
     start, known = initial_observation(agent), remembered(agent)
     if "context" in agent.observation_keys:
         later = [at_progress(start, point) for point in POINTS]
