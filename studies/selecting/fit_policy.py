@@ -1,10 +1,10 @@
 """Fit the policy that comes with the package to the runs of a pool.
 
-    python studies/selecting/fit_policy.py LEDGER... --suite SUITE... --output kselect/policies/auto
+    python studies/selecting/fit_policy.py LEDGER... --suite SUITE... --seeds 0 1 --output kselect/policies/auto
 
-It is fitted to scores on the reward split, under all seeds that are given. With several suites, whose selections have
-the same names, a selection weights what any of them weights: kinds that a run does not offer are left out there.
-README.md in the folder says what the policy was fitted to. How good it is, prove.py shows.
+It is fitted to scores on the reward split, under the seeds that are given, or all. With several suites, whose
+selections have the same names, a selection weights what any of them weights: kinds that a run does not offer are left
+out there. README.md in the folder says what the policy was fitted to. How good it is, prove.py shows.
 """
 
 from __future__ import annotations
@@ -63,11 +63,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ledgers", nargs="+")
     parser.add_argument("--suite", nargs="+", required=True)
+    parser.add_argument("--seeds", type=int, nargs="+")
     parser.add_argument("--confidence", type=float, default=CONFIDENCE)
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     suite = merged([read_suite(path) for path in arguments.suite])
-    runs = [run for ledger in arguments.ledgers for run in read_pool(ledger) if run.selection in suite.selections]
+    pool = [run for ledger in arguments.ledgers for run in read_pool(ledger)]
+    seeds = arguments.seeds or {run.seed for run in pool}
+    runs = [run for run in pool if run.selection in suite.selections and run.seed in seeds]
     observed = trials(runs, "reward")
     agent = make_portfolio(observed, suite, confidence=arguments.confidence)
     save_policy(agent, suite, arguments.output)

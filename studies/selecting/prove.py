@@ -1,12 +1,12 @@
 """What selecting is worth: learned selections against fixed ones, on tasks that nothing was learned from.
 
-    python studies/selecting/prove.py LEDGER... --suite SUITE... [--fitted_to LEDGER...]
+    python studies/selecting/prove.py LEDGER... --suite SUITE... [--fitted_seeds SEED...]
 
 Everything that is chosen is chosen by scores on the reward split, and reported on dev. A portfolio and the best fixed
 selection are chosen by the runs of all other tasks; the grid, in the condition itself, by whole runs of its own seed.
 The optimum is the condition's best selection on dev, chosen under the other seeds. Differences are tested over tasks.
-With --fitted_to, what is chosen by the runs of other tasks is chosen by those of that ledger, and the tables are of the
-conditions and seeds that it does not have: a confirmation on data and teachers of which nothing was seen.
+With --fitted_seeds, what is chosen by the runs of other tasks is chosen by those under these seeds, and the tables are
+of the other seeds: a confirmation on data and teachers of which nothing was seen.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ledgers", nargs="+")
     parser.add_argument("--suite", nargs="+", required=True)
-    parser.add_argument("--fitted_to", nargs="+", default=[])
+    parser.add_argument("--fitted_seeds", type=int, nargs="+", default=[])
     parser.add_argument("--confidence", type=float, default=CONFIDENCE)
     arguments = parser.parse_args()
     selections: dict[str, Stages] = {}
@@ -53,9 +53,8 @@ def main() -> None:
         selections |= suite.selections
         costs |= {name: 1.0 + agent.episodes for name, agent in suite.agents.items()}
     every = read_complete(arguments.ledgers, set(selections))
-    earlier = read_complete(arguments.fitted_to, set(selections))
-    seen = {(run.condition, run.seed) for run in earlier}
-    runs = [run for run in every if (run.condition, run.seed) not in seen]
+    earlier = [run for run in every if run.seed in arguments.fitted_seeds]
+    runs = [run for run in every if run.seed not in arguments.fitted_seeds]
     task_of = {run.condition: run.task for run in runs}
     stratum_of = {run.condition: run.stratum for run in runs}
     scores = scores_of(runs)
