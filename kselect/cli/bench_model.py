@@ -13,11 +13,11 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 
 from kselect.cli.console import Progress, notice, print_table
@@ -35,7 +35,8 @@ from kselect.export.benchmark import (
     torch_answer,
 )
 from kselect.export.comparison import PYTORCH, TOLERANCE, compare
-from kselect.export.folder import FACTS, FP32, INT8
+from kselect.export.folder import FACTS
+from kselect.export.formats import find_exports, formats_in, mebibytes_of
 from kselect.export.plot import pareto
 from kselect.export.session import Session
 from kselect.io import read_json, write_figure, write_json
@@ -43,14 +44,14 @@ from kselect.models.classifier import Classifier, input_length
 from kselect.models.loading import load_classifier
 from kselect.models.parameters import mebibytes, parameters_by_part
 from kselect.models.vocabulary import prune_vocabulary, used_tokens
-from kselect.runs.artifacts import export_folder, find_model, find_settings, kind_of
+from kselect.runs.artifacts import beside_model, find_model, find_settings, kind_of
 from kselect.tasks.task import Task, TextTask
 
-MIB = 2**20
 BATCH = 32
 GOAL = 2.0
 """How many times as fast as the student in PyTorch int8 should be, one example at a time."""
-NAMES = {FP32: "ONNX", INT8: "ONNX int8"}
+INT8 = " int8"
+"""At the end of the name of a form in int8."""
 
 
 def run(settings: BenchModelSettings, task: Task[Any]) -> Path:
@@ -58,13 +59,9 @@ def run(settings: BenchModelSettings, task: Task[Any]) -> Path:
     config = settings.benchmark
     torch.set_num_threads(config.threads)
     path = find_model(config.model)
-    folder = export_folder(config.model) if config.export is None else Path(config.export)
-    if not (folder / FACTS).is_file():
-        raise KselectError(
-            f"{folder} holds no export of {path}: write one with `kselect export {config.model} --int8`."
-        )
+    folders = _exports(config, path)
     student = load_classifier(path, task)
-    if read_json(folder / FACTS).get("pruned"):
+    if read_json(folders[0] / FACTS).get("pruned"):
         student = prune_vocabulary(student, used_tokens(task, student.tokenizer))
     length = input_length(student, settings.task.max_length, task.usual_length)
     kind = "student" if kind_of(config.model) == "student" else "model"  # a teacher's row is another one
@@ -72,7 +69,7 @@ def run(settings: BenchModelSettings, task: Task[Any]) -> Path:
     teacher = _teacher(config, task)
     if teacher is not None:
         contenders.append(_in_torch("teacher", teacher, task, length, torch.float32))
-    contenders += _forms(kind, student, folder, task, length, config)
+    contenders += _forms(kind, student, folders, task, length, config)
     if config.static:
         static = import_module("kselect.export.static")  # needs model2vec, which the other rows have no use for
         contenders.append(static.static_contender(teacher or student, task))
@@ -82,10 +79,10 @@ def run(settings: BenchModelSettings, task: Task[Any]) -> Path:
     with Progress(config.rounds, "Timing") as progress:
         timings = time_in_turns(contenders, shapes, config.rounds, progress.advance)
     rows = [_row(each, shape, timings, kind) for shape in shapes for each in contenders]
-    output = Path(config.output) if config.output else export_folder(config.model).with_name("bench-model.json")
-    write_json(output, {"task": task.name, "threads": config.threads, "machine": _machine(), "rows": rows})
+    output = Path(config.output) if config.output else beside_model(config.model) / "bench-model.json"
+    write_json(output, {"task": task.name, "threads": config.threads, "machine": _machine(folders), "rows": rows})
     _print(rows, f"{task.name}, {config.threads} thread{'s' * (config.threads > 1)}, {config.rounds} rounds")
-    print(_verdict(rows, student))
+    print("\n".join(_verdicts(rows, student)))
     if config.plot is not None:
         size, tokens = shapes[0]
         points = {row["model"]: (row["processor_ms"], row["score"]) for row in rows if row["shape"] == [size, tokens]}
@@ -93,6 +90,23 @@ def run(settings: BenchModelSettings, task: Task[Any]) -> Path:
         write_figure(Path(config.plot), pareto(points, title, "score on dev"))
     print(f"results: {output}")
     return output
+
+
+def _exports(config: BenchmarkConfig, path: str) -> list[Path]:
+    """Return the folders of the exports to time; all have the same vocabulary."""
+    folders = find_exports(config.model) if config.export is None else [Path(config.export)]
+    if not folders or not (folders[0] / FACTS).is_file():
+        raise KselectError(
+            f"There is no export of {path} in {config.export or beside_model(config.model)}: write one with "
+            f"`kselect export {config.model} --int8`."
+        )
+    pruned = {bool(read_json(folder / FACTS).get("pruned")): folder for folder in folders}
+    if len(pruned) > 1:
+        raise KselectError(
+            f"{pruned[True]} has a smaller vocabulary than {pruned[False]}: export both alike, or give one.",
+            setting="export",
+        )
+    return folders
 
 
 def _teacher(config: BenchmarkConfig, task: Task[Any]) -> Classifier | None:
@@ -128,37 +142,36 @@ def _in_torch(
 
 
 def _forms(
-    kind: str, student: Classifier, folder: Path, task: Task[Any], length: int, config: BenchmarkConfig
+    kind: str, student: Classifier, folders: Sequence[Path], task: Task[Any], length: int, config: BenchmarkConfig
 ) -> list[Contender]:
-    """Return the student in PyTorch and, from its export, in ONNX."""
-    facts = read_json(folder / FACTS)
-    files = [name for name in NAMES if (folder / name).is_file()]
-    if INT8 not in files:
-        notice(f"No row for int8, which {folder} does not have.")
-    sessions = {name: Session.load(folder / name, facts, config.threads) for name in files}
+    """Return the student in PyTorch and, from its exports, in their formats."""
+    paths: dict[str, Path] = {}
+    sessions: dict[str, Session] = {}
+    for folder in folders:
+        facts = read_json(folder / FACTS)
+        for form in formats_in(folder):
+            for name, path in ((form.title, folder / form.fp32), (form.title + INT8, folder / form.int8)):
+                if path.is_file():
+                    paths[name], sessions[name] = path, Session(form.load(path, config.threads), facts)
+                else:
+                    notice(f"No row for {name}, which {folder} does not have.")
     encoded = task.encode(task.splits["dev"], student.tokenizer, length)
     compared = compare(student, sessions, task, encoded, BATCH)
-    if FP32 in files and compared[FP32].difference > TOLERANCE:
-        raise KselectError(
-            f"{folder} is an export of another model: its scores differ by {compared[FP32].difference:.2g}. Export "
-            f"{config.model} again.",
-            setting="export",
-        )
+    for name, path in paths.items():
+        if not name.endswith(INT8) and compared[name].difference > TOLERANCE:
+            raise KselectError(
+                f"{path.parent} is an export of another model: its scores differ by {compared[name].difference:.2g}. "
+                f"Export {config.model} again.",
+                setting="export",
+            )
     score = compared[PYTORCH].metrics["score"]
     forms = [_in_torch(kind, student, task, length, torch.float32, score)]
     if resolve_precision("auto", torch.device("cpu")) == torch.bfloat16:
         forms.append(_in_torch(f"{kind}, bf16", student, task, length, torch.bfloat16))
     for name, session in sessions.items():
-        forms.append(
-            Contender(
-                NAMES[name],
-                forms[0].prepare,
-                session_answer(session),
-                forms[0].parameters,
-                (folder / name).stat().st_size / MIB,
-                compared[name].metrics["score"],
-            )
-        )
+        metrics, mib = compared[name].metrics, mebibytes_of(paths[name])
+        answer, like = session_answer(session), forms[0]
+        forms.append(Contender(name, like.prepare, answer, like.parameters, mib, metrics["score"]))
     return forms
 
 
@@ -200,25 +213,34 @@ def _print(rows: Sequence[dict[str, Any]], title: str) -> None:
     print_table(title, columns, cells)
 
 
-def _verdict(rows: Sequence[dict[str, Any]], student: Classifier) -> str:
-    """Return a line that says how much int8 gains one example at a time and, if that is little, why."""
-    gains = [row["times_faster"] for row in rows if row["model"] == NAMES[INT8] and row["shape"][0] == 1]
+def _verdicts(rows: Sequence[dict[str, Any]], student: Classifier) -> list[str]:
+    """Return a line for each form in int8 that says how much it gains one example at a time and, if little, why."""
+    gains: dict[str, list[float]] = {}
+    for row in rows:
+        if row["model"].endswith(INT8) and row["shape"][0] == 1:
+            gains.setdefault(row["model"], []).append(row["times_faster"])
     if not gains:
-        return "int8 was not timed one example at a time."
-    line = f"int8 answers one example {min(gains):.1f} to {max(gains):.1f} times as fast as PyTorch in float32"
-    if min(gains) >= GOAL:
-        return f"{line}."
+        return ["int8 was not timed one example at a time."]
+    return [
+        f"{name} answers one example {min(found):.1f} to {max(found):.1f} times as fast as PyTorch in float32"
+        + (f": {_why_slow(student)}." if min(found) < GOAL else ".")
+        for name, found in gains.items()
+    ]
+
+
+def _why_slow(student: Classifier) -> str:
     if not any(enabled for name, enabled in torch.cpu.get_capabilities().items() if _multiplies_int8(name)):
-        return f"{line}: this processor has no instructions for products in int8 (VNNI)."
+        return "this processor has no instructions for products in int8 (VNNI)"
     if parameters_by_part(student)["layers"] < 1e6:
-        return f"{line}: its layers are so small that calls take longer than their products, which int8 speeds up."
-    return f"{line}: quantising the activations of each call costs about what the products in int8 save."
+        return "its layers are so small that calls take longer than their products, which int8 speeds up"
+    return "quantising the activations of each call costs about what the products in int8 save"
 
 
 def _multiplies_int8(capability: str) -> bool:
     return "vnni" in capability or "amx_int8" in capability or "dotprod" in capability or "i8mm" in capability
 
 
-def _machine() -> dict[str, str]:
-    versions = {"torch": torch.__version__, "onnxruntime": onnxruntime.__version__}
+def _machine(folders: Sequence[Path]) -> dict[str, str]:
+    runtimes = [form.runtime for folder in folders for form in formats_in(folder)]
+    versions = {name: version(name) for name in ("torch", *runtimes)}
     return {"processor": platform.processor() or platform.machine(), "system": platform.system(), **versions}

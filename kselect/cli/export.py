@@ -19,34 +19,24 @@ from kselect.cli.console import notice, print_table
 from kselect.cli.notices import warn_long
 from kselect.config import ExportSettings
 from kselect.export.comparison import PYTORCH, TOLERANCE, Comparison, check_parity, compare
-from kselect.export.folder import (
-    FACTS,
-    FP32,
-    INT8,
-    RESULTS,
-    check_replaceable,
-    facts_of,
-    replacing_folder,
-    write_scripts,
-)
-from kselect.export.graph import export_graph, quantized, save_graph
+from kselect.export.folder import FACTS, RESULTS, check_replaceable, facts_of, replacing_folder, write_scripts
+from kselect.export.formats import FORMATS, mebibytes_of
 from kselect.export.session import Session
 from kselect.io import write_json
 from kselect.models.classifier import Classifier, input_length
 from kselect.models.loading import load_classifier
 from kselect.models.parameters import describe_parameters, mebibytes, parameters_by_part
 from kselect.models.vocabulary import prune_vocabulary, used_tokens
-from kselect.runs.artifacts import export_folder, find_model
+from kselect.runs.artifacts import beside_model, find_model
 from kselect.tasks.task import Task
 
-MIB = 2**20
 UNPRUNED = "pytorch, whole vocabulary"
 
 
 def run(settings: ExportSettings, task: Task[Any]) -> Path:
     """Write the export, and return its folder."""
-    config = settings.export
-    folder = export_folder(config.model, config.format) if config.output is None else Path(config.output)
+    config, form = settings.export, FORMATS[settings.export.format]
+    folder = beside_model(config.model) / form.name if config.output is None else Path(config.output)
     check_replaceable(folder)
     path = find_model(config.model)
     classifier = load_classifier(path, task)  # stays on the CPU, where the graph is to run
@@ -59,29 +49,31 @@ def run(settings: ExportSettings, task: Task[Any]) -> Path:
     warn_long(encoded.truncated, encoded.in_pieces, max_length)
     shortest, longest = int(encoded.lengths.argmin()), int(encoded.lengths.argmax())
     notice("Tracing the model, which takes half a minute or so.")
-    graph = export_graph(classifier, encoded.batch([shortest, longest]))
+    exporter = form.exporter
+    graph = exporter.export(classifier, encoded.batch([shortest, longest]))
     with replacing_folder(folder) as partial:
-        graphs = {FP32: graph} | ({INT8: quantized(graph)} if config.int8 else {})
+        graphs = {form.fp32: graph} | ({form.int8: exporter.quantized(graph)} if config.int8 else {})
         sessions = {}
         for name, each in graphs.items():
-            save_graph(each, partial / name)
-            sessions[name] = Session.load(partial / name, facts)
+            exporter.save(each, partial / name)
+            sessions[name] = Session(form.load(partial / name), facts)
         compared = compare(classifier, sessions, task, encoded, config.batch_size)
-        check_parity(compared[FP32].difference, path)
+        check_parity(compared[form.fp32].difference, path, form.packages)
         classifier.tokenizer.save_pretrained(partial)
         classifier.model.config.save_pretrained(partial)
-        chosen = INT8 if config.int8 else FP32
+        chosen = form.int8 if config.int8 else form.fp32
         write_json(partial / FACTS, {"model": chosen, "pruned": config.prune_vocabulary, **facts})
-        write_scripts(partial, facts)
+        write_scripts(partial, facts, form)
         sizes = {PYTORCH: mebibytes(classifier)}
-        sizes |= {name: (partial / name).stat().st_size / MIB for name in graphs}
+        sizes |= {name: mebibytes_of(partial / name) for name in graphs}
         if config.prune_vocabulary:
             encoded = task.encode(task.splits["dev"], unpruned.tokenizer, max_length)
             compared = {UNPRUNED: compare(unpruned, {}, task, encoded, config.batch_size)[PYTORCH], **compared}
             sizes[UNPRUNED] = mebibytes(unpruned)
         results = _results(task, path, compared, sizes, classifier)
         write_json(partial / RESULTS, results)
-    _report(task, len(task.splits["dev"]), compared, sizes)
+    title = f"{task.name}, {len(task.splits['dev'])} examples of dev; {form.fp32} may differ by {TOLERANCE:g}"
+    _report(title, compared, sizes)
     print(describe_parameters(parameters_by_part(classifier)))
     print(f"export: {folder}")
     return folder
@@ -94,10 +86,10 @@ def _results(
     return {"task": task.name, "model": path, "parameters": parameters_by_part(classifier), "forms": rows}
 
 
-def _report(task: Task[Any], count: int, compared: dict[str, Comparison], sizes: dict[str, float]) -> None:
+def _report(title: str, compared: dict[str, Comparison], sizes: dict[str, float]) -> None:
     columns = ["form", "MiB", "score", "largest difference of a score", "other answers"]
     rows = [
         [name, f"{sizes[name]:.1f}", f"{found.metrics['score']:.4f}", f"{found.difference:.2g}", f"{found.changed:.1%}"]
         for name, found in compared.items()
     ]
-    print_table(f"{task.name}, {count} examples of dev; {FP32} may differ by {TOLERANCE:g}", columns, rows)
+    print_table(title, columns, rows)

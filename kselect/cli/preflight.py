@@ -10,7 +10,6 @@ from pathlib import Path
 
 from kselect.analysis.plotting import check_drawable
 from kselect.config import (
-    EXPORT_PACKAGES,
     KNOWLEDGE_NAMES,
     TRACKERS,
     AblationConfig,
@@ -36,6 +35,7 @@ from kselect.config import (
 )
 from kselect.config.knowledge import kind_of
 from kselect.errors import KselectError, unknown
+from kselect.export.formats import FORMATS, find_exports, formats_in
 from kselect.models.paths import check_location
 from kselect.plugins import plugin_names
 from kselect.recipes.shipped import policy_folder
@@ -131,7 +131,7 @@ def _(config: PushConfig) -> None:
 @check_exists.register
 def _(config: ExportConfig) -> None:
     check_location(find_model(config.model))
-    packages = EXPORT_PACKAGES[config.format]
+    packages = FORMATS[config.format].packages
     if any(find_spec(name) is None for name in packages):
         raise KselectError(
             f"format {config.format} needs {', '.join(packages)}, which are not all installed: pip install "
@@ -143,8 +143,14 @@ def _(config: ExportConfig) -> None:
 @check_exists.register
 def _(config: BenchmarkConfig) -> None:
     check_location(find_model(config.model))
-    if find_spec("onnxruntime") is None:
-        raise KselectError("A benchmark needs onnxruntime, which is not installed: pip install 'kselect[onnx]'.")
+    for folder in find_exports(config.model) if config.export is None else [Path(config.export)]:
+        for form in formats_in(folder):
+            if find_spec(form.runtime) is None:
+                raise KselectError(
+                    f"{folder} needs {form.runtime}, which is not installed: pip install 'kselect[{form.name}]', or "
+                    "give another export.",
+                    setting="export",
+                )
     if config.static and find_spec("model2vec") is None:
         raise KselectError(
             "static needs model2vec, which is not installed: pip install 'kselect[static]', or leave static out.",

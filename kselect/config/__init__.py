@@ -29,7 +29,7 @@ from kselect.config.commands import (
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
 from kselect.config.engine import EngineConfig
-from kselect.config.export import EXPORT_PACKAGES, BenchmarkConfig, ExportConfig
+from kselect.config.export import BenchmarkConfig, ExportConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import (
     ANSWER_KNOWLEDGE,
@@ -60,7 +60,6 @@ __all__ = [
     "DEFAULT_DECIDER",
     "DEFAULT_KNOWLEDGE",
     "DEFAULT_OF_WORDS",
-    "EXPORT_PACKAGES",
     "FEWEST",
     "HEADS",
     "KNOWLEDGE_NAMES",

@@ -8,8 +8,6 @@ from typing import Literal
 from kselect.config.validation import Config, require
 
 ExportFormat = Literal["onnx"]
-EXPORT_PACKAGES: dict[str, tuple[str, ...]] = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
-"""The packages that each format needs, which the extra of its name installs."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class BenchmarkConfig(Config):
     model: str
     """Folder of a student's or teacher's run whose model has been exported."""
     export: str | None = None
-    """Folder of the export; by default onnx in the run's folder."""
+    """Folder of an export; by default all in the run's folder, each named after its format."""
     teacher: str | None = None
     """Folder or hub id of the teacher, for a row of its own; by default that of the run."""
     static: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,12 +79,12 @@ def compare(
     return results
 
 
-def check_parity(difference: float, name: str) -> None:
-    """Refuse an export whose scores are not those of its model."""
+def check_parity(difference: float, name: str, packages: Sequence[str]) -> None:
+    """Refuse an export, which these packages have made, whose scores are not those of its model."""
     if not difference <= TOLERANCE:  # NaN, too
         raise KselectError(
             f"The export of {name} differs from it by {difference:.2g} in a score, of at most {TOLERANCE:g}; it is not "
-            "written. Give a model of another architecture, or other versions of onnx, onnxscript and onnxruntime."
+            f"written. Give a model of another architecture, or other versions of {', '.join(packages)}."
         )
 
 

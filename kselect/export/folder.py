@@ -11,6 +11,7 @@ from typing import Any
 
 from kselect.errors import KselectError
 from kselect.export import scripts
+from kselect.export.formats import GraphFormat
 from kselect.export.graph import head_facts
 from kselect.io import UnwritableError
 from kselect.models.classifier import Classifier
@@ -21,7 +22,6 @@ from kselect.tasks.task import Task, TextTask
 from kselect.tasks.words.encoding import special_tokens_around, word_prefix
 
 FACTS, RESULTS = EXPORT, "results.json"
-FP32, INT8 = "model.onnx", "model_int8.onnx"
 
 
 def facts_of(classifier: Classifier, task: Task[Any], max_length: int) -> dict[str, Any]:
@@ -46,9 +46,10 @@ def facts_of(classifier: Classifier, task: Task[Any], max_length: int) -> dict[s
     return {**facts, "labels": list(task.labels), **words, "unknown": int(tokenizer.unk_token_id)}
 
 
-def write_scripts(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write predict.py and, for words, the decoders that it imports."""
+def write_scripts(folder: Path, facts: Mapping[str, Any], graphs: GraphFormat) -> None:
+    """Write predict.py and what it imports: the runtime of the graphs' format and, for words, the decoders."""
     (source,) = scripts.__path__
+    shutil.copyfile(Path(source, f"{graphs.script}.py"), folder / "runtime.py")
     if "pairs" in facts:
         shutil.copyfile(Path(source, "predict_texts.py"), folder / "predict.py")
         return

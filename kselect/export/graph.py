@@ -1,25 +1,19 @@
-"""A classifier as an ONNX graph, from a batch of token ids to the scores that its head decodes."""
+"""A classifier as a graph, from a batch of token ids to the scores that its head decodes."""
 
 from __future__ import annotations
 
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx_ir
 import torch
 from torch import Tensor, nn
-from transformers.exporters import (
-    ExportFormat,
-    OnnxConfig,
-    OnnxExporter,
-    OnnxRuntimeDynamicConfig,
-    OnnxRuntimeQuantizer,
-)
+from transformers.exporters import DynamoConfig, DynamoExporter, ExportQuantizer
 
 from kselect.errors import KselectError, first_line
 from kselect.models.architecture import input_names
@@ -63,43 +57,47 @@ class Scoring(nn.Module):
         return scores_of(self.head.name, forward(self.model, batch, Needs()).under(self.head).answer)
 
 
-def export_graph(classifier: Classifier, batch: Mapping[str, Tensor]) -> onnx_ir.Model:
-    """Trace a classifier on the CPU; sizes of batches, texts and sentences stay free.
+@dataclass(frozen=True)
+class GraphExporter:
+    """What makes graphs of one format.
 
-    Args:
-        classifier: any model and head.
-        batch: at least two examples of different lengths, as `EncodedSplit.batch` returns them.
-
-    Raises:
-        KselectError: the architecture cannot be traced.
+    Attributes:
+        exporter: an exporter of transformers.
+        config: its settings.
+        quantizer: a quantizer of transformers, for graphs of this format.
+        save: writes a graph with its weights to a path.
     """
-    taken = [name for name in batch if name in input_names(classifier.model) or name in WORDS]
-    module = Scoring(classifier).eval()
-    try:
+
+    exporter: DynamoExporter
+    config: DynamoConfig
+    quantizer: ExportQuantizer
+    save: Callable[[Any, Path], object]
+
+    def export(self, classifier: Classifier, batch: Mapping[str, Tensor]) -> Any:
+        """Trace a classifier on the CPU; sizes of batches, texts and sentences stay free.
+
+        Args:
+            classifier: any model and head; the graph may share its weights until it is saved.
+            batch: at least two examples of different lengths, as `EncodedSplit.batch` returns them.
+
+        Raises:
+            KselectError: the architecture cannot be traced.
+        """
+        taken = [name for name in batch if name in input_names(classifier.model) or name in WORDS]
+        module: Any = Scoring(classifier).eval()  # exporters are annotated as taking models of transformers only
+        try:
+            with _silenced():
+                return self.exporter.export(module, {name: batch[name] for name in taken}, self.config).program
+        except Exception as error:  # tracing may raise any error of the model's code
+            raise KselectError(
+                f"A {classifier.model.config.model_type} cannot be exported: {first_line(error)} Give a model of "
+                "another architecture."
+            ) from error
+
+    def quantized(self, graph: Any) -> Any:
+        """Return a copy with weights in int8; activations are quantised as they are computed."""
         with _silenced():
-            # It is annotated as taking models of transformers, and takes any module.
-            exporter: Any = OnnxExporter()
-            exported = exporter.export(module, {name: batch[name] for name in taken}, OnnxConfig(dynamic=True))
-    except Exception as error:  # tracing may raise any error of the model's code
-        raise KselectError(
-            f"A {classifier.model.config.model_type} cannot be exported: {first_line(error)} Give a model of another "
-            "architecture."
-        ) from error
-    program: onnx_ir.Model = exported.program
-    return program
-
-
-def quantized(graph: onnx_ir.Model) -> onnx_ir.Model:
-    """Return a copy with weights in int8; activations are quantised as they are computed."""
-    quantizer = OnnxRuntimeQuantizer(OnnxRuntimeDynamicConfig())
-    with _silenced():
-        result: onnx_ir.Model = quantizer.quantize(graph, {}, ExportFormat.ONNX)
-    return result
-
-
-def save_graph(graph: onnx_ir.Model, path: Path) -> None:
-    """Write a graph with its weights as one file."""
-    onnx_ir.save(graph, path)
+            return self.quantizer.quantize(graph.clone(), {}, self.config.export_format)
 
 
 @contextmanager

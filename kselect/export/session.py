@@ -1,16 +1,15 @@
-"""An exported model on ONNX Runtime."""
+"""An exported model as a function, from batches to answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from kselect.export.formats import Graph
 from kselect.export.scripts.decoding import DECODERS, decode
 
 WORD_AXES = {"arcs": 2, "relations": 2, "scores": 2, "siblings": 3, "grandparents": 3}
@@ -21,34 +20,12 @@ WORD_AXES = {"arcs": 2, "relations": 2, "scores": 2, "siblings": 3, "grandparent
 class Session:
     """A graph, ready to run, and what `predict.json` says of it."""
 
-    runtime: onnxruntime.InferenceSession
+    graph: Graph
     facts: Mapping[str, Any]
-
-    @staticmethod
-    def load(path: Path, facts: Mapping[str, Any], threads: int | None = None) -> Session:
-        """Load a graph onto the CPU.
-
-        Args:
-            path: the file of the graph.
-            facts: as in `predict.json`.
-            threads: how many an operator uses; by default as many as there are cores.
-        """
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        if threads is not None:
-            options.intra_op_num_threads = options.inter_op_num_threads = threads
-        return Session(onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]), facts)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the inputs."""
-        return tuple(each.name for each in self.runtime.get_inputs())
 
     def scores(self, batch: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return the outputs for a batch of arrays or tensors on the CPU, by name."""
-        names = [each.name for each in self.runtime.get_outputs()]
-        values = self.runtime.run(names, {name: np.asarray(batch[name]) for name in self.inputs})
-        return dict(zip(names, values, strict=True))
+        return self.graph.run({name: np.asarray(batch[name]) for name in self.graph.inputs})
 
     def answers(self, scores: Mapping[str, NDArray[Any]], batch: Mapping[str, Any]) -> list[NDArray[Any]]:
         """Return the answer to each example of a batch, like its labels; see `Predictions.answers`."""

@@ -39,7 +39,7 @@ def find_settings(path: str) -> dict[str, Any]:
     return {}
 
 
-def export_folder(path: str, form: str = "onnx") -> Path:
-    """Return where a model is exported to by default: next to it, that is in its run's folder; a hub id's, here."""
+def beside_model(path: str) -> Path:
+    """Return the folder for what is made of a model: its run's, or the one that it is in; of a hub id, the current."""
     model = Path(find_model(path))
-    return (model.parent if model.is_dir() else Path()) / form
+    return model.parent if model.is_dir() else Path()

@@ -154,7 +154,7 @@ def test_an_export_of_another_model_is_not_timed(
     shutil.rmtree(run / "onnx")
     message = fails(capsys, "bench-model", str(run))
     assert message == (
-        f"{run / 'onnx'} holds no export of {run / 'student'}: write one with `kselect export {run} --int8`."
+        f"There is no export of {run / 'student'} in {run}: write one with `kselect export {run} --int8`."
     )
 
 

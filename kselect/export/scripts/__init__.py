@@ -1,1 +1,1 @@
-"""What an exported folder runs: these files are copied into it, and need onnxruntime, tokenizers and NumPy alone."""
+"""What an exported folder runs: files that are copied into it, and need tokenizers, NumPy and a runtime alone."""

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
+from runtime import Graph
 from tokenizers import Tokenizer
 
 HERE = Path(__file__).parent
 FACTS = json.loads((HERE / "predict.json").read_text(encoding="utf-8"))
-SESSION = onnxruntime.InferenceSession(str(HERE / FACTS["model"]))
+GRAPH = Graph(HERE / FACTS["model"])
 TOKENIZER = Tokenizer.from_file(str(HERE / "tokenizer.json"))
 TOKENIZER.enable_truncation(FACTS["max_length"])
 TOKENIZER.enable_padding(pad_id=FACTS["padding"])
@@ -21,9 +21,8 @@ FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_id
 def predict(texts: list[Any]) -> list[Any]:
     """Return the probability of each label, by name, for texts or pairs `(a, b)`; the score in a regression."""
     encoded = TOKENIZER.encode_batch(texts)
-    names = [each.name for each in SESSION.get_inputs()]
-    feed = {name: np.array([getattr(one, FIELDS[name]) for one in encoded], dtype=np.int64) for name in names}
-    (logits,) = SESSION.run(None, feed)
+    feed = {name: np.array([getattr(one, FIELDS[name]) for one in encoded], dtype=np.int64) for name in GRAPH.inputs}
+    logits = GRAPH.run(feed)["logits"]
     if not FACTS["labels"]:
         return logits[:, 0].tolist()
     if FACTS["head"] == "labels":  # each is present or absent by itself

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from decoding import decode, named
+from runtime import Graph
 from tokenizers import Tokenizer
 
 HERE = Path(__file__).parent
 FACTS = json.loads((HERE / "predict.json").read_text(encoding="utf-8"))
-SESSION = onnxruntime.InferenceSession(str(HERE / FACTS["model"]))
+GRAPH = Graph(HERE / FACTS["model"])
 TOKENIZER = Tokenizer.from_file(str(HERE / "tokenizer.json"))
 TOKENIZER.no_truncation()
 TOKENIZER.no_padding()
@@ -34,9 +34,8 @@ def predict(words: list[str]) -> list[Any]:
     batch = {"input_ids": np.array([ids]), "attention_mask": np.ones((1, len(ids)), dtype=np.int64)}
     batch |= {"token_type_ids": np.zeros((1, len(ids)), dtype=np.int64), "word_positions": starts[None]}
     batch["word_mask"] = np.ones((1, len(words)), dtype=bool)
-    feed = {each.name: batch[each.name] for each in SESSION.get_inputs()}
-    names = [each.name for each in SESSION.get_outputs()]
-    scores = {name: values[0] for name, values in zip(names, SESSION.run(None, feed), strict=True)}
+    outputs = GRAPH.run({name: batch[name] for name in GRAPH.inputs})
+    scores = {name: values[0] for name, values in outputs.items()}
     return named(decode(scores, FACTS), FACTS)
 
 
