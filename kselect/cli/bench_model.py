@@ -1,7 +1,8 @@
 """Time a model in all its forms: teacher, student, exported, in int8.
 
-Takes the run of a student whose model has been exported. All models answer the same shapes in turn, in one process;
-the table has latency, throughput, size and score of each, and the results are written as JSON.
+Takes the run of a student whose model has been exported, in one format or several. All models answer the same shapes
+in turn, in one process; the table has latency, throughput, size and score of each, and the results are written as
+JSON.
 
 Examples:
   kselect bench-model runs/student
@@ -233,7 +234,7 @@ def _why_slow(student: Classifier) -> str:
         return "this processor has no instructions for products in int8 (VNNI)"
     if parameters_by_part(student)["layers"] < 1e6:
         return "its layers are so small that calls take longer than their products, which int8 speeds up"
-    return "quantising the activations of each call costs about what the products in int8 save"
+    return "quantising the activations of each call costs much of what the products in int8 save"
 
 
 def _multiplies_int8(capability: str) -> bool:

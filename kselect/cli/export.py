@@ -1,11 +1,12 @@
 """Export a trained model to files that run without PyTorch.
 
 Takes a model, or a run folder with a model in it (whose task and data are then those of the run). The graph is
-compared with the model on dev, and refused if they differ; predict.py next to it needs onnxruntime, tokenizers and
-NumPy alone.
+compared with the model on dev, and refused if they differ; predict.py next to it needs tokenizers, NumPy and
+onnxruntime or, for OpenVINO's format, openvino.
 
 Examples:
   kselect export runs/student --int8
+  kselect export runs/student --format openvino
   kselect export runs/student --output deployed
   kselect export runs/student/student --task mrpc --data_dir glue
 """

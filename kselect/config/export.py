@@ -7,7 +7,7 @@ from typing import Literal
 
 from kselect.config.validation import Config, require
 
-ExportFormat = Literal["onnx"]
+ExportFormat = Literal["onnx", "openvino"]
 
 
 @dataclass(frozen=True)

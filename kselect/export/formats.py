@@ -74,14 +74,23 @@ class GraphFormat:
         return graph
 
 
-FORMATS = {
-    each.name: each
-    for each in (
-        GraphFormat(
-            "onnx", "ONNX", "model.onnx", "model_int8.onnx", ("onnx", "onnxscript", "onnxruntime"), "onnxruntime"
-        ),
-    )
-}
+ONNX = GraphFormat(
+    name="onnx",
+    title="ONNX",
+    fp32="model.onnx",
+    int8="model_int8.onnx",
+    packages=("onnx", "onnxscript", "onnxruntime"),
+    runtime="onnxruntime",
+)
+OPENVINO = GraphFormat(
+    name="openvino",
+    title="OpenVINO",
+    fp32="openvino_model.xml",  # the name by which transformers and Optimum look for it
+    int8="openvino_model_int8.xml",
+    packages=("openvino", "nncf"),
+    runtime="openvino",
+)
+FORMATS = {each.name: each for each in (ONNX, OPENVINO)}
 """The formats by name."""
 
 

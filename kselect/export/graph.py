@@ -62,13 +62,13 @@ class GraphExporter:
     """What makes graphs of one format.
 
     Attributes:
-        exporter: an exporter of transformers.
+        exporter: an exporter of transformers; made where it is used, for it then prints notes on versions.
         config: its settings.
         quantizer: a quantizer of transformers, for graphs of this format.
         save: writes a graph with its weights to a path.
     """
 
-    exporter: DynamoExporter
+    exporter: type[DynamoExporter]
     config: DynamoConfig
     quantizer: ExportQuantizer
     save: Callable[[Any, Path], object]
@@ -87,7 +87,7 @@ class GraphExporter:
         module: Any = Scoring(classifier).eval()  # exporters are annotated as taking models of transformers only
         try:
             with _silenced():
-                return self.exporter.export(module, {name: batch[name] for name in taken}, self.config).program
+                return self.exporter().export(module, {name: batch[name] for name in taken}, self.config).program
         except Exception as error:  # tracing may raise any error of the model's code
             raise KselectError(
                 f"A {classifier.model.config.model_type} cannot be exported: {first_line(error)} Give a model of "

@@ -8,7 +8,7 @@ from transformers.exporters import OnnxConfig, OnnxExporter, OnnxRuntimeDynamicC
 from kselect.export.graph import GraphExporter
 
 EXPORTER = GraphExporter(
-    OnnxExporter(),
+    OnnxExporter,
     OnnxConfig(dynamic=True),
     OnnxRuntimeQuantizer(OnnxRuntimeDynamicConfig()),
     onnx_ir.save,  # into one file, unlike the exporter's own

@@ -16,6 +16,7 @@ import yaml
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kselect.cli.main import main
+from kselect.export.formats import FORMATS
 from kselect.models.output_layer import output_layer
 from kselect.tasks.words import convert
 from tests import word_files
@@ -53,6 +54,11 @@ def answers(folder: Path, text: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+def skip_without_packages(form: str) -> None:
+    for name in FORMATS[form].packages:
+        pytest.importorskip(name, reason=f"{name} is not installed")
+
+
 def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     capsys.readouterr()
     assert main(words) == 2
@@ -68,11 +74,12 @@ def test_a_student_has_the_data_of_its_teachers_run(student: Path) -> None:
         assert config[name] == teacher[name]
 
 
-def test_an_export_answers_without_torch_as_the_model_does(student: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(student / "onnx", tmp_path / "copy")
+def check_answers(export: Path, student: Path, fp32: str, int8: str) -> None:
+    """Without PyTorch, a copy of an export answers as the model itself does."""
+    folder = shutil.copytree(export, export.with_name("copy"))
     facts = json.loads((folder / "predict.json").read_text())
-    assert (facts["model"], facts["labels"]) == ("model_int8.onnx", ["glad", "sad"])
-    (folder / "predict.json").write_text(json.dumps({**facts, "model": "model.onnx"}))
+    assert (facts["model"], facts["labels"]) == (int8, ["glad", "sad"])
+    (folder / "predict.json").write_text(json.dumps({**facts, "model": fp32}))
     texts = [*REVIEWS[:3], "the dog " * 12]  # the last one is cut
     found = [list(json.loads(line).values()) for line in answers(folder, "\n".join(texts) + "\n")]
     model = AutoModelForSequenceClassification.from_pretrained(student / "student").eval()
@@ -81,6 +88,48 @@ def test_an_export_answers_without_torch_as_the_model_does(student: Path, tmp_pa
     with torch.no_grad():
         np.testing.assert_allclose(found, model(**inputs).logits.softmax(-1).numpy(), atol=1e-5)
     assert sum(line != "" for line in (folder / "predict.py").read_text().splitlines()) < 40
+
+
+def test_an_export_answers_without_torch_as_the_model_does(student: Path, tmp_path: Path) -> None:
+    export = shutil.copytree(student / "onnx", tmp_path / "onnx")
+    check_answers(export, student, "model.onnx", "model_int8.onnx")
+
+
+@pytest.mark.slow
+def test_a_second_format_answers_and_is_timed_like_the_first(student: Path, tmp_path: Path) -> None:
+    skip_without_packages("openvino")
+    run = shutil.copytree(student, tmp_path / "student")
+    assert main(["export", str(run), "--format", "openvino", "--int8"]) == 0
+    check_answers(run / "openvino", run, "openvino_model.xml", "openvino_model_int8.xml")
+    shutil.rmtree(run / "copy")
+    forms = json.loads((run / "openvino" / "results.json").read_text())["forms"]
+    assert list(forms) == ["pytorch", "openvino_model.xml", "openvino_model_int8.xml"]
+    assert forms["openvino_model.xml"]["difference"] <= 1e-4 < forms["openvino_model_int8.xml"]["difference"]
+    sizes = [(run / "openvino" / f"openvino_model.{end}").stat().st_size for end in ("xml", "bin")]
+    assert forms["openvino_model.xml"]["mib"] == sum(sizes) / 2**20
+    assert main(["bench-model", str(run), "--batch_sizes", "1,2", "--lengths", "8", "--rounds", "2"]) == 0
+    results = json.loads((run / "bench-model.json").read_text())
+    scores = {row["model"]: row["score"] for row in results["rows"]}
+    assert [name for name in scores if name.startswith("O")] == ["ONNX", "ONNX int8", "OpenVINO", "OpenVINO int8"]
+    assert scores["OpenVINO"] == scores["ONNX"] == scores["student"]
+    assert {"onnxruntime", "openvino"} <= results["machine"].keys()
+    alone = ["bench-model", str(run), "--export", str(run / "openvino"), "--lengths", "8", "--rounds", "2"]
+    assert main(alone) == 0
+    models = {row["model"] for row in json.loads((run / "bench-model.json").read_text())["rows"]}
+    assert {name for name in models if name.startswith("O")} == {"OpenVINO", "OpenVINO int8"}
+
+
+def test_exports_with_different_vocabularies_are_not_timed_together(
+    student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(student, tmp_path / "student")
+    pruned = shutil.copytree(run / "onnx", run / "openvino")
+    facts = json.loads((pruned / "predict.json").read_text())
+    (pruned / "predict.json").write_text(json.dumps({**facts, "pruned": True}))
+    message = fails(capsys, "bench-model", str(run))
+    assert message == (
+        f"{pruned} has a smaller vocabulary than {run / 'onnx'}: export both alike, or give one. (--export)"
+    )
 
 
 def test_results_compare_the_forms(student: Path) -> None:
@@ -166,23 +215,31 @@ def test_missing_packages_are_named_with_their_extra(
         "format onnx needs onnx, onnxscript, onnxruntime, which are not all installed: pip install 'kselect[onnx]'. "
         "(--format)"
     )
-    assert "pip install 'kselect[onnx]'" in fails(capsys, "bench-model", str(student))
+    assert fails(capsys, "export", str(student), "--format", "openvino") == (
+        "format openvino needs openvino, nncf, which are not all installed: pip install 'kselect[openvino]'. (--format)"
+    )
+    assert fails(capsys, "bench-model", str(student)) == (
+        f"{student / 'onnx'} needs onnxruntime, which is not installed: pip install 'kselect[onnx]', or give another "
+        "export. (--export)"
+    )
 
 
 @pytest.mark.slow
-def test_words_are_labelled_without_torch_as_predict_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", FORMATS)
+def test_words_are_labelled_without_torch_as_predict_does(form: str, tmp_path: Path) -> None:
+    skip_without_packages(form)
     word_files.write(tmp_path)
     files = ["--train_file", str(tmp_path / "train.conll"), "--dev_file", str(tmp_path / "dev.conll")]
     how = ["--task_type", "tags", *files, "--encoder", str(tmp_path / "encoder"), "--head", "crf", "--epochs", "2"]
     how += ["--batch_size", "16", "--learning_rate", "3e-3", "--precision", "fp32"]
     run = tmp_path / "runs" / "crf"
     assert main(["train-teacher", *how, "--runs_dir", str(tmp_path / "runs"), "--run_name", "crf"]) == 0
-    assert main(["export", str(run)]) == 0
+    assert main(["export", str(run), "--format", form]) == 0
     predicted = tmp_path / "predicted.conll"
     given = ["--test_file", str(tmp_path / "dev.conll"), "--output", str(predicted), "--precision", "fp32"]
     assert main(["predict", str(run), *given]) == 0
     sentences = [block.splitlines() for block in re.split(r"\n\s*\n", predicted.read_text().strip())]
     rows = [[line.split() for line in sentence if not line.startswith("#")] for sentence in sentences]
-    found = answers(run / "onnx", "".join(" ".join(row[0] for row in sentence) + "\n" for sentence in rows if sentence))
+    found = answers(run / form, "".join(" ".join(row[0] for row in sentence) + "\n" for sentence in rows if sentence))
     repaired = [list(convert(json.loads(line), "iob2")) for line in found]  # as `predict` does
     assert repaired == [[row[-1] for row in sentence] for sentence in rows if sentence]

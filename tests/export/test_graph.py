@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 
+from kselect.config.export import ExportFormat
 from kselect.errors import KselectError
 from kselect.export.comparison import TOLERANCE, check_parity, compare
-from kselect.export.formats import FORMATS
+from kselect.export.formats import FORMATS, GraphFormat
 from kselect.export.graph import head_facts
 from kselect.export.session import Session
 from kselect.models.classifier import Classifier
@@ -23,29 +24,42 @@ from tests.tiny import tiny_task
 from tests.words import task_for, word_classifier
 
 
-def exported(model: Classifier, task: Task[Any], folder: Path, length: int = 32) -> tuple[Session, Any]:
+@pytest.fixture(params=FORMATS)
+def form(request: pytest.FixtureRequest) -> GraphFormat:
+    """Every format in turn, where its packages are installed."""
+    form = FORMATS[request.param]
+    for name in form.packages:
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    return form
+
+
+def exported(
+    form: GraphFormat, model: Classifier, task: Task[Any], folder: Path, length: int = 32
+) -> tuple[Session, Any]:
     """The session of a model traced with two examples, and the encoded examples of train."""
     encoded = task.encode(task.splits["train"], model.tokenizer, length)
     shortest, longest = int(encoded.lengths.argmin()), int(encoded.lengths.argmax())
-    form = FORMATS["onnx"]
     form.exporter.save(form.exporter.export(model, encoded.batch([shortest, longest])), folder / form.fp32)
     return Session(form.load(folder / form.fp32), {**head_facts(model), "labels": list(task.labels)}), encoded
 
 
-def check_same(model: Classifier, task: Task[Any], folder: Path, length: int = 32) -> None:
-    session, encoded = exported(model, task, folder, length)
+def check_same(form: GraphFormat, model: Classifier, task: Task[Any], folder: Path, length: int = 32) -> None:
+    session, encoded = exported(form, model, task, folder, length)
     for batch_size in (1, 7, len(encoded)):
         found = compare(model, {"export": session}, task, encoded, batch_size)["export"]
         assert 0 < found.difference <= TOLERANCE
         assert found.changed == 0
 
 
+def test_every_format_can_be_chosen() -> None:
+    assert tuple(FORMATS) == get_args(ExportFormat)
+
+
 @pytest.mark.slow
-def test_a_text_classifier_is_exported_and_quantised(tmp_path: Path) -> None:
+def test_a_text_classifier_is_exported_and_quantised(form: GraphFormat, tmp_path: Path) -> None:
     task, model = tiny_task("synthetic-entailment"), classifier("bert", tiny_task("synthetic-entailment"), layers=1)
-    check_same(model, task, tmp_path)
+    check_same(form, model, task, tmp_path)
     encoded = task.encode(task.splits["train"], model.tokenizer, 32)
-    form = FORMATS["onnx"]
     graph = form.exporter.export(model, encoded.batch([0, 1]))
     form.exporter.save(form.exporter.quantized(graph), tmp_path / form.int8)
     session = Session(form.load(tmp_path / form.int8), head_facts(model))
@@ -58,28 +72,28 @@ def test_a_text_classifier_is_exported_and_quantised(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_parser_is_exported(tmp_path: Path) -> None:
-    check_same(word_classifier("parser", layers=1), task_for("parser"), tmp_path, 24)
+def test_a_parser_is_exported(form: GraphFormat, tmp_path: Path) -> None:
+    check_same(form, word_classifier("parser", layers=1), task_for("parser"), tmp_path, 24)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("architecture", CONFIGS)
-def test_every_architecture_is_exported(architecture: str, tmp_path: Path) -> None:
+def test_every_architecture_is_exported(form: GraphFormat, architecture: str, tmp_path: Path) -> None:
     task = tiny_task("synthetic-entailment")
-    check_same(classifier(architecture, task, layers=2), task, tmp_path)
+    check_same(form, classifier(architecture, task, layers=2), task, tmp_path)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("head", [*TAGGING, *PARSING])
 @pytest.mark.parametrize("architecture", ["bert", "modernbert"])
-def test_every_head_of_words_is_exported(head: str, architecture: str, tmp_path: Path) -> None:
-    check_same(word_classifier(head, architecture), task_for(head), tmp_path, 24)
+def test_every_head_of_words_is_exported(form: GraphFormat, head: str, architecture: str, tmp_path: Path) -> None:
+    check_same(form, word_classifier(head, architecture), task_for(head), tmp_path, 24)
 
 
 @pytest.mark.nightly
-def test_a_regression_is_exported(tmp_path: Path) -> None:
+def test_a_regression_is_exported(form: GraphFormat, tmp_path: Path) -> None:
     task = tiny_regression()
-    check_same(classifier("roberta", task, layers=2), task, tmp_path)
+    check_same(form, classifier("roberta", task, layers=2), task, tmp_path)
 
 
 @pytest.mark.parametrize("difference", [2 * TOLERANCE, np.nan])
