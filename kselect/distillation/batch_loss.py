@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kselect.distillation.callback import MicroBatch
 from kselect.distillation.pair_forward import PairForward
 from kselect.distillation.weighting import Weighting
 from kselect.knowledge.base import Knowledge
@@ -48,18 +49,24 @@ class BatchLoss:
         return any(kind.student_needs.inside_attention for kind in self._knowledge)
 
     def __call__(
-        self, batch: Mapping[str, Tensor], weights: NDArray[np.float32], step: int, progress: float
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the mean loss of a batch, and that of each selected kind before scale and weight, without gradient.
+        self,
+        batch: Mapping[str, Tensor],
+        weights: NDArray[np.float32],
+        step: int,
+        progress: float,
+        computed: NDArray[np.int64] | None = None,
+    ) -> tuple[Tensor, MicroBatch]:
+        """Return the mean loss of a batch, and what it is made of.
 
         Args:
             batch: `input_ids`, `attention_mask`, `labels` and, where the models read them, `token_type_ids`, on the
                 device of the models.
-            weights: normalised, `[k]`; kinds with weight 0 are not computed.
+            weights: normalised, `[k]`.
             step: the training step, counted from 1.
             progress: share of the run that is over, in [0, 1).
+            computed: which kinds are computed, by their indices; by default those with a weight.
         """
-        selected = np.flatnonzero(weights)
+        selected = np.flatnonzero(weights) if computed is None else computed
         kinds = [self._knowledge[i] for i in selected]
         compared = self._pair.compare_batch(dict(batch), NOWHERE, kinds, step, progress, live=True)
         of_selected, scales = (
@@ -67,4 +74,4 @@ class BatchLoss:
         )
         names = tuple(kind.name for kind in kinds)
         total = self._weighting(compared.losses, of_selected, scales, names, compared.student)
-        return total.mean(), dict(zip(names, compared.losses.detach().mean(0), strict=True))
+        return total.mean(), compared

@@ -32,7 +32,7 @@ from kselect.distillation.teacher.parser import ParsedTexts
 from kselect.distillation.teacher.sources import ProgressCallback, TeacherSource
 from kselect.distillation.training_state import TrainingState
 from kselect.distillation.training_steps import TrainingSteps
-from kselect.distillation.weighting import make_weighting, selection_weights
+from kselect.distillation.weighting import make_weighting, step_weights
 from kselect.errors import check_type
 from kselect.knowledge.base import Knowledge
 from kselect.knowledge.registry import build_knowledge
@@ -304,9 +304,7 @@ class Distiller:
         if self.step == self.total_steps:
             raise ValueError(f"The run is over after {self.total_steps} steps: call reset.")
         steps = min(steps, self.total_steps - self.step)
-        weights = np.atleast_2d(selection_weights(selection, self.names))
-        if len(weights) not in (1, steps):
-            raise ValueError(f"A selection for each step has {steps} rows, not {len(weights)}.")
+        weights = step_weights(selection, self.names, steps)
         try:
             with self.processes.together("advance", selection, steps), self.account.measure("student"):
                 return self._steps.take(weights, steps, self.scales, self.callbacks, self.control)

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kselect.distillation.callback import MicroBatch
+from kselect.distillation.divergence import check_finite
 from kselect.models.heads import Answer, Choices
 
 STUDENT_SIGNALS = ("student_confidence", "student_entropy", "student_accuracy")
@@ -41,6 +43,12 @@ def compute_signals(student: Answer, teacher: Answer | None, labels: Tensor) -> 
     if student.choices_of == teacher.choices_of:
         agreement = _share(prediction == teacher_prediction, student.choices.mask)
     return torch.cat([read, torch.stack([*teacher_certainty, agreement])])
+
+
+def row_of(micro_batch: MicroBatch) -> Tensor:
+    """Return the mean losses of a batch and its signals, on the device and without gradient, `[k + 6]`."""
+    signals = compute_signals(micro_batch.student, micro_batch.teacher, micro_batch.batch.labels)
+    return torch.cat([micro_batch.losses.detach().mean(0), signals])
 
 
 def _confidence_and_entropy(choices: Choices) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -75,21 +83,28 @@ class PhaseReport:
     @staticmethod
     def of_steps(
         first_step: int,
-        losses: NDArray[np.float32],
-        signals: NDArray[np.float32],
-        grad_norms: NDArray[np.float32],
+        table: NDArray[np.float32],
         names: tuple[str, ...],
+        learning_rate: float,
+        read: NDArray[np.bool_] | None = None,
     ) -> PhaseReport:
         """Average over the steps of a phase.
 
         Args:
             first_step: number of training steps before the phase.
-            losses: `[steps, k]`, of the k kinds of knowledge that were selected, NaN in steps where one was not
-                computed, since it reads labels and the texts had none.
-            signals: `[steps, 6]`, NaN where not read.
-            grad_norms: `[steps]`, before clipping.
-            names: of the columns of `losses`.
+            table: a row for each step, `[steps, k + 7]`: losses of the k kinds of knowledge that were selected and
+                signals (see `row_of`), and the norm of the gradient before clipping.
+            names: of the k kinds of knowledge.
+            learning_rate: named if the training has diverged.
+            read: where a loss was computed, `[steps, k]`; by default everywhere. Kinds that read labels are not
+                computed on texts without labels; there, losses are NaN. So are signals where not read.
+
+        Raises:
+            TrainingDivergedError: a loss or gradient is not finite.
         """
+        losses, signals, grad_norms = np.split(table, [len(names), len(names) + len(SIGNALS)], axis=1)
+        computed_losses = losses if read is None else np.where(read, losses, 0.0)
+        check_finite(first_step, computed_losses, grad_norms[:, 0], names, learning_rate)
         columns = {name: losses[:, i][~np.isnan(losses[:, i])] for i, name in enumerate(names)}
         computed = {name: column for name, column in columns.items() if len(column)}
         return PhaseReport(
@@ -102,7 +117,7 @@ class PhaseReport:
                 for i, name in enumerate(SIGNALS)
                 if not np.isnan(signals[:, i]).all()
             },
-            grad_norm=float(grad_norms.mean()),
+            grad_norm=float(grad_norms[:, 0].mean()),
         )
 
 

@@ -14,10 +14,10 @@ from torch.nn.utils import clip_grad_norm_
 from kselect.config import TrainingConfig
 from kselect.distillation.callback import DistillerCallback, MicroBatch, TrainingControl
 from kselect.distillation.device import send
-from kselect.distillation.divergence import TrainingDivergedError, check_finite
+from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.learning_rate import LearningRate
 from kselect.distillation.pair_forward import PairForward
-from kselect.distillation.phase_report import SIGNALS, PhaseReport, compute_signals
+from kselect.distillation.phase_report import SIGNALS, PhaseReport, row_of
 from kselect.distillation.processes import Processes
 from kselect.distillation.training_state import TrainingState
 from kselect.distillation.weighting import Weighting
@@ -119,16 +119,12 @@ class TrainingSteps:
             table = torch.stack(rows).cpu().numpy()  # the only synchronisation with the device in a phase
             for callback in callbacks:
                 callback.on_advance_end()
-        losses, signals, grad_norms = np.split(table, [len(selected), len(selected) + len(SIGNALS)], axis=1)
         try:
-            check_finite(
-                first_step, np.where(read, losses, 0.0), grad_norms[:, 0], computed, self._training.learning_rate
-            )
+            return PhaseReport.of_steps(first_step, table, computed, self._training.learning_rate, np.stack(read))
         except TrainingDivergedError as error:
             # The optimizer has skipped that step and all later ones, so that only the rest is undone.
             self._state.rewind(error.step - 1, moments[error.step - 1 - first_step])
             raise
-        return PhaseReport.of_steps(first_step, losses, signals, grad_norms[:, 0], computed)
 
     def _batches(
         self, selected: NDArray[np.int64], weights: Floats, of_sources: Floats
@@ -179,8 +175,7 @@ class TrainingSteps:
                 for callback in callbacks:
                     callback.on_losses(micro_batch, total)
                 (total.mean() * share).backward()
-                signals = compute_signals(micro_batch.student, micro_batch.teacher, micro_batch.batch.labels)
-                row += torch.cat([micro_batch.losses.detach().mean(0), signals]) * share
+                row += row_of(micro_batch) * share
         gradients = [value.grad for value in self._state.trained.parameters() if value.grad is not None]
         self._processes.add_up([*gradients, row])
         grad_norm = clip_grad_norm_(self._state.trained.parameters(), self._training.max_grad_norm)

@@ -155,3 +155,15 @@ def selection_weights(selection: ArrayLike, names: Sequence[str]) -> NDArray[np.
     of_kinds, of_sources = np.split(chosen, [len(kinds)], axis=-1)
     of_kinds = np.where(of_kinds.any(axis=-1, keepdims=True), of_kinds, default)
     return np.concatenate([of_kinds / of_kinds.sum(axis=-1, keepdims=True), of_sources], axis=-1)
+
+
+def step_weights(selection: ArrayLike, names: Sequence[str], steps: int) -> NDArray[np.float32]:
+    """Return the normalised weights of so many steps, `[1, k]` where they are the same in all, or `[steps, k]`.
+
+    Raises:
+        ValueError: see `selection_weights`; or a selection of another number of steps.
+    """
+    weights = np.atleast_2d(selection_weights(selection, names))
+    if len(weights) not in (1, steps):
+        raise ValueError(f"A selection for each step has {steps} rows, not {len(weights)}.")
+    return weights

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from kselect.distillation.callback import MicroBatch
 from kselect.errors import KselectError
 
 
@@ -35,11 +35,11 @@ class SelectionCallback(TrainerCallback):
         """End the training."""
         self.weights = self._plan = None
 
-    def add(self, losses: Mapping[str, Tensor]) -> None:
-        """Count the mean losses of a batch by kind of knowledge; they stay on the device."""
-        for name, loss in losses.items():
-            total, batches = self._sums.get(name, (torch.zeros_like(loss), 0))
-            self._sums[name] = total + loss, batches + 1
+    def add(self, compared: MicroBatch) -> None:
+        """Count the mean losses of a batch; they stay on the device."""
+        for kind, loss in zip(compared.knowledge, compared.losses.detach().mean(0), strict=True):
+            total, batches = self._sums.get(kind.name, (torch.zeros_like(loss), 0))
+            self._sums[kind.name] = total + loss, batches + 1
 
     def take_logs(self) -> dict[str, float]:
         """Return the mean loss of each kind since the last call, and its present weight; nothing outside a training."""

@@ -143,8 +143,8 @@ class KSelectTrainer(Trainer):
         batch = {"attention_mask": torch.ones_like(inputs["input_ids"]), **inputs}
         if isinstance(self._student.head, Labels):
             batch["labels"] = batch["labels"].long()  # collators make them floats, as transformers' own loss reads them
-        loss, losses = self.setup.loss(batch, self._selection.weights, step + 1, step / total)
-        self._selection.add(losses)
+        loss, compared = self.setup.loss(batch, self._selection.weights, step + 1, step / total)
+        self._selection.add(compared)
         return loss
 
     def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
