@@ -17,6 +17,7 @@ from kselect.distillation.callback import DistillerCallback, check_callbacks
 from kselect.distillation.distiller import Distiller
 from kselect.distillation.facts.facts import Facts
 from kselect.distillation.facts.measure import measure_facts
+from kselect.distillation.phase_report import PhaseReport
 from kselect.distillation.reward import RewardMeter, default_measure
 from kselect.distillation.snapshot import Snapshot
 from kselect.distillation.weighting import selection_weights
@@ -206,12 +207,31 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
         Raises:
             TrainingDivergedError: a loss was not finite; the student is in its last good state.
         """
+        selection, steps = self.begin_phase(action)
+        return self.end_phase(selection, self.distiller.advance(selection, steps))
+
+    def begin_phase(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], int]:
+        """Begin a phase, whose training steps are up to the caller: the first half of `step`.
+
+        Returns:
+            The selection, `[k]`, or `[steps, k]` where it moves from step to step, and the number of training steps.
+        """
         selection = selection_of(action, len(self.names), self.actions)
-        steps = self.scheduler.start_phase(selection, self.distiller.step)
+        left = self.total_steps - self.distiller.step
+        steps = min(self.scheduler.start_phase(selection, self.distiller.step), left)
         if self.slope is not None:
-            steps = min(steps, self.total_steps - self.distiller.step)
             selection = moving_selection(selection, self.slope, steps, self.total_steps)
-        report = self.distiller.advance(selection, steps)
+        return selection, steps
+
+    def end_phase(
+        self, selection: NDArray[np.float32], report: PhaseReport
+    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """End the phase of `begin_phase`, whose training steps were taken: the second half of `step`, see there.
+
+        Args:
+            selection: what `begin_phase` returned.
+            report: statistics of the training steps.
+        """
         weights = np.atleast_2d(selection_weights(selection, self.distiller.names)).mean(axis=0)
         self.selections.append((report.steps, weights.tolist()))
         self.observer.add_phase(report, weights, self._relative_learning_rate())

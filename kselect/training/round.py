@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from kselect.distillation.cost_account import CostAccount
@@ -17,13 +18,46 @@ Costs = Mapping[str, float]
 """Seconds by part of an episode."""
 
 
+class Decisions(NamedTuple):
+    """What the agent decided for a phase: `actions`, `[n, ...]`, and `facts` of the decision in each environment."""
+
+    actions: NDArray[Any]
+    facts: dict[int, Record]
+
+
+class Outcome(NamedTuple):
+    """What a phase of each environment led to: the next observations, those of all environments in each entry.
+
+    Rewards, whether the episode is over, and infos are by environment.
+    """
+
+    observation: dict[str, Any]
+    rewards: Sequence[Any]
+    terminated: Sequence[Any]
+    infos: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def of_step(cls, returned: tuple[Any, Any, Any, Any, Any]) -> Outcome:
+        """Return what a step of a vector of environments has returned."""
+        observation, rewards, terminated, _, infos = returned
+        return cls(observation, rewards, terminated, infos)
+
+    @classmethod
+    def of_one(cls, returned: tuple[Any, Any, Any, Any, Any]) -> Outcome:
+        """Return what a step of the only environment has returned."""
+        observation, reward, terminated, _, info = returned
+        batch = {name: np.expand_dims(value, 0) for name, value in observation.items()}
+        return cls(batch, [reward], [terminated], [info])
+
+
 class Round:
     """One episode of each environment of a vector, under way.
 
     Attributes:
         observation: The present observations, those of all environments in each entry.
         first: The observations before the first decisions.
-        actions: The last decisions, `[n, k]`; None before the first ones.
+        actions: The last decisions whose phases are over, `[n, k]`; None before that.
+        pending: The decisions on the phases under way; None between phases.
         histories: The records of each episode.
         is_over: Whether each episode is over.
         active: The environments that took the last phase, whose costs are not final.
@@ -45,6 +79,7 @@ class Round:
         self.observation: dict[str, Any] = {}
         self.first: dict[str, Any] = {}
         self.actions: NDArray[Any] | None = None
+        self.pending: Decisions | None = None
         self.histories: list[list[Record]] = [[] for _ in range(size)]
         self.is_over = [False] * size
         self.active = list(range(size))

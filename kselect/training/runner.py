@@ -28,7 +28,7 @@ from kselect.training.callback_handler import CallbackHandler
 from kselect.training.compatibility import check_losses, check_same_names, check_same_spaces
 from kselect.training.decisions import advantage, describe_decision
 from kselect.training.episode import Episode, FunctionCallback, OnEpisode, OnPhase, Record
-from kselect.training.round import Costs, Round
+from kselect.training.round import Costs, Decisions, Outcome, Round
 from kselect.training.vector import Env, VectorEnv, as_vector, local_envs, observation_of, to_plain
 from kselect.training.workers import worker_errors
 
@@ -154,14 +154,108 @@ class EpisodeRunner:
         with self._callbacks.attached(self.distillers, FunctionCallback(on_phase, on_episode)):
             self._callbacks.call("on_train_begin")
             while len(self.episodes) < self.count:
-                current = self._round = self._round or self._begin_round()
+                current = self.begin_round() if self._round is None else self._round
                 while not (all(current.is_over) or self._callbacks.control.should_training_stop):
-                    self._run_phase(current)
-                self._end_round(current)
+                    actions = self.begin_phase()
+                    with worker_errors():
+                        outcome = Outcome.of_step(DictInfoToList(self.vector).step(actions))
+                    self.end_phase(outcome)
+                self.end_round()
                 if self._callbacks.control.should_training_stop:
                     break
             self._callbacks.call("on_train_end")
         return self.episodes
+
+    def begin_round(self) -> Round:
+        """Begin the next round: one episode of each environment of the vector whose turn it is."""
+        self.agent.begin()
+        first = len(self.episodes)
+        for number, task in enumerate(self.vector.get_attr("task_name"), first):
+            self._callbacks.call("on_episode_begin", number, task)
+        current = Round(self.vector, self._earlier)
+        with worker_errors():
+            current.observation, _ = self.vector.reset(seed=self._round_seeds())
+        current.first = copy.deepcopy(current.observation)
+        self._round = current
+        return current
+
+    def begin_phase(self) -> NDArray[Any]:
+        """Have the agent decide on the next phase of each environment, and return its actions, `[n, ...]`.
+
+        With `end_phase` it is the loop's body in two halves, for a training loop that takes the steps between them.
+        """
+        current = self._under_way
+        observation = current.observation
+        with worker_errors():
+            names = self.vector.get_attr("names")
+        current.active = active = [i for i, over in enumerate(current.is_over) if not over]
+        actions = np.zeros(self.vector.action_space.shape or (), self.vector.action_space.dtype)
+        slopes: list[NDArray[Any] | None] = [None] * self.size
+        decisions: dict[int, Record] = {}
+        for i in active:
+            self._callbacks.call("on_phase_begin", len(self.episodes) + i, len(current.histories[i]))
+        for i in active:
+            seen, first = observation_of(observation, i), observation_of(current.first, i)
+            with current.account.measure("deciding"):
+                actions[i] = self.agent.act(seen, explore=self.learning)
+            slopes[i] = self.agent.slope
+            before = None if current.actions is None else current.actions[i]
+            decisions[i] = describe_decision(self.agent, names[i], seen, first, actions[i], before)
+        with worker_errors():
+            self.vector.set_attr("slope", slopes)
+        current.pending = Decisions(actions, decisions)
+        return actions
+
+    def end_phase(self, outcome: Outcome) -> None:
+        """Have the agent learn from what its last decisions led to, where it learns, and record the phase."""
+        current = self._under_way
+        assert current.pending is not None
+        actions, decisions = current.pending
+        with worker_errors():
+            tasks, units = map(self.vector.get_attr, ("task_name", "reward_unit"))
+        statistics: dict[str, float] = {}
+        for i in current.active:
+            seen, after = observation_of(current.observation, i), observation_of(outcome.observation, i)
+            reward, is_over = float(outcome.rewards[i]) / units[i], bool(outcome.terminated[i])
+            if "value" in decisions[i]:
+                decisions[i]["advantage"] = advantage(self.agent, decisions[i]["value"], reward, after, is_over)
+            if self.learning:
+                with current.account.measure("updating"):
+                    self.agent.observe(seen, actions[i], reward, after, is_over, stream=i)
+        if self.learning:
+            with current.account.measure("updating"):
+                statistics = self.agent.update()
+        current.observation, current.actions, current.pending = outcome.observation, actions, None
+        current.update_costs()
+        for i in current.active:
+            record = to_plain(outcome.infos[i]) | {"reward": float(outcome.rewards[i])} | decisions[i]
+            if self.count > 1:
+                record |= {"episode": len(self.episodes) + i, "task": tasks[i]}
+            if self.learning:
+                record["agent"] = statistics if i == current.active[-1] else {}
+            current.histories[i].append(record)
+            current.is_over[i] = bool(outcome.terminated[i])
+        for i in current.active:
+            self._callbacks.call("on_phase_end", current.histories[i][-1])
+
+    def end_round(self) -> None:
+        """End the round, and record its episodes: those that are not over are truncated."""
+        current = self._under_way
+        current.update_costs()
+        tasks = self.vector.get_attr("task_name")
+        with worker_errors():
+            self.vector.call("settle_costs")
+        ended = [
+            Episode(tasks[i], sum(record["reward"] for record in history), dict(cost), history, truncated=not over)
+            for i, (history, cost, over) in enumerate(
+                zip(current.histories, current.costs, current.is_over, strict=True)
+            )
+        ]
+        self.episodes += ended
+        self._round, self._earlier = None, [{}] * self.size
+        self._agent_state = copy.deepcopy(self.agent.state())
+        for episode in ended:
+            self._callbacks.call("on_episode_end", episode)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write `snapshot` to a checkpoint."""
@@ -170,7 +264,7 @@ class EpisodeRunner:
         self._callbacks.call("on_save", checkpoint.path)
 
     def snapshot(self) -> Snapshot:
-        """Return the state to resume from; within a phase, call it from `on_phase_end` only."""
+        """Return the state to resume from; under `run`, call it from `on_phase_end` only."""
         current, env = self._round, self._resumable
         learned, facts = self._agent_state
         extra: dict[str, Any] = {}
@@ -182,6 +276,9 @@ class EpisodeRunner:
             tensors |= {f"observation/{name}": torch.tensor(value) for name, value in current.observation.items()}
             tensors |= {f"first/{name}": torch.tensor(value) for name, value in current.first.items()}
             tensors |= {} if current.actions is None else {"actions/last": torch.tensor(current.actions)}
+            if current.pending is not None:
+                tensors["actions/pending"] = torch.tensor(current.pending.actions)
+                extra["pending"] = current.pending.facts[0]
         tensors |= {f"agent/{name}": torch.tensor(array) for name, array in learned.items()}
         of_callbacks, rest_of_callbacks = self._callbacks.state()
         tensors |= {f"callback/{name}": tensor for name, tensor in of_callbacks.items()}
@@ -221,7 +318,10 @@ class EpisodeRunner:
             current = self._round = Round(self.vector, self._earlier)
             current.observation = {name: tensor.numpy() for name, tensor in groups["observation"].items()}
             current.first = {name: tensor.numpy() for name, tensor in groups["first"].items()}
-            current.actions = groups["actions"]["last"].numpy() if groups["actions"] else None
+            actions = {name: tensor.numpy() for name, tensor in groups["actions"].items()}
+            current.actions = actions.get("last")
+            if "pending" in actions:
+                current.pending = Decisions(actions["pending"], {0: facts["round"]["pending"]})
             current.histories, current.is_over = [facts["round"]["history"]], [facts["round"]["over"]]
             current.update_costs()
         self.saved_steps = self.snapshot_steps
@@ -236,84 +336,16 @@ class EpisodeRunner:
         local = local_envs(self.vector) if self.size == 1 and len(self.episodes) < self.count else []
         return local[0] if local else None
 
+    @property
+    def _under_way(self) -> Round:
+        assert self._round is not None, "no round is under way"
+        return self._round
+
     def _read_initial_losses(self) -> list[dict[str, float]]:
         return [losses for vector in self.vectors for losses in vector.get_attr("initial_losses")]
 
     def _turn(self, index: int) -> int:
         return index % len(self.vectors)
-
-    def _begin_round(self) -> Round:
-        self.agent.begin()
-        first = len(self.episodes)
-        for number, task in enumerate(self.vector.get_attr("task_name"), first):
-            self._callbacks.call("on_episode_begin", number, task)
-        current = Round(self.vector, self._earlier)
-        with worker_errors():
-            current.observation, _ = self.vector.reset(seed=self._round_seeds())
-        current.first = copy.deepcopy(current.observation)
-        return current
-
-    def _run_phase(self, current: Round) -> None:
-        vector, observation = self.vector, current.observation
-        with worker_errors():
-            names, tasks, units = map(vector.get_attr, ("names", "task_name", "reward_unit"))
-        current.active = active = [i for i, over in enumerate(current.is_over) if not over]
-        actions = np.zeros(vector.action_space.shape or (), vector.action_space.dtype)
-        slopes: list[NDArray[Any] | None] = [None] * self.size
-        decisions: dict[int, Record] = {}
-        for i in active:
-            self._callbacks.call("on_phase_begin", len(self.episodes) + i, len(current.histories[i]))
-        for i in active:
-            seen, first = observation_of(observation, i), observation_of(current.first, i)
-            with current.account.measure("deciding"):
-                actions[i] = self.agent.act(seen, explore=self.learning)
-            slopes[i] = self.agent.slope
-            before = None if current.actions is None else current.actions[i]
-            decisions[i] = describe_decision(self.agent, names[i], seen, first, actions[i], before)
-        with worker_errors():
-            vector.set_attr("slope", slopes)
-            following, rewards, terminated, _, infos = DictInfoToList(vector).step(actions)
-        statistics: dict[str, float] = {}
-        for i in active:
-            seen, after = observation_of(observation, i), observation_of(following, i)
-            reward, is_over = float(rewards[i]) / units[i], bool(terminated[i])
-            if "value" in decisions[i]:
-                decisions[i]["advantage"] = advantage(self.agent, decisions[i]["value"], reward, after, is_over)
-            if self.learning:
-                with current.account.measure("updating"):
-                    self.agent.observe(seen, actions[i], reward, after, is_over, stream=i)
-        if self.learning:
-            with current.account.measure("updating"):
-                statistics = self.agent.update()
-        current.observation, current.actions = following, actions
-        current.update_costs()
-        for i in active:
-            record = to_plain(infos[i]) | {"reward": float(rewards[i])} | decisions[i]
-            if self.count > 1:
-                record |= {"episode": len(self.episodes) + i, "task": tasks[i]}
-            if self.learning:
-                record["agent"] = statistics if i == active[-1] else {}
-            current.histories[i].append(record)
-            current.is_over[i] = bool(terminated[i])
-        for i in active:
-            self._callbacks.call("on_phase_end", current.histories[i][-1])
-
-    def _end_round(self, current: Round) -> None:
-        current.update_costs()
-        tasks = self.vector.get_attr("task_name")
-        with worker_errors():
-            self.vector.call("settle_costs")
-        ended = [
-            Episode(tasks[i], sum(record["reward"] for record in history), dict(cost), history, truncated=not over)
-            for i, (history, cost, over) in enumerate(
-                zip(current.histories, current.costs, current.is_over, strict=True)
-            )
-        ]
-        self.episodes += ended
-        self._round, self._earlier = None, [{}] * self.size
-        self._agent_state = copy.deepcopy(self.agent.state())
-        for episode in ended:
-            self._callbacks.call("on_episode_end", episode)
 
     def _round_seeds(self) -> list[int | None]:
         """Return the seed of each environment in this round: its first, then those that it would draw from that."""
