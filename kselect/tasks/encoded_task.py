@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kselect.errors import KselectError
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.splits import Split
+from kselect.tasks.splits import Split, with_duplicates
 from kselect.tasks.task import TextTask
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ class EncodedTask(TextTask):
 
     So splits are sampled, taken and hashed as those of texts are.
     """
+
+    train_rows: Sequence[int] = ()
+    """Where the examples of train are in the data set, `[n]`, ascending."""
 
     def encode(self, split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
         """Return the token ids of a split; none is cut."""
@@ -53,7 +56,7 @@ def build_encoded_task(
 ) -> EncodedTask:
     """Make a task of the rows of a data set.
 
-    A tenth of them, stratified, is the reward split.
+    A tenth of them, stratified, is the reward split; copies of an example stay together.
 
     Args:
         rows: with `input_ids`, perhaps `attention_mask` and `token_type_ids`, and `labels` or `label`.
@@ -62,17 +65,17 @@ def build_encoded_task(
         name: of the task, in messages.
 
     Raises:
-        KselectError: a row without token ids or label, or too few rows.
+        KselectError: a row without token ids or label, or too few different rows.
     """
     whole = _split(rows, scored=not labels, multi_label=multi_label)
-    held_out = whole.sample(max(1, round(REWARD_SHARE * len(whole))), SPLIT_SEED)
+    held_out = with_duplicates(whole, whole.sample(max(1, round(REWARD_SHARE * len(whole))), SPLIT_SEED))
     if len(held_out) >= len(whole):
-        raise KselectError("train_dataset has fewer than two examples: give more.", setting="train_dataset")
-    rest = np.setdiff1d(np.arange(len(whole)), held_out)
-    reward = whole.take(held_out)
+        raise KselectError("train_dataset has fewer than two different examples: give more.", setting="train_dataset")
+    rest = [row for row in range(len(whole)) if row not in held_out]
+    reward = whole.take(sorted(held_out))
     splits = {"train": whole.take(rest), "reward": reward, "dev": reward}
     metrics = ("micro_f1",) if multi_label else ("accuracy",) if labels else ("pearson",)
-    return EncodedTask(name, tuple(labels), splits, metrics, multi_label)
+    return EncodedTask(name, tuple(labels), splits, metrics, multi_label, rest)
 
 
 def _split(rows: Iterable[Mapping[str, Any]], scored: bool, multi_label: bool) -> Split:

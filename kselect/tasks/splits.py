@@ -197,7 +197,7 @@ def hold_out(split: AnyExamples, fraction: float, seed: int, name: str = "reward
             f"reward_fraction is {fraction}: give a share of train between 0 and 1.", setting="reward_fraction"
         )
     count = max(1, round(fraction * len(split)))
-    held_out = _with_duplicates(split, split.sample(count, seed)) if count < len(split) else set(range(count))
+    held_out = with_duplicates(split, split.sample(count, seed)) if count < len(split) else set(range(count))
     if len(held_out) >= len(split):
         raise KselectError(
             f"A {name} split of {count} out of {len(split)} training examples leaves none to train on: "
@@ -207,7 +207,7 @@ def hold_out(split: AnyExamples, fraction: float, seed: int, name: str = "reward
     return split.take(rest), split.take(sorted(held_out))
 
 
-def _with_duplicates(split: Examples, sample: Sequence[int]) -> set[int]:
+def with_duplicates(split: Examples, sample: Sequence[int]) -> set[int]:
     """Return the indices of all copies of each text whose first copy is in a sample, or else of one text in it."""
     keys = split.keys()
     first: dict[Hashable, int] = {}

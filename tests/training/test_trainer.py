@@ -23,6 +23,7 @@ from kselect.envs.observation import observation_space
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.shrink import shrink
+from kselect.tasks.encoded_task import build_encoded_task
 from kselect.training.trainer import KSelectTrainer
 from tests.tiny import tiny_classifier, tiny_task
 
@@ -305,9 +306,18 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
         KSelectTrainer(student, arguments(tmp_path), teacher=str(tmp_path / "teacher"), train_dataset=rows())
 
 
-def test_the_same_examples_are_measured_each_time() -> None:
-    from kselect.tasks.encoded_task import build_encoded_task
+def test_copies_of_an_example_are_held_out_together() -> None:
+    copied = [*rows(), *rows()]
+    task = build_encoded_task(copied, ("no", "yes"), multi_label=False)
+    train, held_out = (set(task.splits[name].text_a) for name in ("train", "reward"))
+    assert train.isdisjoint(held_out)
+    kept = [" ".join(map(str, copied[row]["input_ids"])) for row in task.train_rows]
+    assert kept == task.splits["train"].text_a
+    with pytest.raises(KselectError, match="different examples"):
+        build_encoded_task(rows()[:1] * 8, ("no", "yes"), multi_label=False)
 
+
+def test_the_same_examples_are_measured_each_time() -> None:
     tasks = [build_encoded_task(rows(), ("no", "yes"), multi_label=False) for _ in range(2)]
     sizes = {name: len(split) for name, split in tasks[0].splits.items()}
     assert sizes["train"] + sizes["reward"] == len(rows())
