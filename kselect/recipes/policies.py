@@ -59,6 +59,26 @@ def build_policy(config: AgentConfig, distiller: Distiller, phases: PhaseConfig,
     return _build(config.agent, config, distiller, phases, seed, learning=False)
 
 
+def reads_run(config: AgentConfig) -> bool:
+    """Return whether an agent can decide only while its run is under way: it reads the run's state, or learns in it."""
+    name = config.agent
+    if name in RECIPES or name in ONLINE:
+        return name in ONLINE
+    folder = policy_folder(name)
+    return (agent_class(name) if folder is None else find_class(read_description(folder)["class"])).reads_state
+
+
+def build_env(agent: Agent, distiller: Distiller, phases: PhaseConfig) -> DistillationEnv:
+    """Return an environment with the observations and actions that an agent, made before, was made for."""
+    return DistillationEnv(
+        distiller,
+        "soft" if agent.soft else "hard",
+        replace(phases, observe_facts=phases.observe_facts or agent.context_size > len(CONTEXT)),
+        measure_rewards=phases.measure_rewards or (agent.reads_state and "context" in agent.observation_keys),
+        observe_cls=not set(CLS).isdisjoint(agent.observation_keys),
+    )
+
+
 def _with_texts(settings: Mapping[str, Any], sources: Sequence[str]) -> dict[str, Any]:
     """Return an agent's settings, whose weights have 1 for further texts that they do not name."""
     unnamed = dict.fromkeys(sources, 1)

@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Subset
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     Trainer,
     TrainingArguments,
 )
+from transformers.trainer_utils import get_last_checkpoint
 
 from kselect.agents.agent import Agent
 from kselect.config import KnowledgeConfig, PhaseConfig
@@ -22,8 +24,19 @@ from kselect.logging import get_logger
 from kselect.models.classifier import Classifier
 from kselect.models.heads import Labels
 from kselect.tasks.encoding import check_padding
-from kselect.training.selection_callback import SelectionCallback
-from kselect.training.trainer_setup import Teacher, TrainerSetup, as_classifier, as_teachers, prepare, resolve_agent
+from kselect.training.episode import Episode
+from kselect.training.episode_callback import EpisodeCallback
+from kselect.training.selection_callback import PlannedSelection, SelectionCallback
+from kselect.training.trainer_setup import (
+    Teacher,
+    TrainerSetup,
+    as_classifier,
+    as_teachers,
+    build_task,
+    decides_within,
+    prepare,
+    resolve_agent,
+)
 
 ATTACHED = "kselect"
 """Name under which projections and learned weights are part of the student while it is trained."""
@@ -45,16 +58,17 @@ class KSelectTrainer(Trainer):
     learning rate, precision, evaluation, checkpoints and callbacks are the `Trainer`'s own; the loss in evaluation is
     the model's, so that it can be compared between agents.
 
-    The agent must decide by how much of the run is over, and by facts of the run that are measured before the first
-    step: recipes, weights, schedules, random selections and policies such as auto. Facts, scales and the plan of the
-    run are made when `train` begins, with a tenth of `train_dataset` held out for measuring, which is trained on like
-    the rest. Others, which read what the student has learned so far or learn within the run, are refused.
+    An agent that decides by how much of the run is over, and by facts that are measured before the first step, plans
+    the run when `train` begins: recipes, weights, schedules, random selections and policies such as auto. One that
+    reads what the student has learned so far, or learns within the run, decides at the boundaries of phases, as in the
+    `DistillationEnv`. A tenth of `train_dataset` is held out while the models are measured. For agents that decide
+    within the run it stays held out, and their rewards are measured on it; for others it is trained on like the rest.
 
     Projections of hidden states and learned variances are trained with the student as its submodule `kselect`, so
     that checkpoints hold them and a run can be resumed; after training the student is a plain model again.
 
     Attributes:
-        setup: what the agent planned, see `TrainerSetup`; None before training.
+        setup: the agent, and what it planned, see `TrainerSetup`; None before training.
     """
 
     loss_is_scaled_for_ga = False  # a mean over the batch, which Trainer divides by the number of accumulated ones
@@ -84,13 +98,13 @@ class KSelectTrainer(Trainer):
             agent_settings: settings of an agent by name.
             knowledge: names of the kinds of knowledge on offer, or all settings of them; by default what the agent
                 brings.
-            phases: when an agent that decides by chance decides.
+            phases: when the agent decides, and how its rewards are measured.
             processing_class: the tokenizer; by default that of a student that is a `Classifier`.
             options: of `Trainer`, such as `train_dataset`, `eval_dataset`, `data_collator` and `compute_metrics`.
 
         Raises:
-            KselectError: an agent that cannot plan a run, models that cannot be compared, or options of `Trainer` that
-                have another loss or another model.
+            KselectError: an agent that has no policy, models that cannot be compared, or options of `Trainer` that have
+                another loss or another model.
         """
         for name in ("model_init", "compute_loss_func"):
             if options.get(name) is not None:
@@ -103,10 +117,14 @@ class KSelectTrainer(Trainer):
         self._teachers = as_teachers(teacher, self._student, tokenizer)
         self._agent, self._offered = resolve_agent(agent, agent_settings, knowledge)
         self._phases = phases or PhaseConfig()
+        if args is not None and args.fp16 and decides_within(self._agent):
+            raise KselectError(
+                "An agent that decides within the run reads the norm of gradients, which fp16 scales: train in bf16.",
+                setting="fp16",
+            )
         self.setup: TrainerSetup | None = None
-        self._selection = SelectionCallback()
+        self._selection: SelectionCallback | None = None
         super().__init__(self._student.model, args, processing_class=tokenizer, **options)
-        self.add_callback(self._selection)
         self._check_options()
 
     def _check_options(self) -> None:
@@ -117,16 +135,27 @@ class KSelectTrainer(Trainer):
             if getattr(self.args, name, None):
                 raise KselectError(f"KSelectTrainer does not work with {name}: {advice}.", setting=name)
 
-    def train(self, *arguments: Any, **options: Any) -> Any:
-        """Plan the run, and train; see `Trainer.train`."""
-        model = self._student.model
+    @property
+    def episode(self) -> Episode | None:
+        """The record of a training under an agent that decides within it; None for others, and before it has ended."""
+        runner = None if self.setup is None else self.setup.runner
+        return runner.episodes[0] if runner is not None and runner.episodes else None
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *arguments: Any, **options: Any) -> Any:
+        """Prepare the run, and train; see `Trainer.train`."""
+        model, dataset = self._student.model, self.train_dataset
         attention = model.config._attn_implementation
+        checkpoint = resume_from_checkpoint or None
+        if checkpoint is True:
+            checkpoint = get_last_checkpoint(self.args.output_dir)
         try:
             with torch.random.fork_rng():
                 self.setup = self._prepared()
-            with self._attached(self.setup):
-                return super().train(*arguments, **options)
+                selection = _selection_callback(self.setup, checkpoint)
+            with self._attached(self.setup, selection):
+                return super().train(resume_from_checkpoint, *arguments, **options)
         finally:
+            self.train_dataset = dataset
             model.set_attn_implementation(attention)
 
     def compute_loss(
@@ -137,19 +166,28 @@ class KSelectTrainer(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """Return the loss of the selected knowledge in training, and in evaluation the model's own."""
-        if self.setup is None or self._selection.weights is None or not model.training or return_outputs:
+        selection, setup = self._selection, self.setup
+        if setup is None or selection is None or selection.weights is None or not model.training or return_outputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        step, total = self.state.global_step, len(self.setup.plan)
+        step = self.state.global_step
         batch = {"attention_mask": torch.ones_like(inputs["input_ids"]), **inputs}
         if isinstance(self._student.head, Labels):
             batch["labels"] = batch["labels"].long()  # collators make them floats, as transformers' own loss reads them
-        loss, compared = self.setup.loss(batch, self._selection.weights, step + 1, step / total)
-        self._selection.add(compared)
+        loss, compared = setup.loss(batch, selection.weights, step + 1, step / selection.steps, selection.computed)
+        selection.add(compared, 1 / self.current_gradient_accumulation_steps)
+        return loss
+
+    def training_step(self, model: nn.Module, *arguments: Any, **options: Any) -> Tensor:
+        """Train on a batch, see `Trainer.training_step`, and read the gradient of a step."""
+        loss = super().training_step(model, *arguments, **options)
+        if self._selection is not None and self.accelerator.sync_gradients:
+            self._selection.add_gradient(model)
         return loss
 
     def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
         """Log the mean loss of each kind of knowledge since the last time, and its present weight, with the loss."""
-        logs = logs | self._selection.take_logs() if "loss" in logs else logs
+        if self._selection is not None and "loss" in logs:
+            logs = logs | self._selection.take_logs()
         super().log(logs, *arguments, **options)
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
@@ -158,29 +196,37 @@ class KSelectTrainer(Trainer):
         return [name for name in names if not name.startswith(f"{ATTACHED}.weighting.")]
 
     @contextmanager
-    def _attached(self, setup: TrainerSetup) -> Iterator[None]:
+    def _attached(self, setup: TrainerSetup, selection: SelectionCallback) -> Iterator[None]:
         """Train what belongs to the losses as a part of the student, and leave the student as it was."""
         if any(True for _ in setup.loss.trained.parameters()):
             self._student.model.add_module(ATTACHED, setup.loss.trained)
-        self._selection.begin(setup.loss.names, setup.plan)
+        self._selection = selection
+        self.add_callback(selection)
         try:
             yield
         finally:
-            self._selection.end()
+            self.remove_callback(selection)
+            self._selection = None
             if ATTACHED in self._student.model._modules:
                 del self._student.model._modules[ATTACHED]
 
     def _prepared(self) -> TrainerSetup:
-        """Plan the run."""
+        """Prepare the run, and hold out what rewards are measured on."""
+        task = build_task(self._rows(), self._student)
+        if decides_within(self._agent):
+            self.train_dataset = _subset(self.train_dataset, task.train_rows)
+            held_out = len(task.splits["reward"])
+            get_logger().info("%d examples of train_dataset are held out, to measure the student on.", held_out)
         setup = prepare(
             self._student,
             self._teachers,
             self._agent,
             self._offered,
             self._phases,
-            self._rows(),
+            task,
             self.args,
             self._planned_steps(),
+            self._peak_learning_rate(),
         )
         if self.args.activation_checkpointing and setup.loss.reads_attention:
             raise KselectError(
@@ -205,3 +251,23 @@ class KSelectTrainer(Trainer):
         """Return the number of training steps, as `Trainer` counts them."""
         *_, steps = self.set_initial_training_values(self.args, self.get_train_dataloader())
         return int(steps)
+
+    def _peak_learning_rate(self) -> float:
+        """Return the learning rate that schedules are relative to."""
+        if self.optimizer is None:
+            return float(self.args.learning_rate)
+        group = self.optimizer.param_groups[0]
+        return float(group.get("initial_lr", group["lr"]))
+
+
+def _selection_callback(setup: TrainerSetup, checkpoint: str | None) -> SelectionCallback:
+    """Return what follows the plan, or runs the episode, which goes on where a checkpoint was saved."""
+    if setup.runner is not None:
+        return EpisodeCallback(setup.runner, checkpoint)
+    assert setup.plan is not None
+    return PlannedSelection(setup.loss.names, setup.plan)
+
+
+def _subset(dataset: Any, rows: Sequence[int]) -> Any:
+    """Return the examples `rows` of a data set, as one of the same kind if it is of the datasets library."""
+    return dataset.select(rows) if hasattr(dataset, "select") else Subset(dataset, rows)

@@ -1,4 +1,4 @@
-"""What `KSelectTrainer` prepares before the first step: the knowledge on offer, its scales, and the selections."""
+"""What `KSelectTrainer` prepares before the first step: the knowledge on offer, its scales, and who selects."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArgum
 
 from kselect.agents.agent import Agent
 from kselect.agents.chooser import Chooser
-from kselect.agents.registry import ONLINE
 from kselect.config import AgentConfig, KnowledgeConfig, PhaseConfig, TrainingConfig
 from kselect.distillation.batch_loss import BatchLoss
 from kselect.distillation.distiller import Distiller
-from kselect.envs.distillation import DistillationEnv
-from kselect.envs.observation import CONTEXT
+from kselect.distillation.hosted import HostedDistiller
 from kselect.envs.plan import plan_run
 from kselect.errors import KselectError, check_type
 from kselect.models.checksums import check_checksums
@@ -27,26 +25,34 @@ from kselect.models.heads import Labels, Score
 from kselect.models.label_names import label_names
 from kselect.models.pretrained import load_pretrained, load_tokenizer
 from kselect.models.text_classifier import not_fine_tuned
-from kselect.recipes.policies import build_policy
+from kselect.recipes.policies import PolicySetup, build_env, build_policy, reads_run
 from kselect.recipes.resolve import check, check_decider, resolve
-from kselect.tasks.encoded_task import build_encoded_task
+from kselect.tasks.encoded_task import EncodedTask, build_encoded_task
+from kselect.training.runner import EpisodeRunner
 
 Teacher = PreTrainedModel | Classifier | str | Path
 
 
 @dataclass(frozen=True)
 class TrainerSetup:
-    """A planned run.
+    """A prepared run.
 
     Attributes:
         loss: the loss of a batch.
-        plan: weights of every training step, `[steps, k]`.
-        chosen: name of the selection that a policy chose by facts of the run; None for other agents.
+        agent: selects the knowledge.
+        plan: weights of every training step, `[steps, k]`; None for an agent that decides within the run.
+        runner: runs the episode of an agent that decides within the run; None for others.
     """
 
     loss: BatchLoss
-    plan: NDArray[np.float32]
-    chosen: str | None
+    agent: Agent
+    plan: NDArray[np.float32] | None = None
+    runner: EpisodeRunner | None = None
+
+    @property
+    def chosen(self) -> str | None:
+        """Name of the selection that a policy chose by facts of the run; None for other agents."""
+        return self.agent.chosen if isinstance(self.agent, Chooser) else None
 
 
 def as_classifier(model: Teacher, tokenizer: PreTrainedTokenizerBase, role: str) -> Classifier:
@@ -111,7 +117,7 @@ def resolve_agent(
     """Return the agent, and the knowledge that it brings under what is given; None for the default.
 
     Raises:
-        KselectError: an agent that learns within the run or has no policy, or knowledge that it cannot work with.
+        KselectError: an agent that has no policy, or knowledge that it cannot work with.
     """
     given = {"knowledge": list(knowledge)} if knowledge and not isinstance(knowledge, KnowledgeConfig) else {}
     if isinstance(agent, Agent):
@@ -121,17 +127,22 @@ def resolve_agent(
         return agent, KnowledgeConfig(knowledge=names) if names else None
     check_type("agent", agent, str, "a name, the folder of a policy, weights or an Agent")
     config = AgentConfig(agent, dict(agent_settings or {}))
-    if config.agent in ONLINE:
-        raise KselectError(
-            f"{config.agent} learns while it distils, which needs the episodes of kselect.rollout: give a recipe, "
-            "weights, a schedule, or a policy such as auto.",
-            setting="agent",
-        )
     check_decider(config.agent)
     if isinstance(knowledge, KnowledgeConfig):
         check(config, knowledge)
         return config, knowledge
     return config, resolve(config, **given)
+
+
+def decides_within(agent: AgentConfig | Agent) -> bool:
+    """Return whether an agent must decide within the run, since it reads the state of the run, or learns in it."""
+    return agent.reads_state if isinstance(agent, Agent) else reads_run(agent)
+
+
+def build_task(rows: Sequence[Any], student: Classifier) -> EncodedTask:
+    """Make a task of the examples of `train_dataset`, see `build_encoded_task`."""
+    names = () if isinstance(student.head, Score) else label_names(student.model.config)
+    return build_encoded_task(rows, names, multi_label=isinstance(student.head, Labels))
 
 
 def prepare(
@@ -140,48 +151,44 @@ def prepare(
     agent: AgentConfig | Agent,
     knowledge: KnowledgeConfig | None,
     phases: PhaseConfig,
-    rows: Sequence[Any],
+    task: EncodedTask,
     args: TrainingArguments,
     steps: int,
+    learning_rate: float,
 ) -> TrainerSetup:
-    """Plan a run of so many training steps on the examples `rows`.
+    """Prepare a run of so many training steps on a task, with a peak of the learning rate.
 
     The student's weights are as before; random generators may have moved on.
 
     Raises:
-        KselectError: models that the knowledge does not suit, or an agent that reads the state of the run.
+        KselectError: models that the knowledge does not suit, or an agent that weighs other knowledge.
     """
-    names = () if isinstance(student.head, Score) else label_names(student.model.config)
-    task = build_encoded_task(rows, names, multi_label=isinstance(student.head, Labels))
     batch_size = args.train_batch_size * args.gradient_accumulation_steps
     training = TrainingConfig(
         epochs=steps / -(-len(task.splits["train"]) // batch_size),
         batch_size=batch_size,
+        learning_rate=learning_rate,
         precision="bf16" if args.bf16 else "fp32",
         device=str(args.device),
     )
     knowledge = knowledge or (KnowledgeConfig() if teachers else KnowledgeConfig(knowledge=["gold"]))
-    distiller = Distiller(
+    distiller = HostedDistiller(
         task, teachers, student, training, replace(knowledge, teacher_cache=0), max_length=task.longest
     )
     student.training_texts = None  # of the data set no texts are known, but token ids
-    agent, env = _agent_and_env(agent, distiller, phases, args.seed)
-    plan = plan_run(agent, env)
-    chosen = agent.chosen if isinstance(agent, Chooser) else None
-    return TrainerSetup(distiller.batch_loss(), plan, chosen)
+    made, within = _agent_and_env(agent, distiller, phases, args.seed), decides_within(agent)
+    runner = EpisodeRunner(made.agent, [made.env], seeds=[args.seed], learning=made.learning) if within else None
+    plan = None if within else plan_run(made.agent, made.env)
+    return TrainerSetup(distiller.batch_loss(), made.agent, plan, runner)
 
 
-def _agent_and_env(
-    agent: AgentConfig | Agent, distiller: Distiller, phases: PhaseConfig, seed: int
-) -> tuple[Agent, DistillationEnv]:
+def _agent_and_env(agent: AgentConfig | Agent, distiller: Distiller, phases: PhaseConfig, seed: int) -> PolicySetup:
     if isinstance(agent, AgentConfig):
-        setup = build_policy(agent, distiller, phases, seed)
-        return setup.agent, setup.env
+        return build_policy(agent, distiller, phases, seed)
     if agent.names is not None and agent.names != distiller.names:
         raise KselectError(
             f"The agent weighs {', '.join(agent.names)}, and on offer are {', '.join(distiller.names)}: offer what it "
             "weighs, in this order.",
             setting="agent",
         )
-    phases = replace(phases, observe_facts=phases.observe_facts or agent.context_size > len(CONTEXT))
-    return agent, DistillationEnv(distiller, "soft" if agent.soft else "hard", phases, measure_rewards=False)
+    return PolicySetup(agent, build_env(agent, distiller, phases), learning=False)

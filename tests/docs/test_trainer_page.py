@@ -13,6 +13,7 @@ import pytest
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainingArguments
 
 import kselect
+from kselect.agents import load_agent
 from kselect.models.shrink import shrink
 from tests.tiny import tiny_classifier, tiny_task
 
@@ -78,8 +79,8 @@ def test_two_lines_make_a_distillation(folder: Path, tmp_path: Path, monkeypatch
     assert saved.config.num_hidden_layers == 2
 
 
-def test_example_trains(folder: Path, tmp_path: Path) -> None:
-    (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+def run_example(number: int, folder: Path, output: Path) -> kselect.KSelectTrainer:
+    example = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[number]
     tokenizer = AutoTokenizer.from_pretrained(folder / "student")
     texts = tiny_task().splits["train"]
     names: dict[str, Any] = {
@@ -91,9 +92,25 @@ def test_example_trains(folder: Path, tmp_path: Path) -> None:
             {**tokenizer(text), "labels": label} for text, label in zip(texts.text_a, texts.labels, strict=True)
         ],
         "training_args": TrainingArguments(
-            str(tmp_path), max_steps=4, logging_steps=1, save_strategy="no", report_to="none", use_cpu=True
+            str(output), max_steps=4, logging_steps=1, save_strategy="no", report_to="none", use_cpu=True
         ),
     }
     exec(example, names)
-    records = [record for record in names["trainer"].state.log_history if "weight/hidden" in record]
+    return names["trainer"]
+
+
+def test_example_trains(folder: Path, tmp_path: Path) -> None:
+    trainer = run_example(0, folder, tmp_path)
+    records = [record for record in trainer.state.log_history if "weight/hidden" in record]
     assert [record["weight/hidden"] for record in records] == [1, 1, 0, 0]
+
+
+def test_example_learns_within_the_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trainer = run_example(1, folder, tmp_path)
+    assert trainer.episode is not None
+    shown = capsys.readouterr().out
+    assert all(str(phase["weights"]) in shown for phase in trainer.episode.history)
+    assert isinstance(load_agent("policy"), kselect.ActorCritic)

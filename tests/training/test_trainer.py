@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
 
 from kselect.agents.registry import make_agent
-from kselect.config import KnowledgeConfig, TrainingConfig
+from kselect.config import AgentConfig, KnowledgeConfig, PhaseConfig, TrainingConfig
 from kselect.distillation.callback import DistillerCallback, MicroBatch
 from kselect.distillation.distiller import Distiller
 from kselect.envs.actions import action_space
@@ -23,7 +23,9 @@ from kselect.envs.observation import observation_space
 from kselect.errors import KselectError
 from kselect.models.classifier import Classifier
 from kselect.models.shrink import shrink
+from kselect.recipes.policies import build_policy
 from kselect.tasks.encoded_task import build_encoded_task
+from kselect.training.api import run_episode
 from kselect.training.trainer import KSelectTrainer
 from tests.tiny import tiny_classifier, tiny_task
 
@@ -105,6 +107,7 @@ def test_first_loss_is_that_of_the_distiller(agent: str, kinds: list[str] | None
     )
     trainer.train()
     assert trainer.setup is not None
+    assert trainer.setup.plan is not None
     assert isinstance(trainer._offered, KnowledgeConfig)
     training = TrainingConfig(epochs=1, batch_size=len(examples), precision="fp32")
     offered = replace(trainer._offered, teacher_cache=0)  # which is in half precision
@@ -201,7 +204,30 @@ def test_auto_chooses_by_facts(tmp_path: Path) -> None:
     trainer.train()
     assert trainer.setup is not None
     assert trainer.setup.chosen is not None
+    assert trainer.setup.plan is not None
     assert trainer.setup.plan.shape == (6, len(trainer.setup.loss.names))
+
+
+@pytest.mark.parametrize("agent", ["vanilla-kd", "tinybert", "random-soft", "auto"])
+def test_plan_is_that_of_a_distillers_run(agent: str, tmp_path: Path) -> None:
+    teacher, student = pair()
+    twin, steps = copy.deepcopy(student), 20
+    trainer = KSelectTrainer(
+        student, arguments(tmp_path, max_steps=steps), teacher=teacher, agent=agent, train_dataset=rows()
+    )
+    trainer.train()
+    task = build_encoded_task(rows(), ("no", "yes"), multi_label=False)
+    epochs = steps / -(-len(task.splits["train"]) // 8)
+    training = TrainingConfig(epochs=epochs, batch_size=8, learning_rate=1e-3, precision="fp32")
+    assert isinstance(trainer._offered, KnowledgeConfig)
+    offered = replace(trainer._offered, teacher_cache=0)
+    distiller = Distiller(task, teacher, twin, training, offered, max_length=task.longest)
+    setup = build_policy(AgentConfig(agent), distiller, PhaseConfig(), trainer.args.seed)
+    run_episode(setup.agent, setup.env, seed=0, learning=False)
+    taken = [np.tile(weights, (phase, 1)) for phase, weights in setup.env.selections]
+    assert trainer.setup is not None
+    assert trainer.episode is None
+    np.testing.assert_array_equal(trainer.setup.plan, np.concatenate(taken).astype(np.float32))
 
 
 def test_an_agent_that_was_made_selects(tmp_path: Path) -> None:
@@ -251,7 +277,6 @@ def test_resumed_is_straight_with_projections(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"agent": "online"}, "learns while it distils"),
         ({"agent": "actor-critic"}, "no policy yet"),
         ({"agent": "vanila-kd"}, "vanilla-kd"),
         ({"agent": "vanilla-kd", "knowledge": ["gold"]}, "not on offer"),
@@ -259,7 +284,7 @@ def test_resumed_is_straight_with_projections(tmp_path: Path) -> None:
         ({"teacher": 3}, "teacher"),
     ],
 )
-def test_what_cannot_be_planned_is_refused(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_what_cannot_select_is_refused(options: dict[str, Any], message: str, tmp_path: Path) -> None:
     teacher, student = pair()
     with pytest.raises(KselectError, match=message):
         KSelectTrainer(
