@@ -11,14 +11,17 @@ from functools import partial
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from kselect.config import EngineConfig
+from kselect.errors import first_line
 from kselect.training.engines import DIED, POLL_SECONDS, Outcome, Report, RunFunction, outcome_of
 from kselect.training.ray_start import connect, enter
 
 RETRIES = 3
 """How often a run whose process died is started again."""
+DIED_AGAIN = f"{DIED}, {RETRIES + 1} times: compute fewer runs at a time, or reserve more cores for each"
+UNREADABLE = "A machine of the cluster cannot read the run: give it the Python environment of this one"
 
 
 class RayEngine:
@@ -101,7 +104,10 @@ def _compute(
 
 
 def _result(task: Any) -> dict[str, Any]:
+    """Return the results of a run, or why it has none; errors of the run itself are among its results."""
     try:
         return ray.get(task)
-    except RayError as error:  # of the process or its machine; those of the run are in its outcome
-        return {"error": DIED, "traceback": str(error)}
+    except RayTaskError as error:
+        return {"error": f"{UNREADABLE} ({first_line(error.cause)})", "traceback": str(error)}
+    except RayError as error:  # of the process or its machine
+        return {"error": DIED_AGAIN, "traceback": str(error)}

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import ray
 import torch
-from ray.exceptions import RayError
 
 from kselect.config import EngineConfig
-from kselect.errors import KselectError
+from kselect.errors import KselectError, first_line
 from kselect.logging import get_logger
 
 ADDRESS = "RAY_ADDRESS"
@@ -25,7 +24,11 @@ STORE_BYTES = 100 * 2**20
 
 
 def connect(config: EngineConfig) -> None:
-    """Connect to the cluster, or start Ray on this machine; without what a run reserves it would wait for ever."""
+    """Connect to the cluster, or start Ray on this machine; without what a run reserves it would wait for ever.
+
+    Raises:
+        KselectError: Ray does not start here, there is no such cluster, or this machine has less than a run reserves.
+    """
     address = os.environ.get(ADDRESS)
     if not ray.is_initialized():
         handler = signal.getsignal(signal.SIGTERM)
@@ -42,22 +45,12 @@ def connect(config: EngineConfig) -> None:
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                 )
-        except (OSError, RuntimeError, ValueError, RayError) as error:
-            where = f"with the cluster at {address} ({ADDRESS})" if address else "on this machine"
-            reason = " ".join(str(error).split())
-            raise KselectError(f"Ray does not work {where}: {reason}", setting="engine") from error
+        except Exception as error:  # Ray raises a bare one where its own processes do not start
+            raise KselectError(_advice(address, first_line(error)), setting="engine") from error
         finally:
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, handler)  # Ray's would end a command before it has saved its place
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(
-        machine.get("CPU", 0) >= config.cpus_per_run and machine.get("GPU", 0) >= config.gpus_per_run
-        for machine in machines
-    ):
-        needed = f"{config.cpus_per_run} CPU cores and {config.gpus_per_run:g} GPUs"
-        if not address:
-            raise KselectError(f"A run reserves {needed}, which this machine does not have: reserve less.")
-        get_logger().warning("No machine of the cluster has %s, which a run reserves: waiting for one.", needed)
+    _check_room(config, address)
 
 
 def _check_answer(address: str) -> None:
@@ -67,12 +60,49 @@ def _check_answer(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
 
 
+def _advice(address: str | None, reason: str) -> str:
+    """Return what is wrong with Ray, and what to do."""
+    reason = reason.rstrip(".:")
+    if not address:
+        return f"Ray does not start on this machine ({reason}): leave engine out to compute in processes without it."
+    return (
+        f"Ray does not work with the cluster at {address} ({reason}): start it there with ray start --head, by the Ray "
+        f"and Python of this environment, or correct {ADDRESS}; without {ADDRESS}, Ray is started on this machine."
+    )
+
+
+def _check_room(config: EngineConfig, address: str | None) -> None:
+    """Refuse, or on a cluster that may grow, warn, where no machine has what a run reserves."""
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    found = [(machine.get("CPU", 0), machine.get("GPU", 0)) for machine in machines]
+    if any(cpus >= config.cpus_per_run and gpus >= config.gpus_per_run for cpus, gpus in found):
+        return
+    needed = f"{config.cpus_per_run} CPU cores and {config.gpus_per_run:g} GPUs"
+    cpus, gpus = map(max, zip(*found, strict=True))
+    setting = "cpus_per_run" if cpus < config.cpus_per_run else "gpus_per_run"
+    if not address:
+        raise KselectError(
+            f"A run reserves {needed}, but this machine has {cpus:g} and {gpus:g}: give a smaller {setting}.",
+            setting=setting,
+        )
+    get_logger().warning(
+        "A run reserves %s, which no machine of the cluster has: waiting for one. Add it with ray start --address, or "
+        "stop and give a smaller %s.",
+        needed,
+        setting,
+    )
+
+
 def enter(folder: str, threads: int) -> None:
-    """Go to the folder of the study, to which its paths may be relative."""
+    """Go to the folder of the study, to which its paths may be relative.
+
+    Raises:
+        KselectError: this machine does not have it.
+    """
     if not Path(folder).is_dir():
         raise KselectError(
-            f"{folder} does not exist on {socket.gethostname()}: all machines of a cluster need the file system of the "
-            "one where the study is started"
+            f"{folder} does not exist on {socket.gethostname()}: start the study in a folder on a file system that all "
+            "machines of the cluster share."
         )
     os.chdir(folder)
     torch.set_num_threads(threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -26,12 +27,14 @@ from kselect.errors import KselectError
 from kselect.runs.run_log import Ledger
 from kselect.training.cells import run_cell
 from kselect.training.comparison import KEY
-from kselect.training.engines import DIED, ProcessEngine, Report, make_engine
+from kselect.training.engines import ProcessEngine, Report, make_engine
 from kselect.training.study import Cell, Study
 from tests.tiny import tiny_classifier, tiny_task
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'kselect[ray]'")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
+start = pytest.importorskip("kselect.training.ray_start")
+DIED_AGAIN = pytest.importorskip("kselect.training.ray_engine").DIED_AGAIN
 
 pytestmark = pytest.mark.nightly
 
@@ -106,7 +109,7 @@ def test_a_killed_process_is_replaced_and_one_that_always_dies_fails_its_run_alo
         for number, deaths in enumerate([2, 0, 9, 1])
     ]
     study = Study(cells, die, Ledger(tmp_path / "runs.jsonl", ("number",)), make_engine(ENGINE))
-    assert [entry.get("deaths", entry.get("error")) for entry in study.run()] == [2, "it never works", DIED, 1]
+    assert [entry.get("deaths", entry.get("error")) for entry in study.run()] == [2, "it never works", DIED_AGAIN, 1]
     assert [cell.identity["number"] for cell in study.pending] == [1, 2]
 
 
@@ -164,6 +167,26 @@ def test_compare_on_a_cluster_reports_what_it_reports_here(
     assert runs[0] == runs[1]
 
 
+def test_a_run_that_a_machine_cannot_import_says_what_the_machine_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "only_here.py").write_text("def run(settings, report):\n    return {}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    function = importlib.import_module("only_here").run
+    ((_, outcome),) = make_engine(ENGINE).run(function, [{}], lambda *_: None)
+    assert outcome["error"].startswith("A machine of the cluster cannot read the run: give it the Python environment")
+    assert "No module named 'only_here'" in outcome["error"]
+
+
+@pytest.mark.parametrize("reserved", [{"cpus_per_run": 2}, {"gpus_per_run": 1.0}])
+def test_what_no_machine_has_is_waited_for_with_advice(
+    reserved: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    config = EngineConfig(engine="ray", **reserved)
+    start.connect(config)
+    assert f"Add it with ray start --address, or stop and give a smaller {next(iter(reserved))}." in caplog.text
+
+
 def wait_for_ever(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
     Path(settings["path"]).write_text(str(os.getpid()))
     time.sleep(600)
@@ -189,6 +212,17 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
     ray.shutdown()
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     handler = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KselectError, match=r"127\.0\.0\.1:1 \(RAY_ADDRESS\)"):
+    refused = r"127\.0\.0\.1:1 \(\[Errno 111\] Connection refused\): start it there with ray start"
+    with pytest.raises(KselectError, match=refused):
         list(make_engine(ENGINE).run(meet, [{}], lambda *_: None))
     assert signal.getsignal(signal.SIGTERM) == handler
+
+
+def test_what_this_machine_lacks_is_refused_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray.shutdown()
+    monkeypatch.delenv("RAY_ADDRESS")
+    config = EngineConfig(engine="ray", gpus_per_run=99)
+    with pytest.raises(KselectError, match=r"but this machine has 1 and \d+: give a smaller gpus_per_run\.$") as raised:
+        list(make_engine(config).run(meet, [{}], lambda *_: None))
+    assert raised.value.setting == "gpus_per_run"
+    ray.shutdown()
