@@ -16,10 +16,8 @@ from ray.exceptions import RayError, RayTaskError
 from kselect.config import EngineConfig
 from kselect.errors import first_line
 from kselect.training.engines import DIED, POLL_SECONDS, Outcome, Report, RunFunction, outcome_of
-from kselect.training.ray_start import connect, enter
+from kselect.training.ray_start import RETRIES, connect, enter
 
-RETRIES = 3
-"""How often a run whose process died is started again."""
 DIED_AGAIN = f"{DIED}, {RETRIES + 1} times: compute fewer runs at a time, or reserve more cores for each"
 UNREADABLE = "A machine of the cluster cannot read the run: give it the Python environment of this one"
 
@@ -48,7 +46,7 @@ class RayEngine:
         """
         if not runs:
             return
-        connect(self.config)
+        connect(self.config, self.config.processes)
         # The board needs no core of its own, and starts anew where its machine is lost.
         board = ray.remote(_Board).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
         reserved = {"num_cpus": self.config.cpus_per_run, "num_gpus": self.config.gpus_per_run}

@@ -12,22 +12,29 @@ from pathlib import Path
 import ray
 import torch
 
-from kselect.config import EngineConfig
+from kselect.config import ResourceConfig
 from kselect.errors import KselectError, first_line
 from kselect.logging import get_logger
 
 ADDRESS = "RAY_ADDRESS"
 PATIENCE = 10.0
 """Seconds until a cluster must have answered."""
+RETRIES = 3
+"""How often a run whose process died is started again."""
 STORE_BYTES = 100 * 2**20
 """Memory for objects where a study starts Ray; settings and results are small, and Ray takes a third of it all."""
 
 
-def connect(config: EngineConfig) -> None:
+def connect(config: ResourceConfig, runs: int, together: bool = False) -> None:
     """Connect to the cluster, or start Ray on this machine; without what a run reserves it would wait for ever.
 
+    Args:
+        config: What each run reserves.
+        runs: How many are computed at a time.
+        together: Whether none of them goes on without the others, so that there must be room for all.
+
     Raises:
-        KselectError: Ray does not start here, there is no such cluster, or this machine has less than a run reserves.
+        KselectError: Ray does not start here, there is no such cluster, or this machine has less than runs reserve.
     """
     address = os.environ.get(ADDRESS)
     if not ray.is_initialized():
@@ -39,7 +46,7 @@ def connect(config: EngineConfig) -> None:
             else:
                 ray.init(
                     "local",
-                    num_cpus=config.processes * config.cpus_per_run,
+                    num_cpus=runs * config.cpus_per_run,
                     include_dashboard=False,
                     object_store_memory=STORE_BYTES,
                     log_to_driver=False,
@@ -50,7 +57,7 @@ def connect(config: EngineConfig) -> None:
         finally:
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, handler)  # Ray's would end a command before it has saved its place
-    _check_room(config, address)
+    _check_room(config, runs if together else 1, address)
 
 
 def _check_answer(address: str) -> None:
@@ -66,31 +73,28 @@ def _advice(address: str | None, reason: str) -> str:
     if not address:
         return f"Ray does not start on this machine ({reason}): leave engine out to compute in processes without it."
     return (
-        f"Ray does not work with the cluster at {address} ({reason}): start it there with ray start --head, by the Ray "
-        f"and Python of this environment, or correct {ADDRESS}; without {ADDRESS}, Ray is started on this machine."
+        f"Ray does not work with the cluster at {address} ({reason}): start it there with ray start, by the Ray and "
+        f"Python of this environment, or correct {ADDRESS}; without {ADDRESS}, Ray is started on this machine."
     )
 
 
-def _check_room(config: EngineConfig, address: str | None) -> None:
-    """Refuse, or on a cluster that may grow, warn, where no machine has what a run reserves."""
+def _check_room(config: ResourceConfig, runs: int, address: str | None) -> None:
+    """Refuse, or on a cluster that may grow, warn, where there is no room for so many runs at a time."""
+    reserved = {"CPU": config.cpus_per_run, "GPU": config.gpus_per_run}
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    found = [(machine.get("CPU", 0), machine.get("GPU", 0)) for machine in machines]
-    if any(cpus >= config.cpus_per_run and gpus >= config.gpus_per_run for cpus, gpus in found):
-        return
-    needed = f"{config.cpus_per_run} CPU cores and {config.gpus_per_run:g} GPUs"
-    cpus, gpus = map(max, zip(*found, strict=True))
-    setting = "cpus_per_run" if cpus < config.cpus_per_run else "gpus_per_run"
-    if not address:
-        raise KselectError(
-            f"A run reserves {needed}, but this machine has {cpus:g} and {gpus:g}: give a smaller {setting}.",
-            setting=setting,
-        )
-    get_logger().warning(
-        "A run reserves %s, which no machine of the cluster has: waiting for one. Add it with ray start --address, or "
-        "stop and give a smaller %s.",
-        needed,
-        setting,
+    room = sum(
+        min(int(machine.get(name, 0) / amount) for name, amount in reserved.items() if amount) for machine in machines
     )
+    if room >= runs:
+        return
+    found = (
+        f"{'The cluster' if address else 'This machine'} has room for {room} of {runs} runs at a time that reserve "
+        f"{config.cpus_per_run} CPU cores and {config.gpus_per_run:g} GPUs each"
+    )
+    advice = "give a smaller cpus_per_run or gpus_per_run" + (", or fewer in parallel" if runs > 1 else "")
+    if not address:
+        raise KselectError(f"{found}: {advice}.", setting="gpus_per_run" if config.gpus_per_run else "cpus_per_run")
+    get_logger().warning("%s: add machines with ray start, for which it waits, or %s.", found, advice)
 
 
 def enter(folder: str, threads: int) -> None:

@@ -32,33 +32,20 @@ from kselect.training.study import Cell, Study
 from tests.tiny import tiny_classifier, tiny_task
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'kselect[ray]'")
-cluster_utils = pytest.importorskip("ray.cluster_utils")
+two_machines = pytest.importorskip("tests.ray_cluster").two_machines
 start = pytest.importorskip("kselect.training.ray_start")
 DIED_AGAIN = pytest.importorskip("kselect.training.ray_engine").DIED_AGAIN
 
 pytestmark = pytest.mark.nightly
 
-ROOT = Path(__file__).parents[2]
-STORE = 100 * 2**20
-"""Bytes of memory for objects, of which there are few here."""
 ENGINE = EngineConfig(engine="ray", processes=2)
 TIMED = ("seconds", "cost", "environment", "relative_cost", "deciding")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    """Two machines of one core each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))  # what is pickled here is imported there
-        machine = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}
-        cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=machine)
-        try:
-            cluster.add_node(num_cpus=1, object_store_memory=STORE)
-            patch.setenv("RAY_ADDRESS", cluster.address)
-            yield
-        finally:
-            ray.shutdown()
-            cluster.shutdown()
+    with two_machines():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -182,9 +169,8 @@ def test_a_run_that_a_machine_cannot_import_says_what_the_machine_lacks(
 def test_what_no_machine_has_is_waited_for_with_advice(
     reserved: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = EngineConfig(engine="ray", **reserved)
-    start.connect(config)
-    assert f"Add it with ray start --address, or stop and give a smaller {next(iter(reserved))}." in caplog.text
+    start.connect(EngineConfig(engine="ray", **reserved), runs=1)
+    assert "add machines with ray start, for which it waits, or give a smaller cpus_per_run" in caplog.text
 
 
 def wait_for_ever(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -222,7 +208,7 @@ def test_what_this_machine_lacks_is_refused_with_advice(monkeypatch: pytest.Monk
     ray.shutdown()
     monkeypatch.delenv("RAY_ADDRESS")
     config = EngineConfig(engine="ray", gpus_per_run=99)
-    with pytest.raises(KselectError, match=r"but this machine has 1 and \d+: give a smaller gpus_per_run\.$") as raised:
+    with pytest.raises(KselectError, match=r"This machine has room for 0 of 1 runs .* give a smaller") as raised:
         list(make_engine(config).run(meet, [{}], lambda *_: None))
     assert raised.value.setting == "gpus_per_run"
     ray.shutdown()
