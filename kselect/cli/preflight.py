@@ -44,7 +44,7 @@ from kselect.runs.resume import ensure_available
 from kselect.runs.run_log import RUNS
 from kselect.tasks.registry import canonical
 
-ENGINE_PACKAGES = {"ray": "ray"}
+ENGINE_PACKAGES = {"ray": "ray", "slurm": "submitit"}
 """The package that each engine needs."""
 
 

@@ -28,7 +28,7 @@ from kselect.config.commands import (
 )
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
-from kselect.config.engine import EngineConfig, ResourceConfig
+from kselect.config.engine import EngineConfig, EpisodeConfig, ResourceConfig
 from kselect.config.export import EXPORT_PACKAGES, BenchmarkConfig, ExportConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import (
@@ -92,6 +92,7 @@ __all__ = [
     "EncoderConfig",
     "EngineConfig",
     "EnvSettings",
+    "EpisodeConfig",
     "EvaluateSettings",
     "EvaluationConfig",
     "ExplainSettings",

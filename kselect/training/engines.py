@@ -123,6 +123,10 @@ def make_engine(config: EngineConfig) -> Engine:
         from kselect.training.ray_engine import RayEngine  # Ray is an extra
 
         return RayEngine(config)
+    if config.engine == "slurm":
+        from kselect.training.slurm_engine import SlurmEngine  # submitit is an extra
+
+        return SlurmEngine(config)
     return SerialEngine() if config.processes == 1 else ProcessEngine(config.processes)
 
 

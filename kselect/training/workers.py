@@ -13,7 +13,7 @@ import gymnasium
 import torch
 from gymnasium.vector import AsyncVectorEnv
 
-from kselect.config import EnvSettings, ResourceConfig
+from kselect.config import EnvSettings, EpisodeConfig
 from kselect.distillation.builders import make_distiller
 from kselect.envs.actions import Actions
 from kselect.envs.distillation import DistillationEnv
@@ -60,7 +60,7 @@ def worker_errors() -> Iterator[None]:
 
 
 @contextmanager
-def parallel_envs(specs: Sequence[EnvSpec], like: DistillationEnv, config: ResourceConfig) -> Iterator[VectorEnv]:
+def parallel_envs(specs: Sequence[EnvSpec], like: DistillationEnv, config: EpisodeConfig) -> Iterator[VectorEnv]:
     """Yield environments in processes of their own, which end with the context.
 
     Args:
