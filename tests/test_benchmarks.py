@@ -88,3 +88,12 @@ def test_a_quick_look_writes_its_table_and_set_up(name: str, tmp_path: Path):
     if name == "knowledge":
         assert told["plain fine-tuning", "to_plain"] == [1.0]
         assert told["fine-tune", "to_fine_tune"] == [1.0]
+
+
+@pytest.mark.nightly
+def test_every_run_under_load_has_one_result_and_no_process_is_left(tmp_path: Path):
+    path = tmp_path / "load.json"
+    words = [sys.executable, "benchmarks/load.py", "--quick", "--json", str(path)]
+    subprocess.run(words, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, stdout=subprocess.DEVNULL)
+    for figures in json.loads(path.read_text())["data"].values():
+        assert (figures["once"], figures["more"], figures["killed"], figures["left"]) == (20, 0, 1, [])

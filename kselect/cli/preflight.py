@@ -19,7 +19,6 @@ from kselect.config import (
     Config,
     DoctorConfig,
     EncoderConfig,
-    EngineConfig,
     EvaluationConfig,
     ExportConfig,
     FolderConfig,
@@ -28,6 +27,7 @@ from kselect.config import (
     PushConfig,
     RecordingConfig,
     ReportConfig,
+    ResourceConfig,
     RunConfig,
     StudentConfig,
     StudyConfig,
@@ -43,6 +43,9 @@ from kselect.runs.artifacts import find_model, find_policy
 from kselect.runs.resume import ensure_available
 from kselect.runs.run_log import RUNS
 from kselect.tasks.registry import canonical
+
+ENGINE_PACKAGES = {"ray": "ray", "slurm": "submitit"}
+"""The package that each engine needs."""
 
 
 @singledispatch
@@ -206,10 +209,13 @@ def _(config: CollectConfig) -> None:
 
 
 @check_exists.register
-def _(config: EngineConfig) -> None:
-    if config.engine == "ray" and find_spec("ray") is None:
+def _(config: ResourceConfig) -> None:
+    package = ENGINE_PACKAGES.get(config.engine)
+    if package is not None and find_spec(package) is None:
         raise KselectError(
-            "engine is ray, which is not installed: pip install 'kselect[ray]', or leave engine out.", setting="engine"
+            f"engine is {config.engine}, which needs {package}, and that is not installed: pip install "
+            f"'kselect[{config.engine}]', or leave engine out.",
+            setting="engine",
         )
 
 

@@ -8,6 +8,7 @@ Examples:
   kselect train-policy --task mrpc --teacher runs/teacher/model --layers 3 --episodes 8
   kselect train-policy --config configs/mrpc.yaml --agent deterministic-actor-critic
   kselect train-policy --config configs/mrpc.yaml --also configs/rte.yaml --episodes 8 --parallel 2
+  RAY_ADDRESS=HEAD:6379 kselect train-policy --config configs/mrpc.yaml --episodes 16 --parallel 8 --engine ray
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-import gymnasium
 
 from kselect.analysis.inspection.tables import quarters
 from kselect.cli.commands import COMMANDS
@@ -37,10 +36,8 @@ from kselect.training.api import make_runner
 from kselect.training.compatibility import check_same_spaces
 from kselect.training.episode import Episode
 from kselect.training.results import summarise_policy
-from kselect.training.runner import VectorEnv
-from kselect.training.workers import EnvSpec, make_worker_envs, stop_worker_envs
-
-SILENT = gymnasium.logger.ERROR + 1
+from kselect.training.vector import VectorEnv
+from kselect.training.workers import EnvSpec, parallel_envs
 
 
 def run(settings: TrainPolicySettings, task: Task) -> Path:
@@ -50,7 +47,7 @@ def run(settings: TrainPolicySettings, task: Task) -> Path:
     names = " + ".join(distiller.task.name for distiller in distillers)
     agent, seed, policy = settings.agent.agent, settings.run.seed, settings.policy
     setup = build_trainable_agent(settings.agent, distillers[0], settings.phases, seed)
-    with make_envs(setup, every, distillers, policy.parallel) as envs:
+    with make_envs(setup, every, distillers) as envs:
         runner = make_runner(setup.agent, envs, policy.episodes, seed=seed)
         # As texts, which unlike files do not change: config.yaml alone repeats the run.
         also = [
@@ -92,10 +89,10 @@ def run(settings: TrainPolicySettings, task: Task) -> Path:
 
 @contextmanager
 def make_envs(
-    setup: PolicySetup, every: Sequence[TrainPolicySettings], distillers: Sequence[Distiller], parallel: int
+    setup: PolicySetup, every: Sequence[TrainPolicySettings], distillers: Sequence[Distiller]
 ) -> Iterator[list[DistillationEnv] | VectorEnv]:
     """Yield an environment for each task, that of `setup` first, or `parallel` of them, each in its own process."""
-    first = setup.env
+    first, parallel = setup.env, every[0].policy.parallel
     further = zip(every[1:], distillers[1:], strict=True)
     envs = [
         first,
@@ -109,14 +106,8 @@ def make_envs(
         yield envs
         return
     specs = env_specs(first, every, distillers)
-    level = gymnasium.logger.min_level
-    gymnasium.logger.min_level = SILENT  # it would print the traceback of a worker's error, which is raised here
-    workers = make_worker_envs([specs[i % len(specs)] for i in range(parallel)])
-    try:
-        yield workers
-    finally:
-        stop_worker_envs(workers)
-        gymnasium.logger.min_level = level
+    with parallel_envs([specs[i % len(specs)] for i in range(parallel)], first, every[0].resources) as vector:
+        yield vector
 
 
 def env_specs(

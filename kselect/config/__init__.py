@@ -28,7 +28,7 @@ from kselect.config.commands import (
 )
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
-from kselect.config.engine import EngineConfig
+from kselect.config.engine import EngineConfig, EpisodeConfig, ResourceConfig
 from kselect.config.export import BenchmarkConfig, ExportConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import (
@@ -91,6 +91,7 @@ __all__ = [
     "EncoderConfig",
     "EngineConfig",
     "EnvSettings",
+    "EpisodeConfig",
     "EvaluateSettings",
     "EvaluationConfig",
     "ExplainSettings",
@@ -108,6 +109,7 @@ __all__ = [
     "PushSettings",
     "RecordingConfig",
     "ReportConfig",
+    "ResourceConfig",
     "RunConfig",
     "SettingFacts",
     "Settings",

@@ -8,7 +8,7 @@ from kselect.config.analysis import AblationConfig, DoctorConfig, InspectConfig,
 from kselect.config.collection import CollectConfig
 from kselect.config.comparison import CompareConfig
 from kselect.config.data import TaskConfig
-from kselect.config.engine import EngineConfig
+from kselect.config.engine import EngineConfig, EpisodeConfig
 from kselect.config.export import BenchmarkConfig, ExportConfig
 from kselect.config.inference import CacheConfig, EvaluationConfig, PredictionConfig, ReportConfig
 from kselect.config.knowledge import KnowledgeConfig
@@ -85,7 +85,18 @@ class TrainPolicySettings(EnvSettings):
 
     agent: AgentConfig = field(default_factory=AgentConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
+    resources: EpisodeConfig = field(default_factory=EpisodeConfig)
     run: RunConfig = field(default_factory=RunConfig)
+
+    def validate(self) -> None:
+        """Refuse, in addition, another engine for episodes that take turns."""
+        super().validate()
+        engine = self.resources.engine
+        require(
+            engine == "local" or self.policy.parallel > 1,
+            f"engine is {engine}, which computes parallel episodes: give parallel as 2 or more, or leave engine out.",
+            "engine",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,14 +13,14 @@ from typing import Any
 import yaml
 
 from kselect import io
-from kselect.config import KnowledgeConfig, RunConfig, names_with
+from kselect.config import KnowledgeConfig, ResourceConfig, RunConfig, names_with
 from kselect.config.yaml_file import MALFORMED, Loader
 from kselect.errors import KselectError
 
 LOCK = "checkpoints/lock"
 DIVERGED = "checkpoints/diverged"
 LAST_GOOD = "checkpoints/last-good.safetensors"
-FREE = names_with(KnowledgeConfig, RunConfig, may_differ_on_resume=True)
+FREE = names_with(KnowledgeConfig, ResourceConfig, RunConfig, may_differ_on_resume=True)
 
 
 def is_empty(path: Path) -> bool:

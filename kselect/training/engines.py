@@ -123,6 +123,10 @@ def make_engine(config: EngineConfig) -> Engine:
         from kselect.training.ray_engine import RayEngine  # Ray is an extra
 
         return RayEngine(config)
+    if config.engine == "slurm":
+        from kselect.training.slurm_engine import SlurmEngine  # submitit is an extra
+
+        return SlurmEngine(config)
     return SerialEngine() if config.processes == 1 else ProcessEngine(config.processes)
 
 
@@ -152,8 +156,6 @@ def outcome_of(function: RunFunction, settings: Mapping[str, Any], report: Repor
     """Return the results of a run, or its error as `Outcome` has it."""
     try:
         return function(settings, report)
-    except ConnectionError:
-        raise
     except Exception as error:  # recorded as the outcome, so that one failed run does not lose the others
         name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
         return {"error": f"{name}{' '.join(str(error).split())}", "traceback": traceback.format_exc()}

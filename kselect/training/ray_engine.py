@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
-import socket
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import ray
-import torch
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from kselect.config import EngineConfig
-from kselect.errors import KselectError
-from kselect.logging import get_logger
+from kselect.errors import first_line
 from kselect.training.engines import DIED, POLL_SECONDS, Outcome, Report, RunFunction, outcome_of
+from kselect.training.ray_start import RETRIES, connect, enter
 
-ADDRESS = "RAY_ADDRESS"
-RETRIES, PATIENCE = 3, 10.0
-"""How often a run whose process died is started again, and seconds until a cluster must have answered."""
-STORE_BYTES = 100 * 2**20
-"""Memory for objects where a study starts Ray; settings and results are small, and Ray takes a third of it all."""
+DIED_AGAIN = f"{DIED}, {RETRIES + 1} times: compute fewer runs at a time, or reserve more cores for each"
+UNREADABLE = "A machine of the cluster cannot read the run: give it the Python environment of this one"
 
 
 class RayEngine:
@@ -55,12 +46,12 @@ class RayEngine:
         """
         if not runs:
             return
-        _start(self.config)
+        connect(self.config, self.config.processes)
         # The board needs no core of its own, and starts anew where its machine is lost.
         board = ray.remote(_Board).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
         reserved = {"num_cpus": self.config.cpus_per_run, "num_gpus": self.config.gpus_per_run}
         compute = ray.remote(**reserved, max_retries=RETRIES)(_compute)
-        place = partial(_enter, os.getcwd(), self.config.cpus_per_run)
+        place = partial(enter, os.getcwd(), self.config.cpus_per_run)
         waiting = deque(range(len(runs)))
         busy: dict[Any, int] = {}
         steps: dict[int, tuple[int, int]] = {}
@@ -98,49 +89,6 @@ class _Board:
         return self.steps
 
 
-def _start(config: EngineConfig) -> None:
-    """Connect to the cluster, or start Ray on this machine; without what a run reserves it would wait for ever."""
-    address = os.environ.get(ADDRESS)
-    if not ray.is_initialized():
-        handler = signal.getsignal(signal.SIGTERM)
-        try:
-            if address:
-                _check_answer(address)
-                ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-            else:
-                ray.init(
-                    "local",
-                    num_cpus=config.processes * config.cpus_per_run,
-                    include_dashboard=False,
-                    object_store_memory=STORE_BYTES,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                )
-        except (OSError, RuntimeError, ValueError, RayError) as error:
-            where = f"with the cluster at {address} ({ADDRESS})" if address else "on this machine"
-            reason = " ".join(str(error).split())
-            raise KselectError(f"Ray does not work {where}: {reason}", setting="engine") from error
-        finally:
-            if threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGTERM, handler)  # Ray's would end a command before it has saved its place
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(
-        machine.get("CPU", 0) >= config.cpus_per_run and machine.get("GPU", 0) >= config.gpus_per_run
-        for machine in machines
-    ):
-        needed = f"{config.cpus_per_run} CPU cores and {config.gpus_per_run:g} GPUs"
-        if not address:
-            raise KselectError(f"A run reserves {needed}, which this machine does not have: reserve less.")
-        get_logger().warning("No machine of the cluster has %s, which a run reserves: waiting for one.", needed)
-
-
-def _check_answer(address: str) -> None:
-    """Raise an OSError if nothing listens at host:port, for which Ray itself waits for minutes."""
-    host, _, port = address.rpartition(":")
-    if port.isdecimal() and "://" not in host:
-        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
-
-
 def _compute(
     place: Callable[[], None], function: RunFunction, settings: Mapping[str, Any], index: int, board: Any
 ) -> dict[str, Any]:
@@ -153,19 +101,11 @@ def _compute(
     return outcome_of(compute, settings, partial(board.put.remote, index))
 
 
-def _enter(folder: str, threads: int) -> None:
-    """Go to the folder of the study, to which its paths may be relative."""
-    if not Path(folder).is_dir():
-        raise KselectError(
-            f"{folder} does not exist on {socket.gethostname()}: all machines of a cluster need the file system of the "
-            "one where the study is started"
-        )
-    os.chdir(folder)
-    torch.set_num_threads(threads)
-
-
 def _result(task: Any) -> dict[str, Any]:
+    """Return the results of a run, or why it has none; errors of the run itself are among its results."""
     try:
         return ray.get(task)
-    except RayError as error:  # of the process or its machine; those of the run are in its outcome
-        return {"error": DIED, "traceback": str(error)}
+    except RayTaskError as error:
+        return {"error": f"{UNREADABLE} ({first_line(error.cause)})", "traceback": str(error)}
+    except RayError as error:  # of the process or its machine
+        return {"error": DIED_AGAIN, "traceback": str(error)}

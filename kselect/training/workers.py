@@ -1,26 +1,37 @@
-"""Environments in processes of their own, as a `gymnasium.vector.AsyncVectorEnv`."""
+"""Environments in processes of their own, as a Gymnasium vector."""
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
+import gymnasium
 import torch
 from gymnasium.vector import AsyncVectorEnv
 
-from kselect.config import EnvSettings
+from kselect.config import EnvSettings, EpisodeConfig
 from kselect.distillation.builders import make_distiller
 from kselect.envs.actions import Actions
 from kselect.envs.distillation import DistillationEnv
 from kselect.errors import KselectError
+from kselect.training.vector import VectorEnv
+
+SILENT = gymnasium.logger.ERROR + 1
 
 
 class WorkerDiedError(KselectError):
     """A process that runs an environment has died."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "An environment process died, possibly out of memory: run it again to resume from the last episodes that "
+            "were completed, or start over with fewer processes.",
+            setting="parallel",
+        )
 
 
 @dataclass(frozen=True)
@@ -45,11 +56,32 @@ def worker_errors() -> Iterator[None]:
     try:
         yield
     except (EOFError, ConnectionError) as error:
-        raise WorkerDiedError(
-            "An environment process died, possibly out of memory: run it again to resume from the last episodes that "
-            "were completed, or start over with fewer processes.",
-            setting="parallel",
-        ) from error
+        raise WorkerDiedError from error
+
+
+@contextmanager
+def parallel_envs(specs: Sequence[EnvSpec], like: DistillationEnv, config: EpisodeConfig) -> Iterator[VectorEnv]:
+    """Yield environments in processes of their own, which end with the context.
+
+    Args:
+        specs: Make each environment.
+        like: An environment with the same spaces.
+        config: Where the processes are, and what each reserves.
+    """
+    if config.engine == "ray":
+        from kselect.training.ray_envs import RayVectorEnv  # Ray is an extra
+
+        with closing(RayVectorEnv([spec.make for spec in specs], like, config)) as remote:
+            yield remote
+        return
+    level = gymnasium.logger.min_level
+    gymnasium.logger.min_level = SILENT  # it would print the traceback of a worker's error, which is raised here
+    workers = make_worker_envs(specs)
+    try:
+        yield workers
+    finally:
+        stop_worker_envs(workers)
+        gymnasium.logger.min_level = level
 
 
 def make_worker_envs(specs: Sequence[EnvSpec]) -> AsyncVectorEnv:

@@ -286,12 +286,17 @@ def test_compare_draws_a_plot(teachers: Path, tmp_path: Path) -> None:
         (["--agents", "teacher=all"], "which is a row of its own"),
         (["--agents", "all", "--baseline", "fine-tune"], "baseline is 'fine-tune': give one of all"),
         (["--agents", "all", "--processes", "0"], "processes is 0: give a positive number"),
-        (["--agents", "all", "--gpus_per_run", "0.5"], "gpus_per_run is of the engine ray"),
+        (["--agents", "all", "--gpus_per_run", "0.5"], "gpus_per_run is for the engine ray or slurm"),
+        (["--agents", "all", "--minutes_per_run", "9"], "minutes_per_run is for the engine slurm: leave it out"),
+        (["--agents", "all", "--engine", "slurm", "--gpus_per_run", "0.5"], "give a whole number of GPUs"),
         (["--agents", "all", "--engine", "ray", "--gpus_per_run", "1.5"], "gpus_per_run is 1.5: give a share"),
-        pytest.param(
-            ["--agents", "all", "--engine", "ray"],
-            "pip install 'kselect[ray]'",
-            marks=pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed"),
+        *(
+            pytest.param(
+                ["--agents", "all", "--engine", engine],
+                f"pip install 'kselect[{engine}]'",
+                marks=pytest.mark.skipif(find_spec(package) is not None, reason=f"{package} is installed"),
+            )
+            for engine, package in (("ray", "ray"), ("slurm", "submitit"))
         ),
         (["--agents", "all", "--output", "nowhere/table.md"], "output is nowhere/table.md"),
         (["--agents", "actor-critic"], "no policy yet"),

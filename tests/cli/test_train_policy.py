@@ -93,6 +93,12 @@ def test_its_config_alone_repeats_the_run(folder: Path, tmp_path: Path) -> None:
             ["--episodes", "3", "--parallel", "3"],
             "parallel is 3: give 1, or a multiple of the",
         ),
+        (
+            "task: rte\nteacher: x",
+            ["--engine", "ray"],
+            "engine is ray, which computes parallel episodes: give",
+        ),
+        ("task: rte\nteacher: x", ["--engine", "slurm"], "--engine is 'slurm': expected local or ray."),
         ("KNOWLEDGE", [], "One policy needs one kind of environment: offer the same knowledge in every task, in the"),
         ("KNOWLEDGE", ["--parallel", "2"], "One policy needs one kind of environment: offer the same knowledge in"),
         ("task: rte\nteacher: x\nstudent: y", ["--layers", "1"], "layers is 1, but y has its own layers"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -26,36 +27,25 @@ from kselect.errors import KselectError
 from kselect.runs.run_log import Ledger
 from kselect.training.cells import run_cell
 from kselect.training.comparison import KEY
-from kselect.training.engines import DIED, ProcessEngine, Report, make_engine
+from kselect.training.engines import ProcessEngine, Report, make_engine
 from kselect.training.study import Cell, Study
 from tests.tiny import tiny_classifier, tiny_task
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'kselect[ray]'")
-cluster_utils = pytest.importorskip("ray.cluster_utils")
+two_machines = pytest.importorskip("tests.ray_cluster").two_machines
+start = pytest.importorskip("kselect.training.ray_start")
+DIED_AGAIN = pytest.importorskip("kselect.training.ray_engine").DIED_AGAIN
 
 pytestmark = pytest.mark.nightly
 
-ROOT = Path(__file__).parents[2]
-STORE = 100 * 2**20
-"""Bytes of memory for objects, of which there are few here."""
 ENGINE = EngineConfig(engine="ray", processes=2)
 TIMED = ("seconds", "cost", "environment", "relative_cost", "deciding")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    """Two machines of one core each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))  # what is pickled here is imported there
-        machine = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}
-        cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=machine)
-        try:
-            cluster.add_node(num_cpus=1, object_store_memory=STORE)
-            patch.setenv("RAY_ADDRESS", cluster.address)
-            yield
-        finally:
-            ray.shutdown()
-            cluster.shutdown()
+    with two_machines():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +96,7 @@ def test_a_killed_process_is_replaced_and_one_that_always_dies_fails_its_run_alo
         for number, deaths in enumerate([2, 0, 9, 1])
     ]
     study = Study(cells, die, Ledger(tmp_path / "runs.jsonl", ("number",)), make_engine(ENGINE))
-    assert [entry.get("deaths", entry.get("error")) for entry in study.run()] == [2, "it never works", DIED, 1]
+    assert [entry.get("deaths", entry.get("error")) for entry in study.run()] == [2, "it never works", DIED_AGAIN, 1]
     assert [cell.identity["number"] for cell in study.pending] == [1, 2]
 
 
@@ -164,6 +154,25 @@ def test_compare_on_a_cluster_reports_what_it_reports_here(
     assert runs[0] == runs[1]
 
 
+def test_a_run_that_a_machine_cannot_import_says_what_the_machine_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "only_here.py").write_text("def run(settings, report):\n    return {}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    function = importlib.import_module("only_here").run
+    ((_, outcome),) = make_engine(ENGINE).run(function, [{}], lambda *_: None)
+    assert outcome["error"].startswith("A machine of the cluster cannot read the run: give it the Python environment")
+    assert "No module named 'only_here'" in outcome["error"]
+
+
+@pytest.mark.parametrize("reserved", [{"cpus_per_run": 2}, {"gpus_per_run": 1.0}])
+def test_what_no_machine_has_is_waited_for_with_advice(
+    reserved: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    start.connect(EngineConfig(engine="ray", **reserved), runs=1)
+    assert "add machines with ray start, for which it waits, or give a smaller cpus_per_run" in caplog.text
+
+
 def wait_for_ever(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
     Path(settings["path"]).write_text(str(os.getpid()))
     time.sleep(600)
@@ -189,6 +198,17 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
     ray.shutdown()
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     handler = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KselectError, match=r"127\.0\.0\.1:1 \(RAY_ADDRESS\)"):
+    refused = r"127\.0\.0\.1:1 \(\[Errno 111\] Connection refused\): start it there with ray start"
+    with pytest.raises(KselectError, match=refused):
         list(make_engine(ENGINE).run(meet, [{}], lambda *_: None))
     assert signal.getsignal(signal.SIGTERM) == handler
+
+
+def test_what_this_machine_lacks_is_refused_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray.shutdown()
+    monkeypatch.delenv("RAY_ADDRESS")
+    config = EngineConfig(engine="ray", gpus_per_run=99)
+    with pytest.raises(KselectError, match=r"This machine has room for 0 of 1 runs .* give a smaller") as raised:
+        list(make_engine(config).run(meet, [{}], lambda *_: None))
+    assert raised.value.setting == "gpus_per_run"
+    ray.shutdown()

@@ -46,6 +46,10 @@ def crash(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
     raise RuntimeError("no\nmemory")
 
 
+def lose_the_network(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    raise ConnectionResetError("the hub is gone")
+
+
 def cells(count: int, **settings: Any) -> list[Cell]:
     return [Cell({"number": number}, {"number": number, **settings}) for number in range(count)]
 
@@ -91,6 +95,13 @@ def test_study_records_an_unexpected_error_with_its_traceback(tmp_path: Path) ->
     (entry,) = make_study(tmp_path, crash, count=1).run()
     assert entry["error"] == "RuntimeError: no memory"
     assert "in crash" in entry["traceback"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_lost_connection_of_a_run_is_its_error(tmp_path: Path, engine: Engine) -> None:
+    entries = make_study(tmp_path, lose_the_network, engine, count=2).run()
+    assert [entry["error"] for entry in entries] == 2 * ["ConnectionResetError: the hub is gone"]
 
 
 @pytest.mark.slow
