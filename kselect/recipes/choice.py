@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kselect.agents.chooser import Chooser
 from kselect.agents.portfolio import Portfolio
+from kselect.agents.stages import weights_any
+from kselect.config import TEXT_SOURCES
+from kselect.config.knowledge import kind_of
 from kselect.distillation.facts.facts import Facts
 
 
 def _gap(facts: Facts) -> str:
     assert facts.teacher_less_probe is not None
     gap, error = 100 * facts.teacher_less_probe, 100 * (facts.teacher_less_probe_error or 0.0)
-    return f"the teacher is {abs(gap):.0f} ± {error:.0f} points {'ahead of' if gap > 0 else 'behind'} your labels alone"
+    where = "ahead of" if gap > 0 else "behind"
+    return f"the teacher is {abs(gap):.0f} ± {error:.0f} points {where} a linear model of your labels"
 
 
 REASONS: dict[str, Callable[[Facts], str]] = {
@@ -35,17 +39,33 @@ REASONS: dict[str, Callable[[Facts], str]] = {
 
 def describe_choice(agent: Chooser, facts: Facts) -> tuple[dict[str, Any], str]:
     """Return what an agent chose in its current episode, and a portfolio why: for results.json, and in one line."""
+    about, line = _about(agent, facts)
+    line = "; ".join([line, *_unused(agent)])
+    return {**about, "line": line}, line
+
+
+def _about(agent: Chooser, facts: Facts) -> tuple[dict[str, Any], str]:
     assert agent.chosen is not None
     if not isinstance(agent, Portfolio):
         return {"selection": agent.chosen}, f"chose {agent.chosen}, by what is known of the run"
     gain = agent.expected
     if gain is None:
-        sure = f"no other is better with a probability above {agent.confidence:.0%}"
-        line = f"chose {agent.chosen}, the best fixed selection of the runs that it was fitted to: {sure}"
-        return {"selection": agent.chosen, "default": agent.default}, line
+        sure = f"no other selection is expected to be better with a probability above {agent.confidence:.0%}"
+        return {"selection": agent.chosen, "default": agent.default}, f"chose {agent.chosen}: {sure}"
     known = {name: part for name, part in gain.parts.items() if name in REASONS and facts.defines(name)}
     reason = REASONS[max(known, key=lambda name: known[name])](facts) if known else "by what is known of the run"
     expected = f"expected gain {gain.mean:+.1f} ± {gain.error:.1f} points"
     line = f"chose {agent.chosen} over {agent.default}: {reason} ({expected})"
     about = {"selection": agent.chosen, "default": agent.default, "gain": gain.mean, "error": gain.error}
     return {**about, "parts": gain.parts, "reason": reason}, line
+
+
+def _unused(agent: Chooser) -> Iterator[str]:
+    """Say what is on offer and has no part in the choice: the teacher, or further texts."""
+    assert agent.chosen is not None
+    stages, offered = agent.selections[agent.chosen]["stages"], set(agent.names or ())
+    used = {name for name in offered if weights_any(stages, name)}
+    if used and {kind_of(name) for name in used - {*TEXT_SOURCES}} <= {"gold", "label-smoothing"}:
+        yield "nothing of the teacher is used"
+    if offered & {*TEXT_SOURCES} and not used & {*TEXT_SOURCES}:
+        yield "the further texts are not used"

@@ -26,9 +26,9 @@ from kselect.collection.table import read_pool
 CARD = """\
 # The policy `auto`
 
-A portfolio: it takes `{default}`, the best fixed selection of the runs that it was fitted to, unless another one of its
-{selections} selections of knowledge and texts is better with a probability above {confidence:.0%}. That is judged by
-facts of the run, before it begins: {facts}.
+A portfolio: it takes `{default}`, or the next of its {selections} selections that can be taken, unless
+another one is better with a probability above {confidence:.0%}. That is judged by facts of the run, before it begins:
+{facts}.
 
 It was fitted to {runs} runs of {conditions} conditions over {tasks} tasks ({names}),
 under the seeds {seeds}, by their scores on the reward split:

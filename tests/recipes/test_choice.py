@@ -46,7 +46,7 @@ def portfolio(**parts: float) -> Portfolio:
 
 def test_the_reason_is_the_fact_that_contributes_most() -> None:
     about, line = describe_choice(portfolio(teacher_less_probe=1.0, disagreement=0.4), FACTS)
-    assert "chose logits over gold: the teacher is 12 ± 3 points ahead of your labels alone" in line
+    assert "chose logits over gold: the teacher is 12 ± 3 points ahead of a linear model of your labels" in line
     assert "+1.5 ± 0.5 points" in line
     assert about["default"] == "gold"
 
@@ -68,4 +68,16 @@ def test_labels_are_compared_with_those_of_the_teacher() -> None:
 def test_the_default_needs_no_reason() -> None:
     agent = portfolio()
     agent.chosen = "gold"
-    assert "no other is better with a probability above 90%" in describe_choice(agent, FACTS)[1]
+    about, line = describe_choice(agent, FACTS)
+    assert "no other selection is expected to be better with a probability above 90%" in line
+    assert about["line"] == line
+
+
+def test_what_is_on_offer_and_not_used_is_named() -> None:
+    agent = portfolio(disagreement=1.0)
+    assert "used" not in describe_choice(agent, FACTS)[1]
+    agent.chosen = "gold"
+    assert describe_choice(agent, FACTS)[1].endswith("; nothing of the teacher is used")
+    agent.names = ("gold", "transfer")
+    line = describe_choice(agent, FACTS)[1]
+    assert line.endswith("; nothing of the teacher is used; the further texts are not used")

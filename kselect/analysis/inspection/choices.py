@@ -17,8 +17,10 @@ from kselect.config import TEXT_SOURCES
 LEVELS = {"low": -1.0, "mean": 0.0, "high": 1.0}
 """Values of a fact, in standard deviations from its mean over the runs that the policy was fitted to."""
 NOTE = (
-    "Low and high are a standard deviation below and above the mean over the runs that the policy was fitted to; the "
-    "other facts are at their means."
+    "Low and high are a standard deviation below and above the mean over the runs that the policy was fitted to, with "
+    "the value of the fact in parentheses; the other facts are at their means. Gaps of scores are in units of 20 "
+    "points, label_ratio is the logarithm to base 10 of the student's labels for each text of the teacher, and words "
+    "is 1 where words are labelled and 0 where whole texts are."
 )
 
 
@@ -39,9 +41,11 @@ def _offers(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
 
 
 def _choices(agent: Chooser, title: str) -> Section:
-    rows = [
-        [fact, *(agent.choose(_with_fact(agent, fact, level)) for level in LEVELS.values())] for fact in agent.facts
-    ]
+    rows = []
+    for fact, centre, scale in zip(agent.facts, agent.centre, agent.scale, strict=True):
+        chosen = [agent.choose(_with_fact(agent, fact, level)) for level in LEVELS.values()]
+        values = [centre + level * scale for level in LEVELS.values()]
+        rows.append([fact, *(f"{name} ({value:.2f})" for name, value in zip(chosen, values, strict=True))])
     return Section(title, ["fact", *LEVELS], rows, NOTE)
 
 

@@ -43,7 +43,11 @@ def _sections(run: RunHistory, agent: Agent | None) -> Iterator[Section | None]:
         yield scores(run.results)
     yield quarters(run.episodes)
     yield preferences(run.episodes)
-    yield from differences(run.episodes)
+    choice = run.results.get("choice")
+    if choice is None:
+        yield from differences(run.episodes)
+    else:  # made once, so that phases are no sample that could be tested
+        yield Section("Choice", ["selection", "why"], [[choice["selection"], choice.get("line", "")]])
     if len(run.episodes) > 1:
         yield returns(run.episodes)
     yield progress(run.episodes)

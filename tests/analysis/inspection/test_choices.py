@@ -9,9 +9,14 @@ import pytest
 
 from kselect.agents.portfolio import Portfolio
 from kselect.analysis.inspection.policy import report_of_policy
+from kselect.analysis.inspection.report import Report
 from kselect.cli.main import main
 from tests.analysis.inspection.test_policy import cells
 from tests.collection.test_fit import portfolio
+
+
+def names(report: Report, title: str, fact: str) -> list[str]:
+    return [cell.split(" (")[0] for cell in cells(report, title)[fact]]
 
 
 def test_choices_follow_the_fact_that_matters() -> None:
@@ -19,11 +24,11 @@ def test_choices_follow_the_fact_that_matters() -> None:
     for name in ("texts", "late"):
         agent.selections[name]["requires"] = ["transfer"]
     report = report_of_policy(Path("mine"), agent)
-    low, _, high = cells(report, "What is chosen with further texts")["ahead"]
+    low, _, high = names(report, "What is chosen with further texts", "ahead")
     assert (low, high) == ("gold", "texts")
-    low, _, high = cells(report, "What is chosen without further texts")["ahead"]
+    low, _, high = names(report, "What is chosen without further texts", "ahead")
     assert (low, high) == ("gold", "logits")
-    assert len(set(cells(report, "What is chosen with further texts")["unrelated"])) == 1
+    assert len(set(names(report, "What is chosen with further texts", "unrelated"))) == 1
     assert agent.names == ("gold", "logits", "hidden", "transfer")
 
 
