@@ -20,9 +20,9 @@ class DoctorConfig(Config):
 
     examples: int = 300
     """Examples of train, and at most as many of the reward split, that the doctor reads."""
-    policy: str | None = None
-    """Folder of a fitted portfolio, such as `studies/selecting/fit_policy.py` saves: also show what it would choose for
-    a run of these settings."""
+    policy: str | None = "auto"
+    """What would choose for a run of these settings, and what it expects of its choice: auto, or the folder of a
+    portfolio, such as `studies/selecting/fit_policy.py` saves; null for no advice."""
 
     def validate(self) -> None:
         """Refuse too few examples."""

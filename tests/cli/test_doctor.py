@@ -73,7 +73,9 @@ def test_doctor_prints_its_measurements_and_writes_them_to_a_folder(
     assert events.Histograms("confidence/train")[0].histogram_value.num == 160
     assert "result/best_temperature" in events.Tags()["scalars"]
     assert not (tmp_path / "seen" / "checkpoints").exists()
-    assert list(cache_dir.iterdir()) == []
+    assert [path.name for path in cache_dir.iterdir()] == ["facts"]  # and no outputs of the teacher
+    assert "A run of these settings would choose" in out
+    assert results["advice"]["choice"]["line"]
 
 
 def test_its_config_repeats_it(teacher: Path, tmp_path: Path) -> None:
