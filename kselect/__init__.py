@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kselect.config import DoctorConfig as DoctorConfig
     from kselect.config import EncoderConfig as EncoderConfig
     from kselect.config import EngineConfig as EngineConfig
+    from kselect.config import EpisodeConfig as EpisodeConfig
     from kselect.config import EvaluationConfig as EvaluationConfig
     from kselect.config import ExportConfig as ExportConfig
     from kselect.config import FolderConfig as FolderConfig
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from kselect.config import PushConfig as PushConfig
     from kselect.config import RecordingConfig as RecordingConfig
     from kselect.config import ReportConfig as ReportConfig
+    from kselect.config import ResourceConfig as ResourceConfig
     from kselect.config import RunConfig as RunConfig
     from kselect.config import StoppingConfig as StoppingConfig
     from kselect.config import StudentConfig as StudentConfig
@@ -102,6 +104,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "DoctorConfig",
         "EncoderConfig",
         "EngineConfig",
+        "EpisodeConfig",
         "EvaluationConfig",
         "ExportConfig",
         "FolderConfig",
@@ -113,6 +116,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "PushConfig",
         "RecordingConfig",
         "ReportConfig",
+        "ResourceConfig",
         "RunConfig",
         "StoppingConfig",
         "StudentConfig",
