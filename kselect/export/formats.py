@@ -95,7 +95,7 @@ FORMATS = {each.name: each for each in (ONNX, OPENVINO)}
 
 
 def find_exports(model: str) -> list[Path]:
-    """Return the exports of a model that are beside it, each in the folder of its format."""
+    """Return the exports next to a model, each in the folder of its format."""
     folders = [beside_model(model) / name for name in FORMATS]
     return [folder for folder in folders if (folder / EXPORT).is_file()]
 
