@@ -21,8 +21,8 @@ class DoctorConfig(Config):
     examples: int = 300
     """Examples of train, and at most as many of the reward split, that the doctor reads."""
     policy: str | None = "auto"
-    """What would choose for a run of these settings, and what it expects of its choice: auto, or the folder of a
-    portfolio, such as `studies/selecting/fit_policy.py` saves; null for no advice."""
+    """Policy whose choice for a run of these settings is shown, with what it expects of it: auto, or the folder of a
+    portfolio, such as `studies/selecting/fit_policy.py` saves."""
 
     def validate(self) -> None:
         """Refuse too few examples."""
