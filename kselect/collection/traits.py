@@ -26,7 +26,7 @@ HALF = 0.5
 def traits_of(stages: Stages) -> tuple[float, ...]:
     """Return the `TRAITS` of a selection.
 
-    A part counts as a whole wherever any kind of it has a weight: what a part is worth depends little on its weight.
+    A part counts as a whole wherever any kind of it has a weight, however small.
 
     >>> traits_of([{"until": 0.5, "weights": {"logits": 1, "transfer": 1}}, {"weights": {"gold": 1}}])
     (0.5, 0.5, 0.0, 0.5, 1.0, -1.0, 0.0, -1.0)
