@@ -68,6 +68,6 @@ def length_findings(truncated: float, max_length: int) -> Iterator[Finding]:
 
 def _compared(accuracy: Estimate, baseline: Estimate, gain: Estimate) -> str:
     return (
-        f"{accuracy.mean:.1%} against {baseline.mean:.1%} held out, a difference of {100 * gain.mean:+.1f} ± "
-        f"{100 * gain.se:.1f} points"
+        f"{accuracy.mean:.1%} against {baseline.mean:.1%} of {accuracy.count} held-out predictions are right, a "
+        f"difference of {100 * gain.mean:+.1f} ± {100 * gain.se:.1f} points"
     )

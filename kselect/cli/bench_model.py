@@ -82,12 +82,13 @@ def run(settings: BenchModelSettings, task: Task[Any]) -> Path:
     rows = [_row(each, shape, timings, kind) for shape in shapes for each in contenders]
     output = Path(config.output) if config.output else beside_model(config.model) / "bench-model.json"
     write_json(output, {"task": task.name, "threads": config.threads, "machine": _machine(folders), "rows": rows})
-    _print(rows, f"{task.name}, {config.threads} thread{'s' * (config.threads > 1)}, {config.rounds} rounds")
+    threads = f"{config.threads} thread{'s' * (config.threads > 1)}"
+    _print(rows, f"{task.name}, {threads}, {config.rounds} rounds; speed-up over the {kind} in PyTorch")
     print("\n".join(_verdicts(rows, student)))
     if config.plot is not None:
         size, tokens = shapes[0]
         points = {row["model"]: (row["processor_ms"], row["score"]) for row in rows if row["shape"] == [size, tokens]}
-        title = f"{task.name}: {size} x {tokens} tokens, {config.threads} thread{'s' * (config.threads > 1)}"
+        title = f"{task.name}: {size} x {tokens} tokens, {threads}"
         write_figure(Path(config.plot), pareto(points, title, "score on dev"))
     print(f"results: {output}")
     return output
@@ -196,7 +197,7 @@ def _row(contender: Contender, shape: Shape, timings: dict[str, dict[Shape, Timi
 def _print(rows: Sequence[dict[str, Any]], title: str) -> None:
     columns = [
         *("model", "batch x tokens", "parameters, M", "MiB", "score", "p50, ms", "p95, ms", "processor, ms"),
-        *("examples/s", "times as fast"),
+        *("examples/s", "speed-up"),
     ]
     cells = [
         [

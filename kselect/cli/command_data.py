@@ -33,7 +33,7 @@ from kselect.config import (
 )
 from kselect.errors import KselectError
 from kselect.recipes import check, check_decider, check_learner
-from kselect.recipes.shipped import policy_folder
+from kselect.recipes.shipped import SHIPPED, policy_folder
 from kselect.runs.artifacts import find_policy
 from kselect.runs.history import is_run, read_run
 from kselect.runs.run_log import RUNS
@@ -113,7 +113,7 @@ def _(settings: InspectSettings) -> Any:
         return read_run(folder)
     raise KselectError(
         f"{folder} is not the folder of a run, a policy or a comparison: give one with metrics.jsonl, agent.json or "
-        "runs.jsonl.",
+        f"runs.jsonl, or {' or '.join(SHIPPED)}, which comes with kselect.",
         setting="folder",
     )
 

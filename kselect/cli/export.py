@@ -88,7 +88,7 @@ def _results(
 
 
 def _report(title: str, compared: dict[str, Comparison], sizes: dict[str, float]) -> None:
-    columns = ["form", "MiB", "score", "largest difference of a score", "other answers"]
+    columns = ["form", "MiB", "score", "largest difference of an output", "other answers"]
     rows = [
         [name, f"{sizes[name]:.1f}", f"{found.metrics['score']:.4f}", f"{found.difference:.2g}", f"{found.changed:.1%}"]
         for name, found in compared.items()

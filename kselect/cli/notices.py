@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kselect.cli.console import notice
+from kselect.config import StudentConfig
 from kselect.distillation.builders import Models
 from kselect.distillation.distiller import Distiller
 from kselect.tasks.task import Task
@@ -15,6 +16,13 @@ def warn_of_head(models: Models) -> None:
     """Warn of a student whose head is randomly initialised."""
     if models.head_is_random:
         notice(f"The student's head, {models.student.head.name}, is randomly initialised, with the seed of the run.")
+
+
+def say_default_depth(config: StudentConfig, models: Models) -> None:
+    """Say how many layers the student keeps where nobody has chosen."""
+    if config.student is None and config.layers is None:
+        student, teacher = models.student.layers, models.teachers[0].layers
+        notice(f"The student keeps {student} of the teacher's {teacher} layers: --layers sets how many, or which.")
 
 
 def warn_of_lengths(distiller: Distiller) -> None:

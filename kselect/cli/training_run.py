@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from kselect.cli.console import Progress, notice
-from kselect.cli.notices import warn_of_head, warn_of_lengths
+from kselect.cli.notices import say_default_depth, warn_of_head, warn_of_lengths
 from kselect.cli.signals import SIGNALS, Interruption
 from kselect.config import (
     CompareSettings,
@@ -74,6 +74,7 @@ def build_distiller(settings: DistillSettings | TrainPolicySettings, task: Task[
         raise
     if task is None:  # a further task, of which nothing has been said
         notice(describe_data(models.task))
+    say_default_depth(settings.model, models)
     warn_of_head(models)
     warn_of_lengths(distiller)
     return distiller

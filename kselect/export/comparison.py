@@ -20,7 +20,7 @@ from kselect.tasks.task import Task
 
 PYTORCH = "pytorch"
 TOLERANCE = 1e-4
-"""Largest difference of a score between a model and its export in float32."""
+"""Largest difference of an output between a model and its export in float32."""
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Comparison:
 
     Attributes:
         metrics: those of the task, and "score".
-        difference: largest absolute difference of any score.
+        difference: largest absolute difference of any output.
         changed: share of examples with another answer, in [0, 1].
     """
 
@@ -83,7 +83,7 @@ def check_parity(difference: float, name: str, packages: Sequence[str]) -> None:
     """Refuse an export, which these packages have made, whose scores are not those of its model."""
     if not difference <= TOLERANCE:  # NaN, too
         raise KselectError(
-            f"The export of {name} differs from it by {difference:.2g} in a score, of at most {TOLERANCE:g}; it is not "
+            f"The export of {name} differs from it by {difference:.2g} in an output, of at most {TOLERANCE:g}; it is not "
             f"written. Give a model of another architecture, or other versions of {', '.join(packages)}."
         )
 

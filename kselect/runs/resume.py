@@ -42,7 +42,7 @@ def can_resume(path: Path, config: Mapping[str, Any]) -> bool:
     if changed:
         raise KselectError(
             f"{path} holds an unfinished run of other settings: {'; '.join(changed)}. "
-            "Give those or another run_name, or start over with fresh.",
+            "Give those, another run_name, or fresh to start over.",
             setting="run_name",
         )
     return True
@@ -55,7 +55,7 @@ def ensure_available(path: Path) -> None:
     obstacle = _obstacle(path)
     if obstacle is not None:
         remove_leftovers(path)
-        raise KselectError(f"{path} {obstacle}: give another run_name, or start over with fresh.", setting="run_name")
+        raise KselectError(f"{path} {obstacle}: give another run_name, or fresh to start over.", setting="run_name")
 
 
 def ensure_same_settings(path: Path, config: Mapping[str, Any], except_for: Sequence[str]) -> None:

@@ -162,7 +162,7 @@ def _transfer_texts(config: TaskConfig, task: Task[Any]) -> Examples:
         teacher_values=config.teacher_values,
         multi_label=config.multi_label,
     )
-    texts = files.unlabelled_train(task.labels)
+    texts = files.unlabelled_train(task.labels, "transfer_columns")
     assert texts is not None
     is_pair = task.splits["train"].text_b is not None
     if is_pair != (texts.text_b is not None):

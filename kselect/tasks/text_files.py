@@ -118,13 +118,18 @@ class TextFiles:
             return None
         return self._answered(self._with_labels(train, False), labels)
 
-    def unlabelled_train(self, labels: Sequence[str] = ()) -> Split | None:
+    def unlabelled_train(self, labels: Sequence[str] = (), setting: str = "text_columns") -> Split | None:
         """Return the texts to learn from in place of train's, without labels; None unless there is such a file.
 
         Args:
             labels: the labels, as `labelled` returns them, which a teacher's columns are for.
+            setting: what names the columns of these texts.
         """
-        return None if self.unlabelled_file is None else self._answered(self._read("unlabelled"), labels)
+        if self.unlabelled_file is None:
+            return None
+        table = self._read("unlabelled")
+        table.check_columns(self.text_columns, setting)
+        return self._answered(table, labels)
 
     def _find_several(self, train: Table) -> list[str]:
         rows = label_lists(train, self.label_column, self.label_separator)

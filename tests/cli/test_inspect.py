@@ -182,6 +182,7 @@ def test_bad_input_is_refused_in_a_line(runs: Path, tmp_path: Path, capsys: pyte
     assert "folder is missing" in fails(capsys)
     nowhere = fails(capsys, tmp_path / "nowhere")
     assert "is not the folder of a run, a policy or a comparison" in nowhere
+    assert "or auto, which comes with kselect" in nowhere
     assert "(--folder)" in nowhere
     assert "is not the folder" in fails(capsys, tmp_path)
     assert "holds no run of an agent" in fails(capsys, write_teacher(tmp_path / "of a teacher"))

@@ -196,8 +196,9 @@ def test_text_files_of_tasks(tmp_path: Path) -> None:
     config = TaskConfig(
         train_file=str(tmp_path / "train.tsv"), text_columns=["text"], transfer_file=str(tmp_path / "more.jsonl")
     )
-    with pytest.raises(KselectError, match="text"):
+    with pytest.raises(KselectError, match=r"more\.jsonl has no column 'text'") as lacking:
         make_task(config)
+    assert lacking.value.setting == "transfer_columns"
     task = make_task(replace(config, transfer_columns=["sentence"], transfer_limit=5))
     assert len(task.splits["transfer"]) == 5
     assert not task.splits["transfer"].is_labelled

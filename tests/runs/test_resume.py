@@ -77,7 +77,7 @@ def test_other_settings_under_the_same_name_are_refused_by_name(tmp_path: Path) 
     before = sorted(path.rglob("*"))
     message = (
         f"{path} holds an unfinished run of other settings: learning_rate was 0.0001, is 0.001; layers was [1, 3], "
-        "is 3. Give those or another run_name, or start over with fresh."
+        "is 3. Give those, another run_name, or fresh to start over."
     )
     with pytest.raises(KselectError, match=re.escape(message)):
         open_run(tmp_path, "mine", learning_rate=1e-3, layers=3)
@@ -115,7 +115,7 @@ def test_a_finished_run_is_refused_and_a_diverged_one_too(tmp_path: Path) -> Non
         run.write_results({"metrics": {}})
     assert not (run.path / "checkpoints").exists()
     with pytest.raises(
-        KselectError, match="done is not empty, its run is finished: give another run_name, or start over with fresh"
+        KselectError, match="done is not empty, its run is finished: give another run_name, or fresh to start over"
     ):
         open_run(tmp_path, "done")
     for name, state in (("diverged", STATE), ("elsewhere", None)):
