@@ -1,41 +1,36 @@
 """What selecting is worth: learned selections against fixed ones, on tasks that nothing was learned from.
 
-    python studies/selecting/prove.py LEDGER... --suite SUITE... [--fitted_seeds SEED...]
+    python studies/selecting/prove.py LEDGER... --suite SUITE... [--fitted_seeds SEED...] [--markdown]
 
 Everything that is chosen is chosen by scores on the reward split, and reported on dev. A portfolio and the best fixed
 selection are chosen by the runs of all other tasks; the grid, in the condition itself, by whole runs of its own seed.
-The optimum is the condition's best selection on dev, chosen under the other seeds. Differences are tested over tasks.
-With --fitted_seeds, what is chosen by the runs of other tasks is chosen by those under these seeds, and the tables are
-of the other seeds: a confirmation on data and teachers of which nothing was seen.
+The optimum is the condition's best selection on dev, chosen under the other seeds. Differences are tested over tasks;
+of several suites, also on the first alone, with a portfolio that is fitted to this alone. With --fitted_seeds, what is
+chosen by the runs of other tasks is chosen by those under these seeds, and the tables are of the other seeds: a
+confirmation on data and teachers of which nothing was seen.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+import math
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
+from ways import FIXED, GRID, PORTFOLIO, Ways, find_ways
 
-from kselect.agents.stages import Stages
-from kselect.cli.console import print_table
-from kselect.collection.fit import ranked, trials
-from kselect.collection.policy import CONFIDENCE, Choice, choose_on_left_out_tasks
-from kselect.collection.regret import Group, Scores, difference_over_tasks, optimum, scores_of, standing
-from kselect.collection.replay import race
+from kselect.cli.console import aligned, markdown
+from kselect.collection.policy import CONFIDENCE
+from kselect.collection.regret import difference_over_tasks, standing
 from kselect.collection.suite import read_suite
-from kselect.collection.table import Run, read_pool
-from kselect.stats import estimate, holm
-from kselect.tasks.transfer import TRANSFER
+from kselect.collection.table import read_pool
+from kselect.stats import Estimate, estimate, holm
 
-PORTFOLIO, FIXED, GRID, RACE = "portfolio", "best fixed of other tasks", "grid", "race at a quarter"
 FINE_TUNE, ALL, TEXTS = "gold", "all", "all+texts"
-RACED = ("all+texts>gold", "gold+logits", "inner+texts", "all")
-"""Selections that race, the default first."""
-GRID_OF = (
-    *("gold", "gold+logits", "logits", "all"),
-    *("gold+logits+texts", "inner+texts", "all+texts", "all+texts>gold"),
-)
+
+Table = tuple[str, list[str], list[list[str]]]
+"""A title, columns and rows."""
 
 
 def main() -> None:
@@ -45,77 +40,39 @@ def main() -> None:
     parser.add_argument("--suite", nargs="+", required=True)
     parser.add_argument("--fitted_seeds", type=int, nargs="+", default=[])
     parser.add_argument("--confidence", type=float, default=CONFIDENCE)
+    parser.add_argument("--markdown", action="store_true", help="as tables of Markdown")
     arguments = parser.parse_args()
-    selections: dict[str, Stages] = {}
-    costs: dict[str, float] = {}
-    for path in arguments.suite:
-        suite = read_suite(path)
-        selections |= suite.selections
-        costs |= {name: 1.0 + agent.episodes for name, agent in suite.agents.items()}
-    every = read_complete(arguments.ledgers, set(selections))
-    earlier = [run for run in every if run.seed in arguments.fitted_seeds]
-    runs = [run for run in every if run.seed not in arguments.fitted_seeds]
-    task_of = {run.condition: run.task for run in runs}
-    stratum_of = {run.condition: run.stratum for run in runs}
-    scores = scores_of(runs)
-    observed = trials(runs, "reward")
-    learned_from = trials(earlier, "reward") or observed
-    choices = choose_on_left_out_tasks(observed, confidence=arguments.confidence, fitted_to=learned_from)
-    ways = {name: {group: row[name] for group, row in scores.items() if name in row} for name in names_in(scores)}
-    ways[PORTFOLIO] = {each.group: scores[each.group][each.selection] for each in choices}
-    rankings = {task: ranked([trial for trial in learned_from if trial.task != task]) for task in set(task_of.values())}
-    ways[FIXED] = {
-        group: next(row[name] for name in rankings[task_of[group[0]]] if name in row) for group, row in scores.items()
-    }
-    for name, branches, mark in ((GRID, GRID_OF, 1.0), (RACE, RACED, 0.25)):
-        outcomes = race([run for run in runs if run.stages], branches, mark)
-        ways[name] = {(each.condition, each.seed): 100 * each.score for each in outcomes}
-        costs[name] = float(np.mean([each.cost for each in outcomes]))
-    best = {group: score for group, score in optimum(scores_of(every), list(selections)).items() if group in scores}
-    teacher = {(run.condition, run.seed): 100 * run.teacher["dev"]["score"] for run in runs}
-    print_standings(ways, costs, best, teacher)
-    print_tests(ways, task_of)
-    print_strata(ways, stratum_of)
-    print_choices(choices, scores)
-    print_harm(ways)
-    print_advice(choices, scores)
+    pool = [run for ledger in arguments.ledgers for run in read_pool(ledger)]
+    suites = [read_suite(path) for path in arguments.suite]
+    ways = find_ways(pool, suites, arguments.fitted_seeds, arguments.confidence)
+    first = find_ways(pool, suites[:1], arguments.fitted_seeds, arguments.confidence) if len(suites) > 1 else None
+    print(describe(ways))
+    tables = [standings(ways), tests(ways, first, Path(arguments.suite[0]).stem)]
+    tables += [table(ways) for table in (strata, choices, harm, advice)]
+    for title, columns, rows in tables:
+        print()
+        print(f"{title}\n\n{markdown(columns, rows)}" if arguments.markdown else aligned(title, columns, rows))
 
 
-def read_complete(ledgers: Sequence[str], selections: set[str]) -> list[Run]:
-    """Return the runs of agents and of these selections, where all of them have been run."""
-    runs = [run for ledger in ledgers for run in read_pool(ledger)]
-    return complete([run for run in runs if run.selection in selections or not run.stages], selections)
+def describe(ways: Ways) -> str:
+    """Say how much the tables are of."""
+    seeds = Counter(Counter(condition for condition, _ in ways.groups).values())
+    of = ", ".join(f"{count} of them under {number} seed{'s' * (number > 1)}" for number, count in seeds.items())
+    runs = sum(map(len, ways.selections.values()))
+    return f"{runs} runs in {len(ways.task_of)} conditions of {len(set(ways.task_of.values()))} tasks, {of}"
 
 
-def complete(runs: Sequence[Run], selections: set[str]) -> list[Run]:
-    """Return the runs of conditions and seeds in which all selections that are possible there have been run."""
-    found: dict[tuple[bool, Group], set[str]] = defaultdict(set)
-    for run in runs:
-        if run.selection in selections:
-            found[TRANSFER in run.rows, (run.condition, run.seed)].add(run.selection)
-    most = {kind: max((len(names) for (own, _), names in found.items() if own == kind), default=0) for kind in (0, 1)}
-    whole = {group for (kind, group), names in found.items() if len(names) == most[kind]}
-    return [run for run in runs if (run.condition, run.seed) in whole]
+def standings(ways: Ways) -> Table:
+    """Return score, regret, worst condition, gap closed and cost of each way of selecting, the least regret first.
 
-
-def names_in(scores: Scores) -> list[str]:
-    """Return what selected in any group."""
-    return list(dict.fromkeys(name for row in scores.values() for name in row))
-
-
-def print_standings(
-    ways: Mapping[str, Mapping[Group, float]],
-    costs: Mapping[str, float],
-    best: Mapping[Group, float],
-    teacher: Mapping[Group, float],
-) -> None:
-    """Print score, regret, worst condition, gap closed and cost of each way of selecting, the least regret first.
-
-    What was run in less than half of the conditions is left out: its means are of other conditions.
+    What was run in less than half of the groups is left out: its means are of other conditions.
     """
-    usual = {name: own for name, own in ways.items() if 2 * len(own) >= len(ways[PORTFOLIO])}
-    found = [standing(name, own, best, ways[FINE_TUNE], teacher, costs.get(name, 1.0)) for name, own in usual.items()]
-    found.append(standing("optimum", best, best, ways[FINE_TUNE], teacher, float("nan")))
+    usual = {name: own for name, own in ways.scores.items() if 2 * len(own) >= len(ways.groups)}
+    baseline = ways.scores[FINE_TUNE]
+    found = [
+        standing(name, own, ways.best, baseline, ways.teacher, ways.costs.get(name, 1.0)) for name, own in usual.items()
+    ]
+    found.append(standing("optimum", ways.best, ways.best, baseline, ways.teacher, math.nan))
     rows = [
         [
             each.name,
@@ -123,103 +80,105 @@ def print_standings(
             f"{each.regret:.2f}",
             f"{each.worst[0]:.1f} ({each.worst[1]})",
             f"{each.gap:.2f}",
-            f"{each.cost:.2f}",
+            "" if math.isnan(each.cost) else f"{each.cost:.2f}",
             str(each.groups),
         ]
         for each in sorted(found, key=lambda each: each.regret)
     ]
-    columns = ["selection", "score", "regret", "worst condition", "gap closed", "runs", "conditions x seeds"]
-    print_table("Standings", columns, rows)
+    columns = ["selection", "score", "regret", "worst condition", "gap closed", "runs", "groups"]
+    return "Standings", columns, rows
 
 
-def print_tests(ways: Mapping[str, Mapping[Group, float]], task_of: Mapping[str, str]) -> None:
-    """Print what the portfolio gains over every other way, tested over tasks."""
-    found = {name: difference_over_tasks(ways[PORTFOLIO], own, task_of) for name, own in ways.items()}
-    tested = {name: each for name, each in found.items() if each is not None and each.p_value is not None}
-    adjusted = dict(
-        zip(tested, holm([each.p_value for each in tested.values() if each.p_value is not None]), strict=True)
-    )
-    rows = [
-        [
-            name,
-            f"{each.mean:+.2f}",
-            f"{each.low:+.2f} to {each.high:+.2f}",
-            f"{each.p_value:.4f}",
-            f"{adjusted[name]:.4f}",
-            str(each.count),
-        ]
-        for name, each in sorted(tested.items(), key=lambda item: item[1].mean)
-    ]
-    print_table("The portfolio less", ["selection", "points", "95 % interval", "p", "p, all rows", "tasks"], rows)
-
-
-def print_strata(ways: Mapping[str, Mapping[Group, float]], stratum_of: Mapping[str, str]) -> None:
-    """Print what the portfolio gains in each stratum."""
-    others = [FINE_TUNE, ALL, TEXTS, FIXED, GRID]
+def tests(ways: Ways, first: Ways | None, name_of_first: str) -> Table:
+    """Return what the portfolio gains over every other way, tested over tasks, and on the first suite alone."""
+    tested = _differences(ways)
+    adjusted = dict(zip(tested, holm([each.p_value or 0.0 for each in tested.values()]), strict=True))
+    alone = {} if first is None else _differences(first)
+    columns = ["the portfolio less", "points", "95 % interval", "p", "p, all rows", "tasks"]
     rows = []
-    for stratum in dict.fromkeys(stratum_of.values()):
-        groups = [group for group in ways[PORTFOLIO] if stratum_of[group[0]] == stratum]
+    for name, each in sorted(tested.items(), key=lambda item: item[1].mean):
+        row = [name, f"{each.mean:+.2f}", f"{each.low:+.2f} to {each.high:+.2f}", f"{each.p_value:.4f}"]
+        row += [f"{adjusted[name]:.4f}", str(each.count)]
+        if first is not None:
+            row += [f"{alone[name].mean:+.2f}", f"{alone[name].p_value:.4f}"] if name in alone else ["", ""]
+        rows.append(row)
+    if first is not None:
+        columns += [f"on {name_of_first} alone", "p"]
+    return "Differences, tested over tasks", columns, rows
+
+
+def _differences(ways: Ways) -> dict[str, Estimate]:
+    found = {
+        name: difference_over_tasks(ways.scores[PORTFOLIO], own, ways.task_of) for name, own in ways.scores.items()
+    }
+    return {name: each for name, each in found.items() if each is not None and each.p_value is not None}
+
+
+def strata(ways: Ways) -> Table:
+    """Return what the portfolio gains in each stratum."""
+    others = [FINE_TUNE, ALL, TEXTS, FIXED, GRID]
+    own = ways.scores[PORTFOLIO]
+    rows = []
+    for stratum in dict.fromkeys(ways.stratum_of.values()):
+        groups = [group for group in own if ways.stratum_of[group[0]] == stratum]
         row = [stratum, str(len(groups))]
         for other in others:
-            gains = [ways[PORTFOLIO][group] - ways[other][group] for group in groups if group in ways[other]]
+            gains = [own[group] - ways.scores[other][group] for group in groups if group in ways.scores[other]]
             row.append(f"{np.mean(gains):+.1f}" if gains else "")
         rows.append(row)
-    print_table("The portfolio by stratum, less", ["stratum", "groups", *others], rows)
+    return "The portfolio by stratum, less", ["stratum", "groups", *others], rows
 
 
-def print_choices(choices: Sequence[Choice], scores: Scores) -> None:
-    """Print what the portfolio chooses in each condition."""
+def choices(ways: Ways) -> Table:
+    """Return what the portfolio chooses in each condition."""
     rows = []
-    for condition in dict.fromkeys(choice.group[0] for choice in choices):
-        own = [choice for choice in choices if choice.group[0] == condition]
+    for condition in dict.fromkeys(choice.group[0] for choice in ways.choices):
+        own = [choice for choice in ways.choices if choice.group[0] == condition]
         taken = Counter(choice.selection for choice in own)
-        means = {name: float(np.mean([scores[each.group][name] for each in own])) for name in own[0].gains}
+        means = {name: float(np.mean([ways.selections[each.group][name] for each in own])) for name in own[0].gains}
         best = max(means, key=lambda name: means[name])
-        score = np.mean([scores[each.group][each.selection] for each in own])
-        default = np.mean([scores[each.group][each.default] for each in own])
         rows.append(
             [
                 condition,
                 ", ".join(f"{name} ({count})" for name, count in taken.most_common()),
-                f"{score:.1f}",
-                f"{default:.1f}",
+                f"{np.mean([ways.selections[each.group][each.selection] for each in own]):.1f}",
+                f"{np.mean([ways.selections[each.group][each.default] for each in own]):.1f}",
                 f"{best} {means[best]:.1f}",
             ]
         )
-    print_table("Choices", ["condition", "choice", "score", "default", "best of the others, by dev"], rows)
+    return "Choices", ["condition", "choice", "score", "in doubt", "best of the others, by dev"], rows
 
 
-def print_harm(ways: Mapping[str, Mapping[Group, float]]) -> None:
-    """Print the conditions in which the portfolio is below fine-tuning by more than two standard errors."""
+def harm(ways: Ways) -> Table:
+    """Return the conditions in which the portfolio is below fine-tuning by more than two standard errors."""
+    own, baseline = ways.scores[PORTFOLIO], ways.scores[FINE_TUNE]
     rows = []
-    for condition in dict.fromkeys(group[0] for group in ways[PORTFOLIO]):
-        groups = [group for group in ways[PORTFOLIO] if group[0] == condition]
-        gain = estimate([ways[PORTFOLIO][group] - ways[FINE_TUNE][group] for group in groups])
+    for condition in dict.fromkeys(condition for condition, _ in own):
+        gain = estimate([own[group] - baseline[group] for group in own if group[0] == condition])
         if gain.mean < -2 * gain.se:
             rows.append([condition, f"{gain.mean:+.1f} ± {gain.se:.1f}", str(gain.count)])
-    if rows:
-        print_table("Harm: below fine-tuning", ["condition", "points", "seeds"], rows)
-    else:
-        print("Harm: in no condition below fine-tuning by more than two standard errors.")
+    title = "Harm: below fine-tuning by more than two standard errors"
+    return title, ["condition", "points", "seeds"], rows or [["none", "", ""]]
 
 
-def print_advice(choices: Sequence[Choice], scores: Scores) -> None:
-    """Print how often expected gains have the right sign, and their intervals cover what was observed."""
+def advice(ways: Ways) -> Table:
+    """Return how often expected gains have the right sign, and their intervals cover what was observed."""
     rows = []
     for other in (FINE_TUNE, ALL):
         right, covered = [], []
-        for condition in dict.fromkeys(choice.group[0] for choice in choices):
-            own = [each for each in choices if each.group[0] == condition and other in each.gains]
+        for condition in dict.fromkeys(choice.group[0] for choice in ways.choices):
+            own = [each for each in ways.choices if each.group[0] == condition and other in each.gains]
             if own:
-                observed = [scores[each.group][each.selection] - scores[each.group][other] for each in own]
+                scores = [ways.selections[each.group] for each in own]
+                gained = [row[each.selection] - row[other] for row, each in zip(scores, own, strict=True)]
                 expected = float(np.mean([each.gains[other].mean for each in own]))
-                right.append(np.sign(np.mean(observed)) == np.sign(expected))
+                right.append(np.sign(np.mean(gained)) == np.sign(expected))
                 intervals = [each.interval(other) for each in own]
-                covered += [low < gain < high for (low, high), gain in zip(intervals, observed, strict=True)]
+                covered += [low < gain < high for (low, high), gain in zip(intervals, gained, strict=True)]
         if right:
             rows.append([other, f"{100 * np.mean(right):.0f} %", str(len(right)), f"{100 * np.mean(covered):.0f} %"])
     columns = ["expected gain over", "sign right", "conditions", "90 % intervals cover"]
-    print_table("Advice on left-out tasks", columns, rows)
+    return "Advice on left-out tasks", columns, rows
 
 
 if __name__ == "__main__":
