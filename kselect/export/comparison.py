@@ -83,8 +83,8 @@ def check_parity(difference: float, name: str, packages: Sequence[str]) -> None:
     """Refuse an export, which these packages have made, whose scores are not those of its model."""
     if not difference <= TOLERANCE:  # NaN, too
         raise KselectError(
-            f"The export of {name} differs from it by {difference:.2g} in an output, of at most {TOLERANCE:g}; it is not "
-            f"written. Give a model of another architecture, or other versions of {', '.join(packages)}."
+            f"The export of {name} differs from it by {difference:.2g} in an output, of at most {TOLERANCE:g}; it is "
+            f"not written. Give a model of another architecture, or other versions of {', '.join(packages)}."
         )
 
 

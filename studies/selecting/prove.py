@@ -79,8 +79,7 @@ def standings(ways: Ways) -> Table:
             f"{each.score:.1f}",
             f"{each.regret:.2f}",
             f"{each.worst[0]:.1f} ({each.worst[1]})",
-            f"{each.gap:.2f}",
-            "" if math.isnan(each.cost) else f"{each.cost:.2f}",
+            *("" if math.isnan(value) else f"{value:.2f}" for value in (each.gap, each.cost)),
             str(each.groups),
         ]
         for each in sorted(found, key=lambda each: each.regret)
