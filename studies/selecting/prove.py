@@ -22,7 +22,7 @@ from ways import FIXED, GRID, PORTFOLIO, Ways, find_ways
 
 from kselect.cli.console import aligned, markdown
 from kselect.collection.policy import CONFIDENCE
-from kselect.collection.regret import difference_over_tasks, standing
+from kselect.collection.regret import Group, difference_over_tasks, standing
 from kselect.collection.suite import read_suite
 from kselect.collection.table import read_pool
 from kselect.stats import Estimate, estimate, holm
@@ -48,7 +48,8 @@ def main() -> None:
     first = find_ways(pool, suites[:1], arguments.fitted_seeds, arguments.confidence) if len(suites) > 1 else None
     print(describe(ways))
     tables = [standings(ways), tests(ways, first, Path(arguments.suite[0]).stem)]
-    tables += [table(ways) for table in (strata, choices, harm, advice)]
+    tables += [strata(ways), few_labels(ways), gains(ways, "teacher of the same labels"), choices(ways)]
+    tables += [harm(ways), advice(ways)]
     for title, columns, rows in tables:
         print()
         print(f"{title}\n\n{markdown(columns, rows)}" if arguments.markdown else aligned(title, columns, rows))
@@ -119,13 +120,48 @@ def strata(ways: Ways) -> Table:
     own = ways.scores[PORTFOLIO]
     rows = []
     for stratum in dict.fromkeys(ways.stratum_of.values()):
-        groups = [group for group in own if ways.stratum_of[group[0]] == stratum]
+        groups = [group for each in _groups(ways, stratum).values() for group in each]
         row = [stratum, str(len(groups))]
         for other in others:
-            gains = [own[group] - ways.scores[other][group] for group in groups if group in ways.scores[other]]
-            row.append(f"{np.mean(gains):+.1f}" if gains else "")
+            gained = [own[group] - ways.scores[other][group] for group in groups if group in ways.scores[other]]
+            row.append(f"{np.mean(gained):+.1f}" if gained else "")
         rows.append(row)
     return "The portfolio by stratum, less", ["stratum", "groups", *others], rows
+
+
+def few_labels(ways: Ways) -> Table:
+    """Return which share of the gap from fine-tuning to the teacher is closed where labels are few."""
+    names = [ALL, TEXTS, PORTFOLIO]
+    rows = []
+    for condition, groups in _groups(ways, "few labels").items():
+        gold, teacher = (np.mean([of[group] for group in groups]) for of in (ways.scores[FINE_TUNE], ways.teacher))
+        row = [condition, f"{gold:.1f}", f"{teacher:.1f}"]
+        for name in names:
+            score = np.mean([ways.scores[name][group] for group in groups])
+            row.append(f"{(score - gold) / (teacher - gold):.2f}")
+        rows.append(row)
+    return "Gap closed with few labels", ["condition", FINE_TUNE, "teacher", *names], rows
+
+
+def gains(ways: Ways, stratum: str) -> Table:
+    """Return what ways of selecting gain over fine-tuning in the conditions of a stratum."""
+    names = [ALL, TEXTS, "all+texts>gold", "inner+texts", PORTFOLIO]
+    rows = []
+    for condition, groups in _groups(ways, stratum).items():
+        row = [condition, f"{np.mean([ways.scores[FINE_TUNE][group] for group in groups]):.1f}"]
+        for name in names:
+            own = ways.scores[name]
+            shared = [own[group] - ways.scores[FINE_TUNE][group] for group in groups if group in own]
+            found = estimate(shared) if shared else None
+            row.append("" if found is None else f"{found.mean:+.1f} ± {found.se:.1f}")
+        rows.append(row)
+    return f"Gain over fine-tuning: {stratum}", ["condition", FINE_TUNE, *names], rows
+
+
+def _groups(ways: Ways, stratum: str) -> dict[str, list[Group]]:
+    """Return the groups of each condition of a stratum."""
+    names = [name for name, own in ways.stratum_of.items() if own == stratum]
+    return {name: [group for group in ways.groups if group[0] == name] for name in names}
 
 
 def choices(ways: Ways) -> Table:
