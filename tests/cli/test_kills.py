@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +119,8 @@ class Processes:
         pid = int(self.process.stdout.readline())
         if seconds is not None:
             time.sleep(seconds)
-            try:
+            with suppress(ProcessLookupError):  # it was faster
                 os.killpg(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it was faster
         return int(self.process.stdout.readline())
 
 
