@@ -160,7 +160,7 @@ def _forms(
     encoded = task.encode(task.splits["dev"], student.tokenizer, length)
     compared = compare(student, sessions, task, encoded, BATCH)
     for name, path in paths.items():
-        if not name.endswith(INT8) and compared[name].difference > TOLERANCE:
+        if not name.endswith(INT8) and not compared[name].difference <= TOLERANCE:  # NaN, too
             raise KselectError(
                 f"{path.parent} is an export of another model: its scores differ by {compared[name].difference:.2g}. "
                 f"Export {config.model} again.",

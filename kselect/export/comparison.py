@@ -29,7 +29,7 @@ class Comparison:
 
     Attributes:
         metrics: those of the task, and "score".
-        difference: largest absolute difference of any output.
+        difference: largest absolute difference of any output; NaN where one of the two is NaN.
         changed: share of examples with another answer, in [0, 1].
     """
 
@@ -66,8 +66,8 @@ def compare(
         own = scores_of(classifier.head.name, outputs.answer)
         for name, session in sessions.items():
             scores = session.scores(batch)
-            differences = [float(np.abs(scores[key] - value.numpy()).max()) for key, value in own.items()]
-            running[name].difference = max(running[name].difference, *differences)
+            differences = [_difference(scores[key], value.numpy()) for key, value in own.items()]
+            running[name].difference = float(np.max([running[name].difference, *differences]))  # NaN stays
             running[name].answers += session.answers(scores, batch)
     indices = np.asarray(order)
     reference = running[PYTORCH].answers
@@ -86,6 +86,11 @@ def check_parity(difference: float, name: str, packages: Sequence[str]) -> None:
             f"The export of {name} differs from it by {difference:.2g} in an output, of at most {TOLERANCE:g}; it is "
             f"not written. Give a model of another architecture, or other versions of {', '.join(packages)}."
         )
+
+
+def _difference(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Return the largest absolute difference of two arrays, in which equal infinities do not differ."""
+    return float(np.abs(np.subtract(one, other, where=one != other, out=np.zeros_like(other))).max())
 
 
 def _is_same(answer: NDArray[Any], reference: NDArray[Any], task: Task[Any]) -> bool:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from kselect.config.export import ExportFormat
+from kselect.distillation.evaluation import forward_batches
 from kselect.errors import KselectError
 from kselect.export.comparison import TOLERANCE, check_parity, compare
 from kselect.export.formats import FORMATS, GraphFormat
-from kselect.export.graph import head_facts
+from kselect.export.graph import head_facts, scores_of
 from kselect.export.session import Session
 from kselect.models.classifier import Classifier
 from kselect.models.heads.registry import PARSING, TAGGING
 from kselect.models.output_layer import output_layer
 from kselect.tasks.task import Task
 from tests.architectures import CONFIGS, classifier, tiny_regression
-from tests.tiny import tiny_task
+from tests.tiny import tiny_classifier, tiny_task
 from tests.words import task_for, word_classifier
 
 
@@ -94,6 +97,33 @@ def test_every_head_of_words_is_exported(form: GraphFormat, head: str, architect
 def test_a_regression_is_exported(form: GraphFormat, tmp_path: Path) -> None:
     task = tiny_regression()
     check_same(form, classifier("roberta", task, layers=2), task, tmp_path)
+
+
+class FixedGraph:
+    """Returns logits that were computed before, a row for each example, whatever it is fed."""
+
+    inputs: tuple[str, ...] = ("input_ids",)
+
+    def __init__(self, logits: NDArray[np.float32]) -> None:
+        self.logits = logits
+
+    def run(self, feed: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        return {"logits": self.logits}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("shift", [0.0, 0.5, np.nan])
+def test_one_output_that_differs_is_found(shift: float) -> None:
+    task = tiny_task()
+    model = tiny_classifier(task, layers=1)
+    encoded = task.encode(task.splits["dev"], model.tokenizer, 32)
+    size = len(encoded)
+    ((_, _, outputs),) = forward_batches(model, encoded, np.arange(size), size, torch.float32)
+    logits = scores_of(model.head.name, outputs.answer)["logits"].numpy().copy()
+    logits[-1, 0] += shift
+    session = Session(FixedGraph(logits), {**head_facts(model), "labels": list(task.labels)})
+    found = compare(model, {"export": session}, task, encoded, size)["export"]
+    assert found.difference == pytest.approx(shift, abs=1e-5, nan_ok=True)
 
 
 @pytest.mark.parametrize("difference", [2 * TOLERANCE, np.nan])
