@@ -114,7 +114,11 @@ class Portfolio(Chooser):
         """Name of the selection that is taken in doubt."""
         possible = self.possible()
         if not possible:
-            raise KselectError("No selection of the portfolio can be taken with the knowledge on offer.")
+            raise KselectError(
+                "No selection of the portfolio can be taken with the knowledge on offer: offer what it weights, "
+                "or give another agent.",
+                setting="knowledge",
+            )
         return possible[0]
 
     def choose(self, observation: Observation) -> str:

@@ -33,7 +33,9 @@ from kselect.cli.training_run import resolve_task
 from kselect.config import AgentConfig, DoctorSettings
 from kselect.distillation.builders import Models, make_models
 from kselect.distillation.overlap import teacher_overlap
+from kselect.errors import KselectError
 from kselect.recipes import resolve
+from kselect.recipes.shipped import SHIPPED
 from kselect.runs.resume import RunPlace
 from kselect.runs.run_dir import RunFolder
 from kselect.stats import Estimate
@@ -75,7 +77,7 @@ def run(settings: DoctorSettings, task: Task[Any]) -> Path:
         folder.log_histograms(histograms(examination), 0)
         about = {"task": task.name, "teacher": settings.model.teachers[0], "seed": seed}
         about["teacher_overlap"] = teacher_overlap(task, models.teachers)
-        if advice is not None:
+        if isinstance(advice, Advice):
             about["advice"] = advice.to_dict()
         folder.write_results({**about, **results_of(examination)})
     for title, columns, rows in tables(examination):
@@ -86,21 +88,35 @@ def run(settings: DoctorSettings, task: Task[Any]) -> Path:
     for fit in examination.pair.fits:
         if fit.obstacle is not None:
             print(fit.obstacle)
-    if advice is not None:
+    if isinstance(advice, Advice):
         columns = ["over", "points", "90 % interval", "better", "main fact"]
         print_table(f"What a run of {advice.choice['selection']} is expected to gain", columns, advice.rows())
         print(f"A run of these settings {advice.line.replace('chose', 'would choose', 1)}.\n")
+    elif advice is not None:
+        print(f"No advice: {advice}")
     print(f"examination: {folder.path}")
     return folder.path
 
 
-def _advice(settings: DoctorSettings, models: Models) -> Advice | None:
-    """Return what the policy in the settings would choose; None without one."""
+def _advice(settings: DoctorSettings, models: Models) -> Advice | KselectError | None:
+    """Return what the policy in the settings would choose; None without one.
+
+    Where the policy that comes with the package cannot choose, since the models or the knowledge do not suit it, that
+    is returned as an error: the examination, which says why, goes on.
+
+    Raises:
+        KselectError: another policy cannot choose.
+    """
     policy = settings.doctor.policy
     if policy is None:
         return None
-    knowledge = resolve(AgentConfig(policy), **settings.knowledge.changed())
-    return advise(policy, models.distiller(settings.training, knowledge, settings.task.max_length))
+    try:
+        knowledge = resolve(AgentConfig(policy), **settings.knowledge.changed())
+        return advise(policy, models.distiller(settings.training, knowledge, settings.task.max_length))
+    except KselectError as error:
+        if policy not in SHIPPED:
+            raise
+        return error
 
 
 def tables(examination: Examination) -> Iterator[Table]:

@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from kselect.cli.main import main
 from kselect.models.loading import load_encoder
+from kselect.recipes.shipped import FOLDER
 from kselect.tasks.registry import load_task
 from tests import word_files
 from tests.tiny import tiny_classifier, tiny_task
@@ -76,6 +77,19 @@ def test_doctor_prints_its_measurements_and_writes_them_to_a_folder(
     assert [path.name for path in cache_dir.iterdir()] == ["facts"]  # and no outputs of the teacher
     assert "A run of these settings would choose" in out
     assert results["advice"]["choice"]["line"]
+
+
+def test_where_auto_cannot_choose_the_examination_goes_on(
+    teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jsd = ["--knowledge", "jsd"]  # which no selection of auto weights
+    assert main(words(teacher, tmp_path, *jsd, "--run_name", "seen")) == 0
+    out = capsys.readouterr().out
+    assert "\nNo advice: No selection of the portfolio can be taken with the knowledge on offer" in out
+    results = json.loads((tmp_path / "seen" / "results.json").read_text())
+    assert "advice" not in results
+    own = shutil.copytree(FOLDER / "auto", tmp_path / "own")  # which was asked for
+    assert "No selection of the portfolio" in fails(capsys, *words(teacher, tmp_path, *jsd, "--policy", str(own)))
 
 
 def test_its_config_repeats_it(teacher: Path, tmp_path: Path) -> None:
