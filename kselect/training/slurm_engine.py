@@ -42,6 +42,8 @@ class SlurmEngine:
         Raises:
             KselectError: SLURM does not take the jobs.
         """
+        if not runs:
+            return
         waiting = deque(range(len(runs)))
         busy: dict[int, submitit.Job[dict[str, Any]]] = {}
         with TemporaryDirectory(prefix=".slurm-", dir=".", ignore_cleanup_errors=True) as temporary:
