@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import ray
@@ -80,11 +81,7 @@ def _advice(address: str | None, reason: str) -> str:
 
 def _check_room(config: ResourceConfig, runs: int, address: str | None) -> None:
     """Refuse, or on a cluster that may grow, warn, where there is no room for so many runs at a time."""
-    reserved = {"CPU": config.cpus_per_run, "GPU": config.gpus_per_run}
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    room = sum(
-        min(int(machine.get(name, 0) / amount) for name, amount in reserved.items() if amount) for machine in machines
-    )
+    room = sum(room_on(node["Resources"], config) for node in ray.nodes() if node["Alive"])
     if room >= runs:
         return
     found = (
@@ -95,6 +92,20 @@ def _check_room(config: ResourceConfig, runs: int, address: str | None) -> None:
     if not address:
         raise KselectError(f"{found}: {advice}.", setting="gpus_per_run" if config.gpus_per_run else "cpus_per_run")
     get_logger().warning("%s: add machines with ray start, for which it waits, or %s.", found, advice)
+
+
+def room_on(machine: Mapping[str, float], config: ResourceConfig) -> int:
+    """Return how many runs there is room for on a machine; a share of a GPU is reserved on a single one.
+
+    Args:
+        machine: its numbers of resources by Ray's names, such as CPU and GPU.
+        config: What each run reserves.
+    """
+    room, gpus = int(machine.get("CPU", 0) / config.cpus_per_run), machine.get("GPU", 0)
+    if not config.gpus_per_run:
+        return room
+    shares = int(gpus) * int(1 / config.gpus_per_run) if config.gpus_per_run < 1 else int(gpus / config.gpus_per_run)
+    return min(room, shares)
 
 
 def enter(folder: str, threads: int) -> None:

@@ -165,6 +165,15 @@ def test_a_run_that_a_machine_cannot_import_says_what_the_machine_lacks(
     assert "No module named 'only_here'" in outcome["error"]
 
 
+@pytest.mark.parametrize(
+    ("gpus_per_run", "room"), [(0.0, 8), (0.5, 4), (0.4, 4), (0.3, 6), (1.0, 2), (2.0, 1), (3.0, 0)]
+)
+def test_there_is_room_for_as_many_runs_as_fit_on_single_gpus(gpus_per_run: float, room: int) -> None:
+    machine, config = {"CPU": 8.0, "GPU": 2.0}, EngineConfig(engine="ray", gpus_per_run=gpus_per_run)
+    assert start.room_on(machine, config) == room
+    assert start.room_on({"CPU": 8.0}, config) == (8 if gpus_per_run == 0 else 0)
+
+
 @pytest.mark.parametrize("reserved", [{"cpus_per_run": 2}, {"gpus_per_run": 1.0}])
 def test_what_no_machine_has_is_waited_for_with_advice(
     reserved: dict[str, Any], caplog: pytest.LogCaptureFixture
