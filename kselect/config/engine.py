@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args, get_type_hints
 
 from kselect.config.validation import Config, require, setting
 
@@ -24,12 +24,13 @@ class ResourceConfig(Config):
         """Refuse numbers out of range, and what only a cluster reserves."""
         self.require("cpus_per_run", self.cpus_per_run > 0, "give a positive number")
         gpus = self.gpus_per_run
-        whole = gpus >= 0 and gpus == int(gpus)
+        whole = gpus >= 0 and float(gpus).is_integer()
         shared = "a share of one GPU, such as 0.5, or " if self.engine != "slurm" else ""
         is_valid = whole or (bool(shared) and 0 < gpus < 1)
         self.require("gpus_per_run", is_valid, f"give {shared}a whole number of GPUs")
-        self._require_engine("cpus_per_run", "ray", "slurm")
-        self._require_engine("gpus_per_run", "ray", "slurm")
+        clusters = [engine for engine in get_args(get_type_hints(type(self))["engine"]) if engine != "local"]
+        self._require_engine("cpus_per_run", *clusters)
+        self._require_engine("gpus_per_run", *clusters)
 
     def _require_engine(self, name: str, *engines: str) -> None:
         """Refuse a setting that is given for an engine without it."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import pickle
+import re
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kselect.config import (
     DistillSettings,
+    EngineConfig,
     EnvSettings,
+    EpisodeConfig,
     ExplainSettings,
     KnowledgeConfig,
+    ResourceConfig,
     RunConfig,
     StudentConfig,
     TaskConfig,
@@ -120,3 +125,21 @@ def test_groups_are_checked_against_each_other() -> None:
     with pytest.raises(KselectError, match="head is crf, which is not for task_type text") as caught:
         TrainTeacherSettings.from_dict({"head": "crf"})
     assert caught.value.setting == "head"
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "said"),
+    [
+        (ResourceConfig, {"engine": "ray", "gpus_per_run": float("inf")}, "gpus_per_run is inf: give a share of one"),
+        (ResourceConfig, {"engine": "ray", "gpus_per_run": 1.5}, "gpus_per_run is 1.5: give a share of one GPU"),
+        (ResourceConfig, {"engine": "slurm", "gpus_per_run": 0.5}, "gpus_per_run is 0.5: give a whole number of GPUs"),
+        (EngineConfig, {"cpus_per_run": 2}, "cpus_per_run is for the engine ray or slurm: leave it out"),
+        (EpisodeConfig, {"cpus_per_run": 2}, "cpus_per_run is for the engine ray: leave it out"),
+    ],
+)
+def test_resources_that_no_engine_can_reserve_are_refused(
+    kind: type[ResourceConfig], values: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(KselectError, match=re.escape(said)):
+        kind(**values)
+    assert kind(**{**values, "engine": "ray", "gpus_per_run": 2.0}).gpus_per_run == 2
