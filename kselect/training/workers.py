@@ -23,15 +23,17 @@ from kselect.training.vector import VectorEnv
 SILENT = gymnasium.logger.ERROR + 1
 
 
+WORKER_DIED = (
+    "An environment process died, possibly out of memory: run it again to resume from the last episodes that were "
+    "completed, or start over with fewer processes."
+)
+
+
 class WorkerDiedError(KselectError):
     """A process that runs an environment has died."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "An environment process died, possibly out of memory: run it again to resume from the last episodes that "
-            "were completed, or start over with fewer processes.",
-            setting="parallel",
-        )
+    def __init__(self, message: str = WORKER_DIED) -> None:
+        super().__init__(message, setting="parallel")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -296,6 +297,11 @@ def test_a_dead_process_is_reported_in_a_line_and_the_others_are_killed() -> Non
     assert streams.processes[1].is_alive()
     stop_worker_envs(streams)
     assert not streams.processes[1].is_alive()
+
+
+def test_the_error_of_a_dead_process_can_be_pickled() -> None:
+    error = pickle.loads(pickle.dumps(WorkerDiedError()))
+    assert (str(error), error.setting) == (str(WorkerDiedError()), "parallel")
 
 
 @pytest.mark.slow
