@@ -45,7 +45,7 @@ from kselect.models.classifier import Classifier, input_length
 from kselect.models.loading import load_classifier
 from kselect.models.parameters import mebibytes, parameters_by_part
 from kselect.models.vocabulary import prune_vocabulary, used_tokens
-from kselect.runs.artifacts import beside_model, find_model, find_settings, kind_of
+from kselect.runs.artifacts import artifacts_folder, find_model, find_settings, kind_of
 from kselect.tasks.task import Task, TextTask
 
 BATCH = 32
@@ -80,7 +80,7 @@ def run(settings: BenchModelSettings, task: Task[Any]) -> Path:
     with Progress(config.rounds, "Timing") as progress:
         timings = time_in_turns(contenders, shapes, config.rounds, progress.advance)
     rows = [_row(each, shape, timings, kind) for shape in shapes for each in contenders]
-    output = Path(config.output) if config.output else beside_model(config.model) / "bench-model.json"
+    output = Path(config.output) if config.output else artifacts_folder(config.model) / "bench-model.json"
     write_json(output, {"task": task.name, "threads": config.threads, "machine": _machine(folders), "rows": rows})
     threads = f"{config.threads} thread{'s' * (config.threads > 1)}"
     _print(rows, f"{task.name}, {threads}, {config.rounds} rounds; speed-up over the {kind} in PyTorch")
@@ -99,7 +99,7 @@ def _exports(config: BenchmarkConfig, path: str) -> list[Path]:
     folders = find_exports(config.model) if config.export is None else [Path(config.export)]
     if not folders or not (folders[0] / FACTS).is_file():
         raise KselectError(
-            f"There is no export of {path} in {config.export or beside_model(config.model)}: write one with "
+            f"There is no export of {path} in {config.export or artifacts_folder(config.model)}: write one with "
             f"`kselect export {config.model} --int8`."
         )
     pruned = {bool(read_json(folder / FACTS).get("pruned")): folder for folder in folders}

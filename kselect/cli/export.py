@@ -28,7 +28,7 @@ from kselect.models.classifier import Classifier, input_length
 from kselect.models.loading import load_classifier
 from kselect.models.parameters import describe_parameters, mebibytes, parameters_by_part
 from kselect.models.vocabulary import prune_vocabulary, used_tokens
-from kselect.runs.artifacts import beside_model, find_model
+from kselect.runs.artifacts import artifacts_folder, find_model
 from kselect.tasks.task import Task
 
 UNPRUNED = "pytorch, whole vocabulary"
@@ -37,7 +37,7 @@ UNPRUNED = "pytorch, whole vocabulary"
 def run(settings: ExportSettings, task: Task[Any]) -> Path:
     """Write the export, and return its folder."""
     config, form = settings.export, FORMATS[settings.export.format]
-    folder = beside_model(config.model) / form.name if config.output is None else Path(config.output)
+    folder = artifacts_folder(config.model) / form.name if config.output is None else Path(config.output)
     check_replaceable(folder)
     path = find_model(config.model)
     classifier = load_classifier(path, task)  # stays on the CPU, where the graph is to run

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kselect.export import scripts
 from kselect.models.paths import EXPORT
-from kselect.runs.artifacts import beside_model
+from kselect.runs.artifacts import artifacts_folder
 
 if TYPE_CHECKING:
     from kselect.export.graph import GraphExporter
@@ -96,7 +96,7 @@ FORMATS = {each.name: each for each in (ONNX, OPENVINO)}
 
 def find_exports(model: str) -> list[Path]:
     """Return the exports next to a model, each in the folder of its format."""
-    folders = [beside_model(model) / name for name in FORMATS]
+    folders = [artifacts_folder(model) / name for name in FORMATS]
     return [folder for folder in folders if (folder / EXPORT).is_file()]
 
 

@@ -39,7 +39,7 @@ def find_settings(path: str) -> dict[str, Any]:
     return {}
 
 
-def beside_model(path: str) -> Path:
-    """Return the folder for what is made of a model: its run's, or the one that it is in; of a hub id, the current."""
+def artifacts_folder(path: str) -> Path:
+    """Return the folder for what is made of a model: its run's, or the one that it is in; for a hub id, the current."""
     model = Path(find_model(path))
     return model.parent if model.is_dir() else Path()
