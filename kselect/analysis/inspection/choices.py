@@ -13,14 +13,15 @@ from kselect.agents.portfolio import Portfolio
 from kselect.analysis.inspection.observations import initial_observation
 from kselect.analysis.inspection.report import Section
 from kselect.config import TEXT_SOURCES
+from kselect.distillation.facts.facts import GAP
 
 LEVELS = {"low": -1.0, "mean": 0.0, "high": 1.0}
 """Values of a fact, in standard deviations from its mean over the runs that the policy was fitted to."""
 NOTE = (
     "Low and high are a standard deviation below and above the mean over the runs that the policy was fitted to, with "
-    "the value of the fact in parentheses; the other facts are at their means. Gaps of scores are in units of 20 "
-    "points, label_ratio is the logarithm to base 10 of the student's labels for each text of the teacher, and words "
-    "is 1 where words are labelled and 0 where whole texts are."
+    "the value of the fact in parentheses; the other facts are at their means. Gaps of scores are in units of "
+    f"{100 * GAP:.0f} points, label_ratio is the logarithm to base 10 of the student's labels for each text of the "
+    "teacher, and words is 1 where words are labelled and 0 where whole texts are."
 )
 
 
