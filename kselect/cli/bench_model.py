@@ -14,7 +14,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -244,5 +243,5 @@ def _multiplies_int8(capability: str) -> bool:
 
 def _machine(folders: Sequence[Path]) -> dict[str, str]:
     runtimes = [form.runtime for folder in folders for form in formats_in(folder)]
-    versions = {name: version(name) for name in ("torch", *runtimes)}
+    versions = {name: import_module(name).__version__ for name in ("torch", *runtimes)}
     return {"processor": platform.processor() or platform.machine(), "system": platform.system(), **versions}
