@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from transformers import TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from kselect.distillation.callback import MicroBatch
 from kselect.distillation.hosted import HostedDistiller
@@ -142,10 +141,8 @@ class EpisodeCallback(SelectionCallback):
         if outcome.terminated[0]:
             self._runner.end_round()
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Write the state of the episode into the checkpoint."""
-        assert args.output_dir is not None
-        folder = Path(args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
+    def save(self, folder: Path) -> None:
+        """Write the state of the episode into a checkpoint."""
         self._runner.snapshot().save(folder / FILE, self._identity)
 
     def on_train_end(

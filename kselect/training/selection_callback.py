@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,9 @@ class SelectionCallback(TrainerCallback):
 
     def add_gradient(self, model: nn.Module) -> None:
         """Read the whole gradient of a training step, before it is clipped."""
+
+    def save(self, folder: Path) -> None:
+        """Write what a resumed training needs into a checkpoint; a plan is made again."""
 
     def take_logs(self) -> dict[str, float]:
         """Return the mean loss of each kind since the last call, and its present weight; nothing before a step."""

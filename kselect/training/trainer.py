@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -183,6 +184,16 @@ class KSelectTrainer(Trainer):
         if self._selection is not None and self.accelerator.sync_gradients:
             self._selection.add_gradient(model)
         return loss
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the student, see `Trainer.save_model`, and in a checkpoint what the selection goes on from.
+
+        It is the first step of saving a checkpoint: `Trainer` calls `on_save` when it has pushed the checkpoint to the
+        Hub, and removed earlier ones.
+        """
+        super().save_model(output_dir, _internal_call)
+        if self._selection is not None and output_dir is not None and _internal_call:
+            self._selection.save(Path(output_dir))
 
     def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
         """Log the mean loss of each kind of knowledge since the last time, and its present weight, with the loss."""

@@ -252,6 +252,20 @@ def test_resumed_is_straight(agent: str, steps: tuple[int, ...], tmp_path: Path)
         assert all(np.array_equal(array, others[name]) for name, array in arrays.items())
 
 
+def test_a_checkpoint_is_whole_before_it_is_pushed_and_others_are_removed(tmp_path: Path) -> None:
+    found: list[list[str]] = []
+
+    class Watched(KSelectTrainer):
+        def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+            found.append(sorted(path.name for path in Path(output_dir).glob("*.safetensors")))
+            super()._save_optimizer_and_scheduler(output_dir)
+
+    teacher, student = pair()
+    args = arguments(tmp_path, save_strategy="steps", save_steps=3, save_total_limit=1)
+    Watched(student, args, teacher=teacher, agent="online", train_dataset=rows()).train()
+    assert found == 2 * [[FILE, "model.safetensors"]]
+
+
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     teacher, student = pair()
     saves: dict[str, Any] = {"save_strategy": "steps", "save_steps": 5, "max_steps": 6}
