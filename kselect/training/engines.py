@@ -17,6 +17,7 @@ from kselect.config import EngineConfig
 
 POLL_SECONDS = 0.5
 DIED = "The process died, possibly out of memory"
+UNREADABLE = "A machine of the cluster cannot read the run: give it the Python environment of this one"
 
 Report = Callable[[int, int], None]
 """Receives the training steps that a run has done, and those of the whole run; may raise KeyboardInterrupt."""

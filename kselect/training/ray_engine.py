@@ -15,11 +15,10 @@ from ray.exceptions import RayError, RayTaskError
 
 from kselect.config import EngineConfig
 from kselect.errors import first_line
-from kselect.training.engines import DIED, POLL_SECONDS, Outcome, Report, RunFunction, outcome_of
+from kselect.training.engines import DIED, POLL_SECONDS, UNREADABLE, Outcome, Report, RunFunction, outcome_of
 from kselect.training.ray_start import RETRIES, connect, enter
 
 DIED_AGAIN = f"{DIED}, {RETRIES + 1} times: compute fewer runs at a time, or reserve more cores for each"
-UNREADABLE = "A machine of the cluster cannot read the run: give it the Python environment of this one"
 
 
 class RayEngine:

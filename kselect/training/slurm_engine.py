@@ -12,13 +12,13 @@ from typing import Any
 
 import submitit
 import torch
-from submitit.core.utils import FailedSubmissionError, UncompletedJobError
+from submitit.core.utils import FailedJobError, FailedSubmissionError, UncompletedJobError
 from submitit.helpers import Checkpointable
 
 from kselect.config import EngineConfig
 from kselect.errors import KselectError, first_line
 from kselect.io import replacing
-from kselect.training.engines import DIED, POLL_SECONDS, Outcome, Report, RunFunction, outcome_of
+from kselect.training.engines import DIED, POLL_SECONDS, UNREADABLE, Outcome, Report, RunFunction, outcome_of
 
 
 class SlurmEngine:
@@ -129,5 +129,7 @@ def _outcome(job: submitit.Job[dict[str, Any]]) -> dict[str, Any]:
     """Return the results of a run, or why it has none; errors of the run itself are among its results."""
     try:
         return job.result()
+    except FailedJobError as error:  # before the run began
+        return {"error": UNREADABLE, "traceback": str(error)}
     except UncompletedJobError as error:
         return {"error": f"{DIED}; its job is {job.state}", "traceback": str(error)}

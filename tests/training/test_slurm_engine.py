@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from kselect.config import (
 from kselect.errors import KselectError
 from kselect.runs.run_log import Ledger
 from kselect.training.cells import run_cell
-from kselect.training.engines import Engine, ProcessEngine, Report
+from kselect.training.engines import UNREADABLE, Engine, ProcessEngine, Report
 from kselect.training.study import Cell, Study
 from tests.tiny import tiny_classifier, tiny_task
 
@@ -71,6 +72,15 @@ def test_each_run_is_a_job_and_one_that_dies_fails_alone(tmp_path: Path) -> None
     assert {entry["folder"] for entry in entries if "folder" in entry} == {str(tmp_path)}
     assert {(0, 1, 2), (3, 1, 2)} <= set(steps)
     assert not list(tmp_path.glob(".slurm-*"))
+
+
+def test_a_run_that_a_machine_cannot_read_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "only_here.py").write_text("def run(settings, report):\n    return {}\n")
+    monkeypatch.syspath_prepend(tmp_path / "mine")
+    ((_, outcome),) = engine().run(import_module("only_here").run, [{}], lambda *_: None)
+    assert outcome["error"] == UNREADABLE
+    assert "No module named 'only_here'" in outcome["traceback"]
 
 
 def distil_until_time_is_up(settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
