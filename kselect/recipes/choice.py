@@ -52,8 +52,8 @@ def _about(agent: Chooser, facts: Facts) -> tuple[dict[str, Any], str]:
     if gain is None:
         sure = f"no other selection is expected to be better with a probability above {agent.confidence:.0%}"
         return {"selection": agent.chosen, "default": agent.default}, f"chose {agent.chosen}: {sure}"
-    known = {name: part for name, part in gain.parts.items() if name in REASONS and facts.defines(name)}
-    reason = REASONS[max(known, key=lambda name: known[name])](facts) if known else "by what is known of the run"
+    parts = {name: part for name, part in gain.parts.items() if part > 0 and name in REASONS and facts.defines(name)}
+    reason = REASONS[max(parts, key=lambda name: parts[name])](facts) if parts else "by what is known of the run"
     expected = f"expected gain {gain.mean:+.1f} ± {gain.error:.1f} points"
     line = f"chose {agent.chosen} over {agent.default}: {reason} ({expected})"
     about = {"selection": agent.chosen, "default": agent.default, "gain": gain.mean, "error": gain.error}

@@ -57,6 +57,11 @@ def test_a_fact_that_is_not_defined_is_no_reason() -> None:
     assert "the teacher contradicts 25 % of your labels" in line
 
 
+def test_a_fact_that_speaks_against_the_choice_is_no_reason() -> None:
+    about, _ = describe_choice(portfolio(teacher_less_probe=-0.1, disagreement=-1.0), FACTS)
+    assert about["reason"] == "by what is known of the run"
+
+
 def test_labels_are_compared_with_those_of_the_teacher() -> None:
     facts = replace(FACTS, teacher_examples=150)
     _, line = describe_choice(portfolio(label_ratio=1.0, disagreement=0.4), facts)
