@@ -98,6 +98,7 @@ def test_its_config_alone_repeats_the_run(folder: Path, tmp_path: Path) -> None:
             ["--engine", "ray"],
             "engine is ray, which computes parallel episodes: give",
         ),
+        ("task: rte\nteacher: x", ["--gpus_per_run", "1"], "gpus_per_run is for the engine ray: leave it out."),
         ("task: rte\nteacher: x", ["--engine", "slurm"], "--engine is 'slurm': expected local or ray."),
         ("KNOWLEDGE", [], "One policy needs one kind of environment: offer the same knowledge in every task, in the"),
         ("KNOWLEDGE", ["--parallel", "2"], "One policy needs one kind of environment: offer the same knowledge in"),
