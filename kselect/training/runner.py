@@ -169,8 +169,9 @@ class EpisodeRunner:
     def begin_round(self) -> Round:
         """Begin the next round: one episode of each environment of the vector whose turn it is."""
         self.agent.begin()
-        first = len(self.episodes)
-        for number, task in enumerate(self.vector.get_attr("task_name"), first):
+        with worker_errors():
+            tasks = self.vector.get_attr("task_name")
+        for number, task in enumerate(tasks, len(self.episodes)):
             self._callbacks.call("on_episode_begin", number, task)
         current = Round(self.vector, self._earlier)
         with worker_errors():
@@ -242,8 +243,8 @@ class EpisodeRunner:
         """End the round, and record its episodes: those that are not over are truncated."""
         current = self._under_way
         current.update_costs()
-        tasks = self.vector.get_attr("task_name")
         with worker_errors():
+            tasks = self.vector.get_attr("task_name")
             self.vector.call("settle_costs")
         ended = [
             Episode(tasks[i], sum(record["reward"] for record in history), dict(cost), history, truncated=not over)
