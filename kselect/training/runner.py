@@ -278,6 +278,7 @@ class EpisodeRunner:
             tensors |= {f"first/{name}": torch.tensor(value) for name, value in current.first.items()}
             tensors |= {} if current.actions is None else {"actions/last": torch.tensor(current.actions)}
             if current.pending is not None:
+                current.update_costs()  # of the part of the phase that is over
                 tensors["actions/pending"] = torch.tensor(current.pending.actions)
                 extra["pending"] = current.pending.facts[0]
         tensors |= {f"agent/{name}": torch.tensor(array) for name, array in learned.items()}

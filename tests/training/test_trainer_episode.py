@@ -24,6 +24,7 @@ from kselect.distillation.distiller import Distiller
 from kselect.distillation.divergence import TrainingDivergedError
 from kselect.distillation.learning_rate import LearningRate
 from kselect.distillation.optimizer import make_optimizer
+from kselect.distillation.snapshot import Snapshot
 from kselect.envs.actions import action_space
 from kselect.envs.distillation import DistillationEnv
 from kselect.envs.observation import observation_space
@@ -264,6 +265,16 @@ def test_a_checkpoint_is_whole_before_it_is_pushed_and_others_are_removed(tmp_pa
     args = arguments(tmp_path, save_strategy="steps", save_steps=3, save_total_limit=1)
     Watched(student, args, teacher=teacher, agent="online", train_dataset=rows()).train()
     assert found == 2 * [[FILE, "model.safetensors"]]
+
+
+def test_a_checkpoint_within_a_phase_has_the_costs_of_its_steps(tmp_path: Path) -> None:
+    teacher, student = pair()
+    saves: dict[str, Any] = {"save_strategy": "steps", "save_steps": 2, "max_steps": 3}
+    trainer = online(tmp_path, student, teacher, **saves)
+    trainer._phases = PhaseConfig(phases="constant", phase_steps=3)
+    trainer.train()
+    (costs,) = Snapshot.load(tmp_path / "checkpoint-2" / FILE).facts["costs"]
+    assert 0 < costs["student"] < trainer.episode.seconds["student"]
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
