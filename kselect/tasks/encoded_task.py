@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kselect.errors import KselectError
 from kselect.tasks.encoding import EncodedSplit
-from kselect.tasks.splits import Split, with_duplicates
+from kselect.tasks.splits import Split, held_out_rows
 from kselect.tasks.task import TextTask
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def build_encoded_task(
         KselectError: a row without token ids or label, or too few different rows.
     """
     whole = _split(rows, scored=not labels, multi_label=multi_label)
-    held_out = with_duplicates(whole, whole.sample(max(1, round(REWARD_SHARE * len(whole))), SPLIT_SEED))
+    held_out = held_out_rows(whole, REWARD_SHARE, SPLIT_SEED)
     if len(held_out) >= len(whole):
         raise KselectError("train_dataset has fewer than two different examples: give more.", setting="train_dataset")
     rest = [row for row in range(len(whole)) if row not in held_out]

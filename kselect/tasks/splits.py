@@ -196,18 +196,27 @@ def hold_out(split: AnyExamples, fraction: float, seed: int, name: str = "reward
         raise KselectError(
             f"reward_fraction is {fraction}: give a share of train between 0 and 1.", setting="reward_fraction"
         )
-    count = max(1, round(fraction * len(split)))
-    held_out = with_duplicates(split, split.sample(count, seed)) if count < len(split) else set(range(count))
+    held_out = held_out_rows(split, fraction, seed)
     if len(held_out) >= len(split):
         raise KselectError(
-            f"A {name} split of {count} out of {len(split)} training examples leaves none to train on: "
-            f"give more examples{' or a smaller reward_fraction' if name == 'reward' else ''}."
+            f"A {name} split of {_size(split, fraction)} out of {len(split)} training examples leaves none to train "
+            f"on: give more examples{' or a smaller reward_fraction' if name == 'reward' else ''}."
         )
     rest = [index for index in range(len(split)) if index not in held_out]
     return split.take(rest), split.take(sorted(held_out))
 
 
-def with_duplicates(split: Examples, sample: Sequence[int]) -> set[int]:
+def held_out_rows(split: Examples, fraction: float, seed: int) -> set[int]:
+    """Return the indices of the share that `hold_out` holds out, which may be all of a small split."""
+    count = _size(split, fraction)
+    return _with_duplicates(split, split.sample(count, seed)) if count < len(split) else set(range(count))
+
+
+def _size(split: Examples, fraction: float) -> int:
+    return max(1, round(fraction * len(split)))
+
+
+def _with_duplicates(split: Examples, sample: Sequence[int]) -> set[int]:
     """Return the indices of all copies of each text whose first copy is in a sample, or else of one text in it."""
     keys = split.keys()
     first: dict[Hashable, int] = {}
