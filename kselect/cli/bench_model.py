@@ -101,6 +101,9 @@ def _exports(config: BenchmarkConfig, path: str) -> list[Path]:
             f"There is no export of {path} in {config.export or artifacts_folder(config.model)}: write one with "
             f"`kselect export {config.model} --int8`."
         )
+    empty = next((folder for folder in folders if not formats_in(folder)), None)
+    if empty is not None:
+        raise KselectError(f"{empty} has no graph: export {config.model} again.", setting="export")
     pruned = {bool(read_json(folder / FACTS).get("pruned")): folder for folder in folders}
     if len(pruned) > 1:
         raise KselectError(

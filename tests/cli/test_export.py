@@ -132,6 +132,15 @@ def test_exports_with_different_vocabularies_are_not_timed_together(
     )
 
 
+def test_an_export_without_its_graphs_is_not_timed(
+    student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(student, tmp_path / "student")
+    for path in (run / "onnx").glob("*.onnx"):
+        path.unlink()
+    assert fails(capsys, "bench-model", str(run)) == f"{run / 'onnx'} has no graph: export {run} again. (--export)"
+
+
 def test_results_compare_the_forms(student: Path) -> None:
     results = json.loads((student / "onnx" / "results.json").read_text())
     parts = results["parameters"]
