@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -90,8 +91,12 @@ def processor_seconds(outcomes: Sequence[Mapping[str, Any]]) -> float:
     import psutil
 
     workers = {outcome["process"]: outcome["end"]["clock"] for outcome in outcomes}
-    others = [process for process in psutil.Process().children(recursive=True) if process.pid not in workers]
-    return sum(workers.values()) + sum(sum(process.cpu_times()[:2]) for process in others)
+    seconds = list(workers.values())
+    for process in psutil.Process().children(recursive=True):
+        if process.pid not in workers:
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                seconds.append(sum(process.cpu_times()[:2]))
+    return sum(seconds)
 
 
 def warm(outcomes: Sequence[Mapping[str, Any]]) -> tuple[float, float, list[float]]:

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -73,34 +74,40 @@ def mortal_run(settings: Mapping[str, Any], report_steps: Callable[[int, int], N
     return {"metrics": outcome["metrics"], "process": os.getpid(), "memory": psutil.Process().memory_info().rss}
 
 
-def look() -> dict[str, int]:
+def count_resources() -> dict[str, int]:
     """Count the processes below this one, and handles and memory of this one and of them."""
-    here, below = psutil.Process(), descendants()
+    here, below = psutil.Process(), []
+    for process in descendants():
+        with suppress(psutil.NoSuchProcess):
+            below.append((process.num_fds(), process.memory_info().rss))
     return {
         "processes": len(below),
         "handles here": here.num_fds(),
-        "handles below": sum(process.num_fds() for process in below),
+        "handles below": sum(handles for handles, _ in below),
         "memory here": here.memory_info().rss,
-        "memory below": sum(process.memory_info().rss for process in below),
+        "memory below": sum(memory for _, memory in below),
     }
 
 
-def descendants() -> list[psutil.Process]:
-    """Return the processes below this one, without Python's resource tracker."""
-    below = psutil.Process().children(recursive=True)
-    return [process for process in below if not any("resource_tracker" in word for word in process.cmdline())]
+def descendants() -> dict[psutil.Process, str]:
+    """Return the processes below this one, without Python's resource tracker, and their commands."""
+    found = {}
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            found[process] = " ".join(process.cmdline())
+    return {process: command for process, command in found.items() if "resource_tracker" not in command}
 
 
-def wait_for_end() -> list[psutil.Process]:
-    """Return the processes below this one that do not end by themselves."""
+def wait_for_end() -> dict[psutil.Process, str]:
+    """Return the processes below this one that do not end by themselves, and their commands."""
     patience = time.monotonic() + PATIENCE
     while descendants() and time.monotonic() < patience:
         time.sleep(0.5)
     return descendants()
 
 
-def looked_at(options: Any) -> tuple[int, int]:
-    """Return after how many results this looks; all later ones may be those of a second call."""
+def counted_after(options: Any) -> tuple[int, int]:
+    """Return after how many results resources are counted; all later ones may be those of a second call."""
     return options.runs // 10, options.runs - options.killed
 
 
@@ -124,8 +131,8 @@ def load(name: str, teacher: Path, folder: Path, options: Any) -> dict[str, Any]
     def count(entry: dict[str, Any]) -> None:
         if "error" not in entry:
             entries.append(entry)
-            if len(entries) in looked_at(options):
-                looks.append(look())
+            if len(entries) in counted_after(options):
+                looks.append(count_resources())
 
     start = time.perf_counter()
     study.run(on_entry=count)
@@ -146,7 +153,7 @@ def load(name: str, teacher: Path, folder: Path, options: Any) -> dict[str, Any]
         "more": sum(count > 1 for count in results.values()),
         "killed": sum(path.exists() for path in map(Path, filter(None, (c.settings["killed"] for c in cells)))),
         "looks": looks,
-        "left": [" ".join(process.cmdline()) for process in wait_for_end()],
+        "left": list(wait_for_end().values()),
         "longest": max(by_process.values(), key=len),
     }
 
@@ -191,7 +198,7 @@ def main() -> None:
             folder = Path(temporary, name)
             folder.mkdir()
             found[name] = load(name, teacher, folder, options)
-    early, late = looked_at(options)
+    early, late = counted_after(options)
     title = f"{options.runs} runs, {options.processes} at a time; after {early} results, and after {late}"
     rows = [row_of(name, options.runs, figures) for name, figures in found.items()]
     report(options, title, [*COLUMNS, *MEMORY], rows, found)
