@@ -109,14 +109,14 @@ def room_on(machine: Mapping[str, float], config: ResourceConfig) -> int:
 
 
 def enter(folder: str, threads: int) -> None:
-    """Go to the folder of the study, to which its paths may be relative.
+    """Go to the folder where the command was given, to which its paths may be relative.
 
     Raises:
         KselectError: this machine does not have it.
     """
     if not Path(folder).is_dir():
         raise KselectError(
-            f"{folder} does not exist on {socket.gethostname()}: start the study in a folder on a file system that all "
+            f"{folder} does not exist on {socket.gethostname()}: start in a folder on a file system that all "
             "machines of the cluster share."
         )
     os.chdir(folder)
