@@ -95,7 +95,7 @@ class KSelectTrainer(Trainer):
             teacher: a model with the student's labels and vocabulary, its checkpoint, several of either, or None to
                 learn from labels alone.
             agent: name of an agent or recipe, weights such as "gold:1,logits:0.5", the folder of a policy, or an
-                `Agent`.
+                `Agent`, which then neither explores nor learns.
             agent_settings: settings of an agent by name.
             knowledge: names of the kinds of knowledge on offer, or all settings of them; by default what the agent
                 brings.
