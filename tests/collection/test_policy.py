@@ -91,6 +91,10 @@ def test_a_saved_policy_is_followed_by_a_distillation(
     stage = SELECTIONS[chosen][0]["weights"]
     assert {name for name, weight in weights.items() if weight} == {name for name, weight in stage.items() if weight}
     assert "chose" in capsys.readouterr().out
+    assert main(["inspect", "runs/student"]) == 0
+    shown = capsys.readouterr().out
+    assert results["choice"]["line"] in shown
+    assert "Tests of the whole selection" not in shown  # one choice is no sample
     save_policy(make_actor_critic(pool(effect=5.0), SUITE), SUITE, tmp_path / "offline")
     assert main([*distill, "--agent", "offline", "--run_name", "other"]) == 0
     other = read_json(tmp_path / "runs" / "other" / "results.json")
