@@ -27,7 +27,7 @@ test-all: $(READY)  ## all tests, including the slow and the nightly ones
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m 'slow or not slow'
 
 nightly: $(READY)  ## the longest tests, and every reader on 100,000 damaged files each, for hours
-	@KSELECT_KILLS=20 $(BIN)/python -m pytest -q -n $(WORKERS) -m nightly
+	@KSELECT_KILLS=20 $(BIN)/python -m pytest -q -m nightly
 	@KSELECT_FUZZ=100000 $(BIN)/python -m pytest -q -n $(WORKERS) tests/fuzz
 
 encoder: $(READY)  ## a small pretrained encoder, for the tests on real data

@@ -56,6 +56,8 @@ class Chooser(Agent):
     ) -> None:
         super().__init__(observation_space, action_space, seed=seed)
         self.selections = {name: dict(selection) for name, selection in selections.items()}
+        if not all("traits" in selection for selection in self.selections.values()):
+            raise KselectError("A selection of this policy has no traits: fit it anew with this version of kselect.")
         traits = {tuple(selection["traits"]) for selection in self.selections.values()}
         if len(traits) != 1:
             raise KselectError("The selections of a policy have different traits: give the same for each.")

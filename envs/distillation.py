@@ -232,7 +232,8 @@ class DistillationEnv(gymnasium.Env[Observation, NDArray[Any]]):
             selection: what `begin_phase` returned.
             report: statistics of the training steps.
         """
-        weights = np.atleast_2d(selection_weights(selection, self.distiller.names)).mean(axis=0)
+        every = np.atleast_2d(selection_weights(selection, self.distiller.names))
+        weights = every[: max(1, report.steps)].mean(axis=0)  # of the steps that were taken, where weights move
         self.selections.append((report.steps, weights.tolist()))
         self.observer.add_phase(report, weights, self._relative_learning_rate())
         terminated = self.distiller.step == self.distiller.total_steps

@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from kselect.agents.stages import Stages
 from kselect.config import TEXT_SOURCES
-from kselect.config.knowledge import kind_of
+from kselect.config.knowledge import LABEL_KNOWLEDGE, kind_of
 
 PARTS = ("labels", "outputs", "inner", "texts")
 """What selections are made of: gold labels, outputs of the teacher, its inner states, and further texts."""
 TRAITS = tuple(f"{part}_{which}" for which in ("mean", "change") for part in PARTS)
 """Whether a selection has each part, as a mean over the run, and as that of the second half less that of the first."""
-LABELS = ("gold", "label-smoothing")
 OUTPUTS = (
     *("logits", "logits-mse", "reverse-kl", "jsd", "kd-sim", "kd-pt", "kd-pt-sim", "kd-top-k"),
     *("marginals", "substructures", "posterior", "best-sequences"),
@@ -49,4 +48,5 @@ def _parts(weights: Mapping[str, float]) -> NDArray[np.float64]:
     selected = {name for name, weight in weights.items() if weight}
     texts = selected.intersection(TEXT_SOURCES)
     kinds = {kind_of(name) for name in selected - texts}
-    return np.array([kinds & {*LABELS}, kinds & {*OUTPUTS}, kinds - {*LABELS, *OUTPUTS}, texts], dtype=bool) * 1.0
+    labels, outputs = kinds.intersection(LABEL_KNOWLEDGE), kinds.intersection(OUTPUTS)
+    return np.array([labels, outputs, kinds - labels - outputs, texts], dtype=bool) * 1.0

@@ -35,6 +35,8 @@ TEXT_KNOWLEDGE = (
 )
 PARSER_KNOWLEDGE = ("parser-trees",)
 WORD_KNOWLEDGE = ("marginals", "substructures", "posterior", "best-sequences")
+LABEL_KNOWLEDGE = ("gold", "label-smoothing")
+"""Kinds that read labels alone, and nothing of a teacher."""
 KNOWLEDGE_NAMES = (*TEXT_KNOWLEDGE, *PARSER_KNOWLEDGE, *WORD_KNOWLEDGE)
 ANSWER_KNOWLEDGE = ("gold", "logits", "logits-mse", "reverse-kl", "jsd", *LEVELS, *PARSER_KNOWLEDGE, *WORD_KNOWLEDGE)
 """Kinds that compare answers, or read no teacher, and so need no tokens that teacher and student have in common."""

@@ -9,7 +9,7 @@ from kselect.agents.chooser import Chooser
 from kselect.agents.portfolio import Portfolio
 from kselect.agents.stages import weights_any
 from kselect.config import TEXT_SOURCES
-from kselect.config.knowledge import kind_of
+from kselect.config.knowledge import LABEL_KNOWLEDGE, kind_of
 from kselect.distillation.facts.facts import Facts
 
 
@@ -65,7 +65,7 @@ def _unused(agent: Chooser) -> Iterator[str]:
     assert agent.chosen is not None
     stages, offered = agent.selections[agent.chosen]["stages"], set(agent.names or ())
     used = {name for name in offered if weights_any(stages, name)}
-    if used and {kind_of(name) for name in used - {*TEXT_SOURCES}} <= {"gold", "label-smoothing"}:
+    if used and {kind_of(name) for name in used - {*TEXT_SOURCES}} <= {*LABEL_KNOWLEDGE}:
         yield "nothing of the teacher is used"
     if offered & {*TEXT_SOURCES} and not used & {*TEXT_SOURCES}:
         yield "the further texts are not used"

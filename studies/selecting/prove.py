@@ -92,7 +92,8 @@ def standings(ways: Ways) -> Table:
 def tests(ways: Ways, first: Ways | None, name_of_first: str) -> Table:
     """Return what the portfolio gains over every other way, tested over tasks, and on the first suite alone."""
     tested = _differences(ways)
-    adjusted = dict(zip(tested, holm([each.p_value or 0.0 for each in tested.values()]), strict=True))
+    p_values = [each.p_value for each in tested.values() if each.p_value is not None]  # of all: see _differences
+    adjusted = dict(zip(tested, holm(p_values), strict=True))
     alone = {} if first is None else _differences(first)
     columns = ["the portfolio less", "points", "95 % interval", "p", "p, all rows", "tasks"]
     rows = []

@@ -227,5 +227,7 @@ def test_faults_are_refused() -> None:
     odd = {**agent.selections, "x": {"stages": [], "traits": {"other": 1}}}
     with pytest.raises(KselectError, match="different traits"):
         Portfolio(*spaces_, **{**settings, "selections": odd})
+    with pytest.raises(KselectError, match="no traits: fit it anew"):
+        Portfolio(*spaces_, **{**settings, "selections": {"x": {"stages": []}}})
     with pytest.raises(KselectError, match="position of ahead"):
         Portfolio(*spaces_, **{**settings, "facts": {"ahead": 9}})

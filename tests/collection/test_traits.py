@@ -7,6 +7,7 @@ import pytest
 
 from kselect.agents.stages import Stages
 from kselect.collection.traits import TRAITS, traits_of
+from kselect.config.knowledge import KNOWLEDGE_NAMES, LABEL_KNOWLEDGE
 
 
 def test_they_are_those_of_both_halves() -> None:
@@ -19,6 +20,15 @@ def test_they_are_those_of_both_halves() -> None:
 
 def test_weights_that_move_are_there_from_the_beginning() -> None:
     assert traits_of([{"weights": {"logits": 1}, "to": {"gold": 1}}]) == (1, 1, 0, 0, 0, 0, 0, 0)
+
+
+def test_every_kind_is_labels_outputs_or_inner_states_on_purpose() -> None:
+    inner = {
+        *("hidden", "hidden-cls", "hidden-cosine", "embeddings", "attention", "attention-scores"),
+        *("relations", "query-relations", "key-relations", "value-relations", "latent-trees", "parser-trees"),
+    }
+    assert {name for name in KNOWLEDGE_NAMES if traits_of([{"weights": {name: 1}}])[2]} == inner
+    assert {name for name in KNOWLEDGE_NAMES if traits_of([{"weights": {name: 1}}])[0]} == {*LABEL_KNOWLEDGE}
 
 
 def test_a_kind_of_a_certain_teacher_is_that_kind() -> None:
