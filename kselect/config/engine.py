@@ -62,5 +62,6 @@ class EngineConfig(ResourceConfig):
         """Refuse, in addition, numbers out of range, and a time limit without jobs."""
         super().validate()
         self.require("processes", self.processes > 0, "give a positive number")
-        self.require("minutes_per_run", self.minutes_per_run > 2, "give 3 or more, as a job is stopped before its end")
+        enough = "give 3 or more, as a job is stopped before its time is up"
+        self.require("minutes_per_run", self.minutes_per_run > 2, enough)
         self._require_engine("minutes_per_run", "slurm")
