@@ -15,13 +15,14 @@ from kselect.analysis.inspection.report import Section
 from kselect.config import TEXT_SOURCES
 from kselect.distillation.facts.facts import GAP
 
-LEVELS = {"low": -1.0, "mean": 0.0, "high": 1.0}
-"""Values of a fact, in standard deviations from its mean over the runs that the policy was fitted to."""
+LEVELS = ("low", "mean", "high")
+"""A standard deviation below the mean over the runs that the policy was fitted to, the mean, and one above."""
+YES_OR_NO = ("new_head", "regression", "words")
+"""Facts that are 0, which counts as low, or 1, as high."""
 NOTE = (
-    "Low and high are a standard deviation below and above the mean over the runs that the policy was fitted to, with "
-    "the value of the fact in parentheses; the other facts are at their means. Gaps of scores are in units of "
-    f"{100 * GAP:.0f} points, label_ratio is the logarithm to base 10 of the student's labels for each text of the "
-    "teacher, and words is 1 where words are labelled and 0 where whole texts are."
+    "Low and high are a standard deviation below and above the mean over the runs that the policy was fitted to, or no "
+    "and yes, with the value of the fact in parentheses; the other facts are at their means. label_ratio is the number "
+    "of the student's labels for each text of the teacher, and words says whether words are labelled, not whole texts."
 )
 
 
@@ -44,19 +45,33 @@ def _offers(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
 def _choices(agent: Chooser, title: str) -> Section:
     rows = []
     for fact, centre, scale in zip(agent.facts, agent.centre, agent.scale, strict=True):
-        chosen = [agent.choose(_with_fact(agent, fact, level)) for level in LEVELS.values()]
-        values = [centre + level * scale for level in LEVELS.values()]
-        rows.append([fact, *(f"{name} ({value:.2f})" for name, value in zip(chosen, values, strict=True))])
+        values = (0.0, centre, 1.0) if fact in YES_OR_NO else (centre - scale, centre, centre + scale)
+        rows.append([fact, *(f"{agent.choose(_with_fact(agent, fact, v))} ({_shown(fact, v)})" for v in values)])
     return Section(title, ["fact", *LEVELS], rows, NOTE)
 
 
-def _with_fact(agent: Chooser, fact: str, level: float) -> Observation:
-    """Return a first observation with all facts known, one of them so many standard deviations from its mean."""
+def _shown(fact: str, value: float) -> str:
+    """Write the value of an entry of the context in the unit of its fact.
+
+    >>> _shown("teacher_less_probe", 0.5), _shown("label_ratio", -1.0), _shown("words", 1.0), _shown("words", 0.3)
+    ('+10 points', '0.1', 'yes', '30 %')
+    """
+    if fact.startswith("teacher_less_"):
+        return f"{100 * GAP * value:+.0f} points"
+    if fact == "label_ratio":
+        return f"{10**value:.2g}"
+    if fact in YES_OR_NO:
+        return {0.0: "no", 1.0: "yes"}.get(value, f"{100 * value:.0f} %")
+    return f"{value:.2f}"
+
+
+def _with_fact(agent: Chooser, fact: str, value: float) -> Observation:
+    """Return a first observation with all facts known and at their means, but for one."""
     observation = initial_observation(agent)
     context = observation["context"].astype(np.float64)
     context[list(agent.known.values())] = 1.0
-    for i, (name, position) in enumerate(agent.facts.items()):
-        context[position] = agent.centre[i] + level * agent.scale[i] * (name == fact)
+    for centre, (name, position) in zip(agent.centre, agent.facts.items(), strict=True):
+        context[position] = value if name == fact else centre
     return {**observation, "context": context}
 
 
