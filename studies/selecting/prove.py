@@ -1,13 +1,13 @@
 """What selecting is worth: learned selections against fixed ones, on tasks that nothing was learned from.
 
-    python studies/selecting/prove.py LEDGER... --suite SUITE... [--fitted_seeds SEED...] [--markdown]
+    python studies/selecting/prove.py LEDGER... --suite SUITE... [--fitted_seeds SEED...] [--judged_seeds SEED...]
 
 Everything that is chosen is chosen by scores on the reward split, and reported on dev. A portfolio and the best fixed
 selection are chosen by the runs of all other tasks; the grid, in the condition itself, by whole runs of its own seed.
 The optimum is the condition's best selection on dev, chosen under the other seeds. Differences are tested over tasks;
 of several suites, also on the first alone, with a portfolio that is fitted to this alone. With --fitted_seeds, what is
-chosen by the runs of other tasks is chosen by those under these seeds, and the tables are of the other seeds: a
-confirmation on data and teachers of which nothing was seen.
+chosen by the runs of other tasks is chosen by those under these seeds, and the tables are of the other seeds, or of
+--judged_seeds: a confirmation on data and teachers of which nothing was seen.
 """
 
 from __future__ import annotations
@@ -39,13 +39,15 @@ def main() -> None:
     parser.add_argument("ledgers", nargs="+")
     parser.add_argument("--suite", nargs="+", required=True)
     parser.add_argument("--fitted_seeds", type=int, nargs="+", default=[])
+    parser.add_argument("--judged_seeds", type=int, nargs="+", default=[])
     parser.add_argument("--confidence", type=float, default=CONFIDENCE)
     parser.add_argument("--markdown", action="store_true", help="as tables of Markdown")
     arguments = parser.parse_args()
     pool = [run for ledger in arguments.ledgers for run in read_pool(ledger)]
     suites = [read_suite(path) for path in arguments.suite]
-    ways = find_ways(pool, suites, arguments.fitted_seeds, arguments.confidence)
-    first = find_ways(pool, suites[:1], arguments.fitted_seeds, arguments.confidence) if len(suites) > 1 else None
+    chosen = arguments.fitted_seeds, arguments.judged_seeds, arguments.confidence
+    ways = find_ways(pool, suites, *chosen)
+    first = find_ways(pool, suites[:1], *chosen) if len(suites) > 1 else None
     print(describe(ways))
     tables = [standings(ways), tests(ways, first, Path(arguments.suite[0]).stem)]
     tables += [strata(ways), few_labels(ways), gains(ways, "teacher of the same labels"), choices(ways)]

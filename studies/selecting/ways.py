@@ -56,7 +56,11 @@ class Ways:
 
 
 def find_ways(
-    pool: Sequence[Run], suites: Sequence[Suite], fitted_seeds: Sequence[int] = (), confidence: float = CONFIDENCE
+    pool: Sequence[Run],
+    suites: Sequence[Suite],
+    fitted_seeds: Sequence[int] = (),
+    judged_seeds: Sequence[int] = (),
+    confidence: float = CONFIDENCE,
 ) -> Ways:
     """Score every way of selecting in the conditions of suites.
 
@@ -66,7 +70,8 @@ def find_ways(
     Args:
         pool: all runs.
         suites: those whose conditions count.
-        fitted_seeds: seeds whose runs of other tasks choose, and which do not count; by default all choose and count.
+        fitted_seeds: seeds whose runs of other tasks choose; by default all.
+        judged_seeds: seeds that count; by default all but those of `fitted_seeds`.
         confidence: see `kselect.collection.policy.CONFIDENCE`.
     """
     names = {name for suite in suites for name in suite.selections}
@@ -75,7 +80,8 @@ def find_ways(
         [run for run in pool if run.condition in conditions and (run.selection in names or not run.stages)], names
     )
     earlier = [run for run in every if run.seed in fitted_seeds]
-    runs = [run for run in every if run.seed not in fitted_seeds]
+    counts = set(judged_seeds) or {run.seed for run in every} - {*fitted_seeds}
+    runs = [run for run in every if run.seed in counts]
     task_of = {run.condition: run.task for run in runs}
     found = scores_of(runs)
     observed = trials(runs, "reward")
