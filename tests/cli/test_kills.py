@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.cli.test_collect import SUITE
 from tests.tiny import save_encoder, tiny_classifier, tiny_task
 
 pytestmark = pytest.mark.nightly
@@ -80,28 +81,6 @@ COMMANDS = {
     "compare": ["--agents", "fine-tune,vanilla-kd,online", "--seeds", "0,1", "--epochs", "2"],
     "collect": [],
 }
-SUITE = """
-dev_examples: 40
-tasks:
-  synthetic-acceptability:
-knowledge: {knowledge: [gold, logits, hidden]}
-selections:
-  gold: {gold: 1, transfer: 0}
-  texts: {logits: 1, hidden: 1, transfer: 1}
-  texts>gold:
-    - {until: 0.5, weights: {logits: 1, hidden: 1, transfer: 1}}
-    - {weights: {gold: 1, transfer: 0}}
-defaults:
-  task: synthetic-acceptability
-  labelled: 64
-  held_out: 40
-  teacher: {examples: 200, epochs: 1.0, learning_rate: 1e-3}
-  student: {layers: 2}
-  training: {epochs: 4.0, batch_size: 8, learning_rate: 1e-3}
-conditions:
-  - {name: texts, stratum: texts, unlabelled: 100}
-  - {name: new, stratum: new head, student: {initial: encoder}}
-"""
 
 
 class Processes:
@@ -145,7 +124,7 @@ def command(kind: str, place: Path, folder: Path) -> list[str]:
     name = kind.removesuffix("-online").removesuffix("-recorded").removesuffix("-parallel")
     if name == "collect":
         suite = ["--suite", str(place / "suite.yaml"), "--encoder", str(place / "encoder")]
-        return [name, *suite, "--pool", str(folder), "--seeds", "0"]
+        return [name, *suite, "--pool", str(folder), "--seeds", "0", "--conditions", "texts,new"]
     where = ["--runs_dir", str(folder.parent), "--run_name", folder.name]
     small = SMALL if name not in ("explain", "compare") else SMALL[:-2]
     of_teacher = [] if name == "train-teacher" else ["--layers", "1", "--teacher", str(place / "teacher")]
